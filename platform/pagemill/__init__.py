@@ -1,0 +1,3 @@
+"""Pagemill: a self-hosted, actor-based job platform for documents."""
+
+__version__ = "0.1.0"

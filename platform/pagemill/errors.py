@@ -1,0 +1,77 @@
+"""One root exception; the HTTP status sits on the class.
+
+``message`` is what the client reads. Official clients compare some messages exactly
+("Forbidden", "Limit Exceeded", "Too Many Requests"), so those are fixed and details go in ``detail``.
+"""
+
+from __future__ import annotations
+
+
+class PagemillError(Exception):
+    """Root of all errors that Pagemill raises on purpose."""
+
+    status = 500
+    retryable = False
+
+    def __init__(self, message: str = "Internal Server Error", *, detail: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[PagemillError], tuple[str], dict[str, str | None]]:
+        # Errors travel between Ray processes: pickle them by their message, not by BaseException.args.
+        return (type(self), (self.message,), {"detail": self.detail})
+
+
+class BadRequest(PagemillError):
+    """The request cannot be fulfilled as sent; the message names the field."""
+
+    status = 400
+
+
+class DocumentUnreadable(BadRequest):
+    """The bytes are no document that can be read: damaged, encrypted, too large or of an unknown type."""
+
+
+class Forbidden(PagemillError):
+    """No, a bad, or an expired token, or no permission. Clients look for exactly "Forbidden"."""
+
+    status = 403
+
+    def __init__(self, message: str = "Forbidden", *, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
+
+
+class NotFound(PagemillError):
+    """Unknown to the caller's organization; a foreign id is answered byte for byte like an unknown one."""
+
+    status = 404
+
+
+class PayloadTooLarge(PagemillError):
+    """The body is larger than the documented limit."""
+
+    status = 413
+
+
+class UnsupportedMediaType(PagemillError):
+    """The request body is not JSON."""
+
+    status = 415
+
+
+class LimitExceeded(PagemillError):
+    """The plan's limit is reached; retrying does not help. Clients look for exactly "Limit Exceeded"."""
+
+    status = 429
+
+    def __init__(self, message: str = "Limit Exceeded", *, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
+
+
+class Unavailable(PagemillError):
+    """A part of the platform is away or busy for now; the request may be repeated."""
+
+    status = 503
+    retryable = True
+    retry_after_seconds = 5
