@@ -1,0 +1,244 @@
+"""Piccolo tables: the schema from which migrations are made.
+
+Ids are the API's own text ids. Tenant tables carry ``organization_id``. Constraints and indexes that
+Piccolo cannot express stand in the migrations.
+"""
+
+from __future__ import annotations
+
+from piccolo.columns import (
+    JSONB,
+    BigInt,
+    Boolean,
+    DoublePrecision,
+    Integer,
+    Numeric,
+    Text,
+    Timestamptz,
+)
+from piccolo.columns.defaults.timestamptz import TimestamptzNow
+from piccolo.table import Table
+
+
+class Plan(Table, tablename="plan"):
+    """One version of a plan. ``definition`` holds the API's sub-objects, ``allowed`` meter -> limit."""
+
+    id = Text(primary_key=True, help_text="las:plan:<slug>:<version>")
+    slug = Text(index=True, help_text="las:plan:<slug>")
+    version = Integer()
+    organization_id = Text(null=True, default=None, help_text="owner; null: everybody's")
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    available = Boolean(default=True)
+    currency = Text(default="EUR")
+    limited_by = Text(default="pages", help_text="pages or fields: what limits predictions")
+    definition = JSONB(default="{}")
+    allowed = JSONB(default="{}")
+
+
+class Organization(Table, tablename="organization"):
+    id = Text(primary_key=True, help_text="las:organization:<slug>")
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    plan_id = Text(null=True, default=None)
+    payment_method_id = Text(null=True, default=None)
+    document_retention_in_days = Integer(default=1825)
+    created_time = Timestamptz(default=TimestamptzNow())
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class Role(Table, tablename="role"):
+    """Seeded, the same for all organizations."""
+
+    id = Text(primary_key=True, help_text="las:role:<slug>")
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    permissions = JSONB(default="[]")
+    created_time = Timestamptz(default=TimestamptzNow())
+
+
+class AppClient(Table, tablename="app_client"):
+    id = Text(primary_key=True, help_text="las:app-client:<slug>")
+    organization_id = Text(index=True)
+    client_id = Text(unique=True)
+    secret_hash = Text(null=True, default=None, help_text="sha256 of the (random) secret, hex; null: public")
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    configuration = JSONB(default="{}", help_text="callbackUrls, logoutUrls, loginUrls, defaultLoginUrl")
+    role_ids = JSONB(default="[]")
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class UsageCounter(Table, tablename="usage_counter"):
+    """One meter of one organization in one month (UTC, ``YYYY-MM``; ``total`` for what is no monthly meter).
+
+    The primary key (organization_id, month, meter) is made in the migration.
+    """
+
+    organization_id = Text()
+    month = Text()
+    meter = Text()
+    used = Numeric(default=0)
+
+
+class Dataset(Table, tablename="dataset"):
+    id = Text(primary_key=True)
+    organization_id = Text()
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    metadata = JSONB(null=True, default=None)
+    retention_in_days = Integer(default=1825)
+    contains_pii = Boolean(default=True)
+    number_of_documents = Integer(default=0)
+    ground_truth_summary = JSONB(default="{}")
+    version = Integer(default=0)
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class Document(Table, tablename="document"):
+    """``content_key`` names the object with the bytes; each upload writes a new key, then switches."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    dataset_id = Text(null=True, default=None)
+    consent_id = Text(null=True, default=None)
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    metadata = JSONB(null=True, default=None)
+    ground_truth = JSONB(default="[]")
+    retention_in_days = Integer(default=1825)
+    content_key = Text(null=True, default=None)
+    content_type = Text(null=True, default=None)
+    content_md5 = Text(null=True, default=None)
+    content_size = BigInt(null=True, default=None)
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class Model(Table, tablename="model"):
+    id = Text(primary_key=True)
+    organization_id = Text()
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    metadata = JSONB(default="{}")
+    field_config = JSONB(default="{}")
+    preprocess_config = JSONB(default="{}")
+    postprocess_config = JSONB(default="{}")
+    training_id = Text(null=True, default=None)
+    version = Integer(default=0)
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class DataBundle(Table, tablename="data_bundle"):
+    """``object_key`` names the snapshot (documents, ground truth, readings) that trainings learn from."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    model_id = Text()
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    datasets = JSONB(default="[]")
+    summary = JSONB(null=True, default=None)
+    status = Text(default="running", help_text="running, succeeded, failed")
+    object_key = Text(null=True, default=None)
+    retention_in_days = Integer(default=1825)
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class Training(Table, tablename="training"):
+    """``artefact_key`` is the prefix of the artefact: ``<key>/weights.safetensors``, ``configuration.json``."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    model_id = Text()
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    metadata = JSONB(null=True, default=None)
+    data_bundle_ids = JSONB(default="[]")
+    warm_start_config = JSONB(null=True, default=None)
+    instance_type = Text(default="small-gpu")
+    data_scientist_assistance = Boolean(default=False)
+    deployment_environment_id = Text(null=True, default=None)
+    status = Text(default="pending", help_text="the API's training states")
+    evaluation = JSONB(default="{}")
+    gpu_hours = DoublePrecision(null=True, default=None)
+    artefact_key = Text(null=True, default=None)
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class Prediction(Table, tablename="prediction"):
+    """``model_reference`` is the modelId as the caller gave it (plain or composite)."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    document_id = Text()
+    model_id = Text()
+    model_reference = Text()
+    training_id = Text()
+    preprocess_config = JSONB(default="{}")
+    postprocess_config = JSONB(default="{}")
+    status = Text(default="pending", help_text="pending, succeeded, failed")
+    predictions = JSONB(null=True, default=None)
+    error = Text(null=True, default=None)
+    inference_time = DoublePrecision(null=True, default=None)
+    next_page = Integer(null=True, default=None)
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+
+
+class Job(Table, tablename="job"):
+    """A durable job. ``attempt`` is the fencing token; the first terminal write wins."""
+
+    id = Text(primary_key=True, help_text="uuid4 hex")
+    kind = Text(help_text="prediction, data-bundle, training")
+    organization_id = Text()
+    subject_id = Text(help_text="id of the resource the job works for")
+    payload = JSONB(default="{}")
+    state = Text(default="queued", help_text="queued, running, succeeded, failed, cancelled")
+    priority = Integer(default=0, help_text="smaller is sooner: 0 interactive, 10 batch")
+    attempt = Integer(default=0)
+    maximum_attempts = Integer(default=3)
+    run_after = Timestamptz(default=TimestamptzNow())
+    lease_owner = Text(null=True, default=None)
+    lease_expires = Timestamptz(null=True, default=None)
+    cancel_requested = Boolean(default=False)
+    error_class = Text(null=True, default=None)
+    error_message = Text(null=True, default=None)
+    retryable = Boolean(null=True, default=None)
+    created_time = Timestamptz(default=TimestamptzNow())
+    started_time = Timestamptz(null=True, default=None)
+    ended_time = Timestamptz(null=True, default=None)
+
+
+ALL_TABLES: tuple[type[Table], ...] = (
+    Plan,
+    Organization,
+    Role,
+    AppClient,
+    UsageCounter,
+    Dataset,
+    Document,
+    Model,
+    DataBundle,
+    Training,
+    Prediction,
+    Job,
+)

@@ -1,0 +1,76 @@
+"""Every knob of Pagemill in one frozen struct, read from ``PAGEMILL_*`` by the composition roots only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from pagemill.errors import PagemillError
+
+PREFIX = "PAGEMILL_"
+
+
+class SettingsError(PagemillError):
+    """A ``PAGEMILL_*`` variable is missing or has a value that cannot be used."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings. Each field ``name`` is read from ``PAGEMILL_NAME``; durations are in seconds."""
+
+    database_url: str
+    """postgresql:// URL of the database."""
+    objects_url: str
+    """``file:///directory`` or ``s3://bucket/prefix``."""
+    token_key: str
+    """Key (>= 32 characters) that signs access tokens; the same for all API processes."""
+    public_url: str = "https://localhost:8443"
+    """Scheme, host and port under which clients reach the API; fileUrl is built from it."""
+    s3_endpoint_url: str | None = None
+    s3_access_key_id: str | None = None
+    s3_secret_access_key: str | None = None
+    s3_region: str = "us-east-1"
+    ray_address: str | None = None
+    """``host:port`` of the Ray head that the apps are deployed to."""
+    ray_namespace: str = "pagemill"
+    database_pool_size: int = 10
+    token_lifetime: int = 3600
+    prediction_wait: float = 25.0
+    """How long a synchronous prediction waits for its outcome before it answers 503 and goes on alone."""
+    job_lease: float = 20.0
+    """A job whose lease is not renewed for so long is taken over by another worker."""
+    job_heartbeat: float = 5.0
+    job_poll: float = 5.0
+    """How often the dispatcher looks for jobs when no notification came (a notification can be lost)."""
+    reading_replicas_max: int = 2
+    prediction_replicas_max: int = 2
+    gpu_per_prediction_replica: float = 0.0
+    training_workers: int = 1
+    training_gpu: bool = False
+    training_budget: float = 420.0
+    """How long the epochs of one training may take."""
+    training_pages_per_document: int = 30
+    log_level: str = "INFO"
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read settings from ``environ``. Raises SettingsError naming the variable that is missing or wrong."""
+    known = {field.name for field in msgspec.structs.fields(Settings)}
+    values = {
+        key.removeprefix(PREFIX).lower(): value
+        for key, value in environ.items()
+        if key.startswith(PREFIX) and key.removeprefix(PREFIX).lower() in known and value != ""
+    }
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"settings ({PREFIX}*): {error}") from error
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The inverse of load_settings: what a child process needs in its environment."""
+    return {
+        PREFIX + name.upper(): str(value)
+        for name, value in msgspec.structs.asdict(settings).items()
+        if value is not None
+    }
