@@ -1,0 +1,119 @@
+"""The child's side: bounds itself, then parses what it is given. Run as a module by its parent only."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import sys
+import threading
+import time
+import warnings
+
+from pagemill.errors import DocumentUnreadable
+from pagemill.extraction.reading.documents import open_document
+from pagemill.extraction.reading.messages import (
+    DocumentInfo,
+    Done,
+    Failure,
+    InspectRequest,
+    PageRead,
+    ReadLimits,
+    ReadRequest,
+    Ready,
+    Start,
+    receive_request,
+    send,
+)
+from pagemill.extraction.reading.ocr import Recognizer
+
+MAX_CAUSE_LENGTH = 160
+OUT_OF_MEMORY = "The document needs more memory to read than is allowed"
+# How onnxruntime and OpenCV, which raise no MemoryError, say that an allocation failed.
+MEMORY_SIGNS = ("failed to allocate", "bad_alloc", "bad allocation", "insufficient memory")
+
+
+def main() -> None:
+    """Serve requests on the socket whose descriptor is the first argument, until the parent goes."""
+    _exit_with_parent(os.getppid())
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    start = receive_request(connection)
+    assert isinstance(start, Start)
+    _bound(start.limits)
+    send(connection, Ready())
+    recognizer = Recognizer()
+    while True:
+        try:
+            request = receive_request(connection)
+        except (EOFError, ConnectionError):
+            return
+        assert isinstance(request, InspectRequest | ReadRequest)
+        failure = _attempt(connection, request, start.limits, recognizer)
+        if failure is not None:
+            send(connection, failure)
+
+
+def _bound(limits: ReadLimits) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    # Nobody reads a child's warnings: standard error is closed, and they must not become failures.
+    warnings.simplefilter("ignore")
+
+
+def _exit_with_parent(parent: int) -> None:
+    """A parent that is killed closes no socket while the child is busy parsing: watch for it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _attempt(
+    connection: socket.socket,
+    request: InspectRequest | ReadRequest,
+    limits: ReadLimits,
+    recognizer: Recognizer,
+) -> Failure | None:
+    try:
+        _answer(connection, request, limits, recognizer)
+    except DocumentUnreadable as error:
+        return Failure(error.message)
+    except MemoryError:
+        return Failure(OUT_OF_MEMORY, fatal=True)
+    except Exception as error:  # noqa: BLE001 - parsers of untrusted bytes fail in ways that nobody lists
+        if any(sign in str(error).lower() for sign in MEMORY_SIGNS):
+            return Failure(OUT_OF_MEMORY, fatal=True)
+        return Failure(f"The document is damaged: {_cause(error)}")
+    return None
+
+
+def _cause(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return (lines[0] if lines else type(error).__name__)[:MAX_CAUSE_LENGTH]
+
+
+def _answer(
+    connection: socket.socket,
+    request: InspectRequest | ReadRequest,
+    limits: ReadLimits,
+    recognizer: Recognizer,
+) -> None:
+    with open_document(request.content, limits, recognizer) as document:
+        count = document.number_of_pages
+        if count > limits.pages:
+            raise DocumentUnreadable(f"The document has more than {limits.pages} pages")
+        send(connection, DocumentInfo(document.content_type, count))
+        if isinstance(request, InspectRequest):
+            return
+        for index in request.page_indexes:
+            if 0 <= index < count:
+                send(connection, PageRead(document.read_page(index, request.options)))
+        send(connection, Done())
+
+
+if __name__ == "__main__":
+    main()

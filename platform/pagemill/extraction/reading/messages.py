@@ -1,0 +1,114 @@
+"""What the reader and its child say to each other: length-prefixed msgpack on a socket pair."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+import msgspec
+
+from pagemill.extraction.types import Page, ReadOptions
+
+MEBIBYTE = 1024 * 1024
+HEADER = struct.Struct(">I")
+
+
+class ReadLimits(msgspec.Struct, frozen=True):
+    """The bounds within which one document is parsed."""
+
+    memory_bytes: int = 4096 * MEBIBYTE
+    content_bytes: int = 64 * MEBIBYTE
+    pages: int = 2000
+    pixels: int = 40_000_000
+    words_per_page: int = 20_000
+    page_seconds: float = 60.0
+    document_seconds: float = 600.0
+    start_seconds: float = 60.0
+    documents_per_child: int = 200
+
+
+class DocumentInfo(msgspec.Struct, frozen=True, tag="info"):
+    """What a document is, without reading its pages."""
+
+    content_type: str
+    number_of_pages: int
+
+
+class Start(msgspec.Struct, frozen=True, tag="start"):
+    """The first message to a child."""
+
+    limits: ReadLimits
+
+
+class InspectRequest(msgspec.Struct, frozen=True, tag="inspect"):
+    """Answered by DocumentInfo or Failure."""
+
+    content: bytes
+
+
+class ReadRequest(msgspec.Struct, frozen=True, tag="read"):
+    """Answered by DocumentInfo, a PageRead for each page, then Done; or Failure at any point."""
+
+    content: bytes
+    page_indexes: list[int]
+    options: ReadOptions
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The child is up, bounded, and waits for documents."""
+
+
+class PageRead(msgspec.Struct, frozen=True, tag="page"):
+    """One page of the document that is being read."""
+
+    page: Page
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """Every page that was asked for has been sent."""
+
+
+class Failure(msgspec.Struct, frozen=True, tag="failure"):
+    """The document cannot be read; ``message`` is what the client reads. After a fatal one the child is spent."""
+
+    message: str
+    fatal: bool = False
+
+
+Request = Start | InspectRequest | ReadRequest
+Reply = Ready | DocumentInfo | PageRead | Done | Failure
+
+_request_decoder: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+_reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
+_encoder = msgspec.msgpack.Encoder()
+
+
+def send(connection: socket.socket, message: Request | Reply) -> None:
+    """Write one message; the socket's timeout bounds the whole of it."""
+    payload = _encoder.encode(message)
+    connection.sendall(HEADER.pack(len(payload)))
+    connection.sendall(payload)
+
+
+def receive_request(connection: socket.socket) -> Request:
+    """The next request. Raises EOFError when the parent is gone."""
+    (length,) = HEADER.unpack(receive_exactly(connection, HEADER.size))
+    return _request_decoder.decode(receive_exactly(connection, length))
+
+
+def decode_reply(payload: bytes | bytearray) -> Reply:
+    """A reply from its payload; raises msgspec.DecodeError when it is none."""
+    return _reply_decoder.decode(payload)
+
+
+def receive_exactly(connection: socket.socket, length: int) -> bytearray:
+    """Exactly ``length`` bytes. Raises EOFError when the other side is gone."""
+    received = bytearray(length)
+    view = memoryview(received)
+    position = 0
+    while position < length:
+        count = connection.recv_into(view[position:])
+        if count == 0:
+            raise EOFError
+        position += count
+    return received

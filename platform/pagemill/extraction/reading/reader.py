@@ -1,0 +1,165 @@
+"""The parent's side: owns one bounded child, gives it documents, and turns its death into an error."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+import msgspec
+
+from pagemill.errors import DocumentUnreadable
+from pagemill.extraction.reading.messages import (
+    DocumentInfo,
+    Done,
+    Failure,
+    InspectRequest,
+    PageRead,
+    ReadLimits,
+    ReadRequest,
+    Reply,
+    Request,
+)
+from pagemill.extraction.reading.process import DYING_SECONDS, ChildProcess
+from pagemill.extraction.types import Page, Reading, ReadOptions
+
+
+class PageReader:
+    """Reads documents in a child process that it starts when needed and replaces when it fails.
+
+    Thread-safe: one document is read at a time. Use it as a context manager, or close it.
+    """
+
+    def __init__(self, limits: ReadLimits | None = None) -> None:
+        self.limits = limits or ReadLimits()
+        self._lock = threading.Lock()
+        self._child: ChildProcess | None = None
+        self._closed = False
+
+    def __enter__(self) -> PageReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def child_process_id(self) -> int | None:
+        """The process id of the child, if there is one."""
+        child = self._child
+        return child.process.pid if child is not None else None
+
+    def close(self) -> None:
+        """End the child; a document that is being read is finished first."""
+        with self._lock:
+            self._closed = True
+            self._end_child()
+
+    def inspect(self, content: bytes) -> DocumentInfo:
+        """The type of a document and how many pages it has. Raises DocumentUnreadable."""
+        self._check_size(content)
+        with self._lock, _Conversation(self._ready_child(), self.limits) as conversation:
+            return conversation.begin(InspectRequest(content))
+
+    def read(self, content: bytes, page_indexes: Sequence[int], options: ReadOptions) -> Reading:
+        """The words of some pages, in the order asked; indexes out of range are ignored.
+
+        Raises DocumentUnreadable.
+        """
+        self._check_size(content)
+        request = ReadRequest(content=content, page_indexes=list(page_indexes), options=options)
+        with self._lock, _Conversation(self._ready_child(), self.limits) as conversation:
+            information = conversation.begin(request)
+            pages = conversation.pages()
+        return Reading(number_of_pages=information.number_of_pages, pages=pages)
+
+    def _check_size(self, content: bytes) -> None:
+        if not content:
+            raise DocumentUnreadable("The document is empty")
+        if len(content) > self.limits.content_bytes:
+            raise DocumentUnreadable(f"The document is larger than {self.limits.content_bytes} bytes")
+
+    def _ready_child(self) -> ChildProcess:
+        if self._closed:
+            raise RuntimeError("the reader is closed")
+        child = self._child
+        worn_out = child is not None and child.requests_sent >= self.limits.documents_per_child
+        if child is None or worn_out or not child.running():
+            self._end_child()
+            self._child = child = ChildProcess(self.limits)
+        return child
+
+    def _end_child(self) -> None:
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+
+class _Conversation:
+    """One request and its replies. Whatever breaks it off ends the child: its state is not known."""
+
+    def __init__(self, child: ChildProcess, limits: ReadLimits) -> None:
+        self._child = child
+        self._limits = limits
+        self._document_deadline = time.monotonic() + limits.document_seconds
+        self._page_deadline = time.monotonic() + limits.page_seconds
+
+    def __enter__(self) -> _Conversation:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and not issubclass(kind, _DocumentRefused):
+            self._child.end()
+
+    def begin(self, request: Request) -> DocumentInfo:
+        """Send the document; what it is."""
+        try:
+            self._child.send(request, self._seconds_left())
+        except OSError as error:
+            raise self._broken_off(error) from error
+        reply = self._receive()
+        if isinstance(reply, DocumentInfo):
+            return reply
+        raise DocumentUnreadable("The document is damaged: its reader answered out of turn")
+
+    def pages(self) -> list[Page]:
+        """The pages that follow."""
+        pages: list[Page] = []
+        while isinstance(reply := self._receive(), PageRead):
+            pages.append(reply.page)
+            self._page_deadline = time.monotonic() + self._limits.page_seconds
+        if isinstance(reply, Done):
+            return pages
+        raise DocumentUnreadable("The document is damaged: its reader answered out of turn")
+
+    def _receive(self) -> Reply:
+        try:
+            reply = self._child.receive(self._seconds_left())
+        except (OSError, EOFError, msgspec.MsgspecError) as error:
+            raise self._broken_off(error) from error
+        if isinstance(reply, Failure):
+            if reply.fatal:
+                raise DocumentUnreadable(reply.message)
+            raise _DocumentRefused(reply.message)
+        return reply
+
+    def _seconds_left(self) -> float:
+        return min(self._page_deadline, self._document_deadline) - time.monotonic()
+
+    def _broken_off(self, error: Exception) -> DocumentUnreadable:
+        if not isinstance(error, TimeoutError):
+            ending = self._child.end(DYING_SECONDS)
+            return DocumentUnreadable(f"The document is damaged: its reader failed, {ending}")
+        if time.monotonic() >= self._document_deadline:
+            return DocumentUnreadable(
+                f"The document took longer than {self._limits.document_seconds:g} seconds to read"
+            )
+        return DocumentUnreadable(f"A page took longer than {self._limits.page_seconds:g} seconds to read")
+
+
+class _DocumentRefused(DocumentUnreadable):
+    """The child refused the document in an orderly way and is ready for the next one."""
