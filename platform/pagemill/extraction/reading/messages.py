@@ -69,7 +69,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
 
 
 class Failure(msgspec.Struct, frozen=True, tag="failure"):
-    """The document cannot be read; ``message`` is what the client reads. After a fatal one the child is spent."""
+    """The document cannot be read, and why, for the client; after a fatal one the child is spent."""
 
     message: str
     fatal: bool = False

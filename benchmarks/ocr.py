@@ -1,0 +1,95 @@
+"""Word F1 and speed of the page reader on scanned receipts, against their reference transcription.
+
+python benchmarks/ocr.py --data DIR --sample 40 --out benchmarks/results/ocr.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import re
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from pagemill.extraction.reading import PageReader
+from pagemill.extraction.types import ReadOptions
+
+SEED = 20260101
+
+
+def main() -> None:
+    """Read a fixed random sample of DIR/sroie and write the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--sample", type=int, default=40)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    figures = measure(arguments.data / "sroie", arguments.sample)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
+
+
+def measure(folder: Path, sample: int) -> dict[str, object]:
+    """Pooled and mean word F1, and pages per second of one reader, without its start."""
+    references = json.loads((folder / "given_ocr_lines.json").read_text())
+    documents = sorted(path for path in folder.iterdir() if path.stem in references)
+    chosen = random.Random(SEED).sample(documents, min(sample, len(documents)))
+    matched = found = expected = 0
+    scores: list[float] = []
+    seconds: list[float] = []
+    with PageReader() as reader:
+        reader.read(chosen[0].read_bytes(), [0], ReadOptions())
+        for path in chosen:
+            started = time.perf_counter()
+            reading = reader.read(path.read_bytes(), [0], ReadOptions())
+            seconds.append(time.perf_counter() - started)
+            read = bag(word.text for page in reading.pages for word in page.words)
+            reference = bag(line["text"] for line in references[path.stem]["lines"])
+            common = (read & reference).total()
+            scores.append(f1(common, read.total(), reference.total()))
+            matched, found, expected = matched + common, found + read.total(), expected + reference.total()
+    return {
+        "benchmark": "ocr",
+        "documents": len(chosen),
+        "word_f1": round(f1(matched, found, expected), 4),
+        "word_f1_mean_per_document": round(statistics.fmean(scores), 4),
+        "word_precision": round(matched / found, 4),
+        "word_recall": round(matched / expected, 4),
+        "pages_per_second": round(len(chosen) / sum(seconds), 3),
+        "seconds_per_page_median": round(statistics.median(seconds), 3),
+        "seconds_per_page_max": round(max(seconds), 3),
+        "machine": machine(),
+    }
+
+
+def bag(texts: Iterable[str]) -> Counter[str]:
+    """The alphanumeric words, in lower case, with how often each occurs."""
+    return Counter(word for text in texts for word in re.findall(r"[a-z0-9]+", text.lower()))
+
+
+def f1(common: int, found: int, expected: int) -> float:
+    """Harmonic mean of precision and recall."""
+    return 2 * common / (found + expected) if found + expected else 1.0
+
+
+def machine() -> dict[str, object]:
+    """What the figures were measured on, and how busy it was."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+    return {
+        "cores": os.cpu_count(),
+        "cpu_model": model or platform.processor(),
+        "load_average_1_minute": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+    }
+
+
+if __name__ == "__main__":
+    main()

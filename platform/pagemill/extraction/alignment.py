@@ -1,0 +1,169 @@
+"""Finding where ground truth values are printed: type-aware and tolerant of misread letters.
+
+A value that is not found stays unlocated: training on a guess would teach the guess.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rapidfuzz import fuzz
+
+from pagemill.extraction.candidates import Spans, candidate_key, typed_spans
+from pagemill.extraction.decoding import DateOrder, date_readings, field_type, fold, normalise, same_value
+from pagemill.extraction.layout import Layout
+
+FUZZY_MINIMUM_LENGTH = 5
+FUZZY_SIMILARITY = 82.0
+EXACT_BOUNDARY_LENGTH = 4
+"""Shorter strings must fill whole words: "3" is found inside nearly everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """Tokens start..end (inclusive) of the page at ``page`` in the document's list of pages."""
+
+    page: int
+    start: int
+    end: int
+
+
+class PageText:
+    """One page's tokens as a searchable string, and its typed candidates, computed once."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        folded = [fold(text) for text in layout.texts]
+        self.joined = "".join(folded)
+        self.begins: NDArray[np.int64] = np.cumsum([0, *map(len, folded)])
+        self._spans: dict[str, Spans | None] = {}
+
+    def spans(self, field: Mapping[str, object]) -> Spans | None:
+        """Typed candidates of a field on this page."""
+        key = candidate_key(field)
+        if key not in self._spans:
+            self._spans[key] = typed_spans(self.layout, field)
+        return self._spans[key]
+
+    def covering(self, begin: int, end: int) -> tuple[int, int, int]:
+        """Tokens that cover characters begin..end, and how many characters they have in all."""
+        first = int(np.searchsorted(self.begins, begin, side="right")) - 1
+        last = int(np.searchsorted(self.begins, end, side="left")) - 1
+        return first, last, int(self.begins[last + 1] - self.begins[first])
+
+    def find(self, target: str) -> tuple[list[tuple[int, int]], bool]:
+        """Token spans that print ``target``, and whether they do so exactly."""
+        exact: list[tuple[int, int]] = []
+        wider: list[tuple[int, int]] = []
+        position = self.joined.find(target)
+        while position >= 0:
+            first, last, length = self.covering(position, position + len(target))
+            if length == len(target):
+                exact.append((first, last))
+            elif len(target) >= EXACT_BOUNDARY_LENGTH and length <= 1.3 * len(target) + 1:
+                wider.append((first, last))
+            position = self.joined.find(target, position + 1)
+        return (exact, True) if exact else (wider, False)
+
+    def find_similar(self, target: str) -> tuple[list[tuple[int, int]], float]:
+        """The span most similar to ``target``, if similar enough."""
+        if len(target) < FUZZY_MINIMUM_LENGTH or not self.joined:
+            return [], 0.0
+        best = fuzz.partial_ratio_alignment(target, self.joined, score_cutoff=FUZZY_SIMILARITY - 7)
+        if best is None or best.dest_end <= best.dest_start:
+            return [], 0.0
+        first, last, _ = self.covering(best.dest_start, best.dest_end)
+        score = fuzz.ratio(target, self.joined[self.begins[first] : self.begins[last + 1]])
+        return ([(first, last)], score) if score >= FUZZY_SIMILARITY else ([], 0.0)
+
+
+def _string_occurrences(pages: Mapping[int, PageText], target: str) -> list[Occurrence]:
+    found: dict[bool, list[Occurrence]] = {True: [], False: []}
+    for index, page in pages.items():
+        spans, exact = page.find(target)
+        found[exact] += [Occurrence(index, *span) for span in spans]
+    if found[True] or found[False]:
+        return found[True] or found[False]
+    similar = [(index, *page.find_similar(target)) for index, page in pages.items()]
+    best = max((score for _, _, score in similar), default=0.0)
+    return [
+        Occurrence(index, *span) for index, spans, score in similar for span in spans if score >= best - 1
+    ]
+
+
+def _typed_occurrences(
+    pages: Mapping[int, PageText], value: str, field: Mapping[str, object], order: DateOrder
+) -> list[Occurrence]:
+    found = []
+    for index, page in pages.items():
+        for start, end in (page.spans(field) or Spans(np.empty(0, np.int64), np.empty(0, np.int64))).pairs():
+            text = page.layout.text(start, end)
+            if same_value(value, normalise(text, field, order), field, order):
+                found.append(Occurrence(index, start, end))
+    return found
+
+
+def locate(
+    pages: Sequence[PageText],
+    value: str,
+    field: Mapping[str, object],
+    order: DateOrder = "day",
+    hint: Iterable[int] = (),
+) -> list[Occurrence]:
+    """Every place where ``value`` is printed; on the pages of ``hint`` only, when it is on any of those."""
+    numbered = dict(enumerate(pages))
+    hinted = {index: page for index, page in numbered.items() if page.layout.page in set(hint)}
+    for chosen in (hinted, numbered):
+        if not chosen:
+            continue
+        if field_type(field) == "string":
+            target = fold(value)
+            found = _string_occurrences(chosen, target) if target else []
+        else:
+            found = _typed_occurrences(chosen, value, field, order)
+        if found:
+            return found
+    return []
+
+
+def _votes(value: str, pages: Sequence[PageText], field: Mapping[str, object]) -> Counter[DateOrder]:
+    votes: Counter[DateOrder] = Counter()
+    readings = date_readings(value)
+    if len(readings) == 1:
+        votes.update(readings.keys())
+    if len(set(readings.values())) != 1 or len(readings) != 2:
+        return votes
+    iso = next(iter(readings.values()))
+    printed: set[DateOrder] = set()
+    for page in pages:
+        for start, end in (page.spans(field) or Spans(np.empty(0, np.int64), np.empty(0, np.int64))).pairs():
+            texts = date_readings(page.layout.text(start, end))
+            printed.update(
+                order for order, reading in texts.items() if reading == iso and len(set(texts.values())) > 1
+            )
+    if len(printed) == 1:
+        votes.update(printed)
+    return votes
+
+
+def learn_date_order(
+    values: Iterable[tuple[str, Sequence[PageText]]], field: Mapping[str, object]
+) -> Counter[DateOrder]:
+    """How often the day and how often the month must have been printed first."""
+    votes: Counter[DateOrder] = Counter()
+    for value, pages in values:
+        votes.update(_votes(value, pages, field))
+    return votes
+
+
+def page_hint(item: Mapping[str, Any]) -> list[int]:
+    """The pages of a ground truth item, as far as they are page numbers."""
+    pages = item.get("pages")
+    if not isinstance(pages, list):
+        return []
+    return [page for page in pages if isinstance(page, int) and not isinstance(page, bool)]

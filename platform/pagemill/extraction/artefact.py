@@ -1,0 +1,12 @@
+"""What a training leaves behind: weights and what is needed to read them."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Artefact(msgspec.Struct, frozen=True):
+    """A trained extractor. ``weights`` are safetensors, ``configuration`` is JSON: neither can run code."""
+
+    weights: bytes
+    configuration: bytes

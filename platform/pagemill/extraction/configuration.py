@@ -1,0 +1,72 @@
+"""What stands beside the weights: everything needed to rebuild and read the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pagemill.extraction.decoding import DateOrder, field_type
+from pagemill.extraction.network import NetworkShape
+
+FORMAT = 1
+OUTPUTS_PER_LABEL = 3
+MAXIMUM_SPAN = 48
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """A confidence's log odds times ``slope`` plus ``shift``."""
+
+    slope: float = 1.0
+    shift: float = 0.0
+
+
+class Configuration(msgspec.Struct, frozen=True):
+    """An artefact's JSON. ``fields`` holds the scalar fields, ``lines`` the columns of each lines field."""
+
+    shape: NetworkShape
+    fields: dict[str, dict[str, Any]]
+    lines: dict[str, dict[str, dict[str, Any]]]
+    date_orders: dict[str, DateOrder]
+    maximum_tokens: dict[str, int]
+    calibration: dict[str, Calibration] = {}
+    format: int = FORMAT
+
+    def order(self, label: str, column: str | None = None) -> DateOrder:
+        """The order of day and month learned for a field or a column."""
+        return self.date_orders.get(label if column is None else f"{label}.{column}", "day")
+
+    def line_outputs(self, label: str) -> slice:
+        """The outputs of a lines field: row start, outside, then (first, inside) of each column."""
+        begin = OUTPUTS_PER_LABEL * len(self.fields)
+        for name, columns in self.lines.items():
+            width = 2 + 2 * len(columns)
+            if name == label:
+                return slice(begin, begin + width)
+            begin += width
+        raise KeyError(label)
+
+
+def number_of_outputs(fields: Mapping[str, Any], lines: Mapping[str, Mapping[str, Any]]) -> int:
+    """How many scores a token gets."""
+    return OUTPUTS_PER_LABEL * len(fields) + sum(2 + 2 * len(columns) for columns in lines.values()) or 1
+
+
+def split_fields(
+    field_config: Mapping[str, Any],
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, dict[str, Any]]]]:
+    """Scalar fields, and columns of lines fields; what is not a definition is left out."""
+    fields: dict[str, dict[str, Any]] = {}
+    lines: dict[str, dict[str, dict[str, Any]]] = {}
+    for label, definition in field_config.items():
+        if not isinstance(definition, dict):
+            continue
+        if field_type(definition) != "lines":
+            fields[label] = definition
+            continue
+        columns = definition.get("fields")
+        if isinstance(columns, dict):
+            scalar = {name: column for name, column in columns.items() if isinstance(column, dict)}
+            lines[label] = {name: column for name, column in scalar.items() if field_type(column) != "lines"}
+    return fields, lines

@@ -1,0 +1,143 @@
+"""From the network's scores to fields."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pagemill.extraction.configuration import Calibration, Configuration
+from pagemill.extraction.decoding import field_type, fold, normalise
+from pagemill.extraction.losses import grouped_logsumexp
+from pagemill.extraction.network import Tagger
+from pagemill.extraction.reading_rows import read_rows
+from pagemill.extraction.sheets import Batch, Sheet, batches, collate, span_scores, span_table
+from pagemill.extraction.types import Extracted, Field, Lines
+
+TOKENS_PER_BATCH = 12_000
+CONTENDERS = 12
+"""Spans per page and label that are read as values; the others share what probability is left."""
+SMALLEST = 1e-6
+
+
+def calibrated(confidence: float, calibration: Calibration) -> float:
+    """The confidence after calibration, in 0..1."""
+    clipped = min(max(confidence, SMALLEST), 1 - SMALLEST)
+    odds = calibration.slope * math.log(clipped / (1 - clipped)) + calibration.shift
+    return 1 / (1 + math.exp(-max(min(odds, 30.0), -30.0)))
+
+
+def _page_field(
+    label: str,
+    sheet: Sheet,
+    place: int,
+    spans: Sequence[tuple[int, int, float]],
+    configuration: Configuration,
+) -> tuple[Field | None, float]:
+    """The best value among the page's likeliest spans; spans that print the same value stand together."""
+    definition, order = configuration.fields[label], configuration.order(label)
+    layout = sheet.pages[place].layout
+    values: dict[str, tuple[float, Field]] = {}
+    for start, end, probability in spans:
+        raw = layout.text(start, end)
+        value = normalise(raw, definition, order)
+        if value is None:
+            continue
+        key = fold(value) if field_type(definition) == "string" else value
+        before = values.get(key)
+        if before is None:
+            found = Field(label, value, 0.0, raw[:1024], layout.page, layout.box(start, end))
+            values[key] = (probability, found)
+        else:
+            values[key] = (before[0] + probability, before[1])
+    if not values:
+        return None, 0.0
+    probability, best = max(values.values(), key=lambda pair: pair[0])
+    return best, min(probability, 1.0)
+
+
+class SheetReader:
+    """A network with its configuration: reads fields off sheets."""
+
+    def __init__(self, network: Tagger, configuration: Configuration, device: torch.device) -> None:
+        self.network, self.configuration, self.device = network, configuration, device
+
+    def read(self, sheets: Sequence[Sheet]) -> list[list[Extracted]]:
+        """The fields of each sheet."""
+        results: list[list[Extracted]] = []
+        for part in batches(sheets, range(len(sheets)), TOKENS_PER_BATCH):
+            results += self._read_batch([sheets[position] for position in part])
+        return results
+
+    @torch.inference_mode()
+    def _read_batch(self, sheets: Sequence[Sheet]) -> list[list[Extracted]]:
+        batch = collate(sheets)
+        if not len(batch.table.distinct):
+            return [self._nothing() for _ in sheets]
+        self.network.eval()
+        emissions, length_bias = self.network(batch.table.to(self.device))
+        results: list[list[Extracted]] = [[] for _ in sheets]
+        for index, label in enumerate(self.configuration.fields):
+            for result, fields in zip(
+                results, self._scalars(batch, emissions, length_bias, index, label), strict=True
+            ):
+                result += fields
+        table = emissions.cpu().numpy()
+        for label in self.configuration.lines:
+            for result, lines in zip(results, self._lines(batch, table, label), strict=True):
+                result.append(lines)
+        return results
+
+    def _nothing(self) -> list[Extracted]:
+        scalars: list[Extracted] = [Field(label, None, 1.0) for label in self.configuration.fields]
+        return scalars + [Lines(label, []) for label in self.configuration.lines]
+
+    def _scalars(
+        self, batch: Batch, emissions: torch.Tensor, length_bias: torch.Tensor, index: int, label: str
+    ) -> list[list[Field]]:
+        spans = span_table(batch, label, self.configuration)
+        scores = span_scores(emissions, length_bias, spans, index)
+        totals = grouped_logsumexp(scores, spans.pages.to(scores.device), len(batch.offsets)).cpu().numpy()
+        flat = scores.cpu().numpy()
+        edges = np.searchsorted(spans.pages.numpy(), np.arange(len(batch.offsets) + 1))
+        starts, ends = spans.starts.numpy(), spans.ends.numpy()
+        calibration = self.configuration.calibration.get(label, Calibration())
+        found: list[list[Field]] = [[] for _ in batch.sheets]
+        doubt = [1.0] * len(batch.sheets)
+        for page, (number, place, begin) in enumerate(batch.offsets):
+            low, high = int(edges[page]), int(edges[page + 1])
+            if low == high:
+                continue
+            top = low + np.argsort(-flat[low:high], kind="stable")[:CONTENDERS]
+            contenders = [
+                (int(starts[at]) - begin, int(ends[at]) - begin, math.exp(float(flat[at] - totals[page])))
+                for at in top.tolist()
+            ]
+            best, probability = _page_field(
+                label, batch.sheets[number], place, contenders, self.configuration
+            )
+            if best is None:
+                continue
+            confidence = calibrated(probability, calibration)
+            doubt[number] = min(doubt[number], 1 - confidence)
+            if probability >= math.exp(-float(totals[page])):
+                found[number].append(
+                    Field(label, best.value, confidence, best.raw_value, best.page, best.location)
+                )
+        return [fields or [Field(label, None, doubt[number])] for number, fields in enumerate(found)]
+
+    def _lines(self, batch: Batch, table: NDArray[np.float32], label: str) -> list[Lines]:
+        columns = self.configuration.lines[label]
+        orders = {column: self.configuration.order(label, column) for column in columns}
+        part = table[:, self.configuration.line_outputs(label)]
+        scores: list[list[NDArray[np.float32]]] = [[] for _ in batch.sheets]
+        for number, place, begin in batch.offsets:
+            scores[number].append(part[begin : begin + len(batch.sheets[number].pages[place].layout)])
+        result = []
+        for sheet, own in zip(batch.sheets, scores, strict=True):
+            rows = read_rows(sheet.pages, own, columns, orders)
+            result.append(Lines(label, rows, rows[0][0].page if rows else None))
+        return result

@@ -1,0 +1,102 @@
+"""The tagger: hashed text and layout in, scores per token out.
+
+Tokens talk to the tokens left, right, above and below, to their line and to their page, a few times over.
+All tokens of a batch lie flat in one table: no padding, and the same code for one page and for hundreds.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from pagemill.extraction.features import BUCKETS, MEASUREMENTS
+
+
+class NetworkShape(msgspec.Struct, frozen=True):
+    """The sizes of a network."""
+
+    outputs: int
+    labels: int
+    maximum_span: int
+    hidden: int = 96
+    embedding: int = 48
+    layers: int = 4
+    dropout: float = 0.2
+    word_dropout: float = 0.1
+
+
+class TokenTable(NamedTuple):
+    """The tokens of a batch. ``neighbours`` points one past each token, 0 meaning none."""
+
+    pieces: Tensor
+    distinct: Tensor
+    measurements: Tensor
+    neighbours: Tensor
+    lines: Tensor
+    pages: Tensor
+    number_of_lines: int
+    number_of_pages: int
+
+    def to(self, device: torch.device) -> TokenTable:
+        """The same on another device."""
+        return TokenTable(*(part.to(device) if isinstance(part, Tensor) else part for part in self))
+
+
+def _pool(values: Tensor, groups: Tensor, count: int) -> Tensor:
+    """The mean of each group, given back to its members."""
+    sums = values.new_zeros(count, values.shape[1]).index_add(0, groups, values)
+    sizes = values.new_zeros(count).index_add(0, groups, values.new_ones(len(groups)))
+    return (sums / sizes.clamp(min=1).unsqueeze(1)).index_select(0, groups)
+
+
+class _Exchange(nn.Module):
+    """One round of talk between neighbours."""
+
+    def __init__(self, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(hidden)
+        self.mix = nn.Linear(hidden * 7, hidden * 2)
+        self.out = nn.Linear(hidden * 2, hidden)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, state: Tensor, table: TokenTable) -> Tensor:
+        normed = self.norm(state)
+        padded = torch.cat([normed.new_zeros(1, normed.shape[1]), normed])
+        around = padded.index_select(0, table.neighbours.reshape(-1)).reshape(len(normed), -1)
+        line = _pool(normed, table.lines, table.number_of_lines)
+        page = _pool(normed, table.pages, table.number_of_pages)
+        mixed = nn.functional.gelu(self.mix(torch.cat([normed, around, line, page], dim=1)))
+        changed: Tensor = state + self.dropout(self.out(mixed))
+        return changed
+
+
+class Tagger(nn.Module):
+    """Scores of every token for every output, and the length biases of the labels' spans."""
+
+    def __init__(self, shape: NetworkShape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.words = nn.EmbeddingBag(BUCKETS, shape.embedding, mode="sum", padding_idx=0)
+        nn.init.normal_(self.words.weight, std=0.15)
+        self.unknown = nn.Parameter(torch.zeros(shape.embedding))
+        self.enter = nn.Linear(shape.embedding + MEASUREMENTS, shape.hidden)
+        self.rounds = nn.ModuleList(_Exchange(shape.hidden, shape.dropout) for _ in range(shape.layers))
+        self.norm = nn.LayerNorm(shape.hidden)
+        self.leave = nn.Linear(shape.hidden, shape.outputs)
+        self.length_bias = nn.Parameter(torch.zeros(max(shape.labels, 1), shape.maximum_span))
+
+    def forward(self, table: TokenTable) -> tuple[Tensor, Tensor]:
+        """(tokens x outputs, labels x span lengths)."""
+        embedded = self.words(table.pieces).index_select(0, table.distinct)
+        if self.training and self.shape.word_dropout:
+            hidden = torch.rand(len(embedded), 1, device=embedded.device) < self.shape.word_dropout
+            embedded = torch.where(hidden, self.unknown, embedded)
+        else:
+            embedded = embedded + 0.0 * self.unknown
+        state = self.enter(torch.cat([embedded, table.measurements], dim=1))
+        for exchange in self.rounds:
+            state = exchange(state, table)
+        return self.leave(self.norm(state)), self.length_bias * 1.0

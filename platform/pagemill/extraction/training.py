@@ -1,0 +1,292 @@
+"""Training a tagger: epochs, early stopping, checkpoints, and the artefact at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from pagemill.extraction.artefact import Artefact
+from pagemill.extraction.configuration import Configuration
+from pagemill.extraction.evaluation import (
+    Judged,
+    field_measures,
+    fit_calibration,
+    judge_rows,
+    judge_scalars,
+    summary,
+)
+from pagemill.extraction.inference import SheetReader, calibrated
+from pagemill.extraction.losses import batch_loss
+from pagemill.extraction.network import Tagger
+from pagemill.extraction.preparation import Prepared, TrainingOptions, prepare
+from pagemill.extraction.sheets import batches, collate
+from pagemill.extraction.warm_start import borrow_weights
+
+__all__ = ["Prepared", "TaggerTrainer", "TrainingOptions", "TrainingOutcome", "prepare"]
+
+GRADIENT_LIMIT = 5.0
+WARM_UP_SHARE = 0.05
+FINAL_RATE = 0.02
+
+
+class TrainingOutcome(msgspec.Struct, frozen=True):
+    """A finished training: what to deliver and how well it does on held-out documents."""
+
+    artefact: Artefact
+    evaluation: dict[str, Any]
+
+
+def _unchanged(module: nn.Module) -> nn.Module:
+    return module
+
+
+def _never() -> bool:
+    return False
+
+
+def _still() -> float:
+    return 0.0
+
+
+class TaggerTrainer:
+    """Trains on this rank's share of every epoch's batches.
+
+    All ranks take the same number of steps and validate the same documents with the same weights, so that they
+    come to the same decisions; only the clock differs between them, and what it says is agreed on.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        options: TrainingOptions,
+        *,
+        warm_start: Artefact | None = None,
+        device: str = "cpu",
+        rank: int = 0,
+        world_size: int = 1,
+        wrap: Callable[[nn.Module], nn.Module] = _unchanged,
+        clock: Callable[[], float] = _still,
+        should_stop: Callable[[], bool] = _never,
+    ) -> None:
+        self.prepared, self.options = prepared, options
+        self.rank, self.world_size = rank, world_size
+        self.device = torch.device(device)
+        self.should_stop, self._clock, self._begun = should_stop, clock, clock()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.seed)
+            self.network = Tagger(prepared.configuration.shape)
+        if warm_start is not None:
+            borrow_weights(self.network, prepared.configuration, warm_start)
+        self.network.to(self.device)
+        self.module = wrap(self.network)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
+        )
+        self._average = self._copy_weights()
+        self._best = self._copy_weights()
+        self._steps = 0
+        self._best_score, self._best_epoch, self._spent = -1.0, -1, 0.0
+        self._taught = [
+            sheet
+            for sheet in prepared.training
+            if sheet.size and (sheet.targets.positives or sheet.targets.rows)
+        ]
+
+    def _copy_weights(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+
+    def _elapsed(self) -> float:
+        return self._spent + self._clock() - self._begun
+
+    def _agreed(self, value: float) -> float:
+        """The largest of the ranks' values."""
+        if self.world_size == 1 or not torch.distributed.is_initialized():
+            return value
+        shared = torch.tensor([value], device=self.device)
+        torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
+        return float(shared)
+
+    def _plan(self, epoch: int) -> list[list[list[int]]]:
+        """For each step the documents of each rank; the last step repeats some, so that none waits."""
+        order = list(range(len(self._taught)))
+        random.Random(f"{self.options.seed}:{epoch}").shuffle(order)
+        tokens = self.options.tokens_per_batch
+        total = sum(sheet.size for sheet in self._taught)
+        wanted = max(self._minimum_batches() * self.world_size, 1)
+        parts = list(batches(self._taught, order, max(1, min(tokens, math.ceil(total / wanted)))))
+        while len(parts) % self.world_size:
+            parts.append(parts[len(parts) % self.world_size])
+        return [parts[at : at + self.world_size] for at in range(0, len(parts), self.world_size)]
+
+    def _minimum_batches(self) -> int:
+        """Few documents still get enough steps per epoch to learn from."""
+        return min(len(self._taught), math.ceil(self.options.minimum_steps / self.options.maximum_epochs))
+
+    def _set_rate(self, progress: float) -> None:
+        if progress < WARM_UP_SHARE:
+            factor = 0.1 + 0.9 * progress / WARM_UP_SHARE
+        else:
+            through = (progress - WARM_UP_SHARE) / (1 - WARM_UP_SHARE)
+            factor = FINAL_RATE + (1 - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(through, 1.0)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.options.learning_rate * factor
+
+    def run_epoch(self, epoch: int) -> dict[str, float]:
+        """One epoch over this rank's batches, then validation. Stops between steps when asked to."""
+        plan = self._plan(epoch) if self._taught else []
+        spent = self._agreed(self._elapsed() / max(self.options.time_budget_seconds, 1e-9))
+        share = 1 / max(self.options.maximum_epochs, 1)
+        begin = max(epoch * share, spent)
+        losses: list[float] = []
+        torch.manual_seed(hash((self.options.seed, epoch, self.rank)) & 0x7FFFFFFF)
+        for step, parts in enumerate(plan):
+            if self.should_stop():
+                break
+            self._set_rate(min(begin + share * step / len(plan), 1.0))
+            losses.append(self._step(parts[self.rank]))
+        score = self._validate()
+        if score >= self._best_score:
+            self._best_score, self._best_epoch = score, epoch
+            self._best = {name: value.clone() for name, value in self._average.items()}
+        loss = sum(losses) / len(losses) if losses else 0.0
+        return {"loss": loss, "score": score, "epoch": float(epoch), "elapsed": self._elapsed()}
+
+    def _step(self, part: list[int]) -> float:
+        self.module.train()
+        batch = collate([self._taught[position] for position in part])
+        emissions, length_bias = self.module(batch.table.to(self.device))
+        loss = batch_loss(emissions, length_bias, batch, self.prepared.configuration)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_LIMIT)
+        self.optimiser.step()
+        self._steps += 1
+        decay = min(self.options.averaging, (1 + self._steps) / (10 + self._steps))
+        with torch.no_grad():
+            for name, value in self.network.state_dict().items():
+                self._average[name].lerp_(value, 1 - decay)
+        return float(loss.detach())
+
+    @contextlib.contextmanager
+    def _with_weights(self, weights: Mapping[str, Tensor]) -> Any:
+        own = self._copy_weights()
+        self.network.load_state_dict(weights)
+        try:
+            yield
+        finally:
+            self.network.load_state_dict(own)
+
+    def _judge(
+        self, configuration: Configuration
+    ) -> tuple[list[Judged], list[dict[str, tuple[int, int, int]]]]:
+        reader = SheetReader(self.network, configuration, self.device)
+        judged: list[Judged] = []
+        rows = []
+        extracted = reader.read(self.prepared.held_out)
+        for found, truth in zip(extracted, self.prepared.held_out_truth, strict=True):
+            judged += judge_scalars(found, truth, configuration)
+            rows.append(judge_rows(found, truth, configuration))
+        return judged, rows
+
+    def _validate(self) -> float:
+        """The mean F1 of the labels on the held-out part, with the averaged weights."""
+        if not self.prepared.held_out:
+            return 0.0
+        configuration = self.prepared.configuration
+        with self._with_weights(self._average):
+            judged, rows = self._judge(configuration)
+        measures = field_measures(judged, rows, [*configuration.fields, *configuration.lines])
+        return sum(values["f1"] for values in measures.values()) / max(len(measures), 1)
+
+    def done(self, epoch: int) -> bool:
+        """Whether to stop after ``epoch``: no better for long, out of epochs, or no time for another."""
+        ended = epoch + 1 >= self.options.maximum_epochs or not self._taught
+        stale = bool(self.prepared.held_out) and epoch - self._best_epoch >= self.options.patience
+        elapsed = self._elapsed()
+        late = elapsed * (epoch + 2) / (epoch + 1) > self.options.time_budget_seconds
+        stop = ended or stale or late or self.should_stop()
+        return self._agreed(float(stop)) > 0
+
+    def state(self) -> bytes:
+        """Everything that training goes on from, as safetensors."""
+        tensors: dict[str, Tensor] = {}
+        groups = {"network": self.network.state_dict(), "average": self._average, "best": self._best}
+        for group, weights in groups.items():
+            tensors |= {f"{group}/{name}": value.contiguous() for name, value in weights.items()}
+        for index, values in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser/{index}/{name}": value.contiguous() for name, value in values.items()}
+        progress = {
+            "steps": self._steps,
+            "best_score": self._best_score,
+            "best_epoch": self._best_epoch,
+            "spent": self._elapsed(),
+        }
+        return save({name: value.cpu().clone() for name, value in tensors.items()}) + _footer(progress)
+
+    def load_state(self, state: bytes) -> None:
+        """Goes on from ``state``."""
+        body, progress = _split_footer(state)
+        groups: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "best": {}}
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in load(body).items():
+            group, _, rest = name.partition("/")
+            if group == "optimiser":
+                index, _, key = rest.partition("/")
+                moments.setdefault(int(index), {})[key] = value
+            else:
+                groups[group][rest] = value.to(self.device)
+        self.network.load_state_dict(groups["network"])
+        self._average, self._best = groups["average"], groups["best"]
+        optimiser = self.optimiser.state_dict()
+        self.optimiser.load_state_dict({"state": moments, "param_groups": optimiser["param_groups"]})
+        self._steps = int(progress["steps"])
+        self._best_score, self._best_epoch = float(progress["best_score"]), int(progress["best_epoch"])
+        self._spent, self._begun = float(progress["spent"]), self._clock()
+
+    def finish(self) -> TrainingOutcome:
+        """The best weights, calibrated, and their evaluation."""
+        weights = self._best if self._best_epoch >= 0 else self._average
+        configuration = self.prepared.configuration
+        with self._with_weights(weights):
+            judged, rows = self._judge(configuration)
+        calibration = fit_calibration(judged, list(configuration.fields))
+        configuration = msgspec.structs.replace(configuration, calibration=calibration)
+        judged = [_calibrated(item, configuration) for item in judged]
+        measures = field_measures(judged, rows, [*configuration.fields, *configuration.lines])
+        evaluation = summary(measures, judged, len(self.prepared.held_out))
+        for label, values in evaluation["fields"].items():
+            values["numberOfExamples"] = self.prepared.examples.get(label, 0)
+            values["numberOfUnlocated"] = self.prepared.unlocated.get(label, 0)
+        artefact = Artefact(
+            weights=save({name: value.cpu().contiguous() for name, value in weights.items()}),
+            configuration=msgspec.json.encode(configuration),
+        )
+        return TrainingOutcome(artefact, evaluation)
+
+
+def _calibrated(item: Judged, configuration: Configuration) -> Judged:
+    calibration = configuration.calibration.get(item.label)
+    if item.confidence is None or calibration is None:
+        return item
+    confidence = calibrated(item.confidence, calibration)
+    return Judged(item.label, item.expected, item.correct, item.exact, confidence)
+
+
+def _footer(progress: Mapping[str, float]) -> bytes:
+    text = json.dumps(progress).encode()
+    return text + len(text).to_bytes(4, "big")
+
+
+def _split_footer(state: bytes) -> tuple[bytes, dict[str, float]]:
+    size = int.from_bytes(state[-4:], "big")
+    progress: dict[str, float] = json.loads(state[-4 - size : -4])
+    return state[: -4 - size], progress

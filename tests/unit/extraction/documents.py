@@ -1,0 +1,96 @@
+"""Documents that the reading tests make for themselves."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+from PIL import Image, ImageDraw, ImageFont
+from reportlab.lib import pdfencrypt
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen import canvas
+
+RECEIPT = ("GREEN GROCER", "Apples 12.50", "Total 47.90")
+PAGE = (400.0, 300.0)
+
+
+def text_pdf(pages: int = 1, *, rotate: int = 0, password: str | None = None) -> bytes:
+    """Pages of 400 x 300 points with a heading, a row of three words and the page's number."""
+    encryption = pdfencrypt.StandardEncryption(password, canPrint=1) if password else None
+    output = io.BytesIO()
+    drawing = canvas.Canvas(output, pagesize=PAGE, encrypt=encryption)
+    for number in range(pages):
+        drawing.setPageRotation(rotate)
+        drawing.setFont("Helvetica", 20)
+        drawing.drawString(40, 250, "Invoice Heading")
+        drawing.setFont("Helvetica", 10)
+        drawing.drawString(300, 150, "99.50")
+        drawing.drawString(40, 150, "Blue widgets")
+        drawing.drawString(40, 40, f"Page {number + 1}")
+        drawing.showPage()
+    drawing.save()
+    return output.getvalue()
+
+
+def sideways_pdf() -> bytes:
+    """Text that is printed from the bottom to the top of an unrotated page."""
+    output = io.BytesIO()
+    drawing = canvas.Canvas(output, pagesize=PAGE)
+    drawing.translate(200, 40)
+    drawing.rotate(90)
+    drawing.drawString(0, 0, "Printed sideways here")
+    drawing.save()
+    return output.getvalue()
+
+
+def form_pdf() -> bytes:
+    """A form whose value is in a field, beside ordinary text."""
+    output = io.BytesIO()
+    drawing = canvas.Canvas(output, pagesize=PAGE)
+    drawing.drawString(40, 200, "Customer name below")
+    drawing.acroForm.textfield(name="customer", value="Ferdinand", x=40, y=150, width=200, height=24)
+    drawing.save()
+    return output.getvalue()
+
+
+def receipt_image(mode: str = "RGB", lines: tuple[str, ...] = RECEIPT) -> Image.Image:
+    """A small receipt, black on white, in a mode."""
+    image = Image.new("L", (420, 60 + 70 * len(lines)), 255)
+    pencil = ImageDraw.Draw(image)
+    font = ImageFont.load_default(size=34)
+    for number, line in enumerate(lines):
+        pencil.text((30, 30 + 70 * number), line, fill=0, font=font)
+    if mode == "I;16":
+        deep = Image.new("I;16", image.size)
+        deep.frombytes(b"".join(struct.pack("<H", value * 257) for value in image.tobytes()))
+        return deep
+    return image.convert("RGB").convert(mode) if mode != "L" else image
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The image as a file."""
+    output = io.BytesIO()
+    image.save(output, kind, **options)
+    return output.getvalue()
+
+
+def scanned_pdf() -> bytes:
+    """A page that is nothing but an image."""
+    image = receipt_image()
+    output = io.BytesIO()
+    drawing = canvas.Canvas(output, pagesize=(image.width / 2, image.height / 2))
+    drawing.drawImage(ImageReader(image), 0, 0, image.width / 2, image.height / 2)
+    drawing.save()
+    return output.getvalue()
+
+
+def bomb_png(side: int = 50_000) -> bytes:
+    """A PNG of a few bytes that claims to have very many pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    pixels = zlib.compress(b"\0" * 1000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
