@@ -1,0 +1,64 @@
+# Everything runs in .venv, which `install` makes from pyproject.toml and constraints.txt when either has changed.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+FIND_PYTHON := for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python /usr/bin/python3; do \
+	"$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { echo "$$python"; break; }; done
+BENCH_OUT ?= benchmarks/results
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-fast test-acceptance test-chaos lint format bench constraints clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Set up .venv (about 2 GB, a few minutes); the targets below do it by themselves
+
+$(STAMP): pyproject.toml constraints.txt
+	@python="$$($(FIND_PYTHON))"; \
+	test -n "$$python" || { echo "Python 3.11 or newer (with venv and ensurepip) is needed; say which with PYTHON=..." >&2; exit 1; }; \
+	test -x $(BIN)/python || { echo "Making $(VENV) with $$python"; "$$python" -m venv $(VENV); }
+	@echo "Installing torch"
+	@$(PIP) install --quiet -c constraints.txt torch
+	@echo "Installing Pagemill and what it stands on"
+	@$(PIP) install --quiet -c constraints.txt -e '.[demo,dev]'
+	@touch $@
+
+demo: install ## The main job on documents that it renders itself: upload, train, predict (about 6 minutes)
+	@$(BIN)/python -m examples.demo
+
+test: install ## Unit and integration tests, and the main job through the official client
+	$(BIN)/python -m pytest -m "not chaos"
+
+test-fast: install ## Tests that need no running stack
+	$(BIN)/python -m pytest -m "not acceptance and not chaos"
+
+test-acceptance: install ## The main job through the official client on a running stack
+	$(BIN)/python -m pytest tests/acceptance -m "acceptance and not chaos"
+
+test-chaos: install ## Kill parts of a running stack; nothing may be lost
+	$(BIN)/python -m pytest -m chaos
+
+lint: install ## ruff, mypy and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## Format the code and sort its imports
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install ## Accuracy on real documents: PAGEMILL_DATA=DIR make bench
+	@test -n "$(PAGEMILL_DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds adbuy/, sroie/ and score.py" >&2; exit 2; }
+	$(BIN)/python benchmarks/accuracy.py --data "$(PAGEMILL_DATA)" --out $(BENCH_OUT)/accuracy.json
+
+constraints: ## Pin what .venv holds now
+	@{ head -1 constraints.txt; $(PIP) freeze --exclude-editable 2>/dev/null | grep -v -E '^#|@ file' | sed -E 's/\+cpu$$//'; } > .venv/constraints.new
+	@mv .venv/constraints.new constraints.txt
+
+clean: ## Remove .venv, caches and the data of the demo
+	rm -rf $(VENV) .pagemill-demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build
