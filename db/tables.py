@@ -6,6 +6,8 @@ Piccolo cannot express stand in the migrations.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from piccolo.columns import (
     JSONB,
     BigInt,
@@ -82,7 +84,20 @@ class UsageCounter(Table, tablename="usage_counter"):
     organization_id = Text()
     month = Text()
     meter = Text()
-    used = Numeric(default=0)
+    used = Numeric(default=Decimal(0))
+
+
+class UsageReservation(Table, tablename="usage_reservation"):
+    """What a job has been granted of a meter; a retried job is granted it once, a failed one gives it back.
+
+    The primary key (job_id, meter) is made in the migration.
+    """
+
+    organization_id = Text()
+    job_id = Text()
+    month = Text()
+    meter = Text()
+    amount = Numeric(default=Decimal(0))
 
 
 class Dataset(Table, tablename="dataset"):
@@ -161,7 +176,7 @@ class DataBundle(Table, tablename="data_bundle"):
 
 
 class Training(Table, tablename="training"):
-    """``artefact_key`` is the prefix of the artefact: ``<key>/weights.safetensors``, ``configuration.json``."""
+    """``artefact_key`` is the prefix of ``weights.safetensors`` and ``configuration.json``."""
 
     id = Text(primary_key=True)
     organization_id = Text()
@@ -234,6 +249,7 @@ ALL_TABLES: tuple[type[Table], ...] = (
     Role,
     AppClient,
     UsageCounter,
+    UsageReservation,
     Dataset,
     Document,
     Model,

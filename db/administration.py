@@ -1,0 +1,35 @@
+"""What is done to whole databases: by the embedded stack and by tests."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+
+
+async def create_database(server_url: str, name: str, *, template: str | None = None) -> None:
+    """Create a database unless it is there; from a template, which must be idle, it is a copy."""
+    connection = await asyncpg.connect(server_url)
+    try:
+        if await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
+            return
+        suffix = f' TEMPLATE "{template}"' if template else ""
+        await connection.execute(f'CREATE DATABASE "{name}"{suffix}')
+    except asyncpg.DuplicateDatabaseError:
+        return
+    finally:
+        await connection.close()
+
+
+async def drop_database(server_url: str, name: str) -> None:
+    """Drop a database, whoever is connected to it."""
+    connection = await asyncpg.connect(server_url)
+    try:
+        await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    finally:
+        await connection.close()
+
+
+def create_database_sync(server_url: str, name: str) -> None:
+    """The same for callers without an event loop."""
+    asyncio.run(create_database(server_url, name))

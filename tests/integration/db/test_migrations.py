@@ -1,0 +1,41 @@
+"""The migrations make the schema that the tables describe, once."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from db.migrate import MigrationError, migrate
+from db.tables import ALL_TABLES
+
+WITHOUT_ID = {"usage_counter", "usage_reservation"}
+
+
+async def test_every_table_and_column_exists(pool: asyncpg.Pool) -> None:
+    rows = await pool.fetch(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+    )
+    found = {(row["table_name"], row["column_name"]) for row in rows}
+    expected = {
+        (table._meta.tablename, column._meta.name)
+        for table in ALL_TABLES
+        for column in table._meta.columns
+        if not (table._meta.tablename in WITHOUT_ID and column._meta.name == "id")
+    }
+    assert expected <= found
+
+
+async def test_migrating_twice_changes_nothing(database_url: str, pool: asyncpg.Pool) -> None:
+    count = await pool.fetchval("SELECT count(*) FROM migration")
+    migrate(database_url)
+    assert await pool.fetchval("SELECT count(*) FROM migration") == count
+
+
+async def test_counters_cannot_be_negative(pool: asyncpg.Pool) -> None:
+    with pytest.raises(asyncpg.CheckViolationError):
+        await pool.execute("INSERT INTO usage_counter VALUES ('o', '2026-01', 'documents', -1)")
+
+
+def test_an_unreachable_database_says_so() -> None:
+    with pytest.raises(MigrationError, match="could not be migrated"):
+        migrate("postgresql://nobody:nothing@127.0.0.1:1/none")

@@ -1,0 +1,83 @@
+"""No statement reaches another organization's data: the registry is walked, and the walker is tested."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import db
+from db.statements import REGISTRY, Statement, tenant
+
+ROOT = Path(__file__).parents[3]
+SKIPPED = ("piccolo_app", "piccolo_conf", "tables", "migrations")
+ORGANIZATION_FILTER = re.compile(r"\borganization_id\s*=\s*\$1\b")
+ORGANIZATION_ITSELF = re.compile(r"\borganization\b[^;]*\bWHERE\s+(?:\w+\.)?id\s*=\s*\$1\b", re.DOTALL)
+INSERTED_FIRST = re.compile(r"INSERT\s+INTO\s+\w+\s*(?:AS\s+\w+\s*)?\(\s*organization_id\b", re.IGNORECASE)
+SQL_OUTSIDE = re.compile(
+    r"""["']\s*(?:SELECT\s.+\sFROM\s|INSERT\s+INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s)""", re.DOTALL
+)
+
+
+def load_statements() -> dict[str, Statement]:
+    for module in pkgutil.iter_modules(db.__path__):
+        if module.name not in SKIPPED:
+            importlib.import_module(f"db.{module.name}")
+    return REGISTRY
+
+
+def scopes_organization(sql: str) -> bool:
+    return any(pattern.search(sql) for pattern in (ORGANIZATION_FILTER, ORGANIZATION_ITSELF, INSERTED_FIRST))
+
+
+@pytest.mark.parametrize("name", sorted(load_statements()))
+def test_statement_is_scoped_or_says_why_not(name: str) -> None:
+    statement = REGISTRY[name]
+    assert statement.crosses or scopes_organization(statement.sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM document WHERE id = $1",
+        "SELECT * FROM document WHERE organization_id = $2 AND id = $1",
+        "DELETE FROM dataset",
+        "UPDATE model SET organization_id = 'x' WHERE id = $1",
+        "INSERT INTO document (id, organization_id) VALUES ($1, $2)",
+    ],
+)
+def test_unscoped_statement_is_found(sql: str) -> None:
+    assert not scopes_organization(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM document WHERE organization_id = $1 AND id = $2",
+        "SELECT d.id FROM document AS d WHERE d.organization_id = $1",
+        "SELECT id FROM organization WHERE id = $1",
+        "INSERT INTO document (organization_id, id) VALUES ($1, $2)",
+    ],
+)
+def test_scoped_statement_is_accepted(sql: str) -> None:
+    assert scopes_organization(sql)
+
+
+def test_two_statements_cannot_share_a_name() -> None:
+    name = next(iter(load_statements()))
+    with pytest.raises(ValueError, match=name):
+        tenant(name, "SELECT 1")
+
+
+def test_sql_stands_in_the_db_room_only() -> None:
+    rooms = ("platform", "serve_apps", "train_jobs")
+    outside = [
+        str(path.relative_to(ROOT))
+        for room in rooms
+        for path in (ROOT / room).rglob("*.py")
+        if SQL_OUTSIDE.search(path.read_text())
+    ]
+    assert outside == []
