@@ -52,7 +52,7 @@ async def _run(database_url: str) -> int:
     finally:
         await lock.close()
     if not result.success:
-        sys.stderr.write(output.getvalue() + result.message)
+        sys.stderr.write(output.getvalue() + (result.message or ""))
     return 0 if result.success else 1
 
 

@@ -22,8 +22,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """postgresql:// URL of the database."""
     objects_url: str
     """``file:///directory`` or ``s3://bucket/prefix``."""
-    token_key: str
-    """Key (>= 32 characters) that signs access tokens; the same for all API processes."""
+    token_key: str = ""
+    """Key (>= 32 characters) that signs access tokens: the same for all API processes, needed by no other."""
     public_url: str = "https://localhost:8443"
     """Scheme, host and port under which clients reach the API; fileUrl is built from it."""
     s3_endpoint_url: str | None = None

@@ -24,6 +24,7 @@ from pagemill.errors import PagemillError
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 USER = "pagemill"
+MEMORY_STILL_HELD = "shared memory block"
 DATABASE = "pagemill"
 UNPRIVILEGED_USERS = ("postgres", "nobody", "daemon")
 
@@ -155,17 +156,26 @@ class EmbeddedPostgres:
 
     def _end_leftover(self) -> None:
         """A server whose supervisor was killed still holds the data: end it before starting another."""
-        try:
-            leftover = int((self.data / "postmaster.pid").read_text().splitlines()[0])
-            command_line = Path(f"/proc/{leftover}/cmdline").read_bytes()
-        except (OSError, ValueError, IndexError):
-            return
-        if str(self.data).encode() not in command_line:
+        leftover = self._recorded_process_id()
+        if leftover is None or not self._serves_our_data(leftover):
             return
         os.kill(leftover, signal.SIGINT)
         deadline = time.monotonic() + STOP_SECONDS
-        while Path(f"/proc/{leftover}").exists() and time.monotonic() < deadline:
+        while self._serves_our_data(leftover) and time.monotonic() < deadline:
             time.sleep(0.05)
+
+    def _recorded_process_id(self) -> int | None:
+        try:
+            return int((self.data / "postmaster.pid").read_text().splitlines()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def _serves_our_data(self, process_id: int) -> bool:
+        """Process ids are used again: only its command line tells that it is a server of ours."""
+        try:
+            return str(self.data).encode() in Path(f"/proc/{process_id}/cmdline").read_bytes()
+        except OSError:
+            return False
 
     def _launch(self) -> None:
         options = {
@@ -191,22 +201,30 @@ class EmbeddedPostgres:
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS
+        patience = time.monotonic() + STOP_SECONDS
         while time.monotonic() < deadline:
-            if not self.running():
-                raise PostgresError(f"postgres did not start: {_tail(self.log)}")
             if self._ready():
                 return
+            if not self.running():
+                tail = _tail(self.log)
+                # The children of a killed server take a moment to notice and to let go of its memory.
+                if MEMORY_STILL_HELD not in tail[-400:] or time.monotonic() > patience:
+                    raise PostgresError(f"postgres did not start: {tail}")
+                self._launch()
             time.sleep(0.02)
         self.stop()
         raise PostgresError(f"postgres did not answer within {START_SECONDS:g} s: {_tail(self.log)}")
 
     def _ready(self) -> bool:
-        """The eighth line of the lock file says so as soon as connections are accepted."""
+        """The eighth line of the lock file says so as soon as connections are accepted.
+
+        A file left by a killed server says so too: it names another process.
+        """
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        return len(lines) >= 8 and lines[7].strip() == "ready"
+        return len(lines) >= 8 and lines[7].strip() == "ready" and lines[0].strip() == str(self.process_id)
 
     def _create_database(self) -> None:
         from db.administration import create_database_sync
