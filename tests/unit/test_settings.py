@@ -1,0 +1,43 @@
+"""Settings come from the environment alone, and say which variable is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from pagemill.settings import Settings, SettingsError, load_settings, to_environment
+
+REQUIRED = {"PAGEMILL_DATABASE_URL": "postgresql://localhost/x", "PAGEMILL_OBJECTS_URL": "file:///x"}
+
+
+def test_values_are_converted_to_the_type_of_their_field() -> None:
+    settings = load_settings(
+        REQUIRED
+        | {"PAGEMILL_TOKEN_LIFETIME": "60", "PAGEMILL_TRAINING_GPU": "true", "PAGEMILL_JOB_LEASE": "7.5"}
+    )
+    assert (settings.token_lifetime, settings.training_gpu, settings.job_lease) == (60, True, 7.5)
+
+
+def test_other_variables_and_empty_ones_are_ignored() -> None:
+    settings = load_settings(
+        REQUIRED | {"HOME": "/", "PAGEMILL_DATA": "/documents", "PAGEMILL_LOG_LEVEL": ""}
+    )
+    assert settings.log_level == "INFO"
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"PAGEMILL_OBJECTS_URL": "file:///x"}, "database_url"),
+        (REQUIRED | {"PAGEMILL_TOKEN_LIFETIME": "soon"}, "token_lifetime"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named(environment: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        load_settings(environment)
+
+
+def test_a_child_process_reads_the_same_settings() -> None:
+    settings = Settings(
+        database_url="postgresql://u:p@h/d", objects_url="s3://b/p", training_gpu=True, job_lease=3.25
+    )
+    assert load_settings(to_environment(settings)) == settings
