@@ -118,7 +118,7 @@ def modern(facts: Facts) -> list[Sheet]:
     sheet.fill(0, 0, 612, 70, grey=60)
     sheet.write(40, 43, facts.supplier.name, size=17, bold=True, grey=255)
     sheet.write(572, 43, "Invoice", size=14, align="right", grey=235)
-    heads = [
+    heads: list[tuple[float, float, str, str]] = [
         (40, 110, "INVOICE NO", facts.number),
         (220, 110, "DATE OF ISSUE", in_words(facts.issued)),
         (400, 110, "PAYMENT DUE", in_words(facts.due)),
@@ -157,7 +157,7 @@ def letter(facts: Facts) -> list[Sheet]:
     sheet.rule(60, y + 22, 475)
     sheet.write(60, y + 36, "To be paid", bold=True)
     sheet.write(535, y + 36, f"{facts.currency} {spaced(facts.total)}", bold=True, align="right")
-    sheet.write(60, y + 66, f"Please pay no later than {facts.due:%Y-%m-%d}, quoting {facts.number}.")
+    sheet.write(60, y + 66, f"Please quote {facts.number} and pay no later than {facts.due:%Y-%m-%d}.")
     return [sheet]
 
 
