@@ -1,0 +1,90 @@
+"""Data bundles: snapshots of datasets that trainings learn from."""
+
+from __future__ import annotations
+
+from db.statements import tenant
+
+DATA_BUNDLE_COLUMNS = """
+    id, model_id, name, description, datasets, summary, status, object_key, retention_in_days,
+    created_time, created_by, updated_time, updated_by
+"""
+
+# The datasets whose state a bundle records.
+DATASETS_TO_BUNDLE = tenant(
+    "data_bundles.datasets", "SELECT * FROM dataset WHERE organization_id = $1 AND id = ANY($2::text[])"
+)
+
+INSERT_DATA_BUNDLE = tenant(
+    "data_bundles.insert",
+    f"""
+    INSERT INTO data_bundle (
+        organization_id, id, model_id, name, description, datasets, retention_in_days, created_by
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+    RETURNING {DATA_BUNDLE_COLUMNS}
+    """,
+)
+
+GET_DATA_BUNDLE = tenant(
+    "data_bundles.get",
+    f"""
+    SELECT {DATA_BUNDLE_COLUMNS} FROM data_bundle
+    WHERE organization_id = $1 AND model_id = $2 AND id = $3
+    """,
+)
+
+LOCK_DATA_BUNDLE = tenant(
+    "data_bundles.lock",
+    f"""
+    SELECT {DATA_BUNDLE_COLUMNS} FROM data_bundle
+    WHERE organization_id = $1 AND model_id = $2 AND id = $3 FOR UPDATE
+    """,
+)
+
+LIST_DATA_BUNDLES = tenant(
+    "data_bundles.list",
+    f"""
+    SELECT {DATA_BUNDLE_COLUMNS} FROM data_bundle
+    WHERE organization_id = $1 AND model_id = $2
+        AND ($3::text[] IS NULL OR status = ANY($3))
+        AND (created_time, id) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))
+    ORDER BY created_time, id LIMIT $6
+    """,
+)
+
+# Locked against being made anew, or deleted, while a training is written that learns from them.
+DATA_BUNDLES_TO_TRAIN = tenant(
+    "data_bundles.to_train",
+    """
+    SELECT id, status, datasets FROM data_bundle
+    WHERE organization_id = $1 AND model_id = $2 AND id = ANY($3::text[]) FOR SHARE
+    """,
+)
+
+UPDATE_DATA_BUNDLE = tenant(
+    "data_bundles.update",
+    f"""
+    UPDATE data_bundle SET
+        name = CASE WHEN $4 THEN $5 ELSE name END,
+        description = CASE WHEN $6 THEN $7 ELSE description END,
+        updated_time = now(),
+        updated_by = $8
+    WHERE organization_id = $1 AND model_id = $2 AND id = $3
+    RETURNING {DATA_BUNDLE_COLUMNS}
+    """,
+)
+
+# A bundle that is made anew keeps its object until the new one is written.
+RESTART_DATA_BUNDLE = tenant(
+    "data_bundles.restart",
+    f"""
+    UPDATE data_bundle SET datasets = $4, retention_in_days = $5, status = 'running', summary = NULL
+    WHERE organization_id = $1 AND model_id = $2 AND id = $3
+    RETURNING {DATA_BUNDLE_COLUMNS}
+    """,
+)
+
+DELETE_DATA_BUNDLE = tenant(
+    "data_bundles.delete",
+    "DELETE FROM data_bundle WHERE organization_id = $1 AND model_id = $2 AND id = $3",
+)

@@ -1,0 +1,66 @@
+"""Predictions of documents."""
+
+from __future__ import annotations
+
+from db.statements import tenant
+
+PREDICTION_COLUMNS = """
+    id, document_id, model_id, model_reference, training_id, preprocess_config, postprocess_config, status,
+    predictions, error, inference_time, next_page, created_time, created_by
+"""
+
+DOCUMENT_TO_PREDICT = tenant(
+    "predictions.document", "SELECT content_key FROM document WHERE organization_id = $1 AND id = $2"
+)
+
+MODEL_TO_PREDICT_WITH = tenant(
+    "predictions.model",
+    """
+    SELECT training_id, preprocess_config, postprocess_config FROM model
+    WHERE organization_id = $1 AND id = $2
+    """,
+)
+
+INSERT_PREDICTION = tenant(
+    "predictions.insert",
+    f"""
+    INSERT INTO prediction (
+        organization_id, id, document_id, model_id, model_reference, training_id, preprocess_config,
+        postprocess_config, created_by
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    RETURNING {PREDICTION_COLUMNS}
+    """,
+)
+
+GET_PREDICTION = tenant(
+    "predictions.get", f"SELECT {PREDICTION_COLUMNS} FROM prediction WHERE organization_id = $1 AND id = $2"
+)
+
+LIST_PREDICTIONS_ASCENDING = tenant(
+    "predictions.list_ascending",
+    f"""
+    SELECT {PREDICTION_COLUMNS} FROM prediction
+    WHERE organization_id = $1
+        AND ($2::text IS NULL OR model_id = $2)
+        AND (created_time, id) > (coalesce($3::timestamptz, '-infinity'), coalesce($4::text, ''))
+    ORDER BY created_time, id LIMIT $5
+    """,
+)
+
+LIST_PREDICTIONS_DESCENDING = tenant(
+    "predictions.list_descending",
+    f"""
+    SELECT {PREDICTION_COLUMNS} FROM prediction
+    WHERE organization_id = $1
+        AND ($2::text IS NULL OR model_id = $2)
+        AND (created_time, id) < (coalesce($3::timestamptz, 'infinity'), coalesce($4::text, ''))
+    ORDER BY created_time DESC, id DESC LIMIT $5
+    """,
+)
+
+# A synchronous caller that is answered with an error keeps no failed prediction.
+DELETE_FAILED_PREDICTION = tenant(
+    "predictions.delete_failed",
+    "DELETE FROM prediction WHERE organization_id = $1 AND id = $2 AND status = 'failed'",
+)

@@ -1,0 +1,84 @@
+"""Trainings of models."""
+
+from __future__ import annotations
+
+from db.statements import tenant
+
+TRAINING_COLUMNS = """
+    id, model_id, name, description, metadata, data_bundle_ids, warm_start_config, instance_type,
+    data_scientist_assistance, deployment_environment_id, status, evaluation, gpu_hours, artefact_key,
+    created_time, created_by, updated_time, updated_by
+"""
+
+INSERT_TRAINING = tenant(
+    "trainings.insert",
+    f"""
+    INSERT INTO training (
+        organization_id, id, model_id, name, description, metadata, data_bundle_ids, warm_start_config,
+        instance_type, data_scientist_assistance, status, created_by
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    RETURNING {TRAINING_COLUMNS}
+    """,
+)
+
+GET_TRAINING = tenant(
+    "trainings.get",
+    f"SELECT {TRAINING_COLUMNS} FROM training WHERE organization_id = $1 AND model_id = $2 AND id = $3",
+)
+
+LOCK_TRAINING = tenant(
+    "trainings.lock",
+    f"""
+    SELECT {TRAINING_COLUMNS} FROM training
+    WHERE organization_id = $1 AND model_id = $2 AND id = $3 FOR UPDATE
+    """,
+)
+
+LIST_TRAININGS = tenant(
+    "trainings.list",
+    f"""
+    SELECT {TRAINING_COLUMNS} FROM training
+    WHERE organization_id = $1 AND model_id = $2
+        AND ($3::text[] IS NULL OR status = ANY($3))
+        AND (created_time, id) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))
+    ORDER BY created_time, id LIMIT $6
+    """,
+)
+
+UPDATE_TRAINING = tenant(
+    "trainings.update",
+    f"""
+    UPDATE training SET
+        name = CASE WHEN $4 THEN $5 ELSE name END,
+        description = CASE WHEN $6 THEN $7 ELSE description END,
+        metadata = coalesce($8::jsonb, metadata),
+        deployment_environment_id = CASE WHEN $9 THEN NULL ELSE deployment_environment_id END,
+        updated_time = now(),
+        updated_by = $10
+    WHERE organization_id = $1 AND model_id = $2 AND id = $3
+    RETURNING {TRAINING_COLUMNS}
+    """,
+)
+
+# For one that no job works for yet; the others end cancelled with their job.
+CANCEL_UNAPPROVED_TRAINING = tenant(
+    "trainings.cancel_unapproved",
+    """
+    UPDATE training SET status = 'cancelled'
+    WHERE organization_id = $1 AND model_id = $2 AND id = $3 AND status = 'waiting-for-approval'
+    """,
+)
+
+TRAINING_TO_START_FROM = tenant(
+    "trainings.to_start_from",
+    "SELECT true FROM training WHERE organization_id = $1 AND id = $2 AND status = 'succeeded'",
+)
+
+TRAINING_TO_PREDICT_WITH = tenant(
+    "trainings.to_predict_with",
+    """
+    SELECT true FROM training
+    WHERE organization_id = $1 AND model_id = $2 AND id = $3 AND status = 'succeeded'
+    """,
+)
