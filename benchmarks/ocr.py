@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import random
 import re
 import statistics
@@ -17,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from benchmarks.machine import machine
 from pagemill.extraction.reading import PageReader
 from pagemill.extraction.types import ReadOptions
 
@@ -77,18 +76,6 @@ def bag(texts: Iterable[str]) -> Counter[str]:
 def f1(common: int, found: int, expected: int) -> float:
     """Harmonic mean of precision and recall."""
     return 2 * common / (found + expected) if found + expected else 1.0
-
-
-def machine() -> dict[str, object]:
-    """What the figures were measured on, and how busy it was."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-    return {
-        "cores": os.cpu_count(),
-        "cpu_model": model or platform.processor(),
-        "load_average_1_minute": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-    }
 
 
 if __name__ == "__main__":
