@@ -1,0 +1,168 @@
+"""Objects in a bucket that speaks S3."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pagemill.errors import Unavailable
+from pagemill.objects.store import CHUNK_BYTES, Content, ObjectMissing, check_key, check_prefix, chunks
+from pagemill.settings import Settings
+
+PART_BYTES = 8 * 1024 * 1024
+"""S3 wants parts of at least 5 MiB, all but the last."""
+MISSING = ("NoSuchKey", "404", "NotFound")
+DELETED_AT_ONCE = 1000
+
+
+class S3ObjectStore:
+    """A bucket and a prefix in it. One client for the store's life, opened when it is first needed."""
+
+    def __init__(self, settings: Settings, bucket: str, prefix: str) -> None:
+        self._settings = settings
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._stack = contextlib.AsyncExitStack()
+        self._client: Any = None
+
+    async def put(self, key: str, content: Content) -> int:
+        client = await self._ready()
+        name = self._name(key)
+        if isinstance(content, bytes) and len(content) <= PART_BYTES:
+            with _storage_errors(key):
+                await client.put_object(Bucket=self._bucket, Key=name, Body=content)
+            return len(content)
+        return await self._put_parts(client, key, content)
+
+    async def _put_parts(self, client: Any, key: str, content: Content) -> int:
+        where = {"Bucket": self._bucket, "Key": self._name(key)}
+        with _storage_errors(key):
+            upload = (await client.create_multipart_upload(**where))["UploadId"]
+        size = 0
+        parts: list[dict[str, Any]] = []
+        try:
+            async for part in _parts(content):
+                size += len(part)
+                number = len(parts) + 1
+                with _storage_errors(key):
+                    sent = await client.upload_part(**where, UploadId=upload, PartNumber=number, Body=part)
+                parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+            with _storage_errors(key):
+                await client.complete_multipart_upload(
+                    **where, UploadId=upload, MultipartUpload={"Parts": parts}
+                )
+        except BaseException:
+            # The first error is what the caller needs; what an abort leaves, the bucket's life cycle removes.
+            with contextlib.suppress(BotoCoreError, ClientError):
+                await client.abort_multipart_upload(**where, UploadId=upload)
+            raise
+        return size
+
+    async def get(self, key: str) -> bytes:
+        return b"".join([piece async for piece in self.stream(key)])
+
+    async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        client = await self._ready()
+        if end is not None and end <= start:
+            await self.size(key)
+            return
+        options = {"Range": f"bytes={start}-{'' if end is None else end - 1}"} if start or end else {}
+        with _storage_errors(key):
+            answer = await client.get_object(Bucket=self._bucket, Key=self._name(key), **options)
+        body = answer["Body"]
+        async with body:
+            while True:
+                with _storage_errors(key):
+                    piece = await body.read(CHUNK_BYTES)
+                if not piece:
+                    return
+                yield piece
+
+    async def size(self, key: str) -> int:
+        client = await self._ready()
+        with _storage_errors(key):
+            answer = await client.head_object(Bucket=self._bucket, Key=self._name(key))
+        size: int = answer["ContentLength"]
+        return size
+
+    async def delete(self, key: str) -> None:
+        client = await self._ready()
+        with _storage_errors(key):
+            await client.delete_object(Bucket=self._bucket, Key=self._name(key))
+
+    async def delete_prefix(self, prefix: str) -> int:
+        client = await self._ready()
+        keys = [key async for key in self.list(prefix)]
+        for begin in range(0, len(keys), DELETED_AT_ONCE):
+            names = [{"Key": self._name(key)} for key in keys[begin : begin + DELETED_AT_ONCE]]
+            with _storage_errors(prefix):
+                await client.delete_objects(Bucket=self._bucket, Delete={"Objects": names, "Quiet": True})
+        return len(keys)
+
+    async def list(self, prefix: str) -> AsyncIterator[str]:
+        client = await self._ready()
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, Prefix=self._prefix + check_prefix(prefix)
+        )
+        with _storage_errors(prefix):
+            async for page in pages:
+                for item in page.get("Contents", []):
+                    yield item["Key"].removeprefix(self._prefix)
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+        self._client = None
+
+    async def _ready(self) -> Any:
+        if self._client is None:
+            settings = self._settings
+            with _storage_errors("client"):
+                self._client = await self._stack.enter_async_context(
+                    aioboto3.Session().client(
+                        "s3",
+                        endpoint_url=settings.s3_endpoint_url,
+                        aws_access_key_id=settings.s3_access_key_id,
+                        aws_secret_access_key=settings.s3_secret_access_key,
+                        region_name=settings.s3_region,
+                        config=AioConfig(
+                            connect_timeout=5,
+                            read_timeout=60,
+                            retries={"max_attempts": 3, "mode": "standard"},
+                        ),
+                    )
+                )
+        return self._client
+
+    def _name(self, key: str) -> str:
+        return self._prefix + check_key(key)
+
+
+@contextlib.contextmanager
+def _storage_errors(key: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") in MISSING:
+            raise ObjectMissing(key) from None
+        raise Unavailable("The object storage is not available", detail=str(error)) from error
+    except (BotoCoreError, OSError) as error:
+        raise Unavailable("The object storage is not available", detail=str(error)) from error
+
+
+async def _parts(content: Content) -> AsyncIterator[bytes]:
+    """Pieces of any size as parts of the size that S3 wants; one empty part when there is nothing."""
+    waiting = bytearray()
+    sent = False
+    async for piece in chunks(content):
+        waiting += piece
+        while len(waiting) >= PART_BYTES:
+            sent = True
+            yield bytes(waiting[:PART_BYTES])
+            del waiting[:PART_BYTES]
+    if waiting or not sent:
+        yield bytes(waiting)

@@ -1,0 +1,93 @@
+"""What every object storage does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Protocol
+
+from pagemill.errors import NotFound, PagemillError
+
+Content = bytes | AsyncIterable[bytes]
+
+_KEY = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
+MAXIMUM_KEY_LENGTH = 512
+CHUNK_BYTES = 1024 * 1024
+
+
+class ObjectMissing(NotFound):
+    """There is no object under this key."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("The file does not exist", detail=key)
+
+    def __reduce__(self) -> tuple[type[PagemillError], tuple[str], dict[str, str | None]]:
+        return (type(self), (self.detail or "",), {})
+
+
+class InvalidKey(PagemillError):
+    """A key that no part of Pagemill makes: it could name something outside the storage."""
+
+
+class ObjectStore(Protocol):
+    """Objects by key. All methods raise errors.Unavailable while the storage is away."""
+
+    async def put(self, key: str, content: Content) -> int:
+        """Write an object and return its size in bytes.
+
+        It becomes visible as a whole. When ``content`` raises, nothing is left and the error goes on.
+        """
+        ...
+
+    async def get(self, key: str) -> bytes:
+        """The whole object. Raises ObjectMissing."""
+        ...
+
+    def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` up to, not including, ``end``. Raises ObjectMissing."""
+        ...
+
+    async def size(self, key: str) -> int:
+        """The size in bytes. Raises ObjectMissing."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Remove an object, if there is one."""
+        ...
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Remove everything below a prefix that ends in "/"; how many objects there were."""
+        ...
+
+    def list(self, prefix: str) -> AsyncIterator[str]:
+        """The keys below a prefix that ends in "/", in no order."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+def check_key(key: str) -> str:
+    """The key itself. Raises InvalidKey for one that could lead elsewhere."""
+    parts = key.split("/")
+    if len(key) > MAXIMUM_KEY_LENGTH or not _KEY.fullmatch(key) or "." in parts or ".." in parts:
+        raise InvalidKey("not an object key", detail=key[:MAXIMUM_KEY_LENGTH])
+    return key
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix itself. Raises InvalidKey unless it is a key and a slash."""
+    if not prefix.endswith("/"):
+        raise InvalidKey("a prefix ends in a slash", detail=prefix[:MAXIMUM_KEY_LENGTH])
+    check_key(prefix[:-1])
+    return prefix
+
+
+async def chunks(content: Content) -> AsyncIterator[bytes]:
+    """The content piece by piece."""
+    if isinstance(content, bytes):
+        yield content
+        return
+    async for piece in content:
+        yield piece

@@ -1,0 +1,145 @@
+"""Both storages keep the same promises: a directory, and a bucket behind the real S3 protocol."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from pagemill.errors import Unavailable
+from pagemill.objects import ObjectMissing, ObjectStore, open_objects
+from pagemill.objects.store import InvalidKey
+from pagemill.settings import Settings
+from pagemill.stack.postgres import free_port
+
+MEBIBYTE = 1024 * 1024
+KEY = "organizations/acme/documents/1/content/a"
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    boto3.client(
+        "s3", endpoint_url=endpoint, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
+    ).create_bucket(Bucket="pages")
+    yield endpoint
+    server.stop()
+
+
+def s3_settings(endpoint: str) -> Settings:
+    return Settings(
+        database_url="postgresql://unused",
+        objects_url="s3://pages/some/prefix",
+        s3_endpoint_url=endpoint,
+        s3_access_key_id="a",
+        s3_secret_access_key="b",
+    )
+
+
+@pytest.fixture(params=["directory", "bucket"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ObjectStore]:
+    if request.param == "bucket":
+        settings = s3_settings(request.getfixturevalue("s3_endpoint"))
+    else:
+        settings = Settings(database_url="postgresql://unused", objects_url=(tmp_path / "o").as_uri())
+    opened = open_objects(settings)
+    yield opened
+    await opened.delete_prefix("organizations/")
+    await opened.close()
+
+
+async def pieces(*contents: bytes) -> AsyncIterator[bytes]:
+    for content in contents:
+        yield content
+
+
+async def test_what_was_put_comes_back(store: ObjectStore) -> None:
+    assert await store.put(KEY, b"content") == 7
+    assert await store.get(KEY) == b"content"
+    assert await store.size(KEY) == 7
+
+
+async def test_pieces_become_one_object(store: ObjectStore) -> None:
+    large = os.urandom(5 * MEBIBYTE)
+    assert await store.put(KEY, pieces(b"head", large, b"", large, b"tail")) == 2 * len(large) + 8
+    assert await store.get(KEY) == b"head" + large + large + b"tail"
+
+
+async def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
+    assert await store.put(KEY, pieces()) == 0
+    assert await store.get(KEY) == b""
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, None), (0, 3), (2, 5), (4, None), (9, 99), (3, 3)])
+async def test_a_range_is_a_slice(store: ObjectStore, start: int, end: int | None) -> None:
+    await store.put(KEY, b"0123456789")
+    assert b"".join([piece async for piece in store.stream(KEY, start, end)]) == b"0123456789"[start:end]
+
+
+async def test_a_broken_upload_leaves_what_was_there(store: ObjectStore) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield os.urandom(9 * MEBIBYTE)
+        raise ConnectionResetError("the client went away")
+
+    await store.put(KEY, b"before")
+    with pytest.raises(ConnectionResetError, match="went away"):
+        await store.put(KEY, broken())
+    with pytest.raises(ConnectionResetError):
+        await store.put("organizations/acme/other", broken())
+    assert await store.get(KEY) == b"before"
+    assert [key async for key in store.list("organizations/")] == [KEY]
+
+
+async def test_what_is_missing_says_so(store: ObjectStore) -> None:
+    for attempt in (store.get(KEY), store.size(KEY)):
+        with pytest.raises(ObjectMissing):
+            await attempt
+    with pytest.raises(ObjectMissing):
+        [piece async for piece in store.stream(KEY)]
+    await store.delete(KEY)
+
+
+async def test_a_prefix_is_removed_and_its_neighbours_stay(store: ObjectStore) -> None:
+    kept = "organizations/acme/documents/10/content/a"
+    for key in (KEY, "organizations/acme/documents/1/words/a", kept):
+        await store.put(key, b"x")
+    assert await store.delete_prefix("organizations/acme/documents/1/") == 2
+    assert await store.delete_prefix("organizations/acme/documents/1/") == 0
+    assert [key async for key in store.list("organizations/")] == [kept]
+
+
+async def test_keys_outside_are_refused(store: ObjectStore) -> None:
+    with pytest.raises(InvalidKey):
+        await store.put("organizations/../../etc/passwd", b"x")
+
+
+async def test_a_directory_leaves_no_temporary_files(tmp_path: Path) -> None:
+    store = open_objects(Settings(database_url="postgresql://unused", objects_url=tmp_path.as_uri()))
+    await store.put(KEY, b"x")
+    assert _files(tmp_path) == ["a"]
+
+
+def _files(directory: Path) -> list[str]:
+    return [path.name for path in directory.rglob("*") if path.is_file()]
+
+
+async def test_storage_that_is_away_can_be_tried_again() -> None:
+    store = open_objects(s3_settings(f"http://127.0.0.1:{free_port()}"))
+    with pytest.raises(Unavailable) as caught:
+        await store.get(KEY)
+    assert caught.value.retryable
+    await store.close()
+
+
+async def test_a_full_or_broken_disk_can_be_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "o").write_text("a file where the directory should be")
+    store = open_objects(Settings(database_url="postgresql://unused", objects_url=(tmp_path / "o").as_uri()))
+    with pytest.raises(Unavailable):
+        await store.put(KEY, b"x")
