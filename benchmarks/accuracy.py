@@ -259,7 +259,7 @@ class CorpusRun:
             "seconds": round(time.monotonic() - started, 1),
             "evaluation": ended["evaluation"],
         }
-        self.client.update_model(self.part.model_id, training_id=training_id)
+        self.client.update_model(self.part.model_id, trainingId=training_id)
         return training_id
 
     def _follow(self, name: str, seconds: float, read: Callable[[], Answer]) -> Answer:

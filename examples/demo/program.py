@@ -137,7 +137,7 @@ class Demo:
         training_id = training["trainingId"]
         ended = self._follow("Training", lambda: client.get_training(model_id, training_id))
         self.figures.training_seconds = time.monotonic() - started
-        client.update_model(model_id, training_id=training_id)
+        client.update_model(model_id, trainingId=training_id)
         accuracy = ended["evaluation"].get("accuracy")
         self.console.print(f"[green]trained[/] {training_id}, accuracy on held-out documents: {accuracy}")
 

@@ -1,0 +1,92 @@
+"""One running stack, one client and one trained model for all acceptance tests."""
+
+from __future__ import annotations
+
+import shutil
+import ssl
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import las
+import pytest
+
+from examples.demo import job
+from examples.demo.sample_documents import SampleDocument, sample_documents
+from examples.local_stack import LocalStack, local_stack
+
+STACK_SETTINGS = {"PAGEMILL_TRAINING_BUDGET": "40"}
+TRAINING_DOCUMENTS = 24
+ACCEPTANCE_SECONDS = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What the main job leaves behind."""
+
+    model_id: str
+    dataset_id: str
+    data_bundle: dict[str, Any]
+    training: dict[str, Any]
+    documents: list[tuple[SampleDocument, str]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.acceptance)
+            item.add_marker(pytest.mark.timeout(ACCEPTANCE_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    """A stack of these tests' own, with the environment of the official clients set."""
+    directory = Path(tempfile.mkdtemp(prefix="pagemill-"))
+    directory.chmod(0o711)  # run as root, Postgres runs as somebody else
+    try:
+        with (
+            local_stack(directory / "data", settings=STACK_SETTINGS) as running,
+            pytest.MonkeyPatch.context() as environment,
+        ):
+            for name, value in running.environment.items():
+                environment.setenv(name, value)
+            yield running
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def client(stack: LocalStack) -> las.Client:
+    """The official client, as it finds its way by itself."""
+    return las.Client()
+
+
+@pytest.fixture(scope="session")
+def http(stack: LocalStack, client: las.Client) -> Iterator[httpx.Client]:
+    """Plain HTTPS with a valid token, for what the official client would refuse to send."""
+    trust = ssl.create_default_context(cafile=stack.environment["REQUESTS_CA_BUNDLE"])
+    with httpx.Client(
+        base_url=stack.environment["LAS_API_ENDPOINT"],
+        headers={"Authorization": f"Bearer {client.credentials.access_token}"},
+        verify=trust,
+        timeout=60,
+    ) as session:
+        yield session
+
+
+@pytest.fixture(scope="session")
+def trained(client: las.Client) -> Trained:
+    """A model that is trained on labelled PDF files and active."""
+    model_id = job.create_model(client)
+    dataset_id = client.create_dataset(name="Labelled")["datasetId"]
+    samples = sample_documents(TRAINING_DOCUMENTS, seed=11, scans_every=0)
+    documents = list(job.upload(client, samples, dataset_id=dataset_id))
+    bundle = client.create_data_bundle(model_id, [dataset_id])
+    bundle = job.wait_for(lambda: client.get_data_bundle(model_id, bundle["dataBundleId"]))
+    training = client.create_training(model_id, [bundle["dataBundleId"]])
+    training = job.wait_for(lambda: client.get_training(model_id, training["trainingId"]))
+    client.update_model(model_id, trainingId=training["trainingId"])
+    return Trained(model_id, dataset_id, bundle, training, documents)
