@@ -1,0 +1,82 @@
+"""Every error is answered with JSON: ``{"message": ...}`` and nothing of what is inside."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from litestar import Request, Response
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.types import ExceptionHandlersMap
+
+from db.pool import CONNECTION_ERRORS
+from pagemill.api.correlation import request_id_of
+from pagemill.errors import PagemillError, Unavailable
+
+logger = logging.getLogger("pagemill.api")
+
+INTERNAL = "Internal Server Error"
+DATABASE_AWAY = "The database is not available"
+
+
+def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """The answer to any exception."""
+    if isinstance(error, PagemillError):
+        return _on_own_error(request, error)
+    if isinstance(error, CONNECTION_ERRORS):
+        logger.warning("database away: %r", error, extra={"request_id": request_id_of(request)})
+        return _on_own_error(request, Unavailable(DATABASE_AWAY))
+    if isinstance(error, ValidationException):
+        return _answer(400, validation_message(error))
+    if isinstance(error, NotFoundException):
+        return _answer(404, "Not Found")
+    if isinstance(error, MethodNotAllowedException):
+        return _answer(405, "Method Not Allowed")
+    if isinstance(error, HTTPException) and error.status_code < 500:
+        return _answer(error.status_code, error.detail)
+    return _on_unexpected(request, error)
+
+
+def validation_message(error: ClientException) -> str:
+    """What is wrong with which member, in one line."""
+    causes = error.extra if isinstance(error.extra, list) else []
+    texts = []
+    for cause in causes:
+        if isinstance(cause, dict) and "message" in cause:
+            key = cause.get("key")
+            texts.append(f"{key}: {cause['message']}" if key and key != "data" else str(cause["message"]))
+    return "; ".join(texts) or error.detail
+
+
+def _on_own_error(request: Request[Any, Any, Any], error: PagemillError) -> Response[Any]:
+    if error.status >= 500 and not isinstance(error, Unavailable):
+        return _on_unexpected(request, error)
+    headers = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, Unavailable) else {}
+    if isinstance(error, Unavailable):
+        logger.warning(
+            "unavailable: %s (%s)", error.message, error.detail, extra={"request_id": request_id_of(request)}
+        )
+        return _answer(error.status, error.message, headers=headers)
+    return _answer(error.status, error.message, error.detail if error.status == 429 else None)
+
+
+def _on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    request_id = request_id_of(request)
+    logger.error("unexpected error", exc_info=error, extra={"request_id": request_id})
+    return Response({"message": INTERNAL, "requestId": request_id}, status_code=500)
+
+
+def _answer(
+    status: int, message: str, detail: str | None = None, *, headers: dict[str, str] | None = None
+) -> Response[Any]:
+    content = {"message": message} if detail is None else {"message": message, "detail": detail}
+    return Response(content, status_code=status, headers=headers or {})
+
+
+EXCEPTION_HANDLERS: ExceptionHandlersMap = {Exception: on_error, HTTPException: on_error, 500: on_error}

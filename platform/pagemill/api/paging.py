@@ -1,0 +1,77 @@
+"""Keyset paging: a token names the last row that was seen, so pages survive inserts and deletes between them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import asyncpg
+import msgspec
+from litestar.params import Parameter
+
+from pagemill.errors import BadRequest
+
+DEFAULT_RESULTS = 100
+MAXIMUM_RESULTS = 1000
+LONGEST_TOKEN = 512
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """``after`` is (createdTime, id) of the last row seen, or two Nones for the first page."""
+
+    results: int
+    after: tuple[datetime.datetime | None, str | None]
+
+    @property
+    def limit(self) -> int:
+        """How many rows to fetch: one more than are shown tells whether there is another page."""
+        return self.results + 1
+
+
+def provide_page(
+    max_results: Annotated[str | None, Parameter(query="maxResults")] = None,
+    next_token: Annotated[str | None, Parameter(query="nextToken")] = None,
+) -> PageRequest:
+    """The page that the query asks for. Raises BadRequest."""
+    return PageRequest(results=_results(max_results), after=_after(next_token))
+
+
+def cut(rows: Sequence[asyncpg.Record], page: PageRequest) -> tuple[Sequence[asyncpg.Record], str | None]:
+    """The rows to show, and the token of the next page (None on the last)."""
+    if len(rows) <= page.results:
+        return rows, None
+    shown = rows[: page.results]
+    return shown, token_after(shown[-1]["created_time"], shown[-1]["id"])
+
+
+def token_after(created_time: datetime.datetime, identifier: str) -> str:
+    """The token of the page that follows a row."""
+    return base64.urlsafe_b64encode(msgspec.json.encode([created_time, identifier])).decode().rstrip("=")
+
+
+def _results(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_RESULTS
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or int(text) < 1:
+        raise BadRequest("maxResults: must be a positive integer")
+    return min(int(text), MAXIMUM_RESULTS)
+
+
+def _after(token: str | None) -> tuple[datetime.datetime | None, str | None]:
+    if not token:
+        return None, None
+    if len(token) > LONGEST_TOKEN:
+        raise BadRequest("nextToken: is not valid")
+    try:
+        decoded = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+        created_time, identifier = msgspec.json.decode(decoded, type=tuple[datetime.datetime, str])
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        raise BadRequest("nextToken: is not valid") from None
+    if created_time.tzinfo is None or "\0" in identifier:
+        raise BadRequest("nextToken: is not valid")
+    return created_time, identifier

@@ -1,0 +1,54 @@
+"""What all schemas share: closed requests, responses in the API's case, and the bounds of common members."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from pagemill.errors import BadRequest
+
+TEXT_LENGTH = 4096
+METADATA_BYTES = 4096
+
+Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_LENGTH)]
+Metadata: TypeAlias = dict[str, Any]
+"""Any JSON object of at most 4 kB; ``checked_metadata`` looks at its size."""
+RetentionInDays: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
+ConsentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:consent:[a-f0-9]{32}$")]
+DatasetId: TypeAlias = Annotated[str, Meta(pattern=r"^las:dataset:[a-f0-9]{32}$")]
+
+
+class RequestStruct(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True):
+    """The body of a request: what is not a member of the schema is refused."""
+
+
+class ResponseStruct(msgspec.Struct, rename="camel", kw_only=True):
+    """The body of a response: a member that is UNSET is left out."""
+
+
+def timestamp(time: datetime.datetime | None) -> str | None:
+    """A time as the API writes it: 2021-08-16T12:53:13.374930+0000."""
+    return None if time is None else time.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f%z")
+
+
+def require_members(data: msgspec.Struct) -> None:
+    """A PATCH has to change something. Raises BadRequest."""
+    names = msgspec.structs.fields(data)
+    if all(getattr(data, field.name) is UNSET for field in names):
+        known = ", ".join(field.encode_name for field in names)
+        raise BadRequest(f"at least one member is required: {known}")
+
+
+def change(value: Any) -> tuple[bool, Any]:
+    """Whether a member was sent, and the value to store: what an UPDATE statement takes for it."""
+    return (False, None) if value is UNSET else (True, value)
+
+
+def checked_metadata(metadata: Metadata | None | UnsetType) -> Metadata | None | UnsetType:
+    """The metadata as sent. Raises BadRequest when it is larger than 4 kB."""
+    if isinstance(metadata, dict) and len(msgspec.json.encode(metadata)) > METADATA_BYTES:
+        raise BadRequest(f"metadata: must not be larger than {METADATA_BYTES} bytes")
+    return metadata

@@ -1,0 +1,28 @@
+"""What one API process holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import asyncpg
+from litestar.connection import ASGIConnection
+
+from pagemill.jobs.listener import OutcomeListener
+from pagemill.objects import ObjectStore
+from pagemill.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """Settings and connections, opened by the application's lifespan."""
+
+    settings: Settings
+    pool: asyncpg.Pool
+    objects: ObjectStore
+    listener: OutcomeListener
+
+
+def state_of(connection: ASGIConnection[Any, Any, Any, Any]) -> AppState:
+    """The state of the application that serves a request."""
+    return cast("AppState", connection.app.state.pagemill)

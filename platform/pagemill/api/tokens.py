@@ -1,0 +1,57 @@
+"""Access tokens: signed JSON Web Tokens that name an app client and its organization."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import jwt
+
+from pagemill.errors import Forbidden
+from pagemill.settings import Settings, SettingsError
+
+ALGORITHM = "HS256"
+SHORTEST_KEY = 32
+AUDIENCE = "pagemill"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request: ``principal_id`` is an app client's id and stands in createdBy and updatedBy."""
+
+    organization_id: str
+    principal_id: str
+
+
+def check_token_key(settings: Settings) -> None:
+    """Raises SettingsError when tokens signed with this key could be forged."""
+    if len(settings.token_key) < SHORTEST_KEY:
+        raise SettingsError(f"PAGEMILL_TOKEN_KEY needs at least {SHORTEST_KEY} characters")
+
+
+def issue_token(caller: Caller, settings: Settings) -> str:
+    """A token for ``settings.token_lifetime`` seconds."""
+    now = int(time.time())
+    claims = {
+        "sub": caller.principal_id,
+        "organization": caller.organization_id,
+        "aud": AUDIENCE,
+        "iat": now,
+        "exp": now + settings.token_lifetime,
+    }
+    return jwt.encode(claims, settings.token_key, algorithm=ALGORITHM)
+
+
+def read_token(token: str, settings: Settings) -> Caller:
+    """The caller that a token names. Raises Forbidden for one that is forged, expired or no token."""
+    try:
+        claims = jwt.decode(
+            token,
+            settings.token_key,
+            algorithms=[ALGORITHM],
+            audience=AUDIENCE,
+            options={"require": ["exp", "sub", "organization"]},
+        )
+    except jwt.InvalidTokenError:
+        raise Forbidden from None
+    return Caller(organization_id=str(claims["organization"]), principal_id=str(claims["sub"]))
