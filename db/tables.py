@@ -36,6 +36,7 @@ class Plan(Table, tablename="plan"):
     limited_by = Text(default="pages", help_text="pages or fields: what limits predictions")
     definition = JSONB(default="{}")
     allowed = JSONB(default="{}")
+    created_time = Timestamptz(default=TimestamptzNow())
 
 
 class Organization(Table, tablename="organization"):

@@ -1,0 +1,106 @@
+"""Documents: their labels, and where their content lies."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from db.statements import Statement, tenant
+
+DOCUMENT_COLUMNS = """
+    id, dataset_id, consent_id, name, description, metadata, ground_truth, retention_in_days, content_key,
+    content_type, content_md5, content_size, created_time, created_by, updated_time, updated_by
+"""
+
+INSERT_DOCUMENT = tenant(
+    "documents.insert",
+    f"""
+    INSERT INTO document (
+        organization_id, id, dataset_id, consent_id, name, description, metadata, ground_truth, retention_in_days,
+        content_key, content_type, content_md5, content_size, created_by, created_time
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, now())
+    RETURNING {DOCUMENT_COLUMNS}
+    """,
+)
+
+GET_DOCUMENT = tenant(
+    "documents.get", f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE organization_id = $1 AND id = $2"
+)
+
+LOCK_DOCUMENT = tenant(
+    "documents.lock",
+    f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE organization_id = $1 AND id = $2 FOR UPDATE",
+)
+
+# A member that is not sent keeps its value: each nullable one comes with a flag that says whether it was.
+UPDATE_DOCUMENT = tenant(
+    "documents.update",
+    f"""
+    UPDATE document SET
+        name = CASE WHEN $3 THEN $4 ELSE name END,
+        description = CASE WHEN $5 THEN $6 ELSE description END,
+        metadata = CASE WHEN $7 THEN $8 ELSE metadata END,
+        ground_truth = coalesce($9, ground_truth),
+        dataset_id = coalesce($10, dataset_id),
+        retention_in_days = coalesce($11, retention_in_days),
+        updated_time = now(), updated_by = $12
+    WHERE organization_id = $1 AND id = $2
+    RETURNING {DOCUMENT_COLUMNS}
+    """,
+)
+
+SWITCH_CONTENT = tenant(
+    "documents.switch_content",
+    """
+    UPDATE document SET content_key = $3, content_type = $4, content_md5 = $5, content_size = $6
+    WHERE organization_id = $1 AND id = $2
+    """,
+)
+
+DELETE_DOCUMENT = tenant(
+    "documents.delete",
+    f"DELETE FROM document WHERE organization_id = $1 AND id = $2 RETURNING {DOCUMENT_COLUMNS}",
+)
+
+_FILTERS = """
+    organization_id = $1
+        AND ($2::text[] IS NULL OR dataset_id = ANY($2))
+        AND ($3::text[] IS NULL OR consent_id = ANY($3))
+        AND ($4::text[] IS NULL OR id = ANY($4))
+"""
+
+LIST_DOCUMENTS: dict[Literal["ascending", "descending"], Statement] = {
+    "ascending": tenant(
+        "documents.list_ascending",
+        f"""
+        SELECT {DOCUMENT_COLUMNS} FROM document
+        WHERE {_FILTERS}
+            AND (created_time, id) > (coalesce($5::timestamptz, '-infinity'), coalesce($6::text, ''))
+        ORDER BY created_time, id LIMIT $7
+        """,
+    ),
+    "descending": tenant(
+        "documents.list_descending",
+        f"""
+        SELECT {DOCUMENT_COLUMNS} FROM document
+        WHERE {_FILTERS}
+            AND (created_time, id) < (coalesce($5::timestamptz, 'infinity'), coalesce($6::text, ''))
+        ORDER BY created_time DESC, id DESC LIMIT $7
+        """,
+    ),
+}
+
+DELETE_DOCUMENTS = tenant(
+    "documents.delete_many",
+    f"DELETE FROM document WHERE organization_id = $1 AND id = ANY($2) RETURNING {DOCUMENT_COLUMNS}",
+)
+
+# What a data bundle records of the documents of its datasets.
+DOCUMENTS_TO_BUNDLE = tenant(
+    "documents.to_bundle",
+    """
+    SELECT id, content_key, content_md5, ground_truth FROM document
+    WHERE organization_id = $1 AND dataset_id = ANY($2::text[])
+    ORDER BY created_time, id
+    """,
+)

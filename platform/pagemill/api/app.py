@@ -1,0 +1,128 @@
+"""The API's composition root. ``granian --interface asgi --factory pagemill.api.app:create_app``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+from litestar import Litestar, Request, Router, get
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import RedocRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+
+from db.pool import create_pool
+from pagemill import __version__
+from pagemill.api.correlation import HEADER, correlation_middleware
+from pagemill.api.data_bundles import DataBundleController
+from pagemill.api.database import provide_connection
+from pagemill.api.datasets import DatasetController
+from pagemill.api.documents import DocumentController
+from pagemill.api.failures import EXCEPTION_HANDLERS
+from pagemill.api.files import FileController
+from pagemill.api.logs import configure_logging
+from pagemill.api.media_types import require_json
+from pagemill.api.models import ModelController
+from pagemill.api.oauth import create_token
+from pagemill.api.organizations import OrganizationController
+from pagemill.api.paging import provide_page
+from pagemill.api.plans import PlanController
+from pagemill.api.predictions import PredictionController
+from pagemill.api.security import provide_caller, require_caller
+from pagemill.api.state import AppState, state_of
+from pagemill.api.tokens import check_token_key
+from pagemill.api.trainings import TrainingController
+from pagemill.jobs.listener import OutcomeListener
+from pagemill.objects import open_objects
+from pagemill.settings import Settings, load_settings
+
+BODY_BYTES = 10_000_000
+"""Inline content of 6,250,000 characters, and room for its labels. Files have a route of their own."""
+
+CONTROLLERS = [
+    DataBundleController,
+    DatasetController,
+    DocumentController,
+    FileController,
+    ModelController,
+    OrganizationController,
+    PlanController,
+    PredictionController,
+    TrainingController,
+]
+
+
+@get("/health", public=True, include_in_schema=False)
+async def health() -> dict[str, str]:
+    """That this process answers; says nothing of the database."""
+    return {"status": "ok"}
+
+
+def provide_app_state(request: Request[Any, Any, Any]) -> AppState:
+    """The application's state as a dependency."""
+    return state_of(request)
+
+
+def create_app(settings: Settings | None = None) -> Litestar:
+    """The application, with settings from the environment unless given. Raises SettingsError."""
+    settings = settings or load_settings(os.environ)
+    check_token_key(settings)
+    configure_logging(settings.log_level)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as stack:
+            pool = await create_pool(
+                settings.database_url, size=settings.database_pool_size, application_name="pagemill-api"
+            )
+            stack.push_async_callback(pool.close)
+            objects = open_objects(settings)
+            stack.push_async_callback(objects.close)
+            listener = OutcomeListener(settings.database_url)
+            await listener.start()
+            stack.push_async_callback(listener.stop)
+            app.state.pagemill = AppState(settings, pool, objects, listener)
+            yield
+
+    return Litestar(
+        route_handlers=[create_token, health, Router("/v1", route_handlers=CONTROLLERS)],
+        lifespan=[lifespan],
+        guards=[require_caller],
+        before_request=require_json,
+        dependencies={
+            "app_state": Provide(provide_app_state, sync_to_thread=False),
+            "caller": Provide(provide_caller, sync_to_thread=False),
+            "connection": Provide(provide_connection),
+            "page": Provide(provide_page, sync_to_thread=False),
+        },
+        exception_handlers=EXCEPTION_HANDLERS,
+        middleware=[correlation_middleware],
+        cors_config=CORSConfig(
+            allow_origins=["*"],
+            allow_methods=["GET", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=[HEADER, "ETag", "Content-Range", "Retry-After"],
+        ),
+        openapi_config=_openapi(settings),
+        request_max_body_size=BODY_BYTES,
+        logging_config=None,
+        debug=False,
+    )
+
+
+def _openapi(settings: Settings) -> OpenAPIConfig:
+    """The document at /schema/openapi.json, and pages to browse it at /schema/swagger and /schema/redoc."""
+    return OpenAPIConfig(
+        title="Pagemill",
+        version=__version__,
+        description="Pages go in, fields come out.",
+        path="/schema",
+        render_plugins=[SwaggerRenderPlugin(), RedocRenderPlugin()],
+        components=Components(
+            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+        ),
+        security=[{"bearer": []}],
+    )

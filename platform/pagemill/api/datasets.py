@@ -1,0 +1,200 @@
+"""Datasets: ``/datasets``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import asyncpg
+from litestar import Controller, delete, get, patch, post
+from litestar.params import Parameter
+from msgspec import UNSET, UnsetType
+
+from db import datasets as statements
+from db.statements import Connection
+from pagemill.api.ground_truth import GroundTruth, difference, label_counts
+from pagemill.api.paging import PageRequest, cut
+from pagemill.api.schemas import (
+    Metadata,
+    RequestStruct,
+    ResponseStruct,
+    RetentionInDays,
+    Text,
+    change,
+    checked_metadata,
+    require_members,
+    timestamp,
+)
+from pagemill.api.security import Caller
+from pagemill.errors import BadRequest, NotFound
+from pagemill.ids import new_id
+from pagemill.usage.counting import count, uncount
+
+DEFAULT_RETENTION_IN_DAYS = 1825
+
+DatasetPath = Annotated[str, Parameter(description="las:dataset:<32 hexadecimal digits>")]
+
+
+class PostDataset(RequestStruct):
+    name: Text | None = None
+    description: Text | None = None
+    metadata: Metadata | None = None
+    retention_in_days: RetentionInDays = DEFAULT_RETENTION_IN_DAYS
+    contains_personally_identifiable_information: bool = True
+
+
+class PatchDataset(RequestStruct):
+    """null clears name and description. A new retention leaves the documents already inside alone."""
+
+    name: Text | None | UnsetType = UNSET
+    description: Text | None | UnsetType = UNSET
+    metadata: Metadata | None | UnsetType = UNSET
+    retention_in_days: RetentionInDays | UnsetType = UNSET
+    contains_personally_identifiable_information: bool | UnsetType = UNSET
+
+
+class Dataset(ResponseStruct):
+    dataset_id: str
+    name: str | None
+    description: str | None
+    metadata: dict[str, Any] | None
+    number_of_documents: int
+    ground_truth_summary: dict[str, int]
+    retention_in_days: int
+    contains_personally_identifiable_information: bool
+    storage_location: Literal["EU"] = "EU"
+    version: int
+    created_time: str | None
+    created_by: str | None
+    updated_time: str | None
+    updated_by: str | None
+
+
+class Datasets(ResponseStruct):
+    datasets: list[Dataset]
+    next_token: str | None
+
+
+def to_dataset(row: asyncpg.Record) -> Dataset:
+    return Dataset(
+        dataset_id=row["id"],
+        name=row["name"],
+        description=row["description"],
+        metadata=row["metadata"],
+        number_of_documents=row["number_of_documents"],
+        ground_truth_summary=row["ground_truth_summary"],
+        retention_in_days=row["retention_in_days"],
+        contains_personally_identifiable_information=row["contains_pii"],
+        version=row["version"],
+        created_time=timestamp(row["created_time"]),
+        created_by=row["created_by"],
+        updated_time=timestamp(row["updated_time"]),
+        updated_by=row["updated_by"],
+    )
+
+
+def dataset_not_found(dataset_id: str) -> NotFound:
+    return NotFound(f"Dataset {dataset_id} not found")
+
+
+async def dataset_retention(connection: Connection, caller: Caller, dataset_id: str) -> int:
+    """How long the dataset keeps documents. Raises BadRequest when the organization has no such dataset."""
+    row = await statements.GET_DATASET.fetch_one(connection, caller.organization_id, dataset_id)
+    if row is None:
+        raise BadRequest(f"datasetId: dataset {dataset_id} does not exist")
+    retention: int = row["retention_in_days"]
+    return retention
+
+
+async def count_document(
+    connection: Connection,
+    caller: Caller,
+    dataset_id: str | None,
+    *,
+    documents: int,
+    changes: int = 1,
+    before: GroundTruth | None = None,
+    after: GroundTruth | None = None,
+) -> None:
+    """Keep a dataset's counters true to a change of documents, in the same transaction."""
+    if dataset_id is not None:
+        labels = difference(label_counts(after), label_counts(before))
+        await statements.COUNT_DOCUMENTS.execute(
+            connection, caller.organization_id, dataset_id, documents, changes, labels
+        )
+
+
+class DatasetController(Controller):
+    path = "/datasets"
+    tags = ("Datasets",)
+
+    @post(status_code=200)
+    async def create_dataset(self, data: PostDataset, caller: Caller, connection: Connection) -> Dataset:
+        async with connection.transaction():
+            await count(connection, caller.organization_id, "datasets")
+            row = await statements.INSERT_DATASET.fetch_one(
+                connection,
+                caller.organization_id,
+                new_id("dataset"),
+                data.name,
+                data.description,
+                checked_metadata(data.metadata),
+                data.retention_in_days,
+                data.contains_personally_identifiable_information,
+                caller.principal_id,
+            )
+        assert row is not None
+        return to_dataset(row)
+
+    @get()
+    async def list_datasets(self, caller: Caller, connection: Connection, page: PageRequest) -> Datasets:
+        rows = await statements.LIST_DATASETS.fetch(
+            connection, caller.organization_id, *page.after, page.limit
+        )
+        shown, token = cut(rows, page)
+        return Datasets(datasets=[to_dataset(row) for row in shown], next_token=token)
+
+    @get("/{dataset_id:str}")
+    async def get_dataset(self, dataset_id: DatasetPath, caller: Caller, connection: Connection) -> Dataset:
+        row = await statements.GET_DATASET.fetch_one(connection, caller.organization_id, dataset_id)
+        if row is None:
+            raise dataset_not_found(dataset_id)
+        return to_dataset(row)
+
+    @patch("/{dataset_id:str}")
+    async def update_dataset(
+        self, dataset_id: DatasetPath, data: PatchDataset, caller: Caller, connection: Connection
+    ) -> Dataset:
+        require_members(data)
+        metadata = checked_metadata(data.metadata)
+        personal = data.contains_personally_identifiable_information
+        row = await statements.UPDATE_DATASET.fetch_one(
+            connection,
+            caller.organization_id,
+            dataset_id,
+            *change(data.name),
+            *change(data.description),
+            *change(metadata),
+            None if data.retention_in_days is UNSET else data.retention_in_days,
+            None if personal is UNSET else personal,
+            caller.principal_id,
+        )
+        if row is None:
+            raise dataset_not_found(dataset_id)
+        return to_dataset(row)
+
+    @delete("/{dataset_id:str}", status_code=200)
+    async def delete_dataset(
+        self, dataset_id: DatasetPath, caller: Caller, connection: Connection
+    ) -> Dataset:
+        """Only an empty dataset can be deleted."""
+        async with connection.transaction():
+            row = await statements.LOCK_DATASET.fetch_one(connection, caller.organization_id, dataset_id)
+            if row is None:
+                raise dataset_not_found(dataset_id)
+            if row["number_of_documents"]:
+                raise BadRequest(
+                    f"Dataset {dataset_id} still has {row['number_of_documents']} documents; delete them first"
+                )
+            await statements.DELETE_DATASET.execute(connection, caller.organization_id, dataset_id)
+            await uncount(connection, caller.organization_id, "datasets")
+        return to_dataset(row)

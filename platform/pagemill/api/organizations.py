@@ -1,0 +1,204 @@
+"""Organizations, with what they have used and may use: ``/organizations``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import asyncpg
+from litestar import Controller, get, patch
+from msgspec import UNSET, Meta, UnsetType
+
+from db.organizations import GET_ORGANIZATION, UPDATE_ORGANIZATION
+from db.statements import Connection
+from pagemill.api.paging import PageRequest
+from pagemill.api.plans import find_plan
+from pagemill.api.schemas import RequestStruct, ResponseStruct, Text, change, require_members, timestamp
+from pagemill.api.security import Caller
+from pagemill.errors import BadRequest, NotFound
+from pagemill.usage.counting import Usage, usage_of
+
+OWN = "me"
+
+PlanId = Annotated[
+    str,
+    Meta(pattern=r"^(|las:organization:[a-z0-9-_]+/)las:plan:[a-z0-9-_]+(|:@[a-z0-9-_]+|:[0-9]+)$"),
+]
+
+
+class PatchOrganization(RequestStruct):
+    """null clears name, description and paymentMethodId."""
+
+    name: Text | None | UnsetType = UNSET
+    description: Text | None | UnsetType = UNSET
+    plan_id: PlanId | UnsetType = UNSET
+    payment_method_id: None | UnsetType = UNSET
+
+
+class Organization(ResponseStruct):
+    """Counters of this month (UTC) and of what exists, each beside its limit."""
+
+    organization_id: str
+    name: str | None
+    description: str | None
+    plan_id: str | None
+    payment_method_id: str | None
+    document_retention_in_days: int
+    client_id: str | None = None
+    created_time: str | None
+    updated_time: str | None
+    updated_by: str | None
+    monthly_number_of_documents_created: int
+    monthly_number_of_documents_allowed: int
+    monthly_number_of_predictions_created: int
+    monthly_number_of_predictions_allowed: int
+    monthly_number_of_page_predictions_used: int
+    monthly_number_of_page_predictions_allowed: int
+    monthly_number_of_field_predictions_used: int
+    monthly_number_of_field_predictions_allowed: int
+    monthly_number_of_active_models_used: int
+    monthly_number_of_data_bundles_created: int
+    monthly_number_of_data_bundles_allowed: int
+    monthly_number_of_trainings_created: int
+    monthly_number_of_trainings_allowed: int
+    monthly_number_of_transformations_created: int
+    monthly_number_of_transformations_allowed: int
+    monthly_number_of_workflow_executions_created: int
+    monthly_number_of_workflow_executions_allowed: int
+    monthly_number_of_transition_executions_created: int
+    monthly_number_of_transition_executions_allowed: int
+    monthly_number_of_gpu_hours_used: float
+    monthly_number_of_model_deployment_units_used: int = 0
+    monthly_number_of_production_workflow_minutes_used: int
+    monthly_number_of_user_minutes_used: float
+    monthly_usage_summary: dict[str, Any]
+    number_of_app_clients_created: int
+    number_of_app_clients_allowed: int
+    number_of_assets_created: int
+    number_of_assets_allowed: int
+    number_of_datasets_created: int
+    number_of_datasets_allowed: int
+    number_of_models_created: int
+    number_of_models_allowed: int
+    number_of_secrets_created: int
+    number_of_secrets_allowed: int
+    number_of_transitions_created: int
+    number_of_transitions_allowed: int
+    number_of_users_created: int
+    number_of_users_allowed: int
+    number_of_workflows_created: int
+    number_of_workflows_allowed: int
+
+
+class Organizations(ResponseStruct):
+    organizations: list[Organization]
+    next_token: str | None
+
+
+CREATED = {
+    "monthly_number_of_documents": "documents",
+    "monthly_number_of_predictions": "predictions",
+    "monthly_number_of_data_bundles": "data-bundles",
+    "monthly_number_of_trainings": "trainings",
+    "monthly_number_of_transformations": "transformations",
+    "monthly_number_of_workflow_executions": "workflow-executions",
+    "monthly_number_of_transition_executions": "transition-executions",
+    "number_of_app_clients": "app-clients",
+    "number_of_assets": "assets",
+    "number_of_datasets": "datasets",
+    "number_of_models": "models",
+    "number_of_secrets": "secrets",
+    "number_of_transitions": "transitions",
+    "number_of_users": "users",
+    "number_of_workflows": "workflows",
+}
+"""The meter behind each pair of ``...Created`` and ``...Allowed``."""
+
+
+def counters(usage: Usage) -> dict[str, Any]:
+    """All counters by the members of Organization."""
+    used, allowed = usage.used, usage.allowed
+    values: dict[str, Any] = {f"{name}_created": int(used[meter]) for name, meter in CREATED.items()}
+    values |= {f"{name}_allowed": int(allowed[meter]) for name, meter in CREATED.items()}
+    return values | {
+        "monthly_number_of_page_predictions_used": int(used["pages"]),
+        "monthly_number_of_page_predictions_allowed": int(allowed["pages"]),
+        "monthly_number_of_field_predictions_used": int(used["fields"]),
+        "monthly_number_of_field_predictions_allowed": int(allowed["fields"]),
+        "monthly_number_of_active_models_used": int(used["active-models"]),
+        "monthly_number_of_gpu_hours_used": float(used["gpu-hours"]),
+        "monthly_number_of_production_workflow_minutes_used": int(used["production-workflow-minutes"]),
+        "monthly_number_of_user_minutes_used": float(used["user-minutes"]),
+        "monthly_usage_summary": {"trainingsCreated": int(used["trainings"])},
+    }
+
+
+def to_organization(row: asyncpg.Record, usage: Usage) -> Organization:
+    return Organization(
+        organization_id=row["id"],
+        name=row["name"],
+        description=row["description"],
+        plan_id=row["plan_id"],
+        payment_method_id=row["payment_method_id"],
+        document_retention_in_days=row["document_retention_in_days"],
+        created_time=timestamp(row["created_time"]),
+        updated_time=timestamp(row["updated_time"]),
+        updated_by=row["updated_by"],
+        **counters(usage),
+    )
+
+
+class OrganizationController(Controller):
+    path = "/organizations"
+    tags = ("Organizations",)
+
+    @get()
+    async def list_organizations(
+        self, caller: Caller, connection: Connection, page: PageRequest
+    ) -> Organizations:
+        """The organizations that the caller belongs to: an app client's one."""
+        first_page = page.after[1] is None
+        organizations = [await _read(connection, caller)] if first_page else []
+        return Organizations(organizations=organizations, next_token=None)
+
+    @get("/{organization_id:str}")
+    async def get_organization(
+        self, organization_id: str, caller: Caller, connection: Connection
+    ) -> Organization:
+        """``me`` is the caller's own."""
+        _require_own(caller, organization_id)
+        return await _read(connection, caller)
+
+    @patch("/{organization_id:str}")
+    async def update_organization(
+        self, organization_id: str, data: PatchOrganization, caller: Caller, connection: Connection
+    ) -> Organization:
+        _require_own(caller, organization_id)
+        require_members(data)
+        plan = (False, None)
+        if data.plan_id is not UNSET:
+            row = await find_plan(connection, caller, data.plan_id)
+            if row is None or not row["available"]:
+                raise BadRequest(f"planId: plan {data.plan_id} does not exist")
+            plan = (True, row["id"])
+        await UPDATE_ORGANIZATION.fetch_one(
+            connection,
+            caller.organization_id,
+            *change(data.name),
+            *change(data.description),
+            *plan,
+            *change(data.payment_method_id),
+            caller.principal_id,
+        )
+        return await _read(connection, caller)
+
+
+def _require_own(caller: Caller, organization_id: str) -> None:
+    if organization_id not in (OWN, caller.organization_id):
+        raise NotFound(f"Organization {organization_id} not found")
+
+
+async def _read(connection: Connection, caller: Caller) -> Organization:
+    row = await GET_ORGANIZATION.fetch_one(connection, caller.organization_id)
+    if row is None:
+        raise NotFound(f"Organization {caller.organization_id} not found")
+    return to_organization(row, await usage_of(connection, caller.organization_id))
