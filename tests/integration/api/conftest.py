@@ -1,0 +1,98 @@
+"""The API in this process, with real Postgres behind it, and clients that call it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+from litestar import Litestar
+
+from pagemill.api.app import create_app
+from pagemill.api.tokens import Caller, issue_token
+from pagemill.settings import Settings
+from tests.support.tenants import Tenant, create_tenant
+
+MONTHLY = ("documents", "predictions", "data-bundles", "trainings")
+TOTAL = ("datasets", "models")
+
+
+@pytest.fixture
+def settings(database_url: str, objects_directory: Path) -> Settings:
+    """A synchronous prediction is waited for half a second only."""
+    return Settings(
+        database_url=database_url,
+        objects_url=objects_directory.as_uri(),
+        token_key="k" * 32,
+        public_url="https://localhost:8443",
+        database_pool_size=4,
+        prediction_wait=0.5,
+    )
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[Litestar]:
+    """The running application."""
+    app = create_app(settings)
+    async with app.lifespan():
+        yield app
+
+
+@contextlib.asynccontextmanager
+async def client_of(
+    app: Litestar, settings: Settings, tenant: Tenant | None
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client with a valid token of ``tenant``, or without any."""
+    headers = {}
+    if tenant is not None:
+        caller = Caller(organization_id=tenant.organization_id, principal_id=tenant.app_client_id)
+        headers["Authorization"] = f"Bearer {issue_token(caller, settings)}"
+    transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="https://localhost", headers=headers
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def api(app: Litestar, settings: Settings, organization: Tenant) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls as ``organization``."""
+    async with client_of(app, settings, organization) as client:
+        yield client
+
+
+@pytest.fixture
+async def other_api(
+    app: Litestar, settings: Settings, other_organization: Tenant
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls as ``other_organization``."""
+    async with client_of(app, settings, other_organization) as client:
+        yield client
+
+
+@pytest.fixture
+async def limited_organization(pool: asyncpg.Pool) -> Tenant:
+    """An organization whose plan allows one of everything."""
+    async with pool.acquire() as connection:
+        return await create_tenant(
+            connection, allowed=dict.fromkeys((*MONTHLY, *TOTAL, "pages", "fields"), 1)
+        )
+
+
+@pytest.fixture
+async def limited_api(
+    app: Litestar, settings: Settings, limited_organization: Tenant
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls as ``limited_organization``."""
+    async with client_of(app, settings, limited_organization) as client:
+        yield client
+
+
+@pytest.fixture
+async def anonymous(app: Litestar, settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """Calls without a token."""
+    async with client_of(app, settings, None) as client:
+        yield client

@@ -1,0 +1,106 @@
+"""Rows that tests start from, in states that take workers to reach."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+
+from db.jobs import CLAIM
+from pagemill.ids import new_id, new_slug_id
+from pagemill.jobs.job import Job, JobKind
+
+
+async def seed_dataset(pool: asyncpg.Pool, organization_id: str, *, documents: int = 10) -> str:
+    """A dataset that says it has so many documents."""
+    dataset_id = new_id("dataset")
+    await pool.execute(
+        "INSERT INTO dataset (organization_id, id, number_of_documents, version) VALUES ($1, $2, $3, $3)",
+        organization_id,
+        dataset_id,
+        documents,
+    )
+    return dataset_id
+
+
+async def seed_document(pool: asyncpg.Pool, organization_id: str, *, content: bool = True) -> str:
+    """A document, uploaded or not."""
+    document_id = new_id("document")
+    await pool.execute(
+        "INSERT INTO document (organization_id, id, content_key, content_type) VALUES ($1, $2, $3, $4)",
+        organization_id,
+        document_id,
+        "some/content/key" if content else None,
+        "application/pdf" if content else None,
+    )
+    return document_id
+
+
+async def seed_data_bundle(
+    pool: asyncpg.Pool,
+    organization_id: str,
+    model_id: str,
+    *,
+    status: str = "succeeded",
+    documents: int = 10,
+    dataset_id: str | None = None,
+) -> str:
+    """A data bundle of one dataset."""
+    data_bundle_id = new_id("model-data-bundle")
+    datasets = [{"datasetId": dataset_id or new_id("dataset"), "numberOfDocuments": documents, "version": 1}]
+    await pool.execute(
+        """
+        INSERT INTO data_bundle (organization_id, id, model_id, status, datasets)
+        VALUES ($1, $2, $3, $4, $5)
+        """,
+        organization_id,
+        data_bundle_id,
+        model_id,
+        status,
+        datasets,
+    )
+    return data_bundle_id
+
+
+async def seed_training(
+    pool: asyncpg.Pool, organization_id: str, model_id: str, *, status: str = "succeeded"
+) -> str:
+    """A training without a job."""
+    training_id = new_slug_id("model-training")
+    await pool.execute(
+        "INSERT INTO training (organization_id, id, model_id, status) VALUES ($1, $2, $3, $4)",
+        organization_id,
+        training_id,
+        model_id,
+        status,
+    )
+    return training_id
+
+
+async def claim_job(pool: asyncpg.Pool, kind: JobKind, *, seconds: float = 10.0) -> Job:
+    """What a worker would be given next; waits until there is a job."""
+    async with asyncio.timeout(seconds):
+        while True:
+            async with pool.acquire() as connection, connection.transaction():
+                row = await CLAIM.fetch_one(connection, kind, "test", 60.0, 1)
+            if row is not None:
+                return Job(**dict(row))
+            await asyncio.sleep(0.01)
+
+
+async def jobs_of(pool: asyncpg.Pool, subject_id: str) -> list[dict[str, Any]]:
+    """The jobs that work, or worked, for a resource."""
+    rows = await pool.fetch("SELECT * FROM job WHERE subject_id = $1 ORDER BY created_time, id", subject_id)
+    return [dict(row) for row in rows]
+
+
+async def used(pool: asyncpg.Pool, organization_id: str, meter: str) -> float:
+    """What an organization has used of a meter, over all months."""
+    return float(
+        await pool.fetchval(
+            "SELECT coalesce(sum(used), 0) FROM usage_counter WHERE organization_id = $1 AND meter = $2",
+            organization_id,
+            meter,
+        )
+    )
