@@ -1,0 +1,96 @@
+"""Statements that count usage: check and increment are always one statement.
+
+``usage_counter.month`` is ``YYYY-MM`` or ``total``. 2,000,000,000 is the limit of what a plan does not name.
+"""
+
+from __future__ import annotations
+
+from db.statements import tenant
+
+COUNT_GUARDED = tenant(
+    "usage.count_guarded",
+    """
+    WITH plan_limit AS MATERIALIZED (
+        SELECT CASE
+            WHEN $3 IN ('pages', 'fields') AND plan.limited_by <> $3 THEN 'Infinity'::numeric
+            ELSE coalesce((plan.allowed ->> $3)::numeric, 2000000000)
+        END AS allowed
+        FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
+        WHERE organization.id = $1
+    )
+    INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
+    SELECT $1, $2, $3, $4::numeric FROM plan_limit WHERE $4::numeric <= allowed
+    ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
+    WHERE counter.used + excluded.used <= (SELECT allowed FROM plan_limit)
+    RETURNING used
+    """,
+)
+
+COUNT_FREELY = tenant(
+    "usage.count_freely",
+    """
+    INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
+    VALUES ($1, $2, $3, $4::numeric)
+    ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
+    """,
+)
+
+UNCOUNT = tenant(
+    "usage.uncount",
+    """
+    UPDATE usage_counter SET used = greatest(used - $4::numeric, 0)
+    WHERE organization_id = $1 AND month = $2 AND meter = $3
+    """,
+)
+
+# The marker row of each model makes it count once a month, however many predictions end at the same time.
+COUNT_ACTIVE_MODEL = tenant(
+    "usage.count_active_model",
+    """
+    WITH first AS (
+        INSERT INTO usage_counter (organization_id, month, meter, used)
+        VALUES ($1, $2, 'active-model ' || $3, 1)
+        ON CONFLICT (organization_id, month, meter) DO NOTHING
+        RETURNING organization_id
+    )
+    INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
+    SELECT $1, $2, 'active-models', 1 FROM first
+    ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + 1
+    """,
+)
+
+RESERVE = tenant(
+    "usage.reserve",
+    """
+    INSERT INTO usage_reservation (organization_id, job_id, month, meter, amount)
+    SELECT $1, wanted.job_id, wanted.month, wanted.meter, wanted.amount
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::numeric[]) AS wanted (job_id, month, meter, amount)
+    ON CONFLICT (job_id, meter) DO NOTHING
+    RETURNING job_id, month, meter, amount
+    """,
+)
+
+TAKE_RESERVATIONS = tenant(
+    "usage.take_reservations",
+    """
+    DELETE FROM usage_reservation WHERE organization_id = $1 AND job_id = $2
+    RETURNING month, meter, amount
+    """,
+)
+
+USED = tenant(
+    "usage.used",
+    """
+    SELECT meter, used FROM usage_counter
+    WHERE organization_id = $1 AND month IN ($2, 'total') AND meter = ANY($3::text[])
+    """,
+)
+
+PLAN_LIMITS = tenant(
+    "usage.plan_limits",
+    """
+    SELECT plan.allowed, plan.limited_by
+    FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
+    WHERE organization.id = $1
+    """,
+)

@@ -1,0 +1,199 @@
+"""Counting against the plan: each count is one guarded statement, so that no two callers share a last unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, cast
+
+import msgspec
+
+from db import jobs as job_statements
+from db import usage as statements
+from db.statements import Connection
+from pagemill.errors import LimitExceeded, PagemillError
+from pagemill.usage.meters import (
+    METERS,
+    UNLIMITED,
+    Amount,
+    LimitedBy,
+    Meter,
+    current_month,
+    period_of,
+    to_decimal,
+)
+
+
+class JobEnded(PagemillError):
+    """Nothing can be reserved for a job that has ended: the caller is late, its result is not taken either."""
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """What an organization used this month, or in all, and what its plan allows, for every meter."""
+
+    used: dict[Meter, float]
+    allowed: dict[Meter, float]
+    limited_by: LimitedBy
+    """Which of pages and fields the plan limits; the other is counted without a limit."""
+
+
+def limit_exceeded(meter: str) -> LimitExceeded:
+    return LimitExceeded(detail=f"the plan allows no more {meter}")
+
+
+async def count(
+    connection: Connection,
+    organization_id: str,
+    meter: Meter,
+    amount: Amount = 1,
+    *,
+    at: datetime | None = None,
+) -> None:
+    """Count ``amount`` units, all or none. Raises LimitExceeded when the plan does not allow them."""
+    period = period_of(meter, current_month(at))
+    exact = to_decimal(amount)
+    if await statements.COUNT_GUARDED.fetch_value(connection, organization_id, period, meter, exact) is None:
+        raise limit_exceeded(meter)
+
+
+async def count_freely(
+    connection: Connection,
+    organization_id: str,
+    meter: Meter,
+    amount: Amount = 1,
+    *,
+    at: datetime | None = None,
+) -> None:
+    """Count what has been used already, whatever the plan allows."""
+    period = period_of(meter, current_month(at))
+    await statements.COUNT_FREELY.execute(connection, organization_id, period, meter, to_decimal(amount))
+
+
+async def count_active_model(
+    connection: Connection, organization_id: str, model_id: str, *, at: datetime | None = None
+) -> None:
+    """Count a model that was used; each counts once a month."""
+    await statements.COUNT_ACTIVE_MODEL.execute(connection, organization_id, current_month(at), model_id)
+
+
+async def uncount(
+    connection: Connection,
+    organization_id: str,
+    meter: Meter,
+    amount: Amount = 1,
+    *,
+    at: datetime | None = None,
+) -> None:
+    """Give units back; the counter stays at zero when there are fewer."""
+    period = period_of(meter, current_month(at))
+    await statements.UNCOUNT.execute(connection, organization_id, period, meter, to_decimal(amount))
+
+
+async def reserve(
+    connection: Connection,
+    organization_id: str,
+    job_id: str,
+    amounts: Mapping[Meter, Amount],
+    *,
+    at: datetime | None = None,
+) -> None:
+    """Count ``amounts`` for a job, all or none; what it has reserved before is not counted again.
+
+    Raises LimitExceeded when the plan does not allow them and JobEnded for a job that is not open. Either
+    leaves nothing behind in the caller's transaction.
+    """
+    async with connection.transaction():
+        if job_id not in await lock_open_jobs(connection, organization_id, [job_id]):
+            raise JobEnded("The job has ended")
+        denied = await reserve_together(connection, organization_id, {job_id: amounts}, at=at)
+        if denied is not None:
+            raise limit_exceeded(denied)
+
+
+async def lock_open_jobs(connection: Connection, organization_id: str, job_ids: list[str]) -> set[str]:
+    """Which of the jobs are open; they cannot end before the transaction does."""
+    return {row["id"] for row in await job_statements.LOCK_OPEN.fetch(connection, organization_id, job_ids)}
+
+
+async def reserve_together(
+    connection: Connection,
+    organization_id: str,
+    wanted: Mapping[str, Mapping[Meter, Amount]],
+    *,
+    at: datetime | None = None,
+) -> Meter | None:
+    """Count what several (open) jobs want with one guarded statement for each meter.
+
+    Returns the meter that does not allow it, None when all is counted. A refusal leaves parts behind: the
+    caller rolls its (inner) transaction back.
+    """
+    month = current_month(at)
+    new = await statements.RESERVE.fetch(connection, organization_id, *_columns(wanted, month))
+    sums: dict[tuple[Meter, str], Decimal] = {}
+    for row in new:
+        key = (row["meter"], row["month"])
+        sums[key] = sums.get(key, Decimal(0)) + row["amount"]
+    # One order for everybody: transactions that lock the same counters must not wait for each other in a ring.
+    for (meter, period), total in sorted(sums.items()):
+        granted = await statements.COUNT_GUARDED.fetch_value(
+            connection, organization_id, period, meter, total
+        )
+        if granted is None:
+            return meter
+    return None
+
+
+def _columns(wanted: Mapping[str, Mapping[Meter, Amount]], month: str) -> tuple[list[Any], ...]:
+    rows = [
+        (job_id, period_of(meter, month), meter, to_decimal(amount))
+        for job_id, amounts in sorted(wanted.items())
+        for meter, amount in sorted(amounts.items())
+    ]
+    return tuple([row[column] for row in rows] for column in range(4))
+
+
+async def settle(
+    connection: Connection, organization_id: str, job_id: str, used: Mapping[Meter, Amount]
+) -> None:
+    """Make a succeeded job's reservations final; ``used`` is what it really took of the meters it names."""
+    differences: dict[tuple[Meter, str], Decimal] = {
+        (meter, period_of(meter, current_month())): to_decimal(amount) for meter, amount in used.items()
+    }
+    for row in await statements.TAKE_RESERVATIONS.fetch(connection, organization_id, job_id):
+        meter = cast("Meter", row["meter"])
+        if meter in used:
+            del differences[meter, period_of(meter, current_month())]
+            differences[meter, row["month"]] = to_decimal(used[meter]) - row["amount"]
+    await _adjust(connection, organization_id, differences)
+
+
+async def refund(connection: Connection, organization_id: str, job_id: str) -> None:
+    """Give back all that a failed or cancelled job has reserved, in the month it was reserved in."""
+    reserved = await statements.TAKE_RESERVATIONS.fetch(connection, organization_id, job_id)
+    await _adjust(
+        connection, organization_id, {(row["meter"], row["month"]): -row["amount"] for row in reserved}
+    )
+
+
+async def _adjust(
+    connection: Connection, organization_id: str, differences: Mapping[tuple[Meter, str], Decimal]
+) -> None:
+    for (meter, period), difference in sorted(differences.items()):
+        if difference > 0:
+            await statements.COUNT_FREELY.execute(connection, organization_id, period, meter, difference)
+        elif difference < 0:
+            await statements.UNCOUNT.execute(connection, organization_id, period, meter, -difference)
+
+
+async def usage_of(connection: Connection, organization_id: str, *, at: datetime | None = None) -> Usage:
+    """What the organization used and may use; meters that never counted are 0."""
+    rows = await statements.USED.fetch(connection, organization_id, current_month(at), list(METERS))
+    counted = {row["meter"]: float(row["used"]) for row in rows}
+    plan = await statements.PLAN_LIMITS.fetch_one(connection, organization_id)
+    allowed = (plan["allowed"] if plan else None) or {}
+    return Usage(
+        used={meter: counted.get(meter, 0.0) for meter in METERS},
+        allowed={meter: float(allowed.get(meter, UNLIMITED)) for meter in METERS},
+        limited_by=(plan["limited_by"] if plan else None) or "pages",
+    )
