@@ -88,3 +88,40 @@ DELETE_DATA_BUNDLE = tenant(
     "data_bundles.delete",
     "DELETE FROM data_bundle WHERE organization_id = $1 AND model_id = $2 AND id = $3",
 )
+
+# What the worker needs.
+DATA_BUNDLE_WORK = tenant(
+    "data_bundles.work",
+    """
+    SELECT data_bundle.datasets, model.field_config, model.preprocess_config
+    FROM data_bundle
+    JOIN model ON model.organization_id = $1 AND model.id = data_bundle.model_id
+    WHERE data_bundle.organization_id = $1 AND data_bundle.id = $2
+    """,
+)
+
+# The snapshots that a training learns from, oldest first: of a document in several the newest counts.
+DATA_BUNDLE_SNAPSHOTS = tenant(
+    "data_bundles.snapshots",
+    """
+    SELECT id, object_key FROM data_bundle
+    WHERE organization_id = $1 AND id = ANY($2::text[]) AND object_key IS NOT NULL
+    ORDER BY created_time, id
+    """,
+)
+
+SUCCEED_DATA_BUNDLE = tenant(
+    "data_bundles.succeed",
+    """
+    UPDATE data_bundle SET status = 'succeeded', summary = $3, object_key = $4
+    WHERE organization_id = $1 AND id = $2 AND status = 'running'
+    """,
+)
+
+FAIL_DATA_BUNDLE = tenant(
+    "data_bundles.fail",
+    """
+    UPDATE data_bundle SET status = 'failed'
+    WHERE organization_id = $1 AND id = $2 AND status = 'running'
+    """,
+)

@@ -64,3 +64,34 @@ DELETE_FAILED_PREDICTION = tenant(
     "predictions.delete_failed",
     "DELETE FROM prediction WHERE organization_id = $1 AND id = $2 AND status = 'failed'",
 )
+
+# What the worker needs; a part that has been deleted since is null.
+PREDICTION_WORK = tenant(
+    "predictions.work",
+    """
+    SELECT prediction.preprocess_config, prediction.postprocess_config,
+        document.id AS document_id, document.content_key, training.artefact_key
+    FROM prediction
+    LEFT JOIN document ON document.organization_id = $1 AND document.id = prediction.document_id
+    LEFT JOIN training ON training.organization_id = $1 AND training.id = prediction.training_id
+    WHERE prediction.organization_id = $1 AND prediction.id = $2
+    """,
+)
+
+SUCCEED_PREDICTION = tenant(
+    "predictions.succeed",
+    """
+    UPDATE prediction SET
+        status = 'succeeded', predictions = $3, inference_time = $4, next_page = $5, preprocess_config = $6
+    WHERE organization_id = $1 AND id = $2 AND status = 'pending'
+    RETURNING model_id
+    """,
+)
+
+FAIL_PREDICTION = tenant(
+    "predictions.fail",
+    """
+    UPDATE prediction SET status = 'failed', error = $3
+    WHERE organization_id = $1 AND id = $2 AND status = 'pending'
+    """,
+)

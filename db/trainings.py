@@ -82,3 +82,55 @@ TRAINING_TO_PREDICT_WITH = tenant(
     WHERE organization_id = $1 AND model_id = $2 AND id = $3 AND status = 'succeeded'
     """,
 )
+
+# What the worker needs; the artefact to start from is null when there is none (any more).
+TRAINING_WORK = tenant(
+    "trainings.work",
+    """
+    SELECT training.data_bundle_ids, model.field_config, model.preprocess_config,
+        base.artefact_key AS warm_start_key
+    FROM training
+    JOIN model ON model.organization_id = $1 AND model.id = training.model_id
+    LEFT JOIN training AS base ON base.organization_id = $1
+        AND base.id = training.warm_start_config ->> 'trainingId' AND base.status = 'succeeded'
+    WHERE training.organization_id = $1 AND training.id = $2
+    """,
+)
+
+# Only the job's latest attempt moves the training on, and none once it is to be cancelled.
+ADVANCE_TRAINING = tenant(
+    "trainings.advance",
+    """
+    UPDATE training SET status = $5
+    WHERE organization_id = $1 AND id = $2 AND status NOT IN ('succeeded', 'failed', 'cancelled')
+        AND EXISTS (
+            SELECT 1 FROM job
+            WHERE job.organization_id = $1 AND job.id = $3 AND job.attempt = $4
+                AND job.state = 'running' AND NOT job.cancel_requested
+        )
+    """,
+)
+
+TRAINING_GOES_ON = tenant(
+    "trainings.goes_on",
+    """
+    SELECT true FROM job
+    WHERE organization_id = $1 AND id = $2 AND attempt = $3 AND state = 'running' AND NOT cancel_requested
+    """,
+)
+
+SUCCEED_TRAINING = tenant(
+    "trainings.succeed",
+    """
+    UPDATE training SET status = 'succeeded', evaluation = $3, artefact_key = $4, gpu_hours = $5
+    WHERE organization_id = $1 AND id = $2 AND status NOT IN ('succeeded', 'failed', 'cancelled')
+    """,
+)
+
+END_TRAINING = tenant(
+    "trainings.end",
+    """
+    UPDATE training SET status = $3
+    WHERE organization_id = $1 AND id = $2 AND status NOT IN ('succeeded', 'failed', 'cancelled')
+    """,
+)

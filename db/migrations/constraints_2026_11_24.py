@@ -34,9 +34,11 @@ STATEMENTS = (
     "CREATE INDEX prediction_by_model ON prediction (organization_id, model_id, created_time, id)",
     "CREATE INDEX data_bundle_by_model ON data_bundle (organization_id, model_id, created_time, id)",
     "CREATE INDEX training_by_model ON training (organization_id, model_id, created_time, id)",
-    "CREATE INDEX job_queued ON job (kind, priority, created_time) WHERE state = 'queued'",
+    "CREATE INDEX job_queued ON job (kind, organization_id, priority, created_time, id) "
+    "WHERE state = 'queued'",
     "CREATE INDEX job_running ON job (lease_expires) WHERE state = 'running'",
-    "CREATE INDEX job_running_of ON job (organization_id, kind) WHERE state = 'running'",
+    "CREATE INDEX job_running_of ON job (kind, organization_id) WHERE state = 'running'",
+    "CREATE INDEX job_ended ON job (ended_time) WHERE ended_time IS NOT NULL",
     "CREATE INDEX job_of_subject ON job (organization_id, subject_id)",
 )
 

@@ -1,4 +1,4 @@
-"""Counting against the plan: each count is one guarded statement, so that no two callers share a last unit."""
+"""Counting against the plan: each count is one guarded statement, so no two callers share a last unit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pagemill.usage.meters import (
 
 
 class JobEnded(PagemillError):
-    """Nothing can be reserved for a job that has ended: the caller is late, its result is not taken either."""
+    """Nothing can be reserved for a job that has ended: the caller is late, nor is its result taken."""
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -134,7 +134,7 @@ async def reserve_together(
     for row in new:
         key = (row["meter"], row["month"])
         sums[key] = sums.get(key, Decimal(0)) + row["amount"]
-    # One order for everybody: transactions that lock the same counters must not wait for each other in a ring.
+    # One order for everybody: transactions that lock the same counters must not wait in a ring.
     for (meter, period), total in sorted(sums.items()):
         granted = await statements.COUNT_GUARDED.fetch_value(
             connection, organization_id, period, meter, total

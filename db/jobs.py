@@ -1,0 +1,205 @@
+"""Statements for durable jobs: queue, claim, lease, retry, end.
+
+All times are the database's. ``attempt`` is the fencing token: whoever writes for a job names the attempt
+that it was given, and the row decides.
+"""
+
+from __future__ import annotations
+
+from db.statements import crossing, tenant
+
+INSERT = tenant(
+    "job.insert",
+    """
+    WITH inserted AS (
+        INSERT INTO job (organization_id, id, kind, subject_id, payload, priority, maximum_attempts)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        RETURNING kind
+    )
+    SELECT pg_notify('pagemill_job_ready', kind) FROM inserted
+    """,
+)
+
+ENDED = tenant(
+    "job.ended",
+    """
+    SELECT state, error_class, error_message FROM job
+    WHERE organization_id = $1 AND id = $2 AND state IN ('succeeded', 'failed', 'cancelled')
+    """,
+)
+
+REQUEST_CANCEL = tenant(
+    "job.request_cancel",
+    """
+    WITH asked AS (
+        UPDATE job SET cancel_requested = true
+        WHERE organization_id = $1 AND subject_id = $2 AND state IN ('queued', 'running')
+        RETURNING id, kind, state
+    )
+    SELECT id, kind, state,
+           CASE WHEN state = 'running' THEN pg_notify('pagemill_job_cancel', id) END AS told
+    FROM asked
+    """,
+)
+
+END = tenant(
+    "job.end",
+    """
+    WITH ended AS (
+        UPDATE job SET
+            state = CASE WHEN cancel_requested THEN 'cancelled' ELSE $4 END,
+            error_class = $5, error_message = $6, retryable = $7,
+            ended_time = now(), lease_owner = NULL, lease_expires = NULL
+        WHERE organization_id = $1 AND id = $2 AND attempt = $3 AND state = 'running'
+        RETURNING id, state
+    )
+    SELECT state, pg_notify('pagemill_job_ended', id) AS told FROM ended
+    """,
+)
+
+CANCEL_QUEUED = tenant(
+    "job.cancel_queued",
+    """
+    WITH ended AS (
+        UPDATE job SET state = 'cancelled', ended_time = now()
+        WHERE organization_id = $1 AND id = $2 AND state = 'queued'
+        RETURNING id, state
+    )
+    SELECT state, pg_notify('pagemill_job_ended', id) AS told FROM ended
+    """,
+)
+
+RETRY = tenant(
+    "job.retry",
+    """
+    UPDATE job SET
+        state = 'queued', run_after = now() + $4 * interval '1 second',
+        maximum_attempts = maximum_attempts + $5,
+        error_class = $6, error_message = $7, retryable = true,
+        lease_owner = NULL, lease_expires = NULL
+    WHERE organization_id = $1 AND id = $2 AND attempt = $3 AND state = 'running' AND NOT cancel_requested
+    RETURNING id
+    """,
+)
+
+LOCK_OPEN = tenant(
+    "job.lock_open",
+    """
+    SELECT id FROM job
+    WHERE organization_id = $1 AND id = ANY($2::text[]) AND state IN ('queued', 'running')
+    ORDER BY id FOR SHARE
+    """,
+)
+
+CLAIM = crossing(
+    "job.claim",
+    "the dispatcher works for all organizations; fairness is decided between them",
+    """
+    WITH RECURSIVE waiting (organization_id) AS (
+        (SELECT organization_id FROM job WHERE state = 'queued' AND kind = $1
+         ORDER BY organization_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT job.organization_id FROM job
+                WHERE job.state = 'queued' AND job.kind = $1
+                  AND job.organization_id > waiting.organization_id
+                ORDER BY job.organization_id LIMIT 1)
+        FROM waiting WHERE waiting.organization_id IS NOT NULL
+    ), busy AS (
+        SELECT organization_id, count(*) AS running FROM job
+        WHERE state = 'running' AND kind = $1
+        GROUP BY organization_id
+    ), candidate AS (
+        SELECT head.id, head.priority, head.created_time, coalesce(busy.running, 0) + head.place AS turn
+        FROM waiting
+        CROSS JOIN LATERAL (
+            SELECT id, priority, created_time,
+                   row_number() OVER (ORDER BY priority, created_time, id) AS place
+            FROM job
+            WHERE state = 'queued' AND kind = $1 AND organization_id = waiting.organization_id
+              AND run_after <= now()
+            ORDER BY priority, created_time, id
+            LIMIT 2 * $4::integer
+        ) AS head
+        LEFT JOIN busy ON busy.organization_id = waiting.organization_id
+        WHERE waiting.organization_id IS NOT NULL
+    ), chosen AS (
+        SELECT job.id FROM candidate JOIN job ON job.id = candidate.id
+        WHERE job.state = 'queued'
+        ORDER BY candidate.turn, candidate.priority, candidate.created_time, candidate.id
+        LIMIT $4::integer
+        FOR UPDATE OF job SKIP LOCKED
+    )
+    UPDATE job SET
+        state = 'running', attempt = attempt + 1,
+        lease_owner = $2, lease_expires = now() + $3 * interval '1 second',
+        started_time = coalesce(started_time, now())
+    FROM chosen WHERE job.id = chosen.id
+    RETURNING job.id, job.kind, job.organization_id, job.subject_id, job.payload, job.attempt,
+              job.maximum_attempts
+    """,
+)
+
+RENEW = crossing(
+    "job.renew",
+    "one statement renews every lease that a dispatcher holds; the attempts fence it",
+    """
+    WITH held AS (
+        SELECT job.id FROM job
+        JOIN unnest($1::text[], $2::integer[]) AS mine (id, attempt)
+          ON mine.id = job.id AND mine.attempt = job.attempt
+        WHERE job.state = 'running'
+        ORDER BY job.id FOR UPDATE OF job
+    )
+    UPDATE job SET lease_expires = now() + $3 * interval '1 second'
+    FROM held WHERE job.id = held.id
+    RETURNING job.id, job.cancel_requested
+    """,
+)
+
+EXPIRED = crossing(
+    "job.expired",
+    "the reaper takes over from dead workers of all organizations",
+    """
+    SELECT id, kind, organization_id, subject_id, payload, attempt, maximum_attempts, cancel_requested
+    FROM job
+    WHERE state = 'running' AND lease_expires < now()
+    ORDER BY lease_expires
+    LIMIT $1
+    FOR UPDATE SKIP LOCKED
+    """,
+)
+
+ENDED_AMONG = crossing(
+    "job.ended_among",
+    "an API process asks for the jobs that it waits for, after it may have missed notifications",
+    """
+    SELECT id FROM job WHERE id = ANY($1::text[]) AND state IN ('succeeded', 'failed', 'cancelled')
+    """,
+)
+
+PURGE = crossing(
+    "job.purge",
+    "housekeeping over all organizations; an ended job has given its outcome to its subject",
+    """
+    WITH old AS (
+        SELECT id FROM job
+        WHERE ended_time < now() - $1 * interval '1 second'
+        ORDER BY ended_time
+        LIMIT $2
+        FOR UPDATE SKIP LOCKED
+    )
+    DELETE FROM job USING old WHERE job.id = old.id
+    """,
+)
+
+NOTIFY_READY = crossing(
+    "job.notify_ready",
+    "touches no tenant data",
+    "SELECT pg_notify('pagemill_job_ready', $1)",
+)
+
+STILL_THERE = crossing(
+    "job.still_there",
+    "touches no tenant data; finds out whether the listening connection is alive",
+    "SELECT 1",
+)

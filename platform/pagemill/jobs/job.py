@@ -1,0 +1,69 @@
+"""What a job is, for the one who queues it, the one who runs it and the one who waits for it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from pagemill import errors
+
+JobKind: TypeAlias = Literal["prediction", "data-bundle", "training"]
+JobState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+
+READY_CHANNEL = "pagemill_job_ready"
+"""Payload: the kind of the job that can be claimed."""
+ENDED_CHANNEL = "pagemill_job_ended"
+"""Payload: the id of the job that succeeded, failed or was cancelled."""
+CANCEL_CHANNEL = "pagemill_job_cancel"
+"""Payload: the id of a running job that is to be cancelled."""
+
+INTERACTIVE = 0
+BATCH = 10
+
+
+class Job(msgspec.Struct, frozen=True):
+    """A claimed job. ``attempt`` counts from 1 and fences every write: only the latest can end the job."""
+
+    id: str
+    kind: JobKind
+    organization_id: str
+    subject_id: str
+    payload: dict[str, Any]
+    attempt: int
+    maximum_attempts: int
+
+
+class JobFailed(errors.PagemillError):
+    """The job failed for a reason that is not the caller's."""
+
+
+class JobCancelled(errors.PagemillError):
+    """The job was cancelled before it had an outcome."""
+
+    status = 409
+
+
+class WorkerLost(errors.PagemillError):
+    """The worker of the job died, or was cut off, more often than the job may be tried."""
+
+    retryable = True
+
+
+class EndedJob(msgspec.Struct, frozen=True):
+    """How a job ended; the error's class and message are given unless it succeeded."""
+
+    state: JobState
+    error_class: str | None
+    error_message: str | None
+
+    def error(self) -> errors.PagemillError | None:
+        """The error to raise to whoever waited, None when the job succeeded."""
+        if self.state == "succeeded":
+            return None
+        if self.state == "cancelled":
+            return JobCancelled("The job was cancelled")
+        found = getattr(errors, self.error_class or "", None)
+        if isinstance(found, type) and issubclass(found, errors.PagemillError):
+            return found(self.error_message or "Internal Server Error")
+        return JobFailed(self.error_message or "Internal Server Error")

@@ -1,0 +1,85 @@
+"""One LISTEN connection that is kept: checked while nothing happens, opened again when it breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import asyncpg
+
+from db.jobs import STILL_THERE
+from db.pool import CONNECTION_ERRORS
+from db.statements import Connection
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS = 10.0
+RECONNECT_SECONDS = (0.05, 5.0)
+ANSWER_SECONDS = 5.0
+
+
+class Listening:
+    """Calls ``heard(channel, payload)`` for each notification, until ``run`` is cancelled.
+
+    ``connected(connection)`` is awaited after each (re)connection: notifications may have been missed before.
+    Takes one connection of the pool for as long as it runs.
+    """
+
+    def __init__(
+        self,
+        pool: asyncpg.Pool,
+        channels: Sequence[str],
+        *,
+        heard: Callable[[str, str], None],
+        connected: Callable[[Connection], Awaitable[None]],
+    ) -> None:
+        self._pool = pool
+        self._channels = channels
+        self._heard = heard
+        self._connected = connected
+        self.is_connected = asyncio.Event()
+
+    async def run(self) -> None:
+        """Listen for ever; Postgres being away is waited out."""
+        delay, longest = RECONNECT_SECONDS
+        while True:
+            try:
+                await self._listen_once()
+            except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+                logger.warning("listening broke off: %s: %s", type(error).__name__, error)
+            delay = RECONNECT_SECONDS[0] if self.is_connected.is_set() else min(delay * 2, longest)
+            self.is_connected.clear()
+            await asyncio.sleep(delay)
+
+    async def _listen_once(self) -> None:
+        """Returns when the connection has ended."""
+        async with self._pool.acquire() as connection:
+            ended = asyncio.Event()
+
+            def end(_: Any) -> None:
+                ended.set()
+
+            connection.add_termination_listener(end)
+            try:
+                for channel in self._channels:
+                    await connection.add_listener(channel, self._on_notification)
+                await self._connected(connection)
+                self.is_connected.set()
+                await self._watch(connection, ended)
+            finally:
+                if not connection.is_closed():
+                    # Not given back to the pool listening: its next user would hear what is not for it.
+                    connection.remove_termination_listener(end)
+                    connection.terminate()
+
+    async def _watch(self, connection: Connection, ended: asyncio.Event) -> None:
+        while not ended.is_set():
+            try:
+                await asyncio.wait_for(ended.wait(), CHECK_SECONDS)
+            except TimeoutError:
+                await asyncio.wait_for(STILL_THERE.fetch_value(connection), ANSWER_SECONDS)
+
+    def _on_notification(self, _connection: object, _pid: int, channel: str, payload: str) -> None:
+        self._heard(channel, payload)

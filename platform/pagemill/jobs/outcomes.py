@@ -1,0 +1,189 @@
+"""How a job ends: one transaction for the job, its subject, its usage and the notification.
+
+The first terminal write wins. Every function returns False, and has changed nothing, when the job has gone
+on without the caller: it has ended, or a later attempt has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias, assert_never
+
+import msgspec
+
+from db import data_bundles, predictions, trainings
+from db import jobs as statements
+from db.statements import Connection
+from pagemill.errors import PagemillError
+from pagemill.jobs.job import Job, JobKind, JobState
+from pagemill.usage.counting import count_active_model, refund, settle
+from pagemill.usage.meters import Amount, Meter
+
+UNEXPECTED = "Internal Server Error"
+LONGEST_MESSAGE = 4096
+
+
+class PredictionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``predictions`` as the API shows them, ``inference_time`` in seconds, ``pages`` and ``fields`` as billed."""
+
+    predictions: list[dict[str, Any]] | dict[str, Any]
+    inference_time: float
+    next_page: int | None
+    preprocess_config: dict[str, Any]
+    pages: int
+    fields: int
+
+
+class DataBundleResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``object_key`` is where the snapshot of the datasets lies."""
+
+    summary: dict[str, Any]
+    object_key: str
+
+
+class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``artefact_key`` is the prefix of the artefact; a training without GPUs takes 0 GPU hours."""
+
+    evaluation: dict[str, Any]
+    artefact_key: str
+    gpu_hours: float
+
+
+Result: TypeAlias = PredictionResult | DataBundleResult | TrainingResult
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """What is kept of an error. Only what Pagemill says on purpose is shown to users."""
+
+    error_class: str
+    message: str
+    retryable: bool
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Errors raised on purpose say whether to retry; any other error may go away by itself."""
+    if isinstance(error, PagemillError):
+        return Failure(type(error).__name__, error.message[:LONGEST_MESSAGE], error.retryable)
+    return Failure(type(error).__name__, UNEXPECTED, retryable=True)
+
+
+async def finish(connection: Connection, job: Job, result: Result) -> bool:
+    """End the job with its result. A job that was asked to end before ends cancelled instead."""
+    async with connection.transaction():
+        state = await _end(connection, job, "succeeded", None)
+        if state == "succeeded":
+            used = await _write_result(connection, job, result)
+            await settle(connection, job.organization_id, job.id, used)
+        elif state is not None:
+            await refund(connection, job.organization_id, job.id)
+    return state is not None
+
+
+async def fail(connection: Connection, job: Job, error: BaseException) -> bool:
+    """End the job with an error, for good."""
+    failure = failure_of(error)
+    async with connection.transaction():
+        state = await _end(connection, job, "failed", failure)
+        if state is not None:
+            await refund(connection, job.organization_id, job.id)
+        if state == "failed":
+            await _write_failure(connection, job, failure.message)
+    return state is not None
+
+
+async def retry(
+    connection: Connection, job: Job, error: BaseException, *, delay: float, counts: bool = True
+) -> bool:
+    """Give the job back to the queue, to be claimed in ``delay`` seconds at the earliest.
+
+    An attempt that does not count raises the number of attempts instead: the attempt itself stays the
+    fencing token and never goes back.
+    """
+    failure = failure_of(error)
+    arguments = (delay, 0 if counts else 1, failure.error_class, failure.message)
+    row = await statements.RETRY.fetch_value(connection, job.organization_id, job.id, job.attempt, *arguments)
+    return row is not None
+
+
+async def cancel(connection: Connection, job: Job) -> bool:
+    """End a running job that was asked to end; its subject was written when it was asked."""
+    async with connection.transaction():
+        state = await _end(connection, job, "cancelled", None)
+        if state is not None:
+            await refund(connection, job.organization_id, job.id)
+    return state is not None
+
+
+async def cancel_queued(connection: Connection, organization_id: str, job_id: str) -> bool:
+    """End a job that nobody has claimed."""
+    async with connection.transaction():
+        ended = await statements.CANCEL_QUEUED.fetch_one(connection, organization_id, job_id)
+        if ended is not None:
+            await refund(connection, organization_id, job_id)
+    return ended is not None
+
+
+async def write_cancelled(
+    connection: Connection, kind: JobKind, organization_id: str, subject_id: str
+) -> None:
+    """What the subject of a cancelled job shows: trainings have a state for it, the others have failed."""
+    match kind:
+        case "prediction":
+            await predictions.FAIL_PREDICTION.execute(connection, organization_id, subject_id, "Cancelled")
+        case "data-bundle":
+            await data_bundles.FAIL_DATA_BUNDLE.execute(connection, organization_id, subject_id)
+        case "training":
+            await trainings.END_TRAINING.execute(connection, organization_id, subject_id, "cancelled")
+        case _:
+            assert_never(kind)
+
+
+async def _end(connection: Connection, job: Job, state: JobState, failure: Failure | None) -> JobState | None:
+    details = (None, None, None) if failure is None else msgspec.structs.astuple(failure)
+    row = await statements.END.fetch_one(
+        connection, job.organization_id, job.id, job.attempt, state, *details
+    )
+    return None if row is None else row["state"]
+
+
+async def _write_result(connection: Connection, job: Job, result: Result) -> Mapping[Meter, Amount]:
+    """Write the subject; returns what the job really used."""
+    subject = (job.organization_id, job.subject_id)
+    match result:
+        case PredictionResult():
+            model_id = await predictions.SUCCEED_PREDICTION.fetch_value(
+                connection,
+                *subject,
+                result.predictions,
+                result.inference_time,
+                result.next_page,
+                result.preprocess_config,
+            )
+            if model_id is not None:
+                await count_active_model(connection, job.organization_id, model_id)
+            return {"pages": result.pages, "fields": result.fields}
+        case DataBundleResult():
+            await data_bundles.SUCCEED_DATA_BUNDLE.execute(
+                connection, *subject, result.summary, result.object_key
+            )
+            return {}
+        case TrainingResult():
+            await trainings.SUCCEED_TRAINING.execute(
+                connection, *subject, result.evaluation, result.artefact_key, result.gpu_hours
+            )
+            return {"gpu-hours": result.gpu_hours}
+        case _:
+            assert_never(result)
+
+
+async def _write_failure(connection: Connection, job: Job, message: str) -> None:
+    subject = (job.organization_id, job.subject_id)
+    match job.kind:
+        case "prediction":
+            await predictions.FAIL_PREDICTION.execute(connection, *subject, message)
+        case "data-bundle":
+            await data_bundles.FAIL_DATA_BUNDLE.execute(connection, *subject)
+        case "training":
+            await trainings.END_TRAINING.execute(connection, *subject, "failed")
+        case _:
+            assert_never(job.kind)
