@@ -14,6 +14,7 @@ import msgspec
 from db import data_bundles, predictions, trainings
 from db import jobs as statements
 from db.statements import Connection
+from pagemill import errors
 from pagemill.errors import PagemillError
 from pagemill.jobs.job import Job, JobKind, JobState
 from pagemill.usage.counting import count_active_model, refund, settle
@@ -24,7 +25,7 @@ LONGEST_MESSAGE = 4096
 
 
 class PredictionResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``predictions`` as the API shows them, ``inference_time`` in seconds, ``pages`` and ``fields`` as billed."""
+    """``predictions`` as the API shows them, ``inference_time`` in seconds; pages and fields are billed."""
 
     predictions: list[dict[str, Any]] | dict[str, Any]
     inference_time: float
@@ -63,8 +64,17 @@ class Failure(msgspec.Struct, frozen=True):
 def failure_of(error: BaseException) -> Failure:
     """Errors raised on purpose say whether to retry; any other error may go away by itself."""
     if isinstance(error, PagemillError):
-        return Failure(type(error).__name__, error.message[:LONGEST_MESSAGE], error.retryable)
+        return Failure(_class_name(error), error.message[:LONGEST_MESSAGE], error.retryable)
     return Failure(type(error).__name__, UNEXPECTED, retryable=True)
+
+
+def _class_name(error: PagemillError) -> str:
+    """The name under which ``EndedJob.error`` finds the class again, also when Ray has derived from it."""
+    ancestors: tuple[type, ...] = type(error).__mro__
+    for ancestor in ancestors:
+        if ancestor is not PagemillError and getattr(errors, ancestor.__name__, None) is ancestor:
+            return ancestor.__name__
+    return type(error).__name__
 
 
 async def finish(connection: Connection, job: Job, result: Result) -> bool:

@@ -1,0 +1,78 @@
+"""The usage counter actors: each combines the reservations of its share of the organizations."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import asyncpg
+import ray
+
+from db.pool import create_pool
+from pagemill.settings import load_settings
+from pagemill.usage.combiner import Combiner, Reservation, Verdict
+from pagemill.usage.ledger import PostgresLedger
+from pagemill.usage.meters import Amount, Meter
+
+POOL_SIZE = 2
+CONCURRENT_CALLS = 1000
+
+
+class UsageCounter:
+    """Combines in its own process and holds no truth: killed, it loses nothing that was answered.
+
+    Reads its settings from the environment. Its pool is opened by the first reservation.
+    """
+
+    def __init__(self) -> None:
+        self._database_url = load_settings(os.environ).database_url
+        self._opening = asyncio.Lock()
+        self._pool: asyncpg.Pool | None = None
+        self._combiner: Combiner | None = None
+
+    async def reserve(self, organization_id: str, job_id: str, amounts: Mapping[Meter, Amount]) -> Verdict:
+        """Raises Unavailable when Postgres is away."""
+        combiner = self._combiner or await self._open()
+        return await combiner.reserve(Reservation(organization_id, job_id, amounts))
+
+    async def ping(self) -> str:
+        """Answers when the actor is up."""
+        return "ok"
+
+    async def _open(self) -> Combiner:
+        async with self._opening:
+            if self._combiner is None:
+                self._pool = await create_pool(
+                    self._database_url, size=POOL_SIZE, application_name="pagemill-usage-counter"
+                )
+                self._combiner = Combiner(PostgresLedger(self._pool))
+            return self._combiner
+
+
+def counter_name(shard: int) -> str:
+    return f"usage-counter-{shard}"
+
+
+def start_counters(shards: int, *, namespace: str, environment: Mapping[str, str] | None = None) -> list[Any]:
+    """Start the counters that do not run yet and return all their handles.
+
+    They are detached: they outlive the driver that starts them, and Ray restarts them when they die.
+    ``environment`` is added to their processes' own.
+    """
+    actor = ray.remote(UsageCounter)
+    return [
+        actor.options(
+            name=counter_name(shard),
+            namespace=namespace,
+            lifetime="detached",
+            get_if_exists=True,
+            max_restarts=-1,
+            max_task_retries=-1,
+            max_concurrency=CONCURRENT_CALLS,
+            num_cpus=0,
+            runtime_env={"env_vars": dict(environment or {})},
+        ).remote()
+        for shard in range(shards)
+    ]

@@ -1,0 +1,69 @@
+"""How Ray's workers reserve usage: through the counter actor that has the organization."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+import ray
+from ray.exceptions import RayError
+
+from pagemill.errors import Unavailable
+from pagemill.usage.actor import counter_name
+from pagemill.usage.combiner import Verdict
+from pagemill.usage.counting import JobEnded, limit_exceeded
+from pagemill.usage.meters import Amount, Meter
+
+ANSWER_SECONDS = 30.0
+
+
+def shard_of(organization_id: str, shards: int) -> int:
+    """Which counter has the organization; the same in every process."""
+    return zlib.crc32(organization_id.encode()) % shards
+
+
+class UsageClient:
+    """Belongs to a process of the Ray cluster; looks the actors up when it needs them."""
+
+    def __init__(self, *, shards: int, namespace: str) -> None:
+        self._shards, self._namespace = shards, namespace
+        self._counters: dict[int, Any] = {}
+
+    async def reserve(self, organization_id: str, job_id: str, amounts: Mapping[Meter, Amount]) -> None:
+        """Count for a job, all or none, once however often it is tried; answered after the commit.
+
+        Raises LimitExceeded, JobEnded for a job that is over, Unavailable when there is no answer for now.
+        """
+        shard = shard_of(organization_id, self._shards)
+        try:
+            counter = await self._counter(shard)
+            verdict: Verdict = await asyncio.wait_for(
+                _answer(counter, organization_id, job_id, dict(amounts)), ANSWER_SECONDS
+            )
+        except (RayError, ValueError, TimeoutError) as error:
+            self._counters.pop(shard, None)
+            raise Unavailable("Usage cannot be counted for now") from error
+        match verdict:
+            case "granted":
+                return
+            case "limit-exceeded":
+                raise limit_exceeded(" or ".join(sorted(amounts)))
+            case "job-ended":
+                raise JobEnded("The job has ended")
+            case _:
+                assert_never(verdict)
+
+    async def _counter(self, shard: int) -> Any:
+        """Raises ValueError, as Ray does, while there is no such actor."""
+        if shard not in self._counters:
+            self._counters[shard] = await asyncio.to_thread(
+                ray.get_actor, counter_name(shard), namespace=self._namespace
+            )
+        return self._counters[shard]
+
+
+async def _answer(counter: Any, organization_id: str, job_id: str, amounts: dict[Meter, Amount]) -> Verdict:
+    verdict: Verdict = await counter.reserve.remote(organization_id, job_id, amounts)
+    return verdict
