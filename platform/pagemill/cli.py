@@ -1,0 +1,159 @@
+"""The ``pagemill`` command. Heavy modules are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from pagemill import __version__
+from pagemill.errors import PagemillError
+
+if TYPE_CHECKING:
+    from pagemill.stack.directory import DataDirectory
+    from pagemill.stack.status import StackReport
+
+data_directory_option = click.option(
+    "--data-dir",
+    default=".pagemill",
+    show_default=True,
+    envvar="PAGEMILL_DATA_DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where database, objects, certificates, credentials and logs lie.",
+)
+
+MARKS = {"up": "green", "down": "red", "off": "dim"}
+
+
+class _Group(click.Group):
+    """Errors that are meant for the operator are one line."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except PagemillError as error:
+            _fail(error.message)
+        except PermissionError as error:
+            _fail(f"{error.strerror}: {error.filename}")
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"pagemill: {message}", err=True)
+    sys.exit(1)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Pages go in, fields come out: a self-hosted job platform for documents.
+
+    \b
+    Start a stack, and in another terminal point the official clients at it:
+      pagemill up
+      eval "$(pagemill env)"
+      las documents list
+
+    Everything lies in one data directory (.pagemill); a second `up` finds it again.
+    """
+
+
+@main.command()
+@data_directory_option
+@click.option("--port", default=8443, show_default=True, type=click.IntRange(1, 65535), help="HTTPS port.")
+@click.option(
+    "--without-ray",
+    is_flag=True,
+    help="Only Postgres, objects and the API: what is submitted waits until Ray is there.",
+)
+def up(data_dir: Path, port: int, without_ray: bool) -> None:
+    """Run everything in the foreground until Ctrl-C or `pagemill down`.
+
+    Prints "ready https://localhost:PORT" once the API answers and the apps are deployed. Parts that die are
+    started again. Logs are in DATA_DIR/logs.
+
+    \b
+    A part is replaced by a real one through the environment:
+      PAGEMILL_DATABASE_URL   postgresql://user:password@host/database
+      PAGEMILL_OBJECTS_URL    s3://bucket/prefix, with PAGEMILL_S3_ENDPOINT_URL,
+                              PAGEMILL_S3_ACCESS_KEY_ID, PAGEMILL_S3_SECRET_ACCESS_KEY
+      PAGEMILL_RAY_ADDRESS    host:port of a Ray head (with RAY_AUTH_TOKEN_PATH)
+    """
+    from rich.console import Console
+
+    from pagemill.stack.configuration import Configuration
+    from pagemill.stack.progress import ConsoleProgress
+    from pagemill.stack.supervisor import Supervisor
+
+    directory = _directory(data_dir)
+    directory.prepare()
+    configuration = Configuration(directory, dict(os.environ), port, with_ray=not without_ray)
+    with directory.lock():
+        asyncio.run(Supervisor(configuration, ConsoleProgress(Console())).run())
+
+
+@main.command()
+@data_directory_option
+def down(data_dir: Path) -> None:
+    """Stop the stack of a data directory and wait until nothing of it is left."""
+    from pagemill.stack.stopping import stop_stack
+
+    click.echo("stopped" if stop_stack(_directory(data_dir)) else "nothing was running")
+
+
+@main.command()
+@data_directory_option
+def env(data_dir: Path) -> None:
+    """Print shell exports for the official clients, curl and Node.
+
+    \b
+      eval "$(pagemill env)"
+    """
+    from pagemill.stack.client_environment import client_environment, shell_exports
+
+    click.echo(shell_exports(client_environment(_directory(data_dir))))
+
+
+@main.command()
+@data_directory_option
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(data_dir: Path, as_json: bool) -> None:
+    """Ask every part how it is. The exit status is 1 when one is down, or nothing runs."""
+    import msgspec
+
+    from pagemill.stack.status import examine
+
+    report = asyncio.run(examine(_directory(data_dir)))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
+    else:
+        _show(report)
+    sys.exit(0 if report.healthy else 1)
+
+
+def _directory(path: Path) -> DataDirectory:
+    from pagemill.stack.directory import DataDirectory
+
+    return DataDirectory(path)
+
+
+def _show(report: StackReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("part", "status", "detail", "restarts"):
+        table.add_column(column)
+    for name, part in report.parts.items():
+        mark = f"[{MARKS[part.status]}]{part.status}[/]"
+        table.add_row(name, mark, part.detail, str(part.restarts or ""))
+    if report.queue is not None:
+        table.add_row("queue", "", f"{report.queue.queued} waiting, {report.queue.running} running", "")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""The settings of an embedded stack: what the operator gave, and the embedded parts for the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from pagemill.settings import PREFIX, Settings, load_settings
+from pagemill.stack.directory import DataDirectory
+
+DATABASE_URL = PREFIX + "DATABASE_URL"
+RAY_ADDRESS = PREFIX + "RAY_ADDRESS"
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What ``pagemill up`` was asked to run."""
+
+    directory: DataDirectory
+    environ: Mapping[str, str]
+    port: int
+    with_ray: bool = True
+    cores: int = 0
+
+    @property
+    def url(self) -> str:
+        """Where this stack answers."""
+        return f"https://localhost:{self.port}"
+
+    @property
+    def embeds_postgres(self) -> bool:
+        return not self.environ.get(DATABASE_URL)
+
+    @property
+    def embeds_ray(self) -> bool:
+        return self.with_ray and not self.environ.get(RAY_ADDRESS)
+
+    @property
+    def ray_cpus(self) -> int:
+        """How many CPUs the embedded Ray hands out; never so few that training has to wait for reading."""
+        return max(2, self.cores or os.cpu_count() or 2)
+
+    def with_port(self, port: int) -> Configuration:
+        return replace(self, port=port)
+
+    def settings(self, database_url: str, ray_address: str | None) -> Settings:
+        """All settings of this stack. Raises SettingsError naming the variable that is wrong."""
+        defaults = {
+            DATABASE_URL: database_url,
+            PREFIX + "OBJECTS_URL": self.directory.objects.as_uri(),
+            PREFIX + "PUBLIC_URL": self.url,
+            PREFIX + "TOKEN_KEY": self.directory.token_key(),
+            **_shares(self.ray_cpus),
+        }
+        if ray_address is not None:
+            defaults[RAY_ADDRESS] = ray_address
+        given = {name: value for name, value in self.environ.items() if name.startswith(PREFIX) and value}
+        return load_settings(defaults | given)
+
+
+def worker_settings(settings: Settings) -> Settings:
+    """What Ray's processes may know: everything but the key that signs access tokens."""
+    return msgspec.structs.replace(settings, token_key="")
+
+
+def _shares(cpus: int) -> dict[str, str]:
+    """A machine with more cores reads more pages at once; the defaults fit into two."""
+    return {PREFIX + "READING_REPLICAS_MAX": str(max(2, cpus - 2))}

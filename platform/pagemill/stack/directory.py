@@ -1,0 +1,201 @@
+"""What lies in a stack's data directory, and who may use it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import msgspec
+
+from pagemill.errors import PagemillError
+
+Content = TypeVar("Content")
+
+MARKER = "PAGEMILL_STACK"
+"""Every process of a stack carries this variable: it names the data directory that the process belongs to."""
+
+
+LOCK_SECONDS = 0.5
+"""``status`` holds the lock for a moment when it looks whether anybody does."""
+
+
+class StackError(PagemillError):
+    """The stack cannot do what was asked; the message is for the operator."""
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """The first organization and its app client."""
+
+    organization_id: str
+    app_client_id: str
+    client_id: str
+    client_secret: str
+
+
+class DataDirectory:
+    """Paths below one directory. What is secret has mode 0600."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+
+    @property
+    def marker(self) -> str:
+        """Value of MARKER in the environment of this stack's processes."""
+        return hashlib.sha256(str(self.path).encode()).hexdigest()[:24]
+
+    @property
+    def postgres(self) -> Path:
+        return self.path / "postgres"
+
+    @property
+    def objects(self) -> Path:
+        return self.path / "objects"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def tls(self) -> Path:
+        return self.path / "tls"
+
+    @property
+    def ca_certificate(self) -> Path:
+        return self.tls / "ca.pem"
+
+    @property
+    def ray_token(self) -> Path:
+        return self.path / "ray-token"
+
+    @property
+    def state(self) -> Path:
+        return self.path / "state.json"
+
+    def log(self, part: str) -> Path:
+        """Where a part's output goes."""
+        return self.logs / f"{part}.log"
+
+    def prepare(self) -> None:
+        """Create what is missing. Raises StackError when the directory cannot be used."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            # Run as root, Postgres runs as somebody else, who has to pass through.
+            self.path.chmod(0o711 if os.getuid() == 0 else 0o700)
+            for directory in (self.objects, self.logs, self.tls):
+                directory.mkdir(exist_ok=True)
+                directory.chmod(0o700)
+        except OSError as error:
+            raise StackError(f"the data directory {self.path} cannot be used: {error}") from error
+
+    def token_key(self) -> str:
+        """The key that signs access tokens: made once."""
+        return self._secret("token-key")
+
+    def write_ray_token(self) -> Path:
+        """The file with the token that everybody shows to Ray: made once."""
+        self._secret("ray-token")
+        return self.ray_token
+
+    def credentials(self) -> Credentials:
+        """The first app client. Raises StackError before the first ``up``."""
+        found = self.read(self.path / "credentials.json", Credentials)
+        if found is None:
+            raise StackError(f"there is no stack in {self.path} yet: run `pagemill up` first")
+        return found
+
+    def credentials_made_once(self) -> Credentials:
+        """The same, made when there are none: they are written before the database hears of them."""
+        path = self.path / "credentials.json"
+        found = self.read(path, Credentials)
+        if found is None:
+            found = Credentials(
+                organization_id=f"las:organization:{uuid.uuid4().hex}",
+                app_client_id=f"las:app-client:{uuid.uuid4().hex}",
+                client_id=uuid.uuid4().hex,
+                client_secret=secrets.token_hex(32),
+            )
+            self.write(path, found)
+        return found
+
+    def read(self, path: Path, kind: type[Content]) -> Content | None:
+        """A JSON file; None when it is not there. Raises StackError when it is damaged."""
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=kind)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError) as error:
+            raise StackError(f"{path} cannot be read: {error}") from error
+
+    def write(self, path: Path, content: Any) -> None:
+        """Write a JSON file of mode 0600; readers see the old one or the new one."""
+        write_private(path, msgspec.json.format(msgspec.json.encode(content)) + b"\n")
+
+    def _secret(self, name: str) -> str:
+        path = self.path / name
+        if not path.exists():
+            write_private(path, secrets.token_hex(32).encode())
+        return path.read_text().strip()
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only one who runs this stack. Raises StackError when somebody does already."""
+        with self._lock_file().open("r+") as file:
+            deadline = time.monotonic() + LOCK_SECONDS
+            while not _locks(file):
+                if time.monotonic() > deadline:
+                    raise StackError(
+                        f"a stack already runs in {self.path} (process {file.read().strip() or 'unknown'}): "
+                        "stop it with `pagemill down`, or choose another --data-dir"
+                    )
+                time.sleep(0.05)
+            file.truncate()
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+            file.seek(0)
+            file.truncate()
+
+    def supervisor(self) -> int | None:
+        """Process id of the ``up`` that runs this stack now."""
+        if not self.path.is_dir():
+            return None
+        with self._lock_file().open("r+") as file:
+            text = "" if _locks(file) else file.read().strip()
+        return int(text) if text.isdigit() else None
+
+    def _lock_file(self) -> Path:
+        path = self.path / "lock"
+        if not path.exists():
+            path.touch(mode=0o600)
+        return path
+
+
+def _locks(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only its owner can read; readers see the old one or the new one."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

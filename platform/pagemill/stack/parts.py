@@ -1,0 +1,220 @@
+"""The parts of a stack: how each is started, noticed when it ends, and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from db.migrate import migrate
+from pagemill.settings import Settings, to_environment
+from pagemill.stack.bootstrap import bootstrap
+from pagemill.stack.certificates import Certificates
+from pagemill.stack.configuration import DATABASE_URL, Configuration, worker_settings
+from pagemill.stack.directory import StackError
+from pagemill.stack.postgres import EmbeddedPostgres, PostgresError
+from pagemill.stack.probes import api_answers
+from pagemill.stack.processes import Child, child_environment
+from pagemill.stack.ray_head import RayHead
+
+POLL_SECONDS = 0.1
+API_SECONDS = 60.0
+DEPLOY_SECONDS = 240.0
+STOP_SECONDS = 10.0
+
+
+class Part(Protocol):
+    """What the supervisor keeps running."""
+
+    name: str
+
+    @property
+    def process_id(self) -> int | None:
+        """The main process of it, while there is one."""
+        ...
+
+    async def start(self) -> None:
+        """Start and return when it answers. Raises PagemillError or OSError."""
+        ...
+
+    async def ended(self) -> str:
+        """Returns how it ended, as soon as it does."""
+        ...
+
+    async def stop(self) -> None:
+        """Leave no process of it behind; also after a start that failed."""
+        ...
+
+
+class Database:
+    """Postgres: embedded, or the operator's own. Migrated and with its first organization once it is up."""
+
+    name = "postgres"
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._server: EmbeddedPostgres | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self.known = asyncio.Event()
+        """``url`` can be asked for."""
+        self.prepared = asyncio.Event()
+        """Migrated, and the first organization is there."""
+        if configuration.embeds_postgres:
+            self._server = EmbeddedPostgres(configuration.directory.postgres)
+        self._look()
+
+    @property
+    def process_id(self) -> int | None:
+        return self._server.process_id if self._server else None
+
+    @property
+    def url(self) -> str:
+        """Where it answers, or will."""
+        if self._server is not None:
+            return self._server.url()
+        return self._configuration.environ[DATABASE_URL]
+
+    def _look(self) -> None:
+        with contextlib.suppress(PostgresError):
+            assert self.url
+            self.known.set()
+
+    async def start(self) -> None:
+        if self._server is not None:
+            self._starting = asyncio.create_task(asyncio.to_thread(self._server.start))
+            await asyncio.shield(self._starting)
+            self._look()
+        if not self.prepared.is_set():
+            await asyncio.to_thread(migrate, self.url)
+            credentials = self._configuration.directory.credentials_made_once()
+            await asyncio.to_thread(bootstrap, self.url, credentials)
+            self.prepared.set()
+
+    async def ended(self) -> str:
+        while self._server is None or self._server.running():  # noqa: ASYNC110 - a Popen tells nobody
+            await asyncio.sleep(POLL_SECONDS)
+        return "the server process ended"
+
+    async def stop(self) -> None:
+        if self._server is None:
+            return
+        if self._starting is not None:
+            # A thread cannot be cancelled: what it is about to start is waited for, then stopped.
+            await asyncio.wait([self._starting])
+        await asyncio.to_thread(self._server.stop)
+
+
+class Api:
+    """The API server, with TLS on 127.0.0.1."""
+
+    name = "api"
+
+    def __init__(self, configuration: Configuration, settings: Callable[[], Settings]) -> None:
+        self._configuration = configuration
+        self._certificates = Certificates(configuration.directory.tls)
+        self._settings = settings
+        self._child: Child | None = None
+
+    @property
+    def process_id(self) -> int | None:
+        return self._child.process_id if self._child else None
+
+    async def start(self) -> None:
+        directory = self._configuration.directory
+        log = directory.log(self.name)
+        settings = to_environment(self._settings())
+        environment = child_environment(self._configuration.environ, settings, directory.marker)
+        self._child = await Child.start(self._command(), environment, log)
+        deadline = time.monotonic() + API_SECONDS
+        while not await asyncio.to_thread(
+            api_answers, self._configuration.port, self._certificates.authority
+        ):
+            if not self._child.running:
+                raise StackError(f"the API did not start, see {log}")
+            if time.monotonic() > deadline:
+                raise StackError(f"the API did not answer within {API_SECONDS:g} s, see {log}")
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _command(self) -> list[str]:
+        return [
+            sys.executable,
+            "-P",
+            "-m",
+            "granian",
+            "--interface=asgi",
+            "--factory",
+            "--host=127.0.0.1",
+            f"--port={self._configuration.port}",
+            "--no-ws",
+            "--respawn-failed-workers",
+            "--workers-kill-timeout=5",
+            "--ssl-protocol-min=tls1.2",
+            f"--ssl-certificate={self._certificates.certificate}",
+            f"--ssl-keyfile={self._certificates.key}",
+            "pagemill.api.app:create_app",
+        ]
+
+    async def ended(self) -> str:
+        assert self._child is not None
+        return f"exit status {await self._child.ended()}"
+
+    async def stop(self) -> None:
+        if self._child is not None:
+            await self._child.stop(STOP_SECONDS)
+
+
+class Apps:
+    """What runs on Ray: deployed by a program that ends, and again for each new head."""
+
+    name = "apps"
+
+    def __init__(
+        self, configuration: Configuration, settings: Callable[[], Settings], head: RayHead | None
+    ) -> None:
+        self._configuration = configuration
+        self._settings = settings
+        self._head = head
+        self._generation = 0
+        self._child: Child | None = None
+
+    @property
+    def process_id(self) -> int | None:
+        return self._child.process_id if self._child and self._child.running else None
+
+    async def start(self) -> None:
+        while self._head is not None and self._head.serving in (None, self._generation):
+            await self._head.change()
+        if self._head is not None and self._head.serving is not None:
+            self._generation = self._head.serving
+        directory = self._configuration.directory
+        log = directory.log(self.name)
+        environment = child_environment(
+            self._configuration.environ,
+            to_environment(worker_settings(self._settings())),
+            directory.marker,
+            **(self._head.client_environment() if self._head else {}),
+        )
+        self._child = await Child.start(
+            [sys.executable, "-P", "-m", "pagemill.stack.deploy"], environment, log
+        )
+        try:
+            status = await asyncio.wait_for(self._child.ended(), DEPLOY_SECONDS)
+        except TimeoutError:
+            raise StackError(f"the apps were not deployed within {DEPLOY_SECONDS:g} s, see {log}") from None
+        if status != 0:
+            self._generation = 0
+            raise StackError(f"the apps were not deployed (exit status {status}), see {log}")
+
+    async def ended(self) -> str:
+        if self._head is None:
+            await asyncio.Event().wait()
+        while self._head is not None and self._head.serving == self._generation:
+            await self._head.change()
+        return "the Ray head ended"
+
+    async def stop(self) -> None:
+        if self._child is not None:
+            await self._child.stop(STOP_SECONDS)

@@ -1,0 +1,45 @@
+"""Whether a part answers."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import ssl
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+PROBE_SECONDS = 5.0
+
+
+def api_answers(port: int, authority: Path) -> bool:
+    """Whether the API answers over TLS with a certificate that clients trust."""
+    try:
+        context = ssl.create_default_context(cafile=str(authority))
+        connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=PROBE_SECONDS)
+        with contextlib.closing(connection):
+            connection.request("GET", "/health")
+            return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def port_answers(port: int) -> bool:
+    """Whether somebody listens on this port of this machine."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), PROBE_SECONDS):
+            return True
+    except OSError:
+        return False
+
+
+def dashboard_json(url: str, path: str, token_file: Path) -> Any:
+    """What the Ray dashboard answers. Raises OSError or ValueError."""
+    request = urllib.request.Request(
+        url + path, headers={"Authorization": f"Bearer {token_file.read_text().strip()}"}
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=PROBE_SECONDS) as answer:
+        return json.load(answer)

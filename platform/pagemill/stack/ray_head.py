@@ -1,0 +1,186 @@
+"""The embedded Ray head: one ``ray start --head --block`` at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pagemill.settings import Settings, to_environment
+from pagemill.stack.configuration import Configuration, worker_settings
+from pagemill.stack.directory import StackError
+from pagemill.stack.postgres import free_port
+from pagemill.stack.probes import port_answers
+from pagemill.stack.processes import Child, child_environment
+
+POLL_SECONDS = 0.1
+START_SECONDS = 90.0
+STOP_SECONDS = 8.0
+OBJECT_STORE_BYTES = 400 * 1024 * 1024
+KEPT_SESSIONS = 2
+# Ray puts sockets below its directory, and the path of a socket is limited to 107 bytes.
+SHORT_DIRECTORY = "/tmp"  # noqa: S108 - a private directory is made in it
+RESERVED_PORTS = range(10002, 20000)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPorts:
+    """Where one head listens."""
+
+    head: int
+    client: int
+    dashboard: int
+    dashboard_agent: int
+
+
+def choose_ports(dashboard: int | None) -> HeadPorts:
+    """Free ports; the dashboard keeps its own as long as nobody else took it."""
+    chosen = [_free_port() for _ in range(4)]
+    kept = dashboard if dashboard is not None and not port_answers(dashboard) else chosen[2]
+    return HeadPorts(chosen[0], chosen[1], kept, chosen[3])
+
+
+def head_command(ports: HeadPorts, cpus: int, directory: Path) -> list[str]:
+    """The command line of a head."""
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        "ray.scripts.scripts",
+        "start",
+        "--head",
+        "--block",
+        "--disable-usage-stats",
+        "--node-ip-address=127.0.0.1",
+        f"--port={ports.head}",
+        f"--ray-client-server-port={ports.client}",
+        "--include-dashboard=true",
+        "--dashboard-host=127.0.0.1",
+        f"--dashboard-port={ports.dashboard}",
+        f"--dashboard-agent-listen-port={ports.dashboard_agent}",
+        # Two Rays on one machine would take the same range of ports for their workers.
+        "--min-worker-port=0",
+        "--max-worker-port=0",
+        f"--num-cpus={cpus}",
+        f"--object-store-memory={OBJECT_STORE_BYTES}",
+        f"--temp-dir={directory}",
+    ]
+
+
+class RayHead:
+    """``serving`` numbers the heads: None while none answers."""
+
+    name = "ray"
+
+    def __init__(self, configuration: Configuration, settings: Callable[[], Settings]) -> None:
+        self._configuration = configuration
+        self._settings = settings
+        self._child: Child | None = None
+        self._short: Path | None = None
+        self._generations = 0
+        self._changed = asyncio.Event()
+        self.serving: int | None = None
+        self.ports: HeadPorts | None = None
+
+    @property
+    def process_id(self) -> int | None:
+        return self._child.process_id if self._child else None
+
+    @property
+    def address(self) -> str | None:
+        """``host:port`` for drivers."""
+        return f"127.0.0.1:{self.ports.head}" if self.ports else None
+
+    @property
+    def dashboard_url(self) -> str | None:
+        return f"http://127.0.0.1:{self.ports.dashboard}" if self.ports else None
+
+    def client_environment(self) -> dict[str, str]:
+        """What a process needs to be let in; the same for the head and for drivers."""
+        token = self._configuration.directory.write_ray_token()
+        return {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(token),
+            "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+            "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        }
+
+    async def start(self) -> None:
+        directory = self._configuration.directory
+        log = directory.log(self.name)
+        self.ports = choose_ports(self.ports.dashboard if self.ports else None)
+        environment = child_environment(
+            self._configuration.environ,
+            to_environment(worker_settings(self._settings())),
+            directory.marker,
+            **self.client_environment(),
+        )
+        environment.pop("RAY_ADDRESS", None)
+        command = head_command(self.ports, self._configuration.ray_cpus, self._prepare_directory())
+        self._child = await Child.start(command, environment, log)
+        deadline = time.monotonic() + START_SECONDS
+        while not await asyncio.to_thread(_answers, self.ports):
+            if not self._child.running:
+                raise StackError(f"the Ray head did not start, see {log}")
+            if time.monotonic() > deadline:
+                raise StackError(f"the Ray head did not answer within {START_SECONDS:g} s, see {log}")
+            await asyncio.sleep(POLL_SECONDS)
+        self._generations += 1
+        self._serve(self._generations)
+
+    async def ended(self) -> str:
+        assert self._child is not None
+        status = await self._child.ended()
+        self._serve(None)
+        return f"exit status {status}"
+
+    async def stop(self) -> None:
+        self._serve(None)
+        if self._child is not None:
+            await self._child.stop(STOP_SECONDS)
+        if self._short is not None:
+            await asyncio.to_thread(shutil.rmtree, self._short, ignore_errors=True)
+            self._short = None
+
+    async def change(self) -> None:
+        """Returns when ``serving`` has changed."""
+        await self._changed.wait()
+
+    def _serve(self, generation: int | None) -> None:
+        self.serving = generation
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _prepare_directory(self) -> Path:
+        """A short path to a directory below the logs, which outlive the head."""
+        sessions = self._configuration.directory.logs / "ray-sessions"
+        sessions.mkdir(exist_ok=True)
+        for old in sorted(sessions.glob("session_2*"))[:-KEPT_SESSIONS]:
+            shutil.rmtree(old, ignore_errors=True)
+        for name in ("ray_current_cluster", "session_latest"):
+            with contextlib.suppress(FileNotFoundError):
+                (sessions / name).unlink()
+        base = SHORT_DIRECTORY if Path(SHORT_DIRECTORY).is_dir() else tempfile.gettempdir()
+        self._short = Path(tempfile.mkdtemp(prefix="pm-", dir=base))
+        link = self._short / "r"
+        link.symlink_to(sessions)
+        return link
+
+
+def _answers(ports: HeadPorts) -> bool:
+    return port_answers(ports.head) and port_answers(ports.dashboard)
+
+
+def _free_port() -> int:
+    """Ray's own workers take the reserved ones unless they are told otherwise."""
+    while (port := free_port()) in RESERVED_PORTS:
+        continue
+    return port

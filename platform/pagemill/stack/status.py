@@ -1,0 +1,195 @@
+"""What ``pagemill status`` finds out: every part is asked itself, whatever the supervisor believes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import msgspec
+
+from db.operation import QUEUE_DEPTH
+from db.pool import CONNECTION_ERRORS, connect
+from pagemill.errors import PagemillError
+from pagemill.objects import ObjectMissing, open_objects
+from pagemill.settings import Settings, load_settings
+from pagemill.stack.directory import DataDirectory
+from pagemill.stack.probes import api_answers, dashboard_json
+from pagemill.stack.state import StackState
+
+APPLICATIONS = "/api/serve/applications/"
+ACTORS = "/api/v0/actors?detail=0&filter_keys=name&filter_predicates=%3D&filter_values="
+DISPATCHER = "dispatcher"
+PROBE_SECONDS = 10.0
+RAY_PARTS = ("ray", "apps", "dispatcher")
+
+PartStatus = Literal["up", "down", "off"]
+
+
+class PartReport(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
+    """One part: ``off`` is what this stack was asked not to run."""
+
+    status: PartStatus
+    detail: str = ""
+    process_id: int | None = None
+    restarts: int = 0
+
+
+class QueueReport(msgspec.Struct, kw_only=True, rename="camel"):
+    """How many jobs wait and run."""
+
+    queued: int = 0
+    running: int = 0
+
+
+class RayReport(msgspec.Struct, kw_only=True, rename="camel"):
+    """Where Ray answers."""
+
+    address: str | None = None
+    dashboard_url: str | None = None
+
+
+class StackReport(msgspec.Struct, kw_only=True, rename="camel"):
+    """The whole stack."""
+
+    running: bool
+    healthy: bool
+    url: str | None
+    parts: dict[str, PartReport]
+    queue: QueueReport | None
+    ray: RayReport
+
+
+async def examine(directory: DataDirectory) -> StackReport:
+    """Ask every part. Raises nothing for a part that is down."""
+    supervisor = directory.supervisor()
+    state = directory.read(directory.state, StackState)
+    if supervisor is None or state is None or not state.settings:
+        return _nothing_runs(state if supervisor is not None else None)
+    used = load_settings(state.settings)
+    queue: list[QueueReport] = []
+    probes: dict[str, Callable[[], Awaitable[str]]] = {
+        "postgres": lambda: _postgres(used, queue),
+        "objects": lambda: _objects(used),
+        "api": lambda: _api(state, directory),
+    }
+    if "apps" in state.parts:
+        probes |= {
+            "ray": lambda: _ray(state, directory),
+            "apps": lambda: _apps(state, directory),
+            "dispatcher": lambda: _dispatcher(state, directory),
+        }
+    reports = await asyncio.gather(*(_report(name, probe, state) for name, probe in probes.items()))
+    parts = dict(zip(probes, reports, strict=True))
+    parts |= {name: PartReport(status="off") for name in RAY_PARTS if name not in parts}
+    return StackReport(
+        running=True,
+        healthy=all(part.status != "down" for part in parts.values()),
+        url=state.url,
+        parts=parts,
+        queue=queue[0] if queue else None,
+        ray=RayReport(address=state.ray_address, dashboard_url=state.dashboard_url),
+    )
+
+
+def _nothing_runs(state: StackState | None) -> StackReport:
+    names = ("postgres", "objects", "api", *RAY_PARTS)
+    return StackReport(
+        running=state is not None,
+        healthy=False,
+        url=state.url if state else None,
+        parts={name: PartReport(status="down", detail="starting" if state else "") for name in names},
+        queue=None,
+        ray=RayReport(),
+    )
+
+
+class Down(PagemillError):
+    """A part answers, but not as it should."""
+
+
+async def _report(name: str, probe: Callable[[], Awaitable[str]], state: StackState) -> PartReport:
+    known = state.parts.get(name)
+    process_id = known.process_id if known else None
+    restarts = known.restarts if known else 0
+    try:
+        detail = await asyncio.wait_for(probe(), PROBE_SECONDS)
+        status: PartStatus = "up"
+    except (PagemillError, ValueError, LookupError, *CONNECTION_ERRORS) as error:
+        reason = known.reason if known and known.phase != "up" else None
+        detail, status = reason or str(error) or type(error).__name__, "down"
+    return PartReport(status=status, detail=detail, process_id=process_id, restarts=restarts)
+
+
+async def _postgres(settings: Settings, queue: list[QueueReport]) -> str:
+    connection = await connect(settings.database_url, application_name="pagemill-status")
+    try:
+        found = await QUEUE_DEPTH.fetch(connection)
+        version = connection.get_server_version()
+    finally:
+        await connection.close()
+    jobs = {
+        state: sum(row["jobs"] for row in found if row["state"] == state) for state in ("queued", "running")
+    }
+    queue.append(QueueReport(**jobs))
+    return f"Postgres {version.major}.{version.minor}"
+
+
+async def _objects(settings: Settings) -> str:
+    store = open_objects(settings)
+    try:
+        await store.size(f"status/{uuid.uuid4().hex}")
+    except ObjectMissing:
+        pass
+    finally:
+        await store.close()
+    return settings.objects_url
+
+
+async def _api(state: StackState, directory: DataDirectory) -> str:
+    began = time.monotonic()
+    if not await asyncio.to_thread(api_answers, state.port, directory.ca_certificate):
+        raise Down("no answer")
+    return f"{state.url}, answered in {(time.monotonic() - began) * 1000:.0f} ms"
+
+
+async def _ray(state: StackState, directory: DataDirectory) -> str:
+    if state.dashboard_url is None:
+        return f"{state.ray_address}, not supervised by this stack"
+    version = await asyncio.to_thread(
+        dashboard_json, state.dashboard_url, "/api/version", directory.ray_token
+    )
+    return f"Ray {version['ray_version']}, dashboard {state.dashboard_url}"
+
+
+async def _apps(state: StackState, directory: DataDirectory) -> str:
+    if state.dashboard_url is None:
+        return _as_supervised(state, "apps")
+    found = await asyncio.to_thread(dashboard_json, state.dashboard_url, APPLICATIONS, directory.ray_token)
+    applications = {name: str(item["status"]).lower() for name, item in found["applications"].items()}
+    text = ", ".join(f"{name} {status}" for name, status in sorted(applications.items()))
+    if not applications or set(applications.values()) != {"running"}:
+        raise Down(text or "not deployed yet")
+    return text
+
+
+async def _dispatcher(state: StackState, directory: DataDirectory) -> str:
+    if state.dashboard_url is None:
+        return _as_supervised(state, "apps")
+    answer = await asyncio.to_thread(
+        dashboard_json, state.dashboard_url, ACTORS + DISPATCHER, directory.ray_token
+    )
+    states = [item["state"] for item in answer["data"]["result"]["result"]]
+    if "ALIVE" not in states:
+        raise Down(", ".join(states).lower() or "not started yet")
+    return "alive"
+
+
+def _as_supervised(state: StackState, part: str) -> str:
+    """Without a dashboard of ours, what the deployment said last."""
+    known = state.parts[part]
+    if known.phase != "up":
+        raise Down(known.reason or known.phase)
+    return "deployed"
