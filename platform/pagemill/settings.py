@@ -45,11 +45,28 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reading_replicas_max: int = 2
     prediction_replicas_max: int = 2
     gpu_per_prediction_replica: float = 0.0
+    reading_cpus: float = 0.4
+    """What one reading replica takes of Ray's CPUs; the defaults leave one of two CPUs to a training."""
+    prediction_cpus: float = 0.1
+    prediction_threads: int = 1
+    """How many threads a prediction replica computes with."""
     training_workers: int = 1
     training_gpu: bool = False
+    training_cpus: float = 1.0
+    """What one training worker takes of Ray's CPUs."""
+    training_threads: int = 2
+    """How many threads a training worker computes with."""
     training_budget: float = 420.0
     """How long the epochs of one training may take."""
     training_pages_per_document: int = 30
+    predictions_at_once: int = 32
+    """How many prediction jobs run at once; the apps bound what they read and predict of them."""
+    data_bundles_at_once: int = 2
+    trainings_at_once: int = 1
+    usage_counters: int = 1
+    """How many usage counter actors share the organizations among them."""
+    training_checkpoint_interval: float = 15.0
+    """How much work of a training may be lost with its worker."""
     log_level: str = "INFO"
 
 

@@ -11,8 +11,8 @@ from pagemill.errors import PagemillError, Unavailable
 FIRST_SECONDS = 1.0
 FACTOR = 3.0
 LONGEST_SECONDS = 120.0
-PATIENCE_ATTEMPTS = 100
-"""How often a job is tried when a part of the platform is away: for about three hours."""
+PATIENCE_ATTEMPTS = 20
+"""How often a job is tried when a part of the platform is away: for about half an hour."""
 
 
 class Retry(msgspec.Struct, frozen=True):

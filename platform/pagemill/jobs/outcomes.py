@@ -72,8 +72,9 @@ def _class_name(error: PagemillError) -> str:
     """The name under which ``EndedJob.error`` finds the class again, also when Ray has derived from it."""
     ancestors: tuple[type, ...] = type(error).__mro__
     for ancestor in ancestors:
-        if ancestor is not PagemillError and getattr(errors, ancestor.__name__, None) is ancestor:
-            return ancestor.__name__
+        name = ancestor.__name__
+        if ancestor is not PagemillError and getattr(errors, name, None) is ancestor:
+            return name
     return type(error).__name__
 
 

@@ -11,7 +11,7 @@ import asyncpg
 import ray
 
 from db.pool import create_pool
-from pagemill.settings import load_settings
+from pagemill.settings import Settings, load_settings
 from pagemill.usage.combiner import Combiner, Reservation, Verdict
 from pagemill.usage.ledger import PostgresLedger
 from pagemill.usage.meters import Amount, Meter
@@ -55,24 +55,22 @@ def counter_name(shard: int) -> str:
     return f"usage-counter-{shard}"
 
 
-def start_counters(shards: int, *, namespace: str, environment: Mapping[str, str] | None = None) -> list[Any]:
-    """Start the counters that do not run yet and return all their handles.
+def start_counters(settings: Settings) -> list[Any]:
+    """Start the counters that do not run yet and return the handles of all.
 
     They are detached: they outlive the driver that starts them, and Ray restarts them when they die.
-    ``environment`` is added to their processes' own.
     """
     actor = ray.remote(UsageCounter)
     return [
         actor.options(
             name=counter_name(shard),
-            namespace=namespace,
+            namespace=settings.ray_namespace,
             lifetime="detached",
             get_if_exists=True,
             max_restarts=-1,
             max_task_retries=-1,
             max_concurrency=CONCURRENT_CALLS,
             num_cpus=0,
-            runtime_env={"env_vars": dict(environment or {})},
         ).remote()
-        for shard in range(shards)
+        for shard in range(settings.usage_counters)
     ]

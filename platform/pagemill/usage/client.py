@@ -11,10 +11,13 @@ import ray
 from ray.exceptions import RayError
 
 from pagemill.errors import Unavailable
-from pagemill.usage.actor import counter_name
+from pagemill.settings import Settings
+from pagemill.usage.actor import counter_name, start_counters
 from pagemill.usage.combiner import Verdict
 from pagemill.usage.counting import JobEnded, limit_exceeded
 from pagemill.usage.meters import Amount, Meter
+
+__all__ = ["UsageClient", "shard_of", "start_counters"]
 
 ANSWER_SECONDS = 30.0
 
@@ -27,8 +30,8 @@ def shard_of(organization_id: str, shards: int) -> int:
 class UsageClient:
     """Belongs to a process of the Ray cluster; looks the actors up when it needs them."""
 
-    def __init__(self, *, shards: int, namespace: str) -> None:
-        self._shards, self._namespace = shards, namespace
+    def __init__(self, settings: Settings) -> None:
+        self._shards, self._namespace = settings.usage_counters, settings.ray_namespace
         self._counters: dict[int, Any] = {}
 
     async def reserve(self, organization_id: str, job_id: str, amounts: Mapping[Meter, Amount]) -> None:
