@@ -1,0 +1,104 @@
+"""The dispatcher as a Ray actor: detached, named, and started again whenever it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import uuid
+from typing import Any
+
+import asyncpg
+from ray import serve
+
+import serve_apps.prediction
+import serve_apps.reading
+from db.pool import create_pool
+from pagemill.jobs.dispatcher import Dispatcher, Runner
+from pagemill.jobs.job import JobKind
+from pagemill.settings import Settings, load_settings
+from pagemill.usage.client import UsageClient
+from serve_apps.runner import PredictionRunner
+from train_jobs.data_bundle import DataBundleRunner
+from train_jobs.training import TrainingRunner
+
+NAME = "dispatcher"
+FAULT_STATUS = 1
+
+logger = logging.getLogger(__name__)
+
+
+class DispatcherActor:
+    """Works from the moment it is made. It holds no truth: two of them do no harm, its death loses nothing."""
+
+    def __init__(self) -> None:
+        self._settings = load_settings(os.environ)
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._dispatcher: Dispatcher | None = None
+        self._work = asyncio.get_running_loop().create_task(self._run())
+        self._work.add_done_callback(_end_with_a_fault)
+
+    async def status(self) -> dict[str, Any]:
+        """Who it is, whether it hears of new jobs at once, and how many jobs of each kind it runs."""
+        dispatcher = self._dispatcher
+        running: dict[str, int] = {}
+        for job in dispatcher.running if dispatcher else ():
+            running[job.kind] = running.get(job.kind, 0) + 1
+        return {
+            "owner": self._owner,
+            "listening": dispatcher is not None and dispatcher.is_listening,
+            "running": running,
+        }
+
+    async def stop(self) -> None:
+        """Give running jobs back to the queue and claim no more; returns when that is done."""
+        if self._dispatcher is not None:
+            self._dispatcher.stop()
+            await self._work
+
+    async def _run(self) -> None:
+        settings = self._settings
+        pool = await create_pool(
+            settings.database_url, size=settings.database_pool_size, application_name="pagemill dispatcher"
+        )
+        try:
+            # Looking the applications up blocks.
+            runners = await asyncio.to_thread(_runners, settings, pool)
+            self._dispatcher = Dispatcher(
+                pool,
+                runners,
+                owner=self._owner,
+                lease=settings.job_lease,
+                heartbeat=settings.job_heartbeat,
+                poll=settings.job_poll,
+                limits={
+                    "prediction": settings.predictions_at_once,
+                    "data-bundle": settings.data_bundles_at_once,
+                    "training": settings.trainings_at_once,
+                },
+            )
+            await self._dispatcher.run()
+        finally:
+            pool.terminate()
+
+
+def _runners(settings: Settings, pool: asyncpg.Pool) -> dict[JobKind, Runner]:
+    return {
+        "prediction": PredictionRunner(
+            pool,
+            serve.get_app_handle(serve_apps.reading.NAME),
+            serve.get_app_handle(serve_apps.prediction.NAME),
+            UsageClient(shards=settings.usage_counters, namespace=settings.ray_namespace),
+        ),
+        "data-bundle": DataBundleRunner(),
+        "training": TrainingRunner(),
+    }
+
+
+def _end_with_a_fault(work: asyncio.Task[None]) -> None:
+    """A dispatcher that does not work must not look as if it did: Ray starts a new one."""
+    if work.cancelled() or work.exception() is None:
+        return
+    logger.error("the dispatcher has failed", exc_info=work.exception())
+    os._exit(FAULT_STATUS)

@@ -1,0 +1,37 @@
+"""Calling an application: errors come back as what they were, and no call hangs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from ray.exceptions import RayError, RayTaskError
+from ray.serve.exceptions import RayServeException
+
+from pagemill.errors import PagemillError, Unavailable
+
+Answer = TypeVar("Answer")
+
+
+async def answer_of(call: Awaitable[Answer], *, seconds: float | None, who: str) -> Answer:
+    """The answer of a call to a Serve handle, an actor or a task.
+
+    Errors of Pagemill are raised with their own class (Ray wraps them); everything else that can befall a
+    call, the death of its replica among them, is Unavailable: repeating it is safe.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except PagemillError as error:
+        raise _unwrapped(error) from None
+    except TimeoutError as error:
+        raise Unavailable(f"{who} did not answer in time") from error
+    except (RayError, RayServeException, ConnectionError) as error:
+        raise Unavailable(f"{who} is not available", detail=str(error)) from error
+
+
+def _unwrapped(error: PagemillError) -> PagemillError:
+    if isinstance(error, RayTaskError) and isinstance(error.cause, PagemillError):
+        return error.cause
+    return error

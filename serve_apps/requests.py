@@ -1,0 +1,107 @@
+"""What the applications are asked, and what they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+
+from pagemill.extraction.types import ImageQuality, Page, Reading, ReadOptions, Rotation
+
+
+class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Which pages of which content to read, and how.
+
+    ``pages`` are zero-based indexes, negatives count from the end; without them ``max_pages`` pages are read
+    from ``start_page`` on. Without ``with_words`` the pages are read and kept, but come back without words.
+    """
+
+    content_key: str
+    pages: list[int] | None = None
+    start_page: int = 0
+    max_pages: int = 1
+    rotation: Rotation = 0
+    auto_rotate: bool = False
+    image_quality: ImageQuality = "LOW"
+    with_words: bool = True
+
+    @property
+    def options(self) -> ReadOptions:
+        """What changes the words of a page."""
+        return ReadOptions(
+            rotation=self.rotation, auto_rotate=self.auto_rotate, image_quality=self.image_quality
+        )
+
+
+class ReadingResponse(msgspec.Struct, frozen=True):
+    """The pages read, in the order asked, and where the next request may go on (None: nothing is left)."""
+
+    reading: Reading
+    next_page: int | None
+
+
+class PredictionRequest(msgspec.Struct, frozen=True):
+    """Pages to find fields on; ``postprocess_config`` is the API's."""
+
+    pages: list[Page]
+    postprocess_config: dict[str, Any]
+
+
+Predictions = list[dict[str, Any]] | dict[str, list[Any]]
+
+
+def read_options(preprocess_config: Mapping[str, Any]) -> ReadOptions:
+    """The part of the API's preprocessConfig that changes the words of a page."""
+    return ReadOptions(
+        rotation=cast("Rotation", preprocess_config.get("rotation", 0)),
+        auto_rotate=bool(preprocess_config.get("autoRotate", False)),
+        image_quality=cast("ImageQuality", preprocess_config.get("imageQuality", "LOW")),
+    )
+
+
+def reading_request(content_key: str, preprocess_config: Mapping[str, Any]) -> ReadingRequest:
+    """The request that the API's effective preprocessConfig asks for."""
+    options = read_options(preprocess_config)
+    return ReadingRequest(
+        content_key=content_key,
+        pages=preprocess_config.get("pages"),
+        start_page=preprocess_config.get("startPage") or 0,
+        max_pages=preprocess_config.get("maxPages", 1),
+        rotation=options.rotation,
+        auto_rotate=options.auto_rotate,
+        image_quality=options.image_quality,
+    )
+
+
+def first_pages_request(content_key: str, options: ReadOptions, max_pages: int) -> ReadingRequest:
+    """Read the first pages and keep their words, without sending them back."""
+    return ReadingRequest(
+        content_key=content_key,
+        max_pages=max_pages,
+        rotation=options.rotation,
+        auto_rotate=options.auto_rotate,
+        image_quality=options.image_quality,
+        with_words=False,
+    )
+
+
+def count_fields(predictions: Predictions) -> int:
+    """How many values were found: each scalar that is not null, and each such cell of a row."""
+    if isinstance(predictions, dict):
+        return sum(_candidate_fields(candidate) for found in predictions.values() for candidate in found)
+    return sum(_item_fields(item) for item in predictions)
+
+
+def _item_fields(item: Mapping[str, Any]) -> int:
+    value = item.get("value")
+    if isinstance(value, list):
+        return sum(_item_fields(cell) for row in value for cell in row)
+    return int(value is not None)
+
+
+def _candidate_fields(candidate: Mapping[str, Any]) -> int:
+    """A scalar has a confidence; of a row each member is the list of its column's candidates."""
+    if isinstance(candidate.get("confidence"), int | float):
+        return int(candidate.get("value") is not None)
+    return sum(_item_fields(cell) for column in candidate.values() for cell in column)
