@@ -33,6 +33,8 @@ INSERT_MODEL = tenant(
 
 GET_MODEL = tenant("models.get", f"SELECT {MODEL_COLUMNS} FROM model WHERE organization_id = $1 AND id = $2")
 
+MODEL_EXISTS = tenant("models.exists", "SELECT true FROM model WHERE organization_id = $1 AND id = $2")
+
 # Whatever hangs on the model is written under this lock, so that it cannot be deleted in between.
 LOCK_MODEL = tenant(
     "models.lock", "SELECT id FROM model WHERE organization_id = $1 AND id = $2 FOR KEY SHARE"

@@ -1,0 +1,250 @@
+"""Models: ``/models``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import asyncpg
+from litestar import Controller, Request, delete, get, patch, post
+from litestar.di import Provide
+from litestar.params import Parameter
+from msgspec import UNSET, Meta, UnsetType
+
+from db import models as statements
+from db.statements import Connection
+from db.trainings import TRAINING_TO_PREDICT_WITH
+from pagemill.api.database import RequestConnection
+from pagemill.api.field_config import FieldConfig, checked_field_config
+from pagemill.api.page_configs import (
+    PostprocessConfig,
+    PreprocessConfig,
+    model_postprocess_config,
+    model_preprocess_config,
+)
+from pagemill.api.paging import PageRequest, cut
+from pagemill.api.schemas import (
+    Metadata,
+    RequestStruct,
+    ResponseStruct,
+    Text,
+    change,
+    checked_metadata,
+    require_members,
+    timestamp,
+)
+from pagemill.api.security import Caller
+from pagemill.errors import BadRequest, NotFound
+from pagemill.ids import new_slug_id
+from pagemill.jobs.queue import request_cancel
+from pagemill.usage.counting import count, uncount
+
+TrainingId: TypeAlias = Annotated[str, Meta(pattern=r"^las:model-training:[a-z0-9\-_]{1,128}\Z")]
+StatisticsLastNDays: TypeAlias = Annotated[
+    int | None, Parameter(query="statisticsLastNDays", ge=1, le=30, required=False)
+]
+"""Accepted and checked; there are no statistics before predictions are compared with what users correct."""
+
+MODEL_PATHS = ["/{model_id:str}", "/{owner:str}/{model_id:str}"]
+"""A model may be named with its organization before it; the slash arrives raw or as %2F."""
+
+
+def below_model(path: str) -> list[str]:
+    """The paths of what belongs to a model."""
+    return [model + path for model in MODEL_PATHS]
+
+
+class PostModel(RequestStruct):
+    field_config: FieldConfig
+    name: Text | None = None
+    description: Text | None = None
+    metadata: Metadata | None = None
+    preprocess_config: PreprocessConfig | UnsetType = UNSET
+    postprocess_config: PostprocessConfig | UnsetType = UNSET
+
+
+class PatchModel(RequestStruct):
+    """null clears name, description and trainingId (the model is then inactive)."""
+
+    name: Text | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
+    field_config: FieldConfig | UnsetType = UNSET
+    preprocess_config: PreprocessConfig | UnsetType = UNSET
+    postprocess_config: PostprocessConfig | UnsetType = UNSET
+    training_id: TrainingId | UnsetType | None = UNSET
+
+
+class Model(ResponseStruct):
+    model_id: str
+    organization_id: str
+    name: str | None
+    description: str | None
+    status: Literal["active", "inactive"]
+    training_id: str | None
+    field_config: dict[str, Any]
+    preprocess_config: dict[str, Any]
+    postprocess_config: dict[str, Any]
+    metadata: dict[str, Any]
+    statistics: dict[str, Any] | None
+    version: int
+    number_of_data_bundles: int
+    number_of_running_trainings: int
+    created_time: str | None
+    created_by: str | None
+    updated_time: str | None
+    updated_by: str | None
+
+
+class Models(ResponseStruct):
+    models: list[Model]
+    next_token: str | None
+
+
+def to_model(row: asyncpg.Record) -> Model:
+    return Model(
+        model_id=row["id"],
+        organization_id=row["organization_id"],
+        name=row["name"],
+        description=row["description"],
+        status="active" if row["training_id"] else "inactive",
+        training_id=row["training_id"],
+        field_config=row["field_config"],
+        preprocess_config=row["preprocess_config"],
+        postprocess_config=row["postprocess_config"],
+        metadata=row["metadata"],
+        statistics=None,
+        version=row["version"],
+        number_of_data_bundles=row["number_of_data_bundles"],
+        number_of_running_trainings=row["number_of_running_trainings"],
+        created_time=timestamp(row["created_time"]),
+        created_by=row["created_by"],
+        updated_time=timestamp(row["updated_time"]),
+        updated_by=row["updated_by"],
+    )
+
+
+def own_model_id(request: Request[Any, Any, Any], caller: Caller) -> str:
+    """The plain id of the model in the path. Another organization's is answered like an unknown one."""
+    model_id = str(request.path_params["model_id"])
+    owner = request.path_params.get("owner", caller.organization_id)
+    if owner != caller.organization_id:
+        raise model_not_found(model_id)
+    return model_id
+
+
+MODEL_DEPENDENCIES = {"own_model_id": Provide(own_model_id, sync_to_thread=False)}
+
+
+def model_not_found(model_id: str) -> NotFound:
+    return NotFound(f"Model {model_id} not found")
+
+
+async def require_model(connection: Connection, caller: Caller, model_id: str) -> None:
+    """Raises NotFound."""
+    if not await statements.MODEL_EXISTS.fetch_value(connection, caller.organization_id, model_id):
+        raise model_not_found(model_id)
+
+
+async def hold_model(connection: Connection, caller: Caller, model_id: str) -> None:
+    """Keep the model from being deleted until the transaction ends. Raises NotFound."""
+    if await statements.LOCK_MODEL.fetch_one(connection, caller.organization_id, model_id) is None:
+        raise model_not_found(model_id)
+
+
+class ModelController(Controller):
+    path = "/models"
+    tags = ("Models",)
+    dependencies = MODEL_DEPENDENCIES
+
+    @post(status_code=200)
+    async def create_model(self, data: PostModel, caller: Caller, connection: RequestConnection) -> Model:
+        """A new model is inactive until it is given a training."""
+        values = (
+            data.name,
+            data.description,
+            checked_metadata(data.metadata) or {},
+            checked_field_config(data.field_config),
+            model_preprocess_config(data.preprocess_config),
+            model_postprocess_config(data.postprocess_config),
+        )
+        async with connection.transaction():
+            row = await statements.INSERT_MODEL.fetch_one(
+                connection, caller.organization_id, new_slug_id("model"), *values, caller.principal_id
+            )
+            await count(connection, caller.organization_id, "models")
+        return to_model(row)
+
+    @get()
+    async def list_models(
+        self, caller: Caller, connection: RequestConnection, page: PageRequest, owner: list[str] | None = None
+    ) -> Models:
+        """The organization's own models; no other organization shares models here."""
+        if owner and caller.organization_id not in owner and "me" not in owner:
+            return Models(models=[], next_token=None)
+        rows = await statements.LIST_MODELS.fetch(connection, caller.organization_id, *page.after, page.limit)
+        shown, next_token = cut(rows, page)
+        return Models(models=[to_model(row) for row in shown], next_token=next_token)
+
+    @get(MODEL_PATHS)
+    async def get_model(
+        self,
+        own_model_id: str,
+        caller: Caller,
+        connection: RequestConnection,
+        statistics_last_n_days: StatisticsLastNDays = None,
+    ) -> Model:
+        row = await statements.GET_MODEL.fetch_one(connection, caller.organization_id, own_model_id)
+        if row is None:
+            raise model_not_found(own_model_id)
+        return to_model(row)
+
+    @patch(MODEL_PATHS)
+    async def update_model(
+        self, own_model_id: str, data: PatchModel, caller: Caller, connection: RequestConnection
+    ) -> Model:
+        require_members(data)
+        async with connection.transaction():
+            await hold_model(connection, caller, own_model_id)
+            await _check_training(connection, caller, own_model_id, data.training_id)
+            row = await statements.UPDATE_MODEL.fetch_one(
+                connection, caller.organization_id, own_model_id, *_changes(data), caller.principal_id
+            )
+        return to_model(row)
+
+    @delete(MODEL_PATHS, status_code=200)
+    async def delete_model(self, own_model_id: str, caller: Caller, connection: RequestConnection) -> Model:
+        """Bundles and trainings go with their model, and what works on them is cancelled."""
+        organization_id = caller.organization_id
+        async with connection.transaction():
+            row = await statements.LOCK_MODEL_TO_DELETE.fetch_one(connection, organization_id, own_model_id)
+            if row is None:
+                raise model_not_found(own_model_id)
+            for subject in await statements.MODEL_SUBJECTS.fetch(connection, organization_id, own_model_id):
+                await request_cancel(connection, organization_id, subject["id"])
+            await statements.DELETE_MODEL.execute(connection, organization_id, own_model_id)
+            await uncount(connection, organization_id, "models")
+        return to_model(row)
+
+
+async def _check_training(
+    connection: Connection, caller: Caller, model_id: str, training_id: str | UnsetType | None
+) -> None:
+    if training_id is UNSET or training_id is None:
+        return
+    if not await TRAINING_TO_PREDICT_WITH.fetch_value(
+        connection, caller.organization_id, model_id, training_id
+    ):
+        raise BadRequest("trainingId: must be a succeeded training of this model")
+
+
+def _changes(data: PatchModel) -> tuple[Any, ...]:
+    """The arguments of UPDATE_MODEL between the model and the caller."""
+    return (
+        *change(data.name),
+        *change(data.description),
+        None if data.metadata is UNSET else checked_metadata(data.metadata) or {},
+        None if data.field_config is UNSET else checked_field_config(data.field_config),
+        None if data.preprocess_config is UNSET else model_preprocess_config(data.preprocess_config),
+        None if data.postprocess_config is UNSET else model_postprocess_config(data.postprocess_config),
+        *change(data.training_id),
+    )
