@@ -119,9 +119,10 @@ def _kill_all(find: Callable[[], Iterable[psutil.Process]], seconds: float = 10.
 
 def _alive(process: psutil.Process) -> bool:
     try:
-        return process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE
+        status: str = process.status()
     except psutil.Error:
         return False
+    return process.pid != os.getpid() and status != psutil.STATUS_ZOMBIE
 
 
 def _session(process_id: int) -> int | None:
@@ -133,9 +134,10 @@ def _session(process_id: int) -> int | None:
 
 def _carries(process: psutil.Process, marker: str) -> bool:
     try:
-        return bool(process.environ().get(MARKER) == marker)
+        environment: dict[str, str] = process.environ()
     except (psutil.Error, OSError):
         return False
+    return environment.get(MARKER) == marker
 
 
 def _command_line(process: psutil.Process) -> list[str]:

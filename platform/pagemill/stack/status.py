@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
@@ -24,6 +25,8 @@ ACTORS = "/api/v0/actors?detail=0&filter_keys=name&filter_predicates=%3D&filter_
 DISPATCHER = "dispatcher"
 PROBE_SECONDS = 10.0
 RAY_PARTS = ("ray", "apps", "dispatcher")
+
+NO_ANSWER: tuple[type[BaseException], ...] = (PagemillError, ValueError, LookupError, *CONNECTION_ERRORS)
 
 PartStatus = Literal["up", "down", "off"]
 
@@ -117,7 +120,7 @@ async def _report(name: str, probe: Callable[[], Awaitable[str]], state: StackSt
     try:
         detail = await asyncio.wait_for(probe(), PROBE_SECONDS)
         status: PartStatus = "up"
-    except (PagemillError, ValueError, LookupError, *CONNECTION_ERRORS) as error:
+    except NO_ANSWER as error:
         reason = known.reason if known and known.phase != "up" else None
         detail, status = reason or str(error) or type(error).__name__, "down"
     return PartReport(status=status, detail=detail, process_id=process_id, restarts=restarts)
@@ -130,10 +133,10 @@ async def _postgres(settings: Settings, queue: list[QueueReport]) -> str:
         version = connection.get_server_version()
     finally:
         await connection.close()
-    jobs = {
-        state: sum(row["jobs"] for row in found if row["state"] == state) for state in ("queued", "running")
-    }
-    queue.append(QueueReport(**jobs))
+    jobs = Counter[str]()
+    for row in found:
+        jobs[row["state"]] += row["jobs"]
+    queue.append(QueueReport(queued=jobs["queued"], running=jobs["running"]))
     return f"Postgres {version.major}.{version.minor}"
 
 

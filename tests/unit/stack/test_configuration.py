@@ -1,0 +1,79 @@
+"""What the operator gives replaces what is embedded; workers learn no more than they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pagemill.settings import SettingsError, load_settings, to_environment
+from pagemill.stack.configuration import Configuration, worker_settings
+from pagemill.stack.directory import DataDirectory
+from pagemill.stack.processes import child_environment
+
+EMBEDDED_URL = "postgresql://u:p@127.0.0.1:1/pagemill"
+
+
+def configuration(tmp_path: Path, environ: Mapping[str, str] | None = None, cores: int = 2) -> Configuration:
+    directory = DataDirectory(tmp_path)
+    directory.prepare()
+    return Configuration(directory, environ or {}, 9443, cores=cores)
+
+
+def test_everything_is_embedded_unless_given(tmp_path: Path) -> None:
+    embedded = configuration(tmp_path)
+    settings = embedded.settings(EMBEDDED_URL, "127.0.0.1:6379")
+    assert embedded.embeds_postgres
+    assert embedded.embeds_ray
+    assert settings.database_url == EMBEDDED_URL
+    assert settings.objects_url == (tmp_path / "objects").as_uri()
+    assert settings.public_url == "https://localhost:9443"
+    assert settings.ray_address == "127.0.0.1:6379"
+    assert settings.token_key == embedded.directory.token_key()
+
+
+def test_what_is_given_wins(tmp_path: Path) -> None:
+    given = {
+        "PAGEMILL_DATABASE_URL": "postgresql://elsewhere/db",
+        "PAGEMILL_OBJECTS_URL": "s3://bucket/prefix",
+        "PAGEMILL_S3_ENDPOINT_URL": "http://s3",
+        "PAGEMILL_RAY_ADDRESS": "ray:6379",
+        "PAGEMILL_READING_CPUS": "3",
+        "PAGEMILL_TRAINING_BUDGET": "",
+    }
+    replaced = configuration(tmp_path, given)
+    settings = replaced.settings("postgresql://elsewhere/db", None)
+    assert not replaced.embeds_postgres
+    assert not replaced.embeds_ray
+    assert (settings.objects_url, settings.s3_endpoint_url) == ("s3://bucket/prefix", "http://s3")
+    assert (settings.ray_address, settings.reading_cpus) == ("ray:6379", 3.0)
+
+
+def test_a_wrong_setting_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="training_budget"):
+        configuration(tmp_path, {"PAGEMILL_TRAINING_BUDGET": "long"}).settings(EMBEDDED_URL, None)
+
+
+def test_two_readers_a_predictor_and_a_training_fit_into_two_cores(tmp_path: Path) -> None:
+    small = configuration(tmp_path, cores=1)
+    settings = small.settings(EMBEDDED_URL, None)
+    needed = 2 * settings.reading_cpus + settings.prediction_cpus + settings.training_cpus
+    assert settings.reading_replicas_max == 2
+    assert needed <= small.ray_cpus == 2
+
+
+def test_a_larger_machine_reads_more_pages_at_once(tmp_path: Path) -> None:
+    large = configuration(tmp_path, cores=16)
+    assert large.ray_cpus == 16
+    assert large.settings(EMBEDDED_URL, None).reading_replicas_max == 14
+
+
+def test_workers_never_see_the_key_that_signs_tokens(tmp_path: Path) -> None:
+    environ = {"PAGEMILL_TOKEN_KEY": "k" * 40, "PATH": "/bin", "PAGEMILL_STACK": "of another stack"}
+    settings = configuration(tmp_path, environ).settings(EMBEDDED_URL, None)
+    assert settings.token_key == "k" * 40
+    seen = child_environment(environ, to_environment(worker_settings(settings)), "marker", EXTRA="1")
+    assert "k" * 40 not in seen.values()
+    assert (seen["PATH"], seen["PAGEMILL_STACK"], seen["EXTRA"]) == ("/bin", "marker", "1")
+    assert load_settings(seen) == worker_settings(settings)

@@ -1,0 +1,46 @@
+"""How the embedded head is asked to run."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from pagemill.stack.ray_head import RESERVED_PORTS, HeadPorts, choose_ports, head_command
+
+PORTS = HeadPorts(head=40001, client=40002, dashboard=40003, dashboard_agent=40004)
+
+
+def test_ports_are_free_and_keep_out_of_the_workers_range() -> None:
+    ports = choose_ports(None)
+    chosen = (ports.head, ports.client, ports.dashboard, ports.dashboard_agent)
+    assert len(set(chosen)) == 4
+    assert not any(port in RESERVED_PORTS for port in chosen)
+
+
+def test_the_dashboard_keeps_its_port_unless_somebody_took_it() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        assert choose_ports(port).dashboard == port
+        taken.listen()
+        assert choose_ports(port).dashboard != port
+
+
+def test_the_head_can_be_supervised_and_stays_on_this_machine() -> None:
+    command = head_command(PORTS, 2, Path("/tmp/pm-x/r"))
+    assert command[3:7] == ["ray.scripts.scripts", "start", "--head", "--block"]
+    for option in (
+        "--num-cpus=2",
+        "--port=40001",
+        "--dashboard-host=127.0.0.1",
+        "--dashboard-port=40003",
+        "--node-ip-address=127.0.0.1",
+        "--temp-dir=/tmp/pm-x/r",
+        "--disable-usage-stats",
+    ):
+        assert option in command
+
+
+def test_the_path_of_a_socket_is_short_enough() -> None:
+    name = "/tmp/pm-abcdefgh/r/session_2026-11-24_18-58-49_123456_1234567/sockets/plasma_store.1"
+    assert len(name) <= 107
