@@ -59,8 +59,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     training_budget: float = 420.0
     """How long the epochs of one training may take."""
     training_pages_per_document: int = 30
-    usage_counters: int = 1
-    """How many usage counter actors share the organizations."""
     predictions_at_once: int = 32
     """How many prediction jobs run at once; the apps bound what they read and predict of them."""
     data_bundles_at_once: int = 2

@@ -26,7 +26,7 @@ def local_ray(environment: Mapping[str, str], *, cpus: int = 2) -> Iterator[str]
     before = dict(os.environ)
     os.environ.pop("RAY_ADDRESS", None)
     # Sockets lie below this directory, and their paths are limited to 107 bytes.
-    directory = tempfile.mkdtemp(prefix="pmt-", dir="/tmp")  # noqa: S108
+    directory = tempfile.mkdtemp(prefix="pmt-", dir="/tmp")
     token = Path(directory, "token")
     token.write_text(secrets.token_hex(32))
     token.chmod(0o600)
@@ -44,6 +44,8 @@ def local_ray(environment: Mapping[str, str], *, cpus: int = 2) -> Iterator[str]
             object_store_memory=200 * 1024 * 1024,
             _temp_dir=directory,
         )
+        # Each test has a loop of its own; the handles of this process must not live in the first one.
+        os.environ["RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP"] = "1"
         yield context.address_info["gcs_address"]
     finally:
         ray.shutdown()

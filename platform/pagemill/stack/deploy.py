@@ -51,7 +51,7 @@ def main() -> int:
 
 def deploy(settings: Settings) -> None:
     """Deploy to the cluster that this process is connected to."""
-    start_counters(settings.usage_counters, namespace=settings.ray_namespace)
+    start_counters(settings)
     serve.start(proxy_location="Disabled", logging_config={"enable_access_log": False})
     serve.run_many(
         [

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class DispatcherActor:
-    """Works from the moment it is made. It holds no truth: two of them do no harm, its death loses nothing."""
+    """Works from the moment it is made. It holds no truth: two do no harm, its death loses nothing."""
 
     def __init__(self) -> None:
         self._settings = load_settings(os.environ)
@@ -89,7 +89,7 @@ def _runners(settings: Settings, pool: asyncpg.Pool) -> dict[JobKind, Runner]:
             pool,
             serve.get_app_handle(serve_apps.reading.NAME),
             serve.get_app_handle(serve_apps.prediction.NAME),
-            UsageClient(shards=settings.usage_counters, namespace=settings.ray_namespace),
+            UsageClient(settings),
         ),
         "data-bundle": DataBundleRunner(),
         "training": TrainingRunner(),

@@ -1,0 +1,51 @@
+"""A call ends with its answer, with Pagemill's own error, or with one that may be tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from ray.exceptions import ActorDiedError, RayTaskError
+
+from pagemill.errors import DocumentUnreadable, Unavailable
+from serve_apps.calling import answer_of
+
+
+async def raising(error: Exception) -> Any:
+    raise error
+
+
+async def test_the_answer() -> None:
+    async def answer() -> int:
+        return 7
+
+    assert await answer_of(answer(), seconds=1, who="It") == 7
+
+
+async def test_an_error_comes_out_of_rays_wrapping_as_it_was() -> None:
+    wrapped = RayTaskError(
+        "read", "traceback", DocumentUnreadable("The PDF is encrypted")
+    ).as_instanceof_cause()
+    with pytest.raises(DocumentUnreadable) as caught:
+        await answer_of(raising(wrapped), seconds=1, who="It")
+    assert type(caught.value) is DocumentUnreadable
+    assert caught.value.message == "The PDF is encrypted"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ActorDiedError(),
+        ConnectionResetError(),
+        RayTaskError("read", "traceback", KeyError("x")).as_instanceof_cause(),
+    ],
+)
+async def test_what_befalls_a_call_may_be_tried_again(error: Exception) -> None:
+    with pytest.raises(Unavailable, match="It is not available"):
+        await answer_of(raising(error), seconds=1, who="It")
+
+
+async def test_no_call_hangs() -> None:
+    with pytest.raises(Unavailable, match="in time"):
+        await answer_of(asyncio.Event().wait(), seconds=0.01, who="It")

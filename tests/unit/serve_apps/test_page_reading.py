@@ -1,0 +1,118 @@
+"""Pages are read once; what cannot be read is the document's failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from pagemill.errors import DocumentUnreadable, NotFound
+from pagemill.extraction.reading import DocumentInfo
+from pagemill.extraction.types import Page, Reading, ReadOptions, Word
+from pagemill.objects import ObjectStore
+from serve_apps.page_reading import PAGES_AT_ONCE, CachedReading
+from serve_apps.requests import ReadingRequest
+
+KEY = "organizations/o/documents/d/content/c"
+
+
+class Refused(DocumentUnreadable):
+    """A subclass that only the reader knows."""
+
+
+class PretendReader:
+    """Reads as many pages as it is told that there are, and remembers what it was asked."""
+
+    def __init__(self, number_of_pages: int = 3, error: Exception | None = None) -> None:
+        self.number_of_pages, self.error = number_of_pages, error
+        self.inspections = 0
+        self.read_pages: list[list[int]] = []
+
+    def inspect(self, content: bytes) -> DocumentInfo:
+        self.inspections += 1
+        if self.error:
+            raise self.error
+        return DocumentInfo("application/pdf", self.number_of_pages)
+
+    def read(self, content: bytes, page_indexes: Sequence[int], options: ReadOptions) -> Reading:
+        self.read_pages.append(list(page_indexes))
+        words = [Word("word", 0.0, 0.0, 1.0, 1.0)]
+        return Reading(self.number_of_pages, [Page(index, 1.0, "text", words) for index in page_indexes])
+
+
+async def asked(reading: CachedReading, **request: object) -> list[int]:
+    answer = await reading.read(ReadingRequest(content_key=KEY, **request))  # type: ignore[arg-type]
+    return [page.index for page in answer.reading.pages]
+
+
+async def test_only_missing_pages_are_read(objects: ObjectStore) -> None:
+    reader = PretendReader()
+    reading = CachedReading(objects, reader)
+    await objects.put(KEY, b"content")
+    assert await asked(reading, max_pages=2) == [0, 1]
+    assert await asked(reading, pages=[-1, 0]) == [2, 0]
+    assert await asked(reading, max_pages=100) == [0, 1, 2]
+    assert reader.read_pages == [[0, 1], [2]]
+    assert reader.inspections == 1
+
+
+async def test_another_way_of_reading_reads_again(objects: ObjectStore) -> None:
+    reader = PretendReader()
+    reading = CachedReading(objects, reader)
+    await objects.put(KEY, b"content")
+    await asked(reading)
+    await asked(reading, rotation=90)
+    assert reader.read_pages == [[0], [0]]
+
+
+async def test_a_page_beyond_the_end_is_no_page_and_nothing_is_left(objects: ObjectStore) -> None:
+    reader = PretendReader()
+    await objects.put(KEY, b"content")
+    answer = await CachedReading(objects, reader).read(ReadingRequest(content_key=KEY, start_page=7))
+    assert (answer.reading, answer.next_page) == (Reading(3, []), None)
+    assert reader.read_pages == []
+
+
+async def test_the_next_page_is_told(objects: ObjectStore) -> None:
+    await objects.put(KEY, b"content")
+    reading = CachedReading(objects, PretendReader())
+    answers = [
+        await reading.read(ReadingRequest(content_key=KEY, start_page=start, max_pages=2)) for start in (0, 2)
+    ]
+    assert [answer.next_page for answer in answers] == [2, None]
+
+
+async def test_long_documents_let_others_in_between(objects: ObjectStore) -> None:
+    reader = PretendReader(number_of_pages=10)
+    reading = CachedReading(objects, reader)
+    await objects.put(KEY, b"content")
+    await objects.put(KEY + "2", b"other")
+    await asyncio.gather(
+        reading.read(ReadingRequest(content_key=KEY, max_pages=10)),
+        reading.read(ReadingRequest(content_key=KEY + "2", max_pages=1)),
+    )
+    assert max(len(part) for part in reader.read_pages) == PAGES_AT_ONCE
+    assert reader.read_pages[-1] != [0]
+
+
+async def test_words_can_be_left_out_of_the_answer_but_are_kept(objects: ObjectStore) -> None:
+    reading = CachedReading(objects, PretendReader())
+    await objects.put(KEY, b"content")
+    without = await reading.read(ReadingRequest(content_key=KEY, with_words=False))
+    assert [page.words for page in without.reading.pages] == [[]]
+    with_words = await reading.read(ReadingRequest(content_key=KEY))
+    assert [len(page.words) for page in with_words.reading.pages] == [1]
+
+
+async def test_the_class_of_the_error_is_the_public_one(objects: ObjectStore) -> None:
+    await objects.put(KEY, b"content")
+    reading = CachedReading(objects, PretendReader(error=Refused("The PDF is encrypted")))
+    with pytest.raises(DocumentUnreadable, match="encrypted") as caught:
+        await asked(reading)
+    assert type(caught.value) is DocumentUnreadable
+
+
+async def test_content_that_is_gone(objects: ObjectStore) -> None:
+    with pytest.raises(NotFound, match="content"):
+        await asked(CachedReading(objects, PretendReader()))

@@ -1,0 +1,84 @@
+"""What a training learns from: snapshots united, words gathered, what is gone left out."""
+
+from __future__ import annotations
+
+import pytest
+
+from pagemill.errors import DocumentUnreadable, PagemillError, Unavailable
+from pagemill.extraction.types import Page, Reading, ReadOptions, Word
+from pagemill.objects import ObjectStore
+from serve_apps.requests import ReadingRequest
+from serve_apps.word_cache import CachedWords, add_words
+from train_jobs import examples, snapshot
+from train_jobs.examples import Gathering, first_pages
+from train_jobs.snapshot import BundledDocument, ReadableDocument, Snapshot, united
+
+LOW, HIGH = ReadOptions(), ReadOptions(image_quality="HIGH")
+
+
+def document(name: str, value: str = "1") -> BundledDocument:
+    return BundledDocument(
+        name, f"organizations/o/documents/{name}/content/c", [{"label": "total", "value": value}]
+    )
+
+
+def page(index: int) -> Page:
+    return Page(index, 1.0, "text", [Word(f"word{index}", 0.0, 0.0, 1.0, 1.0)])
+
+
+def test_of_a_document_in_several_bundles_the_newest_counts() -> None:
+    older = Snapshot(LOW, [document("a", "old"), document("b")])
+    newer = Snapshot(HIGH, [document("a", "new")])
+    found = {each.document.document_id: each for each in united([older, newer])}
+    assert set(found) == {"a", "b"}
+    assert found["a"] == ReadableDocument(document("a", "new"), HIGH)
+
+
+def test_a_snapshot_is_kept_as_it_is() -> None:
+    kept = Snapshot(HIGH, [document("a")])
+    assert snapshot.decode(snapshot.encode(kept)) == kept
+
+
+def test_first_pages_need_all_to_be_read() -> None:
+    words = CachedWords(3, {0: page(0), 1: page(1)})
+    assert first_pages(words, 2) == [page(0), page(1)]
+    assert first_pages(words, 3) is None
+    assert first_pages(CachedWords(0, {}), 3) is None
+
+
+class Reads:
+    """The reading application: keeps pages for documents that it can read."""
+
+    def __init__(self, objects: ObjectStore, error: PagemillError | None = None) -> None:
+        self.objects, self.error = objects, error
+        self.asked: list[str] = []
+
+    async def __call__(self, request: ReadingRequest) -> None:
+        self.asked.append(request.content_key)
+        if self.error is not None:
+            raise self.error
+        await add_words(self.objects, request.content_key, request.options, Reading(1, [page(0)]))
+
+
+async def test_words_that_are_kept_are_not_read_again(objects: ObjectStore) -> None:
+    kept, missing = document("kept"), document("missing")
+    await add_words(objects, kept.content_key, LOW, Reading(1, [page(0)]))
+    reads = Reads(objects)
+    found = await Gathering(objects, reads, 30).gather(
+        [ReadableDocument(kept, LOW), ReadableDocument(missing, LOW)]
+    )
+    assert [example.document_id for example in found] == ["kept", "missing"]
+    assert reads.asked == [missing.content_key]
+    assert found[0].pages == [page(0)]
+    assert examples.decode(examples.encode(found)) == found
+
+
+async def test_a_document_that_cannot_be_read_is_left_out(objects: ObjectStore) -> None:
+    gathering = Gathering(objects, Reads(objects, DocumentUnreadable("damaged")), 30)
+    assert await gathering.gather([ReadableDocument(document("a"), LOW)]) == []
+
+
+async def test_trouble_of_the_platform_is_raised_as_it_is(objects: ObjectStore) -> None:
+    gathering = Gathering(objects, Reads(objects, Unavailable("away")), 30)
+    with pytest.raises(Unavailable):
+        await gathering.gather([ReadableDocument(document(name), LOW) for name in "abc"])
