@@ -104,7 +104,7 @@ CLAIM = crossing(
                   AND job.organization_id > waiting.organization_id
                 ORDER BY job.organization_id LIMIT 1)
         FROM waiting WHERE waiting.organization_id IS NOT NULL
-    ), busy AS (
+    ), busy AS MATERIALIZED (
         SELECT organization_id, count(*) AS running FROM job
         WHERE state = 'running' AND kind = $1
         GROUP BY organization_id

@@ -34,6 +34,16 @@ class OutcomeListener:
         )
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether ends are heard now; what is missed is looked up when it listens again."""
+        return self._listening.is_connected.is_set()
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs somebody is interested in."""
+        return len(self._waiting)
+
     async def start(self) -> None:
         """Begin to listen. Does not wait for Postgres."""
         if self._task is None:

@@ -1,0 +1,239 @@
+"""Claims are fair and exclusive, leases fence, and the queries that run all the time use their indexes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any
+
+import asyncpg
+import pytest
+
+from db import jobs as statements
+from pagemill.errors import BadRequest
+from pagemill.jobs import leases, outcomes
+from pagemill.jobs.job import BATCH, INTERACTIVE, Job
+from tests.support.tenants import Tenant
+from tests.support.working import RESULT, job_row, prediction_row, submit, used
+
+
+async def claim(pool: asyncpg.Pool, limit: int = 1, *, lease: float = 60.0, owner: str = "one") -> list[Job]:
+    async with pool.acquire() as connection:
+        return await leases.claim(connection, "prediction", owner=owner, lease=lease, limit=limit)
+
+
+async def expire(pool: asyncpg.Pool) -> None:
+    await pool.execute("UPDATE job SET lease_expires = now() - interval '1 s' WHERE state = 'running'")
+
+
+async def make_ready(pool: asyncpg.Pool) -> None:
+    await pool.execute("UPDATE job SET run_after = now()")
+
+
+async def test_a_claimed_job_is_the_job_that_was_queued(pool: asyncpg.Pool, organization: Tenant) -> None:
+    job_id, prediction_id = await submit(pool, organization.organization_id)
+    assert await claim(pool) == [
+        Job(job_id, "prediction", organization.organization_id, prediction_id, {}, 1, 5)
+    ]
+    assert await claim(pool) == []
+
+
+async def test_concurrent_claims_share_no_job(pool: asyncpg.Pool, organization: Tenant) -> None:
+    submitted = {(await submit(pool, organization.organization_id))[0] for _ in range(40)}
+    claims = await asyncio.gather(*(claim(pool, 10, owner=str(number)) for number in range(6)))
+    claimed = [job.id for jobs in claims for job in jobs]
+    assert len(claimed) == len(set(claimed))
+    assert set(claimed) <= submitted
+    assert len(claimed) >= 20
+
+
+async def test_organizations_take_turns(
+    pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
+) -> None:
+    for _ in range(20):
+        await submit(pool, organization.organization_id)
+    for _ in range(3):
+        await submit(pool, other_organization.organization_id)
+    first = Counter(job.organization_id for job in await claim(pool, 4))
+    assert first == {organization.organization_id: 2, other_organization.organization_id: 2}
+    second = Counter(job.organization_id for job in await claim(pool, 4))
+    assert second == {organization.organization_id: 3, other_organization.organization_id: 1}
+
+
+async def test_the_organization_with_fewer_running_jobs_is_first(
+    pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
+) -> None:
+    for _ in range(3):
+        await submit(pool, organization.organization_id)
+    await claim(pool, 2)
+    await submit(pool, other_organization.organization_id)
+    (job,) = await claim(pool, 1)
+    assert job.organization_id == other_organization.organization_id
+
+
+async def test_priority_goes_before_age_within_an_organization(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    batch = [(await submit(pool, organization.organization_id, priority=BATCH))[0] for _ in range(2)]
+    urgent = [(await submit(pool, organization.organization_id, priority=INTERACTIVE))[0] for _ in range(2)]
+    order = [(await claim(pool))[0].id for _ in range(4)]
+    assert order == urgent + batch
+
+
+async def test_a_job_waits_out_its_delay(pool: asyncpg.Pool, organization: Tenant) -> None:
+    await submit(pool, organization.organization_id)
+    (job,) = await claim(pool)
+    async with pool.acquire() as connection:
+        assert await outcomes.retry(connection, job, RuntimeError("odd"), delay=3600.0)
+    assert await claim(pool) == []
+    await make_ready(pool)
+    assert [again.attempt for again in await claim(pool)] == [2]
+
+
+async def test_a_renewal_names_what_is_kept_lost_and_to_be_cancelled(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    for _ in range(3):
+        await submit(pool, organization.organization_id)
+    kept, lost, asked = await claim(pool, 3, lease=1.0)
+    await pool.execute("UPDATE job SET attempt = 2 WHERE id = $1", lost.id)
+    await pool.execute("UPDATE job SET cancel_requested = true WHERE id = $1", asked.id)
+    async with pool.acquire() as connection:
+        renewed = await leases.renew(connection, [kept, lost, asked], lease=3600.0)
+    assert {lease.job_id: lease.cancel_requested for lease in renewed} == {kept.id: False, asked.id: True}
+    left = await pool.fetchval(
+        "SELECT lease_expires > now() + interval '59 min' FROM job WHERE id = $1", kept.id
+    )
+    assert left is True
+
+
+async def test_reaping_takes_expired_leases_only(pool: asyncpg.Pool, organization: Tenant) -> None:
+    await submit(pool, organization.organization_id)
+    await claim(pool)
+    async with pool.acquire() as connection:
+        assert await leases.reap(connection) == []
+        await expire(pool)
+        (requeued,) = await leases.reap(connection)
+        assert await leases.reap(connection) == []
+    row = await job_row(pool, requeued.job_id)
+    assert (row["state"], row["error_class"], row["lease_owner"]) == ("queued", "WorkerLost", None)
+
+
+async def test_a_job_whose_workers_keep_dying_fails_and_is_refunded(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    job_id, prediction_id = await submit(pool, organization.organization_id, maximum_attempts=2)
+    for _ in range(2):
+        await make_ready(pool)
+        await claim(pool)
+        await expire(pool)
+        async with pool.acquire() as connection:
+            await leases.reap(connection)
+    row = await job_row(pool, job_id)
+    assert (row["state"], row["attempt"], row["error_class"]) == ("failed", 2, "WorkerLost")
+    assert (await prediction_row(pool, prediction_id))["status"] == "failed"
+    assert await used(pool, organization.organization_id, "predictions") == 0
+
+
+@pytest.mark.parametrize("late", ["finish", "fail", "retry", "cancel"])
+async def test_a_late_write_of_an_earlier_attempt_changes_nothing(
+    pool: asyncpg.Pool, organization: Tenant, late: str
+) -> None:
+    job_id, prediction_id = await submit(pool, organization.organization_id)
+    (old,) = await claim(pool)
+    await expire(pool)
+    async with pool.acquire() as connection:
+        await leases.reap(connection)
+        await make_ready(pool)
+        (new,) = await claim(pool, owner="two")
+        before = (await job_row(pool, job_id), await prediction_row(pool, prediction_id))
+        write = {
+            "finish": lambda: outcomes.finish(connection, old, RESULT),
+            "fail": lambda: outcomes.fail(connection, old, BadRequest("no")),
+            "retry": lambda: outcomes.retry(connection, old, RuntimeError(), delay=0.0),
+            "cancel": lambda: outcomes.cancel(connection, old),
+        }[late]
+        assert await write() is False
+        assert (await job_row(pool, job_id), await prediction_row(pool, prediction_id)) == before
+        assert await used(pool, organization.organization_id, "predictions") == 1
+        assert await outcomes.finish(connection, new, RESULT) is True
+        assert await write() is False
+    assert (await prediction_row(pool, prediction_id))["status"] == "succeeded"
+    assert await used(pool, organization.organization_id, "pages") == 2
+
+
+async def test_an_attempt_that_does_not_count_keeps_the_fence(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    job_id, _ = await submit(pool, organization.organization_id, maximum_attempts=2)
+    (job,) = await claim(pool)
+    async with pool.acquire() as connection:
+        await outcomes.retry(connection, job, RuntimeError(), delay=0.0, counts=False)
+    row = await job_row(pool, job_id)
+    assert (row["attempt"], row["maximum_attempts"]) == (1, 3)
+
+
+async def test_old_jobs_are_forgotten_and_open_ones_are_not(pool: asyncpg.Pool, organization: Tenant) -> None:
+    old, _ = await submit(pool, organization.organization_id)
+    (job,) = await claim(pool)
+    open_job, _ = await submit(pool, organization.organization_id)
+    async with pool.acquire() as connection:
+        await outcomes.finish(connection, job, RESULT)
+        assert await leases.purge(connection, retention=3600.0) == 0
+        await pool.execute("UPDATE job SET ended_time = now() - interval '2 h' WHERE id = $1", old)
+        assert await leases.purge(connection, retention=3600.0) == 1
+    assert [row["id"] for row in await pool.fetch("SELECT id FROM job")] == [open_job]
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(node for child in plan.get("Plans", []) for node in nodes(child))]
+
+
+async def explained(pool: asyncpg.Pool, sql: str, *arguments: Any) -> list[dict[str, Any]]:
+    async with pool.acquire() as connection:
+        text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *arguments)
+    return nodes(json.loads(text)[0]["Plan"])
+
+
+async def fill(pool: asyncpg.Pool, count: int, organizations: int) -> None:
+    await pool.execute(
+        """
+        INSERT INTO job (id, kind, organization_id, subject_id, payload, state, ended_time, lease_expires)
+        SELECT 'job' || n, 'prediction', 'organization' || n % $2, 'subject' || n, '{}',
+               CASE WHEN n % 4 = 0 THEN 'queued' WHEN n % 997 = 0 THEN 'running' ELSE 'succeeded' END,
+               CASE WHEN n % 4 <> 0 AND n % 997 <> 0 THEN now() END,
+               CASE WHEN n % 4 <> 0 AND n % 997 = 0 THEN now() + interval '1 h' END
+        FROM generate_series(1, $1) AS n
+        """,
+        count,
+        organizations,
+    )
+    await pool.execute("VACUUM ANALYZE job")
+
+
+@pytest.mark.parametrize("analyzed", [True, False])
+async def test_claiming_looks_at_few_rows_of_a_long_queue(pool: asyncpg.Pool, analyzed: bool) -> None:
+    await fill(pool, 20_000, organizations=7)
+    if not analyzed:
+        await pool.execute("DELETE FROM pg_statistic WHERE starelid = 'job'::regclass")
+    plan = await explained(pool, statements.CLAIM.sql, "prediction", "owner", 60.0, 8)
+    scans = [node for node in plan if node.get("Relation Name") == "job"]
+    assert scans
+    assert all("Index" in node["Node Type"] for node in scans if node["Node Type"] != "ModifyTable")
+    looked_at = sum(node["Actual Rows"] * node["Actual Loops"] for node in scans)
+    assert looked_at < 500
+
+
+async def test_reaping_and_purging_use_their_indexes(pool: asyncpg.Pool) -> None:
+    await fill(pool, 20_000, organizations=7)
+    await pool.execute(
+        "UPDATE job SET ended_time = now() - interval '9 d' WHERE id IN (SELECT id FROM job "
+        "WHERE ended_time IS NOT NULL LIMIT 10)"
+    )
+    for sql, arguments in (
+        (statements.EXPIRED.sql, (50,)),
+        (statements.PURGE.sql, (7 * 86400.0, 1000)),
+    ):
+        scans = [node for node in await explained(pool, sql, *arguments) if "Scan" in node["Node Type"]]
+        assert all("Seq" not in node["Node Type"] for node in scans)

@@ -1,0 +1,210 @@
+"""Queueing, cancelling and looking at jobs, as the API does it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+
+from pagemill.errors import BadRequest
+from pagemill.ids import new_slug_id
+from pagemill.jobs import leases, outcomes
+from pagemill.jobs.job import BATCH, CANCEL_CHANNEL, ENDED_CHANNEL, READY_CHANNEL, EndedJob, Job
+from pagemill.jobs.outcomes import DataBundleResult, TrainingResult
+from pagemill.jobs.queue import ended_job, enqueue, request_cancel
+from tests.support.seeds import seed_data_bundle, seed_training
+from tests.support.tenants import Tenant
+from tests.support.working import RESULT, job_row, prediction_row, submit, used
+
+
+async def claim(pool: asyncpg.Pool, kind: str = "prediction") -> Job:
+    async with pool.acquire() as connection:
+        (job,) = await leases.claim(connection, kind, owner="one", lease=60.0, limit=1)  # type: ignore[arg-type]
+    return job
+
+
+async def model(pool: asyncpg.Pool, organization_id: str) -> str:
+    model_id = new_slug_id("model")
+    await pool.execute("INSERT INTO model (organization_id, id) VALUES ($1, $2)", organization_id, model_id)
+    return model_id
+
+
+async def queue_for(pool: asyncpg.Pool, organization_id: str, kind: str, subject_id: str) -> str:
+    async with pool.acquire() as connection:
+        return await enqueue(
+            connection,
+            kind=kind,  # type: ignore[arg-type]
+            organization_id=organization_id,
+            subject_id=subject_id,
+            payload={"one": [1, 2]},
+            priority=BATCH,
+        )
+
+
+async def test_a_job_that_is_rolled_back_was_never_there(pool: asyncpg.Pool, organization: Tenant) -> None:
+    async with pool.acquire() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await enqueue(
+            connection,
+            kind="prediction",
+            organization_id=organization.organization_id,
+            subject_id="x",
+            priority=0,
+        )
+        await transaction.rollback()
+    assert await pool.fetchval("SELECT count(*) FROM job") == 0
+
+
+async def test_success_writes_job_prediction_and_usage_at_once(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    job_id, prediction_id = await submit(pool, organization.organization_id)
+    job = await claim(pool)
+    async with pool.acquire() as connection:
+        assert await ended_job(connection, organization.organization_id, job_id) is None
+        assert await outcomes.finish(connection, job, RESULT)
+        assert await ended_job(connection, organization.organization_id, job_id) == EndedJob(
+            "succeeded", None, None
+        )
+    prediction = await prediction_row(pool, prediction_id)
+    assert (prediction["status"], prediction["predictions"]) == ("succeeded", RESULT.predictions)
+    assert (prediction["inference_time"], prediction["preprocess_config"]) == (0.5, {"maxPages": 3})
+    counted = [
+        await used(pool, organization.organization_id, meter)
+        for meter in ("predictions", "pages", "fields", "active-models")
+    ]
+    assert counted == [1, 2, 1, 1]
+    assert await pool.fetchval("SELECT count(*) FROM usage_reservation") == 0
+
+
+async def test_a_model_is_active_once_a_month(pool: asyncpg.Pool, organization: Tenant) -> None:
+    for model_id in ("las:model:one", "las:model:one", "las:model:two"):
+        await submit(pool, organization.organization_id, model_id=model_id)
+        async with pool.acquire() as connection:
+            await outcomes.finish(connection, await claim(pool), RESULT)
+    assert await used(pool, organization.organization_id, "active-models") == 2
+
+
+async def test_failure_is_shown_and_refunded(pool: asyncpg.Pool, organization: Tenant) -> None:
+    job_id, prediction_id = await submit(pool, organization.organization_id)
+    async with pool.acquire() as connection:
+        assert await outcomes.fail(connection, await claim(pool), BadRequest("pages: no such page"))
+        ended = await ended_job(connection, organization.organization_id, job_id)
+    assert ended == EndedJob("failed", "BadRequest", "pages: no such page")
+    prediction = await prediction_row(pool, prediction_id)
+    assert (prediction["status"], prediction["error"]) == ("failed", "pages: no such page")
+    assert await used(pool, organization.organization_id, "predictions") == 0
+
+
+async def test_foreign_jobs_are_neither_shown_nor_cancelled(
+    pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
+) -> None:
+    job_id, prediction_id = await submit(pool, organization.organization_id)
+    async with pool.acquire() as connection:
+        assert not await request_cancel(connection, other_organization.organization_id, prediction_id)
+        await outcomes.finish(connection, await claim(pool), RESULT)
+        assert await ended_job(connection, other_organization.organization_id, job_id) is None
+    assert (await job_row(pool, job_id))["state"] == "succeeded"
+
+
+async def test_a_queued_job_is_cancelled_at_once(pool: asyncpg.Pool, organization: Tenant) -> None:
+    job_id, prediction_id = await submit(pool, organization.organization_id)
+    async with pool.acquire() as connection:
+        assert await request_cancel(connection, organization.organization_id, prediction_id)
+        assert not await request_cancel(connection, organization.organization_id, prediction_id)
+    assert (await job_row(pool, job_id))["state"] == "cancelled"
+    assert (await prediction_row(pool, prediction_id))["status"] == "failed"
+    assert await used(pool, organization.organization_id, "predictions") == 0
+
+
+async def test_a_result_after_the_request_to_cancel_is_not_taken(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    training_id = await seed_training(
+        pool,
+        organization.organization_id,
+        await model(pool, organization.organization_id),
+        status="running",
+    )
+    job_id = await queue_for(pool, organization.organization_id, "training", training_id)
+    job = await claim(pool, "training")
+    assert job.payload == {"one": [1, 2]}
+    async with pool.acquire() as connection:
+        assert await request_cancel(connection, organization.organization_id, training_id)
+        status = "SELECT status FROM training WHERE id = $1"
+        assert await pool.fetchval(status, training_id) == "cancelled"
+        assert (await job_row(pool, job_id))["state"] == "running"
+        result = TrainingResult(evaluation={"f1": 1}, artefact_key="key", gpu_hours=0.5)
+        assert await outcomes.finish(connection, job, result)
+    assert (await job_row(pool, job_id))["state"] == "cancelled"
+    assert await pool.fetchval(status, training_id) == "cancelled"
+    assert await used(pool, organization.organization_id, "gpu-hours") == 0
+
+
+async def test_a_cancelled_job_is_not_retried(pool: asyncpg.Pool, organization: Tenant) -> None:
+    _, prediction_id = await submit(pool, organization.organization_id)
+    job = await claim(pool)
+    async with pool.acquire() as connection:
+        await request_cancel(connection, organization.organization_id, prediction_id)
+        assert not await outcomes.retry(connection, job, RuntimeError(), delay=0.0)
+        assert await outcomes.cancel(connection, job)
+
+
+async def test_a_training_succeeds_with_its_artefact_and_gpu_hours(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    training_id = await seed_training(
+        pool,
+        organization.organization_id,
+        await model(pool, organization.organization_id),
+        status="running",
+    )
+    await queue_for(pool, organization.organization_id, "training", training_id)
+    async with pool.acquire() as connection:
+        result = TrainingResult(evaluation={"f1": 0.9}, artefact_key="key", gpu_hours=0.25)
+        assert await outcomes.finish(connection, await claim(pool, "training"), result)
+    row = await pool.fetchrow("SELECT * FROM training WHERE id = $1", training_id)
+    assert (row["status"], row["evaluation"], row["artefact_key"]) == ("succeeded", {"f1": 0.9}, "key")
+    assert await used(pool, organization.organization_id, "gpu-hours") == 0.25
+
+
+async def test_a_data_bundle_is_made_or_has_failed(pool: asyncpg.Pool, organization: Tenant) -> None:
+    model_id = await model(pool, organization.organization_id)
+    bundles = [
+        await seed_data_bundle(pool, organization.organization_id, model_id, status="running")
+        for _ in range(2)
+    ]
+    for bundle_id in bundles:
+        await queue_for(pool, organization.organization_id, "data-bundle", bundle_id)
+    async with pool.acquire() as connection:
+        result = DataBundleResult(summary={"total": 1}, object_key="key")
+        await outcomes.finish(connection, await claim(pool, "data-bundle"), result)
+        await outcomes.fail(connection, await claim(pool, "data-bundle"), BadRequest("no documents"))
+    rows = await pool.fetch("SELECT * FROM data_bundle WHERE id = ANY($1) ORDER BY status DESC", bundles)
+    assert [(row["status"], row["summary"], row["object_key"]) for row in rows] == [
+        ("succeeded", {"total": 1}, "key"),
+        ("failed", None, None),
+    ]
+
+
+async def test_each_step_is_notified(pool: asyncpg.Pool, database_url: str, organization: Tenant) -> None:
+    heard: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+
+    def hear(_connection: object, _pid: int, channel: str, payload: str) -> None:
+        heard.put_nowait((channel, payload))
+
+    connection = await asyncpg.connect(database_url)
+    try:
+        for channel in (READY_CHANNEL, ENDED_CHANNEL, CANCEL_CHANNEL):
+            await connection.add_listener(channel, hear)
+        job_id, prediction_id = await submit(pool, organization.organization_id)
+        assert await asyncio.wait_for(heard.get(), 5) == (READY_CHANNEL, "prediction")
+        job = await claim(pool)
+        async with pool.acquire() as other:
+            await request_cancel(other, organization.organization_id, prediction_id)
+            assert await asyncio.wait_for(heard.get(), 5) == (CANCEL_CHANNEL, job_id)
+            await outcomes.cancel(other, job)
+        assert await asyncio.wait_for(heard.get(), 5) == (ENDED_CHANNEL, job_id)
+    finally:
+        await connection.close()
