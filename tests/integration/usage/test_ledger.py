@@ -1,0 +1,95 @@
+"""The combiner on Postgres, alone and against another one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import asyncpg
+
+from pagemill.errors import BadRequest
+from pagemill.jobs import leases, outcomes
+from pagemill.usage.combiner import Combiner, Reservation, Verdict
+from pagemill.usage.ledger import PostgresLedger
+from tests.support.tenants import Tenant, create_tenant
+from tests.support.working import RESULT, submit, used
+
+
+async def limited(pool: asyncpg.Pool, pages: int) -> str:
+    async with pool.acquire() as connection:
+        return (await create_tenant(connection, allowed={"pages": pages})).organization_id
+
+
+async def queued(pool: asyncpg.Pool, organization_id: str, count: int) -> list[str]:
+    return [(await submit(pool, organization_id))[0] for _ in range(count)]
+
+
+async def test_two_combiners_grant_exactly_the_limit(pool: asyncpg.Pool) -> None:
+    organization_id = await limited(pool, 25)
+    job_ids = await queued(pool, organization_id, 64)
+    combiners = [Combiner(PostgresLedger(pool)) for _ in range(2)]
+    verdicts: list[Verdict] = await asyncio.gather(
+        *(
+            combiners[number % 2].reserve(Reservation(organization_id, job_id, {"pages": 1, "fields": 3}))
+            for number, job_id in enumerate(job_ids)
+        )
+    )
+    assert Counter(verdicts) == {"granted": 25, "limit-exceeded": 39}
+    assert await used(pool, organization_id, "pages") == 25
+    assert await used(pool, organization_id, "fields") == 75
+    assert await pool.fetchval("SELECT count(*) FROM usage_reservation WHERE meter = 'pages'") == 25
+
+
+async def test_organizations_are_committed_together_and_kept_apart(
+    pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
+) -> None:
+    tight = await limited(pool, 1)
+    tenants = [organization.organization_id, other_organization.organization_id, tight]
+    combiner = Combiner(PostgresLedger(pool))
+    wanted = [
+        Reservation(tenant, job_id, {"pages": 2})
+        for tenant in tenants
+        for job_id in await queued(pool, tenant, 3)
+    ]
+    verdicts = await asyncio.gather(*(combiner.reserve(one) for one in wanted))
+    assert verdicts == ["granted"] * 6 + ["limit-exceeded"] * 3
+    assert [await used(pool, tenant, "pages") for tenant in tenants] == [6, 6, 0]
+
+
+async def test_asking_again_counts_nothing_and_ended_jobs_get_nothing(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    organization_id = organization.organization_id
+    combiner = Combiner(PostgresLedger(pool))
+    (job_id,) = await queued(pool, organization_id, 1)
+    for _ in range(3):
+        assert await combiner.reserve(Reservation(organization_id, job_id, {"pages": 2})) == "granted"
+    async with pool.acquire() as connection:
+        (job,) = await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=1)
+        assert await outcomes.fail(connection, job, BadRequest("no"))
+    assert await combiner.reserve(Reservation(organization_id, job_id, {"pages": 2})) == "job-ended"
+    assert await used(pool, organization_id, "pages") == 0
+
+
+async def test_reservations_and_ends_of_jobs_do_not_deadlock(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    organization_id = organization.organization_id
+    await queued(pool, organization_id, 48)
+    async with pool.acquire() as connection:
+        jobs = await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=48)
+    combiner = Combiner(PostgresLedger(pool))
+
+    async def work(number: int) -> None:
+        job = jobs[number]
+        await combiner.reserve(Reservation(organization_id, job.id, {"pages": RESULT.pages}))
+        async with pool.acquire() as connection:
+            await leases.renew(connection, jobs, lease=60.0)
+            if number % 2:
+                await outcomes.finish(connection, job, RESULT)
+            else:
+                await outcomes.fail(connection, job, BadRequest("no"))
+
+    await asyncio.gather(*(work(number) for number in range(48)))
+    assert await used(pool, organization_id, "pages") == 24 * RESULT.pages
+    assert await used(pool, organization_id, "predictions") == 24

@@ -1,0 +1,28 @@
+"""Months and amounts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+
+import pytest
+
+from pagemill.usage.meters import METERS, TOTAL, TOTAL_METERS, current_month, period_of, to_decimal
+
+
+def test_months_are_utc() -> None:
+    west = timezone(timedelta(hours=-5))
+    assert current_month(datetime(2026, 3, 31, 23, 0, tzinfo=west)) == "2026-04"
+    assert current_month(datetime(2026, 3, 31, 23, 0, tzinfo=UTC)) == "2026-03"
+
+
+def test_totals_have_no_month() -> None:
+    periods = {meter: period_of(meter, "2026-04") for meter in METERS}
+    assert {meter for meter, period in periods.items() if period == TOTAL} == set(TOTAL_METERS)
+
+
+@pytest.mark.parametrize(
+    ("amount", "exact"), [(3, Decimal(3)), (0.1, Decimal("0.1")), (Decimal("1.5"), Decimal("1.5"))]
+)
+def test_amounts_are_exact(amount: float, exact: Decimal) -> None:
+    assert to_decimal(amount) == exact
