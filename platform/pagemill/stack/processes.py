@@ -18,6 +18,7 @@ from pagemill.stack.directory import MARKER
 
 SET_PARENT_DEATH_SIGNAL = 1
 POLL_SECONDS = 0.05
+ENDING_SECONDS = 10.0
 LOG_BYTES = 32 * 1024 * 1024
 OUR_PREFIX = "PAGEMILL_"
 
@@ -83,11 +84,15 @@ def end_session(session: int) -> None:
 
 def end_marked(marker: str, postgres_data: Path) -> int:
     """End what an ``up`` that was killed left behind; how many processes there were."""
-    for process in psutil.process_iter():
-        if str(postgres_data) in _command_line(process):
+    others = _kill_all(lambda: marked(marker))
+    servers = [item for item in psutil.process_iter() if str(postgres_data) in _command_line(item)]
+    # Postgres is asked to end, not killed: it then writes all it has, and starts fast the next time.
+    for ask in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+        for process in filter(_alive, servers):
             with contextlib.suppress(psutil.Error):
-                process.send_signal(signal.SIGINT)
-    return _kill_all(lambda: marked(marker))
+                process.send_signal(ask)
+        psutil.wait_procs(servers, timeout=ENDING_SECONDS)
+    return others + len(servers)
 
 
 def marked(marker: str) -> list[psutil.Process]:
@@ -104,7 +109,7 @@ def marked(marker: str) -> list[psutil.Process]:
     ]
 
 
-def _kill_all(find: Callable[[], Iterable[psutil.Process]], seconds: float = 10.0) -> int:
+def _kill_all(find: Callable[[], Iterable[psutil.Process]], seconds: float = ENDING_SECONDS) -> int:
     """Kill until none is found: a process may have started another one meanwhile."""
     seen: set[int] = set()
     deadline = time.monotonic() + seconds
@@ -122,7 +127,7 @@ def _alive(process: psutil.Process) -> bool:
         status: str = process.status()
     except psutil.Error:
         return False
-    return process.pid != os.getpid() and status != psutil.STATUS_ZOMBIE
+    return process.pid != os.getpid() and status != str(psutil.STATUS_ZOMBIE)
 
 
 def _session(process_id: int) -> int | None:

@@ -1,0 +1,168 @@
+"""``pagemill up`` without Ray: starts, keeps its data, survives what is killed, leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import ssl
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pagemill.stack.postgres import free_port
+from tests.support.processes import eventually
+from tests.support.stack import RunningStack, pagemill, running_stack, stack_processes
+
+RECOVERY_SECONDS = 30.0
+
+
+@pytest.fixture
+def data_directory() -> Iterator[Path]:
+    directory = Path(tempfile.mkdtemp(prefix="pagemill-"))
+    directory.chmod(0o711)  # run as root, Postgres runs as somebody else
+    yield directory / "data"
+    for process in stack_processes(directory / "data"):
+        process.kill()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def token(environment: dict[str, str]) -> str:
+    """An access token, fetched as the official clients do."""
+    import base64
+
+    basic = f"{environment['LAS_CLIENT_ID']}:{environment['LAS_CLIENT_SECRET']}".encode()
+    request = urllib.request.Request(
+        f"https://{environment['LAS_AUTH_ENDPOINT']}/token?grant_type=client_credentials",
+        data=b"",
+        headers={
+            "Authorization": f"Basic {base64.b64encode(basic).decode()}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        },
+    )
+    answer = json.load(urllib.request.urlopen(request, context=trust(environment), timeout=10))
+    return str(answer["access_token"])
+
+
+def trust(environment: dict[str, str]) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=environment["CURL_CA_BUNDLE"])
+
+
+def status(stack: RunningStack) -> dict[str, str]:
+    report = json.loads(pagemill("status", "--json", "--data-dir", str(stack.data_directory)).stdout)
+    return {name: part["status"] for name, part in report["parts"].items()}
+
+
+def find(stack: RunningStack, word: str) -> list[psutil.Process]:
+    return [item for item in stack.processes() if word in command_line(item)]
+
+
+def command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def test_it_runs_stops_and_finds_its_data_again(data_directory: Path) -> None:
+    port = free_port()
+    with running_stack(data_directory, port, "--without-ray") as stack:
+        environment = stack.environment()
+        assert token(environment)
+        assert environment["LAS_API_ENDPOINT"] == f"https://localhost:{port}/v1"
+        assert status(stack) == {
+            "postgres": "up",
+            "objects": "up",
+            "api": "up",
+            "ray": "off",
+            "apps": "off",
+            "dispatcher": "off",
+        }
+        done = pagemill("down", "--data-dir", str(data_directory))
+        assert (done.returncode, done.stdout) == (0, "stopped\n")
+        assert stack.process.wait(10) == 0
+        assert stack_processes(data_directory) == []
+
+    with running_stack(data_directory, port, "--without-ray") as stack:
+        again = stack.environment()
+        assert again == environment
+        assert token(again)
+    assert stack_processes(data_directory) == []
+
+
+def test_a_client_that_does_not_know_the_authority_refuses(data_directory: Path) -> None:
+    with running_stack(data_directory, free_port(), "--without-ray") as stack:
+        with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
+            urllib.request.urlopen(f"https://localhost:{stack.port}/health", timeout=10)
+        refused = pagemill("up", "--data-dir", str(data_directory), "--port", str(free_port()))
+        assert refused.returncode == 1
+        assert f"already runs in {data_directory} (process {stack.process.pid})" in refused.stderr
+        taken = pagemill("up", "--data-dir", f"{data_directory}-2", "--port", str(stack.port))
+        assert (taken.returncode, "in use" in taken.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("part", ["granian", "postgres"])
+def test_a_part_that_is_killed_comes_back(data_directory: Path, part: str) -> None:
+    with running_stack(data_directory, free_port(), "--without-ray") as stack:
+        environment = stack.environment()
+        before = {process.pid for process in find(stack, part)}
+        for process in find(stack, part):
+            process.kill()
+        eventually(
+            lambda: {item.pid for item in find(stack, part)},
+            lambda now: bool(now) and not now & before,
+            seconds=RECOVERY_SECONDS,
+        )
+        eventually(attempt(lambda: token(environment)), bool, seconds=RECOVERY_SECONDS)
+        eventually(
+            lambda: set(status(stack).values()),
+            lambda found: found == {"up", "off"},
+            seconds=RECOVERY_SECONDS,
+        )
+        assert stack.process.poll() is None
+
+
+def attempt(act: Callable[[], str]) -> Callable[[], str]:
+    def tried() -> str:
+        try:
+            return act()
+        except OSError:
+            return ""
+
+    return tried
+
+
+def test_what_a_killed_supervisor_leaves_behind_is_ended(data_directory: Path) -> None:
+    port = free_port()
+    with running_stack(data_directory, port, "--without-ray") as stack:
+        os.kill(stack.process.pid, signal.SIGKILL)
+        stack.process.wait()
+        assert find(stack, "postgres")
+        done = pagemill("down", "--data-dir", str(data_directory))
+        assert done.returncode == 0
+        assert stack_processes(data_directory) == []
+    with running_stack(data_directory, port, "--without-ray") as stack:
+        assert token(stack.environment())
+
+
+def test_a_real_database_replaces_the_embedded_one(data_directory: Path, database_url: str) -> None:
+    settings = {"PAGEMILL_DATABASE_URL": database_url}
+    with running_stack(data_directory, free_port(), "--without-ray", settings=settings) as stack:
+        assert token(stack.environment())
+        assert find(stack, "postgres") == []
+        assert status(stack)["postgres"] == "up"
+
+
+def test_what_cannot_start_is_said_and_nothing_stays(data_directory: Path) -> None:
+    settings = {"PAGEMILL_DATABASE_URL": f"postgresql://nobody@127.0.0.1:{free_port()}/none"}
+    done = pagemill("up", "--data-dir", str(data_directory), "--port", str(free_port()), settings=settings)
+    assert done.returncode == 1
+    assert "pagemill: postgres: " in done.stderr
+    assert "Traceback" not in done.stderr.splitlines()[0]
+    assert stack_processes(data_directory) == []
