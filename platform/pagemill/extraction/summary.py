@@ -1,0 +1,269 @@
+"""The summary of a data bundle: how much there is to learn from, label by label, and what is wrong with it.
+
+Nothing that ground truth can say makes a summary fail: what does not fit is an error in the summary.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from pagemill.extraction.configuration import split_fields
+from pagemill.extraction.decoding import as_text, enum_choices, field_type, parse_number
+from pagemill.extraction.types import FieldConfig
+
+COMMON_VALUES = 10
+"""Uniqueness is the share of values that are none of the ten most frequent."""
+MAXIMUM_ERRORS = 10_000
+MAXIMUM_CHARACTERS = 256
+LARGEST_AMOUNT = 1e15
+MINIMUM_VALUES = 10
+MINIMUM_DISTINCT = 2
+MINIMUM_ENUM_SHARE = 0.05
+SCORES = ("completeness", "validity", "coverage", "uniqueness", "uniformity", "variation")
+
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_AMOUNT = re.compile(r"-?\d{1,15}(?:\.\d{2})?")
+
+MESSAGES = {
+    "DE002": "The document has no ground truth",
+    "LE002": "The date is not written YYYY-MM-DD",
+    "LE003": "The amount is not a number with two decimals",
+    "LE004": "The value is not a number",
+    "LE005": "The value has other characters than digits",
+    "LE006": "The value is not one of the enum",
+    "LE007": "The value does not fit the type of the field",
+    "TE001": f"There are fewer than {MINIMUM_VALUES} values",
+    "TE002": f"There are fewer than {MINIMUM_DISTINCT} different values",
+    "TE003": "Some values of the enum are rare beside the others",
+    "TE004": f"There are fewer than {MINIMUM_DISTINCT} different values of the enum",
+}
+
+
+class SummaryDocument(msgspec.Struct, frozen=True):
+    """A document of the bundle; ``content_md5`` is None while nothing was uploaded."""
+
+    document_id: str
+    content_md5: str | None
+    ground_truth: Any
+
+
+@dataclass(slots=True)
+class _Label:
+    """What was seen of one label. Nulls occur nowhere: they are values that are not there."""
+
+    definition: Mapping[str, Any]
+    values: Counter[str] = field(default_factory=Counter)
+    errors: int = 0
+    documents_with_value: int = 0
+    documents_with_valid: int = 0
+
+    @property
+    def valid(self) -> int:
+        return self.values.total()
+
+
+def summarise(documents: Sequence[SummaryDocument], field_config: FieldConfig) -> dict[str, Any]:
+    """The API's summary: aggregate and labels with scores in 0..1, duplicates, distributions and errors."""
+    labels = {name: _Label(definition) for name, definition in _definitions(field_config).items()}
+    errors: list[dict[str, Any]] = []
+    for document in documents:
+        errors += _read(document, labels)
+    errors += [error for name, label in labels.items() for error in _type_errors(name, label)]
+    described = {name: _described(label, len(documents)) for name, label in labels.items()}
+    return {
+        "aggregate": _aggregate(described, len(documents)),
+        "labels": described,
+        "duplicates": _duplicates(documents),
+        "errors": errors[:MAXIMUM_ERRORS],
+    }
+
+
+def _definitions(field_config: FieldConfig) -> dict[str, Mapping[str, Any]]:
+    """Scalar fields by label, columns of lines fields as ``lines.column``."""
+    fields, lines = split_fields(field_config)
+    nested = {
+        f"{label}.{column}": definition
+        for label, columns in lines.items()
+        for column, definition in columns.items()
+    }
+    return {**fields, **nested}
+
+
+def _read(document: SummaryDocument, labels: Mapping[str, _Label]) -> Iterator[dict[str, Any]]:
+    with_value: set[str] = set()
+    with_valid: set[str] = set()
+    if not isinstance(document.ground_truth, list) or not document.ground_truth:
+        yield _error("DE002", document.document_id)
+    for name, value in _values(document.ground_truth, ""):
+        label = labels.get(name)
+        if label is None or _is_missing(value):
+            continue
+        with_value.add(name)
+        code = value_error(value, label.definition)
+        if code is None:
+            with_valid.add(name)
+            label.values[as_text(value) or ""] += 1
+        else:
+            label.errors += 1
+            yield _error(code, document.document_id, name)
+    for name in with_value:
+        labels[name].documents_with_value += 1
+    for name in with_valid:
+        labels[name].documents_with_valid += 1
+
+
+def _values(items: Any, prefix: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    """Labels and their values; a list of items, or of rows of items, belongs to a lines field."""
+    if not isinstance(items, list) or depth > 8:
+        return
+    for item in items:
+        if isinstance(item, list):
+            yield from _values(item, prefix, depth + 1)
+        elif isinstance(item, Mapping) and isinstance(item.get("label"), str):
+            name = prefix + item["label"]
+            yield name, item.get("value")
+            yield from _values(item.get("value"), f"{name}.", depth + 1)
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value == ""
+
+
+def value_error(value: Any, definition: Mapping[str, Any]) -> str | None:
+    """The code of what is wrong with a value, None when it is as its field's type wants it."""
+    kind = field_type(definition)
+    text = as_text(value)
+    if isinstance(value, list | dict) or text is None:
+        return "LE007"
+    if kind == "string":
+        return None
+    if isinstance(value, bool):
+        return "LE007" if kind != "enum" else _enum_error(text, definition)
+    match kind:
+        case "date":
+            return None if _is_iso_date(text) else "LE002"
+        case "amount":
+            return None if _is_amount(value, text) else "LE003"
+        case "numeric":
+            return None if isinstance(value, int | float) or parse_number(text) is not None else "LE004"
+        case "digits":
+            return None if text.isascii() and text.isdigit() else "LE005"
+        case _:
+            return _enum_error(text, definition)
+
+
+def _enum_error(text: str, definition: Mapping[str, Any]) -> str | None:
+    return None if text in enum_choices(definition) else "LE006"
+
+
+def _is_iso_date(text: str) -> bool:
+    if not _ISO_DATE.fullmatch(text):
+        return False
+    try:
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_amount(value: Any, text: str) -> bool:
+    if isinstance(value, float):
+        return abs(value) < LARGEST_AMOUNT and abs(value * 100 - round(value * 100)) < 1e-6
+    return isinstance(value, int) or bool(_AMOUNT.fullmatch(text))
+
+
+def _type_errors(name: str, label: _Label) -> Iterator[dict[str, Any]]:
+    if label.valid < MINIMUM_VALUES:
+        yield _error("TE001", label=name)
+    is_enum = field_type(label.definition) == "enum"
+    if len(label.values) < MINIMUM_DISTINCT:
+        yield _error("TE004" if is_enum else "TE002", label=name)
+    elif is_enum and min(label.values.values()) < MINIMUM_ENUM_SHARE * label.valid:
+        yield _error("TE003", label=name)
+
+
+def _error(code: str, document_id: str | None = None, label: str | None = None) -> dict[str, Any]:
+    error: dict[str, Any] = {"code": code, "message": MESSAGES[code]}
+    if document_id is not None:
+        error["documentId"] = document_id
+    if label is not None:
+        error["label"] = label
+    return error
+
+
+def _described(label: _Label, documents: int) -> dict[str, Any]:
+    occurring = label.valid + label.errors
+    uniqueness, uniformity = _uniqueness(label.values), _uniformity(label.values)
+    characters: Counter[str] = Counter()
+    lengths: Counter[int] = Counter()
+    for value, number in label.values.items():
+        lengths[len(value)] += number
+        for character, times in Counter(value).items():
+            characters[character] += times * number
+    return {
+        "numberOfValids": label.valid,
+        "numberOfDistinctValids": len(label.values),
+        "numberOfErrors": label.errors,
+        "errorPercent": 100 * _share(label.errors, occurring),
+        "completeness": _share(label.documents_with_value, documents),
+        "validity": _share(label.valid, occurring),
+        "coverage": _share(label.documents_with_valid, documents),
+        "uniqueness": uniqueness,
+        "uniformity": uniformity,
+        "variation": (uniqueness + uniformity) / 2,
+        "characterDistribution": dict(characters.most_common(MAXIMUM_CHARACTERS)),
+        "lengthDistribution": {str(length): lengths[length] for length in sorted(lengths)},
+    }
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _uniqueness(values: Counter[str]) -> float:
+    common = sum(number for _, number in values.most_common(COMMON_VALUES))
+    return 1 - common / values.total() if values else 0.0
+
+
+def _uniformity(values: Counter[str]) -> float:
+    """The entropy of the values beside that of as many different ones."""
+    total = values.total()
+    if total <= 1:
+        return 0.0
+    shares = [number / total for number in values.values()]
+    return min(max(-sum(share * math.log(share) for share in shares) / math.log(total), 0.0), 1.0)
+
+
+def _aggregate(labels: Mapping[str, Mapping[str, Any]], documents: int) -> dict[str, Any]:
+    means = {
+        name: sum(label[name] for label in labels.values()) / len(labels) if labels else 0.0
+        for name in SCORES
+    }
+    return {
+        "numberOfDocuments": documents,
+        **means,
+        "overallScore": (means["coverage"] + means["variation"]) / 2,
+    }
+
+
+def _duplicates(documents: Sequence[SummaryDocument]) -> dict[str, list[list[str]]]:
+    contents: defaultdict[str, list[str]] = defaultdict(list)
+    truths: defaultdict[bytes, list[str]] = defaultdict(list)
+    for document in documents:
+        if document.content_md5 is not None:
+            contents[document.content_md5].append(document.document_id)
+        if isinstance(document.ground_truth, list) and document.ground_truth:
+            truths[msgspec.json.encode(document.ground_truth)].append(document.document_id)
+    return {"documents": _repeated(contents), "groundTruths": _repeated(truths)}
+
+
+def _repeated(groups: Mapping[Any, list[str]]) -> list[list[str]]:
+    return [group for group in groups.values() if len(group) > 1]

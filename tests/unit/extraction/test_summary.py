@@ -1,0 +1,160 @@
+"""The summary follows its formulas, and no ground truth makes it fail."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagemill.extraction.summary import SummaryDocument, summarise, value_error
+
+TOTAL = {"total": {"type": "amount"}}
+ODD = {
+    "amount": {"type": "amount"},
+    "date": {"type": "date"},
+    "digits": {"type": "digits"},
+    "enum": {"type": "enum", "enum": ["a", "b"]},
+    "numeric": {"type": "numeric"},
+    "text": {"type": "string"},
+    "lines": {"type": "lines", "fields": {"amount": {"type": "amount"}}},
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["label", "value", "pages"]), inner, max_size=3)
+        | st.fixed_dictionaries({"label": st.sampled_from(list(ODD)), "value": inner})
+    ),
+    max_leaves=12,
+)
+
+
+def documents(*truths: Any) -> list[SummaryDocument]:
+    return [SummaryDocument(f"d{index}", None, truth) for index, truth in enumerate(truths)]
+
+
+def labelled(*values: Any) -> list[SummaryDocument]:
+    return documents(*([{"label": "total", "value": value}] for value in values))
+
+
+@given(st.lists(JSON, max_size=6))
+def test_no_ground_truth_makes_it_fail(truths: list[Any]) -> None:
+    summary = summarise(documents(*truths), ODD)
+    scores = [value for value in summary["aggregate"].values() if isinstance(value, float)]
+    assert all(0 <= score <= 1 for score in scores)
+    assert summary["aggregate"]["numberOfDocuments"] == len(truths)
+
+
+def test_scores_follow_the_formulas() -> None:
+    label = summarise(labelled("1.00", "1.00", "2.00", "x", None), TOTAL)["labels"]["total"]
+    assert (label["numberOfValids"], label["numberOfDistinctValids"], label["numberOfErrors"]) == (3, 2, 1)
+    assert label["completeness"] == 4 / 5
+    assert label["validity"] == 3 / 4
+    assert label["coverage"] == 3 / 5
+    assert label["errorPercent"] == 25
+    assert label["uniqueness"] == 0
+    entropy = -(2 / 3 * math.log(2 / 3) + 1 / 3 * math.log(1 / 3))
+    assert label["uniformity"] == pytest.approx(entropy / math.log(3))
+    assert label["variation"] == pytest.approx((label["uniqueness"] + label["uniformity"]) / 2)
+
+
+def test_uniqueness_leaves_out_the_ten_most_frequent_values() -> None:
+    label = summarise(labelled(*(f"{number}.00" for number in range(40))), TOTAL)["labels"]["total"]
+    assert label["uniqueness"] == pytest.approx(0.75)
+    assert label["uniformity"] == pytest.approx(1.0)
+
+
+def test_the_aggregate_is_the_mean_over_labels() -> None:
+    config = TOTAL | {"date": {"type": "date"}}
+    summary = summarise(labelled("1.00", "2.00"), config)
+    first, second = summary["labels"].values()
+    assert summary["aggregate"]["coverage"] == (first["coverage"] + second["coverage"]) / 2 == 0.5
+    overall = (summary["aggregate"]["coverage"] + summary["aggregate"]["variation"]) / 2
+    assert summary["aggregate"]["overallScore"] == pytest.approx(overall)
+
+
+def test_without_documents_all_scores_are_zero() -> None:
+    summary = summarise([], ODD)
+    assert summary["aggregate"]["overallScore"] == 0
+    assert set(summary["labels"]) == {*ODD, "lines.amount"} - {"lines"}
+
+
+def test_null_is_a_document_without_value() -> None:
+    label = summarise(labelled(None, "1.00"), TOTAL)["labels"]["total"]
+    assert (label["completeness"], label["validity"], label["numberOfErrors"]) == (0.5, 1.0, 0)
+
+
+def test_validity_is_zero_when_nothing_occurs() -> None:
+    assert summarise(labelled(None, None), TOTAL)["labels"]["total"]["validity"] == 0
+
+
+def test_nested_values_are_counted_by_column() -> None:
+    rows = [[{"label": "amount", "value": 1}], [{"label": "amount", "value": "bad"}]]
+    label = summarise(documents([{"label": "lines", "value": rows}]), ODD)["labels"]["lines.amount"]
+    assert (label["numberOfValids"], label["numberOfErrors"], label["coverage"]) == (1, 1, 1.0)
+
+
+def test_distributions_count_characters_and_lengths() -> None:
+    label = summarise(labelled("11.00", "1.00"), TOTAL)["labels"]["total"]
+    assert label["characterDistribution"] == {"0": 4, "1": 3, ".": 2}
+    assert label["lengthDistribution"] == {"4": 1, "5": 1}
+
+
+def test_duplicates_are_listed_together() -> None:
+    truth = [{"label": "total", "value": "1.00"}]
+    found = summarise(
+        [
+            SummaryDocument("a", "m1", truth),
+            SummaryDocument("b", "m1", []),
+            SummaryDocument("c", "m2", truth),
+            SummaryDocument("d", None, None),
+            SummaryDocument("e", None, None),
+        ],
+        TOTAL,
+    )["duplicates"]
+    assert found == {"documents": [["a", "b"]], "groundTruths": [["a", "c"]]}
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "code"),
+    [
+        ("date", "2020-02-29", None),
+        ("date", "2021-02-29", "LE002"),
+        ("date", "29/02/2020", "LE002"),
+        ("amount", "10.50", None),
+        ("amount", 10, None),
+        ("amount", 10.5, None),
+        ("amount", 10.555, "LE003"),
+        ("amount", 1e308, "LE003"),
+        ("amount", "RM 10", "LE003"),
+        ("numeric", "1,5", None),
+        ("numeric", "many", "LE004"),
+        ("digits", 123, None),
+        ("digits", "00123", None),
+        ("digits", "12a", "LE005"),
+        ("digits", "\u0661", "LE005"),
+        ("enum", "a", None),
+        ("enum", "c", "LE006"),
+        ("text", "anything", None),
+        ("date", True, "LE007"),
+        ("text", [{"label": "x", "value": 1}], "LE007"),
+    ],
+)
+def test_values_are_judged_by_their_type(label: str, value: Any, code: str | None) -> None:
+    assert value_error(value, ODD[label]) == code
+
+
+def test_errors_name_the_document_and_the_label() -> None:
+    errors = summarise([*labelled("bad"), SummaryDocument("empty", None, [])], TOTAL)["errors"]
+    assert {"code": "LE003", "documentId": "d0", "label": "total"}.items() <= errors[0].items()
+    assert any(error["code"] == "DE002" and error["documentId"] == "empty" for error in errors)
+    assert {error["code"] for error in errors if "documentId" not in error} == {"TE001", "TE002"}
+
+
+def test_a_rare_value_of_an_enum_is_reported() -> None:
+    truths = [[{"label": "enum", "value": "a"}]] * 40 + [[{"label": "enum", "value": "b"}]]
+    codes = {error["code"] for error in summarise(documents(*truths), {"enum": ODD["enum"]})["errors"]}
+    assert codes == {"TE003"}
