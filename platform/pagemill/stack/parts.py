@@ -203,6 +203,7 @@ class Apps:
         try:
             status = await asyncio.wait_for(self._child.ended(), DEPLOY_SECONDS)
         except TimeoutError:
+            self._generation = 0
             raise StackError(f"the apps were not deployed within {DEPLOY_SECONDS:g} s, see {log}") from None
         if status != 0:
             self._generation = 0

@@ -21,7 +21,8 @@ from pagemill.stack.processes import Child, child_environment
 
 POLL_SECONDS = 0.1
 START_SECONDS = 90.0
-STOP_SECONDS = 8.0
+STOP_SECONDS = 3.0
+"""Ray's workers hold no truth: what does not end by itself soon is killed."""
 OBJECT_STORE_BYTES = 400 * 1024 * 1024
 KEPT_SESSIONS = 2
 # Ray puts sockets below its directory, and the path of a socket is limited to 107 bytes.
