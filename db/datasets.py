@@ -5,15 +5,16 @@ from __future__ import annotations
 from db.statements import tenant
 
 DATASET_COLUMNS = """
-    id, name, description, metadata, retention_in_days, contains_pii, number_of_documents, ground_truth_summary,
-    version, created_time, created_by, updated_time, updated_by
+    id, name, description, metadata, retention_in_days, contains_pii, number_of_documents,
+    ground_truth_summary, version, created_time, created_by, updated_time, updated_by
 """
 
 INSERT_DATASET = tenant(
     "datasets.insert",
     f"""
     INSERT INTO dataset (
-        organization_id, id, name, description, metadata, retention_in_days, contains_pii, created_by, created_time
+        organization_id, id, name, description, metadata, retention_in_days, contains_pii, created_by,
+        created_time
     )
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
     RETURNING {DATASET_COLUMNS}
@@ -48,6 +49,12 @@ UPDATE_DATASET = tenant(
     WHERE organization_id = $1 AND id = $2
     RETURNING {DATASET_COLUMNS}
     """,
+)
+
+# Whoever puts a document into a dataset holds this, so that it is not deleted in between.
+KEEP_DATASET = tenant(
+    "datasets.keep",
+    "SELECT retention_in_days FROM dataset WHERE organization_id = $1 AND id = $2 FOR KEY SHARE",
 )
 
 LOCK_DATASET = tenant(

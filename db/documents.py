@@ -15,8 +15,8 @@ INSERT_DOCUMENT = tenant(
     "documents.insert",
     f"""
     INSERT INTO document (
-        organization_id, id, dataset_id, consent_id, name, description, metadata, ground_truth, retention_in_days,
-        content_key, content_type, content_md5, content_size, created_by, created_time
+        organization_id, id, dataset_id, consent_id, name, description, metadata, ground_truth,
+        retention_in_days, content_key, content_type, content_md5, content_size, created_by, created_time
     )
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, now())
     RETURNING {DOCUMENT_COLUMNS}
@@ -57,11 +57,6 @@ SWITCH_CONTENT = tenant(
     """,
 )
 
-DELETE_DOCUMENT = tenant(
-    "documents.delete",
-    f"DELETE FROM document WHERE organization_id = $1 AND id = $2 RETURNING {DOCUMENT_COLUMNS}",
-)
-
 _FILTERS = """
     organization_id = $1
         AND ($2::text[] IS NULL OR dataset_id = ANY($2))
@@ -90,9 +85,21 @@ LIST_DOCUMENTS: dict[Literal["ascending", "descending"], Statement] = {
     ),
 }
 
+# Rows are locked in the order of their ids: calls that delete the same documents do not wait in a ring.
 DELETE_DOCUMENTS = tenant(
     "documents.delete_many",
-    f"DELETE FROM document WHERE organization_id = $1 AND id = ANY($2) RETURNING {DOCUMENT_COLUMNS}",
+    f"""
+    WITH chosen AS (
+        SELECT id FROM document
+        WHERE organization_id = $1 AND id = ANY($2::text[])
+            AND ($3::text[] IS NULL OR dataset_id = ANY($3))
+            AND ($4::text[] IS NULL OR consent_id = ANY($4))
+        ORDER BY id FOR UPDATE
+    )
+    DELETE FROM document
+    WHERE organization_id = $1 AND id IN (SELECT id FROM chosen)
+    RETURNING {DOCUMENT_COLUMNS}
+    """,
 )
 
 # What a data bundle records of the documents of its datasets.

@@ -41,7 +41,8 @@ UPDATE_ORGANIZATION = tenant(
 
 PLAN_COLUMNS = """
     id, slug, version, organization_id, name, description, available, currency, limited_by, definition,
-    allowed, created_time, (SELECT max(newest.version) FROM plan AS newest WHERE newest.slug = plan.slug) AS latest
+    allowed, created_time,
+    (SELECT max(newest.version) FROM plan AS newest WHERE newest.slug = plan.slug) AS latest
 """
 
 # A plan without an owner is everybody's; an owned one is seen by its owner alone.

@@ -16,9 +16,10 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from db.pool import create_pool
 from pagemill import __version__
+from pagemill.api.bodies import JsonRequest
 from pagemill.api.correlation import HEADER, correlation_middleware
 from pagemill.api.data_bundles import DataBundleController
-from pagemill.api.database import provide_connection
+from pagemill.api.database import provide_connection, release_middleware
 from pagemill.api.datasets import DatasetController
 from pagemill.api.documents import DocumentController
 from pagemill.api.failures import EXCEPTION_HANDLERS
@@ -35,6 +36,7 @@ from pagemill.api.security import provide_caller, require_caller
 from pagemill.api.state import AppState, state_of
 from pagemill.api.tokens import check_token_key
 from pagemill.api.trainings import TrainingController
+from pagemill.api.unread import drain_middleware
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import open_objects
 from pagemill.settings import Settings, load_settings
@@ -81,13 +83,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
             stack.push_async_callback(pool.close)
             objects = open_objects(settings)
             stack.push_async_callback(objects.close)
-            listener = OutcomeListener(settings.database_url)
+            listener = OutcomeListener(pool)
             await listener.start()
-            stack.push_async_callback(listener.stop)
+            stack.push_async_callback(listener.close)
             app.state.pagemill = AppState(settings, pool, objects, listener)
             yield
 
-    return Litestar(
+    app = Litestar(
         route_handlers=[create_token, health, Router("/v1", route_handlers=CONTROLLERS)],
         lifespan=[lifespan],
         guards=[require_caller],
@@ -99,18 +101,21 @@ def create_app(settings: Settings | None = None) -> Litestar:
             "page": Provide(provide_page, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,
-        middleware=[correlation_middleware],
         cors_config=CORSConfig(
             allow_origins=["*"],
             allow_methods=["GET", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Range", HEADER],
             expose_headers=[HEADER, "ETag", "Content-Range", "Retry-After"],
         ),
         openapi_config=_openapi(settings),
+        request_class=JsonRequest,
         request_max_body_size=BODY_BYTES,
         logging_config=None,
         debug=False,
     )
+    # Litestar's own middleware does not see requests that no route takes.
+    app.asgi_handler = correlation_middleware(drain_middleware(release_middleware(app.asgi_handler)))
+    return app
 
 
 def _openapi(settings: Settings) -> OpenAPIConfig:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
+import logging
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 
+from db.pool import CONNECTION_ERRORS
 from pagemill.content_types import SNIFFED_BYTES, SUPPORTED, sniff
-from pagemill.errors import BadRequest
+from pagemill.errors import BadRequest, PagemillError
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import new_content_key
+
+logger = logging.getLogger("pagemill.api.contents")
 
 MEBIBYTE = 1024 * 1024
 MAXIMUM_FILE_BYTES = 64 * MEBIBYTE
 MAXIMUM_INLINE_CHARACTERS = 6_250_000
 MAXIMUM_INLINE_BYTES = MAXIMUM_INLINE_CHARACTERS // 4 * 3
+READ_ATTEMPTS = 3
+"""How often a row is read again whose content was replaced before it could be opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +36,15 @@ class StoredContent:
     size: int
 
 
+def too_large(member: str) -> BadRequest:
+    return BadRequest(f"{member}: must not be larger than 64 MB")
+
+
 class _Inspected:
     """Bytes on their way to storage: counted, hashed, and refused as soon as they are known to be wrong."""
 
-    def __init__(self, source: AsyncIterable[bytes], member: str) -> None:
-        self._source, self._member = source, member
+    def __init__(self, source: AsyncIterable[bytes], member: str, announced: int | None) -> None:
+        self._source, self._member, self._announced = source, member, announced
         # The API's contentMD5 tells copies apart; nothing is secured by it.
         self._hash = hashlib.md5(usedforsecurity=False)
         self.size = 0
@@ -48,7 +59,7 @@ class _Inspected:
         async for piece in self._source:
             self.size += len(piece)
             if self.size > MAXIMUM_FILE_BYTES:
-                raise BadRequest(f"{self._member}: must not be larger than 64 MB")
+                raise too_large(self._member)
             self._hash.update(piece)
             if self.content_type:
                 yield piece
@@ -57,11 +68,16 @@ class _Inspected:
             if len(beginning) >= SNIFFED_BYTES:
                 self._recognise(beginning)
                 yield beginning
-        if not self.size:
-            raise BadRequest(f"{self._member}: must not be empty")
+        self._check_end()
         if not self.content_type:
             self._recognise(beginning)
             yield beginning
+
+    def _check_end(self) -> None:
+        if self._announced is not None and self.size != self._announced:
+            raise BadRequest(f"{self._member}: ended after {self.size} of {self._announced} bytes")
+        if not self.size:
+            raise BadRequest(f"{self._member}: must not be empty")
 
     def _recognise(self, beginning: bytes) -> None:
         content_type = sniff(beginning)
@@ -77,15 +93,40 @@ async def store_content(
     source: AsyncIterable[bytes],
     *,
     member: str = "content",
+    announced: int | None = None,
 ) -> StoredContent:
     """Write a document's bytes under a key of their own. Raises BadRequest naming ``member``.
 
-    When it raises, nothing is left in storage.
+    ``announced`` is how many bytes there should be. When it raises, nothing is left in storage.
     """
+    if announced is not None and announced > MAXIMUM_FILE_BYTES:
+        raise too_large(member)
     key = new_content_key(organization_id, document_id)
-    inspected = _Inspected(source, member)
+    inspected = _Inspected(source, member, announced)
     await objects.put(key, inspected)
     return StoredContent(key, inspected.content_type, inspected.md5, inspected.size)
+
+
+@contextlib.asynccontextmanager
+async def forgotten_unless_named(objects: ObjectStore, stored: StoredContent | None) -> AsyncIterator[None]:
+    """Around the transaction that makes a document name ``stored``: the object goes when that fails."""
+    try:
+        yield
+    except CONNECTION_ERRORS:
+        # Perhaps it was committed: an object too many does less harm than one that is missing.
+        raise
+    except Exception:
+        if stored is not None:
+            await forget(objects, stored.key)
+        raise
+
+
+async def forget(objects: ObjectStore, key: str) -> None:
+    """Delete an object that no document names. Best effort: a failure is logged."""
+    try:
+        await objects.delete(key)
+    except PagemillError as error:
+        logger.warning("%s was not deleted: %s", key, error.detail)
 
 
 def decode_inline(content: str) -> bytes:

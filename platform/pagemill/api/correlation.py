@@ -10,6 +10,7 @@ from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("pagemill.access")
@@ -27,7 +28,7 @@ def correlation_middleware(app: ASGIApp) -> ASGIApp:
     """Takes the caller's request id when it is a plain one, else makes one; logs a line per request."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
         headers = MutableScopeHeaders(scope)

@@ -20,8 +20,8 @@ HELD = "connection"
 
 async def provide_connection(request: Request[Any, Any, Any]) -> AsyncIterator[Connection]:
     """A connection for as long as the handler runs; handlers open the transactions that they need."""
-    pool = state_of(request).pool
-    connection = await pool.acquire()
+    state = state_of(request)
+    pool, connection = state.pool, await state.connection()
     request.scope["state"][HELD] = (pool, connection)
     try:
         yield connection

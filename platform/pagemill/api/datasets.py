@@ -7,17 +7,17 @@ from typing import Annotated, Any, Literal
 import asyncpg
 from litestar import Controller, delete, get, patch, post
 from litestar.params import Parameter
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from db import datasets as statements
 from db.statements import Connection
+from pagemill.api.database import RequestConnection
 from pagemill.api.ground_truth import GroundTruth, difference, label_counts
 from pagemill.api.paging import PageRequest, cut
 from pagemill.api.schemas import (
     Metadata,
     RequestStruct,
     ResponseStruct,
-    RetentionInDays,
     Text,
     change,
     checked_metadata,
@@ -30,6 +30,9 @@ from pagemill.ids import new_id
 from pagemill.usage.counting import count, uncount
 
 DEFAULT_RETENTION_IN_DAYS = 1825
+LONGEST_RETENTION_IN_DAYS = 1825
+
+DatasetRetention = Annotated[int, Meta(ge=1, le=LONGEST_RETENTION_IN_DAYS)]
 
 DatasetPath = Annotated[str, Parameter(description="las:dataset:<32 hexadecimal digits>")]
 
@@ -38,21 +41,21 @@ class PostDataset(RequestStruct):
     name: Text | None = None
     description: Text | None = None
     metadata: Metadata | None = None
-    retention_in_days: RetentionInDays = DEFAULT_RETENTION_IN_DAYS
+    retention_in_days: DatasetRetention = DEFAULT_RETENTION_IN_DAYS
     contains_personally_identifiable_information: bool = True
 
 
 class PatchDataset(RequestStruct):
     """null clears name and description. A new retention leaves the documents already inside alone."""
 
-    name: Text | None | UnsetType = UNSET
-    description: Text | None | UnsetType = UNSET
-    metadata: Metadata | None | UnsetType = UNSET
-    retention_in_days: RetentionInDays | UnsetType = UNSET
+    name: Text | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
+    retention_in_days: DatasetRetention | UnsetType = UNSET
     contains_personally_identifiable_information: bool | UnsetType = UNSET
 
 
-class Dataset(ResponseStruct):
+class Dataset(ResponseStruct, kw_only=True):
     dataset_id: str
     name: str | None
     description: str | None
@@ -97,11 +100,15 @@ def dataset_not_found(dataset_id: str) -> NotFound:
 
 
 async def dataset_retention(connection: Connection, caller: Caller, dataset_id: str) -> int:
-    """How long the dataset keeps documents. Raises BadRequest when the organization has no such dataset."""
-    row = await statements.GET_DATASET.fetch_one(connection, caller.organization_id, dataset_id)
-    if row is None:
+    """How long the dataset keeps documents; it stays until the caller's transaction ends.
+
+    Raises BadRequest when the organization has no such dataset.
+    """
+    retention: int | None = await statements.KEEP_DATASET.fetch_value(
+        connection, caller.organization_id, dataset_id
+    )
+    if retention is None:
         raise BadRequest(f"datasetId: dataset {dataset_id} does not exist")
-    retention: int = row["retention_in_days"]
     return retention
 
 
@@ -128,7 +135,9 @@ class DatasetController(Controller):
     tags = ("Datasets",)
 
     @post(status_code=200)
-    async def create_dataset(self, data: PostDataset, caller: Caller, connection: Connection) -> Dataset:
+    async def create_dataset(
+        self, data: PostDataset, caller: Caller, connection: RequestConnection
+    ) -> Dataset:
         async with connection.transaction():
             await count(connection, caller.organization_id, "datasets")
             row = await statements.INSERT_DATASET.fetch_one(
@@ -146,7 +155,9 @@ class DatasetController(Controller):
         return to_dataset(row)
 
     @get()
-    async def list_datasets(self, caller: Caller, connection: Connection, page: PageRequest) -> Datasets:
+    async def list_datasets(
+        self, caller: Caller, connection: RequestConnection, page: PageRequest
+    ) -> Datasets:
         rows = await statements.LIST_DATASETS.fetch(
             connection, caller.organization_id, *page.after, page.limit
         )
@@ -154,7 +165,9 @@ class DatasetController(Controller):
         return Datasets(datasets=[to_dataset(row) for row in shown], next_token=token)
 
     @get("/{dataset_id:str}")
-    async def get_dataset(self, dataset_id: DatasetPath, caller: Caller, connection: Connection) -> Dataset:
+    async def get_dataset(
+        self, dataset_id: DatasetPath, caller: Caller, connection: RequestConnection
+    ) -> Dataset:
         row = await statements.GET_DATASET.fetch_one(connection, caller.organization_id, dataset_id)
         if row is None:
             raise dataset_not_found(dataset_id)
@@ -162,7 +175,7 @@ class DatasetController(Controller):
 
     @patch("/{dataset_id:str}")
     async def update_dataset(
-        self, dataset_id: DatasetPath, data: PatchDataset, caller: Caller, connection: Connection
+        self, dataset_id: DatasetPath, data: PatchDataset, caller: Caller, connection: RequestConnection
     ) -> Dataset:
         require_members(data)
         metadata = checked_metadata(data.metadata)
@@ -184,7 +197,7 @@ class DatasetController(Controller):
 
     @delete("/{dataset_id:str}", status_code=200)
     async def delete_dataset(
-        self, dataset_id: DatasetPath, caller: Caller, connection: Connection
+        self, dataset_id: DatasetPath, caller: Caller, connection: RequestConnection
     ) -> Dataset:
         """Only an empty dataset can be deleted."""
         async with connection.transaction():
@@ -193,7 +206,7 @@ class DatasetController(Controller):
                 raise dataset_not_found(dataset_id)
             if row["number_of_documents"]:
                 raise BadRequest(
-                    f"Dataset {dataset_id} still has {row['number_of_documents']} documents; delete them first"
+                    f"Dataset {dataset_id} must be empty: it has {row['number_of_documents']} documents"
                 )
             await statements.DELETE_DATASET.execute(connection, caller.organization_id, dataset_id)
             await uncount(connection, caller.organization_id, "datasets")

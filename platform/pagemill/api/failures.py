@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import asyncpg
 from litestar import Request, Response
 from litestar.exceptions import (
     ClientException,
@@ -22,6 +23,11 @@ from pagemill.errors import PagemillError, Unavailable
 logger = logging.getLogger("pagemill.api")
 
 INTERNAL = "Internal Server Error"
+# Deadlocks, and Postgres shutting down in the middle of a statement: nothing was written, it may be repeated.
+DATABASE_BUSY = (*CONNECTION_ERRORS, asyncpg.TransactionRollbackError, asyncpg.OperatorInterventionError)
+# Postgres stores no U+0000 in text.
+UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+
 DATABASE_AWAY = "The database is not available"
 
 
@@ -29,15 +35,17 @@ def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
     """The answer to any exception."""
     if isinstance(error, PagemillError):
         return _on_own_error(request, error)
-    if isinstance(error, CONNECTION_ERRORS):
+    if isinstance(error, DATABASE_BUSY):
         logger.warning("database away: %r", error, extra={"request_id": request_id_of(request)})
         return _on_own_error(request, Unavailable(DATABASE_AWAY))
+    if isinstance(error, UNSTORABLE):
+        return _answer(400, "text must not contain the character U+0000")
     if isinstance(error, ValidationException):
         return _answer(400, validation_message(error))
     if isinstance(error, NotFoundException):
         return _answer(404, "Not Found")
     if isinstance(error, MethodNotAllowedException):
-        return _answer(405, "Method Not Allowed")
+        return _answer(405, "Method Not Allowed", headers=error.headers)
     if isinstance(error, HTTPException) and error.status_code < 500:
         return _answer(error.status_code, error.detail)
     return _on_unexpected(request, error)

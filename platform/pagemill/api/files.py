@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
-from litestar import Controller, Request, Response, get, put
+from litestar import Controller, MediaType, Request, Response, get, put
+from litestar.datastructures import Headers
 from litestar.response import Stream
+from msgspec import field
 
-from db.documents import GET_DOCUMENT, LOCK_DOCUMENT, SWITCH_CONTENT
-from pagemill.api.contents import MAXIMUM_FILE_BYTES, StoredContent, store_content
-from pagemill.api.documents import document_not_found
+from db.documents import LOCK_DOCUMENT, SWITCH_CONTENT
+from pagemill.api.contents import (
+    READ_ATTEMPTS,
+    StoredContent,
+    forget,
+    forgotten_unless_named,
+    store_content,
+)
+from pagemill.api.documents import document_not_found, find_document
 from pagemill.api.schemas import ResponseStruct
 from pagemill.api.security import Caller
 from pagemill.api.state import AppState
-from pagemill.errors import BadRequest, NotFound, PagemillError
+from pagemill.errors import NotFound
+from pagemill.objects import ObjectMissing
 
-logger = logging.getLogger("pagemill.api.files")
-
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 class StoredFile(ResponseStruct):
@@ -28,7 +35,7 @@ class StoredFile(ResponseStruct):
 
     document_id: str
     content_type: str
-    content_md5: str
+    content_md5: str = field(name="contentMD5")
 
 
 class FileController(Controller):
@@ -40,56 +47,60 @@ class FileController(Controller):
         self, document_id: str, request: Request[Any, Any, Any], caller: Caller, app_state: AppState
     ) -> StoredFile:
         """Replace a document's content by the raw bytes of the body, whatever type the client claims."""
-        await _find(app_state, caller, document_id)
-        announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > MAXIMUM_FILE_BYTES:
-            raise BadRequest("file: must not be larger than 64 MB")
+        await find_document(app_state, caller, document_id)
+        length = request.headers.get("content-length", "")
         stored = await store_content(
-            app_state.objects, caller.organization_id, document_id, request.stream(), member="file"
+            app_state.objects,
+            caller.organization_id,
+            document_id,
+            request.stream(),
+            member="file",
+            announced=int(length) if length.isascii() and length.isdigit() else None,
         )
         replaced = await _switch(app_state, caller, document_id, stored)
         if replaced is not None:
-            await _forget(app_state, replaced)
-        return StoredFile(
-            document_id=document_id, content_type=stored.content_type, content_md5=stored.md5
-        )
+            await forget(app_state.objects, replaced)
+        return StoredFile(document_id=document_id, content_type=stored.content_type, content_md5=stored.md5)
 
     @get("/{document_id:str}", media_type="application/octet-stream")
     async def get_file(
         self, document_id: str, request: Request[Any, Any, Any], caller: Caller, app_state: AppState
     ) -> Response[Any]:
         """The bytes as they were uploaded, or the range of them that is asked for."""
-        row = await _find(app_state, caller, document_id)
-        if row["content_key"] is None:
-            raise NotFound(f"Document {document_id} has no content yet")
-        etag = f'"{row["content_md5"]}"'
-        headers = {
-            "ETag": etag,
-            "Accept-Ranges": "bytes",
-            "Cache-Control": "private, no-cache",
-            "X-Content-Type-Options": "nosniff",
-        }
-        if etag in request.headers.get("if-none-match", ""):
-            return Response(b"", status_code=304, headers=headers, media_type=row["content_type"])
-        return _stream(app_state, row, request.headers.get("range"), headers)
+        for _ in range(READ_ATTEMPTS):
+            row = await find_document(app_state, caller, document_id)
+            if row["content_key"] is None:
+                break
+            try:
+                return await _answer(app_state, row, request.headers)
+            except ObjectMissing:
+                # An upload has replaced the content since the row was read.
+                continue
+        raise NotFound(f"Document {document_id} has no content")
 
 
-def _stream(
-    app_state: AppState, row: asyncpg.Record, asked: str | None, headers: dict[str, str]
-) -> Response[Any]:
-    size = row["content_size"]
-    part = requested_range(asked, size)
-    if part is None:
-        headers["Content-Length"] = str(size)
-        content = app_state.objects.stream(row["content_key"])
-        return Stream(content, media_type=row["content_type"], headers=headers)
-    start, end = part
+async def _answer(app_state: AppState, row: asyncpg.Record, asked: Headers) -> Response[Any]:
+    etag, size = f'"{row["content_md5"]}"', row["content_size"]
+    headers = {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if etag in asked.get("if-none-match", ""):
+        return Response(None, status_code=304, headers=headers, media_type=row["content_type"])
+    part = requested_range(asked.get("range"), size) if asked.get("if-range", etag) == etag else None
+    start, end = part or (0, size)
     if start >= end:
         headers["Content-Range"] = f"bytes */{size}"
-        return Response({"message": "The range lies outside the file"}, status_code=416, headers=headers)
-    headers |= {"Content-Length": str(end - start), "Content-Range": f"bytes {start}-{end - 1}/{size}"}
-    content = app_state.objects.stream(row["content_key"], start, end)
-    return Stream(content, status_code=206, media_type=row["content_type"], headers=headers)
+        message = {"message": "The range lies outside the file"}
+        return Response(message, status_code=416, headers=headers, media_type=MediaType.JSON)
+    headers["Content-Length"] = str(end - start)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    content = await _opened(app_state.objects.stream(row["content_key"], start, end))
+    status = 200 if part is None else 206
+    return Stream(content, status_code=status, media_type=row["content_type"], headers=headers)
 
 
 def requested_range(asked: str | None, size: int) -> tuple[int, int] | None:
@@ -103,43 +114,36 @@ def requested_range(asked: str | None, size: int) -> tuple[int, int] | None:
     return int(first), min(int(last) + 1, size) if last else size
 
 
-async def _find(app_state: AppState, caller: Caller, document_id: str) -> asyncpg.Record:
-    """The document's row. The connection is given back: an upload can take minutes."""
-    async with app_state.pool.acquire() as connection:
-        row = await GET_DOCUMENT.fetch_one(connection, caller.organization_id, document_id)
-    if row is None:
-        raise document_not_found(document_id)
-    return row
+async def _opened(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes, of an object that is there: what is missing is known before the answer begins."""
+    first = await anext(source)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in source:
+            yield piece
+
+    return pieces()
 
 
-async def _switch(
-    app_state: AppState, caller: Caller, document_id: str, stored: StoredContent
-) -> str | None:
+async def _switch(app_state: AppState, caller: Caller, document_id: str, stored: StoredContent) -> str | None:
     """Make the new content the document's; the key of the old one. The new one goes when that fails."""
-    try:
-        async with app_state.pool.acquire() as connection, connection.transaction():
-            before = await LOCK_DOCUMENT.fetch_one(connection, caller.organization_id, document_id)
-            if before is None:
-                raise document_not_found(document_id)
-            await SWITCH_CONTENT.execute(
-                connection,
-                caller.organization_id,
-                document_id,
-                stored.key,
-                stored.content_type,
-                stored.md5,
-                stored.size,
-            )
-    except BaseException:
-        await _forget(app_state, stored.key)
-        raise
+    async with (
+        forgotten_unless_named(app_state.objects, stored),
+        app_state.connection() as connection,
+        connection.transaction(),
+    ):
+        before = await LOCK_DOCUMENT.fetch_one(connection, caller.organization_id, document_id)
+        if before is None:
+            raise document_not_found(document_id)
+        await SWITCH_CONTENT.execute(
+            connection,
+            caller.organization_id,
+            document_id,
+            stored.key,
+            stored.content_type,
+            stored.md5,
+            stored.size,
+        )
     replaced: str | None = before["content_key"]
     return replaced
-
-
-async def _forget(app_state: AppState, key: str) -> None:
-    """Best effort: no document names this object any more."""
-    try:
-        await app_state.objects.delete(key)
-    except PagemillError as error:
-        logger.warning("%s was not deleted: %s", key, error.detail)

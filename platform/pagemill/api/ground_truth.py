@@ -37,7 +37,9 @@ def checked_ground_truth(items: list[GroundTruthItem]) -> GroundTruth:
     stored: GroundTruth = []
     budget = [MAXIMUM_VALUES]
     for index, item in enumerate(items):
-        _check_value(item.value, f"groundTruth[{index}].value", 1, budget)
+        where = f"groundTruth[{index}]"
+        _check_label(item.label, where)
+        _check_value(item.value, f"{where}.value", 1, budget)
         kept: dict[str, Any] = {"label": item.label, "value": item.value}
         if item.pages is not None:
             kept["pages"] = item.pages
@@ -54,9 +56,7 @@ def label_counts(ground_truth: GroundTruth | None) -> Counter[str]:
 
 def difference(after: Counter[str], before: Counter[str]) -> dict[str, int]:
     """What has to be added to a summary that counted ``before``."""
-    return {
-        label: after[label] - before[label] for label in after | before if after[label] != before[label]
-    }
+    return {label: after[label] - before[label] for label in after | before if after[label] != before[label]}
 
 
 def _labels(items: list[Any], prefix: str) -> Iterator[str]:
@@ -92,8 +92,7 @@ def _check_nested(item: Any, where: str, depth: int, budget: list[int]) -> None:
         raise BadRequest(f"{where}: must be an object with label and value")
     if unknown := sorted(set(item) - MEMBERS):
         raise BadRequest(f"{where}: has an unknown member {unknown[0]}")
-    if not _LABEL.fullmatch(item["label"]):
-        raise BadRequest(f"{where}.label: must consist of letters, digits, - and _")
+    _check_label(item["label"], where)
     if not _are_pages(item.get("pages", [])):
         raise BadRequest(f"{where}.pages: must be a list of at most {MAXIMUM_PAGES} integers")
     if not _is_confidence(item.get("confidence", 0)):
@@ -101,6 +100,11 @@ def _check_nested(item: Any, where: str, depth: int, budget: list[int]) -> None:
     if isinstance(item["value"], dict):
         raise BadRequest(f"{where}.value: must not be an object")
     _check_value(item["value"], f"{where}.value", depth + 1, budget)
+
+
+def _check_label(label: str, where: str) -> None:
+    if not _LABEL.fullmatch(label):
+        raise BadRequest(f"{where}.label: must consist of letters, digits, - and _")
 
 
 def _are_pages(pages: Any) -> bool:

@@ -10,7 +10,7 @@ from pagemill.errors import UnsupportedMediaType
 
 
 def require_json(request: Request[Any, Any, Any]) -> None:
-    """Refuse a POST or PATCH whose body says that it is something else, or nothing. Raises UnsupportedMediaType."""
+    """Raises UnsupportedMediaType for a POST or PATCH that does not say that its body is JSON."""
     if request.method not in ("POST", "PATCH") or request.route_handler.opt.get("public"):
         return
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

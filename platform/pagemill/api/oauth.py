@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
@@ -28,7 +28,7 @@ class Token(msgspec.Struct, kw_only=True):
 
     access_token: str
     expires_in: int
-    token_type: str = "Bearer"
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - no password but the scheme's name
 
 
 @post(
@@ -44,7 +44,7 @@ async def create_token(request: Request[Any, Any, Any], app_state: AppState) -> 
     if parameters.get("grant_type") != "client_credentials":
         raise BadRequest("grant_type: must be client_credentials")
     client_id, secret = _credentials(request, parameters)
-    async with app_state.pool.acquire() as connection:
+    async with app_state.connection() as connection:
         row = await FIND_APP_CLIENT.fetch_one(connection, client_id)
     expected = row["secret_hash"] if row else None
     given = hashlib.sha256(secret.encode()).hexdigest()

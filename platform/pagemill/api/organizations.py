@@ -10,12 +10,14 @@ from msgspec import UNSET, Meta, UnsetType
 
 from db.organizations import GET_ORGANIZATION, UPDATE_ORGANIZATION
 from db.statements import Connection
+from pagemill.api.database import RequestConnection
 from pagemill.api.paging import PageRequest
 from pagemill.api.plans import find_plan
 from pagemill.api.schemas import RequestStruct, ResponseStruct, Text, change, require_members, timestamp
 from pagemill.api.security import Caller
 from pagemill.errors import BadRequest, NotFound
 from pagemill.usage.counting import Usage, usage_of
+from pagemill.usage.meters import Meter
 
 OWN = "me"
 
@@ -28,13 +30,13 @@ PlanId = Annotated[
 class PatchOrganization(RequestStruct):
     """null clears name, description and paymentMethodId."""
 
-    name: Text | None | UnsetType = UNSET
-    description: Text | None | UnsetType = UNSET
+    name: Text | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
     plan_id: PlanId | UnsetType = UNSET
-    payment_method_id: None | UnsetType = UNSET
+    payment_method_id: UnsetType | None = UNSET
 
 
-class Organization(ResponseStruct):
+class Organization(ResponseStruct, kw_only=True):
     """Counters of this month (UTC) and of what exists, each beside its limit."""
 
     organization_id: str
@@ -94,7 +96,7 @@ class Organizations(ResponseStruct):
     next_token: str | None
 
 
-CREATED = {
+CREATED: dict[str, Meter] = {
     "monthly_number_of_documents": "documents",
     "monthly_number_of_predictions": "predictions",
     "monthly_number_of_data_bundles": "data-bundles",
@@ -153,7 +155,7 @@ class OrganizationController(Controller):
 
     @get()
     async def list_organizations(
-        self, caller: Caller, connection: Connection, page: PageRequest
+        self, caller: Caller, connection: RequestConnection, page: PageRequest
     ) -> Organizations:
         """The organizations that the caller belongs to: an app client's one."""
         first_page = page.after[1] is None
@@ -162,7 +164,7 @@ class OrganizationController(Controller):
 
     @get("/{organization_id:str}")
     async def get_organization(
-        self, organization_id: str, caller: Caller, connection: Connection
+        self, organization_id: str, caller: Caller, connection: RequestConnection
     ) -> Organization:
         """``me`` is the caller's own."""
         _require_own(caller, organization_id)
@@ -170,7 +172,7 @@ class OrganizationController(Controller):
 
     @patch("/{organization_id:str}")
     async def update_organization(
-        self, organization_id: str, data: PatchOrganization, caller: Caller, connection: Connection
+        self, organization_id: str, data: PatchOrganization, caller: Caller, connection: RequestConnection
     ) -> Organization:
         _require_own(caller, organization_id)
         require_members(data)

@@ -1,4 +1,4 @@
-"""Keyset paging: a token names the last row that was seen, so pages survive inserts and deletes between them."""
+"""Keyset paging: a token names the last row seen, so pages survive inserts and deletes between them."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from db.organizations import GET_PLAN, LIST_PLANS
 from db.statements import Connection
+from pagemill.api.database import RequestConnection
 from pagemill.api.paging import PageRequest, cut
 from pagemill.api.schemas import ResponseStruct
 from pagemill.api.security import Caller
@@ -20,7 +21,7 @@ from pagemill.errors import NotFound
 Owners = Annotated[list[str] | None, Parameter(query="owner")]
 
 _PLAN_ID = re.compile(
-    r"(?:las:organization:[a-z0-9-_]+/)?(?P<slug>las:plan:[a-z0-9-_]+)(?::@latest|:(?P<version>[0-9]{1,9}))?"
+    r"(?:(?P<owner>las:organization:[a-z0-9-_]+)/)?(?P<slug>las:plan:[a-z0-9-_]+)(?::@latest|:(?P<version>[0-9]{1,9}))?"
 )
 
 
@@ -81,7 +82,10 @@ async def find_plan(connection: Connection, caller: Caller, plan_id: str) -> asy
     if match is None:
         return None
     version = int(match["version"]) if match["version"] else None
-    return await GET_PLAN.fetch_one(connection, caller.organization_id, match["slug"], version)
+    row = await GET_PLAN.fetch_one(connection, caller.organization_id, match["slug"], version)
+    if row is not None and match["owner"] not in (None, row["organization_id"]):
+        return None
+    return row
 
 
 class PlanController(Controller):
@@ -90,7 +94,7 @@ class PlanController(Controller):
 
     @get()
     async def list_plans(
-        self, caller: Caller, connection: Connection, page: PageRequest, owner: Owners = None
+        self, caller: Caller, connection: RequestConnection, page: PageRequest, owner: Owners = None
     ) -> Plans:
         """The newest version of each plan."""
         owners = [caller.organization_id if one == "me" else one for one in owner] if owner else None
@@ -100,10 +104,10 @@ class PlanController(Controller):
 
     @get(["/{plan_id:str}", "/{owner_id:str}/{plan_id:str}"])
     async def get_plan(
-        self, request: Request[Any, Any, Any], caller: Caller, connection: Connection
+        self, request: Request[Any, Any, Any], caller: Caller, connection: RequestConnection
     ) -> Plan:
         """The id may be prefixed by an organization and may end in a version or ``:@latest``."""
-        plan_id = request.path_params["plan_id"]
+        plan_id = "/".join(str(part) for part in request.path_params.values())
         row = await find_plan(connection, caller, plan_id)
         if row is None:
             raise NotFound(f"Plan {plan_id} not found")

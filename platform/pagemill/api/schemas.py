@@ -47,7 +47,13 @@ def change(value: Any) -> tuple[bool, Any]:
     return (False, None) if value is UNSET else (True, value)
 
 
-def checked_metadata(metadata: Metadata | None | UnsetType) -> Metadata | None | UnsetType:
+def checked_consent(consent_id: str | UnsetType) -> None:
+    """Raises BadRequest for what the pattern's ``$`` lets pass: a line break at the end."""
+    if consent_id is not UNSET and consent_id.endswith("\n"):
+        raise BadRequest("consentId: must not end in a line break")
+
+
+def checked_metadata(metadata: Metadata | UnsetType | None) -> Metadata | UnsetType | None:
     """The metadata as sent. Raises BadRequest when it is larger than 4 kB."""
     if isinstance(metadata, dict) and len(msgspec.json.encode(metadata)) > METADATA_BYTES:
         raise BadRequest(f"metadata: must not be larger than {METADATA_BYTES} bytes")

@@ -30,7 +30,7 @@ async def require_caller(connection: ASGIConnection[Any, Any, Any, Any], handler
         raise Forbidden
     state = state_of(connection)
     caller = read_token(header[len(SCHEME) :].strip(), state.settings)
-    async with state.pool.acquire() as database:
+    async with state.connection() as database:
         if not await APP_CLIENT_EXISTS.fetch_value(database, caller.organization_id, caller.principal_id):
             raise Forbidden
     connection.scope["state"]["caller"] = caller

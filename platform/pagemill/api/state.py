@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import asyncpg
+from asyncpg.pool import PoolAcquireContext
 from litestar.connection import ASGIConnection
 
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import ObjectStore
 from pagemill.settings import Settings
+
+ACQUIRE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,10 @@ class AppState:
     pool: asyncpg.Pool
     objects: ObjectStore
     listener: OutcomeListener
+
+    def connection(self) -> PoolAcquireContext:
+        """``async with`` this: a connection, or TimeoutError when all stay in use."""
+        return self.pool.acquire(timeout=ACQUIRE_SECONDS)
 
 
 def state_of(connection: ASGIConnection[Any, Any, Any, Any]) -> AppState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -37,8 +38,19 @@ def settings(database_url: str, objects_directory: Path) -> Settings:
 async def app(settings: Settings) -> AsyncIterator[Litestar]:
     """The running application."""
     app = create_app(settings)
-    async with app.lifespan():
-        yield app
+    started, ended = asyncio.Event(), asyncio.Event()
+
+    async def run() -> None:
+        async with app.lifespan():
+            started.set()
+            await ended.wait()
+
+    # The lifespan has to end in the task that it began in; a fixture's two halves are two tasks.
+    running = asyncio.create_task(run())
+    await asyncio.wait([running, asyncio.create_task(started.wait())], return_when=asyncio.FIRST_COMPLETED)
+    yield app
+    ended.set()
+    await running
 
 
 @contextlib.asynccontextmanager

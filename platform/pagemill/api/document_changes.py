@@ -1,0 +1,159 @@
+"""Writes of documents, each in one transaction with the counters of their datasets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+
+import asyncpg
+from msgspec import UNSET
+
+from db import documents as statements
+from db.statements import Connection
+from pagemill.api.contents import StoredContent
+from pagemill.api.datasets import DEFAULT_RETENTION_IN_DAYS, count_document, dataset_retention
+from pagemill.api.document_schemas import PatchDocument, PostDocument
+from pagemill.api.ground_truth import GroundTruth, checked_ground_truth
+from pagemill.api.schemas import change, checked_metadata
+from pagemill.api.security import Caller
+from pagemill.errors import PagemillError
+from pagemill.objects import ObjectStore
+from pagemill.objects.keys import document_prefix
+from pagemill.usage.counting import count
+
+logger = logging.getLogger("pagemill.api.documents")
+
+DELETED_AT_ONCE = 16
+
+
+async def insert_document(
+    connection: Connection,
+    caller: Caller,
+    document_id: str,
+    data: PostDocument,
+    ground_truth: GroundTruth,
+    stored: StoredContent | None,
+) -> asyncpg.Record:
+    """The new row. Runs in the caller's transaction; raises BadRequest or LimitExceeded."""
+    dataset_id = None if data.dataset_id is UNSET else data.dataset_id
+    retention = DEFAULT_RETENTION_IN_DAYS if data.retention_in_days is UNSET else data.retention_in_days
+    if dataset_id is not None:
+        retention = min(retention, await dataset_retention(connection, caller, dataset_id))
+    await count(connection, caller.organization_id, "documents")
+    row = await statements.INSERT_DOCUMENT.fetch_one(
+        connection,
+        caller.organization_id,
+        document_id,
+        dataset_id,
+        None if data.consent_id is UNSET else data.consent_id,
+        data.name,
+        data.description,
+        data.metadata,
+        ground_truth,
+        retention,
+        stored.key if stored else None,
+        stored.content_type if stored else None,
+        stored.md5 if stored else None,
+        stored.size if stored else None,
+        caller.principal_id,
+    )
+    await count_document(connection, caller, dataset_id, documents=1, after=ground_truth)
+    assert row is not None
+    return row
+
+
+async def change_document(
+    connection: Connection, caller: Caller, document_id: str, data: PatchDocument
+) -> asyncpg.Record | None:
+    """The changed row, None when there is none. Runs in the caller's transaction; raises BadRequest."""
+    metadata = checked_metadata(data.metadata)
+    truth = None if data.ground_truth is UNSET else checked_ground_truth(data.ground_truth or [])
+    before = await statements.LOCK_DOCUMENT.fetch_one(connection, caller.organization_id, document_id)
+    if before is None:
+        return None
+    after = await statements.UPDATE_DOCUMENT.fetch_one(
+        connection,
+        caller.organization_id,
+        document_id,
+        *change(data.name),
+        *change(data.description),
+        *change(metadata),
+        truth,
+        None if data.dataset_id is UNSET else data.dataset_id,
+        await _new_retention(connection, caller, data, before),
+        caller.principal_id,
+    )
+    assert after is not None
+    await _count_change(connection, caller, before, after)
+    return after
+
+
+async def _new_retention(
+    connection: Connection, caller: Caller, data: PatchDocument, before: asyncpg.Record
+) -> int | None:
+    """What the dataset allows of what is asked for; None leaves the document's retention alone."""
+    dataset_id = before["dataset_id"] if data.dataset_id is UNSET else data.dataset_id
+    asked = before["retention_in_days"] if data.retention_in_days is UNSET else data.retention_in_days
+    if dataset_id == before["dataset_id"] and data.retention_in_days is UNSET:
+        return None
+    if dataset_id is None:
+        return int(asked)
+    return min(asked, await dataset_retention(connection, caller, dataset_id))
+
+
+async def _count_change(
+    connection: Connection, caller: Caller, before: asyncpg.Record, after: asyncpg.Record
+) -> None:
+    source, target = before["dataset_id"], after["dataset_id"]
+    old, new = before["ground_truth"], after["ground_truth"]
+    if source == target:
+        await count_document(connection, caller, target, documents=0, before=old, after=new)
+        return
+    # Rows are locked in the order of their ids: two documents that change places never wait for each other.
+    for dataset_id in sorted(filter(None, (source, target))):
+        if dataset_id == source:
+            await count_document(connection, caller, source, documents=-1, before=old)
+        else:
+            await count_document(connection, caller, target, documents=1, after=new)
+
+
+async def remove_documents(
+    connection: Connection,
+    caller: Caller,
+    document_ids: Sequence[str],
+    *,
+    dataset_ids: Sequence[str] | None = None,
+    consent_ids: Sequence[str] | None = None,
+) -> list[asyncpg.Record]:
+    """The rows that are gone, oldest first; one that the filters do not take (any more) stays."""
+    async with connection.transaction():
+        rows = await statements.DELETE_DOCUMENTS.fetch(
+            connection, caller.organization_id, document_ids, dataset_ids, consent_ids
+        )
+        by_dataset: defaultdict[str, list[asyncpg.Record]] = defaultdict(list)
+        for row in rows:
+            if row["dataset_id"] is not None:
+                by_dataset[row["dataset_id"]].append(row)
+        for dataset_id in sorted(by_dataset):
+            gone = by_dataset[dataset_id]
+            truth = [item for row in gone for item in row["ground_truth"]]
+            await count_document(
+                connection, caller, dataset_id, documents=-len(gone), changes=len(gone), before=truth
+            )
+    return sorted(rows, key=lambda row: (row["created_time"], row["id"]))
+
+
+async def remove_objects(objects: ObjectStore, caller: Caller, rows: Sequence[asyncpg.Record]) -> None:
+    """Best effort: the rows are gone, so nobody can reach what a failure leaves behind."""
+    gate = asyncio.Semaphore(DELETED_AT_ONCE)
+
+    async def remove(document_id: str) -> None:
+        async with gate:
+            try:
+                await objects.delete_prefix(document_prefix(caller.organization_id, document_id))
+            except PagemillError as error:
+                logger.warning("objects of %s were not deleted: %s", document_id, error.detail)
+
+    await asyncio.gather(*(remove(row["id"]) for row in rows if row["content_key"] is not None))

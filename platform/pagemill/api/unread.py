@@ -1,0 +1,61 @@
+"""Refusals reach clients that are still sending: the rest of the body is read before the answer goes out.
+
+A server that answers and closes while the client sends resets the connection, and the client never reads why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+DRAINED_BYTES = 128 * 1024 * 1024
+DRAIN_SECONDS = 30.0
+
+
+class _Body:
+    """Knows whether the whole body was received."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._ended = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._ended = message["type"] != "http.request" or not message.get("more_body", False)
+        return message  # type: ignore[return-value]
+
+    async def drain(self) -> None:
+        """Receive what is left, within bounds, and drop it."""
+        left = DRAINED_BYTES
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self._ended and left > 0:
+                    message = await self.receive()
+                    left -= len(message.get("body", b""))  # type: ignore[arg-type]
+
+
+def drain_middleware(app: ASGIApp) -> ASGIApp:
+    """Reads what the application left unread before an answer begins; nothing of it is kept."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP or not _has_body(scope):
+            await app(scope, receive, send)
+            return
+        body = _Body(receive)
+
+        async def send_after_body(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await body.drain()
+            await send(message)
+
+        await app(scope, body.receive, send_after_body)  # type: ignore[arg-type]
+
+    return middleware
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = dict(scope["headers"])
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
