@@ -101,7 +101,7 @@ def _compact_reading(text: str) -> str | None:
 
 
 def date_readings(text: str) -> dict[DateOrder, str]:
-    """The ISO dates that ``text`` can mean: one per order when printed in digits, the same under both else."""
+    """The ISO dates that ``text`` can mean: one per order when printed in digits, else the same for both."""
     reading: str | None = None
     if match := _YEAR_FIRST.search(text):
         reading = _iso(match[1], int(match[2]), int(match[3]))

@@ -109,10 +109,10 @@ def fit_calibration(judged: Sequence[Judged], labels: Sequence[str]) -> dict[str
         scores = weights[0].exp() * odds + weights[1] + weights[2:][groups]
         loss = torch.nn.functional.binary_cross_entropy_with_logits(scores, correct, reduction="sum")
         loss = loss + 0.5 * weights[0] ** 2 + 0.25 * weights[1] ** 2 + weights[2:].square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimiser.step(closure)
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
     slope, shift, *own = [float(weight) for weight in weights.detach()]
     return {label: Calibration(float(np.exp(slope)), shift + own[place[label]]) for label in labels}
 

@@ -68,7 +68,7 @@ def _rows_loss(emissions: Tensor, batch: Batch, label: str, configuration: Confi
 def batch_loss(emissions: Tensor, length_bias: Tensor, batch: Batch, configuration: Configuration) -> Tensor:
     """The loss of a batch, per document."""
     device = emissions.device
-    # Every parameter takes part in every step, whatever the batch teaches: gradients are reduced across workers.
+    # Every parameter takes part in every step, whatever the batch teaches: workers reduce all gradients.
     loss = 0.0 * (emissions.sum() + length_bias.sum())
     page_sheets = torch.tensor([number for number, _, _ in batch.offsets], device=device, dtype=torch.long)
     for index, label in enumerate(configuration.fields):

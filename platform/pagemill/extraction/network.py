@@ -42,7 +42,16 @@ class TokenTable(NamedTuple):
 
     def to(self, device: torch.device) -> TokenTable:
         """The same on another device."""
-        return TokenTable(*(part.to(device) if isinstance(part, Tensor) else part for part in self))
+        return TokenTable(
+            pieces=self.pieces.to(device),
+            distinct=self.distinct.to(device),
+            measurements=self.measurements.to(device),
+            neighbours=self.neighbours.to(device),
+            lines=self.lines.to(device),
+            pages=self.pages.to(device),
+            number_of_lines=self.number_of_lines,
+            number_of_pages=self.number_of_pages,
+        )
 
 
 def _pool(values: Tensor, groups: Tensor, count: int) -> Tensor:

@@ -25,7 +25,7 @@ class Cell:
     place: int
     spans: list[tuple[int, int]]
     probability: float
-    begins_row: bool = False
+    starts_value: bool
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class _Row:
 def _typed_cells(
     page: PageText, place: int, probabilities: NDArray[np.float32], column: str, definition: Mapping[str, Any]
 ) -> list[Cell]:
-    """Candidates of the column's type that the scores call its own, the likeliest first where they overlap."""
+    """Candidates of the column's type that the scores call its own, the likeliest where they overlap."""
     spans = page.spans(definition)
     if spans is None or not len(spans):
         return []
@@ -50,7 +50,7 @@ def _typed_cells(
             break
         if taken.isdisjoint(range(start, end + 1)):
             taken.update(range(start, end + 1))
-            cells.append(Cell(column, place, [(start, end)], float(means[index])))
+            cells.append(Cell(column, place, [(start, end)], float(means[index]), starts_value=True))
     return cells
 
 
@@ -72,25 +72,28 @@ def _string_cells(
             last.spans[-1] = (last.spans[-1][0], token)
             last.probability = min(last.probability, float(total[token]))
         else:
-            cells.append(Cell(column, place, [(token, token)], float(total[token])))
-            cells[-1].begins_row = bool(first[token] >= inside[token])
+            starts_value = bool(first[token] >= inside[token])
+            cells.append(Cell(column, place, [(token, token)], float(total[token]), starts_value))
     return cells
 
 
-def _continues(row: _Row, cell: Cell, starts_value: bool) -> bool:
-    """Whether a string goes on from the row's own cell of that column on the line before."""
-    return not starts_value and cell.column in row.cells
+def _continued(row: _Row, cell: Cell) -> Cell | None:
+    """The row's own cell that a string goes on from, on the lines before."""
+    previous = row.cells.get(cell.column)
+    if cell.starts_value or previous is None or previous.place != cell.place:
+        return None
+    return previous
 
 
-def _group(cells: list[tuple[Cell, bool, float]]) -> list[_Row]:
+def _group(cells: list[tuple[Cell, float]]) -> list[_Row]:
+    """Cells in reading order, each with the probability that a row starts there, as rows."""
     rows: list[_Row] = []
-    for cell, starts_value, start in cells:
-        if rows and _continues(rows[-1], cell, starts_value) and start < START_PROBABILITY:
-            previous = rows[-1].cells[cell.column]
-            if previous.place == cell.place:
-                previous.spans += cell.spans
-                previous.probability = min(previous.probability, cell.probability)
-                continue
+    for cell, start in cells:
+        previous = _continued(rows[-1], cell) if rows and start < START_PROBABILITY else None
+        if previous is not None:
+            previous.spans += cell.spans
+            previous.probability = min(previous.probability, cell.probability)
+            continue
         if not rows or cell.column in rows[-1].cells or start >= START_PROBABILITY:
             rows.append(_Row())
         rows[-1].cells[cell.column] = cell
@@ -111,7 +114,7 @@ def read_rows(
     orders: Mapping[str, DateOrder],
 ) -> list[list[Field]]:
     """The rows over all pages, in reading order."""
-    found: list[tuple[Cell, bool, float]] = []
+    found: list[tuple[Cell, float]] = []
     for place, (page, part) in enumerate(zip(pages, scores, strict=True)):
         if not len(part):
             continue
@@ -124,21 +127,24 @@ def read_rows(
                 cells += _string_cells(page, place, first, inside, column)
             else:
                 cells += _typed_cells(page, place, first + inside, column, definition)
-                for cell in cells:
-                    cell.begins_row = cell.begins_row or field_type(columns[cell.column]) != "string"
         cells.sort(key=lambda cell: cell.spans[0])
-        found += [(cell, cell.begins_row, float(starts[cell.spans[0][0]])) for cell in cells]
-    rows = []
-    for row in _group(found):
-        fields = [
-            value
-            for column in columns
-            if (cell := row.cells.get(column)) is not None
-            and (value := _cell_field(pages, cell, columns[column], orders.get(column, "day"))) is not None
-        ]
-        if fields:
-            rows.append(fields)
-    return rows
+        found += [(cell, float(starts[cell.spans[0][0]])) for cell in cells]
+    rows = [_row_fields(pages, row, columns, orders) for row in _group(found)]
+    return [fields for fields in rows if fields]
+
+
+def _row_fields(
+    pages: Sequence[PageText],
+    row: _Row,
+    columns: Mapping[str, Mapping[str, Any]],
+    orders: Mapping[str, DateOrder],
+) -> list[Field]:
+    fields = [
+        _cell_field(pages, row.cells[column], definition, orders.get(column, "day"))
+        for column, definition in columns.items()
+        if column in row.cells
+    ]
+    return [value for value in fields if value is not None]
 
 
 def _cell_field(

@@ -185,7 +185,10 @@ def _resolve(
 def row_targets(
     pages: Sequence[PageText], located: LocatedRows, columns: Sequence[str]
 ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Per page the class of every token (0 outside, 1 + 2c first and 2 + 2c inside of column c) and row starts."""
+    """Per page the class of every token and where rows start.
+
+    Classes are 0 outside, 1 + 2c for the first token of column c and 2 + 2c for its further ones.
+    """
     classes = [np.zeros(len(page.layout), dtype=np.int64) for page in pages]
     starts = [np.zeros(len(page.layout), dtype=np.float32) for page in pages]
     for row in located.rows:

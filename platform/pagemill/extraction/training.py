@@ -60,8 +60,8 @@ def _still() -> float:
 class TaggerTrainer:
     """Trains on this rank's share of every epoch's batches.
 
-    All ranks take the same number of steps and validate the same documents with the same weights, so that they
-    come to the same decisions; only the clock differs between them, and what it says is agreed on.
+    All ranks take the same number of steps and validate the same documents with the same weights, so that
+    they come to the same decisions; only the clock differs between them, and what it says is agreed on.
     """
 
     def __init__(

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pagemill.extraction.pages import MAX_SELECTED_PAGES, PageSelection, select_pages
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
+
 from pagemill.errors import DocumentUnreadable, Unavailable
 from pagemill.extraction.reading import PageReader, ReadLimits
 from pagemill.extraction.reading import process as process_module
 from pagemill.extraction.types import Page, ReadOptions, Word
-from PIL import Image
-
 from tests.unit.extraction import documents
 
 PLAIN = ReadOptions()
