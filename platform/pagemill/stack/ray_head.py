@@ -109,6 +109,9 @@ class RayHead:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+            # The line above would start an HTTP proxy on port 8000 whatever serve.start says: nobody needs it,
+            # and two stacks on one machine would fight for the port.
+            "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
             "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",

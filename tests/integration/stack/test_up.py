@@ -13,8 +13,10 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import boto3
 import psutil
 import pytest
+from moto.server import ThreadedMotoServer
 
 from pagemill.stack.postgres import free_port
 from tests.support.processes import eventually
@@ -157,6 +159,31 @@ def test_a_real_database_replaces_the_embedded_one(data_directory: Path, databas
         assert token(stack.environment())
         assert find(stack, "postgres") == []
         assert status(stack)["postgres"] == "up"
+
+
+def test_a_bucket_replaces_the_directory(data_directory: Path, s3_endpoint: str) -> None:
+    settings = {
+        "PAGEMILL_OBJECTS_URL": "s3://pages/prefix",
+        "PAGEMILL_S3_ENDPOINT_URL": s3_endpoint,
+        "PAGEMILL_S3_ACCESS_KEY_ID": "a",
+        "PAGEMILL_S3_SECRET_ACCESS_KEY": "b",
+    }
+    with running_stack(data_directory, free_port(), "--without-ray", settings=settings) as stack:
+        report = json.loads(pagemill("status", "--json", "--data-dir", str(data_directory)).stdout)
+        assert report["parts"]["objects"] == {"status": "up", "detail": "s3://pages/prefix"}
+        assert stack.process.poll() is None
+
+
+@pytest.fixture
+def s3_endpoint() -> Iterator[str]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
+    boto3.client("s3", endpoint_url=endpoint, **keys).create_bucket(Bucket="pages")
+    yield endpoint
+    server.stop()
 
 
 def test_what_cannot_start_is_said_and_nothing_stays(data_directory: Path) -> None:

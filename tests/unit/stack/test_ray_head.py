@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from pagemill.stack.ray_head import RESERVED_PORTS, HeadPorts, choose_ports, head_command
+from pagemill.stack.configuration import Configuration
+from pagemill.stack.directory import DataDirectory
+from pagemill.stack.ray_head import RESERVED_PORTS, HeadPorts, RayHead, choose_ports, head_command
 
 PORTS = HeadPorts(head=40001, client=40002, dashboard=40003, dashboard_agent=40004)
 
@@ -39,6 +41,18 @@ def test_the_head_can_be_supervised_and_stays_on_this_machine() -> None:
         "--disable-usage-stats",
     ):
         assert option in command
+
+
+def test_whoever_is_let_in_shows_the_token_and_no_http_server_is_started(tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path)
+    directory.prepare()
+    configuration = Configuration(directory, {}, 9443)
+    head = RayHead(configuration, lambda: configuration.settings("postgresql://unused", None))
+    environment = head.client_environment()
+    assert environment["RAY_AUTH_MODE"] == "token"
+    assert len(Path(environment["RAY_AUTH_TOKEN_PATH"]).read_text()) >= 32
+    assert environment["RAY_SERVE_THROUGHPUT_OPTIMIZED"] == "1"
+    assert environment["RAY_SERVE_ENABLE_DIRECT_INGRESS"] == "0"
 
 
 def test_the_path_of_a_socket_is_short_enough() -> None:
