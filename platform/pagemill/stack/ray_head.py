@@ -109,7 +109,7 @@ class RayHead:
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-            # The line above would start an HTTP proxy on port 8000 whatever serve.start says: nobody needs it,
+            # The line above would start an HTTP proxy on port 8000 whatever serve.start says: none is needed,
             # and two stacks on one machine would fight for the port.
             "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
             "RAY_USAGE_STATS_ENABLED": "0",
