@@ -19,7 +19,6 @@ from pagemill.objects.store import ObjectStore
 from pagemill.settings import Settings, load_settings
 from serve_apps.requests import PredictionRequest, Predictions
 
-NAME = "prediction"
 MODELS_PER_REPLICA = 16
 BATCH = 16
 BATCH_WAIT_SECONDS = 0.004

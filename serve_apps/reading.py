@@ -13,7 +13,6 @@ from pagemill.settings import Settings, load_settings
 from serve_apps.page_reading import CachedReading
 from serve_apps.requests import ReadingRequest, ReadingResponse
 
-NAME = "reading"
 ONGOING_PER_REPLICA = 4
 """One is read while the bytes of the others come and their words go."""
 WAITING_PER_REPLICA = 2.0

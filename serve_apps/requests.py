@@ -9,6 +9,10 @@ import msgspec
 
 from pagemill.extraction.types import ImageQuality, Page, Reading, ReadOptions, Rotation
 
+READING = "reading"
+PREDICTION = "prediction"
+"""The names of the applications."""
+
 
 class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Which pages of which content to read, and how.

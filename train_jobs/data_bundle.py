@@ -21,9 +21,8 @@ from pagemill.jobs.outcomes import DataBundleResult
 from pagemill.objects import open_objects
 from pagemill.objects.keys import data_bundle_key
 from pagemill.settings import Settings, load_settings
-from serve_apps import reading
 from serve_apps.calling import answer_of
-from serve_apps.requests import first_pages_request, read_options
+from serve_apps.requests import READING, first_pages_request, read_options
 from train_jobs.snapshot import BundledDocument, Snapshot, encode
 from train_jobs.together import all_of
 
@@ -49,7 +48,7 @@ class DataBundleRunner:
 def bundle_documents(job: Job) -> DataBundleResult:
     """The whole job, in a process of its own: it holds no CPU while the reading application works."""
     settings = load_settings(os.environ)
-    return asyncio.run(DataBundling(settings, serve.get_app_handle(reading.NAME)).run(job))
+    return asyncio.run(DataBundling(settings, serve.get_app_handle(READING)).run(job))
 
 
 class DataBundling:

@@ -22,9 +22,8 @@ from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.outcomes import TrainingResult
 from pagemill.objects import ObjectMissing, ObjectStore, open_objects
 from pagemill.settings import Settings, load_settings
-from serve_apps import reading
 from serve_apps.calling import answer_of
-from serve_apps.requests import ReadingRequest
+from serve_apps.requests import READING, ReadingRequest
 from train_jobs import examples, snapshot
 from train_jobs.fence import advance
 from train_jobs.places import TrainingPlaces
@@ -87,7 +86,7 @@ class _TrainingRun:
 
     async def _gather(self, objects: ObjectStore, object_keys: list[str]) -> None:
         documents = snapshot.united([snapshot.decode(await objects.get(key)) for key in object_keys])
-        handle = serve.get_app_handle(reading.NAME)
+        handle = serve.get_app_handle(READING)
 
         async def read(request: ReadingRequest) -> object:
             return await answer_of(handle.read.remote(request), seconds=READING_SECONDS, who="Reading")

@@ -6,9 +6,10 @@ import contextlib
 import os
 import secrets
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 NAMESPACE = "pagemill-tests"
 ENVIRONMENT = {
@@ -20,18 +21,20 @@ ENVIRONMENT = {
 }
 
 
+# Ray remembers the token of a process, so all clusters of one process have the same. A local Ray turns token
+# authentication on by itself; RAY_AUTH_MODE would be overlooked where Ray had been imported before.
+TOKEN_ENVIRONMENT = {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
 @contextlib.contextmanager
 def local_ray(environment: Mapping[str, str], *, cpus: int = 2) -> Iterator[str]:
     """Ray with ``environment`` for all its workers; yields its address."""
     before = dict(os.environ)
-    os.environ.pop("RAY_ADDRESS", None)
+    for name in ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN_PATH"):
+        os.environ.pop(name, None)
     # Sockets lie below this directory, and their paths are limited to 107 bytes.
     directory = tempfile.mkdtemp(prefix="pmt-", dir="/tmp")
-    token = Path(directory, "token")
-    token.write_text(secrets.token_hex(32))
-    token.chmod(0o600)
-    token_environment = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token)}
-    os.environ.update({**ENVIRONMENT, **token_environment, **environment})
+    os.environ.update({**ENVIRONMENT, **TOKEN_ENVIRONMENT, **environment})
     import ray  # takes its settings from the environment when it is imported
 
     try:
@@ -52,3 +55,16 @@ def local_ray(environment: Mapping[str, str], *, cpus: int = 2) -> Iterator[str]
         shutil.rmtree(directory, ignore_errors=True)
         os.environ.clear()
         os.environ.update(before)
+
+
+def run_driver(environment: Mapping[str, str]) -> None:
+    """Deploy as the stack does: by a program that ends."""
+    driver = subprocess.run(
+        [sys.executable, "-m", "pagemill.stack.deploy"],
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert driver.returncode == 0, driver.stderr

@@ -17,12 +17,13 @@ from ray import serve
 from ray.exceptions import RayError
 from ray.serve import RunTarget
 
-import serve_apps.prediction
-import serve_apps.reading
 from pagemill.settings import Settings, load_settings
 from pagemill.stack.dispatching import NAME as DISPATCHER
 from pagemill.stack.dispatching import DispatcherActor
 from pagemill.usage.actor import start_counters
+from serve_apps.prediction import prediction_application
+from serve_apps.reading import reading_application
+from serve_apps.requests import PREDICTION, READING
 
 STOP_SECONDS = 8.0
 NAME_SECONDS = 20.0
@@ -55,16 +56,8 @@ def deploy(settings: Settings) -> None:
     serve.start(proxy_location="Disabled", logging_config={"enable_access_log": False})
     serve.run_many(
         [
-            RunTarget(
-                serve_apps.reading.reading_application(settings),
-                name=serve_apps.reading.NAME,
-                route_prefix=None,
-            ),
-            RunTarget(
-                serve_apps.prediction.prediction_application(settings),
-                name=serve_apps.prediction.NAME,
-                route_prefix=None,
-            ),
+            RunTarget(reading_application(settings), name=READING, route_prefix=None),
+            RunTarget(prediction_application(settings), name=PREDICTION, route_prefix=None),
         ]
     )
     replace_dispatcher(settings)

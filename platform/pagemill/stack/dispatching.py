@@ -12,13 +12,12 @@ from typing import Any
 import asyncpg
 from ray import serve
 
-import serve_apps.prediction
-import serve_apps.reading
 from db.pool import create_pool
 from pagemill.jobs.dispatcher import Dispatcher, Runner
 from pagemill.jobs.job import JobKind
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.client import UsageClient
+from serve_apps.requests import PREDICTION, READING
 from serve_apps.runner import PredictionRunner
 from train_jobs.data_bundle import DataBundleRunner
 from train_jobs.training import TrainingRunner
@@ -87,8 +86,8 @@ def _runners(settings: Settings, pool: asyncpg.Pool) -> dict[JobKind, Runner]:
     return {
         "prediction": PredictionRunner(
             pool,
-            serve.get_app_handle(serve_apps.reading.NAME),
-            serve.get_app_handle(serve_apps.prediction.NAME),
+            serve.get_app_handle(READING),
+            serve.get_app_handle(PREDICTION),
             UsageClient(settings),
         ),
         "data-bundle": DataBundleRunner(),

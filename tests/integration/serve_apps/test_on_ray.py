@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import psutil
 import pytest
 
 from db.pool import create_pool
 from examples.demo.sample_documents import sample_documents
 from pagemill.errors import DocumentUnreadable, NotFound, Unavailable
-from pagemill.jobs.job import BATCH, INTERACTIVE, JobKind
-from pagemill.jobs.queue import enqueue, request_cancel
+from pagemill.jobs.queue import request_cancel
 from pagemill.objects import ObjectStore, open_objects
 from pagemill.objects.keys import new_content_key
-from pagemill.settings import Settings, to_environment
-from pagemill.stack.postgres import EmbeddedPostgres
+from pagemill.settings import Settings
 from tests.support.labelled import (
     Labelled,
     store_data_bundle,
@@ -32,7 +26,8 @@ from tests.support.labelled import (
     store_prediction,
     store_training,
 )
-from tests.support.ray_cluster import NAMESPACE, local_ray
+from tests.support.ray_cluster import NAMESPACE, run_driver
+from tests.support.running import TRAINING_PROCESSES, ended, eventually, ray_processes, submit
 from tests.support.seeds import used
 from tests.support.tenants import create_tenant
 from tests.unit.extraction.documents import text_pdf
@@ -40,7 +35,7 @@ from tests.unit.extraction.documents import text_pdf
 pytestmark = [pytest.mark.timeout(420)]
 
 TRAINING_DOCUMENTS = 24
-FINAL = ("succeeded", "failed", "cancelled")
+Environment = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,54 +45,10 @@ class Trained:
     labelled: Labelled
     data_bundle: dict[str, Any]
     training: dict[str, Any]
-    seconds: dict[str, float]
 
 
 @pytest.fixture(scope="module")
-def settings(postgres: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    from db.administration import create_database, drop_database
-    from tests.conftest import TEMPLATE
-
-    name = "test_on_ray"
-    asyncio.run(create_database(postgres.url("postgres"), name, template=TEMPLATE))
-    yield Settings(
-        database_url=postgres.url(name),
-        objects_url=tmp_path_factory.mktemp("objects").as_uri(),
-        ray_namespace=NAMESPACE,
-        training_budget=8.0,
-        training_checkpoint_interval=1.0,
-        training_threads=1,
-        job_heartbeat=1.0,
-        reading_replicas_max=1,
-    )
-    asyncio.run(drop_database(postgres.url("postgres"), name))
-
-
-@pytest.fixture(scope="module")
-def cluster(settings: Settings) -> Iterator[None]:
-    with local_ray(to_environment(settings)):
-        from pagemill.stack.deploy import deploy
-
-        begun = time.monotonic()
-        deploy(settings)
-        print(f"deployed in {time.monotonic() - begun:.1f} s")  # noqa: T201
-        yield
-
-
-@pytest.fixture
-async def pool(settings: Settings) -> AsyncIterator[asyncpg.Pool]:
-    pool = await create_pool(settings.database_url, size=4)
-    yield pool
-    await pool.close()
-
-
-@pytest.fixture
-async def objects(settings: Settings) -> ObjectStore:
-    return open_objects(settings)
-
-
-@pytest.fixture(scope="module")
-def trained(settings: Settings, cluster: None) -> Trained:
+def trained(settings: Settings, cluster: Environment) -> Trained:
     """A bundle of readable and unreadable documents, and a training on it, run by the dispatcher."""
     return asyncio.run(_train(settings))
 
@@ -112,65 +63,19 @@ async def _train(settings: Settings) -> Trained:
     for content in (None, text_pdf(password="secret")):
         await store_document(pool, objects, organization_id, content, dataset_id=labelled.dataset_id)
     bundle_id = await store_data_bundle(pool, labelled)
-    begun = time.monotonic()
     await submit(pool, "data-bundle", organization_id, bundle_id)
     data_bundle = await ended(pool, "data_bundle", bundle_id, seconds=120)
-    bundled = time.monotonic()
     training_id = await store_training(pool, labelled, [bundle_id])
     await submit(pool, "training", organization_id, training_id)
     training = await ended(pool, "training", training_id, seconds=240)
-    seconds = {"bundle": bundled - begun, "training": time.monotonic() - bundled}
-    print("seconds:", json.dumps(seconds))  # noqa: T201
     await pool.close()
-    return Trained(labelled, data_bundle, training, seconds)
-
-
-async def submit(pool: asyncpg.Pool, kind: JobKind, organization_id: str, subject_id: str) -> str:
-    async with pool.acquire() as connection:
-        return await enqueue(
-            connection,
-            kind=kind,
-            organization_id=organization_id,
-            subject_id=subject_id,
-            priority=INTERACTIVE if kind == "prediction" else BATCH,
-        )
-
-
-async def eventually(look: Callable[[], Awaitable[Any]], *, seconds: float) -> Any:
-    """What ``look`` finds as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := await look()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        await asyncio.sleep(0.05)
-    return found
-
-
-async def ended(pool: asyncpg.Pool, table: str, row_id: str, *, seconds: float) -> dict[str, Any]:
-    """The row once its status is final."""
-
-    async def look() -> dict[str, Any] | None:
-        row = await pool.fetchrow(f"SELECT * FROM {table} WHERE id = $1", row_id)
-        return dict(row) if row["status"] in FINAL else None
-
-    found: dict[str, Any] = await eventually(look, seconds=seconds)
-    return found
+    return Trained(labelled, data_bundle, training)
 
 
 def reading_handle() -> Any:
     from ray import serve
 
     return serve.get_app_handle("reading")
-
-
-async def no_training_process(settings: Settings) -> bool:
-    """Whether no process of this module's Ray works for a training."""
-    for process in psutil.process_iter(["name", "cmdline"]):
-        title = " ".join(process.info["cmdline"] or [])
-        if any(part in title for part in ("ray::TrainingActor", "ray::TrainController", "RayTrainWorker")):
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get("PAGEMILL_DATABASE_URL") == settings.database_url:
-                    return False
-    return True
 
 
 async def read(content_key: str, **options: Any) -> Any:
@@ -181,7 +86,9 @@ async def read(content_key: str, **options: Any) -> Any:
     return await answer_of(reading_handle().read.remote(request), seconds=60, who="Reading")
 
 
-async def test_a_document_is_read_once_and_its_words_are_kept(cluster: None, objects: ObjectStore) -> None:
+async def test_a_document_is_read_once_and_its_words_are_kept(
+    cluster: Environment, objects: ObjectStore
+) -> None:
     key = new_content_key("las:organization:reading", "las:document:once")
     await objects.put(key, text_pdf(3))
 
@@ -198,7 +105,9 @@ async def test_a_document_is_read_once_and_its_words_are_kept(cluster: None, obj
         await read(key, max_pages=3)
 
 
-async def test_an_unreadable_document_is_its_own_failure_only(cluster: None, objects: ObjectStore) -> None:
+async def test_an_unreadable_document_is_its_own_failure_only(
+    cluster: Environment, objects: ObjectStore
+) -> None:
     bad = new_content_key("las:organization:reading", "las:document:bad")
     good = new_content_key("las:organization:reading", "las:document:good")
     await objects.put(bad, text_pdf(password="secret"))
@@ -210,7 +119,7 @@ async def test_an_unreadable_document_is_its_own_failure_only(cluster: None, obj
     assert len((await read(good)).reading.pages) == 1
 
 
-async def test_predicting_with_weights_that_are_not_there_may_be_tried_again(cluster: None) -> None:
+async def test_predicting_with_weights_that_are_not_there_may_be_tried_again(cluster: Environment) -> None:
     from ray import serve
 
     from pagemill.extraction.types import Page
@@ -269,14 +178,12 @@ async def test_predictions_go_through_the_dispatcher_and_are_counted_once(
     documents = sample_documents(6, seed=99, scans_every=0)
     before = {meter: await used(pool, organization_id, meter) for meter in ("pages", "fields")}
     predictions = []
-    begun = time.monotonic()
     for document in documents:
         document_id = await store_document(pool, objects, organization_id, document.content)
         prediction_id = await store_prediction(pool, trained.labelled, trained.training["id"], document_id)
         await submit(pool, "prediction", organization_id, prediction_id)
         predictions.append(prediction_id)
     rows = [await ended(pool, "prediction", prediction_id, seconds=60) for prediction_id in predictions]
-    print(f"{len(rows)} predictions in {time.monotonic() - begun:.2f} s")  # noqa: T201
 
     assert [row["status"] for row in rows] == ["succeeded"] * len(rows)
     found = [item for row in rows for item in row["predictions"] if item["label"] == "total"]
@@ -313,10 +220,9 @@ async def test_a_cancelled_training_ends_and_leaves_no_worker(
     await submit(pool, "training", labelled.organization_id, training_id)
 
     async def works() -> bool:
-        return (await pool.fetchval("SELECT status FROM training WHERE id = $1", training_id)) == "running"
+        return bool(ray_processes(settings, "RayTrainWorker"))
 
     await eventually(works, seconds=60)
-    begun = time.monotonic()
     async with pool.acquire() as connection:
         assert await request_cancel(connection, labelled.organization_id, training_id)
 
@@ -325,8 +231,33 @@ async def test_a_cancelled_training_ends_and_leaves_no_worker(
         return state == "cancelled"
 
     await eventually(over, seconds=20)
-    print(f"cancelled in {time.monotonic() - begun:.2f} s")  # noqa: T201
     assert (await ended(pool, "training", training_id, seconds=5))["status"] == "cancelled"
-    await eventually(lambda: no_training_process(settings), seconds=10)
+
+    async def alone() -> bool:
+        return not ray_processes(settings, *TRAINING_PROCESSES)
+
+    await eventually(alone, seconds=10)
     artefact = Path(settings.objects_url.removeprefix("file://")) / "organizations"
     assert not list(artefact.rglob(f"{training_id.rsplit(':', 1)[-1]}/artefact/*"))
+
+
+async def test_deploying_again_replaces_the_dispatcher(
+    trained: Trained, cluster: Environment, pool: asyncpg.Pool, objects: ObjectStore
+) -> None:
+    import ray
+
+    async def owner() -> str:
+        dispatcher = ray.get_actor("dispatcher", namespace=NAMESPACE)
+        status = await dispatcher.status.remote()
+        assert status["running"] == {}
+        return str(status["owner"])
+
+    before = await owner()
+    await asyncio.to_thread(run_driver, cluster)
+    assert await owner() != before
+
+    organization_id = trained.labelled.organization_id
+    document_id = await store_document(pool, objects, organization_id, text_pdf())
+    prediction_id = await store_prediction(pool, trained.labelled, trained.training["id"], document_id)
+    await submit(pool, "prediction", organization_id, prediction_id)
+    assert (await ended(pool, "prediction", prediction_id, seconds=30))["status"] == "succeeded"
