@@ -27,14 +27,6 @@ GET_TRAINING = tenant(
     f"SELECT {TRAINING_COLUMNS} FROM training WHERE organization_id = $1 AND model_id = $2 AND id = $3",
 )
 
-LOCK_TRAINING = tenant(
-    "trainings.lock",
-    f"""
-    SELECT {TRAINING_COLUMNS} FROM training
-    WHERE organization_id = $1 AND model_id = $2 AND id = $3 FOR UPDATE
-    """,
-)
-
 LIST_TRAININGS = tenant(
     "trainings.list",
     f"""

@@ -59,6 +59,7 @@ DeploymentEnvironmentId: TypeAlias = Annotated[
     ),
 ]
 InstanceType: TypeAlias = Literal["small-gpu", "medium-gpu", "large-gpu"]
+FINAL = ("succeeded", "failed", "cancelled")
 MINIMUM_DOCUMENTS = 5
 """With fewer there is nothing left to judge the training by once a part is held out."""
 MAXIMUM_DATA_BUNDLES = 100
@@ -206,7 +207,7 @@ class TrainingController(Controller):
         caller: Caller,
         connection: RequestConnection,
     ) -> Training:
-        """A running training that is cancelled keeps its status until its workers have stopped."""
+        """Change what describes the training, or cancel it: its workers stop when they hear of it."""
         require_members(data)
         key = (caller.organization_id, own_model_id, training_id)
         async with connection.transaction():
@@ -300,7 +301,9 @@ async def _insert(
 async def _cancel(connection: Connection, key: tuple[str, str, str], status: TrainingStatus) -> None:
     """Cancel the training or its job. Raises BadRequest when it is in a final state."""
     organization_id, _, training_id = key
-    if status == "waiting-for-approval":
+    if status in FINAL:
+        cancelled = False
+    elif status == "waiting-for-approval":
         cancelled = bool(await statements.CANCEL_UNAPPROVED_TRAINING.execute(connection, *key))
     else:
         cancelled = await request_cancel(connection, organization_id, training_id)

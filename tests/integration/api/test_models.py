@@ -111,6 +111,7 @@ async def test_configs_are_merged_with_defaults(api: httpx.AsyncClient) -> None:
         ({"fieldConfig": {}, "postprocessConfig": {"strategy": "BEST"}}, "BEST"),
         ({"fieldConfig": {}, "status": "active"}, "status"),
         ({"fieldConfig": {}, "name": "n" * 4097}, "name"),
+        ({"fieldConfig": {}, "preprocessConfig": {"maxPages": "3"}}, "maxPages"),
         ({"fieldConfig": {}, "metadata": {"a": "x" * 5000}}, "metadata"),
     ],
 )
@@ -290,3 +291,16 @@ async def test_delete_cascades_and_cancels(
     assert [job["cancel_requested"] for job in await jobs_of(pool, running)] == [True]
     assert [job["state"] for job in await jobs_of(pool, queued)] == ["cancelled"]
     assert await used(pool, organization.organization_id, "models") == 0
+
+
+@pytest.mark.parametrize("members", [{"name": "a\0b"}, {"metadata": {"k": "a\0b"}}])
+async def test_text_that_cannot_be_stored_is_the_callers_mistake(
+    api: httpx.AsyncClient, members: dict[str, Any]
+) -> None:
+    response = await api.post("/v1/models", json={"fieldConfig": FIELDS, **members})
+    assert response.status_code == 400
+
+
+async def test_id_that_cannot_be_stored_is_unknown(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/v1/models/las:model:a%00b")).status_code in (400, 404)
+    assert (await api.get("/v1/predictions", params={"modelId": "a\0b"})).status_code in (200, 400)

@@ -10,7 +10,6 @@ import pytest
 
 from pagemill.ids import new_id
 from pagemill.jobs import outcomes
-from pagemill.jobs.job import JobCancelled
 from pagemill.jobs.outcomes import TrainingResult
 from tests.support.seeds import claim_job, jobs_of, seed_data_bundle, seed_training, used
 from tests.support.tenants import Tenant
@@ -309,17 +308,21 @@ async def test_queued_training_is_cancelled_at_once(
     assert [job["state"] for job in await jobs_of(pool, training_id)] == ["cancelled"]
 
 
-async def test_running_training_ends_cancelled_when_its_worker_stops(
+async def test_running_training_is_cancelled_and_its_result_not_taken(
     api: httpx.AsyncClient, pool: asyncpg.Pool, trainings: str, bundle_id: str
 ) -> None:
     training_id = (await api.post(trainings, json={"dataBundleIds": [bundle_id]})).json()["trainingId"]
     job = await claim_job(pool, "training")
     path = f"{trainings}/{training_id}"
-    assert (await api.patch(path, json={"status": "cancelled"})).status_code == 200
+    assert (await api.patch(path, json={"status": "cancelled"})).json()["status"] == "cancelled"
+    assert (await api.patch(path, json={"status": "cancelled"})).status_code == 400
     assert [row["cancel_requested"] for row in await jobs_of(pool, training_id)] == [True]
     async with pool.acquire() as connection:
-        await outcomes.fail(connection, job, JobCancelled("The job was cancelled"))
+        await outcomes.finish(
+            connection, job, TrainingResult(evaluation={}, artefact_key="prefix/", gpu_hours=1.0)
+        )
     assert (await api.get(path)).json()["status"] == "cancelled"
+    assert [row["state"] for row in await jobs_of(pool, training_id)] == ["cancelled"]
 
 
 @pytest.mark.parametrize("status", FINAL)
