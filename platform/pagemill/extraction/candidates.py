@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagemill.extraction.decoding import (
+    closest_choice,
     date_readings,
     enum_choices,
     field_type,
     fold,
-    parse_enum,
     parse_number,
 )
 from pagemill.extraction.layout import Layout
@@ -107,16 +107,24 @@ def _digit_spans(layout: Layout) -> Spans:
 
 
 def _enum_spans(layout: Layout, choices: list[str]) -> Spans:
-    found: list[tuple[int, int]] = []
+    """Spans that print a choice, the closest ones where they overlap."""
+    found: list[tuple[float, int, int]] = []
     longest = max((len(fold(choice)) for choice in choices), default=0)
     for start in range(len(layout)):
         for end in range(start, min(start + MAXIMUM_ENUM_TOKENS, len(layout))):
             text = layout.text(start, end)
             if len(fold(text)) > longest + 2:
                 break
-            if parse_enum(text, choices, ENUM_PRINT_SIMILARITY) is not None:
-                found.append((start, end))
-    return _spans(found)
+            closest = closest_choice(text, choices)
+            if closest is not None and closest[1] >= ENUM_PRINT_SIMILARITY:
+                found.append((-closest[1], start, end))
+    taken: set[int] = set()
+    kept: list[tuple[int, int]] = []
+    for _, start, end in sorted(found):
+        if taken.isdisjoint(range(start, end + 1)):
+            taken.update(range(start, end + 1))
+            kept.append((start, end))
+    return _spans(sorted(kept))
 
 
 def string_spans(layout: Layout, maximum: int) -> Spans:

@@ -53,7 +53,7 @@ _MONTH_DAY = re.compile(
     re.IGNORECASE,
 )
 _AMOUNT = re.compile(
-    r"^[^\w\d(+$€£¥-]*(?P<open>\()?\s*(?P<minus>-)?\s*(?:[A-Za-z]{1,4}\.?:?\s*)?[$€£¥]?\s*(?P<inner>-)?\s*"
+    r"^(?:[^\w(+$€£¥.,-]|[.,](?!\d\d\W*$))*(?P<open>\()?\s*(?P<minus>-)?\s*(?:[A-Za-z]{1,4}\.?:?\s*)?[$€£¥]?\s*(?P<inner>-)?\s*"
     r"(?P<number>\d[\d.,' \u00a0]*|[.,]\d{2})(?P<after>-)?\s*(?:[$€£¥]|[A-Za-z]{1,3}\.?)?\s*\)?[^\w%:/]*$"
 )
 _GROUPED = re.compile(r"\d{1,3}(?:([.,' ])\d{3})(?:\1\d{3})*$")
@@ -179,13 +179,19 @@ def parse_digits(text: str) -> str | None:
     return re.sub(r"[^0-9]", "", text) or None
 
 
-def parse_enum(text: str, choices: Sequence[str], similarity: float = ENUM_SIMILARITY) -> str | None:
-    """The listed choice closest to ``text``."""
+def closest_choice(text: str, choices: Sequence[str]) -> tuple[str, float] | None:
+    """The listed choice closest to ``text``, and their similarity in percent."""
     folded = fold(text)
     if not folded or not choices:
         return None
-    best = process.extractOne(folded, [fold(choice) for choice in choices], scorer=fuzz.ratio)
-    return choices[best[2]] if best and best[1] >= similarity else None
+    _, similarity, index = process.extractOne(folded, [fold(choice) for choice in choices], scorer=fuzz.ratio)
+    return choices[index], similarity
+
+
+def parse_enum(text: str, choices: Sequence[str]) -> str | None:
+    """The listed choice closest to ``text``, if it is close enough."""
+    closest = closest_choice(text, choices)
+    return closest[0] if closest and closest[1] >= ENUM_SIMILARITY else None
 
 
 def clean_string(text: str) -> str | None:

@@ -74,9 +74,9 @@ class SheetReader:
 
     @torch.inference_mode()
     def _read_batch(self, sheets: Sequence[Sheet]) -> list[list[Extracted]]:
-        batch = collate(sheets)
-        if not len(batch.table.distinct):
+        if not any(sheet.size for sheet in sheets):
             return [self._nothing() for _ in sheets]
+        batch = collate(sheets)
         self.network.eval()
         emissions, length_bias = self.network(batch.table.to(self.device))
         results: list[list[Extracted]] = [[] for _ in sheets]

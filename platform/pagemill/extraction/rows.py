@@ -44,11 +44,12 @@ def truth_rows(value: object, columns: Mapping[str, Any]) -> list[list[Cell]] | 
     for row in raw:
         cells = []
         for item in row:
-            if not isinstance(item, dict) or item.get("label") not in columns:
+            label = item.get("label") if isinstance(item, dict) else None
+            if not isinstance(label, str) or label not in columns:
                 continue
             text = as_text(item.get("value"))
             if text is not None:
-                cells.append((str(item["label"]), text, page_hint(item)))
+                cells.append((label, text, page_hint(item)))
         if cells:
             rows.append(cells)
     return rows

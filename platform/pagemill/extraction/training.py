@@ -123,8 +123,8 @@ class TaggerTrainer:
         total = sum(sheet.size for sheet in self._taught)
         wanted = max(self._minimum_batches() * self.world_size, 1)
         parts = list(batches(self._taught, order, max(1, min(tokens, math.ceil(total / wanted)))))
-        while len(parts) % self.world_size:
-            parts.append(parts[len(parts) % self.world_size])
+        missing = -len(parts) % self.world_size
+        parts += [parts[at % len(parts)] for at in range(missing)]
         return [parts[at : at + self.world_size] for at in range(0, len(parts), self.world_size)]
 
     def _minimum_batches(self) -> int:

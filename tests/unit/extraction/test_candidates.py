@@ -1,0 +1,74 @@
+"""Where on a page a value of a type could stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pagemill.extraction.candidates import candidate_key, string_spans, typed_spans
+from pagemill.extraction.layout import layout_page
+from tests.unit.extraction.printed import page_of
+
+
+def found(definition: dict[str, Any], *lines: str) -> list[str]:
+    layout = layout_page(page_of(*lines))
+    spans = typed_spans(layout, definition)
+    assert spans is not None
+    assert len(spans) == len(spans.pairs())
+    return [layout.text(start, end) for start, end in spans.pairs()]
+
+
+@pytest.mark.parametrize(
+    ("lines", "texts"),
+    [
+        (["from 01/02/2020 to 03/04/2020"], ["01/02/2020", "03/04/2020"]),
+        (["on 9 March 2020 at noon"], ["9 March 2020"]),
+        (["March 9, 2020"], ["March 9, 2020"]),
+        (["9 March", "2020"], []),
+        (["no date 10.50 here"], []),
+    ],
+)
+def test_dates_are_the_shortest_spans_that_read_as_one(lines: list[str], texts: list[str]) -> None:
+    assert found({"type": "date"}, *lines) == texts
+
+
+@pytest.mark.parametrize(
+    ("lines", "texts"),
+    [
+        (["Total 9.00"], ["9.00"]),
+        (["Total $ 9.00"], ["$ 9.00"]),
+        (["Total - 9.00"], ["- 9.00"]),
+        (["sum 1 234,50 end"], ["1", "1 234,50", "234,50"]),
+        (["at 10:30 on 01/02/2020"], []),
+        (["$", "9.00"], ["9.00"]),
+    ],
+)
+def test_amounts_take_their_sign_and_their_groups_along(lines: list[str], texts: list[str]) -> None:
+    assert found({"type": "amount"}, *lines) == texts
+    assert found({"type": "numeric"}, *lines) == texts
+
+
+def test_digits_go_on_over_groups_of_one_line() -> None:
+    assert found({"type": "digits"}, "Account 12 34-56 x") == ["12", "12 34-56", "34-56"]
+    assert found({"type": "digits"}, "12", "34") == ["12", "34"]
+
+
+def test_enums_are_what_prints_a_choice() -> None:
+    choices = {"type": "enum", "enum": ["EUR", "US dollar"]}
+    assert found(choices, "5 EUR or US Dollar today") == ["EUR", "US Dollar"]
+    assert found({"type": "enum", "enum": []}, "5 EUR") == []
+
+
+def test_strings_can_stand_anywhere() -> None:
+    layout = layout_page(page_of("a b c"))
+    assert typed_spans(layout, {"type": "string"}) is None
+    assert string_spans(layout, 2).pairs() == [(0, 0), (0, 1), (1, 1), (1, 2), (2, 2)]
+    assert len(string_spans(layout_page(page_of()), 2)) == 0
+
+
+def test_fields_of_one_kind_share_their_candidates() -> None:
+    assert candidate_key({"type": "numeric"}) == candidate_key({"type": "amount"})
+    assert candidate_key({"type": "date"}) != candidate_key({"type": "digits"})
+    first, second = {"type": "enum", "enum": ["a", "b"]}, {"type": "enum", "enum": ["a"]}
+    assert candidate_key(first) != candidate_key(second)

@@ -1,0 +1,116 @@
+"""Pages become tokens in lines with neighbours, whatever the order the reader gave the words in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pagemill.extraction.layout import MAXIMUM_TOKENS, NEIGHBOURS, Layout, layout_page
+from pagemill.extraction.types import Page, Word
+from tests.unit.extraction.printed import page_of
+
+LEFT, RIGHT, ABOVE, BELOW = range(len(NEIGHBOURS))
+
+
+def shown(layout: Layout) -> list[list[str]]:
+    count = int(layout.lines.max()) + 1 if len(layout) else 0
+    return [
+        [text for text, at in zip(layout.texts, layout.lines, strict=True) if at == number]
+        for number in range(count)
+    ]
+
+
+def neighbour(layout: Layout, text: str, side: int) -> str | None:
+    position = int(layout.neighbours[layout.texts.index(text), side])
+    return layout.texts[position] if position >= 0 else None
+
+
+def test_lines_are_found_from_the_boxes() -> None:
+    page = page_of("one two three", "four five", "six")
+    shuffled = Page(0, page.aspect, "text", [page.words[at] for at in (5, 2, 0, 4, 1, 3)])
+    assert shown(layout_page(shuffled)) == [["one", "two", "three"], ["four", "five"], ["six"]]
+
+
+def test_a_slightly_skewed_line_stays_one() -> None:
+    words = [
+        Word(f"w{at}", 0.1 * at, 0.1 + 0.001 * at, 0.1 * at + 0.05, 0.12 + 0.001 * at) for at in range(8)
+    ]
+    assert shown(layout_page(Page(0, 1.0, "ocr", words))) == [[f"w{at}" for at in range(8)]]
+
+
+def test_neighbours_are_beside_and_above_where_they_overlap() -> None:
+    layout = layout_page(page_of("name   amount", "tea    4.00", "milk   2.00"))
+    assert neighbour(layout, "4.00", LEFT) == "tea"
+    assert neighbour(layout, "4.00", RIGHT) is None
+    assert neighbour(layout, "4.00", ABOVE) == "amount"
+    assert neighbour(layout, "4.00", BELOW) == "2.00"
+    assert neighbour(layout, "name", ABOVE) is None
+    assert neighbour(layout, "milk", ABOVE) == "tea"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Date:01/02/2020", ["Date:", "01/02/2020"]),
+        ("01/02/20-03/04/20", ["01/02/20", "-03/04/20"]),
+        ("01/02/2020-03/04/2020", ["01/02/2020", "-03/04/2020"]),
+        ("Total:$5.00", ["Total:", "$5.00"]),
+        ("Lamp(blue)", ["Lamp", "(blue)"]),
+        ("plain", ["plain"]),
+        ("10:30", ["10:30"]),
+        ("01/02/2020", ["01/02/2020"]),
+    ],
+)
+def test_words_that_hold_a_name_and_a_value_are_split(text: str, parts: list[str]) -> None:
+    layout = layout_page(Page(0, 1.0, "text", [Word(text, 0.1, 0.1, 0.5, 0.12)]))
+    found = [part for part in layout.texts if part != "-"]
+    assert "".join(layout.texts) == text
+    assert found == parts or [part.strip("-") for part in found] == [part.strip("-") for part in parts]
+
+
+def test_parts_of_a_word_are_printed_together_and_share_its_box() -> None:
+    layout = layout_page(Page(0, 1.0, "text", [Word("Total:9.00", 0.2, 0.1, 0.7, 0.12)]))
+    assert layout.text(0, 1) == "Total:9.00"
+    assert layout.box(0, 1) == pytest.approx((0.2, 0.1, 0.7, 0.12))
+    assert layout.box(0, 0)[2] == pytest.approx(0.5) == layout.box(1, 1)[0]
+
+
+def test_words_apart_are_printed_apart() -> None:
+    layout = layout_page(page_of("Blue widgets"))
+    assert layout.text(0, 1) == "Blue widgets"
+
+
+def test_boxes_stay_on_the_page() -> None:
+    layout = layout_page(Page(0, 1.0, "ocr", [Word("wide", -0.2, 0.1, 1.3, 0.2)]))
+    assert layout.box(0, 0) == pytest.approx((0.0, 0.1, 1.0, 0.2))
+
+
+def test_a_page_without_words_is_empty() -> None:
+    layout = layout_page(Page(3, 1.0, "text", [Word("  ", 0.1, 0.1, 0.2, 0.2)]))
+    assert (len(layout), layout.page, layout.neighbours.shape) == (0, 3, (0, 4))
+
+
+def test_a_page_with_too_many_words_is_cut() -> None:
+    words = [Word("a", 0.1, at / 10_000, 0.2, (at + 0.5) / 10_000) for at in range(MAXIMUM_TOKENS + 5)]
+    assert len(layout_page(Page(0, 1.0, "text", words))) == MAXIMUM_TOKENS
+
+
+coordinates = st.floats(0, 1)
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.builds(Word, st.text(min_size=1, max_size=12), coordinates, coordinates, coordinates, coordinates),
+        max_size=25,
+    )
+)
+def test_any_words_have_a_layout(words: list[Word]) -> None:
+    layout = layout_page(Page(0, 1.0, "ocr", words))
+    assert len(layout) == len(layout.glued) == len(layout.boxes) == len(layout.lines)
+    assert np.all(np.diff(layout.lines) >= 0)
+    assert np.all((layout.neighbours >= -1) & (layout.neighbours < max(len(layout), 1)))
+    printed = "".join(word.text for word in words if word.text.strip())
+    assert sorted("".join(layout.texts)) == sorted(printed)
