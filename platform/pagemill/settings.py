@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ray_namespace: str = "pagemill"
     database_pool_size: int = 10
     token_lifetime: int = 3600
-    prediction_wait: float = 25.0
+    prediction_wait: float = 60.0
     """How long a synchronous prediction waits for its outcome before it answers 503 and goes on alone."""
     job_lease: float = 20.0
     """A job whose lease is not renewed for so long is taken over by another worker."""
