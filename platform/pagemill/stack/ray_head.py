@@ -27,6 +27,7 @@ OBJECT_STORE_BYTES = 400 * 1024 * 1024
 KEPT_SESSIONS = 2
 # Ray puts sockets below its directory, and the path of a socket is limited to 107 bytes.
 SHORT_DIRECTORY = "/tmp"  # noqa: S108 - a private directory is made in it
+SHORT_PREFIX = "pm-"
 RESERVED_PORTS = range(10002, 20000)
 
 
@@ -126,6 +127,8 @@ class RayHead:
             to_environment(worker_settings(self._settings())),
             directory.marker,
             **self.client_environment(),
+            # There is no other node that could take the work: draining would only delay the end by 30 s.
+            RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S="0",
         )
         environment.pop("RAY_ADDRESS", None)
         command = head_command(self.ports, self._configuration.ray_cpus, self._prepare_directory())
@@ -172,11 +175,20 @@ class RayHead:
         for name in ("ray_current_cluster", "session_latest"):
             with contextlib.suppress(FileNotFoundError):
                 (sessions / name).unlink()
-        base = SHORT_DIRECTORY if Path(SHORT_DIRECTORY).is_dir() else tempfile.gettempdir()
-        self._short = Path(tempfile.mkdtemp(prefix="pm-", dir=base))
+        base = Path(SHORT_DIRECTORY if Path(SHORT_DIRECTORY).is_dir() else tempfile.gettempdir())
+        _remove_links(base, sessions)
+        self._short = Path(tempfile.mkdtemp(prefix=SHORT_PREFIX, dir=base))
         link = self._short / "r"
         link.symlink_to(sessions)
         return link
+
+
+def _remove_links(base: Path, sessions: Path) -> None:
+    """What an ``up`` that was killed left there."""
+    for link in base.glob(f"{SHORT_PREFIX}*/r"):
+        with contextlib.suppress(OSError):
+            if link.readlink() == sessions:
+                shutil.rmtree(link.parent)
 
 
 def _answers(ports: HeadPorts) -> bool:
