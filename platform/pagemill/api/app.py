@@ -11,7 +11,7 @@ from litestar import Litestar, Request, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import RedocRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from db.pool import create_pool
@@ -32,6 +32,7 @@ from pagemill.api.organizations import OrganizationController
 from pagemill.api.paging import provide_page
 from pagemill.api.plans import PlanController
 from pagemill.api.predictions import PredictionController
+from pagemill.api.reference import ReferencePage
 from pagemill.api.security import provide_caller, require_caller
 from pagemill.api.state import AppState, state_of
 from pagemill.api.tokens import check_token_key
@@ -119,13 +120,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
 
 def _openapi(settings: Settings) -> OpenAPIConfig:
-    """The document at /schema/openapi.json, and pages to browse it at /schema/swagger and /schema/redoc."""
+    """The document at /schema/openapi.json, and a page to browse it at /schema; both for everybody."""
     return OpenAPIConfig(
         title="Pagemill",
         version=__version__,
         description="Pages go in, fields come out.",
-        path="/schema",
-        render_plugins=[SwaggerRenderPlugin(), RedocRenderPlugin()],
+        openapi_router=Router("/schema", route_handlers=[], opt={"public": True}),
+        render_plugins=[ReferencePage(), SwaggerRenderPlugin(), JsonRenderPlugin()],
         components=Components(
             security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
         ),

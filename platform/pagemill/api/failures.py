@@ -57,9 +57,16 @@ def validation_message(error: ClientException) -> str:
     texts = []
     for cause in causes:
         if isinstance(cause, dict) and "message" in cause:
-            key = cause.get("key")
-            texts.append(f"{key}: {cause['message']}" if key and key != "data" else str(cause["message"]))
+            texts.append(
+                f"{_camel(cause['key'])}: {cause['message']}" if "key" in cause else cause["message"]
+            )
     return "; ".join(texts) or error.detail
+
+
+def _camel(name: str) -> str:
+    """A handler's parameter as the API writes it."""
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
 
 
 def _on_own_error(request: Request[Any, Any, Any], error: PagemillError) -> Response[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 from litestar import Controller, MediaType, Request, Response, get, put
 from litestar.datastructures import Headers
+from litestar.exceptions import InternalServerException
 from litestar.response import Stream
 from msgspec import field
 
@@ -24,7 +25,7 @@ from pagemill.api.documents import document_not_found, find_document
 from pagemill.api.schemas import ResponseStruct
 from pagemill.api.security import Caller
 from pagemill.api.state import AppState
-from pagemill.errors import NotFound
+from pagemill.errors import BadRequest, NotFound
 from pagemill.objects import ObjectMissing
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
@@ -53,7 +54,7 @@ class FileController(Controller):
             app_state.objects,
             caller.organization_id,
             document_id,
-            request.stream(),
+            _body(request),
             member="file",
             announced=int(length) if length.isascii() and length.isdigit() else None,
         )
@@ -62,7 +63,7 @@ class FileController(Controller):
             await forget(app_state.objects, replaced)
         return StoredFile(document_id=document_id, content_type=stored.content_type, content_md5=stored.md5)
 
-    @get("/{document_id:str}", media_type="application/octet-stream")
+    @get("/{document_id:str}")
     async def get_file(
         self, document_id: str, request: Request[Any, Any, Any], caller: Caller, app_state: AppState
     ) -> Response[Any]:
@@ -79,6 +80,15 @@ class FileController(Controller):
         raise NotFound(f"Document {document_id} has no content")
 
 
+async def _body(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
+    """The body, or BadRequest when the client went away in the middle of it."""
+    try:
+        async for piece in request.stream():
+            yield piece
+    except InternalServerException:
+        raise BadRequest("file: the upload was broken off") from None
+
+
 async def _answer(app_state: AppState, row: asyncpg.Record, asked: Headers) -> Response[Any]:
     etag, size = f'"{row["content_md5"]}"', row["content_size"]
     headers = {
@@ -87,8 +97,9 @@ async def _answer(app_state: AppState, row: asyncpg.Record, asked: Headers) -> R
         "Cache-Control": "private, no-cache",
         "X-Content-Type-Options": "nosniff",
     }
+    typed = {"Content-Type": row["content_type"]}
     if etag in asked.get("if-none-match", ""):
-        return Response(None, status_code=304, headers=headers, media_type=row["content_type"])
+        return Response(b"", status_code=304, headers=headers | typed)
     part = requested_range(asked.get("range"), size) if asked.get("if-range", etag) == etag else None
     start, end = part or (0, size)
     if start >= end:
@@ -100,7 +111,7 @@ async def _answer(app_state: AppState, row: asyncpg.Record, asked: Headers) -> R
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     content = await _opened(app_state.objects.stream(row["content_key"], start, end))
     status = 200 if part is None else 206
-    return Stream(content, status_code=status, media_type=row["content_type"], headers=headers)
+    return Stream(content, status_code=status, headers=headers | typed)
 
 
 def requested_range(asked: str | None, size: int) -> tuple[int, int] | None:
