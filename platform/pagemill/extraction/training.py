@@ -94,7 +94,7 @@ class TaggerTrainer:
         self._average = self._copy_weights()
         self._best = self._copy_weights()
         self._steps = 0
-        self._best_score, self._best_epoch, self._spent = -1.0, -1, 0.0
+        self._best_score, self._best_epoch, self._improved_epoch, self._spent = -1.0, -1, -1, 0.0
         self._taught = [
             sheet
             for sheet in prepared.training
@@ -154,11 +154,17 @@ class TaggerTrainer:
             self._set_rate(min(begin + share * step / len(plan), 1.0))
             losses.append(self._step(parts[self.rank]))
         score = self._validate()
+        self._keep_best(epoch, score)
+        loss = sum(losses) / len(losses) if losses else 0.0
+        return {"loss": loss, "score": score, "epoch": float(epoch), "elapsed": self._elapsed()}
+
+    def _keep_best(self, epoch: int, score: float) -> None:
+        """Of equal ones the later weights are kept: they have learned longer. But they are no improvement."""
+        if score > self._best_score:
+            self._improved_epoch = epoch
         if score >= self._best_score:
             self._best_score, self._best_epoch = score, epoch
             self._best = {name: value.clone() for name, value in self._average.items()}
-        loss = sum(losses) / len(losses) if losses else 0.0
-        return {"loss": loss, "score": score, "epoch": float(epoch), "elapsed": self._elapsed()}
 
     def _step(self, part: list[int]) -> float:
         self.module.train()
@@ -210,7 +216,7 @@ class TaggerTrainer:
     def done(self, epoch: int) -> bool:
         """Whether to stop after ``epoch``: no better for long, out of epochs, or no time for another."""
         ended = epoch + 1 >= self.options.maximum_epochs or not self._taught
-        stale = bool(self.prepared.held_out) and epoch - self._best_epoch >= self.options.patience
+        stale = bool(self.prepared.held_out) and epoch - self._improved_epoch >= self.options.patience
         elapsed = self._elapsed()
         late = elapsed * (epoch + 2) / (epoch + 1) > self.options.time_budget_seconds
         stop = ended or stale or late or self.should_stop()
@@ -228,6 +234,7 @@ class TaggerTrainer:
             "steps": self._steps,
             "best_score": self._best_score,
             "best_epoch": self._best_epoch,
+            "improved_epoch": self._improved_epoch,
             "spent": self._elapsed(),
         }
         return save({name: value.cpu().clone() for name, value in tensors.items()}) + _footer(progress)
@@ -250,6 +257,7 @@ class TaggerTrainer:
         self.optimiser.load_state_dict({"state": moments, "param_groups": optimiser["param_groups"]})
         self._steps = int(progress["steps"])
         self._best_score, self._best_epoch = float(progress["best_score"]), int(progress["best_epoch"])
+        self._improved_epoch = int(progress["improved_epoch"])
         self._spent, self._begun = float(progress["spent"]), self._clock()
 
     def finish(self) -> TrainingOutcome:
