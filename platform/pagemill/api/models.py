@@ -38,7 +38,7 @@ from pagemill.ids import new_slug_id
 from pagemill.jobs.queue import request_cancel
 from pagemill.usage.counting import count, uncount
 
-TrainingId: TypeAlias = Annotated[str, Meta(pattern=r"^las:model-training:[a-z0-9\-_]{1,128}\Z")]
+TrainingId: TypeAlias = Annotated[str, Meta(pattern=r"^las:model-training:[a-z0-9\-_]{1,128}$")]
 StatisticsLastNDays: TypeAlias = Annotated[
     int | None, Parameter(query="statisticsLastNDays", ge=1, le=30, required=False)
 ]

@@ -36,9 +36,9 @@ from pagemill.jobs.job import INTERACTIVE
 from pagemill.jobs.queue import ended_job, enqueue
 from pagemill.usage.counting import reserve, usage_of
 
-DocumentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:document:[a-f0-9]{32}\Z")]
+DocumentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:document:[a-f0-9]{32}$")]
 ModelReference: TypeAlias = Annotated[
-    str, Meta(pattern=r"^(|las:organization:[a-z0-9\-_]+/)las:model:[a-z0-9\-_]+\Z", max_length=512)
+    str, Meta(pattern=r"^(|las:organization:[a-z0-9\-_]+/)las:model:[a-z0-9\-_]+$", max_length=512)
 ]
 PredictionStatus: TypeAlias = Literal["pending", "succeeded", "failed"]
 Order: TypeAlias = Literal["ascending", "descending"]

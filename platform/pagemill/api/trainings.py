@@ -49,12 +49,12 @@ TrainingStatus: TypeAlias = Literal[
     "failed",
     "cancelled",
 ]
-DataBundleId: TypeAlias = Annotated[str, Meta(pattern=r"^las:model-data-bundle:[a-f0-9]{32}\Z")]
+DataBundleId: TypeAlias = Annotated[str, Meta(pattern=r"^las:model-data-bundle:[a-f0-9]{32}$")]
 DeploymentEnvironmentId: TypeAlias = Annotated[
     str,
     Meta(
         pattern=r"^(|las:organization:[a-z0-9\-_]+/)"
-        r"las:deployment-environment:[a-z0-9\-_]+(|:@[a-z0-9\-_]+|:[0-9]+)\Z",
+        r"las:deployment-environment:[a-z0-9\-_]+(|:@[a-z0-9\-_]+|:[0-9]+)$",
         max_length=512,
     ),
 ]
