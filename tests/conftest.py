@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -20,15 +22,16 @@ TEMPLATE = "pagemill_template"
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+def postgres() -> Iterator[EmbeddedPostgres]:
     """A server of this session's own, with a migrated template database."""
     from db.administration import create_database
     from db.migrate import migrate
     from pagemill.stack.postgres import EmbeddedPostgres
 
-    directory = tmp_path_factory.mktemp("postgres")
-    for parent in (directory, *directory.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)  # run as root, the server runs as somebody else
+    # Not below pytest's own directory: another session closes that one to all but its owner, and run as root,
+    # the server runs as somebody else.
+    directory = Path(tempfile.mkdtemp(prefix="pagemill-postgres-"))
+    directory.chmod(0o711)
     server = EmbeddedPostgres(directory, settings={"fsync": "off", "synchronous_commit": "off"})
     server.start()
     try:
@@ -37,6 +40,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostg
         yield server
     finally:
         server.stop()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
