@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+from collections.abc import Iterator
+
+import asyncpg
 
 from db.organizations import (
     APP_CLIENT_EXISTS,
@@ -13,9 +17,9 @@ from db.organizations import (
     UPSERT_PLAN,
     UPSERT_ROLE,
 )
-from db.pool import connect
+from db.pool import CONNECTION_ERRORS, connect
 from db.statements import Connection
-from pagemill.stack.directory import Credentials
+from pagemill.stack.directory import Credentials, StackError
 
 PLAN_SLUG = "las:plan:self-hosted"
 PLAN_VERSION = 1
@@ -49,9 +53,28 @@ ROLES: dict[str, tuple[str, str, list[dict[str, str]]]] = {
 }
 
 
+def check_database(database_url: str) -> None:
+    """Raises StackError unless the database lets us in."""
+    with _database_errors("the database cannot be used"):
+        asyncio.run(_connect_once(database_url))
+
+
+async def _connect_once(database_url: str) -> None:
+    await (await connect(database_url, application_name="pagemill-bootstrap")).close()
+
+
 def bootstrap(database_url: str, credentials: Credentials) -> None:
-    """Run it from a program without an event loop."""
-    asyncio.run(_bootstrap(database_url, credentials))
+    """Run it from a program without an event loop. Raises StackError."""
+    with _database_errors("the first organization cannot be created"):
+        asyncio.run(_bootstrap(database_url, credentials))
+
+
+@contextlib.contextmanager
+def _database_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (*CONNECTION_ERRORS, asyncpg.PostgresError, ValueError) as error:
+        raise StackError(f"{what}: {str(error) or type(error).__name__}") from error
 
 
 async def _bootstrap(database_url: str, credentials: Credentials) -> None:

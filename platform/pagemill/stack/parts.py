@@ -11,7 +11,7 @@ from typing import Protocol
 
 from db.migrate import migrate
 from pagemill.settings import Settings, to_environment
-from pagemill.stack.bootstrap import bootstrap
+from pagemill.stack.bootstrap import bootstrap, check_database
 from pagemill.stack.certificates import Certificates
 from pagemill.stack.configuration import DATABASE_URL, Configuration, worker_settings
 from pagemill.stack.directory import StackError
@@ -88,6 +88,7 @@ class Database:
             await asyncio.shield(self._starting)
             self._look()
         if not self.prepared.is_set():
+            await asyncio.to_thread(check_database, self.url)
             await asyncio.to_thread(migrate, self.url)
             credentials = self._configuration.directory.credentials_made_once()
             await asyncio.to_thread(bootstrap, self.url, credentials)

@@ -1,0 +1,62 @@
+"""The first organization is made once, and whatever of it is missing is added."""
+
+from __future__ import annotations
+
+import hashlib
+
+import asyncpg
+import pytest
+
+from db.organizations import FIND_APP_CLIENT, GET_ORGANIZATION, GET_PLAN
+from pagemill.stack.bootstrap import PLAN_SLUG, ROLES, check_database, create_first_organization
+from pagemill.stack.directory import Credentials, StackError
+
+CREDENTIALS = Credentials(
+    organization_id="las:organization:first",
+    app_client_id="las:app-client:first",
+    client_id="abc",
+    client_secret="secret",
+)
+
+
+async def test_it_can_be_repeated(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        for _ in range(2):
+            await create_first_organization(connection, CREDENTIALS)
+        organization = await GET_ORGANIZATION.fetch_one(connection, CREDENTIALS.organization_id)
+        app_client = await FIND_APP_CLIENT.fetch_one(connection, CREDENTIALS.client_id)
+        plan = await GET_PLAN.fetch_one(connection, CREDENTIALS.organization_id, PLAN_SLUG, None)
+        roles = await connection.fetch("SELECT id FROM role")
+    assert organization is not None
+    assert app_client is not None
+    assert plan is not None
+    assert organization["plan_id"] == plan["id"]
+    assert app_client["organization_id"] == CREDENTIALS.organization_id
+    assert {row["id"] for row in roles} == set(ROLES)
+
+
+async def test_the_secret_is_not_in_the_database(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        await create_first_organization(connection, CREDENTIALS)
+        found = await FIND_APP_CLIENT.fetch_one(connection, CREDENTIALS.client_id)
+    assert found is not None
+    assert found["secret_hash"] == hashlib.sha256(b"secret").hexdigest()
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://nobody@127.0.0.1:1/none", "no url at all", "postgresql://127.0.0.1:port/x"]
+)
+def test_a_database_that_cannot_be_used_is_one_clear_error(url: str) -> None:
+    with pytest.raises(StackError, match=r"the database cannot be used: .+"):
+        check_database(url)
+
+
+def test_a_database_that_lets_us_in_is_fine(database_url: str) -> None:
+    check_database(database_url)
+
+
+def test_a_wrong_password_is_said(database_url: str) -> None:
+    scheme, rest = database_url.split("://")
+    user, host = rest.split(":", 1)[0], rest.split("@", 1)[1]
+    with pytest.raises(StackError, match="password authentication failed"):
+        check_database(f"{scheme}://{user}:wrong@{host}")
