@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shlex
@@ -20,6 +21,7 @@ START_SECONDS = 180.0
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.2
 LOG_NAME = "up.log"
+PR_SET_PDEATHSIG = 1
 COMMAND = (sys.executable, "-m", "pagemill.cli")
 
 
@@ -65,6 +67,7 @@ def local_stack(
             stderr=subprocess.STDOUT,
             env=os.environ | dict(settings or {}),
             start_new_session=True,
+            preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
     try:
         _wait_until_ready(process, log, on_line)
@@ -112,6 +115,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
                 process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 continue
+
+
+def _end_with_parent() -> None:
+    """In the child: a program that is killed leaves no stack behind."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port() -> int:
