@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagemill.extraction.decoding import (
+    FEWEST_DATE_DIGITS,
     closest_choice,
     date_readings,
     enum_choices,
@@ -53,10 +54,12 @@ def _spans(pairs: list[tuple[int, int]]) -> Spans:
 def _date_spans(layout: Layout) -> Spans:
     """The shortest spans that read as a date."""
     found: list[tuple[int, int]] = []
+    digits = np.cumsum([0, *(sum(map(str.isdigit, text)) for text in layout.texts)])
     for start, text in enumerate(layout.texts):
-        if not any(character.isalnum() for character in text):
+        reach = min(start + MAXIMUM_DATE_TOKENS, len(layout))
+        if digits[reach] - digits[start] < FEWEST_DATE_DIGITS or not any(map(str.isalnum, text)):
             continue
-        for end in range(start, min(start + MAXIMUM_DATE_TOKENS, len(layout))):
+        for end in range(start, reach):
             if end > start and layout.lines[end] != layout.lines[start]:
                 break
             if date_readings(layout.text(start, end)):

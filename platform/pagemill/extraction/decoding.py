@@ -6,6 +6,7 @@ import datetime
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Literal
 
 from rapidfuzz import fuzz, process
@@ -15,6 +16,10 @@ DateOrder = Literal["day", "month"]
 MAXIMUM_VALUE_LENGTH = 1024
 ENUM_SIMILARITY = 60.0
 CENTURY_PIVOT = 70
+LONGEST_PRINT = 200
+"""Longer text is no date and no number: what strangers send is neither searched nor remembered."""
+REMEMBERED = 50_000
+FEWEST_DATE_DIGITS = 3
 
 _MONTHS = {
     name: number
@@ -102,6 +107,13 @@ def _compact_reading(text: str) -> str | None:
 
 def date_readings(text: str) -> dict[DateOrder, str]:
     """The ISO dates that ``text`` can mean: one per order when printed in digits, else the same for both."""
+    return dict(_date_readings(text)) if len(text) <= LONGEST_PRINT else {}
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _date_readings(text: str) -> dict[DateOrder, str]:
+    if sum(map(str.isdigit, text)) < FEWEST_DATE_DIGITS:
+        return {}
     reading: str | None = None
     if match := _YEAR_FIRST.search(text):
         reading = _iso(match[1], int(match[2]), int(match[3]))
@@ -140,6 +152,11 @@ def _plain_number(text: str) -> str:
 
 def parse_number(text: str) -> Decimal | None:
     """A number or sum of money as printed; None when the text is something else (a date, a time, a rate)."""
+    return _parse_number(text) if len(text) <= LONGEST_PRINT else None
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _parse_number(text: str) -> Decimal | None:
     match = _AMOUNT.match(text.strip())
     if match is None:
         return None

@@ -71,11 +71,12 @@ def _split(word: Word) -> list[tuple[Word, bool]]:
 def _assign_lines(boxes: NDArray[np.float32]) -> list[list[int]]:
     """Word positions by line, top to bottom and left to right."""
     centres = (boxes[:, 1] + boxes[:, 3]) / 2
-    heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1e-4)
+    middle_of, height_of = centres.tolist(), np.maximum(boxes[:, 3] - boxes[:, 1], 1e-4).tolist()
+    left_of = boxes[:, 0].tolist()
     lines: list[list[int]] = []
     middles: list[tuple[float, float]] = []
     for position in np.argsort(centres, kind="stable").tolist():
-        centre, height = float(centres[position]), float(heights[position])
+        centre, height = middle_of[position], height_of[position]
         for index in range(len(lines) - 1, max(len(lines) - 4, -1), -1):
             middle, tall = middles[index]
             if abs(middle - centre) < max(0.5 * min(height, tall), 0.3 * max(height, tall)):
@@ -87,25 +88,25 @@ def _assign_lines(boxes: NDArray[np.float32]) -> list[list[int]]:
             lines.append([position])
             middles.append((centre, height))
     order = sorted(range(len(lines)), key=lambda index: middles[index][0])
-    return [sorted(lines[index], key=lambda position: float(boxes[position, 0])) for index in order]
+    return [sorted(lines[index], key=left_of.__getitem__) for index in order]
 
 
 def _vertical_neighbours(boxes: NDArray[np.float32], lines: NDArray[np.int64]) -> NDArray[np.int64]:
     """For each token the nearest one above and the nearest below that it overlaps sideways."""
-    count = len(lines)
-    result = np.full((count, 2), -1, dtype=np.int64)
-    for begin in range(0, count, _CHUNK):
-        part = slice(begin, min(begin + _CHUNK, count))
-        overlap = np.minimum(boxes[part, None, 2], boxes[None, :, 2]) - np.maximum(
-            boxes[part, None, 0], boxes[None, :, 0]
+    result = np.full((len(lines), 2), -1, dtype=np.int64)
+    for begin in range(0, len(lines), _CHUNK):
+        part = boxes[begin : begin + _CHUNK]
+        overlap = np.minimum(part[:, None, 2], boxes[None, :, 2]) - np.maximum(
+            part[:, None, 0], boxes[None, :, 0]
         )
-        distance = lines[part, None] - lines[None, :]
-        for column, sign in ((0, 1), (1, -1)):
-            apart = distance * sign
-            key = np.where((overlap > 0) & (apart > 0), apart - np.clip(overlap, 0, 1) * 0.5, np.inf)
-            best = key.argmin(axis=1)
-            found = np.isfinite(key[np.arange(len(best)), best])
-            result[part, column] = np.where(found, best, -1)
+        own, other = np.nonzero(overlap > 0)
+        shared = np.minimum(overlap[own, other], 1.0)
+        apart = lines[own + begin] - lines[other]
+        for column, distance in ((0, apart), (1, -apart)):
+            beyond = np.flatnonzero(distance > 0)
+            nearest = beyond[np.lexsort((distance[beyond] - 0.5 * shared[beyond], own[beyond]))]
+            tokens, first = np.unique(own[nearest], return_index=True)
+            result[tokens + begin, column] = other[nearest][first]
     return result
 
 
