@@ -44,7 +44,8 @@ class DataBundleRunner:
             raise
 
 
-@ray.remote(num_cpus=0, max_retries=0)  # type: ignore[untyped-decorator]
+# A process for each call: the routers of Serve handles live in the event loop of the first.
+@ray.remote(num_cpus=0, max_retries=0, max_calls=1)  # type: ignore[untyped-decorator]
 def bundle_documents(job: Job) -> DataBundleResult:
     """The whole job, in a process of its own: it holds no CPU while the reading application works."""
     settings = load_settings(os.environ)

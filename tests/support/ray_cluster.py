@@ -47,8 +47,6 @@ def local_ray(environment: Mapping[str, str], *, cpus: int = 2) -> Iterator[str]
             object_store_memory=200 * 1024 * 1024,
             _temp_dir=directory,
         )
-        # Each test has a loop of its own; the handles of this process must not live in the first one.
-        os.environ["RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP"] = "1"
         yield context.address_info["gcs_address"]
     finally:
         ray.shutdown()

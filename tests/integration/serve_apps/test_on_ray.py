@@ -14,10 +14,12 @@ import pytest
 from db.pool import create_pool
 from examples.demo.sample_documents import sample_documents
 from pagemill.errors import DocumentUnreadable, NotFound, Unavailable
+from pagemill.extraction.types import Page
 from pagemill.jobs.queue import request_cancel
 from pagemill.objects import ObjectStore, open_objects
 from pagemill.objects.keys import new_content_key
 from pagemill.settings import Settings
+from serve_apps.requests import PredictionRequest
 from tests.support.labelled import (
     Labelled,
     store_data_bundle,
@@ -72,23 +74,11 @@ async def _train(settings: Settings) -> Trained:
     return Trained(labelled, data_bundle, training)
 
 
-def reading_handle() -> Any:
-    from ray import serve
-
-    return serve.get_app_handle("reading")
-
-
-async def read(content_key: str, **options: Any) -> Any:
-    from serve_apps.calling import answer_of
-    from serve_apps.requests import ReadingRequest
-
-    request = ReadingRequest(content_key=content_key, **options)
-    return await answer_of(reading_handle().read.remote(request), seconds=60, who="Reading")
-
-
 async def test_a_document_is_read_once_and_its_words_are_kept(
     cluster: Environment, objects: ObjectStore
 ) -> None:
+    from tests.support.ray_calls import read
+
     key = new_content_key("las:organization:reading", "las:document:once")
     await objects.put(key, text_pdf(3))
 
@@ -108,6 +98,8 @@ async def test_a_document_is_read_once_and_its_words_are_kept(
 async def test_an_unreadable_document_is_its_own_failure_only(
     cluster: Environment, objects: ObjectStore
 ) -> None:
+    from tests.support.ray_calls import read
+
     bad = new_content_key("las:organization:reading", "las:document:bad")
     good = new_content_key("las:organization:reading", "las:document:good")
     await objects.put(bad, text_pdf(password="secret"))
@@ -120,19 +112,10 @@ async def test_an_unreadable_document_is_its_own_failure_only(
 
 
 async def test_predicting_with_weights_that_are_not_there_may_be_tried_again(cluster: Environment) -> None:
-    from ray import serve
+    from tests.support.ray_calls import predict
 
-    from pagemill.extraction.types import Page
-    from serve_apps.calling import answer_of
-    from serve_apps.requests import PredictionRequest
-
-    handle = serve.get_app_handle("prediction").options(multiplexed_model_id="nothing/there/")
     with pytest.raises(Unavailable, match="weights"):
-        await answer_of(
-            handle.predict.remote(PredictionRequest([Page(0, 1.0, "text", [])], {})),
-            seconds=60,
-            who="Prediction",
-        )
+        await predict("nothing/there/", PredictionRequest([Page(0, 1.0, "text", [])], {}))
 
 
 def test_a_bundle_reads_what_it_can_and_tells_the_rest(trained: Trained) -> None:
@@ -141,6 +124,15 @@ def test_a_bundle_reads_what_it_can_and_tells_the_rest(trained: Trained) -> None
     messages = [error["message"] for error in summary["errors"] if error["code"] == "DE001"]
     assert sorted(messages) == ["The PDF is encrypted", "The document has no content"]
     assert summary["aggregate"]["numberOfDocuments"] == TRAINING_DOCUMENTS + 2
+
+
+async def test_the_next_bundle_is_made_as_well(trained: Trained, pool: asyncpg.Pool) -> None:
+    bundle_id = await store_data_bundle(pool, trained.labelled)
+    await submit(pool, "data-bundle", trained.labelled.organization_id, bundle_id)
+    bundle = await ended(pool, "data_bundle", bundle_id, seconds=60)
+    assert (bundle["status"], bundle["summary"]) == ("succeeded", trained.data_bundle["summary"])
+    attempt = await pool.fetchval("SELECT attempt FROM job WHERE subject_id = $1", bundle_id)
+    assert attempt == 1
 
 
 async def test_a_snapshot_names_the_readable_documents(trained: Trained, objects: ObjectStore) -> None:
