@@ -17,14 +17,18 @@ Answer = TypeVar("Answer")
 async def answer_of(call: Awaitable[Answer], *, seconds: float | None, who: str) -> Answer:
     """The answer of a call to a Serve handle, an actor or a task.
 
-    Errors of Pagemill are raised with their own class (Ray wraps them); everything else that can befall a
-    call, the death of its replica among them, is Unavailable: repeating it is safe.
+    Errors of Pagemill are raised with their own class (Ray wraps them). What befalls the call itself, the death
+    of its replica among them, is Unavailable: repeating it is safe. A fault in what was called stays one.
     """
     try:
         async with asyncio.timeout(seconds):
             return await call
     except PagemillError as error:
         raise _unwrapped(error) from None
+    except RayTaskError as error:
+        if isinstance(error.cause, RayError | ConnectionError):
+            raise Unavailable(f"{who} is not available", detail=str(error)) from error
+        raise
     except TimeoutError as error:
         raise Unavailable(f"{who} did not answer in time") from error
     except (RayError, RayServeException, ConnectionError) as error:

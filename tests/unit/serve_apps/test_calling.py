@@ -38,12 +38,18 @@ async def test_an_error_comes_out_of_rays_wrapping_as_it_was() -> None:
     [
         ActorDiedError(),
         ConnectionResetError(),
-        RayTaskError("read", "traceback", KeyError("x")).as_instanceof_cause(),
+        RayTaskError("read", "traceback", ActorDiedError()).as_instanceof_cause(),
     ],
 )
 async def test_what_befalls_a_call_may_be_tried_again(error: Exception) -> None:
     with pytest.raises(Unavailable, match="It is not available"):
         await answer_of(raising(error), seconds=1, who="It")
+
+
+async def test_a_fault_in_what_was_called_stays_one() -> None:
+    wrapped = RayTaskError("read", "traceback", KeyError("x")).as_instanceof_cause()
+    with pytest.raises(KeyError):
+        await answer_of(raising(wrapped), seconds=1, who="It")
 
 
 async def test_no_call_hangs() -> None:
