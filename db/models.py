@@ -84,6 +84,16 @@ MODEL_SUBJECTS = tenant(
     """,
 )
 
+# Everything that left objects behind for a model.
+MODEL_PARTS = tenant(
+    "models.parts",
+    """
+    SELECT id, 'data-bundle' AS kind FROM data_bundle WHERE organization_id = $1 AND model_id = $2
+    UNION ALL
+    SELECT id, 'training' AS kind FROM training WHERE organization_id = $1 AND model_id = $2
+    """,
+)
+
 # Bundles and trainings go with their model; predictions are history and stay.
 DELETE_MODEL = tenant("models.delete", "DELETE FROM model WHERE organization_id = $1 AND id = $2")
 

@@ -26,10 +26,13 @@ from pagemill.api.schemas import (
     timestamp,
 )
 from pagemill.api.security import Caller
+from pagemill.api.state import AppState
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import new_id
 from pagemill.jobs.job import BATCH
 from pagemill.jobs.queue import enqueue, request_cancel
+from pagemill.objects.keys import data_bundle_key
+from pagemill.objects.removal import remove
 from pagemill.usage.counting import count
 
 DataBundleStatus = Literal["running", "succeeded", "failed"]
@@ -181,7 +184,12 @@ class DataBundleController(Controller):
 
     @delete(ONE, status_code=200)
     async def delete_data_bundle(
-        self, own_model_id: str, data_bundle_id: str, caller: Caller, connection: RequestConnection
+        self,
+        own_model_id: str,
+        data_bundle_id: str,
+        caller: Caller,
+        connection: RequestConnection,
+        app_state: AppState,
     ) -> DataBundle:
         """A bundle that is still being made is cancelled."""
         key = (caller.organization_id, own_model_id, data_bundle_id)
@@ -192,6 +200,7 @@ class DataBundleController(Controller):
             # The job before the bundle, as its worker locks them: the other way round would deadlock.
             await request_cancel(connection, caller.organization_id, data_bundle_id)
             await statements.DELETE_DATA_BUNDLE.execute(connection, *key)
+        await remove(app_state.objects, keys=[data_bundle_key(caller.organization_id, data_bundle_id)])
         return to_data_bundle(row)
 
 

@@ -33,9 +33,12 @@ from pagemill.api.schemas import (
     timestamp,
 )
 from pagemill.api.security import Caller
+from pagemill.api.state import AppState
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import new_slug_id
 from pagemill.jobs.queue import request_cancel
+from pagemill.objects.keys import data_bundle_key, training_prefix
+from pagemill.objects.removal import remove
 from pagemill.usage.counting import count, uncount
 
 TrainingId: TypeAlias = Annotated[str, Meta(pattern=r"^las:model-training:[a-z0-9\-_]{1,128}$")]
@@ -212,7 +215,9 @@ class ModelController(Controller):
         return to_model(row)
 
     @delete(MODEL_PATHS, status_code=200)
-    async def delete_model(self, own_model_id: str, caller: Caller, connection: RequestConnection) -> Model:
+    async def delete_model(
+        self, own_model_id: str, caller: Caller, connection: RequestConnection, app_state: AppState
+    ) -> Model:
         """Bundles and trainings go with their model, and what works on them is cancelled."""
         organization_id = caller.organization_id
         async with connection.transaction():
@@ -221,8 +226,18 @@ class ModelController(Controller):
                 raise model_not_found(own_model_id)
             for subject in await statements.MODEL_SUBJECTS.fetch(connection, organization_id, own_model_id):
                 await request_cancel(connection, organization_id, subject["id"])
+            parts = await statements.MODEL_PARTS.fetch(connection, organization_id, own_model_id)
             await statements.DELETE_MODEL.execute(connection, organization_id, own_model_id)
             await uncount(connection, organization_id, "models")
+        await remove(
+            app_state.objects,
+            keys=[
+                data_bundle_key(organization_id, one["id"]) for one in parts if one["kind"] == "data-bundle"
+            ],
+            prefixes=[
+                training_prefix(organization_id, one["id"]) for one in parts if one["kind"] == "training"
+            ],
+        )
         return to_model(row)
 
 

@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 
 from pagemill.errors import Unavailable
 from pagemill.objects import ObjectMissing, ObjectStore, open_objects
+from pagemill.objects.removal import remove
 from pagemill.objects.store import InvalidKey
 from pagemill.settings import Settings
 from pagemill.stack.postgres import free_port
@@ -143,3 +144,10 @@ async def test_a_full_or_broken_disk_can_be_tried_again(tmp_path: Path) -> None:
     store = open_objects(Settings(database_url="postgresql://unused", objects_url=(tmp_path / "o").as_uri()))
     with pytest.raises(Unavailable):
         await store.put(KEY, b"x")
+
+
+async def test_removal_takes_keys_and_prefixes_and_survives_failures(store: ObjectStore) -> None:
+    for key in (KEY, "organizations/acme/trainings/1/a", "organizations/acme/kept"):
+        await store.put(key, b"x")
+    await remove(store, keys=["../outside", KEY], prefixes=["organizations/acme/trainings/1/"])
+    assert [key async for key in store.list("organizations/")] == ["organizations/acme/kept"]

@@ -1,0 +1,40 @@
+"""What is deleted leaves nothing in object storage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asyncpg
+import httpx
+
+from pagemill.objects import ObjectStore
+from pagemill.objects.keys import data_bundle_key, training_prefix
+from tests.support.seeds import seed_data_bundle, seed_training
+from tests.support.tenants import Tenant
+
+FIELDS = {"total": {"type": "amount"}}
+
+
+def files_in(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if path.is_file()]
+
+
+async def test_a_deleted_bundle_and_model_take_their_objects_along(
+    api: httpx.AsyncClient,
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    objects: ObjectStore,
+    objects_directory: Path,
+) -> None:
+    model_id = (await api.post("/v1/models", json={"fieldConfig": FIELDS})).json()["modelId"]
+    owner = organization.organization_id
+    bundles = [await seed_data_bundle(pool, owner, model_id) for _ in range(2)]
+    training_id = await seed_training(pool, owner, model_id)
+    for bundle_id in bundles:
+        await objects.put(data_bundle_key(owner, bundle_id), b"snapshot")
+    await objects.put(training_prefix(owner, training_id) + "artefact/weights.safetensors", b"weights")
+
+    assert (await api.delete(f"/v1/models/{model_id}/dataBundles/{bundles[0]}")).status_code == 200
+    assert len(files_in(objects_directory)) == 2
+    assert (await api.delete(f"/v1/models/{model_id}")).status_code == 200
+    assert files_in(objects_directory) == []
