@@ -34,7 +34,7 @@ DATA_DIRECTORY = Path(".pagemill-demo")
 TRAINING_DOCUMENTS, TRAINING_SEED = 60, 1
 UNSEEN_DOCUMENTS, UNSEEN_SEED = 18, 2
 ENOUGH_RIGHT = 0.95
-STACK_SETTINGS = {"PAGEMILL_TRAINING_BUDGET": "90"}
+STACK_SETTINGS = {"PAGEMILL_TRAINING_BUDGET": "110"}
 SHOWN_ROWS = 2
 """Of the rows of line items, so many are shown per document, and all that are wrong."""
 
