@@ -18,7 +18,8 @@ async def answer_of(call: Awaitable[Answer], *, seconds: float | None, who: str)
     """The answer of a call to a Serve handle, an actor or a task.
 
     Errors of Pagemill are raised with their own class (Ray wraps them). What befalls the call itself, the
-    death of its replica among them, is Unavailable: repeating it is safe. A fault in what was called stays one.
+    death of its replica among them, is Unavailable: repeating it is safe. A fault in what was called stays
+    one.
     """
     try:
         async with asyncio.timeout(seconds):
