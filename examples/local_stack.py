@@ -57,7 +57,7 @@ def local_stack(
     """
     data_directory = data_directory.resolve()
     data_directory.mkdir(parents=True, exist_ok=True)
-    log = data_directory.parent / f"{data_directory.name}.{LOG_NAME}"
+    log = data_directory / LOG_NAME
     command = [*COMMAND, "up", "--data-dir", str(data_directory), "--port", str(_free_port())]
     with log.open("wb") as output:
         process = subprocess.Popen(
