@@ -100,13 +100,19 @@ def _vertical_neighbours(boxes: NDArray[np.float32], lines: NDArray[np.int64]) -
             part[:, None, 0], boxes[None, :, 0]
         )
         own, other = np.nonzero(overlap > 0)
+        groups = np.flatnonzero(np.diff(own, prepend=-1))
+        if not len(groups):
+            continue
         shared = np.minimum(overlap[own, other], 1.0)
         apart = lines[own + begin] - lines[other]
         for column, distance in ((0, apart), (1, -apart)):
-            beyond = np.flatnonzero(distance > 0)
-            nearest = beyond[np.lexsort((distance[beyond] - 0.5 * shared[beyond], own[beyond]))]
+            cost = np.where(distance > 0, distance - 0.5 * shared, np.inf)
+            least = np.minimum.reduceat(cost, groups)
+            nearest = np.flatnonzero(
+                (cost == np.repeat(least, np.diff(groups, append=len(own)))) & (cost < np.inf)
+            )
             tokens, first = np.unique(own[nearest], return_index=True)
-            result[tokens + begin, column] = other[nearest][first]
+            result[tokens + begin, column] = other[nearest[first]]
     return result
 
 

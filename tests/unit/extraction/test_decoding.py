@@ -6,7 +6,7 @@ import datetime
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagemill.extraction.decoding import (
@@ -62,6 +62,7 @@ def test_dates(text: str, day_first: str | None, month_first: str | None) -> Non
     assert parse_date(text, "month") == month_first
 
 
+@settings(deadline=None)
 @given(st.dates(datetime.date(1970, 1, 1), datetime.date(2069, 12, 31)))
 def test_a_date_is_read_however_it_is_printed(date: datetime.date) -> None:
     for printed in ("%Y-%m-%d", "%d %b %Y", "%B %d, %Y", "%d-%b-%y", "%Y%m%d"):
@@ -118,6 +119,7 @@ def test_numbers(text: str, number: str | None) -> None:
     assert parse_number(text) == (None if number is None else Decimal(number))
 
 
+@settings(deadline=None)
 @given(st.decimals(-(10**9), 10**9, places=2))
 def test_an_amount_is_read_however_it_is_grouped(amount: Decimal) -> None:
     english = f"{amount:,.2f}"
@@ -151,6 +153,7 @@ def test_values_by_type(kind: str, text: str, value: str | None) -> None:
     assert normalise(text, definition(kind)) == value
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TYPES), st.text(max_size=40), st.sampled_from(["day", "month"]))
 def test_any_text_is_a_value_that_stays_itself_or_none(kind: str, text: str, order: str) -> None:
     value = normalise(text, definition(kind), order)  # type: ignore[arg-type]
@@ -159,6 +162,7 @@ def test_any_text_is_a_value_that_stays_itself_or_none(kind: str, text: str, ord
         assert normalise(value, definition(kind), order) == value  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789.,-/ ()$RMjan%", max_size=30), st.sampled_from(TYPES))
 def test_text_that_looks_like_a_value_never_fails(text: str, kind: str) -> None:
     value = normalise(text, definition(kind))

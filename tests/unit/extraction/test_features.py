@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagemill.extraction.features import (
@@ -28,6 +28,7 @@ def test_shapes(text: str, shape: str) -> None:
     assert word_shape(text) == shape
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_has_pieces_and_finite_measurements(text: str) -> None:
     pieces = text_pieces(text)

@@ -93,14 +93,19 @@ def test_a_page_without_words_is_empty() -> None:
 
 
 def test_a_page_with_too_many_words_is_cut() -> None:
-    words = [Word("a", 0.1, at / 10_000, 0.2, (at + 0.5) / 10_000) for at in range(MAXIMUM_TOKENS + 5)]
-    assert len(layout_page(Page(0, 1.0, "text", words))) == MAXIMUM_TOKENS
+    words = [
+        Word("a", at % 80 / 80, at // 80 / 80, (at % 80 + 0.9) / 80, (at // 80 + 0.5) / 80)
+        for at in range(MAXIMUM_TOKENS + 5)
+    ]
+    layout = layout_page(Page(0, 1.0, "text", words))
+    assert len(layout) == MAXIMUM_TOKENS
+    assert layout.neighbours[81].tolist() == [80, 82, 1, 161]
 
 
 coordinates = st.floats(0, 1)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.builds(Word, st.text(min_size=1, max_size=12), coordinates, coordinates, coordinates, coordinates),

@@ -1,7 +1,7 @@
 """Which pages a request covers."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagemill.extraction.pages import MAX_SELECTED_PAGES, PageSelection, select_pages
@@ -53,6 +53,7 @@ def test_pages_from_a_start(
     assert selection == PageSelection(indexes=indexes, next_page=next_page)
 
 
+@settings(deadline=None)
 @given(count=st.integers(1, 60), step=st.integers(1, 20))
 def test_following_next_page_covers_every_page_once(count: int, step: int) -> None:
     seen: list[int] = []
@@ -64,6 +65,7 @@ def test_following_next_page_covers_every_page_once(count: int, step: int) -> No
     assert seen == list(range(count))
 
 
+@settings(deadline=None)
 @given(count=st.integers(0, 20), pages=st.lists(st.integers(-30, 30)))
 def test_explicit_pages_are_in_range_and_unique(count: int, pages: list[int]) -> None:
     indexes = select_pages(count, pages=pages, start_page=None, max_pages=3).indexes

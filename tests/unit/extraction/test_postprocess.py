@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagemill.extraction.postprocess import postprocess
@@ -154,6 +154,7 @@ fields = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(fields, max_size=8), st.integers(1, 100))
 def test_candidates_of_a_label_come_from_different_pages_best_first(extracted: list[Field], n: int) -> None:
     found = postprocess(extracted, {"strategy": "BEST_N_PAGES", "parameters": {"n": n}, "outputFormat": "v2"})

@@ -91,7 +91,7 @@ def test_probabilities_sum_to_one() -> None:
     assert softmax(scores).sum(axis=1) == pytest.approx([1.0, 1.0])
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(arrays.arrays(np.float32, (9, 6), elements=st.floats(-50, 50, width=32)))
 def test_any_scores_are_rows_of_known_columns(scores: np.ndarray) -> None:
     page = PageText(layout_page(page_of("Tea 4.00 cup", "Milk - 2.00", "a 1 b")))

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pagemill.extraction.summary import SummaryDocument, summarise, value_error
@@ -40,6 +40,7 @@ def labelled(*values: Any) -> list[SummaryDocument]:
     return documents(*([{"label": "total", "value": value}] for value in values))
 
 
+@settings(deadline=None)
 @given(st.lists(JSON, max_size=6))
 def test_no_ground_truth_makes_it_fail(truths: list[Any]) -> None:
     summary = summarise(documents(*truths), ODD)
