@@ -23,8 +23,14 @@ from pagemill.errors import PagemillError, Unavailable
 logger = logging.getLogger("pagemill.api")
 
 INTERNAL = "Internal Server Error"
-# Deadlocks, and Postgres shutting down in the middle of a statement: nothing was written, it may be repeated.
-DATABASE_BUSY = (*CONNECTION_ERRORS, asyncpg.TransactionRollbackError, asyncpg.OperatorInterventionError)
+# Deadlocks, Postgres shutting down in the middle of a statement, and a connection that it ended just before
+# one (asyncpg then finds itself in a state it cannot send from): nothing was written, it may be repeated.
+DATABASE_BUSY = (
+    *CONNECTION_ERRORS,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
+)
 # Postgres stores no U+0000 in text.
 UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
 
