@@ -22,6 +22,11 @@ pytestmark = pytest.mark.chaos
 PREDICTIONS = 20
 SCANS_EVERY = 3
 RECOVERY_SECONDS = 300.0
+COUNTED = (
+    "monthlyNumberOfPredictionsCreated",
+    "monthlyNumberOfPagePredictionsUsed",
+    "monthlyNumberOfFieldPredictionsUsed",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,16 @@ def statuses(client: las.Client, prediction_ids: list[str]) -> Counter[str]:
     return Counter(client.get_prediction(prediction_id)["status"] for prediction_id in prediction_ids)
 
 
-def counted(client: las.Client) -> tuple[int, int]:
+def counted(client: las.Client) -> Counter[str]:
     organization: dict[str, Any] = client.get_organization("me")
-    return (
-        organization["monthlyNumberOfPredictionsCreated"],
-        organization["monthlyNumberOfPagePredictionsUsed"],
-    )
+    return Counter({name: organization[name] for name in COUNTED})
+
+
+def fields_of(predictions: list[dict[str, Any]]) -> int:
+    """How many fields a prediction found: values, and cells of rows."""
+    scalars = [found for found in predictions if not isinstance(found["value"], list)]
+    cells = [cell for found in predictions if found not in scalars for row in found["value"] for cell in row]
+    return sum(found["value"] is not None for found in (*scalars, *cells))
 
 
 @pytest.mark.parametrize("victim", VICTIMS, ids=lambda victim: victim.name)
@@ -59,7 +68,7 @@ def test_all_succeed_and_are_counted_once(
 ) -> None:
     samples = sample_documents(PREDICTIONS, seed=victim.seed, scans_every=SCANS_EVERY)
     uploaded = list(job.upload(client, samples, dataset_id=None))
-    predictions_before, pages_before = counted(client)
+    before = counted(client)
     submitted = [
         client.create_prediction(document_id, trained.model_id, run_async=True)["predictionId"]
         for _, document_id in uploaded
@@ -79,8 +88,14 @@ def test_all_succeed_and_are_counted_once(
         pause=1.0,
     )
     assert statuses(client, submitted) == Counter(succeeded=PREDICTIONS)
-    pages = sum(document.number_of_pages for document in samples)
-    assert counted(client) == (predictions_before + PREDICTIONS, pages_before + pages)
+    answers = [client.get_prediction(prediction_id)["predictions"] for prediction_id in submitted]
+    grown = counted(client)
+    grown.subtract(before)
+    assert grown == {
+        "monthlyNumberOfPredictionsCreated": PREDICTIONS,
+        "monthlyNumberOfPagePredictionsUsed": sum(document.number_of_pages for document in samples),
+        "monthlyNumberOfFieldPredictionsUsed": sum(fields_of(answer) for answer in answers),
+    }
 
 
 def test_the_stack_works_as_before_afterwards(client: las.Client, trained: Trained) -> None:
