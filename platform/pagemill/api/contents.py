@@ -6,17 +6,15 @@ import base64
 import binascii
 import contextlib
 import hashlib
-import logging
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 
 from db.pool import CONNECTION_ERRORS
 from pagemill.content_types import SNIFFED_BYTES, SUPPORTED, sniff
-from pagemill.errors import BadRequest, PagemillError
+from pagemill.errors import BadRequest
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import new_content_key
-
-logger = logging.getLogger("pagemill.api.contents")
+from pagemill.objects.removal import remove
 
 MEBIBYTE = 1024 * 1024
 MAXIMUM_FILE_BYTES = 64 * MEBIBYTE
@@ -117,16 +115,8 @@ async def forgotten_unless_named(objects: ObjectStore, stored: StoredContent | N
         raise
     except Exception:
         if stored is not None:
-            await forget(objects, stored.key)
+            await remove(objects, keys=[stored.key])
         raise
-
-
-async def forget(objects: ObjectStore, key: str) -> None:
-    """Delete an object that no document names. Best effort: a failure is logged."""
-    try:
-        await objects.delete(key)
-    except PagemillError as error:
-        logger.warning("%s was not deleted: %s", key, error.detail)
 
 
 def decode_inline(content: str) -> bytes:

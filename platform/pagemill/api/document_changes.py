@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -18,14 +16,10 @@ from pagemill.api.document_schemas import PatchDocument, PostDocument
 from pagemill.api.ground_truth import GroundTruth, checked_ground_truth
 from pagemill.api.schemas import change, checked_metadata
 from pagemill.api.security import Caller
-from pagemill.errors import PagemillError
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import document_prefix
+from pagemill.objects.removal import remove
 from pagemill.usage.counting import count
-
-logger = logging.getLogger("pagemill.api.documents")
-
-DELETED_AT_ONCE = 16
 
 
 async def insert_document(
@@ -146,14 +140,6 @@ async def remove_documents(
 
 
 async def remove_objects(objects: ObjectStore, caller: Caller, rows: Sequence[asyncpg.Record]) -> None:
-    """Best effort: the rows are gone, so nobody can reach what a failure leaves behind."""
-    gate = asyncio.Semaphore(DELETED_AT_ONCE)
-
-    async def remove(document_id: str) -> None:
-        async with gate:
-            try:
-                await objects.delete_prefix(document_prefix(caller.organization_id, document_id))
-            except PagemillError as error:
-                logger.warning("objects of %s were not deleted: %s", document_id, error.detail)
-
-    await asyncio.gather(*(remove(row["id"]) for row in rows if row["content_key"] is not None))
+    """Content and words of documents whose rows are gone."""
+    uploaded = (row["id"] for row in rows if row["content_key"] is not None)
+    await remove(objects, prefixes=[document_prefix(caller.organization_id, one) for one in uploaded])

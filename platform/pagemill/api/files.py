@@ -17,7 +17,6 @@ from db.documents import LOCK_DOCUMENT, SWITCH_CONTENT
 from pagemill.api.contents import (
     READ_ATTEMPTS,
     StoredContent,
-    forget,
     forgotten_unless_named,
     store_content,
 )
@@ -27,6 +26,7 @@ from pagemill.api.security import Caller
 from pagemill.api.state import AppState
 from pagemill.errors import BadRequest, NotFound
 from pagemill.objects import ObjectMissing
+from pagemill.objects.removal import remove
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
@@ -60,7 +60,7 @@ class FileController(Controller):
         )
         replaced = await _switch(app_state, caller, document_id, stored)
         if replaced is not None:
-            await forget(app_state.objects, replaced)
+            await remove(app_state.objects, keys=[replaced])
         return StoredFile(document_id=document_id, content_type=stored.content_type, content_md5=stored.md5)
 
     @get("/{document_id:str}")
