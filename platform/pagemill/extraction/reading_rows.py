@@ -36,15 +36,19 @@ class _Row:
 def _typed_cells(
     page: PageText, place: int, probabilities: NDArray[np.float32], column: str, definition: Mapping[str, Any]
 ) -> list[Cell]:
-    """Candidates of the column's type that the scores call its own, the likeliest where they overlap."""
+    """Candidates of the column's type that the scores call its own; of overlapping ones that with most of it.
+
+    By the sum over tokens, not by their mean: "2 076.25" is one amount, however sure its "2" alone is.
+    """
     spans = page.spans(definition)
     if spans is None or not len(spans):
         return []
     running = np.concatenate([[0.0], np.cumsum(probabilities)])
-    means = (running[spans.ends + 1] - running[spans.starts]) / (spans.ends - spans.starts + 1)
+    lengths = spans.ends - spans.starts + 1
+    means = (running[spans.ends + 1] - running[spans.starts]) / lengths
     taken: set[int] = set()
     cells = []
-    for index in np.argsort(-means - 1e-3 * (spans.ends - spans.starts), kind="stable").tolist():
+    for index in np.argsort(-lengths * (means - CELL_PROBABILITY), kind="stable").tolist():
         start, end = int(spans.starts[index]), int(spans.ends[index])
         if means[index] < CELL_PROBABILITY:
             break

@@ -55,6 +55,18 @@ def test_a_second_cell_of_a_column_begins_a_row_too() -> None:
     ]
 
 
+def test_an_amount_printed_in_groups_is_one_cell_however_sure_its_first_group_is_alone() -> None:
+    page = PageText(layout_page(page_of("Tea 2 076,25")))
+    part = np.full((3, 6), -SURE, dtype=np.float32)
+    part[0, [0, FIRST]] = SURE
+    part[1, PRICE] = SURE
+    part[2, 1], part[2, PRICE] = 0.0, 3.0
+
+    [row] = read_rows([page], [part], COLUMNS, {})
+
+    assert [(cell.label, cell.value) for cell in row] == [("product", "Tea"), ("price", "2076.25")]
+
+
 def test_text_goes_on_over_lines() -> None:
     assert read([("Green 4.00", "P* 4"), ("tea", "p"), ("Milk", "P*")]) == [
         {"product": "Green tea", "price": "4.00"},
