@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
+import hypothesis
 import pytest
 
 from tests.support.tenants import Tenant, create_tenant
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from pagemill.stack.postgres import EmbeddedPostgres
 
 TEMPLATE = "pagemill_template"
+
+# How long an example takes says how busy the machine is; the test's own timeout bounds the whole.
+hypothesis.settings.register_profile("pagemill", deadline=None)
+hypothesis.settings.load_profile("pagemill")
 
 
 @pytest.fixture(scope="session")
