@@ -129,8 +129,9 @@ class EmbeddedPostgres:
     def _initialise(self) -> None:
         if self.data.exists():
             shutil.rmtree(self.data)
-        self._password_file.touch(mode=0o600)
-        self._password_file.write_text(secrets.token_urlsafe(24) + "\n")
+        if not self._password_file.exists():  # kept after a failed attempt: others may know it already
+            self._password_file.touch(mode=0o600)
+            self._password_file.write_text(secrets.token_urlsafe(24) + "\n")
         if self._account is not None:
             os.chown(self._password_file, self._account.pw_uid, self._account.pw_gid)
         command = [

@@ -95,3 +95,17 @@ def test_data_that_cannot_be_used_are_reported(directory: Path) -> None:
     (server.data / "PG_VERSION").write_text("9.6\n")
     with pytest.raises(PostgresError, match="did not start"):
         server.start()
+
+
+def test_a_password_that_is_known_stays_when_the_data_are_made_anew(directory: Path) -> None:
+    server = EmbeddedPostgres(directory)
+    server.start()
+    url = server.url()
+    server.stop()
+    shutil.rmtree(server.data)
+    server.start()
+    try:
+        assert server.url() == url
+        assert query(url, "SELECT 42") == 42
+    finally:
+        server.stop()
