@@ -31,11 +31,12 @@ class StackFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LocalStack:
-    """A running stack. ``environment`` is what points the official clients at it."""
+    """A running stack. ``environment`` is what points the official clients at it; ``log`` is what it says."""
 
     data_directory: Path
-    process_id: int
+    process: subprocess.Popen[bytes]
     environment: Mapping[str, str]
+    log: Path
 
     def status(self) -> dict[str, Any]:
         """What ``pagemill status --json`` says of every part."""
@@ -47,33 +48,39 @@ class LocalStack:
 @contextmanager
 def local_stack(
     data_directory: Path,
-    *,
+    *arguments: str,
+    port: int | None = None,
     settings: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] = lambda line: None,
 ) -> Iterator[LocalStack]:
-    """Start a stack on a free port and stop it at the end. ``on_line`` hears what it says meanwhile.
+    """Start a stack, on a free port unless given, and stop it at the end. ``on_line`` hears what it says.
 
-    Raises StackFailed.
+    It sees ``settings`` alone: PAGEMILL_* of the caller speak of another stack. Raises StackFailed.
     """
     data_directory = data_directory.resolve()
     data_directory.mkdir(parents=True, exist_ok=True)
     log = data_directory / LOG_NAME
-    command = [*COMMAND, "up", "--data-dir", str(data_directory), "--port", str(_free_port())]
+    command = [*COMMAND, "up", "--data-dir", str(data_directory), "--port", str(port or _free_port())]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            [*command, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=os.environ | dict(settings or {}),
+            env=without_settings(os.environ) | dict(settings or {}),
             start_new_session=True,
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
     try:
         _wait_until_ready(process, log, on_line)
-        yield LocalStack(data_directory, process.pid, client_environment(data_directory))
+        yield LocalStack(data_directory, process, client_environment(data_directory), log)
     finally:
         _stop(process)
+
+
+def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment without the settings of any stack."""
+    return {name: value for name, value in environ.items() if not name.startswith("PAGEMILL_")}
 
 
 def client_environment(data_directory: Path) -> dict[str, str]:

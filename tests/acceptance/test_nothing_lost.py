@@ -76,7 +76,7 @@ def test_all_succeed_and_are_counted_once(
 
     eventually(lambda: statuses(client, submitted)["succeeded"], lambda done: done >= 1, seconds=120)
     pending = statuses(client, submitted)["pending"]
-    victims: list[psutil.Process] = descendants(stack.process_id, victim.matches)
+    victims: list[psutil.Process] = descendants(stack.process.pid, victim.matches)
     assert victims, f"no process of the stack is a {victim.name}"
     kill(victims)
 

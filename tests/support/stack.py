@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,12 +12,10 @@ from pathlib import Path
 
 import psutil
 
+from examples.local_stack import local_stack, without_settings
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.processes import marked
-from tests.support.processes import eventually
-
-READY_SECONDS = 60.0
-STOP_SECONDS = 60.0
+from pagemill.stack.reachable import server_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,6 @@ class RunningStack:
     data_directory: Path
     port: int
     process: subprocess.Popen[bytes]
-    output: Path
 
     def environment(self) -> dict[str, str]:
         """What ``pagemill env`` exports, as a shell reads it."""
@@ -42,18 +38,15 @@ class RunningStack:
         """All processes that belong to the stack, the supervisor excepted."""
         return stack_processes(self.data_directory)
 
-    def lines(self) -> list[str]:
-        """What it said so far."""
-        return self.output.read_text().splitlines()
-
 
 def stack_processes(data_directory: Path) -> list[psutil.Process]:
     """Whatever carries the stack's marker, and its Postgres."""
     directory = DataDirectory(data_directory)
     found = {process.pid: process for process in marked(directory.marker)}
+    data = str(server_directory(directory.postgres) / "data")
     for process in psutil.process_iter():
         try:
-            if str(directory.postgres / "data") in process.cmdline():
+            if data in process.cmdline():
                 found[process.pid] = process
         except psutil.Error:
             continue
@@ -64,7 +57,7 @@ def pagemill(*arguments: str, settings: Mapping[str, str] | None = None) -> subp
     """Run the command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "pagemill.cli", *arguments],
-        env=_environment(settings),
+        env=without_settings(os.environ) | dict(settings or {}),
         capture_output=True,
         text=True,
         check=False,
@@ -76,42 +69,6 @@ def pagemill(*arguments: str, settings: Mapping[str, str] | None = None) -> subp
 def running_stack(
     data_directory: Path, port: int, *arguments: str, settings: Mapping[str, str] | None = None
 ) -> Iterator[RunningStack]:
-    """Start ``pagemill up``, wait until it is ready, stop it with SIGTERM at the end."""
-    output = data_directory.parent / f"{data_directory.name}.log"
-    command = [sys.executable, "-m", "pagemill.cli", "up", "--data-dir", str(data_directory)]
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [*command, "--port", str(port), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            env=_environment(settings),
-            start_new_session=True,
-        )
-    stack = RunningStack(data_directory, port, process, output)
-    try:
-        eventually(
-            lambda: (process.poll(), stack.lines()),
-            lambda seen: seen[0] is not None or f"ready https://localhost:{port}" in seen[1],
-            seconds=READY_SECONDS,
-        )
-        assert process.poll() is None, stack.lines()
-        yield stack
-    finally:
-        _stop(process)
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        raise
-
-
-def _environment(settings: Mapping[str, str] | None) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PAGEMILL_")}
-    return inherited | dict(settings or {})
+    """A stack on a port of the test's choice, stopped at the end."""
+    with local_stack(data_directory, *arguments, port=port, settings=settings) as stack:
+        yield RunningStack(stack.data_directory, port, stack.process)

@@ -38,12 +38,13 @@ class EmbeddedPostgres:
     """One server on 127.0.0.1 with its data below ``directory``; one superuser with a random password.
 
     Run as root, the server runs as an unprivileged user, who then owns the data. Where he may not enter, they
-    lie below /var/lib/pagemill instead: ``data`` says where.
+    lie below /var/lib/pagemill instead: a file ``location`` in ``directory`` says where.
     """
 
     def __init__(
         self, directory: Path, *, port: int | None = None, settings: dict[str, str] | None = None
     ) -> None:
+        self._asked = directory
         self.directory = server_directory(directory)
         self.port = port or free_port()
         self._settings = settings or {}
@@ -103,6 +104,7 @@ class EmbeddedPostgres:
     def _prepare_directories(self) -> None:
         # A path of sockets is limited to about 100 bytes: only TCP is used, on this machine's own address.
         try:
+            self.directory = server_directory(self._asked, create=True)
             self.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise PostgresError(f"{self.directory} cannot be made: {error}") from error

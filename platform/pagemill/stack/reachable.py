@@ -1,16 +1,17 @@
 """Where Postgres lies when we run as root: its unprivileged user must be able to walk there.
 
 A home of root is closed to everybody else, and opening it would be no business of ours. What lies there is
-kept below /var/lib/pagemill instead: the data under a name made from their path, the programs as a copy.
+kept below /var/lib/pagemill instead: the data in a place that a file in their directory names, the programs
+as a copy.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
 import shutil
 import tempfile
+import uuid
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from pagemill.errors import PagemillError
 
 STATE = Path("/var/lib/pagemill")
+LOCATION = "location"
 UNPRIVILEGED_USERS = ("postgres", "nobody", "daemon")
 
 
@@ -37,14 +39,23 @@ def postgres_account() -> pwd.struct_passwd | None:
     raise PostgresError("postgres does not run as root, and there is no unprivileged user to run it as")
 
 
-def server_directory(directory: Path, *, state: Path = STATE) -> Path:
-    """The directory itself, or the place that stands in for it. The same answer every time."""
+def server_directory(directory: Path, *, create: bool = False, state: Path = STATE) -> Path:
+    """The directory itself, or the place that stands in for it.
+
+    That place has a name of its own, which is kept in ``directory``: a directory that was deleted and made
+    again never finds the data of its predecessor. ``create`` chooses one when there is none yet.
+    """
     directory = directory.resolve()
     account = postgres_account()
     if account is None or may_enter(directory.parent, account):
         return directory
-    name = hashlib.sha256(str(directory).encode()).hexdigest()[:16]
-    return state / "postgres" / name
+    note = directory / LOCATION
+    if not note.exists():
+        if not create:
+            return directory
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        note.write_text(f"{state / 'postgres' / uuid.uuid4().hex}\n")
+    return Path(note.read_text().strip())
 
 
 def binaries(*, state: Path = STATE) -> Path:

@@ -38,14 +38,14 @@ def test_it_runs_meanwhile_and_is_gone_afterwards(tmp_path: Path) -> None:
     heard: list[str] = []
 
     with local_stack(tmp_path / "data", on_line=heard.append) as stack:
-        assert psutil.pid_exists(stack.process_id)
+        assert psutil.pid_exists(stack.process.pid)
         assert stack.environment == {
             "LAS_CLIENT_ID": "an id",
             "LAS_API_ENDPOINT": "https://localhost:1/v1",
         }
         assert stack.status()["ray"]["dashboardUrl"] == "http://localhost:8265"
 
-    assert not psutil.pid_exists(stack.process_id)
+    assert not psutil.pid_exists(stack.process.pid)
     assert heard == ["starting Postgres", "ready https://localhost:1"]
 
 
@@ -53,7 +53,19 @@ def test_it_is_gone_after_an_error_too(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), local_stack(tmp_path / "data") as stack:
         _ = 1 / 0
 
-    assert not psutil.pid_exists(stack.process_id)
+    assert not psutil.pid_exists(stack.process.pid)
+
+
+def test_settings_of_another_stack_are_not_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGEMILL_DATABASE_URL", "postgresql://somebody/elses")
+    monkeypatch.setenv("PAGEMILL_LOG_LEVEL", "DEBUG")
+
+    with local_stack(tmp_path / "data", settings={"PAGEMILL_LOG_LEVEL": "ERROR"}) as stack:
+        seen = psutil.Process(stack.process.pid).environ()
+
+    assert {name: value for name, value in seen.items() if name.startswith("PAGEMILL_")} == {
+        "PAGEMILL_LOG_LEVEL": "ERROR"
+    }
 
 
 def test_a_stack_that_ends_says_why(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -61,10 +62,24 @@ def test_a_closed_directory_has_one_place_that_stands_in_for_it(
     closed = place / "closed"
     closed.mkdir(mode=0o700)
     state = place / "state"
-    found = server_directory(closed / "one", state=state)
+    assert server_directory(closed / "one", state=state) == closed / "one"
+    assert not (closed / "one").exists()
+    found = server_directory(closed / "one", create=True, state=state)
     assert found.is_relative_to(state)
     assert server_directory(closed / "one", state=state) == found
-    assert server_directory(closed / "two", state=state) != found
+    assert server_directory(closed / "one", create=True, state=state) == found
+    assert server_directory(closed / "two", create=True, state=state) != found
+
+
+def test_a_directory_made_again_does_not_find_the_data_of_its_predecessor(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reachable, "postgres_account", account)
+    closed = place / "closed"
+    closed.mkdir(mode=0o700)
+    before = server_directory(closed / "one", create=True, state=place / "state")
+    shutil.rmtree(closed / "one")
+    assert server_directory(closed / "one", create=True, state=place / "state") != before
 
 
 def test_programs_that_cannot_be_reached_are_copied_once(
