@@ -18,7 +18,9 @@ import psutil
 import pytest
 from moto.server import ThreadedMotoServer
 
+from pagemill.stack.directory import DataDirectory
 from pagemill.stack.postgres import free_port
+from pagemill.stack.reachable import server_directory
 from tests.support.processes import eventually
 from tests.support.stack import RunningStack, pagemill, running_stack, stack_processes
 
@@ -193,3 +195,18 @@ def test_what_cannot_start_is_said_and_nothing_stays(data_directory: Path) -> No
     assert done.stderr.startswith("pagemill: postgres: the database cannot be used: ")
     assert done.stderr.count("\n") == 1
     assert stack_processes(data_directory) == []
+
+
+def test_below_a_directory_that_is_closed_to_others(data_directory: Path) -> None:
+    """As in a home of root: Postgres then runs as somebody who may not enter it."""
+    closed = data_directory.parent / "closed"
+    closed.mkdir(mode=0o700)
+    postgres = DataDirectory(closed / "data").postgres
+    try:
+        for _ in range(2):
+            with running_stack(closed / "data", free_port(), "--without-ray") as stack:
+                assert token(stack.environment())
+                assert find(stack, str(server_directory(postgres)))
+            assert stack_processes(closed / "data") == []
+    finally:
+        shutil.rmtree(server_directory(postgres), ignore_errors=True)
