@@ -17,13 +17,14 @@ from pagemill.api.datasets import to_dataset
 from pagemill.api.models import MODEL_DEPENDENCIES, below_model, hold_model, require_model
 from pagemill.api.paging import PageRequest, cut
 from pagemill.api.schemas import (
+    Audited,
     DatasetId,
     RequestStruct,
     ResponseStruct,
     Text,
+    audit,
     change,
     require_members,
-    timestamp,
 )
 from pagemill.api.security import Caller
 from pagemill.api.state import AppState
@@ -54,7 +55,7 @@ class PatchDataBundle(RequestStruct):
     description: Text | UnsetType | None = UNSET
 
 
-class DataBundle(ResponseStruct):
+class DataBundle(Audited, kw_only=True):
     """``datasets`` are the datasets as they were when the bundle was made."""
 
     data_bundle_id: str
@@ -65,10 +66,6 @@ class DataBundle(ResponseStruct):
     status: DataBundleStatus
     summary: dict[str, Any] | None
     retention_in_days: int
-    created_time: str | None
-    created_by: str | None
-    updated_time: str | None
-    updated_by: str | None
 
 
 class DataBundles(ResponseStruct):
@@ -87,10 +84,7 @@ def to_data_bundle(row: asyncpg.Record) -> DataBundle:
         status=row["status"],
         summary=row["summary"],
         retention_in_days=row["retention_in_days"],
-        created_time=timestamp(row["created_time"]),
-        created_by=row["created_by"],
-        updated_time=timestamp(row["updated_time"]),
-        updated_by=row["updated_by"],
+        **audit(row),
     )
 
 

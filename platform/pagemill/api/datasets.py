@@ -15,14 +15,15 @@ from pagemill.api.database import RequestConnection
 from pagemill.api.ground_truth import GroundTruth, difference, label_counts
 from pagemill.api.paging import PageRequest, cut
 from pagemill.api.schemas import (
+    Audited,
     Metadata,
     RequestStruct,
     ResponseStruct,
     Text,
+    audit,
     change,
     checked_metadata,
     require_members,
-    timestamp,
 )
 from pagemill.api.security import Caller
 from pagemill.errors import BadRequest, NotFound
@@ -55,7 +56,7 @@ class PatchDataset(RequestStruct):
     contains_personally_identifiable_information: bool | UnsetType = UNSET
 
 
-class Dataset(ResponseStruct, kw_only=True):
+class Dataset(Audited, kw_only=True):
     dataset_id: str
     name: str | None
     description: str | None
@@ -66,10 +67,6 @@ class Dataset(ResponseStruct, kw_only=True):
     contains_personally_identifiable_information: bool
     storage_location: Literal["EU"] = "EU"
     version: int
-    created_time: str | None
-    created_by: str | None
-    updated_time: str | None
-    updated_by: str | None
 
 
 class Datasets(ResponseStruct):
@@ -88,10 +85,7 @@ def to_dataset(row: asyncpg.Record) -> Dataset:
         retention_in_days=row["retention_in_days"],
         contains_personally_identifiable_information=row["contains_pii"],
         version=row["version"],
-        created_time=timestamp(row["created_time"]),
-        created_by=row["created_by"],
-        updated_time=timestamp(row["updated_time"]),
-        updated_by=row["updated_by"],
+        **audit(row),
     )
 
 

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from pagemill.api.contents import MAXIMUM_INLINE_CHARACTERS
 from pagemill.api.ground_truth import GroundTruthItem
 from pagemill.api.schemas import (
+    Audited,
     ConsentId,
     DatasetId,
     Metadata,
@@ -17,7 +18,7 @@ from pagemill.api.schemas import (
     ResponseStruct,
     RetentionInDays,
     Text,
-    timestamp,
+    audit,
 )
 from pagemill.api.state import AppState
 
@@ -49,7 +50,7 @@ class PatchDocument(RequestStruct):
     retention_in_days: RetentionInDays | UnsetType = UNSET
 
 
-class Document(ResponseStruct, kw_only=True):
+class Document(Audited, kw_only=True):
     """``content`` (base64) is there when one document is asked for, if it is uploaded and not too large."""
 
     document_id: str
@@ -64,10 +65,6 @@ class Document(ResponseStruct, kw_only=True):
     metadata: dict[str, Any] | None
     ground_truth: list[dict[str, Any]]
     retention_in_days: int
-    created_time: str | None
-    created_by: str | None
-    updated_time: str | None
-    updated_by: str | None
 
 
 class Documents(ResponseStruct):
@@ -93,8 +90,5 @@ def to_document(row: asyncpg.Record, state: AppState, content: str | UnsetType =
         metadata=row["metadata"],
         ground_truth=row["ground_truth"],
         retention_in_days=row["retention_in_days"],
-        created_time=timestamp(row["created_time"]),
-        created_by=row["created_by"],
-        updated_time=timestamp(row["updated_time"]),
-        updated_by=row["updated_by"],
+        **audit(row),
     )

@@ -23,14 +23,15 @@ from pagemill.api.page_configs import (
 )
 from pagemill.api.paging import PageRequest, cut
 from pagemill.api.schemas import (
+    Audited,
     Metadata,
     RequestStruct,
     ResponseStruct,
     Text,
+    audit,
     change,
     checked_metadata,
     require_members,
-    timestamp,
 )
 from pagemill.api.security import Caller
 from pagemill.api.state import AppState
@@ -77,7 +78,7 @@ class PatchModel(RequestStruct):
     training_id: TrainingId | UnsetType | None = UNSET
 
 
-class Model(ResponseStruct):
+class Model(Audited, kw_only=True):
     model_id: str
     organization_id: str
     name: str | None
@@ -92,10 +93,6 @@ class Model(ResponseStruct):
     version: int
     number_of_data_bundles: int
     number_of_running_trainings: int
-    created_time: str | None
-    created_by: str | None
-    updated_time: str | None
-    updated_by: str | None
 
 
 class Models(ResponseStruct):
@@ -119,10 +116,7 @@ def to_model(row: asyncpg.Record) -> Model:
         version=row["version"],
         number_of_data_bundles=row["number_of_data_bundles"],
         number_of_running_trainings=row["number_of_running_trainings"],
-        created_time=timestamp(row["created_time"]),
-        created_by=row["created_by"],
-        updated_time=timestamp(row["updated_time"]),
-        updated_by=row["updated_by"],
+        **audit(row),
     )
 
 

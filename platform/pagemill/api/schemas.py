@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -27,6 +28,25 @@ class RequestStruct(msgspec.Struct, forbid_unknown_fields=True, rename="camel", 
 
 class ResponseStruct(msgspec.Struct, rename="camel", kw_only=True):
     """The body of a response: a member that is UNSET is left out."""
+
+
+class Audited(ResponseStruct, kw_only=True):
+    """A resource that knows who made it and who changed it last; ``updated*`` are null until then."""
+
+    created_time: str | None
+    created_by: str | None
+    updated_time: str | None
+    updated_by: str | None
+
+
+def audit(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of Audited."""
+    return {
+        "created_time": timestamp(row["created_time"]),
+        "created_by": row["created_by"],
+        "updated_time": timestamp(row["updated_time"]),
+        "updated_by": row["updated_by"],
+    }
 
 
 def timestamp(time: datetime.datetime | None) -> str | None:

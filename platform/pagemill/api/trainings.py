@@ -23,14 +23,15 @@ from pagemill.api.models import (
 )
 from pagemill.api.paging import PageRequest, cut
 from pagemill.api.schemas import (
+    Audited,
     Metadata,
     RequestStruct,
     ResponseStruct,
     Text,
+    audit,
     change,
     checked_metadata,
     require_members,
-    timestamp,
 )
 from pagemill.api.security import Caller
 from pagemill.errors import BadRequest, NotFound
@@ -90,7 +91,7 @@ class PatchTraining(RequestStruct):
     deployment_environment_id: DeploymentEnvironmentId | UnsetType | None = UNSET
 
 
-class Training(ResponseStruct):
+class Training(Audited, kw_only=True):
     training_id: str
     model_id: str
     name: str | None
@@ -105,10 +106,6 @@ class Training(ResponseStruct):
     evaluation: dict[str, Any]
     statistics: dict[str, Any] | None
     gpu_hours: float | None
-    created_time: str | None
-    created_by: str | None
-    updated_time: str | None
-    updated_by: str | None
 
 
 class Trainings(ResponseStruct):
@@ -133,10 +130,7 @@ def to_training(row: asyncpg.Record) -> Training:
         evaluation=row["evaluation"],
         statistics=None,
         gpu_hours=row["gpu_hours"],
-        created_time=timestamp(row["created_time"]),
-        created_by=row["created_by"],
-        updated_time=timestamp(row["updated_time"]),
-        updated_by=row["updated_by"],
+        **audit(row),
     )
 
 
