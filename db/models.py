@@ -58,12 +58,12 @@ UPDATE_MODEL = tenant(
         name = CASE WHEN $3 THEN $4 ELSE name END,
         description = CASE WHEN $5 THEN $6 ELSE description END,
         metadata = coalesce($7::jsonb, metadata),
-        field_config = coalesce($8::jsonb, field_config),
+        field_config = coalesce($8::json, field_config),
         preprocess_config = coalesce($9::jsonb, preprocess_config),
         postprocess_config = coalesce($10::jsonb, postprocess_config),
         training_id = CASE WHEN $11 THEN $12 ELSE training_id END,
         version = version + (
-            coalesce($8::jsonb, field_config) IS DISTINCT FROM field_config
+            coalesce($8::json, field_config)::jsonb IS DISTINCT FROM field_config::jsonb
             OR ($11 AND $12 IS DISTINCT FROM training_id)
         )::integer,
         updated_time = now(),

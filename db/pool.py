@@ -1,4 +1,4 @@
-"""Connections to Postgres; JSONB columns are Python objects on this side."""
+"""Connections to Postgres; JSON and JSONB columns are Python objects on this side."""
 
 from __future__ import annotations
 
@@ -25,6 +25,13 @@ def _decode(value: bytes) -> Any:
 async def _prepare(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_encode, decoder=_decode, format="binary"
+    )
+    await connection.set_type_codec(
+        "json",
+        schema="pg_catalog",
+        encoder=msgspec.json.encode,
+        decoder=msgspec.json.decode,
+        format="binary",
     )
 
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 from decimal import Decimal
 
 from piccolo.columns import (
+    JSON,
     JSONB,
     BigInt,
+    BigSerial,
     Boolean,
+    Bytea,
     DoublePrecision,
     Integer,
     Numeric,
@@ -146,10 +149,11 @@ class Model(Table, tablename="model"):
     name = Text(null=True, default=None)
     description = Text(null=True, default=None)
     metadata = JSONB(default="{}")
-    field_config = JSONB(default="{}")
+    field_config = JSON(default="{}", help_text="JSON, not JSONB: the order of its fields is kept")
     preprocess_config = JSONB(default="{}")
     postprocess_config = JSONB(default="{}")
     training_id = Text(null=True, default=None)
+    shared = Boolean(default=False, help_text="other organizations see it and predict with it")
     version = Integer(default=0)
     created_time = Timestamptz(default=TimestamptzNow())
     created_by = Text(null=True, default=None)
@@ -244,6 +248,228 @@ class Job(Table, tablename="job"):
     ended_time = Timestamptz(null=True, default=None)
 
 
+class Asset(Table, tablename="asset"):
+    """``content_key`` names the object with the bytes; each change writes a new key, then switches."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    content_key = Text()
+    content_md5 = Text()
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class Secret(Table, tablename="secret"):
+    """``ciphertext`` is the data under the key named ``key_id``, which the database does not hold."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    key_id = Text()
+    nonce = Bytea()
+    ciphertext = Bytea()
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class PaymentMethod(Table, tablename="payment_method"):
+    """``stripe_setup_intent_id`` is null for one that the operator handles by hand."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    details = JSONB(null=True, default=None)
+    setup_intent_secret_hash = Text(null=True, default=None, help_text="sha256, hex")
+    stripe_setup_intent_id = Text(null=True, default=None)
+    stripe_payment_method_id = Text(null=True, default=None)
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class DeploymentEnvironment(Table, tablename="deployment_environment"):
+    """Where trainings are deployed to; the operator defines them. A null owner is everybody's."""
+
+    id = Text(primary_key=True, help_text="las:deployment-environment:<slug>")
+    organization_id = Text(null=True, default=None)
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    model_deployment_units = Integer(default=0)
+    status = Text(default="available", help_text="available, unavailable")
+    created_time = Timestamptz(default=TimestamptzNow())
+
+
+class Profile(Table, tablename="profile"):
+    """A person, who may be a user of several organizations."""
+
+    id = Text(primary_key=True)
+    email = Text(unique=True)
+    given_name = Text(null=True, default=None)
+    family_name = Text(null=True, default=None)
+    name = Text(null=True, default=None)
+    picture = Text(null=True, default=None)
+    locale = Text(null=True, default=None)
+    metadata = JSONB(null=True, default=None)
+    number_of_organizations_allowed = Integer(default=1)
+    number_of_organizations_created = Integer(default=0)
+    created_time = Timestamptz(default=TimestamptzNow())
+    updated_time = Timestamptz(null=True, default=None)
+
+
+class OrganizationUser(Table, tablename="organization_user"):
+    """A user of the API: a person's membership in one organization, from the invitation on."""
+
+    id = Text(primary_key=True, help_text="las:user:<hex>")
+    organization_id = Text()
+    email = Text()
+    profile_id = Text(null=True, default=None, help_text="null until the first sign-in")
+    app_client_id = Text(null=True, default=None, help_text="the invitation leads to its defaultLoginUrl")
+    status = Text(default="invite_pending", help_text="inactive, active, invite_pending")
+    invitation_expires = Timestamptz(null=True, default=None)
+    metadata = JSONB(null=True, default=None)
+    role_ids = JSONB(default="[]")
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class Transformation(Table, tablename="transformation"):
+    """Changes a dataset; its job does the work."""
+
+    id = Text(primary_key=True, help_text="las:dataset-transformation:<hex>")
+    organization_id = Text()
+    dataset_id = Text()
+    operations = JSONB(default="[]")
+    status = Text(default="running", help_text="running, succeeded, failed")
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class Transition(Table, tablename="transition"):
+    id = Text(primary_key=True)
+    organization_id = Text()
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    transition_type = Text(help_text="docker, manual, lambda")
+    parameters = JSONB(default="{}")
+    timeout_in_seconds = Integer()
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class Workflow(Table, tablename="workflow"):
+    """``definition`` is the state machine; it never changes and is never shown."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    metadata = JSONB(null=True, default=None)
+    definition = JSONB()
+    completed_config = JSONB(null=True, default=None)
+    error_config = JSONB(null=True, default=None)
+    email_config = JSONB(null=True, default=None)
+    status = Text(default="development", help_text="development, production")
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class WorkflowExecution(Table, tablename="workflow_execution"):
+    """One run of a workflow; ``state`` names the state that it waits in."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    workflow_id = Text()
+    input = JSONB(default="{}")
+    output = JSONB(null=True, default=None)
+    state = Text(null=True, default=None)
+    status = Text(
+        default="running", help_text="running, succeeded, failed, rejected, retry, error, completed"
+    )
+    events = JSONB(default="[]")
+    completed_by = JSONB(default="[]")
+    log_id = Text(null=True, default=None)
+    completed_task_log_id = Text(null=True, default=None)
+    created_by = Text(null=True, default=None)
+    start_time = Timestamptz(default=TimestamptzNow())
+    end_time = Timestamptz(null=True, default=None)
+
+
+class TransitionExecution(Table, tablename="transition_execution"):
+    """One run of a transition, alone or as a step; ``claimed_by`` is null while a manual one waits."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    transition_id = Text()
+    workflow_execution_id = Text(null=True, default=None)
+    state = Text(null=True, default=None, help_text="the state of the workflow that it is a step of")
+    input = JSONB(default="{}")
+    output = JSONB(null=True, default=None)
+    error = JSONB(null=True, default=None)
+    status = Text(default="running", help_text="running, succeeded, failed, rejected, retry")
+    claimed_by = Text(null=True, default=None)
+    completed_by = Text(null=True, default=None)
+    log_id = Text(null=True, default=None)
+    created_time = Timestamptz(default=TimestamptzNow())
+    start_time = Timestamptz(null=True, default=None)
+    heartbeat_time = Timestamptz(null=True, default=None)
+    expires = Timestamptz(null=True, default=None, help_text="it has timed out when it still runs then")
+    end_time = Timestamptz(null=True, default=None)
+
+
+class Log(Table, tablename="log"):
+    """What an execution printed; its lines are log_event rows."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    workflow_id = Text(null=True, default=None)
+    workflow_execution_id = Text(null=True, default=None)
+    transition_id = Text(null=True, default=None)
+    transition_execution_id = Text(null=True, default=None)
+    start_time = Timestamptz(default=TimestamptzNow())
+
+
+class LogEvent(Table, tablename="log_event"):
+    """A line of a log; ``id`` keeps lines of the same instant in their order."""
+
+    id = BigSerial(primary_key=True)
+    organization_id = Text()
+    log_id = Text()
+    time = Timestamptz(default=TimestamptzNow())
+    message = Text()
+
+
+class IdempotencyKey(Table, tablename="idempotency_key"):
+    """The answer to a POST that carried ``Idempotency-Key``; ``status_code`` is null while it is worked on.
+
+    The primary key (organization_id, principal_id, key) is made in the migration.
+    """
+
+    organization_id = Text()
+    principal_id = Text()
+    key = Text()
+    fingerprint = Text(help_text="sha256 of method, path and body, hex")
+    status_code = Integer(null=True, default=None)
+    body = Bytea(null=True, default=None)
+    created_time = Timestamptz(default=TimestamptzNow())
+
+
 ALL_TABLES: tuple[type[Table], ...] = (
     Plan,
     Organization,
@@ -258,4 +484,18 @@ ALL_TABLES: tuple[type[Table], ...] = (
     Training,
     Prediction,
     Job,
+    Asset,
+    Secret,
+    PaymentMethod,
+    DeploymentEnvironment,
+    Profile,
+    OrganizationUser,
+    Transformation,
+    Transition,
+    Workflow,
+    WorkflowExecution,
+    TransitionExecution,
+    Log,
+    LogEvent,
+    IdempotencyKey,
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
 import asyncpg
@@ -71,4 +70,4 @@ async def test_a_page_reads_about_a_page(
                 plan = await connection.fetchval(
                     sql, organization.organization_id, *filters, None, None, PAGE
                 )
-            assert rows_read(json.loads(plan)[0]["Plan"]) <= READ_AT_MOST, filters
+            assert rows_read(plan[0]["Plan"]) <= READ_AT_MOST, filters

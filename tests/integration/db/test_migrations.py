@@ -8,7 +8,7 @@ import pytest
 from db.migrate import MigrationError, migrate
 from db.tables import ALL_TABLES
 
-WITHOUT_ID = {"usage_counter", "usage_reservation"}
+WITHOUT_ID = {"usage_counter", "usage_reservation", "idempotency_key"}
 
 
 async def test_every_table_and_column_exists(pool: asyncpg.Pool) -> None:
@@ -39,3 +39,11 @@ async def test_counters_cannot_be_negative(pool: asyncpg.Pool) -> None:
 def test_an_unreachable_database_says_so() -> None:
     with pytest.raises(MigrationError, match="could not be migrated"):
         migrate("postgresql://nobody:nothing@127.0.0.1:1/none")
+
+
+async def test_the_order_of_the_fields_is_kept(database_url: str, pool: asyncpg.Pool) -> None:
+    column = await pool.fetchval(
+        "SELECT data_type FROM information_schema.columns WHERE table_name = 'model' AND column_name = $1",
+        "field_config",
+    )
+    assert column == "json"
