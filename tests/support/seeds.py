@@ -48,7 +48,15 @@ async def seed_data_bundle(
 ) -> str:
     """A data bundle of one dataset."""
     data_bundle_id = new_id("model-data-bundle")
-    datasets = [{"datasetId": dataset_id or new_id("dataset"), "numberOfDocuments": documents, "version": 1}]
+    dataset = {
+        "datasetId": dataset_id or new_id("dataset"),
+        "description": None,
+        "numberOfDocuments": documents,
+        "retentionInDays": 1825,
+        "containsPersonallyIdentifiableInformation": True,
+        "storageLocation": "EU",
+        "version": 1,
+    }
     await pool.execute(
         """
         INSERT INTO data_bundle (organization_id, id, model_id, status, datasets)
@@ -58,7 +66,7 @@ async def seed_data_bundle(
         data_bundle_id,
         model_id,
         status,
-        datasets,
+        [dataset],
     )
     return data_bundle_id
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 import asyncpg
 from litestar import Controller, Request, get
 from litestar.params import Parameter
-from msgspec import UNSET, UnsetType
 
 from db.organizations import GET_PLAN, LIST_PLANS
 from db.statements import Connection
@@ -50,7 +49,6 @@ class Plan(ResponseStruct):
 class Plans(ResponseStruct):
     plans: list[Plan]
     next_token: str | None
-    owner: list[str] | UnsetType = UNSET
 
 
 def to_plan(row: asyncpg.Record) -> Plan:
@@ -100,7 +98,7 @@ class PlanController(Controller):
         owners = [caller.organization_id if one == "me" else one for one in owner] if owner else None
         rows = await LIST_PLANS.fetch(connection, caller.organization_id, owners, page.after[1], page.limit)
         shown, token = cut(rows, page)
-        return Plans(plans=[to_plan(row) for row in shown], next_token=token, owner=owner or UNSET)
+        return Plans(plans=[to_plan(row) for row in shown], next_token=token)
 
     @get(["/{plan_id:str}", "/{owner_id:str}/{plan_id:str}"])
     async def get_plan(

@@ -15,6 +15,7 @@ from litestar import Litestar
 from pagemill.api.app import create_app
 from pagemill.api.tokens import Caller, issue_token
 from pagemill.settings import Settings
+from tests.support.contract import violations
 from tests.support.tenants import Tenant, create_tenant
 
 MONTHLY = ("documents", "predictions", "data-bundles", "trainings")
@@ -53,6 +54,16 @@ async def app(settings: Settings) -> AsyncIterator[Litestar]:
     await running
 
 
+async def follows_the_contract(response: httpx.Response) -> None:
+    """Whatever a test asks for, the answer is one that the reference contract describes."""
+    request = response.request
+    path = request.url.raw_path.decode()
+    if request.method == "OPTIONS" or not path.startswith("/v1/") or path.startswith("/v1/files/"):
+        return
+    body = await response.aread()
+    assert violations(request.method, path, response.status_code, body) == []
+
+
 @contextlib.asynccontextmanager
 async def client_of(
     app: Litestar, settings: Settings, tenant: Tenant | None
@@ -64,7 +75,10 @@ async def client_of(
         headers["Authorization"] = f"Bearer {issue_token(caller, settings)}"
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(
-        transport=transport, base_url="https://localhost", headers=headers
+        transport=transport,
+        base_url="https://localhost",
+        headers=headers,
+        event_hooks={"response": [follows_the_contract]},
     ) as client:
         yield client
 

@@ -258,7 +258,7 @@ async def test_list_filters_and_echoes(api: httpx.AsyncClient) -> None:
     assert await listed(api, consentId=CONSENTS[1]) == [ids[1], ids[3]]
     assert await listed(api, datasetId=datasets[1], consentId=CONSENTS[1]) == [ids[3]]
     assert await listed(api, documentId=[ids[2], ids[0], UNKNOWN]) == [ids[0], ids[2]]
-    assert await listed(api, datasetId="las:dataset:none") == []
+    assert await listed(api, datasetId=f"las:dataset:{'0' * 32}") == []
     assert await listed(api, order="descending", sortBy="createdTime") == ids[::-1]
     parameters = {
         "datasetId": datasets[0],
