@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """``file:///directory`` or ``s3://bucket/prefix``."""
     token_key: str = ""
     """Key (>= 32 characters) that signs access tokens: the same for all API processes, needed by no other."""
+    secret_keys: str = ""
+    """``keyId:base64 of 32 bytes``, separated by commas: the first one seals secrets, all of them open."""
     public_url: str = "https://localhost:8443"
     """Scheme, host and port under which clients reach the API; fileUrl is built from it."""
     s3_endpoint_url: str | None = None

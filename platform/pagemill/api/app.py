@@ -16,6 +16,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from db.pool import create_pool
 from pagemill import __version__
+from pagemill.api.assets import AssetController
 from pagemill.api.bodies import JsonRequest
 from pagemill.api.correlation import HEADER, correlation_middleware
 from pagemill.api.data_bundles import DataBundleController
@@ -33,6 +34,7 @@ from pagemill.api.paging import provide_page
 from pagemill.api.plans import PlanController
 from pagemill.api.predictions import PredictionController
 from pagemill.api.reference import ReferencePage
+from pagemill.api.secrets import SecretController
 from pagemill.api.security import provide_caller, require_caller
 from pagemill.api.state import AppState, state_of
 from pagemill.api.tokens import check_token_key
@@ -40,12 +42,14 @@ from pagemill.api.trainings import TrainingController
 from pagemill.api.unread import drain_middleware
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import open_objects
+from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, load_settings
 
 BODY_BYTES = 10_000_000
 """Inline content of 6,250,000 characters, and room for its labels. Files have a route of their own."""
 
 CONTROLLERS = [
+    AssetController,
     DataBundleController,
     DatasetController,
     DocumentController,
@@ -54,6 +58,7 @@ CONTROLLERS = [
     OrganizationController,
     PlanController,
     PredictionController,
+    SecretController,
     TrainingController,
 ]
 
@@ -73,6 +78,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     """The application, with settings from the environment unless given. Raises SettingsError."""
     settings = settings or load_settings(os.environ)
     check_token_key(settings)
+    secret_box = open_secret_box(settings)
     configure_logging(settings.log_level)
 
     @contextlib.asynccontextmanager
@@ -87,7 +93,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             listener = OutcomeListener(pool)
             await listener.start()
             stack.push_async_callback(listener.close)
-            app.state.pagemill = AppState(settings, pool, objects, listener)
+            app.state.pagemill = AppState(settings, pool, objects, listener, secret_box)
             yield
 
     app = Litestar(

@@ -106,26 +106,31 @@ async def store_content(
 
 
 @contextlib.asynccontextmanager
-async def forgotten_unless_named(objects: ObjectStore, stored: StoredContent | None) -> AsyncIterator[None]:
-    """Around the transaction that makes a document name ``stored``: the object goes when that fails."""
+async def forgotten_unless_named(objects: ObjectStore, key: str | None) -> AsyncIterator[None]:
+    """Around the transaction that makes a row name the object ``key``: the object goes when that fails."""
     try:
         yield
     except CONNECTION_ERRORS:
         # Perhaps it was committed: an object too many does less harm than one that is missing.
         raise
     except Exception:
-        if stored is not None:
-            await remove(objects, keys=[stored.key])
+        if key is not None:
+            await remove(objects, keys=[key])
         raise
 
 
-def decode_inline(content: str) -> bytes:
-    """The bytes of a base64 ``content``. Raises BadRequest."""
+def decode_inline_document(content: str) -> bytes:
+    """The bytes of a document's base64 ``content``. Raises BadRequest."""
     if len(content) > MAXIMUM_INLINE_CHARACTERS:
         raise BadRequest(
             f"content: must not have more than {MAXIMUM_INLINE_CHARACTERS} characters; "
             "send larger files to fileUrl"
         )
+    return decode_inline(content)
+
+
+def decode_inline(content: str) -> bytes:
+    """The bytes of a base64 ``content``. Raises BadRequest."""
     try:
         return base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError):

@@ -15,7 +15,7 @@ from db import documents as statements
 from pagemill.api.contents import (
     MAXIMUM_INLINE_BYTES,
     READ_ATTEMPTS,
-    decode_inline,
+    decode_inline_document,
     forgotten_unless_named,
     inline_source,
     store_content,
@@ -73,10 +73,10 @@ class DocumentController(Controller):
         checked_consent(data.consent_id)
         stored = None
         if data.content is not UNSET:
-            source = inline_source(decode_inline(data.content))
+            source = inline_source(decode_inline_document(data.content))
             stored = await store_content(app_state.objects, caller.organization_id, document_id, source)
         async with (
-            forgotten_unless_named(app_state.objects, stored),
+            forgotten_unless_named(app_state.objects, stored.key if stored else None),
             app_state.connection() as connection,
             connection.transaction(),
         ):

@@ -140,7 +140,7 @@ async def _opened(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 async def _switch(app_state: AppState, caller: Caller, document_id: str, stored: StoredContent) -> str | None:
     """Make the new content the document's; the key of the old one. The new one goes when that fails."""
     async with (
-        forgotten_unless_named(app_state.objects, stored),
+        forgotten_unless_named(app_state.objects, stored.key),
         app_state.connection() as connection,
         connection.transaction(),
     ):

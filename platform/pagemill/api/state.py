@@ -11,6 +11,7 @@ from litestar.connection import ASGIConnection
 
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import ObjectStore
+from pagemill.secret_box import SecretBox
 from pagemill.settings import Settings
 
 ACQUIRE_SECONDS = 10.0
@@ -24,6 +25,7 @@ class AppState:
     pool: asyncpg.Pool
     objects: ObjectStore
     listener: OutcomeListener
+    secret_box: SecretBox
 
     def connection(self) -> PoolAcquireContext:
         """``async with`` this: a connection, or TimeoutError when all stay in use."""

@@ -22,6 +22,16 @@ def new_content_key(organization_id: str, document_id: str) -> str:
     return f"{document_prefix(organization_id, document_id)}content/{uuid.uuid4().hex}"
 
 
+def asset_prefix(organization_id: str, asset_id: str) -> str:
+    """Every content that an asset has, or had for a moment."""
+    return f"{organization_prefix(organization_id)}assets/{slug_of(asset_id)}/"
+
+
+def new_asset_key(organization_id: str, asset_id: str) -> str:
+    """A key that was never used: a change writes beside the content that it replaces."""
+    return f"{asset_prefix(organization_id, asset_id)}{uuid.uuid4().hex}"
+
+
 def words_key(content_key: str, reader_version: str, options_name: str) -> str:
     """The words of a content, by the reader's version and options."""
     return f"{content_key.replace('/content/', '/words/')}-{reader_version}-{options_name}.msgpack"

@@ -53,6 +53,7 @@ class Configuration:
             PREFIX + "OBJECTS_URL": self.directory.objects.as_uri(),
             PREFIX + "PUBLIC_URL": self.url,
             PREFIX + "TOKEN_KEY": self.directory.token_key(),
+            PREFIX + "SECRET_KEYS": self.directory.secret_keys(),
             **_shares(self.ray_cpus),
         }
         if ray_address is not None:
@@ -62,8 +63,8 @@ class Configuration:
 
 
 def worker_settings(settings: Settings) -> Settings:
-    """What Ray's processes may know: everything but the key that signs access tokens."""
-    return msgspec.structs.replace(settings, token_key="")
+    """What Ray's processes may know: everything but the keys that sign access tokens and seal secrets."""
+    return msgspec.structs.replace(settings, token_key="", secret_keys="")
 
 
 def _shares(cpus: int) -> dict[str, str]:

@@ -9,13 +9,14 @@ import os
 import secrets
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import msgspec
 
 from pagemill.errors import PagemillError
+from pagemill.secret_box import new_secret_key
 
 Content = TypeVar("Content")
 
@@ -97,11 +98,15 @@ class DataDirectory:
 
     def token_key(self) -> str:
         """The key that signs access tokens: made once."""
-        return self._secret("token-key")
+        return self._kept("token-key", _random_secret)
+
+    def secret_keys(self) -> str:
+        """The keys that seal secrets, as the setting has them: one is made once."""
+        return self._kept("secret-keys", lambda: new_secret_key("1"))
 
     def write_ray_token(self) -> Path:
         """The file with the token that everybody shows to Ray: made once."""
-        self._secret("ray-token")
+        self._kept("ray-token", _random_secret)
         return self.ray_token
 
     def credentials(self) -> Credentials:
@@ -138,10 +143,10 @@ class DataDirectory:
         """Write a JSON file of mode 0600; readers see the old one or the new one."""
         write_private(path, msgspec.json.format(msgspec.json.encode(content)) + b"\n")
 
-    def _secret(self, name: str) -> str:
+    def _kept(self, name: str, make: Callable[[], str]) -> str:
         path = self.path / name
         if not path.exists():
-            write_private(path, secrets.token_hex(32).encode())
+            write_private(path, make().encode())
         return path.read_text().strip()
 
     @contextlib.contextmanager
@@ -176,6 +181,10 @@ class DataDirectory:
         if not path.exists():
             path.touch(mode=0o600)
         return path
+
+
+def _random_secret() -> str:
+    return secrets.token_hex(32)
 
 
 def _locks(file: IO[str]) -> bool:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from pagemill.errors import PagemillError
+from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, to_environment
 from pagemill.stack.certificates import Certificates
 from pagemill.stack.configuration import Configuration, worker_settings
@@ -81,7 +82,7 @@ class Supervisor:
 
     def _check(self) -> None:
         # What is wrong with the operator's settings is said before anything is started.
-        self._configuration.settings("postgresql://unused", None)
+        open_secret_box(self._configuration.settings("postgresql://unused", None))
         if port_answers(self._configuration.port):
             raise StackError(f"port {self._configuration.port} is in use: choose another with --port")
 

@@ -14,12 +14,13 @@ from litestar import Litestar
 
 from pagemill.api.app import create_app
 from pagemill.api.tokens import Caller, issue_token
+from pagemill.secret_box import new_secret_key
 from pagemill.settings import Settings
 from tests.support.contract import violations
 from tests.support.tenants import Tenant, create_tenant
 
 MONTHLY = ("documents", "predictions", "data-bundles", "trainings")
-TOTAL = ("datasets", "models")
+TOTAL = ("assets", "datasets", "models", "secrets")
 
 
 @pytest.fixture
@@ -29,6 +30,7 @@ def settings(database_url: str, objects_directory: Path) -> Settings:
         database_url=database_url,
         objects_url=objects_directory.as_uri(),
         token_key="k" * 32,
+        secret_keys=new_secret_key("test"),
         public_url="https://localhost:8443",
         database_pool_size=4,
         prediction_wait=0.5,

@@ -56,6 +56,17 @@ def test_a_wrong_setting_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "Traceback" not in result.stderr
 
 
+def test_wrong_secret_keys_are_one_line_without_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGEMILL_SECRET_KEYS", "1:c2hvcnQ=")
+    result = CliRunner().invoke(main, ["up", "--data-dir", str(tmp_path / "data"), "--port", "9443"])
+    assert result.exit_code == 1
+    assert "PAGEMILL_SECRET_KEYS" in result.stderr
+    assert "c2hvcnQ" not in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_the_command_starts_fast_because_it_imports_little() -> None:
     heavy = ("ray", "torch", "litestar", "asyncpg", "rich", "cryptography", "aioboto3")
     program = f"import sys, pagemill.cli; print([name for name in {heavy!r} if name in sys.modules])"

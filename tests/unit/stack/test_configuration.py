@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pagemill.secret_box import open_secret_box
 from pagemill.settings import SettingsError, load_settings, to_environment
 from pagemill.stack.configuration import Configuration, worker_settings
 from pagemill.stack.directory import DataDirectory
@@ -31,6 +32,8 @@ def test_everything_is_embedded_unless_given(tmp_path: Path) -> None:
     assert settings.public_url == "https://localhost:9443"
     assert settings.ray_address == "127.0.0.1:6379"
     assert settings.token_key == embedded.directory.token_key()
+    assert settings.secret_keys == embedded.directory.secret_keys()
+    assert open_secret_box(settings).key_id == "1"
 
 
 def test_what_is_given_wins(tmp_path: Path) -> None:
@@ -69,11 +72,13 @@ def test_a_larger_machine_reads_more_pages_at_once(tmp_path: Path) -> None:
     assert large.settings(EMBEDDED_URL, None).reading_replicas_max == 14
 
 
-def test_workers_never_see_the_key_that_signs_tokens(tmp_path: Path) -> None:
+def test_workers_never_see_the_keys_that_sign_tokens_and_seal_secrets(tmp_path: Path) -> None:
     environ = {"PAGEMILL_TOKEN_KEY": "k" * 40, "PATH": "/bin", "PAGEMILL_STACK": "of another stack"}
     settings = configuration(tmp_path, environ).settings(EMBEDDED_URL, None)
     assert settings.token_key == "k" * 40
+    assert settings.secret_keys
     seen = child_environment(environ, to_environment(worker_settings(settings)), "marker", EXTRA="1")
     assert "k" * 40 not in seen.values()
+    assert settings.secret_keys not in seen.values()
     assert (seen["PATH"], seen["PAGEMILL_STACK"], seen["EXTRA"]) == ("/bin", "marker", "1")
     assert load_settings(seen) == worker_settings(settings)

@@ -25,17 +25,19 @@ def mode(path: Path) -> int:
 
 def test_secrets_are_made_once_and_private(directory: DataDirectory) -> None:
     key = directory.token_key()
+    secret_keys = directory.secret_keys()
     credentials = directory.credentials_made_once()
     token = directory.write_ray_token().read_text()
 
     again = DataDirectory(directory.path)
 
     assert again.token_key() == key
+    assert again.secret_keys() == secret_keys
     assert again.credentials_made_once() == credentials
     assert again.write_ray_token().read_text() == token
     assert len({key, token, credentials.client_secret}) == 3
     assert min(len(key), len(token), len(credentials.client_secret)) >= 32
-    for name in ("token-key", "ray-token", "credentials.json"):
+    for name in ("token-key", "secret-keys", "ray-token", "credentials.json"):
         assert mode(directory.path / name) == 0o600
 
 
