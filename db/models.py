@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import tenant
+from db.statements import crossing, tenant
 
 # Computed: how many bundles there are, and how many trainings are not in a final state.
 MODEL_COLUMNS = """
@@ -10,11 +10,11 @@ MODEL_COLUMNS = """
     training_id, version, created_time, created_by, updated_time, updated_by,
     (
         SELECT count(*) FROM data_bundle
-        WHERE data_bundle.organization_id = $1 AND data_bundle.model_id = model.id
+        WHERE data_bundle.organization_id = model.organization_id AND data_bundle.model_id = model.id
     ) AS number_of_data_bundles,
     (
         SELECT count(*) FROM training
-        WHERE training.organization_id = $1 AND training.model_id = model.id
+        WHERE training.organization_id = model.organization_id AND training.model_id = model.id
             AND training.status NOT IN ('succeeded', 'failed', 'cancelled')
     ) AS number_of_running_trainings
 """
@@ -33,6 +33,13 @@ INSERT_MODEL = tenant(
 
 GET_MODEL = tenant("models.get", f"SELECT {MODEL_COLUMNS} FROM model WHERE organization_id = $1 AND id = $2")
 
+# ``$1`` is the owner, not the caller.
+GET_SHARED_MODEL = crossing(
+    "models.get_shared",
+    "a shared model is shown to everybody who names its owner",
+    f"SELECT {MODEL_COLUMNS} FROM model WHERE organization_id = $1 AND id = $2 AND shared",
+)
+
 MODEL_EXISTS = tenant("models.exists", "SELECT true FROM model WHERE organization_id = $1 AND id = $2")
 
 # Whatever hangs on the model is written under this lock, so that it cannot be deleted in between.
@@ -48,6 +55,23 @@ LIST_MODELS = tenant(
         AND (created_time, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
     ORDER BY created_time, id LIMIT $4
     """,
+)
+
+LIST_MODELS_OF_OWNERS = crossing(
+    "models.list_of_owners",
+    "of other organizations only what they share is listed",
+    f"""
+    SELECT {MODEL_COLUMNS} FROM model
+    WHERE organization_id = ANY($2::text[]) AND (organization_id = $1 OR shared)
+        AND (created_time, id) > (coalesce($3::timestamptz, '-infinity'), coalesce($4::text, ''))
+    ORDER BY created_time, id LIMIT $5
+    """,
+)
+
+SHARE_MODEL = crossing(
+    "models.share",
+    "the operator decides what is shared",
+    "UPDATE model SET shared = $2 WHERE id = $1 RETURNING organization_id",
 )
 
 # A member that is not sent keeps its value: NULL says so where null is no value, a flag where it is one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import tenant
+from db.statements import crossing, tenant
 
 PREDICTION_COLUMNS = """
     id, document_id, model_id, model_reference, training_id, preprocess_config, postprocess_config, status,
@@ -13,11 +13,12 @@ DOCUMENT_TO_PREDICT = tenant(
     "predictions.document", "SELECT content_key FROM document WHERE organization_id = $1 AND id = $2"
 )
 
-MODEL_TO_PREDICT_WITH = tenant(
+MODEL_TO_PREDICT_WITH = crossing(
     "predictions.model",
+    "a shared model ($2 its owner) predicts for everybody",
     """
     SELECT training_id, preprocess_config, postprocess_config FROM model
-    WHERE organization_id = $1 AND id = $2
+    WHERE organization_id = $2 AND id = $3 AND (organization_id = $1 OR shared)
     """,
 )
 
@@ -65,16 +66,63 @@ DELETE_FAILED_PREDICTION = tenant(
     "DELETE FROM prediction WHERE organization_id = $1 AND id = $2 AND status = 'failed'",
 )
 
-# What the worker needs; a part that has been deleted since is null.
-PREDICTION_WORK = tenant(
+# What the worker needs; a part that has been deleted, or is shared no more, is null.
+PREDICTION_WORK = crossing(
     "predictions.work",
+    "the training of a shared model is its owner's",
     """
     SELECT prediction.preprocess_config, prediction.postprocess_config,
         document.id AS document_id, document.content_key, training.artefact_key
     FROM prediction
     LEFT JOIN document ON document.organization_id = $1 AND document.id = prediction.document_id
-    LEFT JOIN training ON training.organization_id = $1 AND training.id = prediction.training_id
+    LEFT JOIN model ON model.id = prediction.model_id AND (model.organization_id = $1 OR model.shared)
+    LEFT JOIN training ON training.organization_id = model.organization_id AND training.model_id = model.id
+        AND training.id = prediction.training_id
     WHERE prediction.organization_id = $1 AND prediction.id = $2
+    """,
+)
+
+# How many predictions spoke of each label, and how many were sure enough of it to need no human: as sure as
+# the evaluation of their training asks for, else as $5. Of more than $6 predictions the newest count. Of
+# several candidates the surest counts, lines are as sure as their least sure cell.
+PREDICTION_STATISTICS = crossing(
+    "predictions.statistics",
+    "the predictions are the caller's, the training of a shared model is its owner's",
+    """
+    WITH recent AS (
+        SELECT id, training_id, predictions FROM prediction
+        WHERE organization_id = $1 AND model_id = $2 AND created_time >= $3
+        ORDER BY created_time DESC, id DESC LIMIT $6
+    ),
+    chosen AS (
+        SELECT recent.id, recent.predictions,
+            coalesce((training.evaluation #>> '{automation,threshold}')::float8, $5::float8) AS threshold
+        FROM recent LEFT JOIN training ON training.id = recent.training_id AND training.model_id = $2
+        WHERE $4::text IS NULL OR recent.training_id = $4
+    ),
+    -- The two output formats, v1 and v2.
+    candidate AS (
+        SELECT chosen.id, threshold, item ->> 'label' AS label, item AS found
+        FROM chosen CROSS JOIN LATERAL jsonb_array_elements(
+            CASE jsonb_typeof(predictions) WHEN 'array' THEN predictions ELSE '[]' END
+        ) AS item
+        UNION ALL
+        SELECT chosen.id, threshold, item.key, item.value
+        FROM chosen CROSS JOIN LATERAL jsonb_each(
+            CASE jsonb_typeof(predictions) WHEN 'object' THEN predictions ELSE '{}' END
+        ) AS item
+    ),
+    surest AS (
+        SELECT label, threshold, max(coalesce(
+            CASE jsonb_typeof(found -> 'confidence') WHEN 'number' THEN (found -> 'confidence')::float8 END,
+            (SELECT max(one::float8) FROM jsonb_path_query(found, '$[*].confidence ? (@.type() == "number")')
+                AS one),
+            (SELECT min(one::float8) FROM jsonb_path_query(found, '$[*].*[*].confidence') AS one)
+        )) AS confidence
+        FROM candidate GROUP BY id, label, threshold
+    )
+    SELECT label, count(*) AS predictions, count(*) FILTER (WHERE confidence >= threshold) AS automated
+    FROM surest WHERE confidence IS NOT NULL GROUP BY label ORDER BY label
     """,
 )
 

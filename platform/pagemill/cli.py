@@ -134,6 +134,37 @@ def status(data_dir: Path, as_json: bool) -> None:
     sys.exit(0 if report.healthy else 1)
 
 
+@main.group()
+def models() -> None:
+    """What other organizations may use."""
+
+
+@models.command()
+@click.argument("model_id")
+@data_directory_option
+def share(model_id: str, data_dir: Path) -> None:
+    """Let every organization see a model and predict with it.
+
+    The others name it with its owner before it, as it is printed. They cannot change it, and their
+    predictions count for them.
+    """
+    click.echo(_share(data_dir, model_id, shared=True))
+
+
+@models.command()
+@click.argument("model_id")
+@data_directory_option
+def unshare(model_id: str, data_dir: Path) -> None:
+    """Take a model back: from now on it is its owner's alone."""
+    click.echo(_share(data_dir, model_id, shared=False))
+
+
+def _share(data_dir: Path, model_id: str, *, shared: bool) -> str:
+    from pagemill.stack.operating import database_of, share_model
+
+    return share_model(database_of(_directory(data_dir), os.environ), model_id, shared=shared)
+
+
 def _directory(path: Path) -> DataDirectory:
     from pagemill.stack.directory import DataDirectory
 

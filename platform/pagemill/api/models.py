@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 import asyncpg
 from litestar import Controller, Request, delete, get, patch, post
 from litestar.di import Provide
-from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType
 
 from db import models as statements
@@ -35,6 +34,7 @@ from pagemill.api.schemas import (
 )
 from pagemill.api.security import Caller
 from pagemill.api.state import AppState
+from pagemill.api.statistics import StatisticsLastNDays, statistics_of
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import new_slug_id
 from pagemill.jobs.queue import request_cancel
@@ -43,11 +43,6 @@ from pagemill.objects.removal import remove
 from pagemill.usage.counting import count, uncount
 
 TrainingId: TypeAlias = Annotated[str, Meta(pattern=r"^las:model-training:[a-z0-9\-_]{1,128}$")]
-StatisticsLastNDays: TypeAlias = Annotated[
-    int | None, Parameter(query="statisticsLastNDays", ge=1, le=30, required=False)
-]
-"""Accepted and checked; there are no statistics before predictions are compared with what users correct."""
-
 MODEL_PATHS = ["/{model_id:str}", "/{owner:str}/{model_id:str}"]
 """A model may be named with its organization before it; the slash arrives raw or as %2F."""
 
@@ -100,7 +95,7 @@ class Models(ResponseStruct):
     next_token: str | None
 
 
-def to_model(row: asyncpg.Record) -> Model:
+def to_model(row: asyncpg.Record, statistics: dict[str, Any] | None = None) -> Model:
     return Model(
         model_id=row["id"],
         organization_id=row["organization_id"],
@@ -112,7 +107,7 @@ def to_model(row: asyncpg.Record) -> Model:
         preprocess_config=row["preprocess_config"],
         postprocess_config=row["postprocess_config"],
         metadata=row["metadata"],
-        statistics=None,
+        statistics=statistics,
         version=row["version"],
         number_of_data_bundles=row["number_of_data_bundles"],
         number_of_running_trainings=row["number_of_running_trainings"],
@@ -123,13 +118,20 @@ def to_model(row: asyncpg.Record) -> Model:
 def own_model_id(request: Request[Any, Any, Any], caller: Caller) -> str:
     """The plain id of the model in the path. Another organization's is answered like an unknown one."""
     model_id = str(request.path_params["model_id"])
-    owner = request.path_params.get("owner", caller.organization_id)
-    if owner != caller.organization_id:
+    if model_owner(request, caller) != caller.organization_id:
         raise model_not_found(model_id)
     return model_id
 
 
-MODEL_DEPENDENCIES = {"own_model_id": Provide(own_model_id, sync_to_thread=False)}
+def model_owner(request: Request[Any, Any, Any], caller: Caller) -> str:
+    """The organization that the path names, else the caller's."""
+    return str(request.path_params.get("owner", caller.organization_id))
+
+
+MODEL_DEPENDENCIES = {
+    "own_model_id": Provide(own_model_id, sync_to_thread=False),
+    "model_owner": Provide(model_owner, sync_to_thread=False),
+}
 
 
 def model_not_found(model_id: str) -> NotFound:
@@ -175,25 +177,34 @@ class ModelController(Controller):
     async def list_models(
         self, caller: Caller, connection: RequestConnection, page: PageRequest, owner: list[str] | None = None
     ) -> Models:
-        """The organization's own models; no other organization shares models here."""
-        if owner and caller.organization_id not in owner and "me" not in owner:
-            return Models(models=[], next_token=None)
-        rows = await statements.LIST_MODELS.fetch(connection, caller.organization_id, *page.after, page.limit)
+        """The organization's own models, or those of ``owner``: of others what they share."""
+        own = caller.organization_id
+        owners = [own if name == "me" else name for name in owner or [own]]
+        if owners == [own]:
+            rows = await statements.LIST_MODELS.fetch(connection, own, *page.after, page.limit)
+        else:
+            rows = await statements.LIST_MODELS_OF_OWNERS.fetch(
+                connection, own, owners, *page.after, page.limit
+            )
         shown, next_token = cut(rows, page)
         return Models(models=[to_model(row) for row in shown], next_token=next_token)
 
     @get(MODEL_PATHS)
     async def get_model(
         self,
-        own_model_id: str,
+        model_id: str,
+        model_owner: str,
         caller: Caller,
         connection: RequestConnection,
         statistics_last_n_days: StatisticsLastNDays = None,
     ) -> Model:
-        row = await statements.GET_MODEL.fetch_one(connection, caller.organization_id, own_model_id)
+        """A model of another organization is there when it is shared; the statistics are the caller's own."""
+        own = model_owner == caller.organization_id
+        getting = statements.GET_MODEL if own else statements.GET_SHARED_MODEL
+        row = await getting.fetch_one(connection, model_owner, model_id)
         if row is None:
-            raise model_not_found(own_model_id)
-        return to_model(row)
+            raise model_not_found(model_id)
+        return to_model(row, await statistics_of(connection, caller, model_id, statistics_last_n_days))
 
     @patch(MODEL_PATHS)
     async def update_model(

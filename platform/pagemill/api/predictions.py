@@ -198,15 +198,18 @@ async def _plan(connection: Connection, caller: Caller, data: PostPrediction) ->
     )
     if document is None:
         raise NotFound(f"Document {data.document_id} not found")
-    owner, _, model_id = data.model_id.rpartition("/")
-    model = await statements.MODEL_TO_PREDICT_WITH.fetch_one(connection, caller.organization_id, model_id)
-    if model is None or owner not in ("", caller.organization_id):
+    named_owner, _, model_id = data.model_id.rpartition("/")
+    owner = named_owner or caller.organization_id
+    model = await statements.MODEL_TO_PREDICT_WITH.fetch_one(
+        connection, caller.organization_id, owner, model_id
+    )
+    if model is None:
         raise model_not_found(model_id)
     if document["content_key"] is None:
         raise BadRequest("documentId: the document has no content yet, upload it to its fileUrl")
     return Plan(
         model_id=model_id,
-        training_id=await _training_id(connection, caller, model_id, data, model["training_id"]),
+        training_id=await _training_id(connection, owner, model_id, data, model["training_id"]),
         preprocess_config=effective_preprocess_config(
             preprocess_config, data.deprecated_preprocess_config(), model["preprocess_config"]
         ),
@@ -215,13 +218,11 @@ async def _plan(connection: Connection, caller: Caller, data: PostPrediction) ->
 
 
 async def _training_id(
-    connection: Connection, caller: Caller, model_id: str, data: PostPrediction, active: str | None
+    connection: Connection, owner: str, model_id: str, data: PostPrediction, active: str | None
 ) -> str:
     """The training that the request names, else the model's."""
     if data.training_id is not UNSET:
-        if not await TRAINING_TO_PREDICT_WITH.fetch_value(
-            connection, caller.organization_id, model_id, data.training_id
-        ):
+        if not await TRAINING_TO_PREDICT_WITH.fetch_value(connection, owner, model_id, data.training_id):
             raise BadRequest("trainingId: must be a succeeded training of this model")
         return data.training_id
     if active is None:

@@ -15,7 +15,6 @@ from db.statements import Connection
 from pagemill.api.database import RequestConnection
 from pagemill.api.models import (
     MODEL_DEPENDENCIES,
-    StatisticsLastNDays,
     TrainingId,
     below_model,
     hold_model,
@@ -34,6 +33,7 @@ from pagemill.api.schemas import (
     require_members,
 )
 from pagemill.api.security import Caller
+from pagemill.api.statistics import StatisticsLastNDays, statistics_of
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import new_slug_id
 from pagemill.jobs.job import BATCH
@@ -114,7 +114,7 @@ class Trainings(ResponseStruct):
     status: list[TrainingStatus] | UnsetType = UNSET
 
 
-def to_training(row: asyncpg.Record) -> Training:
+def to_training(row: asyncpg.Record, statistics: dict[str, Any] | None = None) -> Training:
     return Training(
         training_id=row["id"],
         model_id=row["model_id"],
@@ -128,7 +128,7 @@ def to_training(row: asyncpg.Record) -> Training:
         deployment_environment_id=row["deployment_environment_id"],
         status=row["status"],
         evaluation=row["evaluation"],
-        statistics=None,
+        statistics=statistics,
         gpu_hours=row["gpu_hours"],
         **audit(row),
     )
@@ -190,7 +190,10 @@ class TrainingController(Controller):
         )
         if row is None:
             raise training_not_found(training_id)
-        return to_training(row)
+        statistics = await statistics_of(
+            connection, caller, own_model_id, statistics_last_n_days, training_id=training_id
+        )
+        return to_training(row, statistics)
 
     @patch(ONE)
     async def update_training(

@@ -96,7 +96,7 @@ async def test_new_training_has_the_documented_defaults_and_a_job(
     assert (training["evaluation"], training["gpuHours"], training["metadata"]) == ({}, None, None)
     assert training["dataBundleIds"] == [bundle_id]
     assert training["createdBy"] == organization.app_client_id
-    response = await api.get(f"{trainings}/{training['trainingId']}", params={"statisticsLastNDays": "7"})
+    response = await api.get(f"{trainings}/{training['trainingId']}")
     assert response.json() == training
     (job,) = await jobs_of(pool, training["trainingId"])
     assert (job["kind"], job["state"], job["priority"]) == ("training", "queued", 10)
