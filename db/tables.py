@@ -419,6 +419,7 @@ class TransitionExecution(Table, tablename="transition_execution"):
     transition_id = Text()
     workflow_execution_id = Text(null=True, default=None)
     state = Text(null=True, default=None, help_text="the state of the workflow that it is a step of")
+    attempt = Integer(default=1, help_text="1 for the first run of the step, then each retry one more")
     input = JSONB(default="{}")
     output = JSONB(null=True, default=None)
     error = JSONB(null=True, default=None)

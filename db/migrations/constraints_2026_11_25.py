@@ -30,6 +30,7 @@ STATEMENTS = (
         f"ALTER TABLE {table} ADD FOREIGN KEY (organization_id) REFERENCES organization (id)"
         for table in TENANT_TABLES
     ),
+    "ALTER TABLE transition_execution ADD COLUMN attempt integer NOT NULL DEFAULT 1",
     "ALTER TABLE organization_user ADD UNIQUE (organization_id, email)",
     "ALTER TABLE organization_user ADD FOREIGN KEY (profile_id) REFERENCES profile (id)",
     "ALTER TABLE transformation ADD FOREIGN KEY (dataset_id) REFERENCES dataset (id) ON DELETE CASCADE",
@@ -75,6 +76,8 @@ STATEMENTS = (
     "CREATE INDEX transition_execution_of_workflow ON transition_execution (workflow_execution_id)",
     "CREATE INDEX transition_execution_expiring ON transition_execution (expires) WHERE status = 'running'",
     "CREATE INDEX log_by_start ON log (organization_id, start_time, id)",
+    "CREATE INDEX log_by_workflow ON log (organization_id, workflow_id, start_time, id)",
+    "CREATE INDEX log_by_transition ON log (organization_id, transition_id, start_time, id)",
     "CREATE INDEX log_by_workflow_execution ON log (workflow_execution_id)",
     "CREATE INDEX log_by_transition_execution ON log (transition_execution_id)",
     "CREATE INDEX log_event_of_log ON log_event (log_id, id)",

@@ -86,6 +86,29 @@ async def seed_training(
     return training_id
 
 
+async def seed_secret(pool: asyncpg.Pool, organization_id: str) -> str:
+    """A secret that nobody can read."""
+    secret_id = new_id("secret")
+    await pool.execute(
+        "INSERT INTO secret (organization_id, id, key_id, nonce, ciphertext) VALUES ($1, $2, 'none', $3, $3)",
+        organization_id,
+        secret_id,
+        b"-",
+    )
+    return secret_id
+
+
+async def seed_asset(pool: asyncpg.Pool, organization_id: str) -> str:
+    """An asset without its object."""
+    asset_id = new_id("asset")
+    await pool.execute(
+        "INSERT INTO asset (organization_id, id, content_key, content_md5) VALUES ($1, $2, 'none', 'none')",
+        organization_id,
+        asset_id,
+    )
+    return asset_id
+
+
 async def claim_job(pool: asyncpg.Pool, kind: JobKind, *, seconds: float = 10.0) -> Job:
     """What a worker would be given next; waits until there is a job."""
     async with asyncio.timeout(seconds):

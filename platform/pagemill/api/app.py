@@ -25,7 +25,8 @@ from pagemill.api.datasets import DatasetController
 from pagemill.api.documents import DocumentController
 from pagemill.api.failures import EXCEPTION_HANDLERS
 from pagemill.api.files import FileController
-from pagemill.api.logs import configure_logging
+from pagemill.api.logging_setup import configure_logging
+from pagemill.api.logs import LogController
 from pagemill.api.media_types import require_json
 from pagemill.api.models import ModelController
 from pagemill.api.oauth import create_token
@@ -39,6 +40,7 @@ from pagemill.api.security import provide_caller, require_caller
 from pagemill.api.state import AppState, state_of
 from pagemill.api.tokens import check_token_key
 from pagemill.api.trainings import TrainingController
+from pagemill.api.transitions import TransitionController
 from pagemill.api.unread import drain_middleware
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import open_objects
@@ -54,12 +56,14 @@ CONTROLLERS = [
     DatasetController,
     DocumentController,
     FileController,
+    LogController,
     ModelController,
     OrganizationController,
     PlanController,
     PredictionController,
     SecretController,
     TrainingController,
+    TransitionController,
 ]
 
 

@@ -22,7 +22,10 @@ LONGEST_TOKEN = 512
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """``after`` is (createdTime, id) of the last row seen, or two Nones for the first page."""
+    """``after`` is (createdTime, id) of the last row seen, or two Nones for the first page.
+
+    Some lists are sorted by another time, which may be None although there is an id.
+    """
 
     results: int
     after: tuple[datetime.datetime | None, str | None]
@@ -41,17 +44,19 @@ def provide_page(
     return PageRequest(results=_results(max_results), after=_after(next_token))
 
 
-def cut(rows: Sequence[asyncpg.Record], page: PageRequest) -> tuple[Sequence[asyncpg.Record], str | None]:
-    """The rows to show, and the token of the next page (None on the last)."""
+def cut(
+    rows: Sequence[asyncpg.Record], page: PageRequest, *, by: str = "created_time"
+) -> tuple[Sequence[asyncpg.Record], str | None]:
+    """The rows to show, sorted ``by`` that column, and the token of the next page (None on the last)."""
     if len(rows) <= page.results:
         return rows, None
     shown = rows[: page.results]
-    return shown, token_after(shown[-1]["created_time"], shown[-1]["id"])
+    return shown, token_after(shown[-1][by], shown[-1]["id"])
 
 
-def token_after(created_time: datetime.datetime, identifier: str) -> str:
-    """The token of the page that follows a row."""
-    return base64.urlsafe_b64encode(msgspec.json.encode([created_time, identifier])).decode().rstrip("=")
+def token_after(time: datetime.datetime | None, identifier: str) -> str:
+    """The token of the page that follows a row. Its time is None in lists sorted by one that may be."""
+    return base64.urlsafe_b64encode(msgspec.json.encode([time, identifier])).decode().rstrip("=")
 
 
 def _results(text: str | None) -> int:
@@ -69,9 +74,9 @@ def _after(token: str | None) -> tuple[datetime.datetime | None, str | None]:
         raise BadRequest("nextToken: is not valid")
     try:
         decoded = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-        created_time, identifier = msgspec.json.decode(decoded, type=tuple[datetime.datetime, str])
+        time, identifier = msgspec.json.decode(decoded, type=tuple[datetime.datetime | None, str])
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise BadRequest("nextToken: is not valid") from None
-    if created_time.tzinfo is None or "\0" in identifier:
+    if (time is not None and time.tzinfo is None) or "\0" in identifier:
         raise BadRequest("nextToken: is not valid")
-    return created_time, identifier
+    return time, identifier

@@ -19,8 +19,15 @@ from pagemill.settings import Settings
 from tests.support.contract import violations
 from tests.support.tenants import Tenant, create_tenant
 
-MONTHLY = ("documents", "predictions", "data-bundles", "trainings")
-TOTAL = ("assets", "datasets", "models", "secrets")
+MONTHLY = (
+    "documents",
+    "predictions",
+    "data-bundles",
+    "trainings",
+    "workflow-executions",
+    "transition-executions",
+)
+TOTAL = ("assets", "datasets", "models", "secrets", "transitions", "workflows")
 
 
 @pytest.fixture

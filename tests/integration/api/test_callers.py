@@ -18,8 +18,13 @@ UNKNOWN = {
     "datasets": f"las:dataset:{'0' * 32}",
     "documents": f"las:document:{'0' * 32}",
     "secrets": f"las:secret:{'0' * 32}",
+    "transitions": f"las:transition:{'0' * 32}",
 }
-REQUIRED: dict[str, dict[str, object]] = {"assets": {"content": "e30="}, "secrets": {"data": {}}}
+REQUIRED: dict[str, dict[str, object]] = {
+    "assets": {"content": "e30="},
+    "secrets": {"data": {}},
+    "transitions": {"transitionType": "manual"},
+}
 """What a new one cannot be without."""
 WITHOUT_GET = {"secrets"}
 

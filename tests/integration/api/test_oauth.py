@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
-from pagemill.api.logs import JsonFormatter
+from pagemill.api.logging_setup import JsonFormatter
 from tests.support.tenants import Tenant
 
 GRANT = {"grant_type": "client_credentials"}

@@ -1,0 +1,38 @@
+"""Log lines as JSON on standard error, one object each."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import sys
+
+import msgspec
+
+EXTRA = ("request_id", "status", "milliseconds")
+
+
+class JsonFormatter(logging.Formatter):
+    """Time, level, logger, message, and what a line says beside that."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, object] = {
+            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        entry |= {name: getattr(record, name) for name in EXTRA if hasattr(record, name)}
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(entry, enc_hook=str).decode()
+
+
+def configure_logging(level: str) -> None:
+    """Pagemill's own loggers write to standard error; calling it again changes nothing but the level."""
+    logger = logging.getLogger("pagemill")
+    logger.setLevel(level)
+    if not any(isinstance(handler.formatter, JsonFormatter) for handler in logger.handlers):
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(JsonFormatter())
+        logger.addHandler(handler)
+        logger.propagate = False

@@ -1,0 +1,60 @@
+"""References of container images: the grammar of the OCI distribution project, read part by part."""
+
+from __future__ import annotations
+
+import re
+
+from pagemill.errors import BadRequest
+
+LONGEST_REFERENCE = 512
+LONGEST_NAME = 255
+
+# Each is tried on one part of the reference alone, so none has to look back over the whole.
+_HOST_PART = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?")
+_PORT = re.compile(r"[0-9]{1,5}")
+_PATH_PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,256}")
+
+
+def checked_image(reference: str, member: str) -> str:
+    """The reference as given. Raises BadRequest, naming the member, when no image can be pulled by it."""
+    if not is_image_reference(reference):
+        raise BadRequest(f"{member}: is not an image reference like name, registry/name:tag or name@digest")
+    return reference
+
+
+def is_image_reference(reference: str) -> bool:
+    """Whether it is ``[host[:port]/]path[/path...][:tag][@digest]``."""
+    if not 0 < len(reference) <= LONGEST_REFERENCE:
+        return False
+    rest, at, digest = reference.partition("@")
+    if at and not _DIGEST.fullmatch(digest):
+        return False
+    name, colon, tag = rest.rpartition(":")
+    if not colon or "/" in tag:
+        name, colon = rest, ""
+    if colon and not _TAG.fullmatch(tag):
+        return False
+    return len(name) <= LONGEST_NAME and _is_name(name)
+
+
+def _is_name(name: str) -> bool:
+    first, slash, rest = name.partition("/")
+    path = name
+    if slash and _names_a_host(first):
+        if not _is_host(first):
+            return False
+        path = rest
+    return all(_PATH_PART.fullmatch(part) for part in path.split("/"))
+
+
+def _names_a_host(part: str) -> bool:
+    return "." in part or ":" in part or part == "localhost" or part != part.lower()
+
+
+def _is_host(part: str) -> bool:
+    host, colon, port = part.partition(":")
+    if colon and not _PORT.fullmatch(port):
+        return False
+    return all(_HOST_PART.fullmatch(label) for label in host.split("."))

@@ -1,0 +1,76 @@
+"""Which references an image can be pulled by."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagemill.errors import BadRequest
+from pagemill.workflows.images import checked_image, is_image_reference
+
+DIGEST = f"sha256:{'0a' * 32}"
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "python",
+        "python3.8",
+        "python:3.11-slim",
+        "lucidtechai/preprocess:v2.3.0",
+        "docker.io/lucidtechai/postprocess",
+        "localhost/image",
+        "localhost:5000/a/b__c/d--e:Tag_1.2",
+        "REGISTRY/image",
+        "127.0.0.1:5000/image",
+        f"image@{DIGEST}",
+        f"registry.example.com:443/image:latest@{DIGEST}",
+        "a" * 255,
+    ],
+)
+def test_usable(reference: str) -> None:
+    assert checked_image(reference, "imageUrl") == reference
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "",
+        " ",
+        "image ",
+        "image\n",
+        "Image",
+        "a/Image",
+        "a//b",
+        "/image",
+        "image/",
+        "image:",
+        ":tag",
+        "registry.example.com/",
+        "registry.example.com:/image",
+        "registry.example.com:port/image",
+        "https://registry.example.com/image",
+        "-a.example.com/image",
+        "image:a b",
+        f"image:{'t' * 129}",
+        "image@",
+        "image@sha256:0a",
+        f"@{DIGEST}",
+        "a..b",
+        "a_/b",
+        "a" * 256,
+        "a/" * 300 + "a",
+        "é",
+    ],
+)
+def test_unusable(reference: str) -> None:
+    with pytest.raises(BadRequest, match=r"parameters\.imageUrl"):
+        checked_image(reference, "parameters.imageUrl")
+
+
+@given(st.text(alphabet="aA0.-_:/@ \n", max_size=600))
+def test_any_text_is_judged(reference: str) -> None:
+    if is_image_reference(reference):
+        assert reference == reference.strip()
+        assert "//" not in reference
