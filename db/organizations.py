@@ -85,6 +85,36 @@ UPSERT_PLAN = crossing(
     """,
 )
 
+GET_PLAN_VERSION = crossing(
+    "plans.get_version",
+    "plans are the operator's, not a tenant's",
+    """
+    SELECT id, slug, version, organization_id, name, description, available, currency, limited_by,
+        definition, allowed
+    FROM plan WHERE id = $1 FOR UPDATE
+    """,
+)
+
+ALL_PLANS = crossing(
+    "plans.all",
+    "plans are the operator's, not a tenant's",
+    """
+    SELECT id, name, currency, limited_by, available, (
+        SELECT count(*) FROM organization WHERE organization.plan_id = plan.id
+    ) AS organizations
+    FROM plan ORDER BY slug, version
+    """,
+)
+
+ORGANIZATION_PLAN = tenant(
+    "organizations.plan",
+    """
+    SELECT organization.plan_id, plan.currency, plan.definition
+    FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
+    WHERE organization.id = $1
+    """,
+)
+
 UPSERT_ROLE = crossing(
     "roles.upsert",
     "roles are the same for all organizations",

@@ -11,20 +11,12 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from pagemill import __version__
+from pagemill.commands.options import data_directory_option, open_directory, with_database
+from pagemill.commands.plans import plans
 from pagemill.errors import PagemillError
 
 if TYPE_CHECKING:
-    from pagemill.stack.directory import DataDirectory
     from pagemill.stack.status import StackReport
-
-data_directory_option = click.option(
-    "--data-dir",
-    default=".pagemill",
-    show_default=True,
-    envvar="PAGEMILL_DATA_DIR",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where database, objects, certificates, credentials and logs lie.",
-)
 
 MARKS = {"up": "green", "down": "red", "off": "dim"}
 
@@ -88,7 +80,7 @@ def up(data_dir: Path, port: int, without_ray: bool) -> None:
     from pagemill.stack.progress import ConsoleProgress
     from pagemill.stack.supervisor import Supervisor
 
-    directory = _directory(data_dir)
+    directory = open_directory(data_dir)
     directory.prepare()
     configuration = Configuration(directory, dict(os.environ), port, with_ray=not without_ray)
     with directory.lock():
@@ -101,7 +93,7 @@ def down(data_dir: Path) -> None:
     """Stop the stack of a data directory and wait until nothing of it is left."""
     from pagemill.stack.stopping import stop_stack
 
-    click.echo("stopped" if stop_stack(_directory(data_dir)) else "nothing was running")
+    click.echo("stopped" if stop_stack(open_directory(data_dir)) else "nothing was running")
 
 
 @main.command()
@@ -114,7 +106,7 @@ def env(data_dir: Path) -> None:
     """
     from pagemill.stack.client_environment import client_environment, shell_exports
 
-    click.echo(shell_exports(client_environment(_directory(data_dir))))
+    click.echo(shell_exports(client_environment(open_directory(data_dir))))
 
 
 @main.command()
@@ -126,7 +118,7 @@ def status(data_dir: Path, as_json: bool) -> None:
 
     from pagemill.stack.status import examine
 
-    report = asyncio.run(examine(_directory(data_dir)))
+    report = asyncio.run(examine(open_directory(data_dir)))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(report)).decode())
     else:
@@ -160,15 +152,12 @@ def unshare(model_id: str, data_dir: Path) -> None:
 
 
 def _share(data_dir: Path, model_id: str, *, shared: bool) -> str:
-    from pagemill.stack.operating import database_of, share_model
+    from pagemill.stack.operating import share_model
 
-    return share_model(database_of(_directory(data_dir), os.environ), model_id, shared=shared)
+    return with_database(data_dir, lambda connection: share_model(connection, model_id, shared=shared))
 
 
-def _directory(path: Path) -> DataDirectory:
-    from pagemill.stack.directory import DataDirectory
-
-    return DataDirectory(path)
+main.add_command(plans)
 
 
 def _show(report: StackReport) -> None:

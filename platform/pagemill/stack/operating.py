@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import asyncpg
 
 from db.models import SHARE_MODEL
 from db.pool import CONNECTION_ERRORS, connect
+from db.statements import Connection
 from pagemill.errors import NotFound
 from pagemill.settings import load_settings
 from pagemill.stack.configuration import DATABASE_URL
 from pagemill.stack.directory import DataDirectory, StackError
 from pagemill.stack.state import StackState
+
+T = TypeVar("T")
 
 
 def database_of(directory: DataDirectory, environ: Mapping[str, str]) -> str:
@@ -26,23 +29,25 @@ def database_of(directory: DataDirectory, environ: Mapping[str, str]) -> str:
     return load_settings(state.settings).database_url
 
 
-def share_model(database_url: str, model_id: str, *, shared: bool) -> str:
-    """Let everybody see a model and predict with it, or no longer; returns its composite id.
-
-    Raises NotFound, and StackError when the database is away.
-    """
+async def operate(database_url: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Do ``work`` on a connection of its own. Raises StackError when the database is away."""
     try:
-        return asyncio.run(_share_model(database_url, model_id.rpartition("/")[2], shared))
-    except (*CONNECTION_ERRORS, asyncpg.PostgresError, ValueError) as error:
+        connection = await connect(database_url, application_name="pagemill-operator")
+        try:
+            return await work(connection)
+        finally:
+            await connection.close()
+    except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
         raise StackError(f"the database cannot be used: {str(error) or type(error).__name__}") from error
 
 
-async def _share_model(database_url: str, model_id: str, shared: bool) -> str:
-    connection = await connect(database_url, application_name="pagemill-operator")
-    try:
-        owner = await SHARE_MODEL.fetch_value(connection, model_id, shared)
-    finally:
-        await connection.close()
+async def share_model(connection: Connection, model_id: str, *, shared: bool) -> str:
+    """Let everybody see a model and predict with it, or no longer; returns its composite id.
+
+    Raises NotFound.
+    """
+    model_id = model_id.rpartition("/")[2]
+    owner = await SHARE_MODEL.fetch_value(connection, model_id, shared)
     if owner is None:
         raise NotFound(f"Model {model_id} not found")
     return f"{owner}/{model_id}"

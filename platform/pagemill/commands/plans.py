@@ -1,0 +1,118 @@
+"""``pagemill plans``: what organizations may use and what they pay for it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pagemill.commands.options import data_directory_option, with_database
+
+if TYPE_CHECKING:
+    from pagemill.usage.pricing import Statement
+
+
+@click.group()
+def plans() -> None:
+    """What organizations may use, what they pay for it, and what a month came to."""
+
+
+@plans.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@click.option(
+    "--amend", is_flag=True, help="Also change versions that exist: their organizations feel it at once."
+)
+@data_directory_option
+def apply(file: Path, dry_run: bool, amend: bool, data_dir: Path) -> None:
+    """Bring the plans of a TOML FILE into the database; plans that it does not name stay.
+
+    \b
+      [[plans]]
+      planId = "las:plan:pro"
+      version = 1
+      name = "Pro"
+      currency = "EUR"                # USD, EUR or NOK
+      limitedBy = "pages"             # or "fields": what limits predictions
+      allowed = { pages = 10000, users = 5 }
+      license = { price = 99 }
+      pagePredictions = { included = 1000, tiers = [{ upTo = 5000, price = 0.02 }, { price = 0.01 }] }
+
+    A version that exists is not changed, so that nobody pays other prices than were agreed: raise its number.
+    """
+    from pagemill.usage.plan_administration import apply_plans
+    from pagemill.usage.plan_file import PlanFileError, parse_plans
+
+    try:
+        wanted = parse_plans(file.read_text())
+    except UnicodeDecodeError:
+        raise PlanFileError("the file is not UTF-8") from None
+    changes = with_database(
+        data_dir, lambda connection: apply_plans(connection, wanted, amend=amend, dry_run=dry_run)
+    )
+    for plan_id, change in changes.items():
+        click.echo(f"{plan_id}  {change}{' (dry run)' if dry_run and change != 'unchanged' else ''}")
+
+
+@plans.command(name="list")
+@data_directory_option
+def list_plans(data_dir: Path) -> None:
+    """Every version of every plan, and how many organizations are on it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from pagemill.usage.plan_administration import all_plans
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("plan", "name", "currency", "limited by", "available", "organizations"):
+        table.add_column(column)
+    for row in with_database(data_dir, all_plans):
+        table.add_row(
+            row["id"],
+            row["name"] or "",
+            row["currency"],
+            row["limited_by"],
+            "yes" if row["available"] else "no",
+            str(row["organizations"]),
+        )
+    Console().print(table)
+
+
+@plans.command()
+@click.argument("organization_id")
+@click.option("--month", metavar="YYYY-MM", help="In UTC; this month when not given.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@data_directory_option
+def statement(organization_id: str, month: str | None, as_json: bool, data_dir: Path) -> None:
+    """What an organization used in a month, and what it costs under the plan that it is on now."""
+    import msgspec
+
+    from pagemill.usage.plan_administration import statement_of
+
+    result = with_database(data_dir, lambda connection: statement_of(connection, organization_id, month))
+    if as_json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(result)).decode() + "\n")
+    else:
+        _show(result)
+
+
+def _show(statement: Statement) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        title=f"{statement.organization_id}  {statement.month}  {statement.plan_id or 'no plan'}",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column("item")
+    for column in ("used", "included", "beyond", "units", statement.currency):
+        table.add_column(column, justify="right")
+    for line in statement.lines:
+        amounts = (line.used, line.included, line.overage, line.units, line.amount)
+        table.add_row(line.name, *(f"{amount:f}" for amount in amounts))
+    table.add_row("total", "", "", "", "", f"{statement.total:f}")
+    Console().print(table)
