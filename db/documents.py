@@ -102,6 +102,30 @@ DELETE_DOCUMENTS = tenant(
     """,
 )
 
+# Copies in a dataset, each with the oldest document of the same content.
+COPIES_IN_DATASET = tenant(
+    "documents.copies",
+    """
+    SELECT id, kept_id FROM (
+        SELECT id, first_value(id) OVER (PARTITION BY content_md5 ORDER BY created_time, id) AS kept_id
+        FROM document
+        WHERE organization_id = $1 AND dataset_id = $2 AND content_md5 IS NOT NULL
+    ) AS ranked
+    WHERE id <> kept_id
+    ORDER BY kept_id, id LIMIT $3
+    """,
+)
+
+# In the order of their ids, as those who delete documents lock them.
+LOCK_CONTENTS = tenant(
+    "documents.lock_contents",
+    """
+    SELECT id, content_md5 FROM document
+    WHERE organization_id = $1 AND dataset_id = $2 AND id = ANY($3::text[])
+    ORDER BY id FOR UPDATE
+    """,
+)
+
 # What a data bundle records of the documents of its datasets.
 DOCUMENTS_TO_BUNDLE = tenant(
     "documents.to_bundle",

@@ -91,6 +91,16 @@ LOCK_OPEN = tenant(
     """,
 )
 
+# A worker that writes while it works holds its job: it is neither taken over nor cancelled in between.
+HOLD = tenant(
+    "job.hold",
+    """
+    SELECT id FROM job
+    WHERE organization_id = $1 AND id = $2 AND attempt = $3 AND state = 'running' AND NOT cancel_requested
+    FOR SHARE
+    """,
+)
+
 CLAIM = crossing(
     "job.claim",
     "the dispatcher works for all organizations; fairness is decided between them",

@@ -228,7 +228,7 @@ class Job(Table, tablename="job"):
     """A durable job. ``attempt`` is the fencing token; the first terminal write wins."""
 
     id = Text(primary_key=True, help_text="uuid4 hex")
-    kind = Text(help_text="prediction, data-bundle, training")
+    kind = Text(help_text="prediction, data-bundle, training, transformation")
     organization_id = Text()
     subject_id = Text(help_text="id of the resource the job works for")
     payload = JSONB(default="{}")

@@ -65,6 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How many prediction jobs run at once; the apps bound what they read and predict of them."""
     data_bundles_at_once: int = 2
     trainings_at_once: int = 1
+    transformations_at_once: int = 2
     usage_counters: int = 1
     """How many usage counter actors share the organizations among them."""
     training_checkpoint_interval: float = 15.0

@@ -40,6 +40,7 @@ from pagemill.api.security import provide_caller, require_caller
 from pagemill.api.state import AppState, state_of
 from pagemill.api.tokens import check_token_key
 from pagemill.api.trainings import TrainingController
+from pagemill.api.transformations import TransformationController
 from pagemill.api.transitions import TransitionController
 from pagemill.api.unread import drain_middleware
 from pagemill.jobs.listener import OutcomeListener
@@ -64,6 +65,7 @@ CONTROLLERS = [
     SecretController,
     TrainingController,
     TransitionController,
+    TransformationController,
 ]
 
 

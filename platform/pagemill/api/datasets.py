@@ -12,7 +12,6 @@ from msgspec import UNSET, Meta, UnsetType
 from db import datasets as statements
 from db.statements import Connection
 from pagemill.api.database import RequestConnection
-from pagemill.api.ground_truth import GroundTruth, difference, label_counts
 from pagemill.api.paging import PageRequest, cut
 from pagemill.api.schemas import (
     Audited,
@@ -104,24 +103,6 @@ async def dataset_retention(connection: Connection, caller: Caller, dataset_id: 
     if retention is None:
         raise BadRequest(f"datasetId: dataset {dataset_id} does not exist")
     return retention
-
-
-async def count_document(
-    connection: Connection,
-    caller: Caller,
-    dataset_id: str | None,
-    *,
-    documents: int,
-    changes: int = 1,
-    before: GroundTruth | None = None,
-    after: GroundTruth | None = None,
-) -> None:
-    """Keep a dataset's counters true to a change of documents, in the same transaction."""
-    if dataset_id is not None:
-        labels = difference(label_counts(after), label_counts(before))
-        await statements.COUNT_DOCUMENTS.execute(
-            connection, caller.organization_id, dataset_id, documents, changes, labels
-        )
 
 
 class DatasetController(Controller):

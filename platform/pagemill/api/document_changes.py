@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-
 import asyncpg
 from msgspec import UNSET
 
 from db import documents as statements
 from db.statements import Connection
 from pagemill.api.contents import StoredContent
-from pagemill.api.datasets import DEFAULT_RETENTION_IN_DAYS, count_document, dataset_retention
+from pagemill.api.datasets import DEFAULT_RETENTION_IN_DAYS, dataset_retention
 from pagemill.api.document_schemas import PatchDocument, PostDocument
-from pagemill.api.ground_truth import GroundTruth, checked_ground_truth
+from pagemill.api.ground_truth import checked_ground_truth
 from pagemill.api.schemas import change, checked_metadata
 from pagemill.api.security import Caller
-from pagemill.objects import ObjectStore
-from pagemill.objects.keys import document_prefix
-from pagemill.objects.removal import remove
+from pagemill.documents.counting import count_documents
+from pagemill.documents.labels import GroundTruth
 from pagemill.usage.counting import count
 
 
@@ -53,7 +49,7 @@ async def insert_document(
         stored.size if stored else None,
         caller.principal_id,
     )
-    await count_document(connection, caller, dataset_id, documents=1, after=ground_truth)
+    await count_documents(connection, caller.organization_id, dataset_id, documents=1, after=ground_truth)
     assert row is not None
     return row
 
@@ -103,43 +99,11 @@ async def _count_change(
     source, target = before["dataset_id"], after["dataset_id"]
     old, new = before["ground_truth"], after["ground_truth"]
     if source == target:
-        await count_document(connection, caller, target, documents=0, before=old, after=new)
+        await count_documents(connection, caller.organization_id, target, documents=0, before=old, after=new)
         return
     # Rows are locked in the order of their ids: two documents that change places never wait for each other.
     for dataset_id in sorted(filter(None, (source, target))):
         if dataset_id == source:
-            await count_document(connection, caller, source, documents=-1, before=old)
+            await count_documents(connection, caller.organization_id, source, documents=-1, before=old)
         else:
-            await count_document(connection, caller, target, documents=1, after=new)
-
-
-async def remove_documents(
-    connection: Connection,
-    caller: Caller,
-    document_ids: Sequence[str],
-    *,
-    dataset_ids: Sequence[str] | None = None,
-    consent_ids: Sequence[str] | None = None,
-) -> list[asyncpg.Record]:
-    """The rows that are gone, oldest first; one that the filters do not take (any more) stays."""
-    async with connection.transaction():
-        rows = await statements.DELETE_DOCUMENTS.fetch(
-            connection, caller.organization_id, document_ids, dataset_ids, consent_ids
-        )
-        by_dataset: defaultdict[str, list[asyncpg.Record]] = defaultdict(list)
-        for row in rows:
-            if row["dataset_id"] is not None:
-                by_dataset[row["dataset_id"]].append(row)
-        for dataset_id in sorted(by_dataset):
-            gone = by_dataset[dataset_id]
-            truth = [item for row in gone for item in row["ground_truth"]]
-            await count_document(
-                connection, caller, dataset_id, documents=-len(gone), changes=len(gone), before=truth
-            )
-    return sorted(rows, key=lambda row: (row["created_time"], row["id"]))
-
-
-async def remove_objects(objects: ObjectStore, caller: Caller, rows: Sequence[asyncpg.Record]) -> None:
-    """Content and words of documents whose rows are gone."""
-    uploaded = (row["id"] for row in rows if row["content_key"] is not None)
-    await remove(objects, prefixes=[document_prefix(caller.organization_id, one) for one in uploaded])
+            await count_documents(connection, caller.organization_id, target, documents=1, after=new)

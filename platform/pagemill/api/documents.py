@@ -21,18 +21,14 @@ from pagemill.api.contents import (
     store_content,
 )
 from pagemill.api.database import RequestConnection
-from pagemill.api.document_changes import (
-    change_document,
-    insert_document,
-    remove_documents,
-    remove_objects,
-)
+from pagemill.api.document_changes import change_document, insert_document
 from pagemill.api.document_schemas import Document, Documents, PatchDocument, PostDocument, to_document
 from pagemill.api.ground_truth import checked_ground_truth
 from pagemill.api.paging import PageRequest, cut
 from pagemill.api.schemas import checked_consent, checked_metadata, require_members
 from pagemill.api.security import Caller
 from pagemill.api.state import AppState
+from pagemill.documents.removal import remove_documents, remove_objects
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import new_id
 from pagemill.objects import ObjectMissing, ObjectStore
@@ -136,12 +132,12 @@ class DocumentController(Controller):
         chosen, token = cut(rows, page)
         deleted = await remove_documents(
             connection,
-            caller,
+            caller.organization_id,
             [row["id"] for row in chosen],
             dataset_ids=dataset_id,
             consent_ids=consent_id,
         )
-        await remove_objects(app_state.objects, caller, deleted)
+        await remove_objects(app_state.objects, caller.organization_id, deleted)
         return Documents(
             documents=[to_document(row, app_state) for row in deleted],
             next_token=token,
@@ -181,10 +177,10 @@ class DocumentController(Controller):
     async def delete_document(
         self, document_id: str, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Document:
-        rows = await remove_documents(connection, caller, [document_id])
+        rows = await remove_documents(connection, caller.organization_id, [document_id])
         if not rows:
             raise document_not_found(document_id)
-        await remove_objects(app_state.objects, caller, rows)
+        await remove_objects(app_state.objects, caller.organization_id, rows)
         return to_document(rows[0], app_state)
 
 

@@ -1,15 +1,14 @@
-"""What a document's groundTruth may say, and how a dataset counts it."""
+"""What a document's groundTruth may say."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from msgspec import Meta
 
 from pagemill.api.schemas import RequestStruct
+from pagemill.documents.labels import GroundTruth
 from pagemill.errors import BadRequest
 
 MAXIMUM_VALUE_LENGTH = 1024
@@ -19,8 +18,6 @@ MAXIMUM_VALUES = 50_000
 MEMBERS = {"label", "value", "pages", "confidence"}
 
 _LABEL = re.compile(r"[0-9A-Za-z_-]+")
-
-GroundTruth = list[dict[str, Any]]
 
 
 class GroundTruthItem(RequestStruct, omit_defaults=True):
@@ -47,27 +44,6 @@ def checked_ground_truth(items: list[GroundTruthItem]) -> GroundTruth:
             kept["confidence"] = item.confidence
         stored.append(kept)
     return stored
-
-
-def label_counts(ground_truth: GroundTruth | None) -> Counter[str]:
-    """How many values each label has; a nested label counts as ``lines.column``."""
-    return Counter(_labels(ground_truth or [], ""))
-
-
-def difference(after: Counter[str], before: Counter[str]) -> dict[str, int]:
-    """What has to be added to a summary that counted ``before``."""
-    return {label: after[label] - before[label] for label in after | before if after[label] != before[label]}
-
-
-def _labels(items: list[Any], prefix: str) -> Iterator[str]:
-    for item in items:
-        if isinstance(item, list):
-            yield from _labels(item, prefix)
-            continue
-        label = prefix + item["label"]
-        yield label
-        if isinstance(item["value"], list):
-            yield from _labels(item["value"], f"{label}.")
 
 
 def _check_value(value: Any, where: str, depth: int, budget: list[int]) -> None:

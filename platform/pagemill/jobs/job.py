@@ -8,7 +8,7 @@ import msgspec
 
 from pagemill import errors
 
-JobKind: TypeAlias = Literal["prediction", "data-bundle", "training"]
+JobKind: TypeAlias = Literal["prediction", "data-bundle", "training", "transformation"]
 JobState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 READY_CHANNEL = "pagemill_job_ready"

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, assert_never
 
 import msgspec
 
-from db import data_bundles, predictions, trainings
+from db import data_bundles, predictions, trainings, transformations
 from db import jobs as statements
 from db.statements import Connection
 from pagemill import errors
@@ -50,7 +50,11 @@ class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
     gpu_hours: float
 
 
-Result: TypeAlias = PredictionResult | DataBundleResult | TrainingResult
+class TransformationResult(msgspec.Struct, frozen=True):
+    """What a transformation did stands in its dataset."""
+
+
+Result: TypeAlias = PredictionResult | DataBundleResult | TrainingResult | TransformationResult
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -145,6 +149,10 @@ async def write_cancelled(
             await data_bundles.FAIL_DATA_BUNDLE.execute(connection, organization_id, subject_id)
         case "training":
             await trainings.END_TRAINING.execute(connection, organization_id, subject_id, "cancelled")
+        case "transformation":
+            await transformations.END_TRANSFORMATION.execute(
+                connection, organization_id, subject_id, "failed"
+            )
         case _:
             assert_never(kind)
 
@@ -183,6 +191,9 @@ async def _write_result(connection: Connection, job: Job, result: Result) -> Map
                 connection, *subject, result.evaluation, result.artefact_key, result.gpu_hours
             )
             return {"gpu-hours": result.gpu_hours}
+        case TransformationResult():
+            await transformations.END_TRANSFORMATION.execute(connection, *subject, "succeeded")
+            return {}
         case _:
             assert_never(result)
 
@@ -196,5 +207,7 @@ async def _write_failure(connection: Connection, job: Job, message: str) -> None
             await data_bundles.FAIL_DATA_BUNDLE.execute(connection, *subject)
         case "training":
             await trainings.END_TRAINING.execute(connection, *subject, "failed")
+        case "transformation":
+            await transformations.END_TRANSFORMATION.execute(connection, *subject, "failed")
         case _:
             assert_never(job.kind)

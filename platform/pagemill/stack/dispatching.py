@@ -15,6 +15,8 @@ from ray import serve
 from db.pool import create_pool
 from pagemill.jobs.dispatcher import Dispatcher, Runner
 from pagemill.jobs.job import JobKind
+from pagemill.jobs.transformations import TransformationRunner
+from pagemill.objects import ObjectStore, open_objects
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.client import UsageClient
 from serve_apps.requests import PREDICTION, READING
@@ -61,9 +63,10 @@ class DispatcherActor:
         pool = await create_pool(
             settings.database_url, size=settings.database_pool_size, application_name="pagemill dispatcher"
         )
+        objects = open_objects(settings)
         try:
             # Looking the applications up blocks.
-            runners = await asyncio.to_thread(_runners, settings, pool)
+            runners = await asyncio.to_thread(_runners, settings, pool, objects)
             self._dispatcher = Dispatcher(
                 pool,
                 runners,
@@ -75,14 +78,16 @@ class DispatcherActor:
                     "prediction": settings.predictions_at_once,
                     "data-bundle": settings.data_bundles_at_once,
                     "training": settings.trainings_at_once,
+                    "transformation": settings.transformations_at_once,
                 },
             )
             await self._dispatcher.run()
         finally:
             pool.terminate()
+            await objects.close()
 
 
-def _runners(settings: Settings, pool: asyncpg.Pool) -> dict[JobKind, Runner]:
+def _runners(settings: Settings, pool: asyncpg.Pool, objects: ObjectStore) -> dict[JobKind, Runner]:
     return {
         "prediction": PredictionRunner(
             pool,
@@ -92,6 +97,7 @@ def _runners(settings: Settings, pool: asyncpg.Pool) -> dict[JobKind, Runner]:
         ),
         "data-bundle": DataBundleRunner(),
         "training": TrainingRunner(),
+        "transformation": TransformationRunner(pool, objects),
     }
 
 

@@ -24,6 +24,7 @@ MONTHLY = (
     "predictions",
     "data-bundles",
     "trainings",
+    "transformations",
     "workflow-executions",
     "transition-executions",
 )

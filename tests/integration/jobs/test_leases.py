@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from typing import Any
 
@@ -192,8 +191,8 @@ def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
 
 async def explained(pool: asyncpg.Pool, sql: str, *arguments: Any) -> list[dict[str, Any]]:
     async with pool.acquire() as connection:
-        text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *arguments)
-    return nodes(json.loads(text)[0]["Plan"])
+        plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", *arguments)
+    return nodes(plan[0]["Plan"])
 
 
 async def fill(pool: asyncpg.Pool, count: int, organizations: int) -> None:

@@ -1,8 +1,7 @@
-"""Ground truth: what is taken, and how it is counted."""
+"""Ground truth: what is taken."""
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import msgspec
@@ -11,12 +10,10 @@ import pytest
 from pagemill.api.ground_truth import (
     MAXIMUM_DEPTH,
     MAXIMUM_VALUES,
-    GroundTruth,
     GroundTruthItem,
     checked_ground_truth,
-    difference,
-    label_counts,
 )
+from pagemill.documents.labels import GroundTruth
 from pagemill.errors import BadRequest
 
 
@@ -72,14 +69,3 @@ def test_depth_and_number_are_bounded() -> None:
         check([{"label": "a", "value": nested}])
     with pytest.raises(BadRequest, match="must not have more"):
         check([{"label": "a", "value": [[] for _ in range(MAXIMUM_VALUES)]}])
-
-
-def test_nested_labels_are_counted_under_their_field() -> None:
-    lines = [[{"label": "qty", "value": 1}], [{"label": "qty", "value": 2}, {"label": "text", "value": "x"}]]
-    truth = [{"label": "total", "value": None}, {"label": "lines", "value": lines}]
-    assert label_counts(truth) == {"total": 1, "lines": 1, "lines.qty": 2, "lines.text": 1}
-    assert label_counts(None) == {}
-
-
-def test_difference_says_only_what_changed() -> None:
-    assert difference(Counter(a=2, b=1, d=1), Counter(a=1, c=3, d=1)) == {"a": 1, "b": 1, "c": -3}
