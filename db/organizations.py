@@ -1,4 +1,4 @@
-"""Organizations, their plans, roles and app clients."""
+"""Organizations and their plans."""
 
 from __future__ import annotations
 
@@ -113,36 +113,4 @@ ORGANIZATION_PLAN = tenant(
     FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
     WHERE organization.id = $1
     """,
-)
-
-UPSERT_ROLE = crossing(
-    "roles.upsert",
-    "roles are the same for all organizations",
-    """
-    INSERT INTO role (id, name, description, permissions, created_time)
-    VALUES ($1, $2, $3, $4, now())
-    ON CONFLICT (id) DO UPDATE SET
-        name = excluded.name, description = excluded.description, permissions = excluded.permissions
-    """,
-)
-
-INSERT_APP_CLIENT = tenant(
-    "app_clients.insert",
-    """
-    INSERT INTO app_client (
-        organization_id, id, client_id, secret_hash, name, description, configuration, role_ids,
-        created_time, created_by
-    )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now(), $9)
-    """,
-)
-
-FIND_APP_CLIENT = crossing(
-    "app_clients.find",
-    "the caller has no organization before its credentials are known",
-    "SELECT id, organization_id, secret_hash FROM app_client WHERE client_id = $1",
-)
-
-APP_CLIENT_EXISTS = tenant(
-    "app_clients.exists", "SELECT true FROM app_client WHERE organization_id = $1 AND id = $2"
 )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from db.organizations import INSERT_APP_CLIENT, INSERT_ORGANIZATION, UPSERT_PLAN
+from db.app_clients import INSERT_APP_CLIENT
+from db.organizations import INSERT_ORGANIZATION, UPSERT_PLAN
 from db.statements import Connection
+from pagemill.client_credentials import hash_secret
+from pagemill.usage.counting import count_freely
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,12 @@ async def create_tenant(
         tenant.organization_id,
         tenant.app_client_id,
         tenant.client_id,
-        hashlib.sha256(secret.encode()).hexdigest(),
+        hash_secret(secret),
         "Test client",
         None,
         {},
         [],
         None,
     )
+    await count_freely(connection, tenant.organization_id, "app-clients")
     return tenant

@@ -16,6 +16,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from db.pool import create_pool
 from pagemill import __version__
+from pagemill.api.app_clients import AppClientController
 from pagemill.api.assets import AssetController
 from pagemill.api.bodies import JsonRequest
 from pagemill.api.correlation import HEADER, correlation_middleware
@@ -35,8 +36,9 @@ from pagemill.api.paging import provide_page
 from pagemill.api.plans import PlanController
 from pagemill.api.predictions import PredictionController
 from pagemill.api.reference import ReferencePage
+from pagemill.api.roles import RoleController
 from pagemill.api.secrets import SecretController
-from pagemill.api.security import provide_caller, require_caller
+from pagemill.api.security import provide_caller, provide_permissions, require_caller
 from pagemill.api.state import AppState, state_of
 from pagemill.api.tokens import check_token_key
 from pagemill.api.trainings import TrainingController
@@ -52,6 +54,7 @@ BODY_BYTES = 10_000_000
 """Inline content of 6,250,000 characters, and room for its labels. Files have a route of their own."""
 
 CONTROLLERS = [
+    AppClientController,
     AssetController,
     DataBundleController,
     DatasetController,
@@ -62,6 +65,7 @@ CONTROLLERS = [
     OrganizationController,
     PlanController,
     PredictionController,
+    RoleController,
     SecretController,
     TrainingController,
     TransitionController,
@@ -112,6 +116,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             "caller": Provide(provide_caller, sync_to_thread=False),
             "connection": Provide(provide_connection),
             "page": Provide(provide_page, sync_to_thread=False),
+            "permissions": Provide(provide_permissions, sync_to_thread=False),
         },
         exception_handlers=EXCEPTION_HANDLERS,
         cors_config=CORSConfig(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -13,9 +12,10 @@ from urllib.parse import parse_qsl, unquote_plus
 import msgspec
 from litestar import Request, post
 
-from db.organizations import FIND_APP_CLIENT
+from db.app_clients import FIND_APP_CLIENT
 from pagemill.api.state import AppState
 from pagemill.api.tokens import Caller, issue_token
+from pagemill.client_credentials import hash_secret
 from pagemill.errors import BadRequest
 
 LONGEST_FORM = 8192
@@ -47,7 +47,7 @@ async def create_token(request: Request[Any, Any, Any], app_state: AppState) -> 
     async with app_state.connection() as connection:
         row = await FIND_APP_CLIENT.fetch_one(connection, client_id)
     expected = row["secret_hash"] if row else None
-    given = hashlib.sha256(secret.encode()).hexdigest()
+    given = hash_secret(secret)
     if row is None or expected is None or not hmac.compare_digest(given, expected):
         raise BadRequest("invalid_client")
     caller = Caller(organization_id=row["organization_id"], principal_id=row["id"])

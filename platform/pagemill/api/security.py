@@ -8,22 +8,27 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from db.organizations import APP_CLIENT_EXISTS
+from db.principals import FIND_PRINCIPAL
+from pagemill.api.permissions import PermissionSet, permissions_of
+from pagemill.api.resources import action_of, resource_of
 from pagemill.api.state import state_of
 from pagemill.api.tokens import Caller, read_token
 from pagemill.errors import Forbidden
 
-__all__ = ["Caller", "provide_caller", "require_caller"]
+__all__ = ["Caller", "provide_caller", "provide_permissions", "require_caller"]
 
 SCHEME = "bearer "
 
 
 async def require_caller(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Guard of all handlers: a valid token of an app client that still exists. Raises Forbidden.
+    """Guard of all handlers: a valid token of a principal that still exists and whose roles allow the call.
 
-    It runs before the body is looked at: who may not call learns nothing about what is wrong with it.
+    It runs before the body is looked at: who may not call learns nothing about what is wrong with it. Roles
+    are asked about the id in the path, whether there is such a resource or not. Raises Forbidden.
     """
-    if handler.opt.get("public") or connection.scope.get("method") == "OPTIONS":
+    scope = connection.scope
+    method = str(scope.get("method"))
+    if handler.opt.get("public") or method == "OPTIONS":
         return
     header = connection.headers.get("authorization", "")
     if header[: len(SCHEME)].lower() != SCHEME:
@@ -31,11 +36,22 @@ async def require_caller(connection: ASGIConnection[Any, Any, Any, Any], handler
     state = state_of(connection)
     caller = read_token(header[len(SCHEME) :].strip(), state.settings)
     async with state.connection() as database:
-        if not await APP_CLIENT_EXISTS.fetch_value(database, caller.organization_id, caller.principal_id):
-            raise Forbidden
-    connection.scope["state"]["caller"] = caller
+        row = await FIND_PRINCIPAL.fetch_one(database, caller.organization_id, caller.principal_id)
+    if row is None:
+        raise Forbidden
+    permissions = permissions_of(row["permissions"])
+    resource_id = resource_of(scope["path_template"]).identify(scope["path_params"], caller)
+    if not permissions.allows(resource_id, action_of(method)):
+        raise Forbidden
+    scope["state"]["caller"] = caller
+    scope["state"]["permissions"] = permissions
 
 
 def provide_caller(request: Request[Any, Any, Any]) -> Caller:
     """The caller that the guard has let in."""
     return cast("Caller", request.scope["state"]["caller"])
+
+
+def provide_permissions(request: Request[Any, Any, Any]) -> PermissionSet:
+    """What that caller's roles allow."""
+    return cast("PermissionSet", request.scope["state"]["permissions"])

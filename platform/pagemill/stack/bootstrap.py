@@ -4,53 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import Iterator
 
 import asyncpg
 
-from db.organizations import (
-    APP_CLIENT_EXISTS,
-    GET_ORGANIZATION,
-    INSERT_APP_CLIENT,
-    INSERT_ORGANIZATION,
-    UPSERT_PLAN,
-    UPSERT_ROLE,
-)
+from db.app_clients import APP_CLIENT_EXISTS, INSERT_APP_CLIENT
+from db.organizations import GET_ORGANIZATION, INSERT_ORGANIZATION, UPSERT_PLAN
 from db.pool import CONNECTION_ERRORS, connect
+from db.roles import UPSERT_ROLE
 from db.statements import Connection
+from pagemill.client_credentials import hash_secret
+from pagemill.seeded_roles import ROLES
 from pagemill.stack.directory import Credentials, StackError
+from pagemill.usage.counting import count_freely
 
 PLAN_SLUG = "las:plan:self-hosted"
 PLAN_VERSION = 1
 PLAN_ID = f"{PLAN_SLUG}:{PLAN_VERSION}"
 RETENTION_DAYS = 1825
-
-_EVERYTHING = {"resourceId": "*", "action": "*", "effect": "allow"}
-_ADMINISTRATION = ("app-client", "organization", "payment-method", "plan", "role", "user")
-ROLES: dict[str, tuple[str, str, list[dict[str, str]]]] = {
-    "las:role:admin": ("Admin", "Everything, including users, plans and roles", [_EVERYTHING]),
-    "las:role:member": (
-        "Member",
-        "Builds models and workflows, does not administer the organization",
-        [
-            _EVERYTHING,
-            *(
-                {"resourceId": f"las:{kind}:*", "action": action, "effect": "deny"}
-                for kind in _ADMINISTRATION
-                for action in ("write", "delegate")
-            ),
-        ],
-    ),
-    "las:role:validator": (
-        "Validator",
-        "Reviews, corrects and approves",
-        [
-            {"resourceId": "*", "action": "read", "effect": "allow"},
-            {"resourceId": "las:transition-execution:*", "action": "write", "effect": "allow"},
-        ],
-    ),
-}
 
 
 def check_database(database_url: str) -> None:
@@ -102,8 +73,7 @@ async def create_first_organization(connection: Connection, credentials: Credent
         {},
         {},
     )
-    for role_id, (name, description, permissions) in ROLES.items():
-        await UPSERT_ROLE.execute(connection, role_id, name, description, permissions)
+    await seed_roles(connection)
     if await GET_ORGANIZATION.fetch_one(connection, credentials.organization_id) is None:
         await INSERT_ORGANIZATION.execute(
             connection, credentials.organization_id, "My organization", None, PLAN_ID, RETENTION_DAYS
@@ -116,10 +86,17 @@ async def create_first_organization(connection: Connection, credentials: Credent
             credentials.organization_id,
             credentials.app_client_id,
             credentials.client_id,
-            hashlib.sha256(credentials.client_secret.encode()).hexdigest(),
+            hash_secret(credentials.client_secret),
             "First app client",
             "Made by pagemill up",
             {},
             [],
             None,
         )
+        await count_freely(connection, credentials.organization_id, "app-clients")
+
+
+async def seed_roles(connection: Connection) -> None:
+    """Bring the roles that every installation has up to date."""
+    for role_id, role in ROLES.items():
+        await UPSERT_ROLE.execute(connection, role_id, *role)

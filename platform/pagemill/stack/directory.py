@@ -15,6 +15,7 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
+from pagemill.client_credentials import new_client_id, new_client_secret
 from pagemill.errors import PagemillError
 from pagemill.secret_box import new_secret_key
 
@@ -124,8 +125,8 @@ class DataDirectory:
             found = Credentials(
                 organization_id=f"las:organization:{uuid.uuid4().hex}",
                 app_client_id=f"las:app-client:{uuid.uuid4().hex}",
-                client_id=uuid.uuid4().hex,
-                client_secret=secrets.token_hex(32),
+                client_id=new_client_id(),
+                client_secret=new_client_secret(),
             )
             self.write(path, found)
         return found

@@ -17,6 +17,7 @@ from pagemill.api.tokens import Caller, issue_token
 from pagemill.secret_box import new_secret_key
 from pagemill.settings import Settings
 from tests.support.contract import violations
+from tests.support.people import add_principal
 from tests.support.tenants import Tenant, create_tenant
 
 MONTHLY = (
@@ -28,7 +29,7 @@ MONTHLY = (
     "workflow-executions",
     "transition-executions",
 )
-TOTAL = ("assets", "datasets", "models", "secrets", "transitions", "workflows")
+TOTAL = ("app-clients", "assets", "datasets", "models", "secrets", "transitions", "users", "workflows")
 
 
 @pytest.fixture
@@ -76,12 +77,12 @@ async def follows_the_contract(response: httpx.Response) -> None:
 
 @contextlib.asynccontextmanager
 async def client_of(
-    app: Litestar, settings: Settings, tenant: Tenant | None
+    app: Litestar, settings: Settings, tenant: Tenant | None, principal_id: str | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client with a valid token of ``tenant``, or without any."""
+    """A client with a valid token of ``tenant``'s app client, or of another principal, or without any."""
     headers = {}
     if tenant is not None:
-        caller = Caller(organization_id=tenant.organization_id, principal_id=tenant.app_client_id)
+        caller = Caller(tenant.organization_id, principal_id or tenant.app_client_id)
         headers["Authorization"] = f"Bearer {issue_token(caller, settings)}"
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(
@@ -94,9 +95,24 @@ async def client_of(
 
 
 @pytest.fixture
-async def api(app: Litestar, settings: Settings, organization: Tenant) -> AsyncIterator[httpx.AsyncClient]:
+async def principal_id(request: pytest.FixtureRequest, pool: asyncpg.Pool, organization: Tenant) -> str:
+    """Who ``api`` calls as: the organization's app client, or a principal that a marker asks for.
+
+    ``@pytest.mark.caller("user", "las:role:member")`` is a new user, or app client, with these roles.
+    """
+    marker = request.node.get_closest_marker("caller")
+    if marker is None:
+        return organization.app_client_id
+    kind, *role_ids = marker.args
+    return await add_principal(pool, organization.organization_id, kind, role_ids)
+
+
+@pytest.fixture
+async def api(
+    app: Litestar, settings: Settings, organization: Tenant, principal_id: str
+) -> AsyncIterator[httpx.AsyncClient]:
     """Calls as ``organization``."""
-    async with client_of(app, settings, organization) as client:
+    async with client_of(app, settings, organization, principal_id) as client:
         yield client
 
 

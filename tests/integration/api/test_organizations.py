@@ -219,4 +219,4 @@ async def test_plans_run_one_statement(api: httpx.AsyncClient, pool: asyncpg.Poo
         await add_plan(pool, f"p{number}", 1)
     with statements_run() as names:
         await api.get("/v1/plans")
-    assert names == ["app_clients.exists", "plans.list"]
+    assert names == ["principals.find", "plans.list"]

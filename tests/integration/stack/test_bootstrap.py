@@ -7,8 +7,10 @@ import hashlib
 import asyncpg
 import pytest
 
-from db.organizations import FIND_APP_CLIENT, GET_ORGANIZATION, GET_PLAN
-from pagemill.stack.bootstrap import PLAN_SLUG, ROLES, check_database, create_first_organization
+from db.app_clients import FIND_APP_CLIENT
+from db.organizations import GET_ORGANIZATION, GET_PLAN
+from pagemill.seeded_roles import ROLES
+from pagemill.stack.bootstrap import PLAN_SLUG, check_database, create_first_organization
 from pagemill.stack.directory import Credentials, StackError
 
 CREDENTIALS = Credentials(

@@ -1,0 +1,66 @@
+"""What roles allow: from permissions to decisions, without any input or output."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias, get_args
+
+import msgspec
+
+Action: TypeAlias = Literal["read", "write", "delegate"]
+Effect: TypeAlias = Literal["allow", "deny"]
+
+CACHED_SETS = 256
+
+
+class Permission(msgspec.Struct, frozen=True, rename="camel"):
+    """``resource_id`` is a glob over ids: ``*``, ``las:document:*``, ``las:role:validator``."""
+
+    resource_id: str
+    action: Action | Literal["*"]
+    effect: Effect
+
+
+def _pattern(permissions: list[Permission], action: Action, effect: Effect) -> re.Pattern[str] | None:
+    globs = {one.resource_id for one in permissions if one.effect == effect and one.action in (action, "*")}
+    if not globs:
+        return None
+    return re.compile("|".join(fnmatch.translate(glob) for glob in sorted(globs)))
+
+
+class PermissionSet:
+    """What the permissions of a principal come to: it may do what one allows and none denies."""
+
+    def __init__(self, permissions: Iterable[Permission]) -> None:
+        permissions = list(permissions)
+        self._allowed = {action: _pattern(permissions, action, "allow") for action in get_args(Action)}
+        self._denied = {action: _pattern(permissions, action, "deny") for action in get_args(Action)}
+
+    def allows(self, resource_id: str, action: Action) -> bool:
+        """Whether an action on a resource is allowed; ``las:<kind>:*`` stands for all of a kind."""
+        allowed, denied = self._allowed[action], self._denied[action]
+        if allowed is None or not allowed.match(resource_id):
+            return False
+        return denied is None or not denied.match(resource_id)
+
+
+EVERYTHING = PermissionSet([Permission("*", "*", "allow")])
+"""What a principal without roles may do within its organization."""
+
+
+def permissions_of(roles: Sequence[str] | None) -> PermissionSet:
+    """What roles come to, each given as the JSON of its permissions; None is a principal without roles.
+
+    Compiled sets are kept by that text, so that a changed role is another set.
+    """
+    return EVERYTHING if roles is None else _compiled(tuple(roles))
+
+
+@functools.lru_cache(maxsize=CACHED_SETS)
+def _compiled(roles: tuple[str, ...]) -> PermissionSet:
+    return PermissionSet(
+        permission for role in roles for permission in msgspec.json.decode(role, type=list[Permission])
+    )
