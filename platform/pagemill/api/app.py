@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
-from litestar import Litestar, Request, Router, get
+from litestar import Litestar, Request, Response, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
@@ -19,13 +19,16 @@ from pagemill import __version__
 from pagemill.api.app_clients import AppClientController
 from pagemill.api.assets import AssetController
 from pagemill.api.bodies import JsonRequest
-from pagemill.api.correlation import HEADER, correlation_middleware
+from pagemill.api.correlation import HEADER as REQUEST_ID
+from pagemill.api.correlation import correlation_middleware
 from pagemill.api.data_bundles import DataBundleController
 from pagemill.api.database import provide_connection, release_middleware
 from pagemill.api.datasets import DatasetController
 from pagemill.api.documents import DocumentController
 from pagemill.api.failures import EXCEPTION_HANDLERS
 from pagemill.api.files import FileController
+from pagemill.api.idempotency import HEADER as IDEMPOTENCY_KEY
+from pagemill.api.idempotency import REPLAYED, claim_key, idempotency_middleware
 from pagemill.api.logging_setup import configure_logging
 from pagemill.api.logs import LogController
 from pagemill.api.media_types import require_json
@@ -79,6 +82,12 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
+async def before_handler(request: Request[Any, Any, Any]) -> Response[Any] | None:
+    """What every request goes through before its handler; an answer stands for the handler's."""
+    require_json(request)
+    return await claim_key(request)
+
+
 def provide_app_state(request: Request[Any, Any, Any]) -> AppState:
     """The application's state as a dependency."""
     return state_of(request)
@@ -110,7 +119,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         route_handlers=[create_token, health, Router("/v1", route_handlers=CONTROLLERS)],
         lifespan=[lifespan],
         guards=[require_caller],
-        before_request=require_json,
+        before_request=before_handler,
         dependencies={
             "app_state": Provide(provide_app_state, sync_to_thread=False),
             "caller": Provide(provide_caller, sync_to_thread=False),
@@ -122,8 +131,15 @@ def create_app(settings: Settings | None = None) -> Litestar:
         cors_config=CORSConfig(
             allow_origins=["*"],
             allow_methods=["GET", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"],
-            allow_headers=["Authorization", "Content-Type", "If-None-Match", "Range", HEADER],
-            expose_headers=[HEADER, "ETag", "Content-Range", "Retry-After"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "If-None-Match",
+                "Range",
+                REQUEST_ID,
+                IDEMPOTENCY_KEY,
+            ],
+            expose_headers=[REQUEST_ID, REPLAYED, "ETag", "Content-Range", "Retry-After"],
         ),
         openapi_config=_openapi(settings),
         request_class=JsonRequest,
@@ -132,7 +148,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         debug=False,
     )
     # Litestar's own middleware does not see requests that no route takes.
-    app.asgi_handler = correlation_middleware(drain_middleware(release_middleware(app.asgi_handler)))
+    for middleware in (release_middleware, idempotency_middleware, drain_middleware, correlation_middleware):
+        app.asgi_handler = middleware(app.asgi_handler)
     return app
 
 

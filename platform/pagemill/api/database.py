@@ -10,6 +10,7 @@ from litestar.params import Dependency
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from db.statements import Connection
+from pagemill.api.idempotency import CLAIM
 from pagemill.api.state import state_of
 
 # What a handler declares; the framework cannot check a union of two classes.
@@ -19,7 +20,14 @@ HELD = "connection"
 
 
 async def provide_connection(request: Request[Any, Any, Any]) -> AsyncIterator[Connection]:
-    """A connection for as long as the handler runs; handlers open the transactions that they need."""
+    """A connection for as long as the handler runs; handlers open the transactions that they need.
+
+    With an idempotency key they are parts of the transaction that the key is in.
+    """
+    claim = request.scope["state"].get(CLAIM)
+    if claim is not None and claim.connection is not None:
+        yield claim.connection
+        return
     state = state_of(request)
     pool, connection = state.pool, await state.connection()
     request.scope["state"][HELD] = (pool, connection)
