@@ -471,6 +471,15 @@ class IdempotencyKey(Table, tablename="idempotency_key"):
     created_time = Timestamptz(default=TimestamptzNow())
 
 
+class RequestAllowance(Table, tablename="request_allowance"):
+    """The token bucket of an organization's requests; unlogged, since a crash may well fill it up."""
+
+    organization_id = Text(primary_key=True)
+    tokens = DoublePrecision(default=0.0)
+    granted = Integer(default=0, help_text="how many tokens the last taker got")
+    refilled_time = Timestamptz(default=TimestamptzNow())
+
+
 ALL_TABLES: tuple[type[Table], ...] = (
     Plan,
     Organization,
@@ -499,4 +508,5 @@ ALL_TABLES: tuple[type[Table], ...] = (
     Log,
     LogEvent,
     IdempotencyKey,
+    RequestAllowance,
 )

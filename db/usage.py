@@ -94,3 +94,26 @@ PLAN_LIMITS = tenant(
     WHERE organization.id = $1
     """,
 )
+
+# $2 tokens a second, at most $3 kept, $4 taken. clock_timestamp(): a taker may have waited for the row.
+TAKE_REQUESTS = tenant(
+    "usage.take_requests",
+    """
+    INSERT INTO request_allowance AS bucket (organization_id, tokens, granted, refilled_time)
+    VALUES ($1, $3::float8 - least($4::integer, floor($3::float8)), least($4::integer, floor($3::float8)),
+            clock_timestamp())
+    ON CONFLICT (organization_id) DO UPDATE SET (tokens, granted, refilled_time) = (
+        SELECT available - taken, taken, refilled_at
+        FROM (
+            SELECT available, least($4::integer, floor(available)) AS taken, refilled_at
+            FROM (
+                SELECT refilled_at, least($3::float8, bucket.tokens + $2::float8 * greatest(
+                    0, extract(epoch FROM refilled_at - bucket.refilled_time)::float8
+                )) AS available
+                FROM (SELECT clock_timestamp() AS refilled_at) AS reading
+            ) AS refilled
+        ) AS spent
+    )
+    RETURNING granted, tokens
+    """,
+)

@@ -69,6 +69,19 @@ class LimitExceeded(PagemillError):
         super().__init__(message, detail=detail)
 
 
+class TooManyRequests(PagemillError):
+    """The organization sends requests too fast. Clients look for exactly "Too Many Requests"."""
+
+    status = 429
+    retryable = True
+
+    def __init__(
+        self, message: str = "Too Many Requests", *, detail: str | None = None, retry_after_seconds: int = 1
+    ) -> None:
+        super().__init__(message, detail=detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class Unavailable(PagemillError):
     """A part of the platform is away or busy for now; the request may be repeated."""
 
