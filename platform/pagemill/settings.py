@@ -37,6 +37,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ray_namespace: str = "pagemill"
     database_pool_size: int = 10
     token_lifetime: int = 3600
+    request_rate: float = 0.0
+    """How many requests a second an organization may send to all API processes together; 0: any number."""
+    request_burst: int = 0
+    """How many requests an organization that was quiet may send at once; 0: twice its rate."""
     prediction_wait: float = 60.0
     """How long a synchronous prediction waits for its outcome before it answers 503 and goes on alone."""
     job_lease: float = 20.0

@@ -52,6 +52,7 @@ from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import open_objects
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, load_settings
+from pagemill.usage.request_rate import open_request_rate
 
 BODY_BYTES = 10_000_000
 """Inline content of 6,250,000 characters, and room for its labels. Files have a route of their own."""
@@ -112,7 +113,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
             listener = OutcomeListener(pool)
             await listener.start()
             stack.push_async_callback(listener.close)
-            app.state.pagemill = AppState(settings, pool, objects, listener, secret_box)
+            app.state.pagemill = AppState(
+                settings, pool, objects, listener, secret_box, open_request_rate(pool, settings)
+            )
             yield
 
     app = Litestar(

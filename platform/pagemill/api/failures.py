@@ -18,7 +18,7 @@ from litestar.types import ExceptionHandlersMap
 
 from db.pool import CONNECTION_ERRORS
 from pagemill.api.correlation import request_id_of
-from pagemill.errors import PagemillError, Unavailable
+from pagemill.errors import PagemillError, TooManyRequests, Unavailable
 
 logger = logging.getLogger("pagemill.api")
 
@@ -78,13 +78,16 @@ def _camel(name: str) -> str:
 def _on_own_error(request: Request[Any, Any, Any], error: PagemillError) -> Response[Any]:
     if error.status >= 500 and not isinstance(error, Unavailable):
         return _on_unexpected(request, error)
-    headers = {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, Unavailable) else {}
+    headers = {}
+    if isinstance(error, Unavailable | TooManyRequests):
+        headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Unavailable):
         logger.warning(
             "unavailable: %s (%s)", error.message, error.detail, extra={"request_id": request_id_of(request)}
         )
         return _answer(error.status, error.message, headers=headers)
-    return _answer(error.status, error.message, error.detail if error.status == 429 else None)
+    detail = error.detail if error.status == 429 else None
+    return _answer(error.status, error.message, detail, headers=headers)
 
 
 def _on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:

@@ -24,7 +24,9 @@ async def require_caller(connection: ASGIConnection[Any, Any, Any, Any], handler
     """Guard of all handlers: a valid token of a principal that still exists and whose roles allow the call.
 
     It runs before the body is looked at: who may not call learns nothing about what is wrong with it. Roles
-    are asked about the id in the path, whether there is such a resource or not. Raises Forbidden.
+    are asked about the id in the path, whether there is such a resource or not.
+
+    Raises Forbidden, and TooManyRequests when the organization sends too fast.
     """
     scope = connection.scope
     method = str(scope.get("method"))
@@ -35,6 +37,8 @@ async def require_caller(connection: ASGIConnection[Any, Any, Any, Any], handler
         raise Forbidden
     state = state_of(connection)
     caller = read_token(header[len(SCHEME) :].strip(), state.settings)
+    # Before the database is asked: a flood costs it nothing. The token is ours, so its organization is true.
+    await state.request_rate.admit(caller.organization_id)
     async with state.connection() as database:
         row = await FIND_PRINCIPAL.fetch_one(database, caller.organization_id, caller.principal_id)
     if row is None:

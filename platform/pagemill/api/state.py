@@ -13,6 +13,7 @@ from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import ObjectStore
 from pagemill.secret_box import SecretBox
 from pagemill.settings import Settings
+from pagemill.usage.request_rate import RequestRate
 
 ACQUIRE_SECONDS = 10.0
 
@@ -26,6 +27,7 @@ class AppState:
     objects: ObjectStore
     listener: OutcomeListener
     secret_box: SecretBox
+    request_rate: RequestRate
 
     def connection(self) -> PoolAcquireContext:
         """``async with`` this: a connection, or TimeoutError when all stay in use."""

@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import asyncpg
+
 from db.statements import Connection
 from db.usage import TAKE_REQUESTS
 from pagemill.errors import TooManyRequests
+from pagemill.settings import Settings
 
 KEPT_SECONDS = 1.0
 """Tokens that were taken longer ago are not spent any more."""
 ORGANIZATIONS_KEPT = 10_000
+BATCHES_A_SECOND = 10
+LARGEST_BATCH = 100
+ACQUIRE_SECONDS = 10.0
 
 
 class Borrowed(NamedTuple):
@@ -97,3 +104,17 @@ async def take_requests(
     assert row is not None
     wait = 0.0 if row["granted"] else (1.0 - row["tokens"]) / rate
     return Borrowed(row["granted"], wait)
+
+
+def open_request_rate(pool: asyncpg.Pool, settings: Settings) -> RequestRate:
+    """What a process admits by its settings; without a rate, everything."""
+    rate, burst = settings.request_rate, settings.request_burst or math.ceil(2 * settings.request_rate)
+    batch = min(max(1, int(rate / BATCHES_A_SECOND)), LARGEST_BATCH, max(burst, 1))
+
+    async def borrow(organization_id: str, most: int) -> Borrowed:
+        if rate <= 0:
+            return Borrowed(most, 0.0)
+        async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+            return await take_requests(connection, organization_id, rate=rate, burst=burst, batch=most)
+
+    return RequestRate(borrow, batch=batch, clock=time.monotonic)
