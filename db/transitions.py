@@ -79,13 +79,3 @@ KEEP_TRANSITIONS = tenant(
     ORDER BY id FOR KEY SHARE
     """,
 )
-
-KEEP_SECRETS = tenant(
-    "transitions.keep_secrets",
-    "SELECT id FROM secret WHERE organization_id = $1 AND id = ANY($2::text[]) ORDER BY id FOR KEY SHARE",
-)
-
-KEEP_ASSETS = tenant(
-    "transitions.keep_assets",
-    "SELECT id FROM asset WHERE organization_id = $1 AND id = ANY($2::text[]) ORDER BY id FOR KEY SHARE",
-)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from litestar import Request
 
 from pagemill.errors import BadRequest
-
-T = TypeVar("T")
-
-_PLACE = re.compile(r"^(?P<message>.*) - at `\$\.?(?P<place>.*)`$", re.DOTALL)
+from pagemill.members import name_member
 
 
 class JsonRequest(Request[Any, Any, Any]):
@@ -34,24 +30,3 @@ def decode_body(body: bytes, schema: Any) -> Any:
         raise BadRequest(f"body: is not JSON ({error})") from None
     except RecursionError:
         raise BadRequest("body: is nested too deeply") from None
-
-
-def convert_member(value: Any, schema: type[T], member: str) -> T:
-    """A member whose schema depends on another one. Raises BadRequest naming what is wrong in it."""
-    try:
-        return msgspec.convert(value, type=schema)
-    except msgspec.ValidationError as error:
-        match = _PLACE.match(str(error))
-        if match is None:
-            raise BadRequest(f"{member}: {error}") from None
-        place = match["place"]
-        separator = "" if place.startswith("[") or not place else "."
-        raise BadRequest(f"{member}{separator}{place}: {match['message']}") from None
-
-
-def name_member(text: str) -> str:
-    """A message of msgspec with the place in front: ``groundTruth[0].label: Expected `str`, got `int```."""
-    match = _PLACE.match(text)
-    if match is None:
-        return f"body: {text}"
-    return f"{match['place'] or 'body'}: {match['message']}"

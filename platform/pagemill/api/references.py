@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from db import transitions as statements
+from db.assets import KEEP_ASSETS
+from db.secrets import KEEP_SECRETS
 from db.statements import Connection, Statement
+from db.transitions import KEEP_TRANSITIONS
 from pagemill.api.security import Caller
 from pagemill.errors import BadRequest
 
 
 async def keep_secrets(connection: Connection, caller: Caller, named: Mapping[str, Iterable[str]]) -> None:
     """``named`` holds ids by the member that names them. Raises BadRequest naming the member."""
-    await _keep(connection, caller, "secret", statements.KEEP_SECRETS, named)
+    await _keep(connection, caller, "secret", KEEP_SECRETS, named)
 
 
 async def keep_assets(connection: Connection, caller: Caller, named: Mapping[str, Iterable[str]]) -> None:
     """``named`` holds ids by the member that names them. Raises BadRequest naming the member."""
-    await _keep(connection, caller, "asset", statements.KEEP_ASSETS, named)
+    await _keep(connection, caller, "asset", KEEP_ASSETS, named)
 
 
 async def keep_transitions(
     connection: Connection, caller: Caller, named: Mapping[str, Iterable[str]]
 ) -> None:
     """``named`` holds ids by the member that names them. Raises BadRequest naming the member."""
-    await _keep(connection, caller, "transition", statements.KEEP_TRANSITIONS, named)
+    await _keep(connection, caller, "transition", KEEP_TRANSITIONS, named)
 
 
 async def _keep(

@@ -9,11 +9,11 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from db.statements import Connection
-from pagemill.api.bodies import convert_member
 from pagemill.api.references import keep_assets, keep_secrets
 from pagemill.api.schemas import RequestStruct
 from pagemill.api.security import Caller
 from pagemill.errors import BadRequest
+from pagemill.members import convert_member
 from pagemill.workflows.images import LONGEST_REFERENCE, checked_image
 
 TransitionType: TypeAlias = Literal["docker", "manual", "lambda"]

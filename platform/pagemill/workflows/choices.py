@@ -1,0 +1,142 @@
+"""The rules of a Choice state, read from their JSON and evaluated on data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pagemill.errors import BadRequest
+from pagemill.workflows.comparisons import COMPARATORS, IS_PRESENT, TYPE_TESTS, of_kind
+from pagemill.workflows.paths import MISSING, checked_path, read_path
+
+DEEPEST_RULE = 16
+
+
+class PathMissing(Exception):
+    """A rule compares a value that the data does not have."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    variable: str
+    operator: str
+    expected: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    rule: Rule
+
+
+Rule: TypeAlias = Comparison | Every | Some | Negation
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Where the state machine goes when the rule holds; None ends it."""
+
+    rule: Rule
+    next: str | None
+
+
+def read_branch(raw: Any, member: str) -> Branch:
+    """One of a Choice state's ``Choices``. Raises BadRequest naming what is wrong."""
+    rule = dict(_object(raw, member))
+    next_state, end = rule.pop("Next", None), rule.pop("End", False)
+    if end is True and next_state is None:
+        return Branch(read_rule(rule, member), None)
+    if not isinstance(next_state, str) or end is not False:
+        raise BadRequest(f"{member}: needs either Next, the name of a state, or End, which is true")
+    return Branch(read_rule(rule, member), next_state)
+
+
+def read_rule(raw: Any, member: str, depth: int = 0) -> Rule:
+    """A rule and those inside it. Raises BadRequest naming what is wrong."""
+    if depth == DEEPEST_RULE:
+        raise BadRequest(f"{member}: rules are nested too deeply")
+    rule = {name: value for name, value in _object(raw, member).items() if name != "Comment"}
+    if len(rule) == 1:
+        [(name, value)] = rule.items()
+        if name == "Not":
+            return Negation(read_rule(value, f"{member}.Not", depth + 1))
+        if name in ("And", "Or"):
+            if not isinstance(value, list) or not value:
+                raise BadRequest(f"{member}.{name}: must be a list of rules")
+            rules = tuple(
+                read_rule(inner, f"{member}.{name}[{position}]", depth + 1)
+                for position, inner in enumerate(value)
+            )
+            return Every(rules) if name == "And" else Some(rules)
+    return _read_comparison(rule, member)
+
+
+def _read_comparison(rule: Mapping[str, Any], member: str) -> Comparison:
+    operators = [name for name in rule if name != "Variable"]
+    if len(operators) != 1 or "Variable" not in rule:
+        raise BadRequest(f"{member}: needs Variable and one comparison, or one of And, Or and Not")
+    [name] = operators
+    variable, expected = checked_path(rule["Variable"], f"{member}.Variable"), rule[name]
+    if name == IS_PRESENT or name in TYPE_TESTS:
+        if not isinstance(expected, bool):
+            raise BadRequest(f"{member}.{name}: must be true or false")
+        return Comparison(variable, name, expected)
+    comparator = COMPARATORS.get(name)
+    if comparator is None:
+        raise BadRequest(f"{member}.{name}: is not a known comparison")
+    if comparator.by_path:
+        checked_path(expected, f"{member}.{name}")
+    elif of_kind(comparator.kind, expected) is None:
+        raise BadRequest(f"{member}.{name}: the value to compare with must be a {comparator.kind.lower()}")
+    return Comparison(variable, name, expected)
+
+
+def _object(raw: Any, member: str) -> Mapping[str, Any]:
+    if not isinstance(raw, dict):
+        raise BadRequest(f"{member}: must be an object")
+    return raw
+
+
+def holds(rule: Rule, data: Any) -> bool:
+    """Whether the rule holds; And and Or look no further than they need. Raises PathMissing."""
+    match rule:
+        case Every(rules):
+            return all(holds(inner, data) for inner in rules)
+        case Some(rules):
+            return any(holds(inner, data) for inner in rules)
+        case Negation(inner):
+            return not holds(inner, data)
+        case Comparison():
+            return _compare(rule, data)
+
+
+def _compare(comparison: Comparison, data: Any) -> bool:
+    value = read_path(comparison.variable, data)
+    if comparison.operator == IS_PRESENT:
+        return (value is not MISSING) is comparison.expected
+    if value is MISSING:
+        raise PathMissing(comparison.variable)
+    if comparison.operator in TYPE_TESTS:
+        return TYPE_TESTS[comparison.operator](value) is comparison.expected
+    comparator = COMPARATORS[comparison.operator]
+    expected = comparison.expected
+    if comparator.by_path:
+        expected = read_path(comparison.expected, data)
+        if expected is MISSING:
+            raise PathMissing(comparison.expected)
+    left, right = of_kind(comparator.kind, value), of_kind(comparator.kind, expected)
+    return left is not None and right is not None and comparator.test(left, right)

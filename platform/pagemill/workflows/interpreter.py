@@ -1,0 +1,104 @@
+"""Runs a state machine from one task to the next. Pure: no clock, no database, nothing waits."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, assert_never
+
+import msgspec
+
+from pagemill.workflows.choices import PathMissing, holds
+from pagemill.workflows.definition import (
+    COMMONS_FAILED,
+    Choice,
+    Definition,
+    Fail,
+    Pass,
+    Succeed,
+    Task,
+)
+from pagemill.workflows.retries import TASK_FAILED
+
+Data: TypeAlias = dict[str, Any]
+
+
+class RunTask(msgspec.Struct, frozen=True):
+    """A transition has to be run with this input."""
+
+    state: str
+    task: Task
+    input: Data
+
+
+class Succeeded(msgspec.Struct, frozen=True):
+    """The execution has ended."""
+
+    output: Data
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """The execution has ended; ``deliberate`` when the definition says that it is to fail here."""
+
+    state: str
+    error: str
+    cause: str
+    deliberate: bool = False
+
+
+Step: TypeAlias = RunTask | Succeeded | Failed
+
+
+def begin(definition: Definition, data: Data) -> Step:
+    """The first step of an execution."""
+    return enter(definition, definition.start_at, data)
+
+
+def advance(definition: Definition, state: str, output: Data) -> Step:
+    """The step after a task that has succeeded."""
+    following = definition.task(state).next
+    return Succeeded(output) if following is None else enter(definition, following, output)
+
+
+def enter(definition: Definition, state: str, data: Data) -> Step:
+    """The first step from a state on: its task, or the one that it leads to."""
+    seen: set[tuple[str, str]] = set()
+    current: str | None = state
+    source = ""
+    while current is not None:
+        # What a state does depends on the data, and that on the Pass state it is from: no need to be twice.
+        if (current, source) in seen:
+            return Failed(current, "States.Runtime", "The states go round in a circle without a task")
+        seen.add((current, source))
+        match definition.states[current]:
+            case Task() as task if task.resource == COMMONS_FAILED:
+                return Failed(current, TASK_FAILED, COMMONS_FAILED, deliberate=True)
+            case Task() as task:
+                return RunTask(current, task, data)
+            case Choice() as choice:
+                target = _choose(definition, current, choice, data)
+                if isinstance(target, Failed):
+                    return target
+                current = target
+            case Pass(result=result, next=following):
+                if result is not None:
+                    data, source = result, current
+                current = following
+            case Fail(error=error, cause=cause):
+                return Failed(current, error, cause, deliberate=True)
+            case Succeed():
+                current = None
+            case other:
+                assert_never(other)
+    return Succeeded(data)
+
+
+def _choose(definition: Definition, name: str, choice: Choice, data: Data) -> str | Failed | None:
+    """The state that follows; None where the execution ends."""
+    try:
+        for branch in definition.branches[name]:
+            if holds(branch.rule, data):
+                return branch.next
+    except PathMissing as error:
+        return Failed(name, "States.Runtime", f"{error.path} names nothing in the input of state {name}")
+    if choice.default is None:
+        return Failed(name, "States.NoChoiceMatched", f"No rule of state {name} holds, and it has no Default")
+    return choice.default

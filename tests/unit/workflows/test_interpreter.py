@@ -1,0 +1,273 @@
+"""State machines: what is refused, and where they lead."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagemill.errors import BadRequest
+from pagemill.workflows.definition import (
+    COMMONS_FAILED,
+    DEFINITION_BYTES,
+    Definition,
+    read_definition,
+    task_of_transition,
+)
+from pagemill.workflows.interpreter import Failed, RunTask, Succeeded, advance, begin, enter
+from pagemill.workflows.retries import TASK_FAILED, TASK_LOST, TIMED_OUT, Retrier, retry_delay
+
+READ, CHECK, WRITE = (f"las:transition:{digit * 32}" for digit in "abc")
+
+
+def task(resource: str, **members: Any) -> dict[str, Any]:
+    return {"Type": "Task", "Resource": resource, **(members or {"End": True})}
+
+
+def machine(start: str, /, **states: Any) -> dict[str, Any]:
+    return {"StartAt": start, "States": states}
+
+
+# What `las workflows create-default` makes.
+DEFAULT_FLOW = {
+    "Comment": "Read, check when needed, write",
+    **machine(
+        "Preprocess",
+        Preprocess=task(READ, Next="Needs validation?"),
+        **{
+            "Needs validation?": {
+                "Type": "Choice",
+                "Choices": [
+                    {"Variable": "$.needsValidation", "BooleanEquals": True, "Next": "Validate"},
+                    {"Variable": "$.needsValidation", "BooleanEquals": False, "Next": "Postprocess"},
+                ],
+            }
+        },
+        Validate=task(CHECK, Next="Postprocess"),
+        Postprocess=task(WRITE, End=True),
+    ),
+}
+
+
+def where(step: Any) -> str:
+    assert isinstance(step, RunTask)
+    return step.state
+
+
+def test_the_default_flow() -> None:
+    definition = read_definition(DEFAULT_FLOW)
+    first = begin(definition, {"documentId": "d"})
+    assert isinstance(first, RunTask)
+    assert (first.state, first.task.resource, first.input) == ("Preprocess", READ, {"documentId": "d"})
+    assert where(advance(definition, "Preprocess", {"needsValidation": True})) == "Validate"
+    assert where(advance(definition, "Preprocess", {"needsValidation": False})) == "Postprocess"
+    assert advance(definition, "Postprocess", {"values": {}}) == Succeeded({"values": {}})
+    assert definition.transitions() == {
+        "specification.definition.States.Preprocess.Resource": [READ],
+        "specification.definition.States.Validate.Resource": [CHECK],
+        "specification.definition.States.Postprocess.Resource": [WRITE],
+    }
+
+
+def test_no_choice_matched() -> None:
+    step = advance(read_definition(DEFAULT_FLOW), "Preprocess", {"needsValidation": "yes"})
+    assert isinstance(step, Failed)
+    assert (step.state, step.error, step.deliberate) == ("Needs validation?", "States.NoChoiceMatched", False)
+
+
+def test_a_missing_variable_fails() -> None:
+    step = advance(read_definition(DEFAULT_FLOW), "Preprocess", {})
+    assert isinstance(step, Failed)
+    assert step.error == "States.Runtime"
+    assert "$.needsValidation" in step.cause
+
+
+def test_default_and_end_of_a_choice() -> None:
+    rule = {"Variable": "$.a", "IsPresent": True}
+    choice = {"Type": "Choice", "Choices": [{**rule, "End": True}], "Default": "T"}
+    definition = read_definition(machine("C", C=choice, T=task(READ)))
+    assert begin(definition, {"a": 1}) == Succeeded({"a": 1})
+    assert where(begin(definition, {})) == "T"
+
+
+def test_pass_succeed_and_fail() -> None:
+    definition = read_definition(
+        machine(
+            "P",
+            P={"Type": "Pass", "Result": {"b": 1}, "Next": "S"},
+            Q={"Type": "Pass", "End": True},
+            S={"Type": "Succeed"},
+            F={"Type": "Fail", "Error": "Mine", "Cause": "because"},
+            G=task(COMMONS_FAILED),
+        )
+    )
+    assert begin(definition, {"a": 1}) == Succeeded({"b": 1})
+    assert enter(definition, "Q", {"a": 1}) == Succeeded({"a": 1})
+    assert enter(definition, "F", {}) == Failed("F", "Mine", "because", deliberate=True)
+    assert enter(definition, "G", {}) == Failed("G", TASK_FAILED, COMMONS_FAILED, deliberate=True)
+    assert definition.transitions() == {}
+
+
+def test_a_circle_without_a_task_fails() -> None:
+    definition = read_definition(
+        machine("A", A={"Type": "Pass", "Next": "B"}, B={"Type": "Pass", "Next": "A"})
+    )
+    step = begin(definition, {})
+    assert isinstance(step, Failed)
+    assert (step.error, step.deliberate) == ("States.Runtime", False)
+
+
+def test_a_circle_that_changes_the_data_may_be_left() -> None:
+    rule = {"Variable": "$.done", "IsPresent": True, "Next": "T"}
+    definition = read_definition(
+        machine(
+            "C",
+            C={"Type": "Choice", "Choices": [rule], "Default": "P"},
+            P={"Type": "Pass", "Result": {"done": 1}, "Next": "C"},
+            T=task(READ),
+        )
+    )
+    assert where(begin(definition, {})) == "T"
+
+
+NAMES = ["A", "B", "C", "D"]
+TARGETS = st.sampled_from(NAMES)
+STATES = st.one_of(
+    TARGETS.map(lambda name: {"Type": "Pass", "Next": name}),
+    st.tuples(TARGETS, st.integers(0, 3)).map(
+        lambda parts: {"Type": "Pass", "Result": {"n": parts[1]}, "Next": parts[0]}
+    ),
+    st.tuples(TARGETS, TARGETS, st.integers(0, 3)).map(
+        lambda parts: {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.n", "NumericEquals": parts[2], "Next": parts[0]}],
+            "Default": parts[1],
+        }
+    ),
+    TARGETS.map(lambda name: task(READ, Next=name)),
+    st.just({"Type": "Succeed"}),
+    st.just({"Type": "Fail"}),
+)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(NAMES, STATES)), st.integers(0, 3))
+def test_every_machine_comes_to_a_task_or_an_end(states: dict[str, Any], number: int) -> None:
+    definition = read_definition(machine("A", **states))
+    step: Any = begin(definition, {"n": number})
+    for _ in range(20):
+        if not isinstance(step, RunTask):
+            break
+        assert states[step.state]["Type"] == "Task"
+        step = advance(definition, step.state, step.input)
+    assert isinstance(step, RunTask | Succeeded | Failed)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["StartAt", "States", "Type", "Resource", "Next", "Choices", "Variable", "A"])
+                | st.text(max_size=3),
+                inner,
+                max_size=4,
+            )
+        ),
+    )
+)
+def test_any_object_is_judged(raw: Any) -> None:
+    for one in (raw, machine("A", A=raw), machine("A", A={"Type": "Choice", "Choices": raw})):
+        if isinstance(one, dict):
+            with contextlib.suppress(BadRequest):
+                assert isinstance(read_definition(one), Definition)
+
+
+@pytest.mark.parametrize(
+    ("definition", "named"),
+    [
+        ({}, "specification.definition: Object missing required field `StartAt`"),
+        ({"StartAt": "A"}, "States"),
+        ({"StartAt": "A", "States": {}}, "specification.definition.States"),
+        ({"StartAt": "", "States": {"A": task(READ)}}, "specification.definition.StartAt"),
+        ({**machine("A", A=task(READ)), "TimeoutSeconds": 5}, "TimeoutSeconds"),
+        (machine("B", A=task(READ)), "specification.definition.StartAt: there is no state B"),
+        (machine("A", A=task(READ, Next="B")), "States.A: there is no state B"),
+        (machine("A", A=task(READ, Next="A", End=True)), "States.A: needs either Next"),
+        (machine("A", A=task(READ, Comment="x")), "States.A: needs either Next"),
+        (machine("A", A={"Type": "Task", "End": True}), "States.A: Object missing required field `Resource`"),
+        (machine("A", A=task("x")), "States.A.Resource"),
+        (machine("A", A=task("las:transition:commons-other")), "States.A.Resource: transition"),
+        (machine("A", A=task(READ, End=True, InputPath="$")), "States.A: Object contains unknown field"),
+        (machine("A", A=task(READ, End=True, TimeoutSeconds=0)), "States.A.TimeoutSeconds"),
+        (machine("A", A=task(READ, End=True, Retry=[{}])), "States.A.Retry[0]"),
+        (machine("A", A={"Type": "Parallel", "Branches": []}), "States.A.Type: Invalid value 'Parallel'"),
+        (machine("A", A={"Type": "Map"}), "States.A.Type"),
+        (machine("A", A={"Type": "Wait", "Seconds": 1, "End": True}), "States.A.Type"),
+        (machine("A", A={}), "States.A: Object missing required field `Type`"),
+        (machine("A", A=1), "States.A"),
+        (machine("A", A={"Type": "Choice", "Choices": []}), "States.A.Choices"),
+        (machine("A", A={"Type": "Choice", "Choices": [{}]}), "States.A.Choices[0]"),
+        (
+            machine("A", A={"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True, "Next": "B"}]}),
+            "States.A: there is no state B",
+        ),
+        (
+            machine(
+                "A",
+                A={
+                    "Type": "Choice",
+                    "Choices": [{"Variable": "$.a", "IsNull": True, "End": True}],
+                    "Default": "B",
+                },
+            ),
+            "States.A: there is no state B",
+        ),
+        (machine("A", A={"Type": "Pass", "Result": [], "End": True}), "States.A.Result"),
+        ({**machine("A", A=task(READ)), "Comment": "x" * DEFINITION_BYTES}, "must not be larger"),
+    ],
+)
+def test_bad_definitions_are_named(definition: dict[str, Any], named: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        read_definition(definition)
+    assert caught.value.message.startswith("specification.definition")
+    assert named in caught.value.message
+
+
+def test_a_transition_is_looked_for_from_the_current_state_on() -> None:
+    definition = read_definition(
+        machine("A", A=task(READ, Next="B"), B=task(CHECK, Next="C"), C=task(READ), D=task(WRITE))
+    )
+    assert task_of_transition(definition, READ, "B") == "C"
+    assert task_of_transition(definition, READ, "A") == "A"
+    assert task_of_transition(definition, CHECK, "C") == "B"
+    assert task_of_transition(definition, READ, None) == "A"
+    assert task_of_transition(definition, WRITE, "A") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "delays"),
+    [
+        (TIMED_OUT, [2, 4, 8, None]),
+        (TASK_LOST, [2, 4, 8, None]),
+        (TASK_FAILED, [None]),
+        (None, [2, 4, 8, None]),
+    ],
+)
+def test_default_retry(error: str | None, delays: list[float | None]) -> None:
+    assert [retry_delay(None, error, attempt) for attempt in range(1, len(delays) + 1)] == delays
+
+
+def test_explicit_retry_wins() -> None:
+    timeouts = Retrier(error_equals=[TIMED_OUT], max_attempts=1, interval_seconds=5)
+    others = Retrier(error_equals=[TASK_FAILED], max_attempts=100, backoff_rate=3, max_delay_seconds=10)
+    assert [retry_delay([timeouts, others], TIMED_OUT, attempt) for attempt in (1, 2)] == [5, None]
+    delays = [retry_delay([timeouts, others], TASK_FAILED, attempt) for attempt in (1, 2, 4, 100, 101)]
+    assert delays == [1, 3, 10, 10, None]
+    assert retry_delay([timeouts, others], None, 1) == 5
+    assert retry_delay([], TIMED_OUT, 1) is None
+    assert retry_delay([Retrier(error_equals=["States.ALL"])], "anything", 1) == 1
+    assert retry_delay([Retrier(error_equals=[TASK_FAILED])], TIMED_OUT, 1) is None
