@@ -75,3 +75,7 @@ LIST_LOGS: dict[Literal["ascending", "descending"], Statement] = {
 DELETE_LOGS_OF_TRANSITION = tenant(
     "logs.delete_of_transition", "DELETE FROM log WHERE organization_id = $1 AND transition_id = $2"
 )
+
+DELETE_LOGS_OF_WORKFLOW = tenant(
+    "logs.delete_of_workflow", "DELETE FROM log WHERE organization_id = $1 AND workflow_id = $2"
+)

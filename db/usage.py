@@ -26,6 +26,18 @@ COUNT_GUARDED = tenant(
     """,
 )
 
+# Against a limit that is not the plan's.
+COUNT_WITHIN = tenant(
+    "usage.count_within",
+    """
+    INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
+    SELECT $1, $2, $3, $4::numeric WHERE $4::numeric <= $5::numeric
+    ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
+    WHERE counter.used + excluded.used <= $5::numeric
+    RETURNING used
+    """,
+)
+
 COUNT_FREELY = tenant(
     "usage.count_freely",
     """
@@ -57,6 +69,10 @@ COUNT_ACTIVE_MODEL = tenant(
     SELECT $1, $2, 'active-models', 1 FROM first
     ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + 1
     """,
+)
+
+FORGET_METER = tenant(
+    "usage.forget_meter", "DELETE FROM usage_counter WHERE organization_id = $1 AND meter = $2"
 )
 
 RESERVE = tenant(

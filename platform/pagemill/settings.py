@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from pagemill.errors import PagemillError
 
@@ -74,6 +76,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How many usage counter actors share the organizations among them."""
     training_checkpoint_interval: float = 15.0
     """How much work of a training may be lost with its worker."""
+    mail_domain: Annotated[str, Meta(pattern=r"^[-_.A-Za-z0-9]{1,200}\.[A-Za-z]{2,}$")] = (
+        "localhost.localdomain"
+    )
+    """Mail to addresses of this domain starts workflows."""
+    development_workflow_executions: int = 100
+    """How many executions a month a workflow may start while its status is development."""
     log_level: str = "INFO"
 
 

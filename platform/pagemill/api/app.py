@@ -48,6 +48,7 @@ from pagemill.api.trainings import TrainingController
 from pagemill.api.transformations import TransformationController
 from pagemill.api.transitions import TransitionController
 from pagemill.api.unread import drain_middleware
+from pagemill.api.workflows import WorkflowController
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import open_objects
 from pagemill.secret_box import open_secret_box
@@ -72,8 +73,9 @@ CONTROLLERS = [
     RoleController,
     SecretController,
     TrainingController,
-    TransitionController,
     TransformationController,
+    TransitionController,
+    WorkflowController,
 ]
 
 

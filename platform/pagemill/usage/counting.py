@@ -70,6 +70,38 @@ async def count_freely(
     await statements.COUNT_FREELY.execute(connection, organization_id, period, meter, to_decimal(amount))
 
 
+async def count_workflow_execution(
+    connection: Connection,
+    organization_id: str,
+    workflow_id: str,
+    *,
+    allowed: int | None,
+    at: datetime | None = None,
+) -> None:
+    """Count an execution for the organization, and for its workflow, which may have a limit of its own.
+
+    Raises LimitExceeded.
+    """
+    await count(connection, organization_id, "workflow-executions", at=at)
+    meter = workflow_meter(workflow_id)
+    limit = UNLIMITED if allowed is None else allowed
+    counted = await statements.COUNT_WITHIN.fetch_value(
+        connection, organization_id, current_month(at), meter, Decimal(1), Decimal(limit)
+    )
+    if counted is None:
+        raise limit_exceeded("workflow-executions of this workflow")
+
+
+async def forget_workflow(connection: Connection, organization_id: str, workflow_id: str) -> None:
+    """Remove what was counted for a workflow alone."""
+    await statements.FORGET_METER.execute(connection, organization_id, workflow_meter(workflow_id))
+
+
+def workflow_meter(workflow_id: str) -> str:
+    """Under which meter the executions of one workflow are kept; ``db/workflows.py`` reads it too."""
+    return f"workflow-executions {workflow_id}"
+
+
 async def count_active_model(
     connection: Connection, organization_id: str, model_id: str, *, at: datetime | None = None
 ) -> None:

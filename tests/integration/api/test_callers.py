@@ -19,11 +19,13 @@ UNKNOWN = {
     "documents": f"las:document:{'0' * 32}",
     "secrets": f"las:secret:{'0' * 32}",
     "transitions": f"las:transition:{'0' * 32}",
+    "workflows": f"las:workflow:{'0' * 32}",
 }
 REQUIRED: dict[str, dict[str, object]] = {
     "assets": {"content": "e30="},
     "secrets": {"data": {}},
     "transitions": {"transitionType": "manual"},
+    "workflows": {"specification": {"definition": {"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}}},
 }
 """What a new one cannot be without."""
 WITHOUT_GET = {"secrets"}
