@@ -125,3 +125,12 @@ FAIL_DATA_BUNDLE = tenant(
     WHERE organization_id = $1 AND id = $2 AND status = 'running'
     """,
 )
+
+REOPEN_DATA_BUNDLE = tenant(
+    "data_bundles.reopen",
+    """
+    UPDATE data_bundle SET status = 'running'
+    WHERE organization_id = $1 AND id = $2 AND status = 'failed'
+    RETURNING id
+    """,
+)

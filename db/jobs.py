@@ -82,6 +82,18 @@ RETRY = tenant(
     """,
 )
 
+# The attempt goes on counting: it fences what the attempts before still write.
+REQUEUE_FAILED = tenant(
+    "job.requeue_failed",
+    """
+    UPDATE job SET
+        state = 'queued', run_after = now(), maximum_attempts = attempt + $3, ended_time = NULL,
+        error_class = NULL, error_message = NULL, retryable = NULL
+    WHERE organization_id = $1 AND id = $2 AND state = 'failed'
+    RETURNING kind, pg_notify('pagemill_job_ready', kind) AS told
+    """,
+)
+
 LOCK_OPEN = tenant(
     "job.lock_open",
     """

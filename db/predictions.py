@@ -143,3 +143,12 @@ FAIL_PREDICTION = tenant(
     WHERE organization_id = $1 AND id = $2 AND status = 'pending'
     """,
 )
+
+REOPEN_PREDICTION = tenant(
+    "predictions.reopen",
+    """
+    UPDATE prediction SET status = 'pending', error = NULL
+    WHERE organization_id = $1 AND id = $2 AND status = 'failed'
+    RETURNING id
+    """,
+)

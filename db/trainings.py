@@ -126,3 +126,12 @@ END_TRAINING = tenant(
     WHERE organization_id = $1 AND id = $2 AND status NOT IN ('succeeded', 'failed', 'cancelled')
     """,
 )
+
+REOPEN_TRAINING = tenant(
+    "trainings.reopen",
+    """
+    UPDATE training SET status = 'pending'
+    WHERE organization_id = $1 AND id = $2 AND status = 'failed'
+    RETURNING id
+    """,
+)

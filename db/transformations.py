@@ -54,3 +54,12 @@ END_TRANSFORMATION = tenant(
     WHERE organization_id = $1 AND id = $2 AND status = 'running'
     """,
 )
+
+REOPEN_TRANSFORMATION = tenant(
+    "transformations.reopen",
+    """
+    UPDATE transformation SET status = 'running'
+    WHERE organization_id = $1 AND id = $2 AND status = 'failed'
+    RETURNING id
+    """,
+)

@@ -37,6 +37,13 @@ async def seed_document(pool: asyncpg.Pool, organization_id: str, *, content: bo
     return document_id
 
 
+async def seed_model(pool: asyncpg.Pool, organization_id: str) -> str:
+    """A model without fields."""
+    model_id = new_slug_id("model")
+    await pool.execute("INSERT INTO model (organization_id, id) VALUES ($1, $2)", organization_id, model_id)
+    return model_id
+
+
 async def seed_data_bundle(
     pool: asyncpg.Pool,
     organization_id: str,

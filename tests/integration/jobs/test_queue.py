@@ -7,12 +7,11 @@ import asyncio
 import asyncpg
 
 from pagemill.errors import BadRequest
-from pagemill.ids import new_slug_id
 from pagemill.jobs import leases, outcomes
 from pagemill.jobs.job import BATCH, CANCEL_CHANNEL, ENDED_CHANNEL, READY_CHANNEL, EndedJob, Job
 from pagemill.jobs.outcomes import DataBundleResult, TrainingResult
 from pagemill.jobs.queue import ended_job, enqueue, request_cancel
-from tests.support.seeds import seed_data_bundle, seed_training
+from tests.support.seeds import seed_data_bundle, seed_model, seed_training
 from tests.support.tenants import Tenant
 from tests.support.working import RESULT, job_row, prediction_row, submit, used
 
@@ -21,12 +20,6 @@ async def claim(pool: asyncpg.Pool, kind: str = "prediction") -> Job:
     async with pool.acquire() as connection:
         (job,) = await leases.claim(connection, kind, owner="one", lease=60.0, limit=1)  # type: ignore[arg-type]
     return job
-
-
-async def model(pool: asyncpg.Pool, organization_id: str) -> str:
-    model_id = new_slug_id("model")
-    await pool.execute("INSERT INTO model (organization_id, id) VALUES ($1, $2)", organization_id, model_id)
-    return model_id
 
 
 async def queue_for(pool: asyncpg.Pool, organization_id: str, kind: str, subject_id: str) -> str:
@@ -124,7 +117,7 @@ async def test_a_result_after_the_request_to_cancel_is_not_taken(
     training_id = await seed_training(
         pool,
         organization.organization_id,
-        await model(pool, organization.organization_id),
+        await seed_model(pool, organization.organization_id),
         status="running",
     )
     job_id = await queue_for(pool, organization.organization_id, "training", training_id)
@@ -157,7 +150,7 @@ async def test_a_training_succeeds_with_its_artefact_and_gpu_hours(
     training_id = await seed_training(
         pool,
         organization.organization_id,
-        await model(pool, organization.organization_id),
+        await seed_model(pool, organization.organization_id),
         status="running",
     )
     await queue_for(pool, organization.organization_id, "training", training_id)
@@ -170,7 +163,7 @@ async def test_a_training_succeeds_with_its_artefact_and_gpu_hours(
 
 
 async def test_a_data_bundle_is_made_or_has_failed(pool: asyncpg.Pool, organization: Tenant) -> None:
-    model_id = await model(pool, organization.organization_id)
+    model_id = await seed_model(pool, organization.organization_id)
     bundles = [
         await seed_data_bundle(pool, organization.organization_id, model_id, status="running")
         for _ in range(2)

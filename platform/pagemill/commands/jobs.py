@@ -1,0 +1,148 @@
+"""``pagemill jobs``: what works, what waits, and what went wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pagemill.commands.options import data_directory_option, with_database
+
+if TYPE_CHECKING:
+    from pagemill.jobs.job import JobKind, JobState
+    from pagemill.jobs.operating import JobReport
+
+STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+KINDS = ("prediction", "data-bundle", "training", "transformation")
+COLOURS = {"failed": "red", "running": "yellow", "succeeded": "green"}
+
+json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+
+
+@click.group()
+def jobs() -> None:
+    """What works, what waits, and what went wrong.
+
+    A job is named by its id, or by the id of what it works for (a prediction, bundle, training, ...).
+    """
+
+
+@jobs.command(name="list")
+@click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="May be repeated.")
+@click.option("--kind", type=click.Choice(KINDS))
+@click.option("--organization", "organization_id", metavar="ID")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@json_option
+@data_directory_option
+def list_jobs(
+    states: tuple[JobState, ...],
+    kind: JobKind | None,
+    organization_id: str | None,
+    limit: int,
+    as_json: bool,
+    data_dir: Path,
+) -> None:
+    """The newest jobs first.
+
+    \b
+      pagemill jobs list --state failed --kind training
+    """
+    from pagemill.jobs import operating
+
+    reports = with_database(
+        data_dir,
+        lambda connection: operating.list_jobs(
+            connection, states=states, kind=kind, organization_id=organization_id, limit=limit
+        ),
+    )
+    if as_json:
+        _print_json(reports)
+    else:
+        _show_all(reports)
+
+
+@jobs.command()
+@click.argument("name", metavar="JOB")
+@json_option
+@data_directory_option
+def show(name: str, as_json: bool, data_dir: Path) -> None:
+    """Everything about one job, and whether trying again may help."""
+    from pagemill.jobs import operating
+
+    _show_one(with_database(data_dir, lambda connection: operating.find_job(connection, name)), as_json)
+
+
+@jobs.command()
+@click.argument("name", metavar="JOB")
+@json_option
+@data_directory_option
+def retry(name: str, as_json: bool, data_dir: Path) -> None:
+    """Queue a failed job again; what it takes of the plan is counted again."""
+    from pagemill.jobs import operating
+
+    _show_one(with_database(data_dir, lambda connection: operating.retry_job(connection, name)), as_json)
+
+
+@jobs.command()
+@click.argument("name", metavar="JOB")
+@json_option
+@data_directory_option
+def cancel(name: str, as_json: bool, data_dir: Path) -> None:
+    """End a job that waits or runs; nothing of it is counted."""
+    from pagemill.jobs import operating
+
+    _show_one(with_database(data_dir, lambda connection: operating.cancel_job(connection, name)), as_json)
+
+
+def _print_json(content: object) -> None:
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
+
+
+def _show_all(reports: list[JobReport]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("job", "kind", "organization", "state", "attempt", "age", "error"):
+        table.add_column(column, overflow="fold")
+    for report in reports:
+        table.add_row(
+            report.id,
+            report.kind,
+            report.organization_id.removeprefix("las:organization:"),
+            f"[{COLOURS.get(report.state, 'default')}]{report.state}[/]",
+            f"{report.attempt}/{report.maximum_attempts}",
+            _age(report.created_time),
+            _error(report),
+        )
+    Console().print(table)
+
+
+def _show_one(report: JobReport, as_json: bool) -> None:
+    if as_json:
+        _print_json(report)
+        return
+    import msgspec
+
+    for name, value in msgspec.to_builtins(report).items():
+        if value is not None:
+            click.echo(f"{name:16} {value}")
+
+
+def _error(report: JobReport) -> str:
+    if report.error_class is None:
+        return ""
+    again = " (trying again may help)" if report.retryable else ""
+    return f"{report.error_class}: {report.error_message}{again}"
+
+
+def _age(since: datetime) -> str:
+    seconds = int((datetime.now(UTC) - since).total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{max(seconds, 0)} s"
