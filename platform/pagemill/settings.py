@@ -28,6 +28,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Key (>= 32 characters) that signs access tokens: the same for all API processes, needed by no other."""
     secret_keys: str = ""
     """``keyId:base64 of 32 bytes``, separated by commas: the first one seals secrets, all of them open."""
+    stripe_secret_key: str | None = None
+    """With ``stripe_publishable_key``, Stripe takes cards; without, payment methods are manual."""
+    stripe_publishable_key: str | None = None
+    stripe_api_base: str = "https://api.stripe.com"
     public_url: str = "https://localhost:8443"
     """Scheme, host and port under which clients reach the API; fileUrl is built from it."""
     s3_endpoint_url: str | None = None

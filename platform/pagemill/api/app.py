@@ -36,12 +36,14 @@ from pagemill.api.models import ModelController
 from pagemill.api.oauth import create_token
 from pagemill.api.organizations import OrganizationController
 from pagemill.api.paging import provide_page
+from pagemill.api.payment_methods import PaymentMethodController
 from pagemill.api.plans import PlanController
 from pagemill.api.predictions import PredictionController
 from pagemill.api.reference import ReferencePage
 from pagemill.api.roles import RoleController
 from pagemill.api.secrets import SecretController
 from pagemill.api.security import provide_caller, provide_permissions, require_caller
+from pagemill.api.setup_intents import check_stripe, open_setup_intents
 from pagemill.api.state import AppState, state_of
 from pagemill.api.tokens import check_token_key
 from pagemill.api.trainings import TrainingController
@@ -68,6 +70,7 @@ CONTROLLERS = [
     LogController,
     ModelController,
     OrganizationController,
+    PaymentMethodController,
     PlanController,
     PredictionController,
     RoleController,
@@ -100,6 +103,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     """The application, with settings from the environment unless given. Raises SettingsError."""
     settings = settings or load_settings(os.environ)
     check_token_key(settings)
+    check_stripe(settings)
     secret_box = open_secret_box(settings)
     configure_logging(settings.log_level)
 
@@ -112,11 +116,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
             stack.push_async_callback(pool.close)
             objects = open_objects(settings)
             stack.push_async_callback(objects.close)
+            setup_intents = open_setup_intents(settings)
+            stack.push_async_callback(setup_intents.close)
             listener = OutcomeListener(pool)
             await listener.start()
             stack.push_async_callback(listener.close)
             app.state.pagemill = AppState(
-                settings, pool, objects, listener, secret_box, open_request_rate(pool, settings)
+                settings, pool, objects, listener, secret_box, setup_intents, open_request_rate(pool, settings)
             )
             yield
 

@@ -9,6 +9,7 @@ from litestar import Controller, get, patch
 from msgspec import UNSET, Meta, UnsetType
 
 from db.organizations import GET_ORGANIZATION, UPDATE_ORGANIZATION
+from db.payment_methods import KEEP_PAYMENT_METHOD
 from db.statements import Connection
 from pagemill.api.database import RequestConnection
 from pagemill.api.paging import PageRequest
@@ -26,6 +27,8 @@ PlanId = Annotated[
     Meta(pattern=r"^(|las:organization:[a-z0-9-_]+/)las:plan:[a-z0-9-_]+(|:@[a-z0-9-_]+|:[0-9]+)$"),
 ]
 
+PaymentMethodId = Annotated[str, Meta(pattern=r"^las:payment-method:[a-f0-9]{32}$")]
+
 
 class PatchOrganization(RequestStruct):
     """null clears name, description and paymentMethodId."""
@@ -33,7 +36,7 @@ class PatchOrganization(RequestStruct):
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
     plan_id: PlanId | UnsetType = UNSET
-    payment_method_id: UnsetType | None = UNSET
+    payment_method_id: PaymentMethodId | UnsetType | None = UNSET
 
 
 class Organization(ResponseStruct, kw_only=True):
@@ -176,27 +179,44 @@ class OrganizationController(Controller):
     ) -> Organization:
         _require_own(caller, organization_id)
         require_members(data)
-        plan = (False, None)
-        if data.plan_id is not UNSET:
-            row = await find_plan(connection, caller, data.plan_id)
-            if row is None or not row["available"]:
-                raise BadRequest(f"planId: plan {data.plan_id} does not exist")
-            plan = (True, row["id"])
-        await UPDATE_ORGANIZATION.fetch_one(
-            connection,
-            caller.organization_id,
-            *change(data.name),
-            *change(data.description),
-            *plan,
-            *change(data.payment_method_id),
-            caller.principal_id,
-        )
+        async with connection.transaction():
+            plan_id = await _checked_plan(connection, caller, data.plan_id)
+            await _hold_payment_method(connection, caller, data.payment_method_id)
+            await UPDATE_ORGANIZATION.fetch_one(
+                connection,
+                caller.organization_id,
+                *change(data.name),
+                *change(data.description),
+                *change(plan_id),
+                *change(data.payment_method_id),
+                caller.principal_id,
+            )
         return await _read(connection, caller)
 
 
 def _require_own(caller: Caller, organization_id: str) -> None:
     if organization_id not in (OWN, caller.organization_id):
         raise NotFound(f"Organization {organization_id} not found")
+
+
+async def _checked_plan(connection: Connection, caller: Caller, plan_id: str | UnsetType) -> str | UnsetType:
+    """The id of the plan's version that is meant. Raises BadRequest."""
+    if plan_id is UNSET:
+        return UNSET
+    row = await find_plan(connection, caller, plan_id)
+    if row is None or not row["available"]:
+        raise BadRequest(f"planId: plan {plan_id} does not exist")
+    return str(row["id"])
+
+
+async def _hold_payment_method(
+    connection: Connection, caller: Caller, payment_method_id: str | UnsetType | None
+) -> None:
+    """Keep it from being deleted until the transaction ends. Raises BadRequest."""
+    if isinstance(payment_method_id, str) and not await KEEP_PAYMENT_METHOD.fetch_value(
+        connection, caller.organization_id, payment_method_id
+    ):
+        raise BadRequest(f"paymentMethodId: payment method {payment_method_id} does not exist")
 
 
 async def _read(connection: Connection, caller: Caller) -> Organization:

@@ -9,6 +9,7 @@ import asyncpg
 from asyncpg.pool import PoolAcquireContext
 from litestar.connection import ASGIConnection
 
+from pagemill.api.setup_intents import SetupIntents
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import ObjectStore
 from pagemill.secret_box import SecretBox
@@ -27,6 +28,7 @@ class AppState:
     objects: ObjectStore
     listener: OutcomeListener
     secret_box: SecretBox
+    setup_intents: SetupIntents
     request_rate: RequestRate
 
     def connection(self) -> PoolAcquireContext:

@@ -63,8 +63,8 @@ class Configuration:
 
 
 def worker_settings(settings: Settings) -> Settings:
-    """What Ray's processes may know: everything but the keys that sign access tokens and seal secrets."""
-    return msgspec.structs.replace(settings, token_key="", secret_keys="")
+    """What Ray's processes may know: everything but the keys that only the API works with."""
+    return msgspec.structs.replace(settings, token_key="", secret_keys="", stripe_secret_key=None)
 
 
 def _shares(cpus: int) -> dict[str, str]:
