@@ -122,7 +122,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
             await listener.start()
             stack.push_async_callback(listener.close)
             app.state.pagemill = AppState(
-                settings, pool, objects, listener, secret_box, setup_intents, open_request_rate(pool, settings)
+                settings,
+                pool,
+                objects,
+                listener,
+                secret_box,
+                setup_intents,
+                open_request_rate(pool, settings),
             )
             yield
 
