@@ -52,6 +52,12 @@ UPDATE_ASSET = tenant(
 
 DELETE_ASSET = tenant("assets.delete", "DELETE FROM asset WHERE organization_id = $1 AND id = $2")
 
+# Whoever writes a transition that names assets holds them with this, so that none is deleted in between.
+KEEP_ASSETS = tenant(
+    "assets.keep",
+    "SELECT id FROM asset WHERE organization_id = $1 AND id = ANY($2::text[]) ORDER BY id FOR KEY SHARE",
+)
+
 ASSET_USER = tenant(
     "assets.user",
     """

@@ -49,6 +49,13 @@ LOCK_SECRET = tenant(
 
 DELETE_SECRET = tenant("secrets.delete", "DELETE FROM secret WHERE organization_id = $1 AND id = $2")
 
+# Whoever writes a transition or workflow that names secrets holds them with this, so that none is deleted
+# in between.
+KEEP_SECRETS = tenant(
+    "secrets.keep",
+    "SELECT id FROM secret WHERE organization_id = $1 AND id = ANY($2::text[]) ORDER BY id FOR KEY SHARE",
+)
+
 # The two places in which a docker image's parameters, or a workflow's configuration, name secrets.
 _NAMES_IT = """
     jsonb_path_exists(
