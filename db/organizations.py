@@ -42,7 +42,10 @@ UPDATE_ORGANIZATION = tenant(
 PLAN_COLUMNS = """
     id, slug, version, organization_id, name, description, available, currency, limited_by, definition,
     allowed, created_time,
-    (SELECT max(newest.version) FROM plan AS newest WHERE newest.slug = plan.slug) AS latest
+    (
+        SELECT max(newest.version) FROM plan AS newest
+        WHERE newest.slug = plan.slug AND (newest.organization_id IS NULL OR newest.organization_id = $1)
+    ) AS latest
 """
 
 # A plan without an owner is everybody's; an owned one is seen by its owner alone.
@@ -62,7 +65,10 @@ LIST_PLANS = tenant(
     f"""
     SELECT {PLAN_COLUMNS} FROM plan
     WHERE (organization_id IS NULL OR organization_id = $1)
-        AND version = (SELECT max(newest.version) FROM plan AS newest WHERE newest.slug = plan.slug)
+        AND version = (
+            SELECT max(newest.version) FROM plan AS newest
+            WHERE newest.slug = plan.slug AND (newest.organization_id IS NULL OR newest.organization_id = $1)
+        )
         AND ($2::text[] IS NULL OR organization_id = ANY($2))
         AND ($3::text IS NULL OR id > $3)
     ORDER BY id LIMIT $4

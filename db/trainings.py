@@ -45,9 +45,9 @@ UPDATE_TRAINING = tenant(
         name = CASE WHEN $4 THEN $5 ELSE name END,
         description = CASE WHEN $6 THEN $7 ELSE description END,
         metadata = coalesce($8::jsonb, metadata),
-        deployment_environment_id = CASE WHEN $9 THEN NULL ELSE deployment_environment_id END,
+        deployment_environment_id = CASE WHEN $9 THEN $10 ELSE deployment_environment_id END,
         updated_time = now(),
-        updated_by = $10
+        updated_by = $11
     WHERE organization_id = $1 AND model_id = $2 AND id = $3
     RETURNING {TRAINING_COLUMNS}
     """,

@@ -24,6 +24,7 @@ from pagemill.api.correlation import correlation_middleware
 from pagemill.api.data_bundles import DataBundleController
 from pagemill.api.database import provide_connection, release_middleware
 from pagemill.api.datasets import DatasetController
+from pagemill.api.deployment_environments import DeploymentEnvironmentController
 from pagemill.api.documents import DocumentController
 from pagemill.api.failures import EXCEPTION_HANDLERS
 from pagemill.api.files import FileController
@@ -65,6 +66,7 @@ CONTROLLERS = [
     AssetController,
     DataBundleController,
     DatasetController,
+    DeploymentEnvironmentController,
     DocumentController,
     FileController,
     LogController,

@@ -74,6 +74,11 @@ def to_plan(row: asyncpg.Record) -> Plan:
     )
 
 
+def owners_of(caller: Caller, owner: list[str] | None) -> list[str] | None:
+    """The organizations that a filter names; ``me`` is the caller's."""
+    return [caller.organization_id if one == "me" else one for one in owner] if owner else None
+
+
 async def find_plan(connection: Connection, caller: Caller, plan_id: str) -> asyncpg.Record | None:
     """The plan of an id that may carry an organization before it, and a version or ``:@latest`` after it."""
     match = _PLAN_ID.fullmatch(plan_id)
@@ -95,8 +100,9 @@ class PlanController(Controller):
         self, caller: Caller, connection: RequestConnection, page: PageRequest, owner: Owners = None
     ) -> Plans:
         """The newest version of each plan."""
-        owners = [caller.organization_id if one == "me" else one for one in owner] if owner else None
-        rows = await LIST_PLANS.fetch(connection, caller.organization_id, owners, page.after[1], page.limit)
+        rows = await LIST_PLANS.fetch(
+            connection, caller.organization_id, owners_of(caller, owner), page.after[1], page.limit
+        )
         shown, token = cut(rows, page)
         return Plans(plans=[to_plan(row) for row in shown], next_token=token)
 

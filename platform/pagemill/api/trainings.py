@@ -13,6 +13,7 @@ from db import trainings as statements
 from db.data_bundles import DATA_BUNDLES_TO_TRAIN
 from db.statements import Connection
 from pagemill.api.database import RequestConnection
+from pagemill.api.deployment_environments import checked_deployment_environment
 from pagemill.api.models import (
     MODEL_DEPENDENCIES,
     TrainingId,
@@ -211,11 +212,14 @@ class TrainingController(Controller):
             training = await statements.GET_TRAINING.fetch_one(connection, *key)
             if training is None:
                 raise training_not_found(training_id)
-            if isinstance(data.deployment_environment_id, str):
-                raise BadRequest(f"deploymentEnvironmentId: {data.deployment_environment_id} does not exist")
+            environment = data.deployment_environment_id
+            if isinstance(environment, str):
+                environment = await checked_deployment_environment(connection, caller, environment)
             if data.status == "cancelled":
                 await _cancel(connection, key, training["status"])
-            row = await statements.UPDATE_TRAINING.fetch_one(connection, *key, *_changes(data, caller))
+            row = await statements.UPDATE_TRAINING.fetch_one(
+                connection, *key, *_changes(data, environment), caller.principal_id
+            )
         return to_training(row)
 
 
@@ -308,12 +312,11 @@ async def _cancel(connection: Connection, key: tuple[str, str, str], status: Tra
         raise BadRequest("status: the training is in a final state, it cannot be cancelled")
 
 
-def _changes(data: PatchTraining, caller: Caller) -> tuple[Any, ...]:
-    """The arguments of UPDATE_TRAINING after its key."""
+def _changes(data: PatchTraining, environment: str | UnsetType | None) -> tuple[Any, ...]:
+    """The arguments of UPDATE_TRAINING between its key and the caller."""
     return (
         *change(data.name),
         *change(data.description),
         None if data.metadata is UNSET else checked_metadata(data.metadata) or {},
-        data.deployment_environment_id is None,
-        caller.principal_id,
+        *change(environment),
     )

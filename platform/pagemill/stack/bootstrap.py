@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import asyncpg
 
 from db.app_clients import APP_CLIENT_EXISTS, INSERT_APP_CLIENT
+from db.deployment_environments import INSERT_DEPLOYMENT_ENVIRONMENT
 from db.organizations import GET_ORGANIZATION, INSERT_ORGANIZATION, UPSERT_PLAN
 from db.pool import CONNECTION_ERRORS, connect
 from db.roles import UPSERT_ROLE
@@ -22,6 +23,14 @@ PLAN_SLUG = "las:plan:self-hosted"
 PLAN_VERSION = 1
 PLAN_ID = f"{PLAN_SLUG}:{PLAN_VERSION}"
 RETENTION_DAYS = 1825
+DEPLOYMENT_ENVIRONMENT = (
+    "las:deployment-environment:self-hosted",
+    None,
+    "Self-hosted",
+    "The machines of this installation",
+    1,
+    "available",
+)
 
 
 def check_database(database_url: str) -> None:
@@ -74,6 +83,7 @@ async def create_first_organization(connection: Connection, credentials: Credent
         {},
     )
     await seed_roles(connection)
+    await INSERT_DEPLOYMENT_ENVIRONMENT.execute(connection, *DEPLOYMENT_ENVIRONMENT)
     if await GET_ORGANIZATION.fetch_one(connection, credentials.organization_id) is None:
         await INSERT_ORGANIZATION.execute(
             connection, credentials.organization_id, "My organization", None, PLAN_ID, RETENTION_DAYS

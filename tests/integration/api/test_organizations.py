@@ -220,3 +220,15 @@ async def test_plans_run_one_statement(api: httpx.AsyncClient, pool: asyncpg.Poo
     with statements_run() as names:
         await api.get("/v1/plans")
     assert names == ["principals.find", "plans.list"]
+
+
+async def test_a_version_that_is_anothers_is_not_the_latest(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, other_organization: Tenant
+) -> None:
+    plan_id = await add_plan(pool, "pro", 1)
+    await add_plan(pool, "pro", 2, owner=other_organization.organization_id)
+    assert plan_id in {plan["planId"] for plan in (await api.get("/v1/plans")).json()["plans"]}
+    for identifier in ("las:plan:pro", "las:plan:pro:@latest", plan_id):
+        plan = (await api.get(f"/v1/plans/{identifier}")).json()
+        assert (plan["planId"], plan["latest"]) == (plan_id, 1)
+    assert (await api.get("/v1/plans/las:plan:pro:2")).status_code == 404

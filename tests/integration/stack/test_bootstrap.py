@@ -29,12 +29,14 @@ async def test_it_can_be_repeated(pool: asyncpg.Pool) -> None:
         app_client = await FIND_APP_CLIENT.fetch_one(connection, CREDENTIALS.client_id)
         plan = await GET_PLAN.fetch_one(connection, CREDENTIALS.organization_id, PLAN_SLUG, None)
         roles = await connection.fetch("SELECT id FROM role")
+        environments = await connection.fetch("SELECT organization_id, status FROM deployment_environment")
     assert organization is not None
     assert app_client is not None
     assert plan is not None
     assert organization["plan_id"] == plan["id"]
     assert app_client["organization_id"] == CREDENTIALS.organization_id
     assert {row["id"] for row in roles} == set(ROLES)
+    assert [tuple(row) for row in environments] == [(None, "available")]
 
 
 async def test_the_secret_is_not_in_the_database(pool: asyncpg.Pool) -> None:
