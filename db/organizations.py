@@ -6,8 +6,39 @@ from db.statements import crossing, tenant
 
 ORGANIZATION_COLUMNS = """
     id, name, description, plan_id, payment_method_id, document_retention_in_days,
-    created_time, updated_time, updated_by
+    created_time, updated_time, updated_by,
+    (
+        SELECT client_id FROM app_client
+        WHERE app_client.organization_id = organization.id AND secret_hash IS NULL
+        ORDER BY app_client.created_time, app_client.id LIMIT 1
+    ) AS client_id
 """
+
+# The caller's own, for a user also the others that its person is an active user of.
+BELONGS = """
+    organization.id IN (
+        SELECT $1
+        UNION
+        SELECT other.organization_id FROM organization_user AS own
+        JOIN organization_user AS other ON other.profile_id = own.profile_id
+        WHERE own.organization_id = $1 AND own.id = $2 AND other.status = 'active'
+    )
+"""
+
+LIST_ORGANIZATIONS = tenant(
+    "organizations.list",
+    f"""
+    SELECT {ORGANIZATION_COLUMNS} FROM organization
+    WHERE {BELONGS}
+        AND (created_time, id) > (coalesce($3::timestamptz, '-infinity'), coalesce($4::text, ''))
+    ORDER BY created_time, id LIMIT $5
+    """,
+)
+
+FIND_ORGANIZATION = tenant(
+    "organizations.find",
+    f"SELECT {ORGANIZATION_COLUMNS} FROM organization WHERE id = $3 AND {BELONGS}",
+)
 
 GET_ORGANIZATION = tenant(
     "organizations.get", f"SELECT {ORGANIZATION_COLUMNS} FROM organization WHERE id = $1"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from db.statements import tenant
+from db.statements import crossing, tenant
 
 COUNT_GUARDED = tenant(
     "usage.count_guarded",
@@ -99,6 +99,25 @@ USED = tenant(
     """
     SELECT meter, used FROM usage_counter
     WHERE organization_id = $1 AND month IN ($2, 'total') AND meter = ANY($3::text[])
+    """,
+)
+
+USED_BY_MANY = crossing(
+    "usage.used_by_many",
+    "a person sees all organizations it belongs to",
+    """
+    SELECT organization_id, meter, used FROM usage_counter
+    WHERE organization_id = ANY($1::text[]) AND month IN ($2, 'total') AND meter = ANY($3::text[])
+    """,
+)
+
+PLAN_LIMITS_OF_MANY = crossing(
+    "usage.plan_limits_of_many",
+    "a person sees all organizations it belongs to",
+    """
+    SELECT organization.id AS organization_id, plan.allowed, plan.limited_by
+    FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
+    WHERE organization.id = ANY($1::text[])
     """,
 )
 

@@ -86,6 +86,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Mail to addresses of this domain starts workflows."""
     development_workflow_executions: int = 100
     """How many executions a month a workflow may start while its status is development."""
+    new_organization_plan: str = "las:plan:self-hosted"
+    """The plan, in its newest version, of organizations that users create."""
     log_level: str = "INFO"
 
 

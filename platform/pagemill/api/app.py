@@ -40,6 +40,7 @@ from pagemill.api.paging import provide_page
 from pagemill.api.payment_methods import PaymentMethodController
 from pagemill.api.plans import PlanController
 from pagemill.api.predictions import PredictionController
+from pagemill.api.profiles import ProfileController
 from pagemill.api.reference import ReferencePage
 from pagemill.api.roles import RoleController
 from pagemill.api.secrets import SecretController
@@ -51,6 +52,7 @@ from pagemill.api.trainings import TrainingController
 from pagemill.api.transformations import TransformationController
 from pagemill.api.transitions import TransitionController
 from pagemill.api.unread import drain_middleware
+from pagemill.api.users import UserController
 from pagemill.api.workflows import WorkflowController
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import open_objects
@@ -75,11 +77,13 @@ CONTROLLERS = [
     PaymentMethodController,
     PlanController,
     PredictionController,
+    ProfileController,
     RoleController,
     SecretController,
     TrainingController,
     TransformationController,
     TransitionController,
+    UserController,
     WorkflowController,
 ]
 

@@ -5,22 +5,36 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import asyncpg
-from litestar import Controller, get, patch
+from litestar import Controller, get, patch, post
 from msgspec import UNSET, Meta, UnsetType
 
-from db.organizations import GET_ORGANIZATION, UPDATE_ORGANIZATION
+from db.organizations import (
+    FIND_ORGANIZATION,
+    GET_PLAN,
+    INSERT_ORGANIZATION,
+    LIST_ORGANIZATIONS,
+    UPDATE_ORGANIZATION,
+)
 from db.payment_methods import KEEP_PAYMENT_METHOD
+from db.profiles import COUNT_ORGANIZATION
 from db.statements import Connection
+from db.users import INSERT_FOUNDER
 from pagemill.api.database import RequestConnection
-from pagemill.api.paging import PageRequest
+from pagemill.api.paging import PageRequest, cut
 from pagemill.api.plans import find_plan
+from pagemill.api.resources import OWN
 from pagemill.api.schemas import RequestStruct, ResponseStruct, Text, change, require_members, timestamp
 from pagemill.api.security import Caller
-from pagemill.errors import BadRequest, NotFound
-from pagemill.usage.counting import Usage, usage_of
+from pagemill.api.state import AppState
+from pagemill.api.tokens import is_user
+from pagemill.errors import BadRequest, Forbidden, NotFound
+from pagemill.ids import new_id, new_slug_id
+from pagemill.seeded_roles import ADMIN
+from pagemill.settings import SettingsError
+from pagemill.usage.counting import Usage, count, limit_exceeded, usage_of, usage_of_many
 from pagemill.usage.meters import Meter
 
-OWN = "me"
+DOCUMENT_RETENTION_IN_DAYS = 1825
 
 PlanId = Annotated[
     str,
@@ -28,6 +42,10 @@ PlanId = Annotated[
 ]
 
 PaymentMethodId = Annotated[str, Meta(pattern=r"^las:payment-method:[a-f0-9]{32}$")]
+
+
+class PostOrganization(RequestStruct):
+    name: Text | None = None
 
 
 class PatchOrganization(RequestStruct):
@@ -48,7 +66,7 @@ class Organization(ResponseStruct, kw_only=True):
     plan_id: str | None
     payment_method_id: str | None
     document_retention_in_days: int
-    client_id: str | None = None
+    client_id: str | None
     created_time: str | None
     updated_time: str | None
     updated_by: str | None
@@ -145,6 +163,7 @@ def to_organization(row: asyncpg.Record, usage: Usage) -> Organization:
         plan_id=row["plan_id"],
         payment_method_id=row["payment_method_id"],
         document_retention_in_days=row["document_retention_in_days"],
+        client_id=row["client_id"],
         created_time=timestamp(row["created_time"]),
         updated_time=timestamp(row["updated_time"]),
         updated_by=row["updated_by"],
@@ -156,28 +175,46 @@ class OrganizationController(Controller):
     path = "/organizations"
     tags = ("Organizations",)
 
+    @post(status_code=200)
+    async def create_organization(
+        self, data: PostOrganization, caller: Caller, connection: RequestConnection, app_state: AppState
+    ) -> Organization:
+        """A user's person becomes the admin of the new one; an app client has no person."""
+        if not is_user(caller):
+            raise Forbidden
+        async with connection.transaction():
+            row = await _found(connection, caller, data.name, app_state.settings.new_organization_plan)
+            usage = await usage_of(connection, row["id"])
+        return to_organization(row, usage)
+
     @get()
     async def list_organizations(
         self, caller: Caller, connection: RequestConnection, page: PageRequest
     ) -> Organizations:
-        """The organizations that the caller belongs to: an app client's one."""
-        first_page = page.after[1] is None
-        organizations = [await _read(connection, caller)] if first_page else []
-        return Organizations(organizations=organizations, next_token=None)
+        """An app client's one; a user's own and the others that its person is an active user of."""
+        rows = await LIST_ORGANIZATIONS.fetch(
+            connection, caller.organization_id, caller.principal_id, *page.after, page.limit
+        )
+        shown, token = cut(rows, page)
+        usages = await usage_of_many(connection, [row["id"] for row in shown])
+        organizations = [to_organization(row, usages[row["id"]]) for row in shown]
+        return Organizations(organizations=organizations, next_token=token)
 
     @get("/{organization_id:str}")
     async def get_organization(
         self, organization_id: str, caller: Caller, connection: RequestConnection
     ) -> Organization:
-        """``me`` is the caller's own."""
-        _require_own(caller, organization_id)
-        return await _read(connection, caller)
+        """One of those that are listed; ``me`` is the one that the caller acts in."""
+        return await _read(connection, caller, organization_id)
 
     @patch("/{organization_id:str}")
     async def update_organization(
         self, organization_id: str, data: PatchOrganization, caller: Caller, connection: RequestConnection
     ) -> Organization:
-        _require_own(caller, organization_id)
+        """Only the one that the caller acts in: what it may do in the others is not known here."""
+        if organization_id not in (OWN, caller.organization_id):
+            await _read(connection, caller, organization_id)
+            raise Forbidden
         require_members(data)
         async with connection.transaction():
             plan_id = await _checked_plan(connection, caller, data.plan_id)
@@ -191,12 +228,36 @@ class OrganizationController(Controller):
                 *change(data.payment_method_id),
                 caller.principal_id,
             )
-        return await _read(connection, caller)
+        return await _read(connection, caller, OWN)
 
 
-def _require_own(caller: Caller, organization_id: str) -> None:
-    if organization_id not in (OWN, caller.organization_id):
-        raise NotFound(f"Organization {organization_id} not found")
+async def _found(connection: Connection, caller: Caller, name: str | None, plan_slug: str) -> asyncpg.Record:
+    """A new organization with its first user, within what the person's profile allows.
+
+    Raises LimitExceeded, and SettingsError when there is no such plan.
+    """
+    person = await COUNT_ORGANIZATION.fetch_one(connection, caller.organization_id, caller.principal_id)
+    if person is None:
+        raise limit_exceeded("organizations")
+    organization_id = new_slug_id("organization")
+    plan = await GET_PLAN.fetch_one(connection, organization_id, plan_slug, None)
+    if plan is None:
+        raise SettingsError(f"PAGEMILL_NEW_ORGANIZATION_PLAN: there is no plan {plan_slug}")
+    row = await INSERT_ORGANIZATION.fetch_one(
+        connection, organization_id, name, None, plan["id"], DOCUMENT_RETENTION_IN_DAYS
+    )
+    await INSERT_FOUNDER.execute(
+        connection,
+        organization_id,
+        new_id("user"),
+        person["email"],
+        person["id"],
+        [ADMIN],
+        caller.principal_id,
+    )
+    await count(connection, organization_id, "users")
+    assert row is not None
+    return row
 
 
 async def _checked_plan(connection: Connection, caller: Caller, plan_id: str | UnsetType) -> str | UnsetType:
@@ -219,8 +280,9 @@ async def _hold_payment_method(
         raise BadRequest(f"paymentMethodId: payment method {payment_method_id} does not exist")
 
 
-async def _read(connection: Connection, caller: Caller) -> Organization:
-    row = await GET_ORGANIZATION.fetch_one(connection, caller.organization_id)
+async def _read(connection: Connection, caller: Caller, organization_id: str) -> Organization:
+    wanted = caller.organization_id if organization_id == OWN else organization_id
+    row = await FIND_ORGANIZATION.fetch_one(connection, caller.organization_id, caller.principal_id, wanted)
     if row is None:
-        raise NotFound(f"Organization {caller.organization_id} not found")
-    return to_organization(row, await usage_of(connection, caller.organization_id))
+        raise NotFound(f"Organization {organization_id} not found")
+    return to_organization(row, await usage_of(connection, wanted))

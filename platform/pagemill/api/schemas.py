@@ -13,6 +13,7 @@ from pagemill.errors import BadRequest
 
 TEXT_LENGTH = 4096
 METADATA_BYTES = 4096
+EMAIL_LENGTH = 254
 
 Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_LENGTH)]
 Metadata: TypeAlias = dict[str, Any]
@@ -20,6 +21,14 @@ Metadata: TypeAlias = dict[str, Any]
 RetentionInDays: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 ConsentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:consent:[a-f0-9]{32}$")]
 DatasetId: TypeAlias = Annotated[str, Meta(pattern=r"^las:dataset:[a-f0-9]{32}$")]
+# The reference's pattern written so that it is matched in linear time, without a line break at the end.
+Email: TypeAlias = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][-+._A-Za-z0-9]*@[-_.A-Za-z0-9]+\.[A-Za-z]{2,}$(?!\n)",
+        max_length=EMAIL_LENGTH,
+    ),
+]
 
 
 class RequestStruct(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True):

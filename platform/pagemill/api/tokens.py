@@ -1,4 +1,4 @@
-"""Access tokens: signed JSON Web Tokens that name an app client and its organization."""
+"""Access tokens: signed JSON Web Tokens that name an app client or a user, and its organization."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ AUDIENCE = "pagemill"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request: ``principal_id`` is an app client's id and stands in createdBy and updatedBy."""
+    """Who sends a request: ``principal_id``, an app client's or user's, stands in createdBy and updatedBy."""
 
     organization_id: str
     principal_id: str
+
+
+def is_user(caller: Caller) -> bool:
+    """Whether a person calls, not an app client."""
+    return caller.principal_id.startswith("las:user:")
 
 
 def check_token_key(settings: Settings) -> None:

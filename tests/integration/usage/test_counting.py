@@ -134,8 +134,9 @@ async def test_a_plan_is_unlimited_in_what_it_does_not_name(pool: asyncpg.Pool, 
         usage = await usage_of(connection, organization.organization_id)
         unknown = await usage_of(connection, "las:organization:unknown")
     assert usage.allowed == dict.fromkeys(METERS, UNLIMITED)
-    assert usage.used == dict.fromkeys(METERS, 0)
-    assert unknown == usage
+    assert unknown.allowed == usage.allowed
+    assert unknown.used == dict.fromkeys(METERS, 0)
+    assert usage.used == unknown.used | {"app-clients": 1}
     assert not await granted(pool, organization.organization_id, "documents", UNLIMITED + 1)
 
 
