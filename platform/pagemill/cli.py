@@ -14,6 +14,7 @@ from pagemill import __version__
 from pagemill.commands.jobs import jobs
 from pagemill.commands.options import data_directory_option, open_directory, with_database
 from pagemill.commands.plans import plans
+from pagemill.commands.secrets import secrets
 from pagemill.errors import PagemillError
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def _share(data_dir: Path, model_id: str, *, shared: bool) -> str:
 
 main.add_command(jobs)
 main.add_command(plans)
+main.add_command(secrets)
 
 
 def _show(report: StackReport) -> None:

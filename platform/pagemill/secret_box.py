@@ -70,8 +70,13 @@ class SecretBox:
 
 def open_secret_box(settings: Settings) -> SecretBox:
     """The box of these settings. Raises SettingsError, which says nothing of the keys."""
+    return read_secret_keys(settings.secret_keys)
+
+
+def read_secret_keys(text: str) -> SecretBox:
+    """The box of a setting's value. Raises SettingsError, which says nothing of the keys."""
     keys: dict[str, bytes] = {}
-    for number, entry in enumerate(settings.secret_keys.split(","), start=1):
+    for number, entry in enumerate(text.split(","), start=1):
         key_id, _, encoded = entry.strip().partition(":")
         if not _KEY_ID.fullmatch(key_id) or key_id in keys:
             raise SettingsError(f"{VARIABLE}: entry {number} needs a key id of its own before a colon")

@@ -12,6 +12,7 @@ from pagemill.settings import PREFIX, Settings, load_settings
 from pagemill.stack.directory import DataDirectory
 
 DATABASE_URL = PREFIX + "DATABASE_URL"
+SECRET_KEYS = PREFIX + "SECRET_KEYS"
 RAY_ADDRESS = PREFIX + "RAY_ADDRESS"
 
 
@@ -53,7 +54,7 @@ class Configuration:
             PREFIX + "OBJECTS_URL": self.directory.objects.as_uri(),
             PREFIX + "PUBLIC_URL": self.url,
             PREFIX + "TOKEN_KEY": self.directory.token_key(),
-            PREFIX + "SECRET_KEYS": self.directory.secret_keys(),
+            SECRET_KEYS: self.directory.secret_keys(),
             **_shares(self.ray_cpus),
         }
         if ray_address is not None:

@@ -105,6 +105,10 @@ class DataDirectory:
         """The keys that seal secrets, as the setting has them: one is made once."""
         return self._kept("secret-keys", lambda: new_secret_key("1"))
 
+    def kept_secret_keys(self) -> str | None:
+        """The same, without making one."""
+        return self.secret_keys() if (self.path / "secret-keys").exists() else None
+
     def write_ray_token(self) -> Path:
         """The file with the token that everybody shows to Ray: made once."""
         self._kept("ray-token", _random_secret)

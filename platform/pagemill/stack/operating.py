@@ -12,7 +12,7 @@ from db.pool import CONNECTION_ERRORS, connect
 from db.statements import Connection
 from pagemill.errors import NotFound
 from pagemill.settings import load_settings
-from pagemill.stack.configuration import DATABASE_URL
+from pagemill.stack.configuration import DATABASE_URL, SECRET_KEYS
 from pagemill.stack.directory import DataDirectory, StackError
 from pagemill.stack.state import StackState
 
@@ -27,6 +27,14 @@ def database_of(directory: DataDirectory, environ: Mapping[str, str]) -> str:
     if state is None or not state.settings:
         raise StackError(f"no stack runs in {directory.path}: start it, or set {DATABASE_URL}")
     return load_settings(state.settings).database_url
+
+
+def secret_keys_of(directory: DataDirectory, environ: Mapping[str, str]) -> str:
+    """The operator's own keys, else those of the data directory. Raises StackError when there are none."""
+    keys = environ.get(SECRET_KEYS) or directory.kept_secret_keys()
+    if keys is None:
+        raise StackError(f"there are no keys: set {SECRET_KEYS}, or name a data directory that has some")
+    return keys
 
 
 async def operate(database_url: str, work: Callable[[Connection], Awaitable[T]]) -> T:

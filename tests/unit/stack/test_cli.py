@@ -21,6 +21,7 @@ from pagemill.cli import main
         (["down"], "wait until nothing"),
         (["env"], "curl and Node"),
         (["status"], "exit status is 1"),
+        (["secrets"], "PAGEMILL_SECRET_KEYS"),
     ],
 )
 def test_help_teaches(command: list[str], taught: str) -> None:

@@ -1,0 +1,56 @@
+"""Exchanging the key that secrets are sealed with, while they are used and changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from db.secrets import ROTATE_SECRETS, SECRETS_TO_ROTATE
+from db.statements import Connection
+from pagemill.secret_box import Sealed, SecretBox, SecretUnreadable
+
+BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How many secrets have a new seal, and why others have not."""
+
+    rotated: int
+    unreadable: list[str]
+
+
+async def rotate_secrets(connection: Connection, box: SecretBox) -> Rotation:
+    """Seal everything with the box's first key; what is changed meanwhile is looked at again.
+
+    Each batch is a transaction: what an interruption leaves, the next run does.
+    """
+    rotated = 0
+    while True:
+        attempted, done, unreadable = await _pass(connection, box)
+        rotated += done
+        if done == attempted:
+            return Rotation(rotated, unreadable)
+
+
+async def _pass(connection: Connection, box: SecretBox) -> tuple[int, int, list[str]]:
+    """Go through all secrets under other keys once: how many could be read, were rotated, and what failed."""
+    attempted = done = 0
+    unreadable: list[str] = []
+    after = ""
+    while rows := await SECRETS_TO_ROTATE.fetch(connection, box.key_id, after, BATCH):
+        after = rows[-1]["id"]
+        columns: tuple[list[str], list[bytes], list[bytes], list[bytes]] = ([], [], [], [])
+        for row in rows:
+            former = Sealed(row["key_id"], row["nonce"], row["ciphertext"])
+            try:
+                data = box.open(row["organization_id"], row["id"], former)
+            except SecretUnreadable as error:
+                unreadable.append(error.message)
+                continue
+            sealed = box.seal(row["organization_id"], row["id"], data)
+            values = (row["id"], former.nonce, sealed.nonce, sealed.ciphertext)
+            for column, value in zip(columns, values, strict=True):
+                column.append(value)
+        attempted += len(columns[0])
+        done += await ROTATE_SECRETS.execute(connection, box.key_id, *columns)
+    return attempted, done, unreadable
