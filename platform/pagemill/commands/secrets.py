@@ -41,7 +41,8 @@ def new_key(key_id: str | None) -> None:
 def rotate(data_dir: Path) -> None:
     """Seal every secret with the first key.
 
-    Nothing has to stop for it, and it can be interrupted and repeated. The exit status is 1 when some could not be read: they stay as they are.
+    Nothing has to stop for it, and it can be interrupted and repeated. The exit status is 1 when some could
+    not be read: they stay as they are.
     """
     from pagemill.secret_box import read_secret_keys
     from pagemill.secret_rotation import rotate_secrets
