@@ -39,7 +39,9 @@ async def _pass(connection: Connection, box: SecretBox) -> tuple[int, int, list[
     after = ""
     while rows := await SECRETS_TO_ROTATE.fetch(connection, box.key_id, after, BATCH):
         after = rows[-1]["id"]
-        columns: tuple[list[str], list[bytes], list[bytes], list[bytes]] = ([], [], [], [])
+        ids: list[str] = []
+        former_nonces: list[bytes] = []
+        seals: list[Sealed] = []
         for row in rows:
             former = Sealed(row["key_id"], row["nonce"], row["ciphertext"])
             try:
@@ -47,10 +49,10 @@ async def _pass(connection: Connection, box: SecretBox) -> tuple[int, int, list[
             except SecretUnreadable as error:
                 unreadable.append(error.message)
                 continue
-            sealed = box.seal(row["organization_id"], row["id"], data)
-            values = (row["id"], former.nonce, sealed.nonce, sealed.ciphertext)
-            for column, value in zip(columns, values, strict=True):
-                column.append(value)
-        attempted += len(columns[0])
-        done += await ROTATE_SECRETS.execute(connection, box.key_id, *columns)
+            ids.append(row["id"])
+            former_nonces.append(former.nonce)
+            seals.append(box.seal(row["organization_id"], row["id"], data))
+        nonces, ciphertexts = [seal.nonce for seal in seals], [seal.ciphertext for seal in seals]
+        attempted += len(ids)
+        done += await ROTATE_SECRETS.execute(connection, box.key_id, ids, former_nonces, nonces, ciphertexts)
     return attempted, done, unreadable
