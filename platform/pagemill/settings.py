@@ -76,6 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_bundles_at_once: int = 2
     trainings_at_once: int = 1
     transformations_at_once: int = 2
+    renditions_at_once: int = 2
+    """How many thumbnails and lighter PDFs one API process has made at once."""
     usage_counters: int = 1
     """How many usage counter actors share the organizations among them."""
     training_checkpoint_interval: float = 15.0

@@ -37,6 +37,11 @@ def words_key(content_key: str, reader_version: str, options_name: str) -> str:
     return f"{content_key.replace('/content/', '/words/')}-{reader_version}-{options_name}.msgpack"
 
 
+def renditions_prefix(content_key: str) -> str:
+    """Everything that was rendered from a content."""
+    return f"{content_key.replace('/content/', '/renditions/')}/"
+
+
 def data_bundle_key(organization_id: str, data_bundle_id: str) -> str:
     """The snapshot that trainings learn from."""
     return f"{organization_prefix(organization_id)}data-bundles/{slug_of(data_bundle_id)}.json"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import sys
 import threading
 import time
-import warnings
 
+from pagemill.confinement import confine
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading.documents import open_document
 from pagemill.extraction.reading.messages import (
@@ -39,7 +38,7 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     start = receive_request(connection)
     assert isinstance(start, Start)
-    _bound(start.limits)
+    confine(start.limits.memory_bytes)
     send(connection, Ready())
     recognizer = Recognizer()
     while True:
@@ -51,14 +50,6 @@ def main() -> None:
         failure = _attempt(connection, request, start.limits, recognizer)
         if failure is not None:
             send(connection, failure)
-
-
-def _bound(limits: ReadLimits) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    # Nobody reads a child's warnings: standard error is closed, and they must not become failures.
-    warnings.simplefilter("ignore")
 
 
 def _exit_with_parent(parent: int) -> None:

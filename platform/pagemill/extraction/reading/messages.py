@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import socket
-import struct
 
 import msgspec
 
+from pagemill.confinement import HEADER, receive_exactly
 from pagemill.extraction.types import Page, ReadOptions
 
 MEBIBYTE = 1024 * 1024
-HEADER = struct.Struct(">I")
 
 
 class ReadLimits(msgspec.Struct, frozen=True):
@@ -99,16 +98,3 @@ def receive_request(connection: socket.socket) -> Request:
 def decode_reply(payload: bytes | bytearray) -> Reply:
     """A reply from its payload; raises msgspec.DecodeError when it is none."""
     return _reply_decoder.decode(payload)
-
-
-def receive_exactly(connection: socket.socket, length: int) -> bytearray:
-    """Exactly ``length`` bytes. Raises EOFError when the other side is gone."""
-    received = bytearray(length)
-    view = memoryview(received)
-    position = 0
-    while position < length:
-        count = connection.recv_into(view[position:])
-        if count == 0:
-            raise EOFError
-        position += count
-    return received

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 
+from pagemill.confinement import HEADER, child_command, child_environment, receive_exactly
 from pagemill.errors import Unavailable
 from pagemill.extraction.reading.messages import (
-    HEADER,
     ReadLimits,
     Ready,
     Reply,
     Request,
     Start,
     decode_reply,
-    receive_exactly,
     send,
 )
 
 CHILD_MODULE = "pagemill.extraction.reading.child"
-# The child parses untrusted bytes: it sees none of the secrets that settings keep in the environment.
-ENVIRONMENT_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 REPLY_BYTES = 32 * 1024 * 1024
 CLOSING_SECONDS = 0.2
 DYING_SECONDS = 2.0
@@ -38,12 +33,12 @@ class ChildProcess:
         self.requests_sent = 0
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", CHILD_MODULE, str(theirs.fileno())],
+                child_command(CHILD_MODULE, theirs.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                env=_environment(),
+                env=child_environment(),
             )
         except OSError:
             self._connection.close()
@@ -94,10 +89,3 @@ class ChildProcess:
             self.process.wait()
             return "it was stopped"
         return f"it ended with {signal.Signals(-code).name}" if code < 0 else f"it ended with status {code}"
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ENVIRONMENT_KEPT if name in os.environ}
-    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    search_path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    return {**kept, **one_thread, "PYTHONPATH": search_path, "PYTHONDONTWRITEBYTECODE": "1"}
