@@ -42,6 +42,7 @@ from pagemill.api.plans import PlanController
 from pagemill.api.predictions import PredictionController
 from pagemill.api.profiles import ProfileController
 from pagemill.api.reference import ReferencePage
+from pagemill.api.renditions import Renditions
 from pagemill.api.roles import RoleController
 from pagemill.api.secrets import SecretController
 from pagemill.api.security import provide_caller, provide_permissions, require_caller
@@ -56,6 +57,7 @@ from pagemill.api.users import UserController
 from pagemill.api.workflows import WorkflowController
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import open_objects
+from pagemill.renditions.renderer import Renderer
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.request_rate import open_request_rate
@@ -127,6 +129,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
             listener = OutcomeListener(pool)
             await listener.start()
             stack.push_async_callback(listener.close)
+            renditions = Renditions(pool, objects, Renderer(at_once=settings.renditions_at_once))
+            stack.push_async_callback(renditions.close)
             app.state.pagemill = AppState(
                 settings,
                 pool,
@@ -135,6 +139,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 secret_box,
                 setup_intents,
                 open_request_rate(pool, settings),
+                renditions,
             )
             yield
 

@@ -1,15 +1,16 @@
-"""The file server: raw bytes of documents, ``/files/{documentId}``."""
+"""The file server: bytes of documents, as uploaded or rendered, ``/files/{documentId}``."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import asyncpg
 from litestar import Controller, MediaType, Request, Response, get, put
 from litestar.datastructures import Headers
 from litestar.exceptions import InternalServerException
+from litestar.params import Parameter
 from litestar.response import Stream
 from msgspec import field
 
@@ -21,12 +22,19 @@ from pagemill.api.contents import (
     store_content,
 )
 from pagemill.api.documents import document_not_found, find_document
+from pagemill.api.renditions import File, asked_rendition, rendition_for, rendition_name, rendition_type
 from pagemill.api.schemas import ResponseStruct
 from pagemill.api.security import Caller
 from pagemill.api.state import AppState
 from pagemill.errors import BadRequest, NotFound
 from pagemill.objects import ObjectMissing
+from pagemill.objects.keys import renditions_prefix
 from pagemill.objects.removal import remove
+from pagemill.renditions.messages import HIGHEST_DENSITY, LONGEST_SIDE, Rendition
+
+Side = Annotated[int | None, Parameter(ge=1, le=LONGEST_SIDE)]
+PageIndex = Annotated[str | None, Parameter(query="page", description="an integer")]
+Density = Annotated[int | None, Parameter(ge=1, le=HIGHEST_DENSITY)]
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
@@ -60,20 +68,42 @@ class FileController(Controller):
         )
         replaced = await _switch(app_state, caller, document_id, stored)
         if replaced is not None:
-            await remove(app_state.objects, keys=[replaced])
+            await remove(app_state.objects, keys=[replaced], prefixes=[renditions_prefix(replaced)])
         return StoredFile(document_id=document_id, content_type=stored.content_type, content_md5=stored.md5)
 
     @get("/{document_id:str}")
     async def get_file(
-        self, document_id: str, request: Request[Any, Any, Any], caller: Caller, app_state: AppState
+        self,
+        document_id: str,
+        request: Request[Any, Any, Any],
+        caller: Caller,
+        app_state: AppState,
+        width: Side = None,
+        height: Side = None,
+        page_index: PageIndex = None,
+        rotation: int | None = None,
+        density: Density = None,
+        quality: Literal["low"] | None = None,
     ) -> Response[Any]:
-        """The bytes as they were uploaded, or the range of them that is asked for."""
+        """The bytes as they were uploaded, a page of them as a JPEG, or a lighter PDF; or a range of either.
+
+        ``page`` counts from 0, or from -1 backwards; ``rotation`` is in degrees clockwise, ``density`` in
+        dots per inch of a PDF or TIFF. Any of these, ``width`` and ``height`` makes a JPEG.
+        """
+        asked = asked_rendition(
+            width=width,
+            height=height,
+            page=page_index,
+            rotation=rotation,
+            density=density,
+            quality=quality,
+        )
         for _ in range(READ_ATTEMPTS):
             row = await find_document(app_state, caller, document_id)
             if row["content_key"] is None:
                 break
             try:
-                return await _answer(app_state, row, request.headers)
+                return await _answer(app_state, caller, row, asked, request.headers)
             except ObjectMissing:
                 # An upload has replaced the content since the row was read.
                 continue
@@ -89,17 +119,21 @@ async def _body(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
         raise BadRequest("file: the upload was broken off") from None
 
 
-async def _answer(app_state: AppState, row: asyncpg.Record, asked: Headers) -> Response[Any]:
-    etag, size = f'"{row["content_md5"]}"', row["content_size"]
-    headers = {
-        "ETag": etag,
-        "Accept-Ranges": "bytes",
-        "Cache-Control": "private, no-cache",
-        "X-Content-Type-Options": "nosniff",
-    }
-    typed = {"Content-Type": row["content_type"]}
-    if etag in asked.get("if-none-match", ""):
-        return Response(b"", status_code=304, headers=headers | typed)
+async def _answer(
+    app_state: AppState, caller: Caller, row: asyncpg.Record, asked: Rendition | None, headers: Headers
+) -> Response[Any]:
+    rendition = rendition_for(asked, row["content_type"])
+    name = "" if rendition is None else f"-{rendition_name(rendition)}"
+    etag = f'"{row["content_md5"]}{name}"'
+    if etag in headers.get("if-none-match", ""):
+        media_type = row["content_type"] if rendition is None else rendition_type(rendition)
+        return Response(b"", status_code=304, headers=_validators(etag), media_type=media_type)
+    file = await app_state.renditions.file_of(caller.organization_id, row, rendition)
+    return await _download(app_state, file, etag, headers)
+
+
+async def _download(app_state: AppState, file: File, etag: str, asked: Headers) -> Response[Any]:
+    headers, size = _validators(etag), file.size
     part = requested_range(asked.get("range"), size) if asked.get("if-range", etag) == etag else None
     start, end = part or (0, size)
     if start >= end:
@@ -107,11 +141,20 @@ async def _answer(app_state: AppState, row: asyncpg.Record, asked: Headers) -> R
         message = {"message": "The range lies outside the file"}
         return Response(message, status_code=416, headers=headers, media_type=MediaType.JSON)
     headers["Content-Length"] = str(end - start)
+    headers["Content-Type"] = file.content_type
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    content = await _opened(app_state.objects.stream(row["content_key"], start, end))
-    status = 200 if part is None else 206
-    return Stream(content, status_code=status, headers=headers | typed)
+    content = await _opened(app_state.objects.stream(file.key, start, end))
+    return Stream(content, status_code=200 if part is None else 206, headers=headers)
+
+
+def _validators(etag: str) -> dict[str, str]:
+    return {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def requested_range(asked: str | None, size: int) -> tuple[int, int] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +12,19 @@ import asyncpg
 import msgspec
 
 from db.documents import GET_DOCUMENT
-from pagemill.errors import BadRequest, DocumentUnreadable
+from pagemill.errors import BadRequest
 from pagemill.objects import ObjectMissing, ObjectStore
 from pagemill.objects.keys import renditions_prefix
 from pagemill.objects.removal import remove
-from pagemill.renditions.messages import Lighter, Picture, Rendition, RenderRequest
+from pagemill.renditions.messages import Lighter, Picture, RenderRequest, Rendition
 from pagemill.renditions.renderer import Renderer
 
 RENDERER_VERSION = "1"
 """Part of every rendition's key and ETag; raise it when rendering changes what comes out."""
 KEPT_OF_A_CONTENT = 256
 ROTATIONS = (0, 90, 180, 270)
+
+_PAGE = re.compile(r"-?[0-9]{1,6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ def asked_rendition(
     *,
     width: int | None,
     height: int | None,
-    page: int | None,
+    page: str | None,
     rotation: int | None,
     density: int | None,
     quality: str | None,
@@ -45,11 +48,19 @@ def asked_rendition(
     """What the query asks for; None is the file as it was uploaded. Raises BadRequest."""
     if rotation is not None and rotation not in ROTATIONS:
         raise BadRequest(f"rotation: must be one of {', '.join(map(str, ROTATIONS))}")
-    given = {"width": width, "height": height, "page": page, "rotation": rotation, "density": density}
+    given = {"width": width, "height": height, "page": _page(page), "rotation": rotation, "density": density}
     members: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if members:
         return Picture(**members)
     return Lighter() if quality is not None else None
+
+
+def _page(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not _PAGE.fullmatch(text):
+        raise BadRequest("page: must be an integer")
+    return int(text)
 
 
 def rendition_for(asked: Rendition | None, content_type: str) -> Rendition | None:
@@ -66,6 +77,10 @@ def rendition_name(rendition: Rendition) -> str:
     return f"{named}-v{RENDERER_VERSION}.jpg"
 
 
+def rendition_type(rendition: Rendition) -> str:
+    return "application/pdf" if isinstance(rendition, Lighter) else "image/jpeg"
+
+
 class Renditions:
     """One for each API process: the same rendition is made once at a time, whoever asks for it."""
 
@@ -73,7 +88,7 @@ class Renditions:
         self._pool, self._objects, self._renderer = pool, objects, renderer
         self._making: dict[str, asyncio.Task[None]] = {}
 
-    async def file_of(self, row: asyncpg.Record, rendition: Rendition | None) -> File:
+    async def file_of(self, organization_id: str, row: asyncpg.Record, rendition: Rendition | None) -> File:
         """The rendition of a document's content; the content itself when nothing is lighter.
 
         Raises BadRequest for what cannot be rendered, Unavailable, and ObjectMissing when the content was
@@ -86,11 +101,11 @@ class Renditions:
         try:
             size = await self._objects.size(key)
         except ObjectMissing:
-            await self._make_once(key, row, rendition)
+            await self._make_once(key, organization_id, row, rendition)
             size = await self._objects.size(key)
         if size == 0:
             return original
-        return File(key, size, "application/pdf" if isinstance(rendition, Lighter) else "image/jpeg")
+        return File(key, size, rendition_type(rendition))
 
     async def close(self) -> None:
         """Give up what is being made."""
@@ -99,10 +114,12 @@ class Renditions:
         await asyncio.gather(*self._making.values(), return_exceptions=True)
         await self._renderer.close()
 
-    async def _make_once(self, key: str, row: asyncpg.Record, rendition: Rendition) -> None:
+    async def _make_once(
+        self, key: str, organization_id: str, row: asyncpg.Record, rendition: Rendition
+    ) -> None:
         task = self._making.get(key)
         if task is None:
-            task = self._making[key] = asyncio.create_task(self._make(key, row, rendition))
+            task = self._making[key] = asyncio.create_task(self._make(key, organization_id, row, rendition))
             task.add_done_callback(lambda ended: self._forget(key, ended))
         # A client that goes away does not take it from the others who wait.
         await asyncio.shield(task)
@@ -112,7 +129,7 @@ class Renditions:
         if not ended.cancelled():
             ended.exception()  # also when nobody waits for it any more
 
-    async def _make(self, key: str, row: asyncpg.Record, rendition: Rendition) -> None:
+    async def _make(self, key: str, organization_id: str, row: asyncpg.Record, rendition: Rendition) -> None:
         content_key, prefix = row["content_key"], renditions_prefix(row["content_key"])
         await self._make_room(prefix)
         request = RenderRequest(rendition, row["content_type"], row["content_size"])
@@ -121,7 +138,7 @@ class Renditions:
             await self._objects.put(key, pieces)
         # Who replaces or deletes the content removes what is kept of it: an object written later would stay.
         async with self._pool.acquire() as connection:
-            now = await GET_DOCUMENT.fetch_one(connection, row["organization_id"], row["id"])
+            now = await GET_DOCUMENT.fetch_one(connection, organization_id, row["id"])
         if now is None or now["content_key"] != content_key:
             await remove(self._objects, prefixes=[prefix])
             raise ObjectMissing(content_key)

@@ -9,6 +9,7 @@ import asyncpg
 from asyncpg.pool import PoolAcquireContext
 from litestar.connection import ASGIConnection
 
+from pagemill.api.renditions import Renditions
 from pagemill.api.setup_intents import SetupIntents
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import ObjectStore
@@ -30,6 +31,7 @@ class AppState:
     secret_box: SecretBox
     setup_intents: SetupIntents
     request_rate: RequestRate
+    renditions: Renditions
 
     def connection(self) -> PoolAcquireContext:
         """``async with`` this: a connection, or TimeoutError when all stay in use."""

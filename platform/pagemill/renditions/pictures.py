@@ -21,6 +21,8 @@ from pagemill.renditions.pdf import drawn, opened, page_of
 
 POINTS_PER_INCH = 72
 USUAL_DENSITY = 150
+LEAST_DENSITY = 10
+"""A TIFF that says less does not say it: Pillow takes 1 for what is not there."""
 JPEG_QUALITY = 85
 LONGEST_JPEG_SIDE = 65_500
 ORIENTATION = 0x0112
@@ -85,7 +87,7 @@ def _scale_of(image: Image.Image, density: int | None) -> float:
     if density is None or image.format != "TIFF":
         return 1.0
     own = float(image.info.get("dpi", (0, 0))[0])
-    return density / own if 1 <= own <= 100_000 else 1.0
+    return density / own if own >= LEAST_DENSITY else 1.0
 
 
 def _target(natural: Size, picture: Picture) -> tuple[int, int]:

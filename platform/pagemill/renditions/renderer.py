@@ -7,7 +7,7 @@ import contextlib
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 
@@ -36,7 +36,9 @@ class Renderer:
         self._starting = asyncio.Lock()
         self._forks: _Forks | None = None
 
-    async def render(self, request: RenderRequest, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def render(
+        self, request: RenderRequest, content: AsyncIterator[bytes]
+    ) -> AsyncGenerator[bytes, None]:
         """The rendition, piece by piece; close this when it is not read to the end.
 
         Raises DocumentUnreadable before the first piece, Unavailable when too many wait.

@@ -5,7 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 
-FORBIDDEN = ("ray", "torch", "onnxruntime", "pagemill.extraction", "serve_apps", "train_jobs")
+FORBIDDEN = (
+    "ray",
+    "torch",
+    "onnxruntime",
+    "PIL",
+    "pypdfium2",
+    "pagemill.extraction",
+    "serve_apps",
+    "train_jobs",
+)
 
 PROGRAM = f"""
 import sys
