@@ -5,6 +5,7 @@ from __future__ import annotations
 SNIFFED_BYTES = 1024
 """A PDF's header may stand anywhere in the first kilobyte."""
 SUPPORTED = "PDF, JPEG, PNG, TIFF or WebP"
+CONTENT_TYPES = ("application/pdf", "image/jpeg", "image/png", "image/tiff", "image/webp")
 TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 

@@ -10,7 +10,6 @@ from typing import Any
 from litestar import Litestar, Request, Response, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
@@ -25,6 +24,7 @@ from pagemill.api.data_bundles import DataBundleController
 from pagemill.api.database import provide_connection, release_middleware
 from pagemill.api.datasets import DatasetController
 from pagemill.api.deployment_environments import DeploymentEnvironmentController
+from pagemill.api.description import ApiDescription
 from pagemill.api.documents import DocumentController
 from pagemill.api.failures import EXCEPTION_HANDLERS
 from pagemill.api.files import FileController
@@ -181,13 +181,13 @@ def create_app(settings: Settings | None = None) -> Litestar:
     return app
 
 
-def _openapi(settings: Settings) -> OpenAPIConfig:
+def _openapi(settings: Settings) -> ApiDescription:
     """The document at /schema/openapi.json, and a page to browse it at /schema; both for everybody."""
-    return OpenAPIConfig(
+    return ApiDescription(
         title="Pagemill",
         version=__version__,
         description="Pages go in, fields come out.",
-        openapi_router=Router("/schema", route_handlers=[], opt={"public": True}),
+        openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, opt={"public": True}),
         render_plugins=[ReferencePage(), SwaggerRenderPlugin(), JsonRenderPlugin()],
         components=Components(
             security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}

@@ -51,7 +51,7 @@ class FileController(Controller):
     path = "/files"
     tags = ("Files",)
 
-    @put("/{document_id:str}", status_code=200, request_max_body_size=None)
+    @put("/{document_id:str}", status_code=200, request_max_body_size=None, binary_body=True)
     async def put_file(
         self, document_id: str, request: Request[Any, Any, Any], caller: Caller, app_state: AppState
     ) -> StoredFile:
@@ -71,7 +71,7 @@ class FileController(Controller):
             await remove(app_state.objects, keys=[replaced], prefixes=[renditions_prefix(replaced)])
         return StoredFile(document_id=document_id, content_type=stored.content_type, content_md5=stored.md5)
 
-    @get("/{document_id:str}")
+    @get("/{document_id:str}", binary_answer=True)
     async def get_file(
         self,
         document_id: str,

@@ -17,13 +17,13 @@ MAXIMUM_DEPTH = 8
 MAXIMUM_VALUES = 50_000
 MEMBERS = {"label", "value", "pages", "confidence"}
 
-_LABEL = re.compile(r"[0-9A-Za-z_-]+")
+_LABEL = re.compile(r"[0-9A-Za-z_-]{1,36}")
 
 
 class GroundTruthItem(RequestStruct, omit_defaults=True):
     """A labelled value: text, null, a boolean, a number, or items and rows of items for ``lines`` fields."""
 
-    label: Annotated[str, Meta(pattern=r"^[0-9A-Za-z-_]+$")]
+    label: Annotated[str, Meta(min_length=1, max_length=36, pattern=r"^[0-9A-Za-z-_]+$")]
     value: str | bool | int | float | list[Any] | None
     pages: Annotated[list[int], Meta(max_length=MAXIMUM_PAGES)] | None = None
     confidence: Annotated[float, Meta(ge=0, le=1)] | None = None
@@ -80,7 +80,7 @@ def _check_nested(item: Any, where: str, depth: int, budget: list[int]) -> None:
 
 def _check_label(label: str, where: str) -> None:
     if not _LABEL.fullmatch(label):
-        raise BadRequest(f"{where}.label: must consist of letters, digits, - and _")
+        raise BadRequest(f"{where}.label: must consist of 1 to 36 letters, digits, - and _")
 
 
 def _are_pages(pages: Any) -> bool:

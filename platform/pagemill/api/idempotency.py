@@ -56,7 +56,9 @@ ABANDONED_SECONDS = 120.0
 """Beside the longest wait of a handler: work that is older than both is not going on any more."""
 NONCE_BYTES = 12
 
-_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+KEY_PATTERN = r"^[!-~]([ -~]{0,253}[!-~])?$"
+
+_KEY = re.compile(KEY_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,14 +168,14 @@ async def test_refusals_read_the_body_first(app: Litestar) -> None:
 async def test_the_openapi_document_and_its_page(anonymous: httpx.AsyncClient) -> None:
     document = (await anonymous.get("/schema/openapi.json")).json()
     paths = document["paths"]
-    assert {"/token", "/v1/documents", "/v1/documents/{document_id}", "/v1/predictions"} <= set(paths)
+    assert {"/token", "/v1/documents", "/v1/documents/{documentId}", "/v1/predictions"} <= set(paths)
     posted = document["components"]["schemas"]["PostDocument"]
     assert "retentionInDays" in posted["properties"]
     OpenAPIV31SpecValidator(document).validate()
     page = await anonymous.get("/schema")
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
-    assert "/v1/documents/{document_id}" in page.text
+    assert "/v1/documents/{documentId}" in page.text
     assert 'id="PostDocument"' in page.text
     # It must work where nothing else can be reached.
     assert "<script" not in page.text
