@@ -74,7 +74,7 @@ RETRY = tenant(
     """
     UPDATE job SET
         state = 'queued', run_after = now() + $4 * interval '1 second',
-        maximum_attempts = maximum_attempts + $5,
+        maximum_attempts = maximum_attempts + $5, lost_workers = lost_workers + $8,
         error_class = $6, error_message = $7, retryable = true,
         lease_owner = NULL, lease_expires = NULL
     WHERE organization_id = $1 AND id = $2 AND attempt = $3 AND state = 'running' AND NOT cancel_requested
@@ -88,7 +88,7 @@ REQUEUE_FAILED = tenant(
     """
     UPDATE job SET
         state = 'queued', run_after = now(), maximum_attempts = attempt + $3, ended_time = NULL,
-        error_class = NULL, error_message = NULL, retryable = NULL
+        lost_workers = 0, error_class = NULL, error_message = NULL, retryable = NULL
     WHERE organization_id = $1 AND id = $2 AND state = 'failed'
     RETURNING kind, pg_notify('pagemill_job_ready', kind) AS told
     """,
@@ -157,7 +157,7 @@ CLAIM = crossing(
         started_time = coalesce(started_time, now())
     FROM chosen WHERE job.id = chosen.id
     RETURNING job.id, job.kind, job.organization_id, job.subject_id, job.payload, job.attempt,
-              job.maximum_attempts
+              job.maximum_attempts, job.lost_workers
     """,
 )
 
@@ -182,7 +182,8 @@ EXPIRED = crossing(
     "job.expired",
     "the reaper takes over from dead workers of all organizations",
     """
-    SELECT id, kind, organization_id, subject_id, payload, attempt, maximum_attempts, cancel_requested
+    SELECT id, kind, organization_id, subject_id, payload, attempt, maximum_attempts, lost_workers,
+           cancel_requested
     FROM job
     WHERE state = 'running' AND lease_expires < now()
     ORDER BY lease_expires

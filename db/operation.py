@@ -15,9 +15,9 @@ QUEUE_DEPTH = crossing(
 )
 
 JOB_COLUMNS = """
-    id, kind, organization_id, subject_id, state, priority, attempt, maximum_attempts, run_after, lease_owner,
-    lease_expires, cancel_requested, error_class, error_message, retryable, created_time, started_time,
-    ended_time
+    id, kind, organization_id, subject_id, state, priority, attempt, maximum_attempts, lost_workers,
+    run_after, lease_owner, lease_expires, cancel_requested, error_class, error_message, retryable,
+    created_time, started_time, ended_time
 """
 
 LIST_JOBS = crossing(

@@ -227,8 +227,8 @@ class Prediction(Table, tablename="prediction"):
 class Job(Table, tablename="job"):
     """A durable job. ``attempt`` is the fencing token; the first terminal write wins."""
 
-    id = Text(primary_key=True, help_text="uuid4 hex")
-    kind = Text(help_text="prediction, data-bundle, training, transformation")
+    id = Text(primary_key=True, help_text="uuid4 hex; of a scheduled job its kind, organization and time")
+    kind = Text(help_text="one of pagemill.jobs.job.JobKind")
     organization_id = Text()
     subject_id = Text(help_text="id of the resource the job works for")
     payload = JSONB(default="{}")
@@ -236,6 +236,7 @@ class Job(Table, tablename="job"):
     priority = Integer(default=0, help_text="smaller is sooner: 0 interactive, 10 batch")
     attempt = Integer(default=0)
     maximum_attempts = Integer(default=3)
+    lost_workers = Integer(default=0, help_text="how many workers died of it, or with it")
     run_after = Timestamptz(default=TimestamptzNow())
     lease_owner = Text(null=True, default=None)
     lease_expires = Timestamptz(null=True, default=None)

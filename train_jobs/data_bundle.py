@@ -38,7 +38,7 @@ class DataBundleRunner:
         """Documents that cannot be read are told in the summary; only the platform's troubles are errors."""
         task = bundle_documents.remote(job)
         try:
-            return await answer_of(task, seconds=None, who="Bundling")
+            return await answer_of(task, seconds=None, who="Bundling", alone=True)
         except asyncio.CancelledError:
             ray.cancel(task, force=True)
             raise

@@ -16,7 +16,7 @@ class TrainingRunner:
         """Raises BadRequest when there is nothing to learn from; another try resumes from the checkpoint."""
         actor = ray.remote(num_cpus=0)(TrainingActor).remote()
         try:
-            return await answer_of(actor.run.remote(job), seconds=None, who="Training")
+            return await answer_of(actor.run.remote(job), seconds=None, who="Training", alone=True)
         finally:
             ray.kill(actor)
 

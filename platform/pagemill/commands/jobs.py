@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pagemill.jobs.operating import JobReport
 
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
-KINDS = ("prediction", "data-bundle", "training", "transformation")
+KINDS = ("prediction", "data-bundle", "training", "transformation", "retention", "object-sweep")
 COLOURS = {"failed": "red", "running": "yellow", "succeeded": "green"}
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")

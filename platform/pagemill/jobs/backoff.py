@@ -7,12 +7,16 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from pagemill.errors import PagemillError, Unavailable
+from pagemill.jobs.job import Job, WorkerLost
 
 FIRST_SECONDS = 1.0
 FACTOR = 3.0
 LONGEST_SECONDS = 120.0
 PATIENCE_ATTEMPTS = 20
 """How often a job is tried when a part of the platform is away: for about half an hour."""
+
+MAXIMUM_LOST_WORKERS = 2
+"""A job with which so many workers died is not tried again: it may be what kills them."""
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -25,18 +29,21 @@ class Retry(msgspec.Struct, frozen=True):
 Decision: TypeAlias = Retry | Literal["fail"]
 
 
-def decide(error: BaseException, attempt: int, maximum_attempts: int, *, chance: float) -> Decision:
-    """Whether and when to retry after ``attempt`` (from 1) failed; ``chance`` in [0, 1) spreads the delays.
+def decide(error: BaseException, job: Job, *, chance: float) -> Decision:
+    """Whether and when to retry after the job's attempt failed; ``chance`` in [0, 1) spreads the delays.
 
     Errors that Pagemill raises on purpose are final unless they say otherwise. A part that is away is not
-    the job's fault: such attempts do not count, within reason. Anything else may go away by itself.
+    the job's fault: such attempts do not count, within reason. A job that loses its worker gets another one,
+    but not one after the other. Anything else may go away by itself.
     """
     if isinstance(error, PagemillError) and not error.retryable:
         return "fail"
-    delay = delay_after(attempt, chance)
+    if isinstance(error, WorkerLost) and job.lost_workers + 1 >= MAXIMUM_LOST_WORKERS:
+        return "fail"
+    delay = delay_after(job.attempt, chance)
     if isinstance(error, Unavailable):
-        return Retry(delay, counts=False) if attempt < PATIENCE_ATTEMPTS else "fail"
-    return Retry(delay, counts=True) if attempt < maximum_attempts else "fail"
+        return Retry(delay, counts=False) if job.attempt < PATIENCE_ATTEMPTS else "fail"
+    return Retry(delay, counts=True) if job.attempt < job.maximum_attempts else "fail"
 
 
 def delay_after(attempt: int, chance: float) -> float:

@@ -212,7 +212,7 @@ class Dispatcher:
             await self._write_error(job, refused)
 
     async def _write_error(self, job: Job, error: BaseException) -> None:
-        decision = backoff.decide(error, job.attempt, job.maximum_attempts, chance=random.random())
+        decision = backoff.decide(error, job, chance=random.random())
         outcome = "failed" if decision == "fail" else f"is tried again in {decision.delay:.1f} s"
         known = outcomes.failure_of(error).message != outcomes.UNEXPECTED
         logger.log(
@@ -303,10 +303,14 @@ class Dispatcher:
     async def _reap_leases(self) -> None:
         while True:
             try:
+                # Its own first: a process that stood still must not take its jobs from itself.
+                await self._renew()
                 async with self._pool.acquire() as connection:
                     requeued = await leases.reap(connection)
             except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
                 await _wait_out("taking over jobs", error)
+                # Leases that ran out while Postgres was away may have living owners, who renew them first.
+                await asyncio.sleep(2 * self._heartbeat)
                 continue
             for job in requeued:
                 logger.warning("job %s lost its worker; tried again in %.1f s", job.job_id, job.delay)

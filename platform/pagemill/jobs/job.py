@@ -8,7 +8,9 @@ import msgspec
 
 from pagemill import errors
 
-JobKind: TypeAlias = Literal["prediction", "data-bundle", "training", "transformation"]
+JobKind: TypeAlias = Literal[
+    "prediction", "data-bundle", "training", "transformation", "retention", "object-sweep"
+]
 JobState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 READY_CHANNEL = "pagemill_job_ready"
@@ -20,6 +22,7 @@ CANCEL_CHANNEL = "pagemill_job_cancel"
 
 INTERACTIVE = 0
 BATCH = 10
+HOUSEKEEPING = 20
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -32,6 +35,8 @@ class Job(msgspec.Struct, frozen=True):
     payload: dict[str, Any]
     attempt: int
     maximum_attempts: int
+    lost_workers: int = 0
+    """How many workers have died with it so far."""
 
 
 class JobFailed(errors.PagemillError):
@@ -45,7 +50,7 @@ class JobCancelled(errors.PagemillError):
 
 
 class WorkerLost(errors.PagemillError):
-    """The worker of the job died, or was cut off, more often than the job may be tried."""
+    """The worker of the job died or was cut off; a job that this befalls again may be what kills workers."""
 
     retryable = True
 

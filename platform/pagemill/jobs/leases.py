@@ -66,13 +66,9 @@ async def _take_over(connection: Connection, job: Job, *, cancel: bool) -> float
     if cancel:
         await outcomes.cancel(connection, job)
         return None
-    error = WorkerLost("The worker of the job was lost")
-    decision = backoff.decide(
-        error,
-        job.attempt,
-        job.maximum_attempts,
-        chance=random.random(),
-    )
+    lost = job.lost_workers + 1
+    error = WorkerLost(f"The job lost its worker {'once' if lost == 1 else f'{lost} times'}")
+    decision = backoff.decide(error, job, chance=random.random())
     if decision == "fail":
         await outcomes.fail(connection, job, error)
         return None

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
-from typing import Any, assert_never
+from collections.abc import Sequence
 
 import msgspec
 
-from db import data_bundles, predictions, trainings, transformations
 from db import jobs as statements
 from db.operation import FIND_JOB, LIST_JOBS
 from db.statements import Connection
 from pagemill.errors import BadRequest, NotFound
 from pagemill.jobs.job import JobKind, JobState
 from pagemill.jobs.queue import MAXIMUM_ATTEMPTS, request_cancel
+from pagemill.jobs.subjects import SUBJECTS
 from pagemill.usage.counting import reserve
-from pagemill.usage.meters import Amount, Meter
 
 
 class JobReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -30,6 +28,7 @@ class JobReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     priority: int
     attempt: int
     maximum_attempts: int
+    lost_workers: int
     run_after: datetime.datetime
     lease_owner: str | None
     lease_expires: datetime.datetime | None
@@ -86,30 +85,9 @@ async def retry_job(connection: Connection, name: str) -> JobReport:
         )
         if requeued is None:
             raise BadRequest(f"job {job.id} is {job.state}: only failed jobs are tried again")
-        if not await _reopen(connection, job):
+        subject = SUBJECTS[job.kind]
+        if not await subject.reopen(connection, job.organization_id, job.subject_id):
             raise BadRequest(f"{job.subject_id} is gone: there is nothing to try again")
-        amounts = _reserved_at_first(job.kind)
-        if amounts:
-            await reserve(connection, job.organization_id, job.id, amounts)
+        if subject.reserved:
+            await reserve(connection, job.organization_id, job.id, subject.reserved)
     return await find_job(connection, job.id)
-
-
-async def _reopen(connection: Connection, job: JobReport) -> bool:
-    match job.kind:
-        case "prediction":
-            statement = predictions.REOPEN_PREDICTION
-        case "data-bundle":
-            statement = data_bundles.REOPEN_DATA_BUNDLE
-        case "training":
-            statement = trainings.REOPEN_TRAINING
-        case "transformation":
-            statement = transformations.REOPEN_TRANSFORMATION
-        case _:
-            assert_never(job.kind)
-    reopened: Any = await statement.fetch_value(connection, job.organization_id, job.subject_id)
-    return reopened is not None
-
-
-def _reserved_at_first(kind: JobKind) -> Mapping[Meter, Amount]:
-    """What a job holds from its first moment, and gave back when it failed."""
-    return {"predictions": 1} if kind == "prediction" else {}

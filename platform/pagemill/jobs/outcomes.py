@@ -16,11 +16,13 @@ from db import jobs as statements
 from db.statements import Connection
 from pagemill import errors
 from pagemill.errors import PagemillError
-from pagemill.jobs.job import Job, JobKind, JobState
+from pagemill.jobs.job import Job, JobKind, JobState, WorkerLost
+from pagemill.jobs.subjects import SUBJECTS
 from pagemill.usage.counting import count_active_model, refund, settle
 from pagemill.usage.meters import Amount, Meter
 
 UNEXPECTED = "Internal Server Error"
+CANCELLED = "Cancelled"
 LONGEST_MESSAGE = 4096
 
 
@@ -54,7 +56,11 @@ class TransformationResult(msgspec.Struct, frozen=True):
     """What a transformation did stands in its dataset."""
 
 
-Result: TypeAlias = PredictionResult | DataBundleResult | TrainingResult | TransformationResult
+class Done(msgspec.Struct, frozen=True):
+    """The result of a job whose kind has no resource: that it was done is all there is to keep."""
+
+
+Result: TypeAlias = PredictionResult | DataBundleResult | TrainingResult | TransformationResult | Done
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -102,7 +108,7 @@ async def fail(connection: Connection, job: Job, error: BaseException) -> bool:
         if state is not None:
             await refund(connection, job.organization_id, job.id)
         if state == "failed":
-            await _write_failure(connection, job, failure.message)
+            await SUBJECTS[job.kind].fail(connection, job.organization_id, job.subject_id, failure.message)
     return state is not None
 
 
@@ -112,10 +118,11 @@ async def retry(
     """Give the job back to the queue, to be claimed in ``delay`` seconds at the earliest.
 
     An attempt that does not count raises the number of attempts instead: the attempt itself stays the
-    fencing token and never goes back.
+    fencing token and never goes back. That a worker was lost is counted besides.
     """
     failure = failure_of(error)
-    arguments = (delay, 0 if counts else 1, failure.error_class, failure.message)
+    lost = int(isinstance(error, WorkerLost))
+    arguments = (delay, 0 if counts else 1, failure.error_class, failure.message, lost)
     row = await statements.RETRY.fetch_value(connection, job.organization_id, job.id, job.attempt, *arguments)
     return row is not None
 
@@ -141,20 +148,8 @@ async def cancel_queued(connection: Connection, organization_id: str, job_id: st
 async def write_cancelled(
     connection: Connection, kind: JobKind, organization_id: str, subject_id: str
 ) -> None:
-    """What the subject of a cancelled job shows: trainings have a state for it, the others have failed."""
-    match kind:
-        case "prediction":
-            await predictions.FAIL_PREDICTION.execute(connection, organization_id, subject_id, "Cancelled")
-        case "data-bundle":
-            await data_bundles.FAIL_DATA_BUNDLE.execute(connection, organization_id, subject_id)
-        case "training":
-            await trainings.END_TRAINING.execute(connection, organization_id, subject_id, "cancelled")
-        case "transformation":
-            await transformations.END_TRANSFORMATION.execute(
-                connection, organization_id, subject_id, "failed"
-            )
-        case _:
-            assert_never(kind)
+    """Let the subject of a job that is asked to end show it."""
+    await SUBJECTS[kind].cancel(connection, organization_id, subject_id, CANCELLED)
 
 
 async def _end(connection: Connection, job: Job, state: JobState, failure: Failure | None) -> JobState | None:
@@ -194,20 +189,7 @@ async def _write_result(connection: Connection, job: Job, result: Result) -> Map
         case TransformationResult():
             await transformations.END_TRANSFORMATION.execute(connection, *subject, "succeeded")
             return {}
+        case Done():
+            return {}
         case _:
             assert_never(result)
-
-
-async def _write_failure(connection: Connection, job: Job, message: str) -> None:
-    subject = (job.organization_id, job.subject_id)
-    match job.kind:
-        case "prediction":
-            await predictions.FAIL_PREDICTION.execute(connection, *subject, message)
-        case "data-bundle":
-            await data_bundles.FAIL_DATA_BUNDLE.execute(connection, *subject)
-        case "training":
-            await trainings.END_TRAINING.execute(connection, *subject, "failed")
-        case "transformation":
-            await transformations.END_TRANSFORMATION.execute(connection, *subject, "failed")
-        case _:
-            assert_never(job.kind)

@@ -9,8 +9,10 @@ from collections import Counter
 import asyncpg
 import pytest
 
+from db.statements import Connection
 from pagemill.errors import BadRequest, Unavailable
 from pagemill.jobs import backoff, leases, outcomes
+from pagemill.jobs import dispatcher as dispatcher_module
 from pagemill.jobs.job import Job
 from pagemill.jobs.outcomes import PredictionResult
 from pagemill.jobs.queue import request_cancel
@@ -143,6 +145,46 @@ async def test_a_living_dispatcher_keeps_a_job_longer_than_its_lease(
     ):
         assert await until_ended(pool, job_id) == ["succeeded"]
     assert recorder.runs[job_id] == 1
+
+
+async def test_a_dispatcher_that_stood_still_does_not_take_its_jobs_from_itself(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    recorder = Recorder(seconds=0.5)
+    async with dispatching(pool, recorder, heartbeat=0.05):
+        job_id, _ = await submit(pool, organization.organization_id)
+
+        async def runs() -> bool:
+            return recorder.runs[job_id] == 1
+
+        await until(runs)
+        await pool.execute("UPDATE job SET lease_expires = now() - interval '1 h'")
+        assert await until_ended(pool, job_id) == ["succeeded"]
+    assert recorder.runs[job_id] == 1
+    assert (await job_row(pool, job_id))["lost_workers"] == 0
+
+
+async def test_after_an_outage_living_owners_renew_before_jobs_are_taken_over(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "AWAY_SECONDS", 0.0)
+    reaped: list[float] = []
+    reap = leases.reap
+
+    async def away_at_first(connection: Connection) -> list[leases.Requeued]:
+        reaped.append(time.monotonic())
+        if len(reaped) == 1:
+            raise ConnectionResetError
+        return await reap(connection)
+
+    monkeypatch.setattr(leases, "reap", away_at_first)
+    async with dispatching(pool, succeed, heartbeat=0.2):
+
+        async def again() -> bool:
+            return len(reaped) > 1
+
+        await until(again)
+    assert reaped[1] - reaped[0] >= 0.4
 
 
 async def test_a_runner_whose_job_was_lost_is_cancelled(pool: asyncpg.Pool, organization: Tenant) -> None:

@@ -10,8 +10,9 @@ import asyncpg
 import pytest
 
 from db import jobs as statements
-from pagemill.errors import BadRequest
-from pagemill.jobs import leases, outcomes
+from pagemill.errors import BadRequest, Unavailable
+from pagemill.jobs import leases, operating, outcomes
+from pagemill.jobs.dispatcher import Stopped
 from pagemill.jobs.job import BATCH, INTERACTIVE, Job
 from tests.support.tenants import Tenant
 from tests.support.working import RESULT, job_row, prediction_row, submit, used
@@ -119,20 +120,59 @@ async def test_reaping_takes_expired_leases_only(pool: asyncpg.Pool, organizatio
     assert (row["state"], row["error_class"], row["lease_owner"]) == ("queued", "WorkerLost", None)
 
 
-async def test_a_job_whose_workers_keep_dying_fails_and_is_refunded(
+async def lose(pool: asyncpg.Pool) -> None:
+    """Claim a job, and let its worker die."""
+    await make_ready(pool)
+    assert await claim(pool)
+    await expire(pool)
+    async with pool.acquire() as connection:
+        await leases.reap(connection)
+
+
+async def test_a_job_that_loses_its_worker_twice_fails_and_is_refunded(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
-    job_id, prediction_id = await submit(pool, organization.organization_id, maximum_attempts=2)
-    for _ in range(2):
-        await make_ready(pool)
-        await claim(pool)
-        await expire(pool)
-        async with pool.acquire() as connection:
-            await leases.reap(connection)
+    job_id, prediction_id = await submit(pool, organization.organization_id, maximum_attempts=5)
+    await lose(pool)
+    assert (await job_row(pool, job_id))["state"] == "queued"
+    await lose(pool)
     row = await job_row(pool, job_id)
-    assert (row["state"], row["attempt"], row["error_class"]) == ("failed", 2, "WorkerLost")
+    assert (row["state"], row["attempt"], row["error_class"], row["retryable"]) == (
+        "failed",
+        2,
+        "WorkerLost",
+        True,
+    )
+    assert row["error_message"] == "The job lost its worker 2 times"
     assert (await prediction_row(pool, prediction_id))["status"] == "failed"
     assert await used(pool, organization.organization_id, "predictions") == 0
+
+
+async def test_a_job_given_back_in_good_order_has_lost_no_worker(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    job_id, _ = await submit(pool, organization.organization_id)
+    for error in (Stopped(), Unavailable("away"), RuntimeError("odd")):
+        await make_ready(pool)
+        (job,) = await claim(pool)
+        assert job.lost_workers == 0
+        async with pool.acquire() as connection:
+            assert await outcomes.retry(connection, job, error, delay=0.0, counts=False)
+    await lose(pool)
+    row = await job_row(pool, job_id)
+    assert (row["state"], row["lost_workers"]) == ("queued", 1)
+
+
+async def test_a_job_that_the_operator_tries_again_has_lost_no_worker_yet(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    job_id, _ = await submit(pool, organization.organization_id)
+    await lose(pool)
+    await lose(pool)
+    async with pool.acquire() as connection:
+        assert (await operating.retry_job(connection, job_id)).lost_workers == 0
+    await lose(pool)
+    assert (await job_row(pool, job_id))["state"] == "queued"
 
 
 @pytest.mark.parametrize("late", ["finish", "fail", "retry", "cancel"])

@@ -9,8 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagemill.errors import BadRequest, DocumentUnreadable, LimitExceeded, NotFound, Unavailable
-from pagemill.jobs.backoff import LONGEST_SECONDS, PATIENCE_ATTEMPTS, Retry, decide, delay_after
-from pagemill.jobs.job import JobCancelled, WorkerLost
+from pagemill.jobs.backoff import (
+    LONGEST_SECONDS,
+    MAXIMUM_LOST_WORKERS,
+    PATIENCE_ATTEMPTS,
+    Retry,
+    decide,
+    delay_after,
+)
+from pagemill.jobs.job import Job, JobCancelled, WorkerLost
+
+
+def a_job(attempt: int, maximum_attempts: int, *, lost_workers: int = 0) -> Job:
+    return Job("job", "prediction", "organization", "subject", {}, attempt, maximum_attempts, lost_workers)
 
 
 @pytest.mark.parametrize(
@@ -19,23 +30,37 @@ from pagemill.jobs.job import JobCancelled, WorkerLost
     ids=lambda error: type(error).__name__,
 )
 def test_what_cannot_get_better_fails_at_once(error: Exception) -> None:
-    assert decide(error, 1, 5, chance=0.0) == "fail"
+    assert decide(error, a_job(1, 5), chance=0.0) == "fail"
 
 
 @pytest.mark.parametrize(
     "error",
-    [RuntimeError("odd"), WorkerLost("gone"), asyncio.CancelledError(), MemoryError()],
+    [RuntimeError("odd"), asyncio.CancelledError(), MemoryError()],
     ids=lambda error: type(error).__name__,
 )
 def test_what_may_get_better_is_tried_until_the_maximum(error: BaseException) -> None:
-    decisions = [decide(error, attempt, 3, chance=0.0) for attempt in (1, 2, 3)]
+    decisions = [decide(error, a_job(attempt, 3), chance=0.0) for attempt in (1, 2, 3)]
     assert decisions == [Retry(0.5, counts=True), Retry(1.5, counts=True), "fail"]
+
+
+def test_a_job_that_loses_one_worker_after_the_other_is_given_no_more() -> None:
+    gone = WorkerLost("gone")
+    decisions = [
+        decide(gone, a_job(lost + 1, 99, lost_workers=lost), chance=0.0)
+        for lost in range(MAXIMUM_LOST_WORKERS)
+    ]
+    assert decisions == [Retry(0.5, counts=True), "fail"]
+    assert decide(gone, a_job(3, 3), chance=0.0) == "fail"
+
+
+def test_lost_workers_do_not_make_other_errors_final() -> None:
+    assert decide(RuntimeError("odd"), a_job(3, 5, lost_workers=1), chance=0.0) == Retry(4.5, counts=True)
 
 
 def test_an_outage_does_not_use_up_attempts_but_patience() -> None:
     away = Unavailable("Storage is away")
-    assert decide(away, 7, 3, chance=0.0) == Retry(LONGEST_SECONDS / 2, counts=False)
-    assert decide(away, PATIENCE_ATTEMPTS, PATIENCE_ATTEMPTS + 1, chance=0.0) == "fail"
+    assert decide(away, a_job(7, 3), chance=0.0) == Retry(LONGEST_SECONDS / 2, counts=False)
+    assert decide(away, a_job(PATIENCE_ATTEMPTS, PATIENCE_ATTEMPTS + 1), chance=0.0) == "fail"
 
 
 @given(attempt=st.integers(1, 10_000), chance=st.floats(0, 1, exclude_max=True))

@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
-from ray.exceptions import ActorDiedError, RayTaskError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError, RayTaskError
+from ray.exceptions import WorkerCrashedError as Crashed
 
 from pagemill.errors import DocumentUnreadable, Unavailable
+from pagemill.jobs.job import WorkerLost
 from serve_apps.calling import answer_of
 
 
@@ -44,6 +46,18 @@ async def test_an_error_comes_out_of_rays_wrapping_as_it_was() -> None:
 async def test_what_befalls_a_call_may_be_tried_again(error: Exception) -> None:
     with pytest.raises(Unavailable, match="It is not available"):
         await answer_of(raising(error), seconds=1, who="It")
+
+
+@pytest.mark.parametrize("death", [ActorDiedError(), OutOfMemoryError("killed"), Crashed()])
+async def test_the_death_of_a_worker_of_its_own_is_counted_against_the_job(death: Exception) -> None:
+    with pytest.raises(WorkerLost, match="It lost its worker"):
+        await answer_of(raising(death), seconds=1, who="It", alone=True)
+
+
+async def test_a_worker_that_cannot_be_reached_has_not_died() -> None:
+    error = ActorUnavailableError("not now", None)
+    with pytest.raises(Unavailable):
+        await answer_of(raising(error), seconds=1, who="It", alone=True)
 
 
 async def test_a_fault_in_what_was_called_stays_one() -> None:
