@@ -79,3 +79,8 @@ DELETE_LOGS_OF_TRANSITION = tenant(
 DELETE_LOGS_OF_WORKFLOW = tenant(
     "logs.delete_of_workflow", "DELETE FROM log WHERE organization_id = $1 AND workflow_id = $2"
 )
+
+DELETE_LOGS_OF_WORKFLOW_EXECUTION = tenant(
+    "logs.delete_of_workflow_execution",
+    "DELETE FROM log WHERE organization_id = $1 AND workflow_execution_id = $2",
+)

@@ -79,3 +79,9 @@ KEEP_TRANSITIONS = tenant(
     ORDER BY id FOR KEY SHARE
     """,
 )
+
+# Whoever starts an execution holds it.
+KEEP_TRANSITION = tenant(
+    "transitions.keep_one",
+    "SELECT transition_type FROM transition WHERE organization_id = $1 AND id = $2 FOR KEY SHARE",
+)

@@ -87,4 +87,17 @@ UPDATE_WORKFLOW = tenant(
     """,
 )
 
+WORKFLOW_EXISTS = tenant(
+    "workflows.exists", "SELECT true FROM workflow WHERE organization_id = $1 AND id = $2"
+)
+
+# Whoever starts an execution holds it, so that the workflow is not deleted in between.
+KEEP_WORKFLOW = tenant(
+    "workflows.keep",
+    """
+    SELECT definition, error_config, status FROM workflow
+    WHERE organization_id = $1 AND id = $2 FOR KEY SHARE
+    """,
+)
+
 DELETE_WORKFLOW = tenant("workflows.delete", "DELETE FROM workflow WHERE organization_id = $1 AND id = $2")

@@ -72,7 +72,7 @@ STATEMENTS = (
     "CREATE INDEX transition_execution_by_end ON transition_execution "
     "(organization_id, transition_id, end_time, id)",
     "CREATE INDEX transition_execution_waiting ON transition_execution "
-    "(organization_id, transition_id, created_time, id) WHERE status = 'running' AND claimed_by IS NULL",
+    "(organization_id, transition_id, created_time, id) WHERE status = 'running'",
     "CREATE INDEX transition_execution_of_workflow ON transition_execution (workflow_execution_id)",
     "CREATE INDEX transition_execution_expiring ON transition_execution (expires) WHERE status = 'running'",
     "CREATE INDEX log_by_start ON log (organization_id, start_time, id)",

@@ -51,9 +51,11 @@ from pagemill.api.state import AppState, state_of
 from pagemill.api.tokens import check_token_key
 from pagemill.api.trainings import TrainingController
 from pagemill.api.transformations import TransformationController
+from pagemill.api.transition_executions import TransitionExecutionController
 from pagemill.api.transitions import TransitionController
 from pagemill.api.unread import drain_middleware
 from pagemill.api.users import UserController
+from pagemill.api.workflow_executions import WorkflowExecutionController
 from pagemill.api.workflows import WorkflowController
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.objects import open_objects
@@ -85,8 +87,10 @@ CONTROLLERS = [
     TrainingController,
     TransformationController,
     TransitionController,
+    TransitionExecutionController,
     UserController,
     WorkflowController,
+    WorkflowExecutionController,
 ]
 
 

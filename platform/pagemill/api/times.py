@@ -1,0 +1,36 @@
+"""Times that clients send: any ISO-8601 form, with any offset."""
+
+from __future__ import annotations
+
+import datetime
+import re
+
+from pagemill.errors import BadRequest
+
+LONGEST_TIME = 64
+
+# What the reference allows beside ISO-8601: no separator between date and time.
+_UNSEPARATED = re.compile(r"([0-9]{4}-?[0-9]{2}-?[0-9]{2})([0-9]{2}:?[0-9]{2}:?[0-9]{2}.*)")
+# A plus sign that was not encoded in a query is a space.
+_PLUS_LOST = re.compile(r"(.*[0-9]{2}:?[0-9]{2}:?[0-9]{2}(?:\.[0-9]+)?) ([0-9]{2}(?::?[0-9]{2})?)")
+
+
+def checked_time(text: str, member: str) -> datetime.datetime:
+    """The time in UTC; one without an offset is in UTC already. Raises BadRequest."""
+    if len(text) <= LONGEST_TIME:
+        for form in _forms(text.strip()):
+            try:
+                time = datetime.datetime.fromisoformat(form)
+                return time.replace(tzinfo=time.tzinfo or datetime.UTC).astimezone(datetime.UTC)
+            except (ValueError, OverflowError):
+                continue
+    raise BadRequest(f"{member}: is not a time like 2021-08-16T12:53:13.374930+0000")
+
+
+def _forms(text: str) -> list[str]:
+    forms = [text]
+    if match := _PLUS_LOST.fullmatch(text):
+        forms.append(f"{match[1]}+{match[2]}")
+    if match := _UNSEPARATED.fullmatch(text):
+        forms.append(f"{match[1]}T{match[2]}")
+    return forms
