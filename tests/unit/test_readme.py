@@ -7,8 +7,10 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from pagemill.settings import Settings
 from tests.support.readme import main_job_program
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +31,13 @@ def test_every_make_target_that_is_mentioned_exists() -> None:
     mentioned = set(re.findall(r"(?:^|`)(?:PAGEMILL_DATA=DIR )?make ([a-z-]+)", README, re.MULTILINE))
 
     assert {"demo", "test", "help", "bench"} <= mentioned <= targets
+
+
+def test_every_setting_that_is_mentioned_exists() -> None:
+    mentioned = set(re.findall(r"\bPAGEMILL_([A-Z0-9_]*[A-Z0-9])\b", README)) - {"DATA"}
+    known = {field.name.upper() for field in msgspec.structs.fields(Settings)}
+
+    assert {"TOKEN_KEY", "SECRET_KEYS"} <= mentioned <= known
 
 
 def test_every_room_that_is_mentioned_exists() -> None:
