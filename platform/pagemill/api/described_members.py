@@ -141,6 +141,9 @@ ANSWERED: Mapping[str, Json] = {
     "workflowExecutionId": _hexadecimal("workflow-execution"),
     "TransitionExecution.executionId": _hexadecimal("transition-execution"),
     "WorkflowExecution.executionId": _hexadecimal("workflow-execution"),
+    "WorkflowExecution.completedBy": {
+        "anyOf": [_hexadecimal("user"), _text(f"^las:app-client:{SLUG}$")],
+    },
     "transitionId": _TRANSITION_ID,
     "appClientId": _text(f"^las:app-client:{SLUG}$"),
     "organizationId": _text(f"^las:organization:{SLUG}$"),

@@ -171,7 +171,7 @@ class TransitionExecutionController(Controller):
     ) -> TransitionExecution:
         return to_execution(await _find(connection, caller, transition_id, execution_id))
 
-    @patch("/{execution_id:str}")
+    @patch("/{execution_id:str}", empty_patch=True)
     async def update_transition_execution(
         self,
         transition_id: str,

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from db.statements import Connection
 from pagemill.api.references import keep_secrets
-from pagemill.api.schemas import RequestStruct
+from pagemill.api.schemas import Email, RequestStruct
 from pagemill.api.security import Caller
 from pagemill.api.transition_parameters import (
     Environment,
@@ -25,11 +25,6 @@ from pagemill.api.transition_parameters import (
 from pagemill.errors import BadRequest
 from pagemill.workflows.images import checked_image
 
-# The reference's pattern, written so that no text takes long to judge, and without a line break at the end.
-Email: TypeAlias = Annotated[
-    str,
-    Meta(pattern=r"^[A-Za-z0-9][-+._A-Za-z0-9]*@[-_.A-Za-z0-9]+\.[A-Za-z]{2,}$(?!\n)", max_length=254),
-]
 Origin: TypeAlias = Annotated[str, Meta(max_length=512)]
 
 ADDITIONAL_INPUT_BYTES = 64 * 1024

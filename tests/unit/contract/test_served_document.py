@@ -81,4 +81,11 @@ def test_requests_and_answers_are_closed() -> None:
         if schema.get("additionalProperties") is not False
     }
     # Error and what the reference leaves open; Token is OAuth's.
-    assert open_ones <= {"Error", "ScalarField", "LinesField", "BestPagesParameters", "Token", "Permission"}
+    left_open = {
+        "ScalarField",
+        "LinesField",
+        "BestPagesParameters",
+        "PostTransitionExecution",
+        "PostHeartbeat",
+    }
+    assert open_ones <= {"Error", "Token", "Permission", *left_open}
