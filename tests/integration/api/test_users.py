@@ -14,7 +14,7 @@ from litestar import Litestar
 from pagemill.seeded_roles import ADMIN, MEMBER, VALIDATOR
 from pagemill.settings import Settings
 from tests.integration.api.conftest import client_of
-from tests.support.people import add_user
+from tests.support.people import add_app_client, add_role, add_user
 from tests.support.queries import statements_run
 from tests.support.seeds import used
 from tests.support.tenants import Tenant
@@ -284,3 +284,25 @@ async def test_who_may_not_administer_invites_nobody(api: httpx.AsyncClient, pri
         await api.delete(f"{PATH}/las:user:{'0' * 32}"),
     ):
         assert (response.status_code, response.json()) == (403, {"message": "Forbidden"})
+
+
+@pytest.mark.caller("user", ADMIN)
+async def test_roles_are_given_by_those_who_may_delegate_them(
+    app: Litestar, settings: Settings, api: httpx.AsyncClient, organization: Tenant, pool: asyncpg.Pool
+) -> None:
+    async with pool.acquire() as connection:
+        role_id = await add_role(
+            connection, "inviter", ("las:user:*", "*", "allow"), (VALIDATOR, "delegate", "allow")
+        )
+        inviter = await add_app_client(connection, organization.organization_id, role_ids=[role_id])
+    async with client_of(app, settings, organization, inviter) as client:
+        user = await invite(client, roleIds=[VALIDATOR])
+        path = f"{PATH}/{user['userId']}"
+        for role_ids in ([ADMIN], [VALIDATOR, MEMBER], []):
+            for response in (
+                await client.post(PATH, json={"email": "bob@example.com", "roleIds": role_ids}),
+                await client.patch(path, json={"roleIds": role_ids}),
+            ):
+                assert (response.status_code, response.json()) == (403, {"message": "Forbidden"})
+        assert (await client.patch(path, json={"metadata": {"a": 1}})).json()["roleIds"] == [VALIDATOR]
+    assert (await api.patch(path, json={"roleIds": []})).json()["roleIds"] == []
