@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,10 @@ from msgspec import Meta
 from pagemill.errors import PagemillError
 
 PREFIX = "PAGEMILL_"
+
+LONGEST_INTERVAL = 6 * 86400.0
+"""Ended jobs are forgotten after a week: a scheduled one would be queued again while its time is not over."""
+Interval: TypeAlias = Annotated[float, Meta(ge=0, le=LONGEST_INTERVAL)]
 
 
 class SettingsError(PagemillError):
@@ -78,6 +82,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     transformations_at_once: int = 2
     renditions_at_once: int = 2
     """How many thumbnails and lighter PDFs one API process has made at once."""
+    retention_interval: Interval = 3600.0
+    """How often documents and data bundles that are due are removed; 0: never."""
+    object_sweep_interval: Interval = 86400.0
+    """How often objects that no row names are looked for and removed; 0: never."""
+    object_grace: Annotated[float, Meta(ge=0)] = 86400.0
+    """Objects without a row are left alone until they are so old: they may be on their way to one."""
     usage_counters: int = 1
     """How many usage counter actors share the organizations among them."""
     training_checkpoint_interval: float = 15.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from pagemill.jobs.dispatcher import Dispatcher, Runner
 from pagemill.jobs.job import INTERACTIVE, Job, JobKind
 from pagemill.jobs.outcomes import PredictionResult
 from pagemill.jobs.queue import enqueue
+from pagemill.jobs.schedule import Schedule
 from pagemill.usage.counting import reserve, usage_of
 from pagemill.usage.meters import Meter
 
@@ -103,6 +104,7 @@ async def dispatching(
     heartbeat: float = 0.1,
     poll: float = 60.0,
     limit: int = 4,
+    schedules: Sequence[Schedule] = (),
 ) -> AsyncIterator[Dispatcher]:
     """A dispatcher that works until the block is left; it listens when the block begins."""
     dispatcher = Dispatcher(
@@ -113,6 +115,7 @@ async def dispatching(
         heartbeat=heartbeat,
         poll=poll,
         limits=dict.fromkeys(kinds, limit),
+        schedules=schedules,
     )
     task = asyncio.create_task(dispatcher.run())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -22,6 +22,7 @@ from pagemill.jobs import backoff, leases, outcomes
 from pagemill.jobs.job import CANCEL_CHANNEL, READY_CHANNEL, Job, JobKind
 from pagemill.jobs.listening import Listening
 from pagemill.jobs.outcomes import Result
+from pagemill.jobs.schedule import Schedule, Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ CLAIMED_AT_ONCE = 32
 AWAY_SECONDS = 0.5
 """How long to wait before the next try while Postgres is away."""
 PURGE_SECONDS = 3600.0
+SCHEDULE_SECONDS = 60.0
+"""How late a scheduled job may be."""
 RETENTION_SECONDS = 7 * 24 * 3600.0
 
 
@@ -57,8 +60,8 @@ class Dispatcher:
     """``run`` works until ``stop`` is called; ``limits`` says how many jobs of each kind run at once.
 
     A kind that is not in ``limits`` runs one job at a time, and no kind takes another's places. ``owner``
-    must be unique to this dispatcher. ``lease``, ``heartbeat`` and ``poll`` are in seconds. The pool needs a
-    connection for listening and some for the work.
+    must be unique to this dispatcher. ``lease``, ``heartbeat`` and ``poll`` are in seconds. ``schedules`` say
+    which jobs exist because it is time. The pool needs a connection for listening and some for the work.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Dispatcher:
         heartbeat: float,
         poll: float,
         limits: Mapping[JobKind, int],
+        schedules: Sequence[Schedule] = (),
     ) -> None:
         if not 0 < heartbeat <= lease / 2:
             raise ValueError("a lease must outlast two heartbeats")
@@ -79,6 +83,7 @@ class Dispatcher:
         self._limits = {kind: limits.get(kind, 1) for kind in self._runners}
         self._owner = owner
         self._lease, self._heartbeat, self._poll = lease, heartbeat, poll
+        self._scheduler = Scheduler(schedules)
         self._running: dict[str, _Running] = {}
         self._work: set[asyncio.Task[None]] = set()
         self._wake_claimer = asyncio.Event()
@@ -108,6 +113,7 @@ class Dispatcher:
                 ("heartbeat", self._keep_leases()),
                 ("reap", self._reap_leases()),
                 ("purge", self._purge_jobs()),
+                ("schedule", self._schedule_jobs()),
             )
         ]
         stopping = asyncio.create_task(self._stopping.wait(), name="stop")
@@ -328,6 +334,16 @@ class Dispatcher:
                 continue
             if purged < leases.PURGED_AT_ONCE:
                 await asyncio.sleep(PURGE_SECONDS * random.uniform(0.8, 1.2))
+
+    async def _schedule_jobs(self) -> None:
+        while True:
+            try:
+                async with self._pool.acquire() as connection:
+                    await self._scheduler.enqueue(connection)
+            except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+                await _wait_out("queueing what is scheduled", error)
+                continue
+            await asyncio.sleep(SCHEDULE_SECONDS * random.uniform(0.5, 1.0))
 
     def _wake_in(self, delay: float) -> None:
         asyncio.get_running_loop().call_later(delay, self._wake_claimer.set)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import asyncpg
 
@@ -13,6 +11,7 @@ from db.jobs import HOLD
 from db.transformations import TRANSFORMATION_WORK
 from pagemill.documents.removal import remove_documents, remove_objects
 from pagemill.errors import BadRequest, NotFound
+from pagemill.jobs.finishing import to_the_end
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.outcomes import TransformationResult
 from pagemill.objects import ObjectStore
@@ -47,7 +46,7 @@ class TransformationRunner:
         """Of documents with the same content, keep the oldest."""
         while copies := await self._copies(job, dataset_id):
             for some in _batches(copies):
-                await _to_the_end(self._remove_batch(job, dataset_id, some))
+                await to_the_end(self._remove_batch(job, dataset_id, some))
 
     async def _copies(self, job: Job, dataset_id: str) -> list[tuple[str, str]]:
         async with self._pool.acquire() as connection:
@@ -75,13 +74,3 @@ def _is_copy(contents: Mapping[str, str | None], copy: str, kept: str) -> bool:
 def _batches(copies: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
     for begin in range(0, len(copies), REMOVED_AT_ONCE):
         yield copies[begin : begin + REMOVED_AT_ONCE]
-
-
-async def _to_the_end(work: Any) -> None:
-    """Await work that is finished even when its caller is cancelled: rows are gone, their objects follow."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise

@@ -13,8 +13,10 @@ import asyncpg
 from ray import serve
 
 from db.pool import create_pool
+from pagemill.housekeeping.retention import RetentionRunner
 from pagemill.jobs.dispatcher import Dispatcher, Runner
 from pagemill.jobs.job import JobKind
+from pagemill.jobs.schedule import Schedule
 from pagemill.jobs.transformations import TransformationRunner
 from pagemill.objects import ObjectStore, open_objects
 from pagemill.settings import Settings, load_settings
@@ -80,6 +82,7 @@ class DispatcherActor:
                     "training": settings.trainings_at_once,
                     "transformation": settings.transformations_at_once,
                 },
+                schedules=_schedules(settings),
             )
             await self._dispatcher.run()
         finally:
@@ -98,7 +101,16 @@ def _runners(settings: Settings, pool: asyncpg.Pool, objects: ObjectStore) -> di
         "data-bundle": DataBundleRunner(),
         "training": TrainingRunner(),
         "transformation": TransformationRunner(pool, objects),
+        "retention": RetentionRunner(pool, objects),
     }
+
+
+def _schedules(settings: Settings) -> list[Schedule]:
+    """What exists because it is time; an interval of 0 turns it off."""
+    schedules = [
+        Schedule("retention", settings.retention_interval),
+    ]
+    return [schedule for schedule in schedules if schedule.interval > 0]
 
 
 def _end_with_a_fault(work: asyncio.Task[None]) -> None:
