@@ -31,6 +31,36 @@ LIST_DEPLOYMENT_ENVIRONMENTS = tenant(
     """,
 )
 
+# Its owner never changes: trainings of the former one may be deployed to it. No row then.
+DEFINE_DEPLOYMENT_ENVIRONMENT = crossing(
+    "deployment_environments.define",
+    "deployment environments are the operator's, not a tenant's",
+    f"""
+    INSERT INTO deployment_environment AS environment (
+        id, organization_id, name, description, model_deployment_units, status, created_time
+    )
+    VALUES ($1, $2, $3, $4, coalesce($5, 1), coalesce($6, 'available'), now())
+    ON CONFLICT (id) DO UPDATE SET
+        name = coalesce($3, environment.name),
+        description = coalesce($4, environment.description),
+        model_deployment_units = coalesce($5, environment.model_deployment_units),
+        status = coalesce($6, environment.status)
+    WHERE environment.organization_id IS NOT DISTINCT FROM $2
+    RETURNING {DEPLOYMENT_ENVIRONMENT_COLUMNS}
+    """,
+)
+
+ALL_DEPLOYMENT_ENVIRONMENTS = crossing(
+    "deployment_environments.all",
+    "deployment environments are the operator's, not a tenant's",
+    f"""
+    SELECT {DEPLOYMENT_ENVIRONMENT_COLUMNS}, (
+        SELECT count(*) FROM training WHERE training.deployment_environment_id = deployment_environment.id
+    ) AS trainings
+    FROM deployment_environment ORDER BY id
+    """,
+)
+
 INSERT_DEPLOYMENT_ENVIRONMENT = crossing(
     "deployment_environments.insert",
     "deployment environments are the operator's, not a tenant's",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from pagemill import __version__
+from pagemill.commands.deployment_environments import deployment_environments
 from pagemill.commands.jobs import jobs
 from pagemill.commands.options import data_directory_option, open_directory, with_database
 from pagemill.commands.plans import plans
@@ -159,6 +160,7 @@ def _share(data_dir: Path, model_id: str, *, shared: bool) -> str:
     return with_database(data_dir, lambda connection: share_model(connection, model_id, shared=shared))
 
 
+main.add_command(deployment_environments)
 main.add_command(jobs)
 main.add_command(plans)
 main.add_command(secrets)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import asyncpg
 
+from db.deployment_environments import DEFINE_DEPLOYMENT_ENVIRONMENT
 from db.models import SHARE_MODEL
+from db.organizations import GET_ORGANIZATION
 from db.pool import CONNECTION_ERRORS, connect
 from db.statements import Connection
-from pagemill.errors import NotFound
+from pagemill.errors import BadRequest, NotFound
 from pagemill.settings import load_settings
 from pagemill.stack.configuration import DATABASE_URL, SECRET_KEYS
 from pagemill.stack.directory import DataDirectory, StackError
 from pagemill.stack.state import StackState
 
 T = TypeVar("T")
+
+# :@latest is no tag: it means the newest version.
+_DEPLOYMENT_ENVIRONMENT = re.compile(
+    r"las:deployment-environment:[a-z0-9-_]+(?::@(?!latest$)[a-z0-9-_]+|:[1-9][0-9]{0,8})?"
+)
 
 
 def database_of(directory: DataDirectory, environ: Mapping[str, str]) -> str:
@@ -47,6 +55,29 @@ async def operate(database_url: str, work: Callable[[Connection], Awaitable[T]])
             await connection.close()
     except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
         raise StackError(f"the database cannot be used: {str(error) or type(error).__name__}") from error
+
+
+async def define_deployment_environment(
+    connection: Connection,
+    environment_id: str,
+    *,
+    owner: str | None = None,
+    name: str | None = None,
+    description: str | None = None,
+    units: int | None = None,
+    status: str | None = None,
+) -> asyncpg.Record:
+    """Add one, or change what is given of one that is there. Raises BadRequest."""
+    if not _DEPLOYMENT_ENVIRONMENT.fullmatch(environment_id):
+        raise BadRequest("an id is las:deployment-environment:NAME, perhaps with :VERSION or :@TAG after it")
+    if owner is not None and await GET_ORGANIZATION.fetch_one(connection, owner) is None:
+        raise BadRequest(f"Organization {owner} does not exist")
+    row = await DEFINE_DEPLOYMENT_ENVIRONMENT.fetch_one(
+        connection, environment_id, owner, name, description, units, status
+    )
+    if row is None:
+        raise BadRequest(f"{environment_id} has another owner, which cannot be changed")
+    return row
 
 
 async def share_model(connection: Connection, model_id: str, *, shared: bool) -> str:

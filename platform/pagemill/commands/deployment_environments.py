@@ -1,0 +1,77 @@
+"""``pagemill deployment-environments``: where trainings can be deployed to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pagemill.commands.options import data_directory_option, with_database
+
+
+@click.group(name="deployment-environments")
+def deployment_environments() -> None:
+    """Where trainings can be deployed to: everybody's places, and those of one organization."""
+
+
+@deployment_environments.command()
+@click.argument("environment_id", metavar="ID")
+@click.option("--name")
+@click.option("--description")
+@click.option("--units", type=click.IntRange(min=0), help="Model deployment units; 1 for a new one.")
+@click.option("--status", type=click.Choice(("available", "unavailable")), help="New ones are available.")
+@click.option("--owner", metavar="ORGANIZATION", help="Whose it is; everybody's when not given.")
+@data_directory_option
+def define(
+    environment_id: str,
+    name: str | None,
+    description: str | None,
+    units: int | None,
+    status: str | None,
+    owner: str | None,
+    data_dir: Path,
+) -> None:
+    """Add one, or change what is given of one that is there.
+
+    \b
+      pagemill deployment-environments define las:deployment-environment:eu --name "Europe" --units 4
+    """
+    from pagemill.stack.operating import define_deployment_environment
+
+    row = with_database(
+        data_dir,
+        lambda connection: define_deployment_environment(
+            connection,
+            environment_id,
+            owner=owner,
+            name=name,
+            description=description,
+            units=units,
+            status=status,
+        ),
+    )
+    click.echo(f"{row['id']}  {row['model_deployment_units']} units, {row['status']}")
+
+
+@deployment_environments.command(name="list")
+@data_directory_option
+def list_all(data_dir: Path) -> None:
+    """All of them, and how many trainings are deployed to each."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from db.deployment_environments import ALL_DEPLOYMENT_ENVIRONMENTS
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("deployment environment", "name", "owner", "units", "status", "trainings"):
+        table.add_column(column, overflow="fold")
+    for row in with_database(data_dir, ALL_DEPLOYMENT_ENVIRONMENTS.fetch):
+        table.add_row(
+            row["id"],
+            row["name"] or "",
+            row["organization_id"] or "",
+            str(row["model_deployment_units"]),
+            row["status"],
+            str(row["trainings"]),
+        )
+    Console().print(table)
