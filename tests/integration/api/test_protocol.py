@@ -15,8 +15,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pagemill.api.app import create_app
 from pagemill.settings import Settings, SettingsError
 from tests.integration.api.conftest import client_of
+from tests.support.everything import fill, seed_everything
 from tests.support.tenants import Tenant
 
+MAY_BE_EMPTY = "/v1/transitions/{transitionId}/executions/{executionId}"
 ORIGIN = {"Origin": "https://example.com"}
 
 
@@ -75,6 +77,25 @@ async def test_calls_without_a_body_may_claim_json(api: httpx.AsyncClient) -> No
     dataset_id = (await api.post("/v1/datasets", json={})).json()["datasetId"]
     assert (await api.get(f"/v1/datasets/{dataset_id}", headers=headers)).status_code == 200
     assert (await api.delete(f"/v1/datasets/{dataset_id}", headers=headers)).status_code == 200
+
+
+async def test_a_patch_that_changes_nothing_is_refused(
+    app: Litestar, api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    ids = await seed_everything(pool, organization)
+    patched = 0
+    for path, item in app.openapi_schema.to_schema()["paths"].items():
+        if "patch" not in item:
+            continue
+        content = item["patch"]["requestBody"]["content"]["application/json"]
+        if "minProperties" not in content["schema"]:
+            assert path == MAY_BE_EMPTY
+            continue
+        refused = await api.patch(fill(path, ids), json={})
+        # Only a person has a profile to change.
+        assert refused.status_code == (403 if "/profiles/" in path else 400), (path, refused.text)
+        patched += 1
+    assert patched > 10
 
 
 async def test_trailing_slashes_and_encoded_ids(api: httpx.AsyncClient) -> None:
