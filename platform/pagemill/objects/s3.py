@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
 
 import aioboto3
 from aiobotocore.config import AioConfig
@@ -16,6 +19,7 @@ from pagemill.settings import Settings
 
 PART_BYTES = 8 * 1024 * 1024
 """S3 wants parts of at least 5 MiB, all but the last."""
+KEPT_IN_MEMORY = 64 * 1024
 MISSING = ("NoSuchKey", "404", "NotFound")
 DELETED_AT_ONCE = 1000
 
@@ -32,29 +36,33 @@ class S3ObjectStore:
 
     async def put(self, key: str, content: Content) -> int:
         client = await self._ready()
-        name = self._name(key)
-        if isinstance(content, bytes) and len(content) <= PART_BYTES:
+        where = {"Bucket": self._bucket, "Key": self._name(key)}
+        async with contextlib.aclosing(_parts(content)) as parts:
+            first = await anext(parts)
+            if first.size == PART_BYTES:
+                return await self._put_parts(client, key, _chained(first, parts))
             with _storage_errors(key):
-                await client.put_object(Bucket=self._bucket, Key=name, Body=content)
-            return len(content)
-        return await self._put_parts(client, key, content)
+                await client.put_object(**where, Body=first.file)
+        return first.size
 
-    async def _put_parts(self, client: Any, key: str, content: Content) -> int:
+    async def _put_parts(self, client: Any, key: str, parts: AsyncIterator[_Part]) -> int:
         where = {"Bucket": self._bucket, "Key": self._name(key)}
         with _storage_errors(key):
             upload = (await client.create_multipart_upload(**where))["UploadId"]
         size = 0
-        parts: list[dict[str, Any]] = []
+        sent: list[dict[str, Any]] = []
         try:
-            async for part in _parts(content):
-                size += len(part)
-                number = len(parts) + 1
+            async for part in parts:
+                size += part.size
+                number = len(sent) + 1
                 with _storage_errors(key):
-                    sent = await client.upload_part(**where, UploadId=upload, PartNumber=number, Body=part)
-                parts.append({"PartNumber": number, "ETag": sent["ETag"]})
+                    answer = await client.upload_part(
+                        **where, UploadId=upload, PartNumber=number, Body=part.file
+                    )
+                sent.append({"PartNumber": number, "ETag": answer["ETag"]})
             with _storage_errors(key):
                 await client.complete_multipart_upload(
-                    **where, UploadId=upload, MultipartUpload={"Parts": parts}
+                    **where, UploadId=upload, MultipartUpload={"Parts": sent}
                 )
         except BaseException:
             # The first error is what the caller needs; what an abort leaves, the bucket's life cycle removes.
@@ -154,15 +162,50 @@ def _storage_errors(key: str) -> Iterator[None]:
         raise Unavailable("The object storage is not available", detail=str(error)) from error
 
 
-async def _parts(content: Content) -> AsyncIterator[bytes]:
-    """Pieces of any size as parts of the size that S3 wants; one empty part when there is nothing."""
-    waiting = bytearray()
-    sent = False
-    async for piece in chunks(content):
-        waiting += piece
-        while len(waiting) >= PART_BYTES:
-            sent = True
-            yield bytes(waiting[:PART_BYTES])
-            del waiting[:PART_BYTES]
-    if waiting or not sent:
-        yield bytes(waiting)
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """``file`` is valid until the next part is asked for."""
+
+    file: IO[bytes]
+    size: int
+
+
+async def _parts(content: Content) -> AsyncGenerator[_Part, None]:
+    """The content in parts of the size that S3 wants, the last one shorter: empty when it has to be.
+
+    Parts wait on disk: however many clients upload at once, and however slowly, it takes no memory.
+    """
+    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=KEPT_IN_MEMORY)  # noqa: SIM115 - closed below
+    size = 0
+    try:
+        async for piece in chunks(content):
+            left = memoryview(piece)
+            while left:
+                taken = left[: PART_BYTES - size]
+                await asyncio.to_thread(_write, file, taken)
+                size += len(taken)
+                left = left[len(taken) :]
+                if size == PART_BYTES:
+                    file.seek(0)
+                    yield _Part(file, size)
+                    file.seek(0)
+                    file.truncate()
+                    size = 0
+        file.seek(0)
+        yield _Part(file, size)
+    finally:
+        file.close()
+
+
+def _write(file: IO[bytes], piece: memoryview) -> None:
+    try:
+        file.write(piece)
+    except OSError as error:
+        raise Unavailable("The object storage is not available", detail=str(error)) from error
+
+
+async def _chained(first: _Part, others: AsyncIterator[_Part]) -> AsyncIterator[_Part]:
+    yield first
+    async for part in others:
+        if part.size:
+            yield part

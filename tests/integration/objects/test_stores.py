@@ -13,6 +13,7 @@ from moto.server import ThreadedMotoServer
 from pagemill.errors import Unavailable
 from pagemill.objects import ObjectMissing, ObjectStore, open_objects
 from pagemill.objects.removal import remove
+from pagemill.objects.s3 import PART_BYTES
 from pagemill.objects.store import InvalidKey
 from pagemill.settings import Settings
 from pagemill.stack.postgres import free_port
@@ -71,6 +72,15 @@ async def test_pieces_become_one_object(store: ObjectStore) -> None:
     large = os.urandom(5 * MEBIBYTE)
     assert await store.put(KEY, pieces(b"head", large, b"", large, b"tail")) == 2 * len(large) + 8
     assert await store.get(KEY) == b"head" + large + large + b"tail"
+
+
+@pytest.mark.parametrize("size", [1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES])
+async def test_sizes_around_those_of_parts(store: ObjectStore, size: int) -> None:
+    content = os.urandom(size)
+    for source in (content, pieces(content[: size // 2], content[size // 2 :])):
+        assert await store.put(KEY, source) == size
+        assert await store.size(KEY) == size
+        assert await store.get(KEY) == content
 
 
 async def test_an_empty_object_is_an_object(store: ObjectStore) -> None:
