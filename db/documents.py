@@ -11,6 +11,9 @@ DOCUMENT_COLUMNS = """
     content_type, content_md5, content_size, created_time, created_by, updated_time, updated_by
 """
 
+# A document whose time has passed is gone for everybody, however long it takes until it is removed.
+LIVE = "created_time + make_interval(days => retention_in_days) > now()"
+
 INSERT_DOCUMENT = tenant(
     "documents.insert",
     f"""
@@ -24,12 +27,13 @@ INSERT_DOCUMENT = tenant(
 )
 
 GET_DOCUMENT = tenant(
-    "documents.get", f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE organization_id = $1 AND id = $2"
+    "documents.get",
+    f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE organization_id = $1 AND id = $2 AND {LIVE}",
 )
 
 LOCK_DOCUMENT = tenant(
     "documents.lock",
-    f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE organization_id = $1 AND id = $2 FOR UPDATE",
+    f"SELECT {DOCUMENT_COLUMNS} FROM document WHERE organization_id = $1 AND id = $2 AND {LIVE} FOR UPDATE",
 )
 
 # A member that is not sent keeps its value: each nullable one comes with a flag that says whether it was.
@@ -69,7 +73,7 @@ LIST_DOCUMENTS: dict[Literal["ascending", "descending"], Statement] = {
         "documents.list_ascending",
         f"""
         SELECT {DOCUMENT_COLUMNS} FROM document
-        WHERE {_FILTERS}
+        WHERE {_FILTERS} AND {LIVE}
             AND (created_time, id) > (coalesce($5::timestamptz, '-infinity'), coalesce($6::text, ''))
         ORDER BY created_time, id LIMIT $7
         """,
@@ -78,12 +82,25 @@ LIST_DOCUMENTS: dict[Literal["ascending", "descending"], Statement] = {
         "documents.list_descending",
         f"""
         SELECT {DOCUMENT_COLUMNS} FROM document
-        WHERE {_FILTERS}
+        WHERE {_FILTERS} AND {LIVE}
             AND (created_time, id) < (coalesce($5::timestamptz, 'infinity'), coalesce($6::text, ''))
         ORDER BY created_time DESC, id DESC LIMIT $7
         """,
     ),
 }
+
+# Those whose time has passed too: a dataset with them is not empty.
+DOCUMENTS_TO_DELETE = tenant(
+    "documents.to_delete",
+    """
+    SELECT id, created_time FROM document
+    WHERE organization_id = $1
+        AND ($2::text[] IS NULL OR dataset_id = ANY($2))
+        AND ($3::text[] IS NULL OR consent_id = ANY($3))
+        AND (created_time, id) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))
+    ORDER BY created_time, id LIMIT $6
+    """,
+)
 
 # Rows are locked in the order of their ids: calls that delete the same documents do not wait in a ring.
 DELETE_DOCUMENTS = tenant(
@@ -105,11 +122,11 @@ DELETE_DOCUMENTS = tenant(
 # Copies in a dataset, each with the oldest document of the same content.
 COPIES_IN_DATASET = tenant(
     "documents.copies",
-    """
+    f"""
     SELECT id, kept_id FROM (
         SELECT id, first_value(id) OVER (PARTITION BY content_md5 ORDER BY created_time, id) AS kept_id
         FROM document
-        WHERE organization_id = $1 AND dataset_id = $2 AND content_md5 IS NOT NULL
+        WHERE organization_id = $1 AND dataset_id = $2 AND content_md5 IS NOT NULL AND {LIVE}
     ) AS ranked
     WHERE id <> kept_id
     ORDER BY kept_id, id LIMIT $3
@@ -119,9 +136,9 @@ COPIES_IN_DATASET = tenant(
 # In the order of their ids, as those who delete documents lock them.
 LOCK_CONTENTS = tenant(
     "documents.lock_contents",
-    """
+    f"""
     SELECT id, content_md5 FROM document
-    WHERE organization_id = $1 AND dataset_id = $2 AND id = ANY($3::text[])
+    WHERE organization_id = $1 AND dataset_id = $2 AND id = ANY($3::text[]) AND {LIVE}
     ORDER BY id FOR UPDATE
     """,
 )
@@ -129,9 +146,9 @@ LOCK_CONTENTS = tenant(
 # What a data bundle records of the documents of its datasets.
 DOCUMENTS_TO_BUNDLE = tenant(
     "documents.to_bundle",
-    """
+    f"""
     SELECT id, content_key, content_md5, ground_truth FROM document
-    WHERE organization_id = $1 AND dataset_id = ANY($2::text[])
+    WHERE organization_id = $1 AND dataset_id = ANY($2::text[]) AND {LIVE}
     ORDER BY created_time, id
     """,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.documents import LIVE
 from db.statements import crossing, tenant
 
 PREDICTION_COLUMNS = """
@@ -10,7 +11,8 @@ PREDICTION_COLUMNS = """
 """
 
 DOCUMENT_TO_PREDICT = tenant(
-    "predictions.document", "SELECT content_key FROM document WHERE organization_id = $1 AND id = $2"
+    "predictions.document",
+    f"SELECT content_key FROM document WHERE organization_id = $1 AND id = $2 AND {LIVE}",
 )
 
 MODEL_TO_PREDICT_WITH = crossing(

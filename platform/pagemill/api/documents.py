@@ -126,8 +126,8 @@ class DocumentController(Controller):
         if unknown := sorted(set(request.query_params) - DELETE_QUERY):
             # A filter that is not understood must not delete what it was meant to spare.
             raise BadRequest(f"{unknown[0]}: is not a filter of DELETE /documents")
-        rows = await statements.LIST_DOCUMENTS["ascending"].fetch(
-            connection, caller.organization_id, dataset_id, consent_id, None, *page.after, page.limit
+        rows = await statements.DOCUMENTS_TO_DELETE.fetch(
+            connection, caller.organization_id, dataset_id, consent_id, *page.after, page.limit
         )
         chosen, token = cut(rows, page)
         deleted = await remove_documents(

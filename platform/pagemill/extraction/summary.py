@@ -9,7 +9,7 @@ import datetime
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,10 +72,12 @@ class _Label:
 
 def summarise(documents: Sequence[SummaryDocument], field_config: FieldConfig) -> dict[str, Any]:
     """The API's summary: aggregate and labels with scores in 0..1, duplicates, distributions and errors."""
-    labels = {name: _Label(definition) for name, definition in _definitions(field_config).items()}
+    fields, lines = split_fields(field_config)
+    labels = {name: _Label(definition) for name, definition in _definitions(fields, lines).items()}
     errors: list[dict[str, Any]] = []
     for document in documents:
         errors += _read(document, labels)
+        errors += _without_rows(document, lines)
     errors += [error for name, label in labels.items() for error in _type_errors(name, label)]
     described = {name: _described(label, len(documents)) for name, label in labels.items()}
     return {
@@ -86,15 +88,23 @@ def summarise(documents: Sequence[SummaryDocument], field_config: FieldConfig) -
     }
 
 
-def _definitions(field_config: FieldConfig) -> dict[str, Mapping[str, Any]]:
+def _definitions(
+    fields: Mapping[str, Any], lines: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
     """Scalar fields by label, columns of lines fields as ``lines.column``."""
-    fields, lines = split_fields(field_config)
     nested = {
         f"{label}.{column}": definition
         for label, columns in lines.items()
         for column, definition in columns.items()
     }
     return {**fields, **nested}
+
+
+def _without_rows(document: SummaryDocument, lines: Collection[str]) -> Iterator[dict[str, Any]]:
+    """A lines field has rows, whatever columns they have."""
+    for name, value in _values(document.ground_truth, ""):
+        if name in lines and not isinstance(value, list) and not _is_missing(value):
+            yield _error("LE007", document.document_id, name)
 
 
 def _read(document: SummaryDocument, labels: Mapping[str, _Label]) -> Iterator[dict[str, Any]]:

@@ -388,4 +388,51 @@ async def test_bulk_deletion_runs_a_fixed_number_of_statements(api: httpx.AsyncC
         await create(api, content=encoded(PDF))
     with statements_run() as names:
         await api.delete("/v1/documents")
-    assert names == ["principals.find", "documents.list_ascending", "documents.delete_many"]
+    assert names == ["principals.find", "documents.to_delete", "documents.delete_many"]
+
+
+async def expire(pool: asyncpg.Pool, document_id: str) -> None:
+    """Let the document's time pass."""
+    await pool.execute(
+        """
+        UPDATE document SET created_time = now() - make_interval(days => retention_in_days, secs => 1)
+        WHERE id = $1
+        """,
+        document_id,
+    )
+
+
+async def test_a_document_whose_time_has_passed_is_gone(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    dataset_id = await create_dataset(api, retentionInDays=3)
+    expired = (await create(api, datasetId=dataset_id, content=encoded(PDF)))["documentId"]
+    await expire(pool, expired)
+    live = (await create(api, retentionInDays=3, content=encoded(PDF)))["documentId"]
+    await pool.execute("UPDATE document SET created_time = now() - interval '71 h' WHERE id = $1", live)
+    for order in ("ascending", "descending"):
+        assert await listed(api, order=order) == [live]
+    assert await listed(api, documentId=expired) == []
+    for method, kind, body in (
+        ("GET", "documents", None),
+        ("PATCH", "documents", {"retentionInDays": 100}),
+        ("GET", "files", None),
+        ("PUT", "files", None),
+    ):
+        answer = await api.request(method, f"/v1/{kind}/{expired}", json=body)
+        assert (answer.status_code, answer.json()) == (404, {"message": f"Document {expired} not found"})
+    assert (await api.get(f"/v1/documents/{live}")).status_code == 200
+    # Until it is removed it counts as one of its dataset's, so that bulk deletion empties the dataset.
+    assert (await api.delete(f"/v1/datasets/{dataset_id}")).status_code == 400
+    deleted = (await api.delete("/v1/documents", params={"datasetId": dataset_id})).json()["documents"]
+    assert [document["documentId"] for document in deleted] == [expired]
+    assert (await api.delete(f"/v1/datasets/{dataset_id}")).status_code == 200
+
+
+async def test_a_shorter_retention_can_end_a_document(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    document_id = (await create(api))["documentId"]
+    await pool.execute(
+        "UPDATE document SET created_time = now() - interval '30 h' WHERE id = $1", document_id
+    )
+    path = f"/v1/documents/{document_id}"
+    assert (await api.patch(path, json={"retentionInDays": 2})).status_code == 200
+    assert (await api.patch(path, json={"retentionInDays": 1})).json()["retentionInDays"] == 1
+    assert (await api.get(path)).status_code == 404

@@ -7,7 +7,7 @@ from typing import Literal
 import asyncpg
 import pytest
 
-from db.documents import LIST_DOCUMENTS
+from db.documents import DOCUMENTS_TO_DELETE, LIST_DOCUMENTS
 from tests.support.plans import most_rows_read
 from tests.support.tenants import Tenant
 
@@ -59,4 +59,14 @@ async def test_a_page_reads_about_a_page(
         for filters in FILTERS:
             arguments = (organization.organization_id, *filters, None, None, PAGE)
             read = await most_rows_read(connection, LIST_DOCUMENTS[order], *arguments)
+            assert read <= READ_AT_MOST, filters
+
+
+async def test_a_page_to_delete_reads_about_a_page(
+    pool: asyncpg.Pool, organization: Tenant, documents: None
+) -> None:
+    async with pool.acquire() as connection:
+        for filters in FILTERS[:-1]:
+            arguments = (organization.organization_id, *filters[:2], None, None, PAGE)
+            read = await most_rows_read(connection, DOCUMENTS_TO_DELETE, *arguments)
             assert read <= READ_AT_MOST, filters

@@ -267,3 +267,13 @@ async def test_one_that_was_deleted_fails_its_job_only(
     await pool.execute("DELETE FROM transformation WHERE id = $1", transformation_id)
     assert await run(pool, objects, job_id) == ["failed"]
     assert await left(pool, dataset_id) == ids
+
+
+async def test_an_original_whose_time_has_passed_does_not_count(
+    pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
+) -> None:
+    dataset_id, ids = await seed(pool, objects, organization, "aaa")
+    await pool.execute("UPDATE document SET created_time = now() - interval '6 y' WHERE id = $1", ids[0])
+    job_id, _ = await transform(pool, organization.organization_id, dataset_id)
+    assert await run(pool, objects, job_id) == ["succeeded"]
+    assert await left(pool, dataset_id) == ids[:2]

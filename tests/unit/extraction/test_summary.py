@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pagemill.extraction.summary import SummaryDocument, summarise, value_error
+from pagemill.extraction.summary import SCORES, SummaryDocument, summarise, value_error
 
 TOTAL = {"total": {"type": "amount"}}
 ODD = {
@@ -21,8 +23,16 @@ ODD = {
     "text": {"type": "string"},
     "lines": {"type": "lines", "fields": {"amount": {"type": "amount"}}},
 }
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**400), 10**400)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=8)
+    | st.sampled_from(["", " ", "\0", "2020-01-01", "10.00", "-", "1e999", "٣", "x" * 1024])
+)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    SCALARS,
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(st.sampled_from(["label", "value", "pages"]), inner, max_size=3)
@@ -47,6 +57,45 @@ def test_no_ground_truth_makes_it_fail(truths: list[Any]) -> None:
     scores = [value for value in summary["aggregate"].values() if isinstance(value, float)]
     assert all(0 <= score <= 1 for score in scores)
     assert summary["aggregate"]["numberOfDocuments"] == len(truths)
+
+
+NAMES = st.sampled_from([*ODD, "other", "lines.amount"])
+TYPES = ["amount", "date", "digits", "enum", "numeric", "string", "lines", "unknown"]
+FIELDS = st.dictionaries(
+    NAMES,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(TYPES),
+            "enum": st.lists(st.text(max_size=3), max_size=3) | st.none(),
+            "fields": st.dictionaries(NAMES, st.fixed_dictionaries({"type": st.sampled_from(TYPES)}))
+            | st.none(),
+        },
+    ),
+    max_size=6,
+)
+TRUTHS = st.lists(st.fixed_dictionaries({"label": NAMES, "value": JSON}), max_size=6)
+
+
+@given(st.lists(TRUTHS, max_size=5), FIELDS)
+def test_every_summary_can_be_shown(truths: list[Any], config: dict[str, Any]) -> None:
+    summary = json.loads(msgspec.json.encode(summarise(documents(*truths), config)))
+    assert summary["aggregate"]["numberOfDocuments"] == len(truths)
+    shares = [summary["aggregate"], *summary["labels"].values()]
+    for scores in shares:
+        assert all(0 <= scores[name] <= 1 for name in SCORES)
+    for label in summary["labels"].values():
+        assert sum(label["lengthDistribution"].values()) == label["numberOfValids"]
+        assert 0 <= label["errorPercent"] <= 100
+    codes = {error["code"] for error in summary["errors"]}
+    assert codes <= {
+        "DE002",
+        *(f"LE00{number}" for number in range(2, 8)),
+        "TE001",
+        "TE002",
+        "TE003",
+        "TE004",
+    }
 
 
 def test_scores_follow_the_formulas() -> None:
@@ -96,6 +145,12 @@ def test_nested_values_are_counted_by_column() -> None:
     rows = [[{"label": "amount", "value": 1}], [{"label": "amount", "value": "bad"}]]
     label = summarise(documents([{"label": "lines", "value": rows}]), ODD)["labels"]["lines.amount"]
     assert (label["numberOfValids"], label["numberOfErrors"], label["coverage"]) == (1, 1, 1.0)
+
+
+def test_a_lines_field_without_rows_is_an_error() -> None:
+    truths: list[Any] = [[{"label": "lines", "value": value}] for value in ("text", 5, None, "", [])]
+    errors = [error for error in summarise(documents(*truths), ODD)["errors"] if error["code"] == "LE007"]
+    assert [(error["documentId"], error["label"]) for error in errors] == [("d0", "lines"), ("d1", "lines")]
 
 
 def test_distributions_count_characters_and_lengths() -> None:
