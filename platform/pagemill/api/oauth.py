@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
 from litestar import Request, post
+from msgspec import UNSET, UnsetType
 
 from db.app_clients import FIND_APP_CLIENT
+from pagemill.api.scopes import read_scopes
 from pagemill.api.state import AppState
 from pagemill.api.tokens import Caller, issue_token
 from pagemill.client_credentials import hash_secret
@@ -24,10 +26,11 @@ BASIC = "basic "
 
 
 class Token(msgspec.Struct, kw_only=True):
-    """An OAuth 2 access token; ``expires_in`` is in seconds."""
+    """An OAuth 2 access token; ``expires_in`` is in seconds. ``scope`` is told when some were asked for."""
 
     access_token: str
     expires_in: int
+    scope: str | UnsetType = UNSET
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - no password but the scheme's name
 
 
@@ -43,6 +46,7 @@ async def create_token(request: Request[Any, Any, Any], app_state: AppState) -> 
     parameters = await _parameters(request)
     if parameters.get("grant_type") != "client_credentials":
         raise BadRequest("grant_type: must be client_credentials")
+    scopes = read_scopes(parameters.get("scope"))
     client_id, secret = _credentials(request, parameters)
     async with app_state.connection() as connection:
         row = await FIND_APP_CLIENT.fetch_one(connection, client_id)
@@ -50,9 +54,11 @@ async def create_token(request: Request[Any, Any, Any], app_state: AppState) -> 
     given = hash_secret(secret)
     if row is None or expected is None or not hmac.compare_digest(given, expected):
         raise BadRequest("invalid_client")
-    caller = Caller(organization_id=row["organization_id"], principal_id=row["id"])
+    caller = Caller(organization_id=row["organization_id"], principal_id=row["id"], scopes=scopes)
     return Token(
-        access_token=issue_token(caller, app_state.settings), expires_in=app_state.settings.token_lifetime
+        access_token=issue_token(caller, app_state.settings),
+        expires_in=app_state.settings.token_lifetime,
+        scope=UNSET if scopes is None else " ".join(sorted(scopes)),
     )
 
 

@@ -11,6 +11,7 @@ from litestar.handlers import BaseRouteHandler
 from db.principals import FIND_PRINCIPAL
 from pagemill.api.permissions import PermissionSet, permissions_of
 from pagemill.api.resources import action_of, resource_of
+from pagemill.api.scopes import scope_of
 from pagemill.api.state import state_of
 from pagemill.api.tokens import Caller, read_token
 from pagemill.errors import Forbidden
@@ -21,7 +22,7 @@ SCHEME = "bearer "
 
 
 async def require_caller(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Guard of all handlers: a valid token of a principal that still exists and whose roles allow the call.
+    """Guard of all handlers: a valid token whose scopes, and the roles of whose principal, allow the call.
 
     It runs before the body is looked at: who may not call learns nothing about what is wrong with it. Roles
     are asked about the id in the path, whether there is such a resource or not.
@@ -37,6 +38,9 @@ async def require_caller(connection: ASGIConnection[Any, Any, Any, Any], handler
         raise Forbidden
     state = state_of(connection)
     caller = read_token(header[len(SCHEME) :].strip(), state.settings)
+    action = action_of(method)
+    if caller.scopes is not None and scope_of(scope["path_template"], action) not in caller.scopes:
+        raise Forbidden
     # Before the database is asked: a flood costs it nothing. The token is ours, so its organization is true.
     await state.request_rate.admit(caller.organization_id)
     async with state.connection() as database:
@@ -45,7 +49,7 @@ async def require_caller(connection: ASGIConnection[Any, Any, Any, Any], handler
         raise Forbidden
     permissions = permissions_of(row["permissions"])
     resource_id = resource_of(scope["path_template"]).identify(scope["path_params"], caller)
-    if not permissions.allows(resource_id, action_of(method)):
+    if not permissions.allows(resource_id, action):
         raise Forbidden
     scope["state"]["caller"] = caller
     scope["state"]["permissions"] = permissions

@@ -17,10 +17,14 @@ AUDIENCE = "pagemill"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request: ``principal_id``, an app client's or user's, stands in createdBy and updatedBy."""
+    """Who sends a request: ``principal_id``, an app client's or user's, stands in createdBy and updatedBy.
+
+    ``scopes`` is what the token is limited to; None when it may do all that its principal may.
+    """
 
     organization_id: str
     principal_id: str
+    scopes: frozenset[str] | None = None
 
 
 def is_user(caller: Caller) -> bool:
@@ -44,6 +48,8 @@ def issue_token(caller: Caller, settings: Settings) -> str:
         "iat": now,
         "exp": now + settings.token_lifetime,
     }
+    if caller.scopes is not None:
+        claims["scope"] = " ".join(sorted(caller.scopes))
     return jwt.encode(claims, settings.token_key, algorithm=ALGORITHM)
 
 
@@ -59,4 +65,9 @@ def read_token(token: str, settings: Settings) -> Caller:
         )
     except jwt.InvalidTokenError:
         raise Forbidden from None
-    return Caller(organization_id=str(claims["organization"]), principal_id=str(claims["sub"]))
+    scope = claims.get("scope")
+    return Caller(
+        organization_id=str(claims["organization"]),
+        principal_id=str(claims["sub"]),
+        scopes=None if scope is None else frozenset(str(scope).split()),
+    )

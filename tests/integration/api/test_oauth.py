@@ -110,3 +110,33 @@ async def test_secrets_are_not_logged(
     written = "".join(JsonFormatter().format(record) for record in records)
     assert organization.client_secret not in written
     assert token not in written
+
+
+async def test_a_token_may_be_limited_to_scopes(anonymous: httpx.AsyncClient, organization: Tenant) -> None:
+    scope = "api.lucidtech.ai/assets:read api.lucidtech.ai/documents:write"
+    header = basic(organization.client_id, organization.client_secret)
+    token = (await anonymous.post("/token", params=GRANT | {"scope": scope}, headers=header)).json()
+    assert token["scope"] == scope
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    statuses = [
+        (
+            await anonymous.request(method, path, json={} if method == "POST" else None, headers=headers)
+        ).status_code
+        for method, path in [
+            ("GET", "/v1/assets"),
+            ("POST", "/v1/assets"),
+            ("GET", "/v1/documents"),
+            ("POST", "/v1/documents"),
+            ("GET", "/v1/models/x/dataBundles"),
+        ]
+    ]
+    assert statuses == [200, 403, 403, 200, 403]
+
+
+@pytest.mark.parametrize("scope", ["everything", "api.lucidtech.ai/logs:write"])
+async def test_scopes_that_do_not_exist(
+    anonymous: httpx.AsyncClient, organization: Tenant, scope: str
+) -> None:
+    header = basic(organization.client_id, organization.client_secret)
+    refused = await anonymous.post("/token", params=GRANT | {"scope": scope}, headers=header)
+    assert (refused.status_code, refused.json()) == (400, {"message": "invalid_scope"})
