@@ -339,3 +339,13 @@ async def test_training_in_a_final_state_cannot_be_cancelled(
     assert response.status_code == 400
     training = (await api.get(f"{trainings}/{training_id}")).json()
     assert (training["status"], training["name"]) == (status, None)
+
+
+async def test_a_training_in_its_final_evaluation_still_runs(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, model_id: str
+) -> None:
+    status = "running-final-evaluation"
+    training_id = await seed_training(pool, organization.organization_id, model_id, status=status)
+    listed = (await api.get(f"/v1/models/{model_id}/trainings", params={"status": status})).json()
+    assert [training["trainingId"] for training in listed["trainings"]] == [training_id]
+    assert (await api.get(f"/v1/models/{model_id}")).json()["numberOfRunningTrainings"] == 1
