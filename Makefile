@@ -36,7 +36,7 @@ test: install ## All tests, among them the main job through the official client 
 test-fast: install ## Tests that need no running stack
 	$(BIN)/python -m pytest -m "not acceptance and not chaos"
 
-test-acceptance: install ## The main job through the official client on a running stack
+test-acceptance: install ## All operations through the official clients (Python, command line, Node) on a running stack
 	$(BIN)/python -m pytest tests/acceptance
 
 test-chaos: install ## Kill parts of a running stack; nothing may be lost

@@ -6,6 +6,7 @@ import shutil
 import ssl
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from typing import Any
 import httpx
 import las
 import pytest
+import requests
 
 from examples.demo import job
 from examples.demo.sample_documents import SampleDocument, sample_documents
 from examples.local_stack import LocalStack, local_stack
+from tests.support.clients import RecordingClient, check_answer
+from tests.support.command_line import CommandLine
 
 STACK_SETTINGS = {"PAGEMILL_TRAINING_BUDGET": "40"}
 TRAINING_DOCUMENTS = 24
@@ -42,6 +46,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
+def follows_the_contract() -> Iterator[None]:
+    """Whatever is answered to a client in this process follows the reference, or the call fails."""
+    send = requests.Session.send
+
+    def checked(
+        session: requests.Session, request: requests.PreparedRequest, **options: Any
+    ) -> requests.Response:
+        response = send(session, request, **options)
+        check_answer(request.method or "", request.url or "", response.status_code, response.content)
+        return response
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests.Session, "send", checked)
+        yield
+
+
+@pytest.fixture(scope="session")
 def stack() -> Iterator[LocalStack]:
     """A stack of these tests' own, with the environment of the official clients set."""
     directory = Path(tempfile.mkdtemp(prefix="pagemill-"))
@@ -59,20 +80,49 @@ def stack() -> Iterator[LocalStack]:
 
 
 @pytest.fixture(scope="session")
-def client(stack: LocalStack) -> las.Client:
+def client(stack: LocalStack, follows_the_contract: None) -> las.Client:
     """The official client, as it finds its way by itself."""
-    return las.Client()
+    return RecordingClient()
+
+
+@pytest.fixture(scope="session")
+def command_line(
+    stack: LocalStack, follows_the_contract: None, tmp_path_factory: pytest.TempPathFactory
+) -> CommandLine:
+    """The official command line client."""
+    return CommandLine(tmp_path_factory.mktemp("files"))
+
+
+@pytest.fixture
+def cli(command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """The same, with a home of its own: it keeps a cache there."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    command_line.directory = tmp_path
+    return command_line
 
 
 @pytest.fixture(scope="session")
 def http(stack: LocalStack, client: las.Client) -> Iterator[httpx.Client]:
     """Plain HTTPS with a valid token, for what the official client would refuse to send."""
+    with plain_client(stack, client.credentials.access_token) as session:
+        yield session
+
+
+@contextmanager
+def plain_client(stack: LocalStack, token: str) -> Iterator[httpx.Client]:
+    """Plain HTTPS; every answer follows the reference."""
+
+    def check(response: httpx.Response) -> None:
+        response.read()
+        check_answer(response.request.method, str(response.url), response.status_code, response.content)
+
     trust = ssl.create_default_context(cafile=stack.environment["REQUESTS_CA_BUNDLE"])
     with httpx.Client(
         base_url=stack.environment["LAS_API_ENDPOINT"],
-        headers={"Authorization": f"Bearer {client.credentials.access_token}"},
+        headers={"Authorization": f"Bearer {token}"},
         verify=trust,
         timeout=60,
+        event_hooks={"response": [check]},
     ) as session:
         yield session
 
