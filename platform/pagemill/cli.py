@@ -13,6 +13,7 @@ import click
 from pagemill import __version__
 from pagemill.commands.deployment_environments import deployment_environments
 from pagemill.commands.jobs import jobs
+from pagemill.commands.objects import objects
 from pagemill.commands.options import data_directory_option, open_directory, with_database
 from pagemill.commands.plans import plans
 from pagemill.commands.secrets import secrets
@@ -162,6 +163,7 @@ def _share(data_dir: Path, model_id: str, *, shared: bool) -> str:
 
 main.add_command(deployment_environments)
 main.add_command(jobs)
+main.add_command(objects)
 main.add_command(plans)
 main.add_command(secrets)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pagemill.commands.options import data_directory_option, with_database
+from pagemill.commands.options import data_directory_option, json_option, print_json, with_database
 
 if TYPE_CHECKING:
     from pagemill.jobs.job import JobKind, JobState
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
 KINDS = ("prediction", "data-bundle", "training", "transformation", "retention", "object-sweep")
 COLOURS = {"failed": "red", "running": "yellow", "succeeded": "green"}
-
-json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
 @click.group()
@@ -58,7 +56,7 @@ def list_jobs(
         ),
     )
     if as_json:
-        _print_json(reports)
+        print_json(reports)
     else:
         _show_all(reports)
 
@@ -96,12 +94,6 @@ def cancel(name: str, as_json: bool, data_dir: Path) -> None:
     _show_one(with_database(data_dir, lambda connection: operating.cancel_job(connection, name)), as_json)
 
 
-def _print_json(content: object) -> None:
-    import msgspec
-
-    click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
-
-
 def _show_all(reports: list[JobReport]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -124,7 +116,7 @@ def _show_all(reports: list[JobReport]) -> None:
 
 def _show_one(report: JobReport, as_json: bool) -> None:
     if as_json:
-        _print_json(report)
+        print_json(report)
         return
     import msgspec
 

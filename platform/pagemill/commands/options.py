@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,6 +13,8 @@ import click
 
 if TYPE_CHECKING:
     from db.statements import Connection
+    from pagemill.objects import ObjectStore
+    from pagemill.settings import Settings
     from pagemill.stack.directory import DataDirectory
 
 T = TypeVar("T")
@@ -24,6 +27,7 @@ data_directory_option = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="Where database, objects, certificates, credentials and logs lie.",
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
 def open_directory(path: Path) -> DataDirectory:
@@ -38,3 +42,33 @@ def with_database(data_dir: Path, work: Callable[[Connection], Awaitable[T]]) ->
     from pagemill.stack.operating import database_of, operate
 
     return asyncio.run(operate(database_of(open_directory(data_dir), os.environ), work))
+
+
+def with_stores(data_dir: Path, work: Callable[[Connection, ObjectStore, Settings], Awaitable[T]]) -> T:
+    """Do ``work`` on the stack's database and objects. Raises StackError when there are none."""
+    from pagemill.objects import open_objects
+    from pagemill.stack.operating import operate, settings_of
+
+    settings = settings_of(open_directory(data_dir), os.environ)
+
+    async def run(connection: Connection) -> T:
+        objects = open_objects(settings)
+        try:
+            return await work(connection, objects, settings)
+        finally:
+            await objects.close()
+
+    return asyncio.run(operate(settings.database_url, run))
+
+
+@contextlib.asynccontextmanager
+async def always(connection: Connection) -> AsyncIterator[Connection]:
+    """The one connection of a command, where a part of a pool is asked for."""
+    yield connection
+
+
+def print_json(content: object) -> None:
+    """For programs."""
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
+import itertools
 import os
 import shutil
 import uuid
@@ -11,10 +13,19 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from pagemill.errors import Unavailable
-from pagemill.objects.store import CHUNK_BYTES, Content, ObjectMissing, check_key, check_prefix, chunks
+from pagemill.objects.store import (
+    CHUNK_BYTES,
+    Content,
+    ObjectMissing,
+    StoredObject,
+    check_key,
+    check_prefix,
+    chunks,
+)
 
 # Keys have no part that begins with a dot, so what is being written is never taken for an object.
 TEMPORARY = ".writing"
+SCANNED_AT_ONCE = 1000
 
 
 class LocalObjectStore:
@@ -78,12 +89,19 @@ class LocalObjectStore:
         with _storage_errors(prefix):
             return await asyncio.to_thread(_remove_tree, directory)
 
+    async def scan(self, prefix: str) -> AsyncIterator[StoredObject]:
+        found = _walk(self._directory / check_prefix(prefix), prefix)
+        while True:
+            with _storage_errors(prefix):
+                some = await asyncio.to_thread(lambda: list(itertools.islice(found, SCANNED_AT_ONCE)))
+            for one in some:
+                yield one
+            if len(some) < SCANNED_AT_ONCE:
+                return
+
     async def list(self, prefix: str) -> AsyncIterator[str]:
-        directory = self._directory / check_prefix(prefix)
-        with _storage_errors(prefix):
-            paths = await asyncio.to_thread(lambda: [path for path in directory.rglob("*") if path.is_file()])
-        for path in paths:
-            yield path.relative_to(self._directory).as_posix()
+        async for found in self.scan(prefix):
+            yield found.key
 
     async def close(self) -> None:
         return
@@ -118,6 +136,23 @@ def _publish(temporary: Path, target: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _walk(directory: Path, prefix: str) -> Iterator[StoredObject]:
+    """The files below a directory in the order of their keys; one directory's names in memory at a time."""
+    # A directory sorts as its keys do: by its name and the slash that follows.
+    names: list[str] = []
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+        names = sorted(
+            f"{entry.name}/" if entry.is_dir(follow_symlinks=False) else entry.name for entry in entries
+        )
+    for name in names:
+        if name.endswith("/"):
+            yield from _walk(directory / name, prefix + name)
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            modified = (directory / name).stat(follow_symlinks=False).st_mtime
+            yield StoredObject(prefix + name, datetime.datetime.fromtimestamp(modified, datetime.UTC))
 
 
 def _remove_tree(directory: Path) -> int:

@@ -14,7 +14,15 @@ from aiobotocore.config import AioConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pagemill.errors import Unavailable
-from pagemill.objects.store import CHUNK_BYTES, Content, ObjectMissing, check_key, check_prefix, chunks
+from pagemill.objects.store import (
+    CHUNK_BYTES,
+    Content,
+    ObjectMissing,
+    StoredObject,
+    check_key,
+    check_prefix,
+    chunks,
+)
 from pagemill.settings import Settings
 
 PART_BYTES = 8 * 1024 * 1024
@@ -112,7 +120,7 @@ class S3ObjectStore:
                 await client.delete_objects(Bucket=self._bucket, Delete={"Objects": names, "Quiet": True})
         return len(keys)
 
-    async def list(self, prefix: str) -> AsyncIterator[str]:
+    async def scan(self, prefix: str) -> AsyncIterator[StoredObject]:
         client = await self._ready()
         pages = client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=self._prefix + check_prefix(prefix)
@@ -120,7 +128,11 @@ class S3ObjectStore:
         with _storage_errors(prefix):
             async for page in pages:
                 for item in page.get("Contents", []):
-                    yield item["Key"].removeprefix(self._prefix)
+                    yield StoredObject(item["Key"].removeprefix(self._prefix), item["LastModified"])
+
+    async def list(self, prefix: str) -> AsyncIterator[str]:
+        async for found in self.scan(prefix):
+            yield found.key
 
     async def close(self) -> None:
         await self._stack.aclose()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pagemill.errors import NotFound, PagemillError
 
@@ -27,6 +28,13 @@ class ObjectMissing(NotFound):
 
 class InvalidKey(PagemillError):
     """A key that no part of Pagemill makes: it could name something outside the storage."""
+
+
+class StoredObject(NamedTuple):
+    """What a scan finds."""
+
+    key: str
+    modified_time: datetime.datetime
 
 
 class ObjectStore(Protocol):
@@ -59,8 +67,15 @@ class ObjectStore(Protocol):
         """Remove everything below a prefix that ends in "/"; how many objects there were."""
         ...
 
+    def scan(self, prefix: str) -> AsyncIterator[StoredObject]:
+        """The objects below a prefix that ends in "/", in the order of their keys, never all in memory.
+
+        What is written or removed meanwhile is found or is not.
+        """
+        ...
+
     def list(self, prefix: str) -> AsyncIterator[str]:
-        """The keys below a prefix that ends in "/", in no order."""
+        """The keys below a prefix that ends in "/", in their order."""
         ...
 
     async def close(self) -> None:

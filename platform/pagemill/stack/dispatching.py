@@ -14,6 +14,7 @@ from ray import serve
 
 from db.pool import create_pool
 from pagemill.housekeeping.retention import RetentionRunner
+from pagemill.housekeeping.sweep_runner import ObjectSweepRunner
 from pagemill.jobs.dispatcher import Dispatcher, Runner
 from pagemill.jobs.job import JobKind
 from pagemill.jobs.schedule import Schedule
@@ -102,6 +103,7 @@ def _runners(settings: Settings, pool: asyncpg.Pool, objects: ObjectStore) -> di
         "training": TrainingRunner(),
         "transformation": TransformationRunner(pool, objects),
         "retention": RetentionRunner(pool, objects),
+        "object-sweep": ObjectSweepRunner(pool, objects, grace=settings.object_grace),
     }
 
 
@@ -109,6 +111,7 @@ def _schedules(settings: Settings) -> list[Schedule]:
     """What exists because it is time; an interval of 0 turns it off."""
     schedules = [
         Schedule("retention", settings.retention_interval),
+        Schedule("object-sweep", settings.object_sweep_interval),
     ]
     return [schedule for schedule in schedules if schedule.interval > 0]
 

@@ -14,7 +14,7 @@ from db.organizations import GET_ORGANIZATION
 from db.pool import CONNECTION_ERRORS, connect
 from db.statements import Connection
 from pagemill.errors import BadRequest, NotFound
-from pagemill.settings import load_settings
+from pagemill.settings import PREFIX, Settings, load_settings
 from pagemill.stack.configuration import DATABASE_URL, SECRET_KEYS
 from pagemill.stack.directory import DataDirectory, StackError
 from pagemill.stack.state import StackState
@@ -43,6 +43,18 @@ def secret_keys_of(directory: DataDirectory, environ: Mapping[str, str]) -> str:
     if keys is None:
         raise StackError(f"there are no keys: set {SECRET_KEYS}, or name a data directory that has some")
     return keys
+
+
+def settings_of(directory: DataDirectory, environ: Mapping[str, str]) -> Settings:
+    """The settings of the stack that runs, else those that the operator gives.
+
+    Raises StackError when there are neither, SettingsError.
+    """
+    database_url = database_of(directory, environ)
+    state = None if directory.supervisor() is None else directory.read(directory.state, StackState)
+    known = {} if state is None or environ.get(DATABASE_URL) else state.settings
+    given = {name: value for name, value in environ.items() if name.startswith(PREFIX) and value}
+    return load_settings({**known, **given, DATABASE_URL: database_url})
 
 
 async def operate(database_url: str, work: Callable[[Connection], Awaitable[T]]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from pagemill.errors import Unavailable
-from pagemill.objects import ObjectMissing, ObjectStore, open_objects
+from pagemill.objects import ObjectMissing, ObjectStore, local, open_objects
 from pagemill.objects.removal import remove
 from pagemill.objects.s3 import PART_BYTES
 from pagemill.objects.store import InvalidKey
@@ -124,6 +125,38 @@ async def test_a_prefix_is_removed_and_its_neighbours_stay(store: ObjectStore) -
     assert await store.delete_prefix("organizations/acme/documents/1/") == 2
     assert await store.delete_prefix("organizations/acme/documents/1/") == 0
     assert [key async for key in store.list("organizations/")] == [kept]
+
+
+async def test_a_scan_is_in_the_order_of_keys(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "SCANNED_AT_ONCE", 2)
+    keys = [
+        f"organizations/acme/{rest}"
+        for rest in ("a-b/x", "a.json", "a/b/c", "a/b-c", "a/B", "a0/x", "a_b", "aa", "a/b.c", "a/b/0/z")
+    ]
+    for key in keys:
+        await store.put(key, b"x")
+    await store.put("organizations/acme0", b"x")
+    begun = datetime.datetime.now(datetime.UTC)
+    found = [one async for one in store.scan("organizations/acme/")]
+    assert [one.key for one in found] == sorted(keys)
+    assert all(abs((begun - one.modified_time).total_seconds()) < 60 for one in found)
+
+
+async def test_a_scan_of_nothing_finds_nothing(store: ObjectStore) -> None:
+    assert [one async for one in store.scan("organizations/none/")] == []
+    with pytest.raises(InvalidKey):
+        [one async for one in store.scan("../outside/")]
+
+
+async def test_a_directory_that_is_removed_during_a_scan_is_passed_over(tmp_path: Path) -> None:
+    store = open_objects(Settings(database_url="postgresql://unused", objects_url=tmp_path.as_uri()))
+    for key in ("a/1/x", "a/2/x", "a/3"):
+        await store.put(key, b"x")
+    found = local._walk(tmp_path / "a", "a/")
+    assert next(found).key == "a/1/x"
+    await store.delete_prefix("a/2/")
+    await store.delete("a/3")
+    assert list(found) == []
 
 
 async def test_keys_outside_are_refused(store: ObjectStore) -> None:

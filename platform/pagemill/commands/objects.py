@@ -1,0 +1,81 @@
+"""``pagemill objects``: whether storage and database agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pagemill.commands.options import always, data_directory_option, json_option, print_json, with_stores
+
+if TYPE_CHECKING:
+    from db.statements import Connection
+    from pagemill.housekeeping.sweep import SweepReport
+    from pagemill.objects import ObjectStore
+    from pagemill.settings import Settings
+
+
+@click.group()
+def objects() -> None:
+    """Whether storage and database agree."""
+
+
+@objects.command()
+@click.option("--delete", is_flag=True, help="Remove the objects that no row names.")
+@click.option("--organization", "organization_id", metavar="ID", help="Only this one; else all of them.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Leave younger objects alone: they may be on their way to a row.  [default: PAGEMILL_OBJECT_GRACE]",
+)
+@json_option
+@data_directory_option
+def sweep(
+    delete: bool, organization_id: str | None, grace: float | None, as_json: bool, data_dir: Path
+) -> None:
+    """Find objects that no row names, and rows whose object is missing.
+
+    Without --delete nothing is changed. The exit status is 1 when an object is missing. A stack does the same
+    every day by itself, unless there is so much to remove that it asks for a human first.
+
+    \b
+      pagemill objects sweep
+      pagemill objects sweep --organization las:organization:acme --delete
+    """
+
+    async def run(connection: Connection, objects: ObjectStore, settings: Settings) -> list[SweepReport]:
+        from pagemill.housekeeping.sweep import ObjectSweep, swept_organizations
+
+        return [
+            await ObjectSweep(
+                lambda: always(connection),
+                objects,
+                one,
+                grace=settings.object_grace if grace is None else grace,
+                delete=delete,
+            ).run()
+            for one in await swept_organizations(connection, organization_id)
+        ]
+
+    reports = with_stores(data_dir, run)
+    if as_json:
+        print_json(reports)
+    else:
+        _show(reports, deleted=delete)
+    if any(report.missing for report in reports):
+        raise SystemExit(1)
+
+
+def _show(reports: list[SweepReport], *, deleted: bool) -> None:
+    for report in reports:
+        click.echo(
+            f"{report.organization_id}  {report.objects} objects, {report.rows} rows, "
+            f"{report.orphans} without a row{f', {report.removed} removed' if deleted else ''}, "
+            f"{report.recent} too young to say, {report.missing} missing"
+        )
+        for key in report.orphan_keys:
+            click.echo(f"  without a row  {key}")
+        for missing in report.missing_objects:
+            click.secho(f"  missing        {missing.key} of {missing.id}", fg="red")
