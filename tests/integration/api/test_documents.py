@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from pathlib import Path
@@ -322,6 +323,16 @@ async def test_deletion_removes_content_once(api: httpx.AsyncClient, objects_dir
         assert response.json() == {"message": f"Document {document['documentId']} not found"}
 
 
+async def test_a_document_is_deleted_once(api: httpx.AsyncClient) -> None:
+    dataset_id = await create_dataset(api)
+    document = await create(api, datasetId=dataset_id, content=encoded(PDF))
+    await create(api, datasetId=dataset_id)
+    path = f"/v1/documents/{document['documentId']}"
+    answers = await asyncio.gather(*(api.delete(path) for _ in range(5)))
+    assert sorted(answer.status_code for answer in answers) == [200, 404, 404, 404, 404]
+    assert (await api.get(f"/v1/datasets/{dataset_id}")).json()["numberOfDocuments"] == 1
+
+
 async def test_limit_is_reached_and_not_given_back(
     limited_api: httpx.AsyncClient, objects_directory: Path
 ) -> None:
@@ -360,6 +371,27 @@ async def test_bulk_deletion_without_tokens_makes_progress(api: httpx.AsyncClien
     for left in (2, 1, 0, 0):
         await api.delete("/v1/documents", params={"maxResults": "1"})
         assert len(await listed(api)) == left
+
+
+async def test_bulk_deletion_takes_at_most_a_thousand(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    dataset_id = await create_dataset(api)
+    await pool.execute(
+        """
+        INSERT INTO document (organization_id, id, dataset_id)
+        SELECT $1, 'las:document:' || md5(number::text), $2 FROM generate_series(1, 1001) AS number
+        """,
+        organization.organization_id,
+        dataset_id,
+    )
+    await pool.execute("UPDATE dataset SET number_of_documents = 1001 WHERE id = $1", dataset_id)
+    parameters = {"datasetId": dataset_id, "maxResults": "5000"}
+    first = (await api.delete("/v1/documents", params=parameters)).json()
+    assert (len(first["documents"]), await pool.fetchval("SELECT count(*) FROM document")) == (1000, 1)
+    rest = (await api.delete("/v1/documents", params={**parameters, "nextToken": first["nextToken"]})).json()
+    assert (len(rest["documents"]), rest["nextToken"]) == (1, None)
+    assert (await api.delete(f"/v1/datasets/{dataset_id}")).status_code == 200
 
 
 async def test_bulk_deletion_filters(api: httpx.AsyncClient) -> None:
