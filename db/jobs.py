@@ -161,6 +161,44 @@ CLAIM = crossing(
     """,
 )
 
+# How many wait, by organization and priority; of a long queue $2 of each organization and $3 in all are
+# counted. How long one of them works is the mean of those among the last $4 jobs that needed no second try.
+QUEUE_STATE = crossing(
+    "job.queue_state",
+    "how long a job will wait depends on everybody's jobs before it",
+    """
+    WITH RECURSIVE waiting (organization_id) AS (
+        (SELECT organization_id FROM job WHERE state = 'queued' AND kind = $1
+         ORDER BY organization_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT job.organization_id FROM job
+                WHERE job.state = 'queued' AND job.kind = $1
+                  AND job.organization_id > waiting.organization_id
+                ORDER BY job.organization_id LIMIT 1)
+        FROM waiting WHERE waiting.organization_id IS NOT NULL
+    ), counted AS (
+        SELECT waiting.organization_id, head.priority
+        FROM waiting
+        CROSS JOIN LATERAL (
+            SELECT priority FROM job
+            WHERE state = 'queued' AND kind = $1 AND organization_id = waiting.organization_id
+            ORDER BY priority, created_time, id
+            LIMIT $2
+        ) AS head
+        WHERE waiting.organization_id IS NOT NULL
+        LIMIT $3
+    ), recent AS (
+        SELECT kind, state, attempt, ended_time - started_time AS worked FROM job
+        WHERE ended_time IS NOT NULL ORDER BY ended_time DESC LIMIT $4
+    )
+    SELECT organization_id, priority, count(*) AS jobs, (
+        SELECT extract(epoch FROM avg(worked))::float8 FROM recent
+        WHERE kind = $1 AND state = 'succeeded' AND attempt = 1
+    ) AS seconds
+    FROM counted GROUP BY organization_id, priority
+    """,
+)
+
 RENEW = crossing(
     "job.renew",
     "one statement renews every lease that a dispatcher holds; the attempts fence it",

@@ -88,3 +88,17 @@ class Unavailable(PagemillError):
     status = 503
     retryable = True
     retry_after_seconds = 5
+
+
+class QueueFull(Unavailable):
+    """So much waits that a caller had better come again later."""
+
+    def __init__(
+        self,
+        message: str = "Too much waits to be done; try again later",
+        *,
+        detail: str | None = None,
+        retry_after_seconds: int = 5,
+    ) -> None:
+        super().__init__(message, detail=detail)
+        self.retry_after_seconds = retry_after_seconds

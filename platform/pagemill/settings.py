@@ -53,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How many requests an organization that was quiet may send at once; 0: twice its rate."""
     prediction_wait: float = 60.0
     """How long a synchronous prediction waits for its outcome before it answers 503 and goes on alone."""
+    prediction_queue_wait_max: Annotated[float, Meta(ge=0)] = 0.0
+    """A prediction that would wait longer for its turn is answered 503 and not taken; 0: all are taken."""
     job_lease: float = 20.0
     """A job whose lease is not renewed for so long is taken over by another worker."""
     job_heartbeat: float = 5.0

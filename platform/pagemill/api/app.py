@@ -58,6 +58,7 @@ from pagemill.api.users import UserController
 from pagemill.api.workflow_executions import WorkflowExecutionController
 from pagemill.api.workflows import WorkflowController
 from pagemill.jobs.listener import OutcomeListener
+from pagemill.jobs.pressure import open_pressure
 from pagemill.objects import open_objects
 from pagemill.renditions.renderer import Renderer
 from pagemill.secret_box import open_secret_box
@@ -144,6 +145,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 setup_intents,
                 open_request_rate(pool, settings),
                 renditions,
+                open_pressure(pool, settings),
             )
             yield
 

@@ -141,11 +141,13 @@ class PredictionController(Controller):
         keep others from being submitted.
         """
         state = state_of(request)
+        priority = ASYNCHRONOUS if data.is_async else INTERACTIVE
+        await state.pressure.admit(caller.organization_id, priority)
         async with state.pool.acquire() as connection, connection.transaction():
             plan = await _plan(connection, caller, data)
             await _check_limits(connection, caller)
             row = await _insert(connection, caller, data, plan)
-            job_id = await _enqueue(connection, caller, row["id"], waits=not data.is_async)
+            job_id = await _enqueue(connection, caller, row["id"], priority)
             outcome = None if data.is_async else state.listener.register(job_id)
         if outcome is None:
             return to_prediction(row)
@@ -252,14 +254,14 @@ async def _insert(connection: Connection, caller: Caller, data: PostPrediction, 
     )
 
 
-async def _enqueue(connection: Connection, caller: Caller, prediction_id: str, *, waits: bool) -> str:
+async def _enqueue(connection: Connection, caller: Caller, prediction_id: str, priority: int) -> str:
     """The job and its reservation, which is given back if the job fails."""
     job_id = await enqueue(
         connection,
         kind="prediction",
         organization_id=caller.organization_id,
         subject_id=prediction_id,
-        priority=INTERACTIVE if waits else ASYNCHRONOUS,
+        priority=priority,
     )
     await reserve(connection, caller.organization_id, job_id, {"predictions": 1})
     return job_id

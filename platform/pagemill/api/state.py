@@ -12,6 +12,7 @@ from litestar.connection import ASGIConnection
 from pagemill.api.renditions import Renditions
 from pagemill.api.setup_intents import SetupIntents
 from pagemill.jobs.listener import OutcomeListener
+from pagemill.jobs.pressure import Pressure
 from pagemill.objects import ObjectStore
 from pagemill.secret_box import SecretBox
 from pagemill.settings import Settings
@@ -32,6 +33,7 @@ class AppState:
     setup_intents: SetupIntents
     request_rate: RequestRate
     renditions: Renditions
+    pressure: Pressure
 
     def connection(self) -> PoolAcquireContext:
         """``async with`` this: a connection, or TimeoutError when all stay in use."""

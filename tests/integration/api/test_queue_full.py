@@ -1,0 +1,75 @@
+"""A prediction that would wait too long is refused, and nothing of it is kept or counted."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import asyncpg
+import httpx
+import msgspec
+import pytest
+from litestar import Litestar
+
+from pagemill.jobs.pressure import open_pressure
+from pagemill.settings import Settings
+from tests.support.seeds import seed_document, seed_model, seed_training, used
+from tests.support.tenants import Tenant
+
+WAITING = 99
+SECONDS = 32
+"""As many as there are slots: each that waits makes a second."""
+
+
+@pytest.fixture
+async def long_queue(pool: asyncpg.Pool, organization: Tenant) -> None:
+    """Predictions that wait, and one that has ended after so many seconds."""
+    await pool.execute(
+        """
+        INSERT INTO job (id, kind, organization_id, subject_id, payload, state)
+        SELECT 'job' || n, 'prediction', $1, 'subject', '{}', 'queued'
+        FROM generate_series(1, $2::integer) AS n
+        """,
+        organization.organization_id,
+        WAITING,
+    )
+    await pool.execute(
+        """
+        INSERT INTO job (id, kind, organization_id, subject_id, payload, state, attempt, started_time, ended_time)
+        VALUES ('ended', 'prediction', $1, 's', '{}', 'succeeded', 1, now() - $2 * interval '1 s', now())
+        """,
+        organization.organization_id,
+        float(SECONDS),
+    )
+
+
+@pytest.mark.usefixtures("long_queue")
+@pytest.mark.parametrize("asynchronous", [True, False])
+async def test_a_queue_that_is_too_long_takes_nothing_more(
+    api: httpx.AsyncClient,
+    app: Litestar,
+    settings: Settings,
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    asynchronous: bool,
+) -> None:
+    owner = organization.organization_id
+    model_id = await seed_model(pool, owner)
+    body = {
+        "documentId": await seed_document(pool, owner),
+        "modelId": model_id,
+        "trainingId": await seed_training(pool, owner, model_id),
+    }
+    limited = msgspec.structs.replace(settings, prediction_queue_wait_max=90.0)
+    state = app.state.pagemill
+    app.state.pagemill = dataclasses.replace(state, pressure=open_pressure(pool, limited))
+
+    refused = await api.post("/v1/predictions", json=body | {"async": asynchronous})
+
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == str(WAITING - 90)
+    assert set(refused.json()) == {"message"}
+    assert await pool.fetchval("SELECT count(*) FROM prediction") == 0
+    assert await pool.fetchval("SELECT count(*) FROM job") == WAITING + 1
+    assert await used(pool, owner, "predictions") == 0
+    app.state.pagemill = state
+    assert (await api.post("/v1/predictions", json=body | {"async": True})).status_code == 200

@@ -1,0 +1,83 @@
+"""The queue is counted as it is, and at the cost of its beginning only."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from db.jobs import QUEUE_STATE
+from pagemill.jobs import outcomes, pressure
+from pagemill.jobs.job import BATCH, INTERACTIVE
+from pagemill.jobs.pressure import QueueState, queue_state
+from tests.support.plans import most_rows_read
+from tests.support.seeds import claim_job
+from tests.support.tenants import Tenant
+from tests.support.working import RESULT, submit
+
+
+async def state(pool: asyncpg.Pool) -> QueueState:
+    async with pool.acquire() as connection:
+        return await queue_state(connection, "prediction")
+
+
+async def test_what_waits_and_how_long_one_takes(
+    pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
+) -> None:
+    assert await state(pool) == QueueState({}, None)
+    for seconds in (2, 4):
+        await submit(pool, organization.organization_id)
+        job = await claim_job(pool, "prediction")
+        async with pool.acquire() as connection:
+            await outcomes.finish(connection, job, RESULT)
+        await pool.execute(
+            "UPDATE job SET started_time = ended_time - $2 * interval '1 s' WHERE id = $1",
+            job.id,
+            float(seconds),
+        )
+    for priority in (INTERACTIVE, INTERACTIVE, BATCH):
+        await submit(pool, organization.organization_id, priority=priority)
+    await submit(pool, other_organization.organization_id)
+    assert await state(pool) == QueueState(
+        {
+            organization.organization_id: {INTERACTIVE: 2, BATCH: 1},
+            other_organization.organization_id: {INTERACTIVE: 1},
+        },
+        3.0,
+    )
+
+
+async def test_what_was_tried_again_or_failed_says_nothing_of_how_long_one_takes(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    for _ in range(3):
+        await submit(pool, organization.organization_id)
+    failed, again = [await claim_job(pool, "prediction") for _ in range(2)]
+    async with pool.acquire() as connection:
+        await outcomes.fail(connection, failed, RuntimeError("odd"))
+        await outcomes.finish(connection, again, RESULT)
+    await pool.execute("UPDATE job SET attempt = 2 WHERE id = $1", again.id)
+    assert (await state(pool)).seconds is None
+
+
+@pytest.mark.parametrize("organizations", [1, 50])
+async def test_a_long_queue_is_not_read_to_its_end(
+    pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, organizations: int
+) -> None:
+    await pool.execute(
+        """
+        INSERT INTO job (id, kind, organization_id, subject_id, payload, state, started_time, ended_time)
+        SELECT 'job' || n, 'prediction', 'organization' || n % $2::integer, 'subject' || n, '{}',
+            CASE WHEN n % 2 = 0 THEN 'queued' ELSE 'succeeded' END,
+            CASE WHEN n % 2 = 1 THEN now() END, CASE WHEN n % 2 = 1 THEN now() END
+        FROM generate_series(1, $1::integer) AS n
+        """,
+        40_000,
+        organizations,
+    )
+    await pool.execute("VACUUM ANALYZE job")
+    async with pool.acquire() as connection:
+        read = await most_rows_read(connection, QUEUE_STATE, "prediction", 100, 1000, 200)
+    assert read <= 1000 + 200 + 200
+    monkeypatch.setattr(pressure, "COUNTED_IN_ALL", 60)
+    counted = (await state(pool)).waiting
+    assert sum(sum(levels.values()) for levels in counted.values()) == 60

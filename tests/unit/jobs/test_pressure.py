@@ -1,0 +1,108 @@
+"""How long a prediction will wait is estimated without a queue, and looked up about once a second."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagemill.errors import QueueFull, Unavailable
+from pagemill.jobs.job import BATCH, INTERACTIVE
+from pagemill.jobs.pressure import KEPT_SECONDS, Pressure, QueueState, estimated_wait
+
+OWN, OTHER, THIRD = "own", "other", "third"
+depths = st.dictionaries(
+    st.sampled_from([OWN, OTHER, THIRD]),
+    st.dictionaries(st.sampled_from([INTERACTIVE, 5, BATCH]), st.integers(1, 1000), min_size=1),
+)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "priority", "seconds"),
+    [
+        ({}, INTERACTIVE, 0.0),
+        ({OWN: {INTERACTIVE: 8}}, INTERACTIVE, 4.0),
+        ({OWN: {BATCH: 8}}, INTERACTIVE, 0.0),
+        ({OWN: {INTERACTIVE: 2, 5: 6}}, 5, 4.0),
+        ({OTHER: {INTERACTIVE: 10_000}}, INTERACTIVE, 0.5),
+        ({OTHER: {BATCH: 10_000}, THIRD: {5: 1}}, INTERACTIVE, 1.0),
+        ({OWN: {INTERACTIVE: 3}, OTHER: {5: 10_000}}, INTERACTIVE, 3.5),
+    ],
+)
+def test_what_goes_before_is_what_counts(
+    waiting: dict[str, dict[int, int]], priority: int, seconds: float
+) -> None:
+    assert estimated_wait(QueueState(waiting, 2.0), OWN, priority, slots=4) == seconds
+
+
+def test_without_experience_there_is_no_wait() -> None:
+    assert estimated_wait(QueueState({OWN: {0: 9999}}, None), OWN, 0, slots=1) == 0.0
+
+
+@given(waiting=depths, slots=st.integers(1, 64))
+def test_another_organization_can_delay_by_no_more_than_one_turn_of_ones_own(
+    waiting: dict[str, dict[int, int]], slots: int
+) -> None:
+    own = waiting.get(OWN, {}).get(INTERACTIVE, 0)
+    wait = estimated_wait(QueueState(waiting, 1.0), OWN, INTERACTIVE, slots)
+    assert wait <= (own + 2 * (own + 1)) / slots
+
+
+@given(waiting=depths)
+def test_a_prediction_that_is_waited_for_waits_no_longer_than_a_batch(
+    waiting: dict[str, dict[int, int]],
+) -> None:
+    queue = QueueState(waiting, 1.0)
+    waits = [estimated_wait(queue, OWN, priority, 4) for priority in (INTERACTIVE, 5, BATCH)]
+    assert waits == sorted(waits)
+
+
+class Queue:
+    """A queue that is looked at, and a clock."""
+
+    def __init__(self, waiting: int) -> None:
+        self.waiting, self.now, self.looks = waiting, 0.0, 0
+
+    async def look(self) -> QueueState:
+        self.looks += 1
+        await asyncio.sleep(0)
+        return QueueState({OWN: {INTERACTIVE: self.waiting}}, 1.0)
+
+    def pressure(self, longest: float) -> Pressure:
+        return Pressure(self.look, longest=longest, slots=2, clock=lambda: self.now)
+
+
+async def test_a_queue_that_is_too_long_is_told_with_the_time_to_come_again() -> None:
+    pressure = Queue(30).pressure(longest=10.0)
+    with pytest.raises(QueueFull) as refused:
+        await pressure.admit(OWN, INTERACTIVE)
+    assert isinstance(refused.value, Unavailable)
+    assert refused.value.retry_after_seconds == 5
+    await pressure.admit(OTHER, INTERACTIVE)
+
+
+async def test_nobody_is_told_to_come_again_next_week() -> None:
+    with pytest.raises(QueueFull) as refused:
+        await Queue(1_000_000).pressure(longest=10.0).admit(OWN, INTERACTIVE)
+    assert refused.value.retry_after_seconds == 60
+
+
+async def test_zero_admits_all_without_a_look() -> None:
+    queue = Queue(1_000_000)
+    await queue.pressure(longest=0.0).admit(OWN, INTERACTIVE)
+    assert queue.looks == 0
+
+
+async def test_many_requests_look_once() -> None:
+    queue = Queue(0)
+    pressure = queue.pressure(longest=10.0)
+    await asyncio.gather(*(pressure.admit(OWN, INTERACTIVE) for _ in range(100)))
+    assert queue.looks == 1
+    queue.waiting, queue.now = 1000, KEPT_SECONDS / 2
+    await pressure.admit(OWN, INTERACTIVE)
+    queue.now = KEPT_SECONDS + 0.1
+    with pytest.raises(QueueFull):
+        await pressure.admit(OWN, INTERACTIVE)
+    assert queue.looks == 2
