@@ -12,7 +12,7 @@ from litestar import Litestar
 
 from pagemill.jobs.pressure import open_pressure
 from pagemill.settings import Settings
-from tests.support.seeds import seed_document, seed_model, seed_training, used
+from tests.support.seeds import seed_document, seed_training, used
 from tests.support.tenants import Tenant
 
 WAITING = 99
@@ -34,7 +34,9 @@ async def long_queue(pool: asyncpg.Pool, organization: Tenant) -> None:
     )
     await pool.execute(
         """
-        INSERT INTO job (id, kind, organization_id, subject_id, payload, state, attempt, started_time, ended_time)
+        INSERT INTO job (
+            id, kind, organization_id, subject_id, payload, state, attempt, started_time, ended_time
+        )
         VALUES ('ended', 'prediction', $1, 's', '{}', 'succeeded', 1, now() - $2 * interval '1 s', now())
         """,
         organization.organization_id,
@@ -53,7 +55,7 @@ async def test_a_queue_that_is_too_long_takes_nothing_more(
     asynchronous: bool,
 ) -> None:
     owner = organization.organization_id
-    model_id = await seed_model(pool, owner)
+    model_id = (await api.post("/v1/models", json={"fieldConfig": {}})).json()["modelId"]
     body = {
         "documentId": await seed_document(pool, owner),
         "modelId": model_id,
