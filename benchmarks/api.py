@@ -1,0 +1,186 @@
+"""Speed of the API beside a bare Litestar handler on the same Postgres, long lists, and memory of uploads.
+
+python benchmarks/api.py --out benchmarks/results/api.json
+
+Both servers run with the same options and are measured in turns by the same client. The document of
+``getDocument`` has no content: with content the answer also holds its bytes, see ``getDocumentWithContent``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.api_servers import Server, World, document_id, world
+from benchmarks.load import Load, ceiling, get, run
+from benchmarks.machine import machine
+from benchmarks.uploads import megabytes_added, upload
+from pagemill.api.paging import token_after
+
+DOCUMENTS = 1_000_000
+PREDICTIONS = 1000
+ASKED = 1000
+"""So many different resources are asked for in turn."""
+CONNECTIONS = 8
+PAGE = 100
+DEEP_PAGE = 5000
+CONTENT_BYTES = 100_000
+FILE_BYTES = 64_000_000
+UPLOADS = 32
+MILLISECONDS = 1000.0
+
+TARGETS = {
+    "getDocument.ratio": "at least 0.6",
+    "getPrediction.ratio": "at least 0.6",
+    "getDocument.p99Ms": "at most 4 x p50Ms",
+    "listMillion.ratio": "at most 1.5",
+    "upload.megabytesAdded64": "less than 16",
+    "upload.megabytes32Parallel": "less than 300",
+}
+
+
+def main() -> None:
+    """Measure and write the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--documents", type=int, default=DOCUMENTS)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each side in each round")
+    arguments = parser.parse_args()
+    # Asked to end, it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    with world(arguments.documents, PREDICTIONS) as servers:
+        figures = measure(servers, arguments.rounds, arguments.seconds)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
+
+
+def measure(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
+    """All figures."""
+    began = machine()
+    return {
+        "benchmark": "api",
+        "connections": CONNECTIONS,
+        "rounds": rounds,
+        "secondsOfEachSide": seconds,
+        "getDocument": compared(servers, servers.document_path, rounds, seconds),
+        "getPrediction": compared(servers, servers.prediction_path, rounds, seconds),
+        "getDocumentWithContent": with_content(servers, rounds, seconds),
+        "listMillion": long_list(servers, rounds, seconds),
+        "upload": uploads(servers),
+        "clientCeilingPerSecond": round(ceiling(b"x" * 800, seconds=seconds, connections=CONNECTIONS)),
+        "targets": TARGETS,
+        "machine": began,
+    }
+
+
+def compared(servers: World, path: Callable[[int], str], rounds: int, seconds: float) -> dict[str, Any]:
+    """Requests a second of the API over those of the reference: the median of the rounds' ratios."""
+    requests = {
+        server: [get(server.port, path(1 + number), servers.token) for number in range(ASKED)]
+        for server in (servers.api, servers.reference)
+    }
+    for server, own in requests.items():
+        run(server.port, own, seconds=seconds / 2, connections=CONNECTIONS)
+    loads: dict[Server, list[Load]] = {server: [] for server in requests}
+    for number in range(rounds):
+        # Each side goes first as often as the other.
+        order = list(requests) if number % 2 else list(reversed(requests))
+        for server in order:
+            loads[server].append(run(server.port, requests[server], seconds=seconds, connections=CONNECTIONS))
+    api, reference = loads[servers.api], loads[servers.reference]
+    ratios = [one.per_second / other.per_second for one, other in zip(api, reference, strict=True)]
+    return {
+        "ratio": round(statistics.median(ratios), 3),
+        **latencies(api),
+        "perSecond": round(statistics.median(load.per_second for load in api)),
+        "reference": {
+            **latencies(reference),
+            "perSecond": round(statistics.median(load.per_second for load in reference)),
+        },
+        "ratios": [round(ratio, 3) for ratio in ratios],
+    }
+
+
+def latencies(loads: list[Load]) -> dict[str, float]:
+    """The medians over the rounds of each round's p50 and p99."""
+    return {
+        name: round(statistics.median(load.percentile(share) for load in loads) * MILLISECONDS, 2)
+        for name, share in (("p50Ms", 0.5), ("p99Ms", 0.99))
+    }
+
+
+def with_content(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
+    """The same of documents whose bytes are read from a directory and come along in base64."""
+    numbers = range(servers.documents - 20, servers.documents)
+    for number in numbers:
+        path = f"/v1/files/{document_id(number)}"
+        upload(servers.api.port, path, servers.token, CONTENT_BYTES)
+    requests = [get(servers.api.port, servers.document_path(number), servers.token) for number in numbers]
+    loads = [run(servers.api.port, requests, seconds=seconds, connections=CONNECTIONS) for _ in range(rounds)]
+    return {
+        "contentBytes": CONTENT_BYTES,
+        **latencies(loads),
+        "perSecond": round(statistics.median(load.per_second for load in loads)),
+    }
+
+
+def long_list(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
+    """The first page of all documents and a page deep in the list, asked for by one caller in turns."""
+    path = f"/v1/documents?maxResults={PAGE}"
+    before = min(PAGE * (DEEP_PAGE - 1), servers.documents - PAGE)
+    deep = f"{path}&nextToken={token_after(_created(servers, before), document_id(before))}"
+    pages = {"page1Ms": path, "page5000Ms": deep}
+    medians: dict[str, list[float]] = {name: [] for name in pages}
+    for _ in range(rounds):
+        for name, asked in pages.items():
+            request = get(servers.api.port, asked, servers.token)
+            load = run(servers.api.port, [request], seconds=seconds / 2, connections=1)
+            medians[name].append(load.percentile(0.5))
+    found = {name: statistics.median(values) for name, values in medians.items()}
+    return {
+        "documents": servers.documents,
+        "documentsOnAPage": PAGE,
+        **{name: round(value * MILLISECONDS, 2) for name, value in found.items()},
+        "ratio": round(found["page5000Ms"] / found["page1Ms"], 3),
+    }
+
+
+def _created(servers: World, number: int) -> datetime:
+    """When a document was created, from the document itself."""
+    import urllib.request
+
+    url = f"http://127.0.0.1:{servers.api.port}{servers.document_path(number)}"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {servers.token}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        created = json.loads(answer.read())["createdTime"]
+    return datetime.strptime(created, "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC)
+
+
+def uploads(servers: World) -> dict[str, Any]:
+    """What one upload of 64 MB adds to the memory of the server, and what 32 at once add."""
+    paths = [f"/v1/files/{document_id(number)}" for number in range(1, UPLOADS + 1)]
+    # What the first upload loads stays: modules, buffers, threads.
+    megabytes_added(servers.api, paths[:1], servers.token, CONTENT_BYTES)
+    one, seconds_of_one = megabytes_added(servers.api, paths[:1], servers.token, FILE_BYTES)
+    time.sleep(1)
+    many, seconds_of_many = megabytes_added(servers.api, paths, servers.token, FILE_BYTES)
+    return {
+        "megabytesAdded64": round(one, 1),
+        "megabytes32Parallel": round(many, 1),
+        "megabytesPerSecond": round(FILE_BYTES / 1e6 / seconds_of_one, 1),
+        "megabytesPerSecond32Parallel": round(UPLOADS * FILE_BYTES / 1e6 / seconds_of_many, 1),
+    }
+
+
+if __name__ == "__main__":
+    main()

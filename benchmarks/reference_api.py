@@ -1,0 +1,112 @@
+"""What the API is measured against: a bare Litestar handler, msgspec, and one row of asyncpg.
+
+It asks for no token and knows no roles, no tenants and no log.
+
+granian --interface=asgi --factory benchmarks.reference_api:create_app
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from typing import Any
+
+import asyncpg
+import msgspec
+from litestar import Litestar, get
+
+from db.pool import create_pool
+
+DOCUMENT = """
+    SELECT id, dataset_id, consent_id, name, description, metadata, ground_truth, retention_in_days,
+        content_key, content_type, content_md5, content_size, created_time, created_by, updated_time,
+        updated_by
+    FROM document WHERE id = $1
+"""
+PREDICTION = """
+    SELECT id, document_id, model_id, model_reference, training_id, preprocess_config, postprocess_config,
+        status, predictions, error, inference_time, next_page, created_time, created_by
+    FROM prediction WHERE id = $1
+"""
+
+
+class Document(msgspec.Struct, rename="camel"):
+    document_id: str
+    dataset_id: str | None
+    content_type: str | None
+    content_md5: str | None
+    name: str | None
+    description: str | None
+    metadata: dict[str, Any] | None
+    ground_truth: list[dict[str, Any]]
+    retention_in_days: int
+    created_time: datetime.datetime | None
+    created_by: str | None
+    updated_time: datetime.datetime | None
+    updated_by: str | None
+
+
+class Prediction(msgspec.Struct, rename="camel"):
+    prediction_id: str
+    document_id: str
+    model_id: str
+    training_id: str
+    status: str
+    error: str | None
+    predictions: list[dict[str, Any]] | None
+    preprocess_config: dict[str, Any]
+    postprocess_config: dict[str, Any]
+    next_page: int | None
+    inference_time: float | None
+    created_time: datetime.datetime | None
+    created_by: str | None
+
+
+def create_app() -> Litestar:
+    """The reference, on the database that PAGEMILL_DATABASE_URL names."""
+    pools: list[asyncpg.Pool] = []
+
+    async def open_pool() -> None:
+        pools.append(await create_pool(os.environ["PAGEMILL_DATABASE_URL"]))
+
+    @get("/v1/documents/{document_id:str}")
+    async def get_document(document_id: str) -> Document:
+        row = await pools[0].fetchrow(DOCUMENT, document_id)
+        return Document(
+            document_id=row["id"],
+            dataset_id=row["dataset_id"],
+            content_type=row["content_type"],
+            content_md5=row["content_md5"],
+            name=row["name"],
+            description=row["description"],
+            metadata=row["metadata"],
+            ground_truth=row["ground_truth"],
+            retention_in_days=row["retention_in_days"],
+            created_time=row["created_time"],
+            created_by=row["created_by"],
+            updated_time=row["updated_time"],
+            updated_by=row["updated_by"],
+        )
+
+    @get("/v1/predictions/{prediction_id:str}")
+    async def get_prediction(prediction_id: str) -> Prediction:
+        row = await pools[0].fetchrow(PREDICTION, prediction_id)
+        return Prediction(
+            prediction_id=row["id"],
+            document_id=row["document_id"],
+            model_id=row["model_reference"],
+            training_id=row["training_id"],
+            status=row["status"],
+            error=row["error"],
+            predictions=row["predictions"],
+            preprocess_config=row["preprocess_config"],
+            postprocess_config=row["postprocess_config"],
+            next_page=row["next_page"],
+            inference_time=row["inference_time"],
+            created_time=row["created_time"],
+            created_by=row["created_by"],
+        )
+
+    return Litestar(
+        [get_document, get_prediction], on_startup=[open_pool], openapi_config=None, logging_config=None
+    )
