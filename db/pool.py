@@ -35,6 +35,14 @@ async def _prepare(connection: asyncpg.Connection) -> None:
     )
 
 
+async def _keep_session(_connection: asyncpg.Connection) -> None:
+    """Nothing to undo when a connection goes back: no statement changes its session.
+
+    LISTEN and session locks have connections of their own, and asyncpg itself rolls back what is open. Its
+    default is one more round trip to Postgres for each request.
+    """
+
+
 async def create_pool(
     database_url: str, *, size: int = 10, application_name: str = "pagemill"
 ) -> asyncpg.Pool:
@@ -47,6 +55,7 @@ async def create_pool(
         min_size=0,
         max_size=size,
         init=_prepare,
+        reset=_keep_session,
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
         server_settings={"application_name": application_name, "timezone": "UTC"},
