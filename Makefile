@@ -10,7 +10,7 @@ FIND_PYTHON := for python in $(PYTHON) python3.11 python3.12 python3.13 python3.
 BENCH_OUT ?= benchmarks/results
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-acceptance test-chaos lint format bench constraints clean
+.PHONY: help install demo test test-fast test-acceptance test-chaos lint format bench bench-api constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ format: install ## Format the code and sort its imports
 bench: install ## Accuracy on real documents: PAGEMILL_DATA=DIR make bench
 	@test -n "$(PAGEMILL_DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds adbuy/, sroie/ and score.py" >&2; exit 2; }
 	$(BIN)/python benchmarks/accuracy.py --data "$(PAGEMILL_DATA)" --out $(BENCH_OUT)/accuracy.json
+
+bench-api: install ## Speed of the API beside a bare handler, long lists, memory of uploads (about 5 minutes)
+	$(BIN)/python benchmarks/api.py --out $(BENCH_OUT)/api.json
 
 constraints: ## Pin what .venv holds now
 	@{ head -1 constraints.txt; $(PIP) freeze --exclude-editable 2>/dev/null | grep -v -E '^#|@ file' | sed -E 's/\+cpu$$//'; } > .venv/constraints.new

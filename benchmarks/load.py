@@ -162,9 +162,9 @@ def _serve(answer: bytes, ready: Connection) -> None:
 
 
 @contextmanager
-def canned(body: bytes) -> Iterator[int]:
+def canned(body: bytes, *, status: str = "200 OK") -> Iterator[int]:
     """The port of a server, in a process of its own, that does nothing but answer ``body``."""
-    head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(head.encode() + body, theirs), daemon=True)

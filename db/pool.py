@@ -22,7 +22,8 @@ def _decode(value: bytes) -> Any:
     return msgspec.json.decode(value[1:])
 
 
-async def _prepare(connection: asyncpg.Connection) -> None:
+async def prepare(connection: asyncpg.Connection) -> None:
+    """JSON and JSONB of a new connection."""
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", encoder=_encode, decoder=_decode, format="binary"
     )
@@ -54,7 +55,7 @@ async def create_pool(
         database_url,
         min_size=0,
         max_size=size,
-        init=_prepare,
+        init=prepare,
         reset=_keep_session,
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
@@ -69,7 +70,7 @@ async def connect(database_url: str, *, application_name: str = "pagemill") -> a
         timeout=CONNECT_SECONDS,
         server_settings={"application_name": application_name, "timezone": "UTC"},
     )
-    await _prepare(connection)
+    await prepare(connection)
     return connection
 
 

@@ -25,6 +25,7 @@ from pagemill.api.database import provide_connection, release_middleware
 from pagemill.api.datasets import DatasetController
 from pagemill.api.deployment_environments import DeploymentEnvironmentController
 from pagemill.api.description import ApiDescription
+from pagemill.api.dispatch import check_hook, resolve_in_turn
 from pagemill.api.documents import DocumentController
 from pagemill.api.failures import EXCEPTION_HANDLERS
 from pagemill.api.files import FileController
@@ -103,6 +104,7 @@ async def health() -> dict[str, str]:
 
 async def before_handler(request: Request[Any, Any, Any]) -> Response[Any] | None:
     """What every request goes through before its handler; an answer stands for the handler's."""
+    await require_caller(request)
     require_json(request)
     return await claim_key(request)
 
@@ -152,7 +154,6 @@ def create_app(settings: Settings | None = None) -> Litestar:
     app = Litestar(
         route_handlers=[create_token, health, Router("/v1", route_handlers=CONTROLLERS)],
         lifespan=[lifespan],
-        guards=[require_caller],
         before_request=before_handler,
         dependencies={
             "app_state": Provide(provide_app_state, sync_to_thread=False),
@@ -181,6 +182,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         logging_config=None,
         debug=False,
     )
+    check_hook(app, before_handler)
+    resolve_in_turn(app)
     # Litestar's own middleware does not see requests that no route takes.
     for middleware in (release_middleware, idempotency_middleware, drain_middleware, correlation_middleware):
         app.asgi_handler = middleware(app.asgi_handler)

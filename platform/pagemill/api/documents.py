@@ -20,7 +20,7 @@ from pagemill.api.contents import (
     inline_source,
     store_content,
 )
-from pagemill.api.database import RequestConnection
+from pagemill.api.database import RequestConnection, release_connection
 from pagemill.api.document_changes import change_document, insert_document
 from pagemill.api.document_schemas import Document, Documents, PatchDocument, PostDocument, to_document
 from pagemill.api.ground_truth import checked_ground_truth
@@ -146,14 +146,25 @@ class DocumentController(Controller):
         )
 
     @get("/{document_id:str}")
-    async def get_document(self, document_id: str, caller: Caller, app_state: AppState) -> Document:
+    async def get_document(
+        self,
+        document_id: str,
+        request: Request[Any, Any, Any],
+        caller: Caller,
+        connection: RequestConnection,
+        app_state: AppState,
+    ) -> Document:
+        row = await statements.GET_DOCUMENT.fetch_one(connection, caller.organization_id, document_id)
+        if row is None:
+            raise document_not_found(document_id)
+        # Bytes may be long in coming: meanwhile others need the connection.
+        await release_connection(request.scope)
         for _ in range(READ_ATTEMPTS):
-            row = await find_document(app_state, caller, document_id)
             try:
                 return to_document(row, app_state, await _inline_content(app_state.objects, row))
             except ObjectMissing:
                 # An upload has replaced the content since the row was read.
-                continue
+                row = await find_document(app_state, caller, document_id)
         logger.error("the content of %s is missing", document_id)
         return to_document(row, app_state)
 

@@ -16,12 +16,15 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         entry: dict[str, object] = {
-            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(),
+            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
-        entry |= {name: getattr(record, name) for name in EXTRA if hasattr(record, name)}
+        for name in EXTRA:
+            value = getattr(record, name, None)
+            if value is not None:
+                entry[name] = value
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(entry, enc_hook=str).decode()
@@ -29,6 +32,8 @@ class JsonFormatter(logging.Formatter):
 
 def configure_logging(level: str) -> None:
     """Pagemill's own loggers write to standard error; calling it again changes nothing but the level."""
+    # What no line shows is not looked up for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logger = logging.getLogger("pagemill")
     logger.setLevel(level)
     if not any(isinstance(handler.formatter, JsonFormatter) for handler in logger.handlers):

@@ -60,7 +60,9 @@ def audit(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def timestamp(time: datetime.datetime | None) -> str | None:
     """A time as the API writes it: 2021-08-16T12:53:13.374930+0000."""
-    return None if time is None else time.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f%z")
+    if time is None:
+        return None
+    return time.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "+0000"
 
 
 def require_members(data: msgspec.Struct) -> None:

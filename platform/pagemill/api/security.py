@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 from litestar import Request
-from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 
 from db.principals import FIND_PRINCIPAL
+from pagemill.api.database import goes_on_to_handler, hold_connection, release_connection
 from pagemill.api.permissions import PermissionSet, permissions_of
 from pagemill.api.resources import action_of, resource_of
 from pagemill.api.scopes import scope_of
@@ -18,33 +18,31 @@ from pagemill.errors import Forbidden
 
 __all__ = ["Caller", "provide_caller", "provide_permissions", "require_caller"]
 
-SCHEME = "bearer "
+SCHEME = "bearer"
 
 
-async def require_caller(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Guard of all handlers: a valid token whose scopes, and the roles of whose principal, allow the call.
+async def require_caller(request: Request[Any, Any, Any]) -> None:
+    """Before all handlers: a valid token whose scopes, and the roles of whose principal, allow the call.
 
     It runs before the body is looked at: who may not call learns nothing about what is wrong with it. Roles
     are asked about the id in the path, whether there is such a resource or not.
 
     Raises Forbidden, and TooManyRequests when the organization sends too fast.
     """
-    scope = connection.scope
-    method = str(scope.get("method"))
+    scope, handler, method = request.scope, request.route_handler, request.method
     if handler.opt.get("public") or method == "OPTIONS":
         return
-    header = connection.headers.get("authorization", "")
-    if header[: len(SCHEME)].lower() != SCHEME:
-        raise Forbidden
-    state = state_of(connection)
-    caller = read_token(header[len(SCHEME) :].strip(), state.settings)
+    state = state_of(request)
+    caller = read_token(_bearer_token(scope["headers"]), state.settings)
     action = action_of(method)
     if caller.scopes is not None and scope_of(scope["path_template"], action) not in caller.scopes:
         raise Forbidden
     # Before the database is asked: a flood costs it nothing. The token is ours, so its organization is true.
     await state.request_rate.admit(caller.organization_id)
-    async with state.connection() as database:
-        row = await FIND_PRINCIPAL.fetch_one(database, caller.organization_id, caller.principal_id)
+    database = await hold_connection(request)
+    row = await FIND_PRINCIPAL.fetch_one(database, caller.organization_id, caller.principal_id)
+    if not goes_on_to_handler(request):
+        await release_connection(scope)
     if row is None:
         raise Forbidden
     permissions = permissions_of(row["permissions"])
@@ -53,6 +51,17 @@ async def require_caller(connection: ASGIConnection[Any, Any, Any, Any], handler
         raise Forbidden
     scope["state"]["caller"] = caller
     scope["state"]["permissions"] = permissions
+
+
+def _bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The token in the Authorization header. Raises Forbidden when there is none."""
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, token = value.decode("latin-1").partition(" ")
+            if scheme.lower() == SCHEME:
+                return token.strip()
+            break
+    raise Forbidden
 
 
 def provide_caller(request: Request[Any, Any, Any]) -> Caller:

@@ -37,7 +37,8 @@ class AppState:
 
     def connection(self) -> PoolAcquireContext:
         """``async with`` this: a connection, or TimeoutError when all stay in use."""
-        return self.pool.acquire(timeout=ACQUIRE_SECONDS)
+        # Only waiting needs a timer, and an idle connection is there at once.
+        return self.pool.acquire(timeout=None if self.pool.get_idle_size() else ACQUIRE_SECONDS)
 
 
 def state_of(connection: ASGIConnection[Any, Any, Any, Any]) -> AppState:

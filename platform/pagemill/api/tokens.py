@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from pagemill.settings import Settings, SettingsError
 ALGORITHM = "HS256"
 SHORTEST_KEY = 32
 AUDIENCE = "pagemill"
+TOKENS_KEPT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +58,31 @@ def issue_token(caller: Caller, settings: Settings) -> str:
 def read_token(token: str, settings: Settings) -> Caller:
     """The caller that a token names. Raises Forbidden for one that is forged, expired or no token."""
     try:
-        claims = jwt.decode(
-            token,
-            settings.token_key,
-            algorithms=[ALGORITHM],
-            audience=AUDIENCE,
-            options={"require": ["exp", "sub", "organization"]},
-        )
+        caller, expires = _verified(token, settings.token_key)
     except jwt.InvalidTokenError:
         raise Forbidden from None
+    if expires <= time.time():
+        raise Forbidden
+    return caller
+
+
+@functools.lru_cache(maxsize=TOKENS_KEPT)
+def _verified(token: str, key: str) -> tuple[Caller, float]:
+    """The caller, and when the token expires. Clients send the same token for an hour: it is verified once.
+
+    Only good ones are kept. Whether the caller still exists is asked of the database each time.
+    """
+    claims = jwt.decode(
+        token,
+        key,
+        algorithms=[ALGORITHM],
+        audience=AUDIENCE,
+        options={"require": ["exp", "sub", "organization"]},
+    )
     scope = claims.get("scope")
-    return Caller(
+    caller = Caller(
         organization_id=str(claims["organization"]),
         principal_id=str(claims["sub"]),
         scopes=None if scope is None else frozenset(str(scope).split()),
     )
+    return caller, claims["exp"]

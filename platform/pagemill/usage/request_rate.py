@@ -85,10 +85,13 @@ class RequestRate:
         return False
 
     def _stock(self, organization_id: str) -> _Stock:
-        stock = self._stocks.setdefault(organization_id, _Stock())
-        self._stocks.move_to_end(organization_id)
-        if len(self._stocks) > ORGANIZATIONS_KEPT:
-            self._stocks.popitem(last=False)
+        stock = self._stocks.get(organization_id)
+        if stock is None:
+            stock = self._stocks[organization_id] = _Stock()
+            if len(self._stocks) > ORGANIZATIONS_KEPT:
+                self._stocks.popitem(last=False)
+        else:
+            self._stocks.move_to_end(organization_id)
         return stock
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+
+import asyncpg
 import httpx
 import pytest
 from litestar import Litestar
@@ -19,6 +23,11 @@ from tests.support.tenants import Tenant
         ("/v1/models/{other}/las:model:unknown", 404),
         ("/v1/models/{other}/las:model:unknown/trainings?status=nonsense", 404),
         ("/v1/predictions?order=up", 400),
+        ("/v1/predictions/las:prediction:unknown", 404),
+        ("/v1/documents", 200),
+        ("/v1/documents/las:document:unknown", 404),
+        ("/v1/files/las:document:unknown", 404),
+        ("/v1/unknown", 404),
     ],
 )
 async def test_no_request_keeps_its_connection(
@@ -30,3 +39,43 @@ async def test_no_request_keeps_its_connection(
         assert response.status_code == status, response.text
     listening = 1
     assert pool.get_size() - pool.get_idle_size() <= listening
+
+
+async def test_a_document_holds_no_connection_while_its_content_is_read(
+    app: Litestar, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More documents are read at once than there are connections, and others are still answered."""
+    content = base64.b64encode(b"%PDF-1.7 content").decode()
+    document_id = (await api.post("/v1/documents", json={"content": content})).json()["documentId"]
+    state = app.state.pagemill
+    reading, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def get(_store: object, _key: str) -> bytes:
+        reading.release()
+        await go_on.wait()
+        return b"%PDF-1.7 content"
+
+    monkeypatch.setattr(type(state.objects), "get", get)
+    many = 2 * state.pool.get_max_size()
+    asked = [asyncio.create_task(api.get(f"/v1/documents/{document_id}")) for _ in range(many)]
+    async with asyncio.timeout(5):
+        for _ in asked:
+            await reading.acquire()
+        assert (await api.get("/v1/models")).status_code == 200
+    go_on.set()
+    for response in await asyncio.gather(*asked):
+        assert response.json()["content"] == content
+
+
+async def test_a_get_takes_one_connection_once(
+    app: Litestar, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document_id = (await api.post("/v1/documents", json={})).json()["documentId"]
+    taken: list[object] = []
+    acquire = asyncpg.Pool.acquire
+    monkeypatch.setattr(
+        asyncpg.Pool, "acquire", lambda pool, **options: taken.append(pool) or acquire(pool, **options)
+    )
+    for path in ("/v1/models", f"/v1/documents/{document_id}", "/v1/documents"):
+        assert (await api.get(path)).status_code == 200
+    assert len(taken) == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import jwt
 import msgspec
 import pytest
@@ -46,3 +48,22 @@ def test_a_short_key_is_refused() -> None:
     check_token_key(SETTINGS)
     with pytest.raises(SettingsError, match="PAGEMILL_TOKEN_KEY"):
         check_token_key(changed(token_key="k" * 31))
+
+
+def test_a_token_that_was_good_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    token, now = issue_token(CALLER, SETTINGS), time.time()
+    assert read_token(token, SETTINGS) == CALLER
+    for later, good in ((SETTINGS.token_lifetime - 5, True), (SETTINGS.token_lifetime + 1, False)):
+        monkeypatch.setattr(time, "time", lambda later=later: now + later)
+        if good:
+            assert read_token(token, SETTINGS) == CALLER
+        else:
+            with pytest.raises(Forbidden):
+                read_token(token, SETTINGS)
+
+
+def test_a_token_that_was_good_is_not_with_another_key() -> None:
+    token = issue_token(CALLER, SETTINGS)
+    assert read_token(token, SETTINGS) == CALLER
+    with pytest.raises(Forbidden):
+        read_token(token, msgspec.structs.replace(SETTINGS, token_key="n" * 32))

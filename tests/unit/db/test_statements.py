@@ -21,6 +21,16 @@ SQL_OUTSIDE = re.compile(
     r"""["']\s*(?:SELECT\s.+\sFROM\s|INSERT\s+INTO\s|UPDATE\s+\w+\s+SET\s|DELETE\s+FROM\s)""", re.DOTALL
 )
 
+SESSION = re.compile(
+    r"^\s*(?:SET\s+(?!LOCAL\b)|LISTEN\b|CREATE\s+TEMP|DECLARE\b)"
+    r"|set_config\([^()]*,\s*false\s*\)|pg_(?:try_)?advisory_lock",
+    re.IGNORECASE,
+)
+
+
+def changes_session(sql: str) -> bool:
+    return SESSION.search(sql) is not None
+
 
 def load_statements() -> dict[str, Statement]:
     for module in pkgutil.iter_modules(db.__path__):
@@ -64,6 +74,30 @@ def test_unscoped_statement_is_found(sql: str) -> None:
 )
 def test_scoped_statement_is_accepted(sql: str) -> None:
     assert scopes_organization(sql)
+
+
+@pytest.mark.parametrize("name", sorted(load_statements()))
+def test_statement_leaves_its_session_as_it_was(name: str) -> None:
+    """Connections go back to the pool as they are."""
+    assert not changes_session(REGISTRY[name].sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "changes"),
+    [
+        ("SET lock_timeout = 1", True),
+        ("SET LOCAL lock_timeout = 1", False),
+        ("SELECT set_config('lock_timeout', $1, false)", True),
+        ("SELECT set_config('lock_timeout', $1, true)", False),
+        ("SELECT pg_advisory_lock(1)", True),
+        ("SELECT pg_advisory_xact_lock(1)", False),
+        ("LISTEN jobs", True),
+        ("CREATE TEMPORARY TABLE one (id integer)", True),
+        ("UPDATE model SET name = $2 WHERE organization_id = $1", False),
+    ],
+)
+def test_statement_that_changes_its_session_is_found(sql: str, changes: bool) -> None:
+    assert changes_session(sql) == changes
 
 
 def test_two_statements_cannot_share_a_name() -> None:

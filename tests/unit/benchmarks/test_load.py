@@ -1,0 +1,42 @@
+"""The client of the API's benchmark counts what was answered, and stops at what was not."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.load import Load, LoadError, canned, ceiling, get, run
+from benchmarks.uploads import UploadError, upload
+
+SECONDS = 0.2
+
+
+def test_it_asks_until_the_time_is_over() -> None:
+    with canned(b"x" * 100_000) as port:
+        load = run(port, [get(port, "/a", "t"), get(port, "/b", "t")], seconds=SECONDS, connections=3)
+    assert len(load.latencies) >= 3
+    assert load.seconds >= SECONDS
+    assert 0 < load.percentile(0.5) <= load.percentile(0.99) <= load.seconds
+    assert load.per_second == pytest.approx(len(load.latencies) / load.seconds)
+
+
+def test_its_own_ceiling_is_known() -> None:
+    assert ceiling(b"{}", seconds=SECONDS, connections=2) > 100
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "500 Internal Server Error"])
+def test_another_answer_ends_the_run(status: str) -> None:
+    with canned(b"{}", status=status) as port, pytest.raises(LoadError, match=status):
+        run(port, [get(port, "/", "t")], seconds=SECONDS, connections=2)
+
+
+def test_a_refused_upload_is_told() -> None:
+    with canned(b"{}") as port:
+        upload(port, "/v1/files/x", "t", 100)
+    with canned(b"{}", status="403 Forbidden") as port, pytest.raises(UploadError, match="403"):
+        upload(port, "/v1/files/x", "t", 100)
+
+
+def test_percentiles() -> None:
+    load = Load(seconds=2.0, latencies=[float(number) for number in range(1, 101)])
+    assert (load.percentile(0.5), load.percentile(0.99), load.percentile(1.0)) == (51.0, 100.0, 100.0)
+    assert load.per_second == 50.0
