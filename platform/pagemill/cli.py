@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from pagemill import __version__
+from pagemill.commands.consents import consents
 from pagemill.commands.deployment_environments import deployment_environments
 from pagemill.commands.jobs import jobs
 from pagemill.commands.objects import objects
@@ -162,6 +163,7 @@ def _share(data_dir: Path, model_id: str, *, shared: bool) -> str:
 
 
 main.add_command(deployment_environments)
+main.add_command(consents)
 main.add_command(jobs)
 main.add_command(objects)
 main.add_command(plans)
