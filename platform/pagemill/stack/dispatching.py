@@ -83,7 +83,7 @@ class DispatcherActor:
                     "training": settings.trainings_at_once,
                     "transformation": settings.transformations_at_once,
                 },
-                schedules=_schedules(settings),
+                schedules=schedules_of(settings),
             )
             await self._dispatcher.run()
         finally:
@@ -107,7 +107,7 @@ def _runners(settings: Settings, pool: asyncpg.Pool, objects: ObjectStore) -> di
     }
 
 
-def _schedules(settings: Settings) -> list[Schedule]:
+def schedules_of(settings: Settings) -> list[Schedule]:
     """What exists because it is time; an interval of 0 turns it off."""
     schedules = [
         Schedule("retention", settings.retention_interval),

@@ -1,0 +1,29 @@
+"""What a stack's dispatcher does by itself follows from the settings."""
+
+from __future__ import annotations
+
+import pytest
+
+from pagemill.jobs.schedule import ORGANIZATIONS
+from pagemill.settings import Settings, SettingsError, load_settings
+from pagemill.stack.dispatching import schedules_of
+
+REQUIRED = {"PAGEMILL_DATABASE_URL": "postgresql://unused", "PAGEMILL_OBJECTS_URL": "file:///unused"}
+
+
+def test_housekeeping_is_done_unless_it_is_turned_off() -> None:
+    settings = Settings(database_url="postgresql://unused", objects_url="file:///unused")
+    assert {schedule.kind: schedule.interval for schedule in schedules_of(settings)} == {
+        "retention": 3600.0,
+        "object-sweep": 86400.0,
+    }
+    assert {schedule.kind for schedule in schedules_of(settings)} == set(ORGANIZATIONS)
+    off = load_settings(
+        REQUIRED | {"PAGEMILL_RETENTION_INTERVAL": "0", "PAGEMILL_OBJECT_SWEEP_INTERVAL": "0"}
+    )
+    assert schedules_of(off) == []
+
+
+def test_an_interval_that_outlasts_the_memory_of_jobs_is_refused() -> None:
+    with pytest.raises(SettingsError, match="retention_interval"):
+        load_settings(REQUIRED | {"PAGEMILL_RETENTION_INTERVAL": str(7 * 86400)})
