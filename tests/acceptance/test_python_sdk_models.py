@@ -77,6 +77,7 @@ def test_models_are_listed_by_owner(client: las.Client, trained: Trained) -> Non
     organization_id = client.get_organization("me")["organizationId"]
 
     assert trained.model_id in mine
+    assert client.get_model(f"{organization_id}/{trained.model_id}")["modelId"] == trained.model_id
     for owner in (organization_id, "me"):
         owned = listed(lambda owner=owner, **page: client.list_models(owner=owner, **page), "models")
         assert [model["modelId"] for model in owned] == mine

@@ -15,6 +15,8 @@ test('models', async () => {
   const changed = await client.updateModel(modelId, { name: null, preprocessConfig: { maxPages: 3 } });
   assert.deepEqual([changed.name, changed.preprocessConfig.maxPages], [null, 3]);
   assert.equal((await client.getModel(modelId, { statisticsLastNDays: 30 })).name, null);
+  const owner = created.organizationId;
+  assert.equal((await client.getModel(`${owner}/${modelId}`)).modelId, modelId);
   await refused(400, () => client.getModel(modelId, { statisticsLastNDays: 31 }), 'statisticsLastNDays');
   const listed = await all((page) => client.listModels(page), 'models', { owner: ['me'] });
   assert.ok(listed.some((model) => model.modelId === modelId));
