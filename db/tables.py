@@ -481,6 +481,15 @@ class RequestAllowance(Table, tablename="request_allowance"):
     refilled_time = Timestamptz(default=TimestamptzNow())
 
 
+class MonthStatement(Table, tablename="month_statement"):
+    """What a month came to, as it was then. The primary key (organization_id, month) is the migration's."""
+
+    organization_id = Text()
+    month = Text()
+    content = JSONB()
+    created_time = Timestamptz(default=TimestamptzNow())
+
+
 ALL_TABLES: tuple[type[Table], ...] = (
     Plan,
     Organization,
@@ -510,4 +519,5 @@ ALL_TABLES: tuple[type[Table], ...] = (
     LogEvent,
     IdempotencyKey,
     RequestAllowance,
+    MonthStatement,
 )

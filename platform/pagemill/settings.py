@@ -88,6 +88,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How often documents and data bundles that are due are removed; 0: never."""
     object_sweep_interval: Interval = 86400.0
     """How often objects that no row names are looked for and removed; 0: never."""
+    month_statement_interval: Interval = 3600.0
+    """How often it is looked whether a month has ended without its statement; 0: never."""
     object_grace: Annotated[float, Meta(ge=0)] = 86400.0
     """Objects without a row are left alone until they are so old: they may be on their way to one."""
     usage_counters: int = 1

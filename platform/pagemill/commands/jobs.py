@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from pagemill.jobs.operating import JobReport
 
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
-KINDS = ("prediction", "data-bundle", "training", "transformation", "retention", "object-sweep")
+KINDS = (
+    "prediction",
+    "data-bundle",
+    "training",
+    "transformation",
+    "retention",
+    "object-sweep",
+    "month-statement",
+)
 COLOURS = {"failed": "red", "running": "yellow", "succeeded": "green"}
 
 

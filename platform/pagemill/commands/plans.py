@@ -86,7 +86,11 @@ def list_plans(data_dir: Path) -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @data_directory_option
 def statement(organization_id: str, month: str | None, as_json: bool, data_dir: Path) -> None:
-    """What an organization used in a month, and what it costs under the plan that it is on now."""
+    """What an organization used in a month, and what it costs.
+
+    A month that has ended was written down under the plan that it ended with; for any other, the prices are
+    those of the plan that the organization is on now.
+    """
     import msgspec
 
     from pagemill.usage.plan_administration import statement_of

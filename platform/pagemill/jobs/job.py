@@ -9,7 +9,7 @@ import msgspec
 from pagemill import errors
 
 JobKind: TypeAlias = Literal[
-    "prediction", "data-bundle", "training", "transformation", "retention", "object-sweep"
+    "prediction", "data-bundle", "training", "transformation", "retention", "object-sweep", "month-statement"
 ]
 JobState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 

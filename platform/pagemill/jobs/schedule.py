@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from db import schedule as statements
+from db.month_statements import ORGANIZATIONS_WITHOUT_STATEMENT
 from db.statements import Connection, Statement
 from pagemill.ids import slug_of
 from pagemill.jobs.job import HOUSEKEEPING, JobKind
@@ -23,6 +24,7 @@ ORGANIZATIONS_AT_ONCE = 1000
 ORGANIZATIONS: Mapping[JobKind, Statement] = {
     "retention": statements.ORGANIZATIONS_WITH_DUE,
     "object-sweep": statements.EVERY_ORGANIZATION,
+    "month-statement": ORGANIZATIONS_WITHOUT_STATEMENT,
 }
 
 logger = logging.getLogger(__name__)

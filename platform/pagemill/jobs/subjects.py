@@ -86,4 +86,5 @@ SUBJECTS: Mapping[JobKind, Subject] = {
     ),
     "retention": Subject(),
     "object-sweep": Subject(),
+    "month-statement": Subject(),
 }

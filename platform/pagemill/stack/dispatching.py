@@ -13,6 +13,7 @@ import asyncpg
 from ray import serve
 
 from db.pool import create_pool
+from pagemill.housekeeping.month_statements import MonthStatementRunner
 from pagemill.housekeeping.retention import RetentionRunner
 from pagemill.housekeeping.sweep_runner import ObjectSweepRunner
 from pagemill.jobs.dispatcher import Dispatcher, Runner
@@ -104,6 +105,7 @@ def _runners(settings: Settings, pool: asyncpg.Pool, objects: ObjectStore) -> di
         "transformation": TransformationRunner(pool, objects),
         "retention": RetentionRunner(pool, objects),
         "object-sweep": ObjectSweepRunner(pool, objects, grace=settings.object_grace),
+        "month-statement": MonthStatementRunner(pool),
     }
 
 
@@ -112,6 +114,7 @@ def schedules_of(settings: Settings) -> list[Schedule]:
     schedules = [
         Schedule("retention", settings.retention_interval),
         Schedule("object-sweep", settings.object_sweep_interval),
+        Schedule("month-statement", settings.month_statement_interval),
     ]
     return [schedule for schedule in schedules if schedule.interval > 0]
 

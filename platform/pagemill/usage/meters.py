@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal, TypeAlias, get_args
 
@@ -38,6 +38,12 @@ UNLIMITED = 2_000_000_000
 def current_month(at: datetime | None = None) -> str:
     """``YYYY-MM`` in UTC, now or at the given (aware) time."""
     return (at or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m")
+
+
+def month_before(at: datetime) -> str:
+    """``YYYY-MM`` (UTC) of the month before the one that ``at`` (aware) is in."""
+    first = at.astimezone(UTC).replace(day=1)
+    return (first - timedelta(days=1)).strftime("%Y-%m")
 
 
 def period_of(meter: Meter, month: str) -> str:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 import asyncpg
+import msgspec
 
+from db.month_statements import GET_MONTH_STATEMENT
 from db.organizations import ALL_PLANS, GET_PLAN_VERSION, ORGANIZATION_PLAN, UPSERT_PLAN
 from db.statements import Connection
 from pagemill.errors import BadRequest, NotFound
@@ -73,13 +75,22 @@ async def all_plans(connection: Connection) -> list[asyncpg.Record]:
 
 
 async def statement_of(connection: Connection, organization_id: str, month: str | None = None) -> Statement:
-    """The statement of a month (``YYYY-MM``, UTC), under the plan that the organization is on now.
+    """The statement of a month (``YYYY-MM``, UTC): as it was written down when the month had ended, else
+    computed under the plan that the organization is on now.
 
     Raises NotFound for an unknown organization, BadRequest for what is no month.
     """
     month = month or current_month()
     if not _MONTH.fullmatch(month):
         raise BadRequest(f"month: {month} is not YYYY-MM")
+    written = await GET_MONTH_STATEMENT.fetch_value(connection, organization_id, month)
+    if written is not None:
+        return msgspec.convert(written, Statement)
+    return await compute_statement(connection, organization_id, month)
+
+
+async def compute_statement(connection: Connection, organization_id: str, month: str) -> Statement:
+    """The statement of a month under the plan of now. Raises NotFound for an unknown organization."""
     plan = await ORGANIZATION_PLAN.fetch_one(connection, organization_id)
     if plan is None:
         raise NotFound(f"Organization {organization_id} not found")

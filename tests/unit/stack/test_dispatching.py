@@ -16,11 +16,11 @@ def test_housekeeping_is_done_unless_it_is_turned_off() -> None:
     assert {schedule.kind: schedule.interval for schedule in schedules_of(settings)} == {
         "retention": 3600.0,
         "object-sweep": 86400.0,
+        "month-statement": 3600.0,
     }
     assert {schedule.kind for schedule in schedules_of(settings)} == set(ORGANIZATIONS)
-    off = load_settings(
-        REQUIRED | {"PAGEMILL_RETENTION_INTERVAL": "0", "PAGEMILL_OBJECT_SWEEP_INTERVAL": "0"}
-    )
+    intervals = ("RETENTION", "OBJECT_SWEEP", "MONTH_STATEMENT")
+    off = load_settings(REQUIRED | {f"PAGEMILL_{name}_INTERVAL": "0" for name in intervals})
     assert schedules_of(off) == []
 
 

@@ -7,7 +7,15 @@ from decimal import Decimal
 
 import pytest
 
-from pagemill.usage.meters import METERS, TOTAL, TOTAL_METERS, current_month, period_of, to_decimal
+from pagemill.usage.meters import (
+    METERS,
+    TOTAL,
+    TOTAL_METERS,
+    current_month,
+    month_before,
+    period_of,
+    to_decimal,
+)
 
 
 def test_months_are_utc() -> None:
@@ -26,3 +34,15 @@ def test_totals_have_no_month() -> None:
 )
 def test_amounts_are_exact(amount: float, exact: Decimal) -> None:
     assert to_decimal(amount) == exact
+
+
+@pytest.mark.parametrize(
+    ("at", "month"),
+    [
+        ("2026-01-01T00:00:00+00:00", "2025-12"),
+        ("2026-03-31T12:00:00+00:00", "2026-02"),
+        ("2026-04-01T01:00:00+02:00", "2026-02"),
+    ],
+)
+def test_the_month_before(at: str, month: str) -> None:
+    assert month_before(datetime.fromisoformat(at)) == month
