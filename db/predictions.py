@@ -40,6 +40,25 @@ GET_PREDICTION = tenant(
     "predictions.get", f"SELECT {PREDICTION_COLUMNS} FROM prediction WHERE organization_id = $1 AND id = $2"
 )
 
+# The same request whose caller was told to come again ($10 is how long it had waited), and whose job still
+# works or waits to.
+UNANSWERED_PREDICTION = tenant(
+    "predictions.unanswered",
+    f"""
+    SELECT {", ".join(f"prediction.{column.strip()}" for column in PREDICTION_COLUMNS.split(","))},
+        job.id AS job_id
+    FROM prediction
+    JOIN job ON job.organization_id = $1 AND job.subject_id = prediction.id
+    WHERE prediction.organization_id = $1 AND prediction.model_id = $3 AND prediction.document_id = $2
+        AND prediction.model_reference = $4 AND prediction.training_id = $5
+        AND prediction.preprocess_config = $6 AND prediction.postprocess_config = $7
+        AND prediction.created_by = $8 AND prediction.status = 'pending' AND job.priority = $9
+        AND prediction.created_time > now() - interval '1 hour'
+        AND prediction.created_time < now() - make_interval(secs => $10)
+    ORDER BY prediction.created_time, prediction.id LIMIT 1
+    """,
+)
+
 LIST_PREDICTIONS_ASCENDING = tenant(
     "predictions.list_ascending",
     f"""

@@ -25,7 +25,13 @@ from pagemill.api.document_changes import change_document, insert_document
 from pagemill.api.document_schemas import Document, Documents, PatchDocument, PostDocument, to_document
 from pagemill.api.ground_truth import checked_ground_truth
 from pagemill.api.paging import PageRequest, cut
-from pagemill.api.schemas import checked_consent, checked_metadata, require_members
+from pagemill.api.schemas import (
+    ConsentId,
+    DatasetId,
+    DocumentId,
+    checked_metadata,
+    require_members,
+)
 from pagemill.api.security import Caller
 from pagemill.api.state import AppState
 from pagemill.documents.removal import remove_documents, remove_objects
@@ -36,9 +42,9 @@ from pagemill.objects import ObjectMissing, ObjectStore
 logger = logging.getLogger("pagemill.api.documents")
 
 Order = Literal["ascending", "descending"]
-DatasetIds = Annotated[list[str] | None, Parameter(query="datasetId")]
-ConsentIds = Annotated[list[str] | None, Parameter(query="consentId")]
-DocumentIds = Annotated[list[str] | None, Parameter(query="documentId")]
+DatasetIds = Annotated[list[DatasetId] | None, Parameter(query="datasetId")]
+ConsentIds = Annotated[list[ConsentId] | None, Parameter(query="consentId")]
+DocumentIds = Annotated[list[DocumentId] | None, Parameter(query="documentId")]
 SortBy = Annotated[Literal["createdTime"] | None, Parameter(query="sortBy")]
 
 DELETE_QUERY = {"maxResults", "nextToken", "datasetId", "consentId"}
@@ -66,7 +72,6 @@ class DocumentController(Controller):
         document_id = new_id("document")
         ground_truth = checked_ground_truth(data.ground_truth or [])
         checked_metadata(data.metadata)
-        checked_consent(data.consent_id)
         stored = None
         if data.content is not UNSET:
             source = inline_source(decode_inline_document(data.content))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -27,7 +28,7 @@ from pagemill.api.page_configs import (
     sent_preprocess_config,
 )
 from pagemill.api.paging import PageRequest, cut
-from pagemill.api.schemas import RequestStruct, ResponseStruct, timestamp
+from pagemill.api.schemas import DocumentId, RequestStruct, ResponseStruct, timestamp
 from pagemill.api.security import Caller
 from pagemill.api.state import AppState, state_of
 from pagemill.errors import BadRequest, LimitExceeded, NotFound
@@ -36,10 +37,8 @@ from pagemill.jobs.job import INTERACTIVE
 from pagemill.jobs.queue import ended_job, enqueue
 from pagemill.usage.counting import reserve, usage_of
 
-DocumentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:document:[a-f0-9]{32}$")]
-ModelReference: TypeAlias = Annotated[
-    str, Meta(pattern=r"^(|las:organization:[a-z0-9\-_]+/)las:model:[a-z0-9\-_]+$", max_length=512)
-]
+MODEL_REFERENCE = r"^(|las:organization:[a-z0-9\-_]+/)las:model:[a-z0-9\-_]+$(?!\n)"
+ModelReference: TypeAlias = Annotated[str, Meta(pattern=MODEL_REFERENCE, max_length=512)]
 PredictionStatus: TypeAlias = Literal["pending", "succeeded", "failed"]
 Order: TypeAlias = Literal["ascending", "descending"]
 
@@ -109,7 +108,7 @@ class Plan:
     postprocess_config: dict[str, Any]
 
 
-def to_prediction(row: asyncpg.Record) -> Prediction:
+def to_prediction(row: Mapping[str, Any]) -> Prediction:
     return Prediction(
         prediction_id=row["id"],
         document_id=row["document_id"],
@@ -138,22 +137,24 @@ class PredictionController(Controller):
         """Find the fields of a document; with ``async`` the answer is pending and is fetched by its id.
 
         The connection goes back to the pool before the outcome is waited for: a slow document must not
-        keep others from being submitted.
+        keep others from being submitted. A request that is repeated after its deadline waits on for the same
+        prediction.
         """
         state = state_of(request)
         priority = ASYNCHRONOUS if data.is_async else INTERACTIVE
         await state.pressure.admit(caller.organization_id, priority)
         async with state.pool.acquire() as connection, connection.transaction():
             plan = await _plan(connection, caller, data)
-            await _check_limits(connection, caller)
-            row = await _insert(connection, caller, data, plan)
-            job_id = await _enqueue(connection, caller, row["id"], priority)
-            outcome = None if data.is_async else state.listener.register(job_id)
+            repeated = None if data.is_async else await _unanswered(connection, caller, data, plan, state)
+            row = repeated or await _begin(connection, caller, data, plan, priority)
+            outcome = None if data.is_async else state.listener.register(row["job_id"])
+            # One that is taken up again can have ended before it was registered.
+            ended = repeated and await ended_job(connection, caller.organization_id, row["job_id"])
         if outcome is None:
             return to_prediction(row)
-        if not await state.listener.wait(outcome, state.settings.prediction_wait):
+        if not ended and not await state.listener.wait(outcome, state.settings.prediction_wait):
             return _still_pending(row["id"])
-        return await _outcome(state, caller, row["id"], job_id)
+        return await _outcome(state, caller, row["id"], row["job_id"])
 
     @get()
     async def list_predictions(
@@ -161,7 +162,9 @@ class PredictionController(Controller):
         caller: Caller,
         connection: RequestConnection,
         page: PageRequest,
-        model_id: Annotated[str | None, Parameter(query="modelId")] = None,
+        model_id: Annotated[
+            str | None, Parameter(query="modelId", pattern=MODEL_REFERENCE, max_length=512)
+        ] = None,
         sort_by: Annotated[Literal["createdTime"] | None, Parameter(query="sortBy")] = None,
         order: Order | None = None,
     ) -> Predictions:
@@ -239,6 +242,34 @@ async def _check_limits(connection: Connection, caller: Caller) -> None:
         raise LimitExceeded(detail=f"{usage.limited_by} of this month are used up")
 
 
+async def _unanswered(
+    connection: Connection, caller: Caller, data: PostPrediction, plan: Plan, state: AppState
+) -> asyncpg.Record | None:
+    """The prediction that this request repeats: clients send a POST again after the 503 at its deadline."""
+    return await statements.UNANSWERED_PREDICTION.fetch_one(
+        connection,
+        caller.organization_id,
+        data.document_id,
+        plan.model_id,
+        data.model_id,
+        plan.training_id,
+        plan.preprocess_config,
+        plan.postprocess_config,
+        caller.principal_id,
+        INTERACTIVE,
+        state.settings.prediction_wait,
+    )
+
+
+async def _begin(
+    connection: Connection, caller: Caller, data: PostPrediction, plan: Plan, priority: int
+) -> Mapping[str, Any]:
+    """A new prediction with its job. Raises LimitExceeded."""
+    await _check_limits(connection, caller)
+    row = await _insert(connection, caller, data, plan)
+    return {**row, "job_id": await _enqueue(connection, caller, row["id"], priority)}
+
+
 async def _insert(connection: Connection, caller: Caller, data: PostPrediction, plan: Plan) -> asyncpg.Record:
     return await statements.INSERT_PREDICTION.fetch_one(
         connection,
@@ -278,6 +309,8 @@ async def _outcome(state: AppState, caller: Caller, prediction_id: str, job_id: 
             )
             raise error
         row = await statements.GET_PREDICTION.fetch_one(connection, caller.organization_id, prediction_id)
+    if row is None:
+        raise NotFound(f"Prediction {prediction_id} not found")
     return to_prediction(row)
 
 

@@ -19,8 +19,10 @@ Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_LENGTH)]
 Metadata: TypeAlias = dict[str, Any]
 """Any JSON object of at most 4 kB; ``checked_metadata`` looks at its size."""
 RetentionInDays: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
-ConsentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:consent:[a-f0-9]{32}$")]
-DatasetId: TypeAlias = Annotated[str, Meta(pattern=r"^las:dataset:[a-f0-9]{32}$")]
+# Python's $ also matches before a line break at the end.
+ConsentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:consent:[a-f0-9]{32}$(?!\n)")]
+DocumentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:document:[a-f0-9]{32}$(?!\n)")]
+DatasetId: TypeAlias = Annotated[str, Meta(pattern=r"^las:dataset:[a-f0-9]{32}$(?!\n)")]
 # The reference's pattern written so that it is matched in linear time, without a line break at the end.
 Email: TypeAlias = Annotated[
     str,
@@ -76,12 +78,6 @@ def require_members(data: msgspec.Struct) -> None:
 def change(value: Any) -> tuple[bool, Any]:
     """Whether a member was sent, and the value to store: what an UPDATE statement takes for it."""
     return (False, None) if value is UNSET else (True, value)
-
-
-def checked_consent(consent_id: str | UnsetType) -> None:
-    """Raises BadRequest for what the pattern's ``$`` lets pass: a line break at the end."""
-    if consent_id is not UNSET and consent_id.endswith("\n"):
-        raise BadRequest("consentId: must not end in a line break")
 
 
 def checked_metadata(metadata: Metadata | UnsetType | None) -> Metadata | UnsetType | None:

@@ -227,6 +227,48 @@ async def test_synchronous_prediction_that_takes_too_long_goes_on(
     assert (prediction["status"], prediction["predictions"]) == ("succeeded", FOUND)
 
 
+async def test_a_request_that_is_repeated_after_its_deadline_waits_for_the_same_prediction(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, body: dict[str, Any]
+) -> None:
+    """Official clients repeat a POST on 503, without a key that says so."""
+    first = await api.post("/v1/predictions", json=body)
+    again = await api.post("/v1/predictions", json=body)
+    assert [first.status_code, again.status_code] == [503, 503]
+    assert again.json()["predictionId"] == first.json()["predictionId"]
+    assert await used(pool, organization.organization_id, "predictions") == 1
+    job = await claim_job(pool, "prediction")
+    waiting = asyncio.create_task(api.post("/v1/predictions", json=body))
+    await finish(pool, job)
+    answered = (await waiting).json()
+    assert answered["predictionId"] == first.json()["predictionId"]
+    assert answered["predictions"] == FOUND
+    # It is answered now: the next one is another.
+    another = await api.post("/v1/predictions", json=body)
+    assert another.json()["predictionId"] != first.json()["predictionId"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"async": True},
+        {"preprocessConfig": {"maxPages": 2}},
+        {"postprocessConfig": {"strategy": "BEST_FIRST", "outputFormat": "v2"}},
+    ],
+)
+async def test_another_request_after_the_deadline_is_another_prediction(
+    api: httpx.AsyncClient, body: dict[str, Any], change: dict[str, Any]
+) -> None:
+    first = (await api.post("/v1/predictions", json=body)).json()["predictionId"]
+    assert (await api.post("/v1/predictions", json=body | change)).json()["predictionId"] != first
+
+
+async def test_requests_that_still_wait_are_not_taken_for_repetitions(
+    api: httpx.AsyncClient, body: dict[str, Any]
+) -> None:
+    answers = await asyncio.gather(*(api.post("/v1/predictions", json=body) for _ in range(3)))
+    assert len({answer.json()["predictionId"] for answer in answers}) == 3
+
+
 async def test_waiting_holds_no_connection(
     app: Litestar, api: httpx.AsyncClient, pool: asyncpg.Pool, body: dict[str, Any]
 ) -> None:
