@@ -10,7 +10,7 @@ FIND_PYTHON := for python in $(PYTHON) python3.11 python3.12 python3.13 python3.
 BENCH_OUT ?= benchmarks/results
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-acceptance test-chaos lint format bench bench-api constraints clean
+.PHONY: help install demo test test-fast test-acceptance test-chaos fuzz lint format bench bench-api constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,13 +34,16 @@ test: install ## All tests, among them the main job through the official client 
 	$(BIN)/python -m pytest
 
 test-fast: install ## Tests that need no running stack
-	$(BIN)/python -m pytest -m "not acceptance and not chaos"
+	$(BIN)/python -m pytest -m "not acceptance and not chaos and not fuzz"
 
 test-acceptance: install ## All operations through the official clients (Python, command line, Node) on a running stack
 	$(BIN)/python -m pytest tests/acceptance
 
 test-chaos: install ## Kill parts of a running stack; nothing may be lost
 	$(BIN)/python -m pytest -m chaos
+
+fuzz: install ## Search 20 minutes for requests that the API answers wrongly
+	PAGEMILL_FUZZ_SECONDS=1200 PAGEMILL_FUZZ_SEED=$$RANDOM $(BIN)/python -m pytest tests/fuzz
 
 lint: install ## ruff, mypy and the direction of imports
 	$(BIN)/ruff check .

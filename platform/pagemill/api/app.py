@@ -36,12 +36,14 @@ from pagemill.api.logs import LogController
 from pagemill.api.media_types import require_json
 from pagemill.api.models import ModelController
 from pagemill.api.oauth import create_token
+from pagemill.api.options import allowed_methods
 from pagemill.api.organizations import OrganizationController
 from pagemill.api.paging import provide_page
 from pagemill.api.payment_methods import PaymentMethodController
 from pagemill.api.plans import PlanController
 from pagemill.api.predictions import PredictionController
 from pagemill.api.profiles import ProfileController
+from pagemill.api.queries import refuse_null
 from pagemill.api.reference import ReferencePage
 from pagemill.api.renditions import Renditions
 from pagemill.api.roles import RoleController
@@ -104,7 +106,10 @@ async def health() -> dict[str, str]:
 
 async def before_handler(request: Request[Any, Any, Any]) -> Response[Any] | None:
     """What every request goes through before its handler; an answer stands for the handler's."""
+    if request.method == "OPTIONS":
+        return allowed_methods(request)
     await require_caller(request)
+    refuse_null(request)
     require_json(request)
     return await claim_key(request)
 

@@ -1,0 +1,38 @@
+"""Schemathesis against the running API: chains of calls by the ids in answers, valid and invalid ones.
+
+No answer may be a 5xx, each must be one that the served document describes, what the document refuses must be
+refused, and what was made can be found until it is deleted. ``make fuzz`` searches for 20 minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.conftest import Served
+
+SECONDS = int(os.environ.get("PAGEMILL_FUZZ_SECONDS", "120"))
+SEED = os.environ.get("PAGEMILL_FUZZ_SEED", "1")
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(SECONDS + 300)
+def test_the_api_is_what_its_document_says(served: Served, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIGURATION), "run"),
+            *(f"{served.url}/schema/openapi.json", "--header", f"Authorization: Bearer {served.token}"),
+            *("--max-time", str(SECONDS), "--seed", SEED),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    (tmp_path / "report.txt").write_text(done.stdout)
+    errors = [line for line in served.log.read_text().splitlines() if '"exception"' in line]
+    assert done.returncode == 0, "\n".join([done.stdout[-20_000:], done.stderr[-2000:], *errors[-3:]])
