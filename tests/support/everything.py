@@ -15,10 +15,38 @@ from tests.support.people import add_user
 from tests.support.tenants import Tenant
 
 FIELD_CONFIG = {"total": {"type": "amount"}}
+BUNDLED = {
+    "description": None,
+    "numberOfDocuments": 20,
+    "retentionInDays": 1825,
+    "containsPersonallyIdentifiableInformation": True,
+    "storageLocation": "EU",
+    "version": 20,
+}
 DEFINITION = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
 
 # Parameters and members that are named otherwise than what they name.
 KINDS = {"owner": "organizationId", "ownerId": "organizationId", "lambdaId": None}
+
+BODIES: dict[tuple[str, str], dict[str, Any]] = {
+    ("POST", "/appClients"): {},
+    ("PATCH", "/appClients/{appClientId}"): {"name": "mine"},
+    ("POST", "/assets"): {"content": "e30="},
+    ("POST", "/models/{modelId}/trainings"): {"dataBundleIds": ["dataBundleId"]},
+    ("POST", "/models"): {"fieldConfig": FIELD_CONFIG},
+    ("POST", "/predictions"): {"documentId": "documentId", "modelId": "modelId"},
+    ("POST", "/secrets"): {"data": {}},
+    ("POST", "/transitions"): {"transitionType": "docker", "parameters": {"imageUrl": "image"}},
+    ("POST", "/users"): {"email": "new@example.com", "appClientId": "appClientId"},
+    ("PATCH", "/users/{userId}"): {"metadata": {}},
+    ("PATCH", "/profiles/{profileId}"): {"givenName": "mine"},
+    ("POST", "/workflows"): {"specification": {"definition": DEFINITION}},
+    ("POST", "/workflows/{workflowId}/executions"): {"input": {}},
+    ("PATCH", "/models/{modelId}/trainings/{trainingId}"): {"metadata": {}},
+    ("PATCH", "/workflows/{workflowId}/executions/{executionId}"): {"status": "completed"},
+    ("PATCH", "/transitions/{transitionId}/executions/{executionId}"): {"status": "succeeded", "output": {}},
+}
+"""Bodies that are valid; ids in them stand for the caller's own. Others are ``{}``, or change the name."""
 
 
 async def insert(pool: asyncpg.Pool, table: str, **values: Any) -> str:
@@ -88,7 +116,12 @@ async def _models(pool: asyncpg.Pool, own: Mapping[str, str], ids: Mapping[str, 
         "modelId": model_id,
         "trainingId": training_id,
         "dataBundleId": await insert(
-            pool, "data_bundle", **part, id=new_id("model-data-bundle"), status="succeeded"
+            pool,
+            "data_bundle",
+            **part,
+            id=new_id("model-data-bundle"),
+            status="succeeded",
+            datasets=[{**BUNDLED, "datasetId": ids["datasetId"]}],
         ),
         "predictionId": await insert(
             pool,
@@ -191,3 +224,18 @@ def fill(path: str, ids: Mapping[str, str]) -> str:
         return ids[kind]
 
     return re.sub(r"\{(\w+)\}", one, path)
+
+
+def body_of(method: str, path: str, mine: Mapping[str, str]) -> Any:
+    """A valid body, or None for methods without one."""
+    if method not in ("POST", "PATCH"):
+        return None
+    plain = re.sub(r"/\{owner(?:Id)?\}", "", path)
+    body = BODIES.get((method, plain), {"name": "mine"} if method == "PATCH" else {})
+
+    def own(value: Any) -> Any:
+        if isinstance(value, list):
+            return [own(one) for one in value]
+        return mine.get(value, value) if isinstance(value, str) else value
+
+    return {name: own(value) for name, value in body.items()}

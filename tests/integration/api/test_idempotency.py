@@ -14,10 +14,9 @@ from litestar import Litestar
 from pagemill.api import idempotency
 from pagemill.settings import Settings
 from tests.integration.api.conftest import client_of
+from tests.support.everything import body_of, fill, rows_of, seed_everything
 from tests.support.seeds import used
 from tests.support.tenants import Tenant
-
-JSON = {"Content-Type": "application/json"}
 
 
 def keyed(key: str | None = None) -> dict[str, str]:
@@ -271,3 +270,28 @@ async def test_refused_repetitions_hold_no_connection(api: httpx.AsyncClient, se
         for _ in range(settings.database_pool_size * 3):
             for body, status in (({}, 200), ({"name": "other"}, 400), ({"name": 1}, 400)):
                 assert (await api.post("/v1/datasets", json=body, headers=headers)).status_code == status
+
+
+async def test_every_post_is_done_once(
+    app: Litestar, api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    """But for predictions, which wait for workers here, and for what only persons may do."""
+    ids = await seed_everything(pool, organization)
+    repeated = 0
+    for path, item in app.openapi_schema.to_schema()["paths"].items():
+        plain = path.removeprefix("/v1")
+        if "post" not in item or path.endswith("token") or plain in ("/predictions", "/organizations"):
+            continue
+        body = body_of("POST", plain, ids)
+        headers = keyed()
+        before = await rows_of(pool, organization.organization_id)
+        first = await api.post(fill(path, ids), json=body, headers=headers)
+        assert first.status_code in (200, 204), (path, first.text)
+        after = await rows_of(pool, organization.organization_id)
+        assert before != after, path
+        again = await api.post(fill(path, ids), json=body, headers=headers)
+        assert (again.status_code, again.content) == (first.status_code, first.content), path
+        assert again.headers["idempotent-replayed"] == "true"
+        assert await rows_of(pool, organization.organization_id) == after, path
+        repeated += 1
+    assert repeated > 12

@@ -18,9 +18,8 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 
 from tests.support.everything import (
-    DEFINITION,
-    FIELD_CONFIG,
     KINDS,
+    body_of,
     fill,
     kind_of,
     rows_of,
@@ -33,25 +32,6 @@ Ids = Mapping[str, str]
 
 # Roles are the same for all organizations; consents are the client's invention and belong to nobody.
 NOBODYS = {"roleId", "roleIds", "consentId"}
-BODIES: dict[tuple[str, str], dict[str, Any]] = {
-    ("POST", "/appClients"): {},
-    ("PATCH", "/appClients/{appClientId}"): {"name": "mine"},
-    ("POST", "/assets"): {"content": "e30="},
-    ("POST", "/models"): {"fieldConfig": FIELD_CONFIG},
-    ("POST", "/predictions"): {"documentId": "documentId", "modelId": "modelId"},
-    ("POST", "/secrets"): {"data": {}},
-    ("POST", "/transitions"): {"transitionType": "docker", "parameters": {"imageUrl": "image"}},
-    ("POST", "/users"): {"email": "new@example.com", "appClientId": "appClientId"},
-    ("PATCH", "/users/{userId}"): {"metadata": {}},
-    ("PATCH", "/profiles/{profileId}"): {"givenName": "mine"},
-    ("POST", "/workflows"): {"specification": {"definition": DEFINITION}},
-    ("POST", "/workflows/{workflowId}/executions"): {"input": {}},
-    ("PATCH", "/models/{modelId}/trainings/{trainingId}"): {"metadata": {}},
-    ("PATCH", "/workflows/{workflowId}/executions/{executionId}"): {"status": "completed"},
-    ("PATCH", "/transitions/{transitionId}/executions/{executionId}"): {"status": "succeeded", "output": {}},
-}
-"""Bodies that are valid; ids in them stand for the caller's own. Others are ``{}``, or change the name."""
-
 NAMED: dict[str, dict[str, Any]] = {
     "POST /documents": {"datasetId": "datasetId"},
     "PATCH /documents/{documentId}": {"datasetId": "datasetId"},
@@ -118,14 +98,6 @@ def operations(app: Litestar) -> Iterator[tuple[str, str]]:
             path = re.sub(r"\{(\w+)\}", lambda match: f"{{{camel(match[1])}}}", route.path_format)
             for method in sorted(route.methods - {"OPTIONS", "HEAD"}):
                 yield method, path.removeprefix("/v1")
-
-
-def body_of(method: str, path: str, mine: Ids) -> Any:
-    if method not in ("POST", "PATCH"):
-        return None
-    plain = re.sub(r"/\{owner(?:Id)?\}", "", path)
-    body = BODIES.get((method, plain), {"name": "mine"} if method == "PATCH" else {})
-    return {name: mine.get(value, value) if isinstance(value, str) else value for name, value in body.items()}
 
 
 async def same_answer(
