@@ -115,6 +115,7 @@ SUCCEED_DATA_BUNDLE = tenant(
     """
     UPDATE data_bundle SET status = 'succeeded', summary = $3, object_key = $4
     WHERE organization_id = $1 AND id = $2 AND status = 'running'
+    RETURNING id, model_id, status
     """,
 )
 
@@ -123,6 +124,7 @@ FAIL_DATA_BUNDLE = tenant(
     """
     UPDATE data_bundle SET status = 'failed'
     WHERE organization_id = $1 AND id = $2 AND status = 'running'
+    RETURNING id, model_id, status
     """,
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from db.documents import LIVE
 from db.statements import crossing, tenant
+from db.webhooks import is_wanted
 
 PREDICTION_COLUMNS = """
     id, document_id, model_id, model_reference, training_id, preprocess_config, postprocess_config, status,
@@ -147,21 +148,25 @@ PREDICTION_STATISTICS = crossing(
     """,
 )
 
+# ``wanted`` spares a prediction that nobody wants to hear of a statement of its own.
 SUCCEED_PREDICTION = tenant(
     "predictions.succeed",
-    """
+    f"""
     UPDATE prediction SET
         status = 'succeeded', predictions = $3, inference_time = $4, next_page = $5, preprocess_config = $6
     WHERE organization_id = $1 AND id = $2 AND status = 'pending'
-    RETURNING model_id
+    RETURNING id, document_id, model_id, model_reference, training_id, status,
+        {is_wanted("prediction.succeeded")} AS wanted
     """,
 )
 
 FAIL_PREDICTION = tenant(
     "predictions.fail",
-    """
+    f"""
     UPDATE prediction SET status = 'failed', error = $3
     WHERE organization_id = $1 AND id = $2 AND status = 'pending'
+    RETURNING id, document_id, model_id, model_reference, training_id, status,
+        {is_wanted("prediction.failed")} AS wanted
     """,
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import crossing, tenant
+from db.statements import Statement, crossing, tenant
 
 SHOWN = "id, name, description, created_time, created_by, updated_time, updated_by"
 
@@ -82,30 +82,38 @@ SECRET_USER = tenant(
     """,
 )
 
-SECRETS_TO_ROTATE = crossing(
-    "secrets.to_rotate",
-    "the operator exchanges the key of all organizations",
-    """
-    SELECT organization_id, id, key_id, nonce, ciphertext FROM secret
-    WHERE key_id <> $1 AND id > $2
-    ORDER BY id LIMIT $3
-    """,
-)
 
-# A secret that was changed meanwhile has another nonce and stays as it is. Rows are locked in the order of
-# their ids: two rotations do not wait in a ring.
-ROTATE_SECRETS = crossing(
-    "secrets.rotate",
-    "the operator exchanges the key of all organizations",
+def rotating(table: str) -> tuple[Statement, Statement]:
+    """What exchanges the key of a table's sealed rows: find those under other keys, and seal them anew.
+
+    A row that was changed meanwhile has another nonce and stays as it is. Rows are locked in the order of
+    their ids: two rotations do not wait in a ring.
     """
-    WITH chosen AS (
-        SELECT secret.id, rotated.nonce, rotated.ciphertext
-        FROM secret JOIN unnest($2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
-            AS rotated (id, former_nonce, nonce, ciphertext)
-            ON secret.id = rotated.id AND secret.nonce = rotated.former_nonce
-        ORDER BY secret.id FOR UPDATE OF secret
+    find = crossing(
+        f"{table}s.to_rotate",
+        "the operator exchanges the key of all organizations",
+        f"""
+        SELECT organization_id, id, key_id, nonce, ciphertext FROM {table}
+        WHERE key_id <> $1 AND id > $2
+        ORDER BY id LIMIT $3
+        """,
     )
-    UPDATE secret SET key_id = $1, nonce = chosen.nonce, ciphertext = chosen.ciphertext
-    FROM chosen WHERE secret.id = chosen.id
-    """,
-)
+    seal = crossing(
+        f"{table}s.rotate",
+        "the operator exchanges the key of all organizations",
+        f"""
+        WITH chosen AS (
+            SELECT {table}.id, rotated.nonce, rotated.ciphertext
+            FROM {table} JOIN unnest($2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
+                AS rotated (id, former_nonce, nonce, ciphertext)
+                ON {table}.id = rotated.id AND {table}.nonce = rotated.former_nonce
+            ORDER BY {table}.id FOR UPDATE OF {table}
+        )
+        UPDATE {table} SET key_id = $1, nonce = chosen.nonce, ciphertext = chosen.ciphertext
+        FROM chosen WHERE {table}.id = chosen.id
+        """,
+    )
+    return find, seal
+
+
+ROTATE_SECRETS = rotating("secret")

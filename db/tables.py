@@ -490,6 +490,72 @@ class MonthStatement(Table, tablename="month_statement"):
     created_time = Timestamptz(default=TimestamptzNow())
 
 
+class MailService(Table, tablename="mail_service"):
+    """One row, once a dispatcher has run: whether it has a mail server. Without one no mail is queued."""
+
+    id = Integer(primary_key=True)
+    available = Boolean(default=False)
+    updated_time = Timestamptz(default=TimestamptzNow())
+
+
+class LimitWarning(Table, tablename="limit_warning"):
+    """A meter of which an organization was told in a month that ``threshold`` percent of it are used.
+
+    The primary key (organization_id, month, meter, threshold) is made in the migration.
+    """
+
+    organization_id = Text()
+    month = Text()
+    meter = Text()
+    threshold = Integer()
+    created_time = Timestamptz(default=TimestamptzNow())
+
+
+class Webhook(Table, tablename="webhook"):
+    """Where an organization is told of events. Its signing secret is sealed like those of ``secret``."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    url = Text()
+    event_types = JSONB()
+    status = Text(default="enabled", help_text="enabled, disabled")
+    key_id = Text()
+    nonce = Bytea()
+    ciphertext = Bytea()
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class WebhookDelivery(Table, tablename="webhook_delivery"):
+    """An event for one webhook; ``body`` is what is signed and sent. Its jobs have it as their subject."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    webhook_id = Text()
+    event_type = Text()
+    body = Text()
+    status = Text(default="pending", help_text="pending, succeeded, failed")
+    created_time = Timestamptz(default=TimestamptzNow())
+
+
+class WebhookAttempt(Table, tablename="webhook_attempt"):
+    """A delivery that was tried; ``next_attempt_time`` is null after the last attempt."""
+
+    id = Text(primary_key=True)
+    organization_id = Text()
+    webhook_id = Text()
+    delivery_id = Text()
+    job_id = Text()
+    status_code = Integer(null=True, default=None)
+    error = Text(null=True, default=None)
+    next_attempt_time = Timestamptz(null=True, default=None)
+    created_time = Timestamptz(default=TimestamptzNow())
+
+
 ALL_TABLES: tuple[type[Table], ...] = (
     Plan,
     Organization,
@@ -520,4 +586,9 @@ ALL_TABLES: tuple[type[Table], ...] = (
     IdempotencyKey,
     RequestAllowance,
     MonthStatement,
+    MailService,
+    LimitWarning,
+    Webhook,
+    WebhookDelivery,
+    WebhookAttempt,
 )

@@ -59,6 +59,7 @@ CANCEL_UNAPPROVED_TRAINING = tenant(
     """
     UPDATE training SET status = 'cancelled'
     WHERE organization_id = $1 AND model_id = $2 AND id = $3 AND status = 'waiting-for-approval'
+    RETURNING id, model_id, status
     """,
 )
 
@@ -93,13 +94,19 @@ TRAINING_WORK = tenant(
 ADVANCE_TRAINING = tenant(
     "trainings.advance",
     """
-    UPDATE training SET status = $5
-    WHERE organization_id = $1 AND id = $2 AND status NOT IN ('succeeded', 'failed', 'cancelled')
+    WITH former AS (
+        SELECT id, status FROM training
+        WHERE organization_id = $1 AND id = $2 AND status NOT IN ('succeeded', 'failed', 'cancelled')
+        FOR UPDATE
+    )
+    UPDATE training SET status = $5 FROM former
+    WHERE training.organization_id = $1 AND training.id = former.id
         AND EXISTS (
             SELECT 1 FROM job
             WHERE job.organization_id = $1 AND job.id = $3 AND job.attempt = $4
                 AND job.state = 'running' AND NOT job.cancel_requested
         )
+    RETURNING training.id, training.model_id, training.status, former.status <> training.status AS changed
     """,
 )
 
@@ -116,6 +123,7 @@ SUCCEED_TRAINING = tenant(
     """
     UPDATE training SET status = 'succeeded', evaluation = $3, artefact_key = $4, gpu_hours = $5
     WHERE organization_id = $1 AND id = $2 AND status NOT IN ('succeeded', 'failed', 'cancelled')
+    RETURNING id, model_id, status
     """,
 )
 
@@ -124,6 +132,7 @@ END_TRAINING = tenant(
     """
     UPDATE training SET status = $3
     WHERE organization_id = $1 AND id = $2 AND status NOT IN ('succeeded', 'failed', 'cancelled')
+    RETURNING id, model_id, status
     """,
 )
 
@@ -132,6 +141,6 @@ REOPEN_TRAINING = tenant(
     """
     UPDATE training SET status = 'pending'
     WHERE organization_id = $1 AND id = $2 AND status = 'failed'
-    RETURNING id
+    RETURNING id, model_id, status
     """,
 )

@@ -8,6 +8,7 @@ import threading
 from db.pool import CONNECTION_ERRORS, connect
 from db.trainings import ADVANCE_TRAINING, TRAINING_GOES_ON
 from pagemill.jobs.job import Job, JobCancelled
+from pagemill.notices.events import tell_of_training
 
 WATCH_SECONDS = 2.0
 
@@ -16,12 +17,15 @@ async def advance(database_url: str, job: Job, status: str) -> None:
     """Move the training to ``status``. Raises JobCancelled when this attempt does not count any more."""
     connection = await connect(database_url, application_name="pagemill training")
     try:
-        moved = await ADVANCE_TRAINING.execute(
-            connection, job.organization_id, job.subject_id, job.id, job.attempt, status
-        )
+        async with connection.transaction():
+            training = await ADVANCE_TRAINING.fetch_one(
+                connection, job.organization_id, job.subject_id, job.id, job.attempt, status
+            )
+            if training is not None and training["changed"]:
+                await tell_of_training(connection, job.organization_id, training)
     finally:
         await connection.close()
-    if not moved:
+    if training is None:
         raise JobCancelled("The training was cancelled or taken over")
 
 

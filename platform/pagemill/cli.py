@@ -18,6 +18,7 @@ from pagemill.commands.objects import objects
 from pagemill.commands.options import data_directory_option, open_directory, with_database
 from pagemill.commands.plans import plans
 from pagemill.commands.secrets import secrets
+from pagemill.commands.webhooks import webhooks
 from pagemill.errors import PagemillError
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ main.add_command(jobs)
 main.add_command(objects)
 main.add_command(plans)
 main.add_command(secrets)
+main.add_command(webhooks)
 
 
 def _show(report: StackReport) -> None:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PagemillError(Exception):
     """Root of all errors that Pagemill raises on purpose."""
@@ -18,7 +20,7 @@ class PagemillError(Exception):
         self.message = message
         self.detail = detail
 
-    def __reduce__(self) -> tuple[type[PagemillError], tuple[str], dict[str, str | None]]:
+    def __reduce__(self) -> tuple[type[PagemillError], tuple[str], dict[str, Any]]:
         # Errors travel between Ray processes: pickle them by their message, not by BaseException.args.
         return (type(self), (self.message,), {"detail": self.detail})
 

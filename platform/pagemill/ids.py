@@ -20,6 +20,8 @@ HexKind = Literal[
     "transition",
     "transition-execution",
     "user",
+    "webhook",
+    "webhook-attempt",
     "workflow",
     "workflow-execution",
 ]

@@ -1,11 +1,12 @@
-"""Exchanging the key that secrets are sealed with, while they are used and changed."""
+"""Exchanging the key that secrets, webhooks' too, are sealed with, while they are used and changed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from db.secrets import ROTATE_SECRETS, SECRETS_TO_ROTATE
-from db.statements import Connection
+from db.secrets import ROTATE_SECRETS
+from db.statements import Connection, Statement
+from db.webhooks import ROTATE_WEBHOOKS
 from pagemill.secret_box import Sealed, SecretBox, SecretUnreadable
 
 BATCH = 100
@@ -25,19 +26,25 @@ async def rotate_secrets(connection: Connection, box: SecretBox) -> Rotation:
     Each batch is a transaction: what an interruption leaves, the next run does.
     """
     rotated = 0
-    while True:
-        attempted, done, unreadable = await _pass(connection, box)
-        rotated += done
-        if done == attempted:
-            return Rotation(rotated, unreadable)
+    unreadable: list[str] = []
+    for statements in (ROTATE_SECRETS, ROTATE_WEBHOOKS):
+        while True:
+            attempted, done, failed = await _pass(connection, box, *statements)
+            rotated += done
+            if done == attempted:
+                unreadable += failed
+                break
+    return Rotation(rotated, unreadable)
 
 
-async def _pass(connection: Connection, box: SecretBox) -> tuple[int, int, list[str]]:
-    """Go through all secrets under other keys once: how many could be read, were rotated, and what failed."""
+async def _pass(
+    connection: Connection, box: SecretBox, find: Statement, seal: Statement
+) -> tuple[int, int, list[str]]:
+    """Go through all rows under other keys once: how many could be read, were rotated, and what failed."""
     attempted = done = 0
     unreadable: list[str] = []
     after = ""
-    while rows := await SECRETS_TO_ROTATE.fetch(connection, box.key_id, after, BATCH):
+    while rows := await find.fetch(connection, box.key_id, after, BATCH):
         after = rows[-1]["id"]
         ids: list[str] = []
         former_nonces: list[bytes] = []
@@ -54,5 +61,5 @@ async def _pass(connection: Connection, box: SecretBox) -> tuple[int, int, list[
             seals.append(box.seal(row["organization_id"], row["id"], data))
         nonces, ciphertexts = [seal.nonce for seal in seals], [seal.ciphertext for seal in seals]
         attempted += len(ids)
-        done += await ROTATE_SECRETS.execute(connection, box.key_id, ids, former_nonces, nonces, ciphertexts)
+        done += await seal.execute(connection, box.key_id, ids, former_nonces, nonces, ciphertexts)
     return attempted, done, unreadable

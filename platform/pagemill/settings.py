@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -100,11 +100,33 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "localhost.localdomain"
     )
     """Mail to addresses of this domain starts workflows."""
+    smtp_host: str | None = None
+    """The server that takes mail for everybody. Without one no mail is queued at all."""
+    smtp_port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    smtp_username: str | None = None
+    smtp_password: str | None = None
+    """Known to the dispatcher alone."""
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """``none`` sends mail, and the password, for everybody on the way to read."""
+    mail_sender: Annotated[
+        str, Meta(pattern=r"^(|[-+._A-Za-z0-9]+@[-_.A-Za-z0-9]+)$(?!\n)", max_length=254)
+    ] = ""
+    """The address that mail comes from; needed with ``smtp_host``."""
+    limit_warning_interval: Interval = 300.0
+    """How often organizations that come close to a limit of their plan are looked for; 0: never."""
+    webhooks_at_once: int = 16
+    """How many webhooks are told something at once."""
+    webhook_private_targets: bool = False
+    """Whether webhooks may lead to this machine and to private networks, and by http to localhost."""
     development_workflow_executions: int = 100
     """How many executions a month a workflow may start while its status is development."""
     new_organization_plan: str = "las:plan:self-hosted"
     """The plan, in its newest version, of organizations that users create."""
     log_level: str = "INFO"
+
+    def __post_init__(self) -> None:
+        if self.smtp_host is not None and not self.mail_sender:
+            raise ValueError("mail_sender: is needed with smtp_host")
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:

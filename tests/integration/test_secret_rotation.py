@@ -18,6 +18,7 @@ from pagemill.ids import new_id
 from pagemill.secret_box import Sealed, SecretBox, new_secret_key, read_secret_keys
 from pagemill.secret_rotation import Rotation, rotate_secrets
 from pagemill.stack.directory import DataDirectory
+from tests.support.hooks import add_webhook
 from tests.support.tenants import Tenant
 
 OLD, NEW = new_secret_key("old"), new_secret_key("new")
@@ -93,6 +94,17 @@ async def test_everybodys_secrets_get_the_new_key(
     assert await contents(pool, AFTER) == written
     assert await rotate(pool) == Rotation(0, [])
     assert await pool.fetch("SELECT id, created_time, updated_time, name FROM secret ORDER BY id") == times
+
+
+async def test_what_webhooks_sign_with_gets_the_new_key_too(pool: asyncpg.Pool, organization: Tenant) -> None:
+    await add(pool, organization.organization_id, BEFORE, {"number": 1})
+    webhook = await add_webhook(pool, organization.organization_id, BEFORE, "https://example.com")
+    assert await rotate(pool) == Rotation(2, [])
+    row = await pool.fetchrow("SELECT * FROM webhook")
+    opened = AFTER.open(
+        organization.organization_id, webhook.id, Sealed(row["key_id"], row["nonce"], row["ciphertext"])
+    )
+    assert opened == {"secret": webhook.secret}
 
 
 async def test_what_is_changed_or_deleted_meanwhile_is_not_overwritten(

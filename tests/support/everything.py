@@ -40,6 +40,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/users"): {"email": "new@example.com", "appClientId": "appClientId"},
     ("PATCH", "/users/{userId}"): {"metadata": {}},
     ("PATCH", "/profiles/{profileId}"): {"givenName": "mine"},
+    ("POST", "/webhooks"): {"url": "https://example.com/hook", "eventTypes": ["prediction.failed"]},
     ("POST", "/workflows"): {"specification": {"definition": DEFINITION}},
     ("POST", "/workflows/{workflowId}/executions"): {"input": {}},
     ("PATCH", "/models/{modelId}/trainings/{trainingId}"): {"metadata": {}},
@@ -153,6 +154,17 @@ async def _vault(pool: asyncpg.Pool, own: Mapping[str, str]) -> dict[str, str]:
         ),
         "secretId": await insert(
             pool, "secret", **own, id=new_id("secret"), key_id="none", nonce=b"", ciphertext=b""
+        ),
+        "webhookId": await insert(
+            pool,
+            "webhook",
+            **own,
+            id=new_id("webhook"),
+            url="https://example.com/hook",
+            event_types=[],
+            key_id="none",
+            nonce=b"",
+            ciphertext=b"",
         ),
         "paymentMethodId": await insert(pool, "payment_method", **own, id=new_id("payment-method")),
     }

@@ -36,6 +36,21 @@ def test_what_is_missing_or_wrong_is_named(environment: dict[str, str], named: s
         load_settings(environment)
 
 
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"PAGEMILL_SMTP_HOST": "mail"}, "mail_sender"),
+        ({"PAGEMILL_MAIL_SENDER": "a@b\r\nBcc: c@d"}, "mail_sender"),
+        ({"PAGEMILL_MAIL_SENDER": "a@b\n"}, "mail_sender"),
+        ({"PAGEMILL_SMTP_SECURITY": "some"}, "smtp_security"),
+        ({"PAGEMILL_SMTP_PORT": "0"}, "smtp_port"),
+    ],
+)
+def test_mail_is_set_up_wholly_or_not_at_all(environment: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named):
+        load_settings(REQUIRED | environment)
+
+
 def test_a_child_process_reads_the_same_settings() -> None:
     settings = Settings(
         database_url="postgresql://u:p@h/d", objects_url="s3://b/p", training_gpu=True, job_lease=3.25

@@ -58,6 +58,7 @@ from pagemill.api.transition_executions import TransitionExecutionController
 from pagemill.api.transitions import TransitionController
 from pagemill.api.unread import drain_middleware
 from pagemill.api.users import UserController
+from pagemill.api.webhooks import WebhookController
 from pagemill.api.workflow_executions import WorkflowExecutionController
 from pagemill.api.workflows import WorkflowController
 from pagemill.jobs.listener import OutcomeListener
@@ -93,6 +94,7 @@ CONTROLLERS = [
     TransitionController,
     TransitionExecutionController,
     UserController,
+    WebhookController,
     WorkflowController,
     WorkflowExecutionController,
 ]

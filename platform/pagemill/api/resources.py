@@ -34,6 +34,7 @@ KINDS = {
     "transformations": "dataset-transformation",
     "transitions": "transition",
     "users": "user",
+    "webhooks": "webhook",
     "workflows": "workflow",
 }
 """The kind in the ids of each collection."""
@@ -41,6 +42,7 @@ KINDS = {
 BELOW = {
     ("transition", "executions"): "transition-execution",
     ("transition-execution", "heartbeats"): "transition-execution",
+    ("webhook", "attempts"): "webhook",
     ("workflow", "executions"): "workflow-execution",
 }
 """The same for collections that are named like another one's."""

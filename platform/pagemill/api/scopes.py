@@ -25,10 +25,11 @@ CHANGED = (
     "transitions",
     "transitions.executions",
     "users",
+    "webhooks",
     "workflows",
     "workflows.executions",
 )
-READ_ONLY = ("deploymentenvironments", "logs", "plans", "roles")
+READ_ONLY = ("deploymentenvironments", "logs", "plans", "roles", "webhooks.attempts")
 WRITE_ONLY = ("transitions.executions.heartbeats",)
 SCOPES = frozenset(
     [f"{PREFIX}{name}:read" for name in (*CHANGED, *READ_ONLY)]
@@ -36,7 +37,7 @@ SCOPES = frozenset(
 )
 FILES = "files"
 """The contents of documents."""
-NOT_ALONE = {"executions", "heartbeats"}
+NOT_ALONE = {"attempts", "executions", "heartbeats"}
 """Collections that have the name of the one above before theirs."""
 
 

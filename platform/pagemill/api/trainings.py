@@ -39,6 +39,7 @@ from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import new_slug_id
 from pagemill.jobs.job import BATCH
 from pagemill.jobs.queue import enqueue, request_cancel
+from pagemill.notices.events import tell_of_training
 from pagemill.usage.counting import count
 
 TrainingStatus: TypeAlias = Literal[
@@ -305,7 +306,9 @@ async def _cancel(connection: Connection, key: tuple[str, str, str], status: Tra
     if status in FINAL:
         cancelled = False
     elif status == "waiting-for-approval":
-        cancelled = bool(await statements.CANCEL_UNAPPROVED_TRAINING.execute(connection, *key))
+        training = await statements.CANCEL_UNAPPROVED_TRAINING.fetch_one(connection, *key)
+        await tell_of_training(connection, organization_id, training)
+        cancelled = training is not None
     else:
         cancelled = await request_cancel(connection, organization_id, training_id)
     if not cancelled:

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from db import users as statements
 from db.app_clients import APP_CLIENT_EXISTS
+from db.mail import MAIL_INVITATION
 from pagemill.api.database import RequestConnection
 from pagemill.api.paging import PageRequest, cut
 from pagemill.api.permissions import PermissionSet
@@ -87,7 +88,7 @@ class UserController(Controller):
     async def create_user(
         self, data: PostUser, caller: Caller, permissions: PermissionSet, connection: RequestConnection
     ) -> User:
-        """Invites an address; again, when the invitation has run out, which keeps the user's id."""
+        """Invites an address by mail; again, when the invitation has run out, which keeps the user's id."""
         organization_id = caller.organization_id
         app_client_id = None if data.app_client_id is UNSET else data.app_client_id
         metadata = checked_metadata(data.metadata)
@@ -113,6 +114,9 @@ class UserController(Controller):
                 raise BadRequest("email: is a user already, or has an invitation that has not run out")
             if row["id"] == user_id:
                 await count(connection, organization_id, "users")
+            await MAIL_INVITATION.fetch_value(
+                connection, organization_id, data.email, app_client_id, INVITATION_DAYS
+            )
         return to_user(row)
 
     @get()

@@ -23,6 +23,9 @@ KINDS = (
     "retention",
     "object-sweep",
     "month-statement",
+    "mail",
+    "webhook",
+    "limit-warnings",
 )
 COLOURS = {"failed": "red", "running": "yellow", "succeeded": "green"}
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from pagemill.errors import PagemillError, Unavailable
-from pagemill.jobs.job import Job, WorkerLost
+from pagemill.jobs.job import Job, TryAgain, WorkerLost
 
 FIRST_SECONDS = 1.0
 FACTOR = 3.0
@@ -34,13 +34,14 @@ def decide(error: BaseException, job: Job, *, chance: float) -> Decision:
 
     Errors that Pagemill raises on purpose are final unless they say otherwise. A part that is away is not
     the job's fault: such attempts do not count, within reason. A job that loses its worker gets another one,
-    but not one after the other. Anything else may go away by itself.
+    but not one after the other. Runners that know better when to try again say so. Anything else may go away
+    by itself.
     """
     if isinstance(error, PagemillError) and not error.retryable:
         return "fail"
     if isinstance(error, WorkerLost) and job.lost_workers + 1 >= MAXIMUM_LOST_WORKERS:
         return "fail"
-    delay = delay_after(job.attempt, chance)
+    delay = error.delay if isinstance(error, TryAgain) else delay_after(job.attempt, chance)
     if isinstance(error, Unavailable):
         return Retry(delay, counts=False) if job.attempt < PATIENCE_ATTEMPTS else "fail"
     return Retry(delay, counts=True) if job.attempt < job.maximum_attempts else "fail"

@@ -9,7 +9,16 @@ import msgspec
 from pagemill import errors
 
 JobKind: TypeAlias = Literal[
-    "prediction", "data-bundle", "training", "transformation", "retention", "object-sweep", "month-statement"
+    "prediction",
+    "data-bundle",
+    "training",
+    "transformation",
+    "retention",
+    "object-sweep",
+    "month-statement",
+    "mail",
+    "webhook",
+    "limit-warnings",
 ]
 JobState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
@@ -53,6 +62,19 @@ class WorkerLost(errors.PagemillError):
     """The worker of the job died or was cut off; a job that this befalls again may be what kills workers."""
 
     retryable = True
+
+
+class TryAgain(errors.PagemillError):
+    """The attempt was in vain, and its runner knows in how many seconds another one makes sense."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, delay: float = 60.0) -> None:
+        super().__init__(message)
+        self.delay = delay
+
+    def __reduce__(self) -> tuple[type[errors.PagemillError], tuple[str], dict[str, Any]]:
+        return (type(self), (self.message,), {"delay": self.delay})
 
 
 class EndedJob(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from pagemill import errors
 from pagemill.errors import PagemillError
 from pagemill.jobs.job import Job, JobKind, JobState, WorkerLost
 from pagemill.jobs.subjects import SUBJECTS
+from pagemill.notices.events import tell_of_data_bundle, tell_of_prediction, tell_of_training
 from pagemill.usage.counting import count_active_model, refund, settle
 from pagemill.usage.meters import Amount, Meter
 
@@ -165,7 +166,7 @@ async def _write_result(connection: Connection, job: Job, result: Result) -> Map
     subject = (job.organization_id, job.subject_id)
     match result:
         case PredictionResult():
-            model_id = await predictions.SUCCEED_PREDICTION.fetch_value(
+            prediction = await predictions.SUCCEED_PREDICTION.fetch_one(
                 connection,
                 *subject,
                 result.predictions,
@@ -173,18 +174,21 @@ async def _write_result(connection: Connection, job: Job, result: Result) -> Map
                 result.next_page,
                 result.preprocess_config,
             )
-            if model_id is not None:
-                await count_active_model(connection, job.organization_id, model_id)
+            if prediction is not None:
+                await count_active_model(connection, job.organization_id, prediction["model_id"])
+            await tell_of_prediction(connection, job.organization_id, prediction)
             return {"pages": result.pages, "fields": result.fields}
         case DataBundleResult():
-            await data_bundles.SUCCEED_DATA_BUNDLE.execute(
+            data_bundle = await data_bundles.SUCCEED_DATA_BUNDLE.fetch_one(
                 connection, *subject, result.summary, result.object_key
             )
+            await tell_of_data_bundle(connection, job.organization_id, data_bundle)
             return {}
         case TrainingResult():
-            await trainings.SUCCEED_TRAINING.execute(
+            training = await trainings.SUCCEED_TRAINING.fetch_one(
                 connection, *subject, result.evaluation, result.artefact_key, result.gpu_hours
             )
+            await tell_of_training(connection, job.organization_id, training)
             return {"gpu-hours": result.gpu_hours}
         case TransformationResult():
             await transformations.END_TRANSFORMATION.execute(connection, *subject, "succeeded")

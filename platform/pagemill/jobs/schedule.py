@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from db import schedule as statements
+from db.limit_warnings import ORGANIZATIONS_NEAR_LIMITS
 from db.month_statements import ORGANIZATIONS_WITHOUT_STATEMENT
 from db.statements import Connection, Statement
 from pagemill.ids import slug_of
@@ -25,6 +26,7 @@ ORGANIZATIONS: Mapping[JobKind, Statement] = {
     "retention": statements.ORGANIZATIONS_WITH_DUE,
     "object-sweep": statements.EVERY_ORGANIZATION,
     "month-statement": ORGANIZATIONS_WITHOUT_STATEMENT,
+    "limit-warnings": ORGANIZATIONS_NEAR_LIMITS,
 }
 
 logger = logging.getLogger(__name__)

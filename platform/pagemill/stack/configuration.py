@@ -64,8 +64,15 @@ class Configuration:
 
 
 def worker_settings(settings: Settings) -> Settings:
-    """What Ray's processes may know: everything but the keys that only the API works with."""
-    return msgspec.structs.replace(settings, token_key="", secret_keys="", stripe_secret_key=None)
+    """What Ray's processes may know: everything but the keys of the API and of the dispatcher."""
+    return msgspec.structs.replace(
+        settings, token_key="", secret_keys="", stripe_secret_key=None, smtp_password=None
+    )
+
+
+def deploy_settings(settings: Settings) -> Settings:
+    """What the program that deploys may know: it hands the dispatcher's keys to the dispatcher alone."""
+    return msgspec.structs.replace(settings, token_key="", stripe_secret_key=None)
 
 
 def _shares(cpus: int) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """``python -m pagemill.stack.deploy``: put what runs on Ray there, and end when it is healthy.
 
 It can be run again at any time: after the head was started anew, and after an upgrade. Workers take their
-settings from the environment of their node.
+settings from the environment of their node; the dispatcher is handed its keys (``DispatcherKeys``) from here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ray.serve import RunTarget
 
 from pagemill.settings import Settings, load_settings
 from pagemill.stack.dispatching import NAME as DISPATCHER
-from pagemill.stack.dispatching import DispatcherActor
+from pagemill.stack.dispatching import DispatcherActor, DispatcherKeys
 from pagemill.usage.actor import start_counters
 from serve_apps.prediction import prediction_application
 from serve_apps.reading import reading_application
@@ -69,10 +69,11 @@ def replace_dispatcher(settings: Settings) -> None:
     actor = ray.remote(num_cpus=0, max_restarts=-1)(DispatcherActor).options(
         name=DISPATCHER, namespace=settings.ray_namespace, lifetime="detached"
     )
+    keys = DispatcherKeys(secret_keys=settings.secret_keys, smtp_password=settings.smtp_password)
     deadline = time.monotonic() + NAME_SECONDS
     while True:
         try:
-            dispatcher = actor.remote()
+            dispatcher = actor.remote(keys)
             break
         except ValueError:
             # The name of a dead actor is free a moment later.

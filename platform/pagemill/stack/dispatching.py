@@ -7,9 +7,11 @@ import logging
 import os
 import socket
 import uuid
+from dataclasses import dataclass, field
 from typing import Any
 
 import asyncpg
+import msgspec
 from ray import serve
 
 from db.pool import create_pool
@@ -20,7 +22,11 @@ from pagemill.jobs.dispatcher import Dispatcher, Runner
 from pagemill.jobs.job import JobKind
 from pagemill.jobs.schedule import Schedule
 from pagemill.jobs.transformations import TransformationRunner
+from pagemill.notices.limits import LimitWarningRunner
+from pagemill.notices.mail import MailRunner, say_whether_mail_is_sent
+from pagemill.notices.webhooks import WebhookRunner
 from pagemill.objects import ObjectStore, open_objects
+from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.client import UsageClient
 from serve_apps.requests import PREDICTION, READING
@@ -34,11 +40,22 @@ FAULT_STATUS = 1
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class DispatcherKeys:
+    """What no other process of Ray's is given, and what the environment therefore does not have."""
+
+    secret_keys: str = field(default="", repr=False)
+    smtp_password: str | None = field(default=None, repr=False)
+
+
 class DispatcherActor:
     """Works from the moment it is made. It holds no truth: two do no harm, its death loses nothing."""
 
-    def __init__(self) -> None:
-        self._settings = load_settings(os.environ)
+    def __init__(self, keys: DispatcherKeys | None = None) -> None:
+        keys = keys or DispatcherKeys()
+        self._settings = msgspec.structs.replace(
+            load_settings(os.environ), secret_keys=keys.secret_keys, smtp_password=keys.smtp_password
+        )
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._dispatcher: Dispatcher | None = None
         self._work = asyncio.get_running_loop().create_task(self._run())
@@ -71,6 +88,7 @@ class DispatcherActor:
         try:
             # Looking the applications up blocks.
             runners = await asyncio.to_thread(_runners, settings, pool, objects)
+            await say_whether_mail_is_sent(pool, settings)
             self._dispatcher = Dispatcher(
                 pool,
                 runners,
@@ -83,6 +101,7 @@ class DispatcherActor:
                     "data-bundle": settings.data_bundles_at_once,
                     "training": settings.trainings_at_once,
                     "transformation": settings.transformations_at_once,
+                    "webhook": settings.webhooks_at_once,
                 },
                 schedules=schedules_of(settings),
             )
@@ -106,6 +125,13 @@ def _runners(settings: Settings, pool: asyncpg.Pool, objects: ObjectStore) -> di
         "retention": RetentionRunner(pool, objects),
         "object-sweep": ObjectSweepRunner(pool, objects, grace=settings.object_grace),
         "month-statement": MonthStatementRunner(pool),
+        "mail": MailRunner(settings),
+        "webhook": WebhookRunner(
+            pool,
+            open_secret_box(settings) if settings.secret_keys else None,
+            private_targets=settings.webhook_private_targets,
+        ),
+        "limit-warnings": LimitWarningRunner(pool),
     }
 
 
@@ -115,6 +141,7 @@ def schedules_of(settings: Settings) -> list[Schedule]:
         Schedule("retention", settings.retention_interval),
         Schedule("object-sweep", settings.object_sweep_interval),
         Schedule("month-statement", settings.month_statement_interval),
+        Schedule("limit-warnings", settings.limit_warning_interval),
     ]
     return [schedule for schedule in schedules if schedule.interval > 0]
 

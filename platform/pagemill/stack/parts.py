@@ -13,7 +13,7 @@ from db.migrate import migrate
 from pagemill.settings import Settings, to_environment
 from pagemill.stack.bootstrap import bootstrap, check_database
 from pagemill.stack.certificates import Certificates
-from pagemill.stack.configuration import DATABASE_URL, Configuration, worker_settings
+from pagemill.stack.configuration import DATABASE_URL, Configuration, deploy_settings
 from pagemill.stack.directory import StackError
 from pagemill.stack.postgres import EmbeddedPostgres, PostgresError
 from pagemill.stack.probes import api_answers
@@ -194,7 +194,7 @@ class Apps:
         log = directory.log(self.name)
         environment = child_environment(
             self._configuration.environ,
-            to_environment(worker_settings(self._settings())),
+            to_environment(deploy_settings(self._settings())),
             directory.marker,
             **(self._head.client_environment() if self._head else {}),
         )

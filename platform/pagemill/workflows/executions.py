@@ -10,9 +10,11 @@ import asyncpg
 
 from db import transition_executions as step_statements
 from db import workflow_executions as statements
+from db.mail import MAIL_FAILED_EXECUTION
 from db.statements import Connection
 from pagemill.errors import BadRequest, LimitExceeded
 from pagemill.ids import new_id
+from pagemill.notices.events import tell
 from pagemill.usage.counting import count_freely, count_workflow_execution
 from pagemill.workflows.definition import COMMONS_FAILED, Definition, read_definition, task_of_transition
 from pagemill.workflows.interpreter import Failed, RunTask, Step, Succeeded, advance, begin
@@ -75,9 +77,13 @@ class Run:
         """End as failed; or wait for somebody to say how it goes on, where the workflow wants that."""
         await self.note("ExecutionFailed", state=failure.state, error=failure.error, cause=failure.cause)
         await self.say(f"State {failure.state}: {failure.error}: {failure.cause}")
-        if self.manual_retry and not failure.deliberate:
+        waits = self.manual_retry and not failure.deliberate
+        arguments = (self.workflow_id, self.execution_id, failure.error, failure.cause, waits)
+        await MAIL_FAILED_EXECUTION.fetch_value(self.connection, self.organization_id, *arguments)
+        if waits:
             await statements.AWAIT_RETRY.execute(self.connection, self.organization_id, self.execution_id)
             await self.say("Waits for nextTransitionId")
+            await self.tell("retry")
         else:
             await self.end("failed")
 
@@ -87,12 +93,18 @@ class Run:
             self.connection, self.organization_id, self.execution_id, status, output
         )
         await self.say(f"Execution {self.execution_id}: {status}")
+        await self.tell(status)
         if self.production:
             minutes = max((ended - self.start_time).total_seconds(), 0.0) / 60
             await count_freely(self.connection, self.organization_id, "production-workflow-minutes", minutes)
 
     async def say(self, line: str) -> None:
         await write_line(self.connection, self.organization_id, self.log_id, line)
+
+    async def tell(self, status: str) -> None:
+        """Whoever wants to hear what became of executions."""
+        ids = {"executionId": self.execution_id, "workflowId": self.workflow_id}
+        await tell(self.connection, self.organization_id, "workflowExecution", status, **ids)
 
     async def note(self, kind: str, **members: str) -> None:
         """Add to the events that the API shows."""

@@ -8,7 +8,7 @@ import pytest
 from db.migrate import MigrationError, migrate
 from db.tables import ALL_TABLES
 
-WITHOUT_ID = {"usage_counter", "usage_reservation", "idempotency_key", "month_statement"}
+WITHOUT_ID = {"usage_counter", "usage_reservation", "idempotency_key", "month_statement", "limit_warning"}
 
 
 async def test_every_table_and_column_exists(pool: asyncpg.Pool) -> None:

@@ -18,7 +18,7 @@ from pagemill.seeded_roles import ADMIN, MEMBER, ROLES, VALIDATOR
 from pagemill.settings import Settings
 
 CALLER = Caller("las:organization:own", "las:app-client:own")
-ADMINISTRATION = {"app-client", "organization", "payment-method", "plan", "role", "user"}
+ADMINISTRATION = {"app-client", "organization", "payment-method", "plan", "role", "user", "webhook"}
 HIDDEN_FROM_VALIDATORS = {
     "app-client",
     "dataset-transformation",
@@ -28,6 +28,7 @@ HIDDEN_FROM_VALIDATORS = {
     "payment-method",
     "plan",
     "secret",
+    "webhook",
 }
 
 
@@ -101,6 +102,7 @@ def test_admins_alone_give_roles() -> None:
             {"execution": "e"},
             "las:transition-execution:e",
         ),
+        ("/v1/webhooks/{id}/attempts", {"id": "w"}, "las:webhook:w"),
         ("/v1/organizations/{id}", {"id": "me"}, "las:organization:own"),
         ("/v1/organizations/{id}", {"id": "las:organization:other"}, "las:organization:other"),
         ("/v1/profiles/{id}", {"id": "me"}, "las:profile:me"),

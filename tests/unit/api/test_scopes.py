@@ -22,6 +22,7 @@ def test_every_route_has_a_scope_and_every_scope_a_route() -> None:
         ("PUT", "/v1/files/{document_id:str}", "documents:write"),
         ("POST", "/v1/models/{model_id:str}/dataBundles", "databundles:write"),
         ("GET", "/v1/workflows/{workflow_id:str}/executions/{execution_id:str}", "workflows.executions:read"),
+        ("GET", "/v1/webhooks/{webhook_id:str}/attempts", "webhooks.attempts:read"),
         (
             "POST",
             "/v1/transitions/{transition_id:str}/executions/{execution_id:str}/heartbeats",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from pagemill.jobs.backoff import (
     decide,
     delay_after,
 )
-from pagemill.jobs.job import Job, JobCancelled, WorkerLost
+from pagemill.jobs.job import Job, JobCancelled, TryAgain, WorkerLost
 
 
 def a_job(attempt: int, maximum_attempts: int, *, lost_workers: int = 0) -> Job:
@@ -55,6 +56,13 @@ def test_a_job_that_loses_one_worker_after_the_other_is_given_no_more() -> None:
 
 def test_lost_workers_do_not_make_other_errors_final() -> None:
     assert decide(RuntimeError("odd"), a_job(3, 5, lost_workers=1), chance=0.0) == Retry(4.5, counts=True)
+
+
+def test_a_runner_may_know_better_when_to_try_again() -> None:
+    later = pickle.loads(pickle.dumps(TryAgain("later", delay=7200.0)))
+    assert (later.message, later.delay) == ("later", 7200.0)
+    assert decide(later, a_job(1, 3), chance=0.9) == Retry(7200.0, counts=True)
+    assert decide(later, a_job(3, 3), chance=0.9) == "fail"
 
 
 def test_an_outage_does_not_use_up_attempts_but_patience() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import SettingsError, load_settings, to_environment
-from pagemill.stack.configuration import Configuration, worker_settings
+from pagemill.stack.configuration import Configuration, deploy_settings, worker_settings
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.processes import child_environment
 
@@ -76,6 +76,7 @@ def test_workers_never_see_the_keys_of_the_api(tmp_path: Path) -> None:
     environ = {
         "PAGEMILL_TOKEN_KEY": "k" * 40,
         "PAGEMILL_STRIPE_SECRET_KEY": "sk_test",
+        "PAGEMILL_SMTP_PASSWORD": "mail-password",
         "PATH": "/bin",
         "PAGEMILL_STACK": "of another stack",
     }
@@ -83,7 +84,15 @@ def test_workers_never_see_the_keys_of_the_api(tmp_path: Path) -> None:
     assert settings.token_key == "k" * 40
     assert settings.secret_keys
     seen = child_environment(environ, to_environment(worker_settings(settings)), "marker", EXTRA="1")
-    assert not {"k" * 40, "sk_test"} & set(seen.values())
+    assert not {"k" * 40, "sk_test", "mail-password"} & set(seen.values())
     assert settings.secret_keys not in seen.values()
     assert (seen["PATH"], seen["PAGEMILL_STACK"], seen["EXTRA"]) == ("/bin", "marker", "1")
     assert load_settings(seen) == worker_settings(settings)
+
+
+def test_who_deploys_knows_what_the_dispatcher_is_handed_and_not_the_keys_of_the_api(tmp_path: Path) -> None:
+    environ = {"PAGEMILL_STRIPE_SECRET_KEY": "sk_test", "PAGEMILL_SMTP_PASSWORD": "mail-password"}
+    settings = configuration(tmp_path, environ).settings(EMBEDDED_URL, None)
+    deploying = deploy_settings(settings)
+    assert (deploying.token_key, deploying.stripe_secret_key) == ("", None)
+    assert (deploying.secret_keys, deploying.smtp_password) == (settings.secret_keys, "mail-password")

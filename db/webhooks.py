@@ -1,0 +1,226 @@
+"""Webhooks: where organizations are told of events, what they were told, and how that went."""
+
+from __future__ import annotations
+
+from db.secrets import rotating
+from db.statements import crossing, tenant
+
+PRIORITY = 10
+MAXIMUM_ATTEMPTS = 8
+"""``pagemill.notices.webhooks`` has the delays between them."""
+MOST_WEBHOOKS = 20
+"""Of one organization: each multiplies what an outcome writes."""
+KEPT_DAYS = 30
+"""How long deliveries that have ended are kept."""
+FORGOTTEN_AT_ONCE = 100
+
+WEBHOOK_COLUMNS = """
+    id, name, description, url, event_types, status, created_time, created_by, updated_time, updated_by
+"""
+
+# Whoever adds a webhook waits for the one who is adding another.
+LOCK_OWNER = tenant("webhooks.lock_owner", "SELECT id FROM organization WHERE id = $1 FOR NO KEY UPDATE")
+
+INSERT_WEBHOOK = tenant(
+    "webhooks.insert",
+    f"""
+    INSERT INTO webhook (
+        organization_id, id, name, description, url, event_types, status, key_id, nonce, ciphertext,
+        created_by, created_time
+    )
+    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now()
+    WHERE (SELECT count(*) FROM webhook WHERE organization_id = $1) < {MOST_WEBHOOKS}
+    RETURNING {WEBHOOK_COLUMNS}
+    """,
+)
+
+GET_WEBHOOK = tenant(
+    "webhooks.get", f"SELECT {WEBHOOK_COLUMNS} FROM webhook WHERE organization_id = $1 AND id = $2"
+)
+
+LIST_WEBHOOKS = tenant(
+    "webhooks.list",
+    f"""
+    SELECT {WEBHOOK_COLUMNS} FROM webhook
+    WHERE organization_id = $1
+        AND (created_time, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
+    ORDER BY created_time, id LIMIT $4
+    """,
+)
+
+# A member that is not sent keeps its value: NULL says so where null is no value, a flag where it is one.
+UPDATE_WEBHOOK = tenant(
+    "webhooks.update",
+    f"""
+    UPDATE webhook SET
+        name = CASE WHEN $3 THEN $4 ELSE name END,
+        description = CASE WHEN $5 THEN $6 ELSE description END,
+        url = coalesce($7, url), event_types = coalesce($8::jsonb, event_types),
+        status = coalesce($9, status),
+        updated_time = now(), updated_by = $10
+    WHERE organization_id = $1 AND id = $2
+    RETURNING {WEBHOOK_COLUMNS}
+    """,
+)
+
+DELETE_WEBHOOK = tenant(
+    "webhooks.delete",
+    f"DELETE FROM webhook WHERE organization_id = $1 AND id = $2 RETURNING {WEBHOOK_COLUMNS}",
+)
+
+# Newest first.
+LIST_ATTEMPTS = tenant(
+    "webhooks.attempts",
+    """
+    SELECT attempt.id, attempt.delivery_id, delivery.event_type, attempt.status_code, attempt.error,
+        attempt.next_attempt_time, attempt.created_time
+    FROM webhook_attempt AS attempt JOIN webhook_delivery AS delivery ON delivery.id = attempt.delivery_id
+    WHERE attempt.organization_id = $1 AND attempt.webhook_id = $2
+        AND (attempt.created_time, attempt.id)
+            < (coalesce($3::timestamptz, 'infinity'), coalesce($4::text, ''))
+    ORDER BY attempt.created_time DESC, attempt.id DESC LIMIT $5
+    """,
+)
+
+
+def is_wanted(event_type: str) -> str:
+    """An expression for statements that write outcomes: whether anybody is to be told."""
+    return f"""EXISTS (
+        SELECT FROM webhook
+        WHERE webhook.organization_id = $1 AND webhook.status = 'enabled'
+            AND webhook.event_types ? '{event_type}'
+    )"""
+
+
+# One delivery, and its job, for each webhook that wants the event. The webhooks are held: one that is deleted
+# at the same time must not take the outcome with it.
+TELL_WEBHOOKS = tenant(
+    "webhooks.tell",
+    f"""
+    WITH wanting AS (
+        SELECT id FROM webhook
+        WHERE organization_id = $1 AND status = 'enabled' AND event_types ? $2
+        ORDER BY id FOR KEY SHARE
+    ), delivery AS (
+        INSERT INTO webhook_delivery (organization_id, id, webhook_id, event_type, body)
+        SELECT $1, 'las:webhook-delivery:' || replace(gen_random_uuid()::text, '-', ''), id, $2, $3
+        FROM wanting
+        RETURNING id
+    ), queued AS (
+        INSERT INTO job (organization_id, id, kind, subject_id, payload, priority, maximum_attempts)
+        SELECT $1, replace(gen_random_uuid()::text, '-', ''), 'webhook', id, '{{}}',
+            {PRIORITY}, {MAXIMUM_ATTEMPTS}
+        FROM delivery
+        RETURNING kind
+    )
+    SELECT count(*) AS queued,
+        CASE WHEN count(*) > 0 THEN pg_notify('pagemill_job_ready', 'webhook') END AS told
+    FROM queued
+    """,
+)
+
+DELIVERY_WORK = tenant(
+    "webhooks.delivery_work",
+    """
+    SELECT delivery.body, delivery.status, webhook.id AS webhook_id, webhook.url,
+        webhook.status AS webhook_status, webhook.key_id, webhook.nonce, webhook.ciphertext
+    FROM webhook_delivery AS delivery JOIN webhook ON webhook.id = delivery.webhook_id
+    WHERE delivery.organization_id = $1 AND delivery.id = $2
+    """,
+)
+
+# How often this job has tried.
+COUNT_ATTEMPTS = tenant(
+    "webhooks.count_attempts",
+    "SELECT count(*) FROM webhook_attempt WHERE organization_id = $1 AND delivery_id = $2 AND job_id = $3",
+)
+
+# Before its deliveries are written to, as those do who delete it: the other way round would deadlock.
+HOLD_WEBHOOK = tenant(
+    "webhooks.hold", "SELECT id FROM webhook WHERE organization_id = $1 AND id = $2 FOR KEY SHARE"
+)
+
+INSERT_ATTEMPT = tenant(
+    "webhooks.insert_attempt",
+    """
+    INSERT INTO webhook_attempt (
+        organization_id, id, webhook_id, delivery_id, job_id, status_code, error, next_attempt_time,
+        created_time
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 second', now())
+    """,
+)
+
+END_DELIVERY = tenant(
+    "webhooks.end_delivery",
+    "UPDATE webhook_delivery SET status = $3 WHERE organization_id = $1 AND id = $2 AND status = 'pending'",
+)
+
+REOPEN_DELIVERY = tenant(
+    "webhooks.reopen_delivery",
+    """
+    UPDATE webhook_delivery SET status = 'pending'
+    WHERE organization_id = $1 AND id = $2 AND status <> 'pending'
+    RETURNING id
+    """,
+)
+
+DISABLE_WEBHOOK = tenant(
+    "webhooks.disable",
+    """
+    UPDATE webhook SET status = 'disabled', updated_time = now(), updated_by = NULL
+    WHERE organization_id = $1 AND id = $2 AND url = $3
+    """,
+)
+
+FORGET_DELIVERIES = tenant(
+    "webhooks.forget_deliveries",
+    f"""
+    DELETE FROM webhook_delivery WHERE organization_id = $1 AND id IN (
+        SELECT id FROM webhook_delivery
+        WHERE organization_id = $1 AND created_time < now() - interval '{KEPT_DAYS} days'
+            AND status <> 'pending'
+        ORDER BY created_time LIMIT {FORGOTTEN_AT_ONCE}
+    )
+    """,
+)
+
+ALL_WEBHOOKS = crossing(
+    "webhooks.all",
+    "the operator looks at all organizations",
+    """
+    SELECT webhook.id, webhook.organization_id, webhook.name, webhook.url, webhook.event_types,
+        webhook.status,
+        count(delivery.id) FILTER (WHERE delivery.status = 'pending') AS pending,
+        count(delivery.id) FILTER (WHERE delivery.status = 'failed') AS failed,
+        count(delivery.id) FILTER (WHERE delivery.status = 'succeeded') AS succeeded
+    FROM webhook LEFT JOIN webhook_delivery AS delivery ON delivery.webhook_id = webhook.id
+    WHERE $1::text IS NULL OR webhook.organization_id = $1
+    GROUP BY webhook.id ORDER BY webhook.organization_id, webhook.created_time, webhook.id
+    """,
+)
+
+ATTEMPTS_OF = crossing(
+    "webhooks.attempts_of",
+    "the operator names a webhook or a delivery, not its organization",
+    """
+    SELECT attempt.webhook_id, attempt.delivery_id, delivery.event_type, attempt.created_time,
+        attempt.status_code, attempt.error, attempt.next_attempt_time
+    FROM webhook_attempt AS attempt JOIN webhook_delivery AS delivery ON delivery.id = attempt.delivery_id
+    WHERE attempt.webhook_id = $1 OR attempt.delivery_id = $1
+    ORDER BY attempt.created_time DESC, attempt.id DESC LIMIT $2
+    """,
+)
+
+# A delivery by its id, whatever became of it; of a webhook those that failed. Oldest first.
+DELIVERIES_TO_REPLAY = crossing(
+    "webhooks.to_replay",
+    "the operator names a webhook or a delivery, not its organization",
+    """
+    SELECT id, organization_id FROM webhook_delivery
+    WHERE (id = $1 OR (webhook_id = $1 AND status = 'failed')) AND status <> 'pending'
+    ORDER BY created_time, id FOR UPDATE
+    """,
+)
+
+ROTATE_WEBHOOKS = rotating("webhook")

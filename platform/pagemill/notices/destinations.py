@@ -1,0 +1,55 @@
+"""Where webhooks may lead: not to this machine, nor into networks that only this machine can reach."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Any, TypeAlias
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# RFC 6052: what a NAT64 gateway sends on to the IPv4 address in the last four bytes.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+class DestinationRefused(OSError):
+    """The address is not one that webhooks may lead to."""
+
+
+def literal(host: str) -> Address | None:
+    """The address that a URL's host is, None for a name."""
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None
+
+
+def is_public(address: Address) -> bool:
+    """Whether it is an address of one host somewhere in the Internet, through whatever it is written."""
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None or address.is_site_local:
+            return False
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not (
+        address.is_multicast
+        or address.is_reserved
+        or address.is_private
+        or address.is_loopback
+        or address.is_link_local
+        or address.is_unspecified
+    )
+
+
+def connecting_socket(address: tuple[Any, ...]) -> socket.socket:
+    """A socket for an address as getaddrinfo gives it, made only when it is public.
+
+    This is asked for each connection with the address that is really used, be the host a name or not.
+    """
+    family, kind, protocol, _, destination = address
+    if not is_public(ipaddress.ip_address(destination[0])):
+        raise DestinationRefused("the address is not a public one")
+    return socket.socket(family, kind, protocol)

@@ -1,0 +1,85 @@
+"""What is told of outcomes, in the transaction that writes them: once if it commits, else not at all.
+
+A webhook gets ids and a status, never what is in documents. Of a row that is None nothing has changed, and
+nothing is told.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Literal, TypeAlias, get_args
+
+import asyncpg
+import msgspec
+
+from db.mail import MAIL_TRAINING
+from db.statements import Connection
+from db.webhooks import TELL_WEBHOOKS
+
+EventType: TypeAlias = Literal[
+    "prediction.succeeded",
+    "prediction.failed",
+    "dataBundle.succeeded",
+    "dataBundle.failed",
+    "training.pending",
+    "training.preparing",
+    "training.running",
+    "training.running-final-evaluation",
+    "training.succeeded",
+    "training.failed",
+    "training.cancelled",
+    "workflowExecution.succeeded",
+    "workflowExecution.failed",
+    "workflowExecution.rejected",
+    "workflowExecution.retry",
+]
+EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+
+
+async def tell(
+    connection: Connection, organization_id: str, resource: str, status: str, **ids: str | None
+) -> None:
+    """Queue a delivery for each webhook that wants to hear that the resource now has this status."""
+    event_type = f"{resource}.{status}"
+    assert event_type in EVENT_TYPES
+    body = body_of(event_type, status=status, **ids)
+    await TELL_WEBHOOKS.fetch_value(connection, organization_id, event_type, body)
+
+
+def body_of(event_type: str, **data: str | None) -> str:
+    """What is signed and sent, the same in every attempt."""
+    now = datetime.datetime.now(datetime.UTC).isoformat()
+    return msgspec.json.encode({"type": event_type, "timestamp": now, "data": data}).decode()
+
+
+async def tell_of_prediction(
+    connection: Connection, organization_id: str, row: asyncpg.Record | None
+) -> None:
+    """The row says itself whether anybody wants to hear of it."""
+    if row is not None and row["wanted"]:
+        await tell(
+            connection,
+            organization_id,
+            "prediction",
+            row["status"],
+            predictionId=row["id"],
+            documentId=row["document_id"],
+            modelId=row["model_reference"],
+            trainingId=row["training_id"],
+        )
+
+
+async def tell_of_data_bundle(
+    connection: Connection, organization_id: str, row: asyncpg.Record | None
+) -> None:
+    if row is not None:
+        ids = {"dataBundleId": row["id"], "modelId": row["model_id"]}
+        await tell(connection, organization_id, "dataBundle", row["status"], **ids)
+
+
+async def tell_of_training(connection: Connection, organization_id: str, row: asyncpg.Record | None) -> None:
+    """Besides, the organization's owners and whoever started the training get mail."""
+    if row is not None:
+        ids = {"trainingId": row["id"], "modelId": row["model_id"]}
+        await tell(connection, organization_id, "training", row["status"], **ids)
+        await MAIL_TRAINING.fetch_value(connection, organization_id, row["id"], row["status"])

@@ -1,0 +1,210 @@
+"""The messages that are mailed: plain text, and the same as simple HTML. From payload to message, no I/O.
+
+What comes from users is one printable line in a subject, and escaped in HTML.
+"""
+
+from __future__ import annotations
+
+import datetime
+import html
+import re
+from collections.abc import Sequence
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from string import Template
+from typing import TypeAlias
+
+import msgspec
+
+LONGEST_NAME = 100
+_ADDRESS = re.compile(r"[-+._A-Za-z0-9]{1,254}@[-_.A-Za-z0-9]{1,254}")
+
+TEXT = Template("$heading\n\n$paragraphs\n$link\n-- \nPagemill, for $organization\n")
+HTML = Template(
+    """<!DOCTYPE html>
+<html lang="en"><body style="font-family: sans-serif; line-height: 1.5; max-width: 40em; margin: 1em">
+<h1 style="font-size: 1.25em">$heading</h1>
+$paragraphs
+$link
+<p style="color: #666; font-size: 0.875em">Pagemill, for $organization</p>
+</body></html>
+"""
+)
+BUTTON = Template(
+    '<p><a href="$url" style="display: inline-block; padding: 0.5em 1em; border-radius: 0.25em; '
+    'background: #1a56db; color: #fff; text-decoration: none">$label</a></p>'
+)
+
+STATUSES = {
+    "pending": "waits to be run again",
+    "preparing": "is being prepared",
+    "running": "is running",
+    "running-final-evaluation": "is being evaluated",
+    "succeeded": "has succeeded",
+    "failed": "has failed",
+    "cancelled": "was cancelled",
+}
+
+
+class _Notice(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="notice"):
+    """What a mail's job carries. ``to`` is one address, ``organization`` a name."""
+
+    to: str
+    organization: str
+
+
+class TrainingNotice(_Notice, frozen=True, kw_only=True, rename="camel", tag="training"):
+    status: str
+    training_id: str
+    training: str
+    model_id: str
+    model: str
+
+
+class InvitationNotice(_Notice, frozen=True, kw_only=True, rename="camel", tag="invitation"):
+    days: int
+    url: str | None
+
+
+class MeterNotice(msgspec.Struct, frozen=True):
+    meter: str
+    threshold: int
+    used: float
+    allowed: float
+
+
+class LimitsNotice(_Notice, frozen=True, kw_only=True, rename="camel", tag="limits"):
+    month: str
+    meters: list[MeterNotice]
+
+
+class ExecutionNotice(_Notice, frozen=True, kw_only=True, rename="camel", tag="execution"):
+    workflow: str
+    workflow_id: str
+    execution_id: str
+    error: str
+    cause: str
+    waits: bool
+    """Whether somebody has to say how it goes on."""
+
+
+Notice: TypeAlias = TrainingNotice | InvitationNotice | LimitsNotice | ExecutionNotice
+
+
+class Content(msgspec.Struct, frozen=True):
+    subject: str
+    paragraphs: Sequence[str]
+    url: str | None = None
+    label: str = ""
+
+
+def compose(notice: Notice, *, sender: str, message_id: str, date: datetime.datetime) -> EmailMessage:
+    """The message to send. Raises ValueError for an address that is none."""
+    if not _ADDRESS.fullmatch(notice.to):
+        raise ValueError("to: is not an address")
+    content = _content(notice)
+    message = EmailMessage(policy=SMTP)
+    message["From"] = sender
+    message["To"] = notice.to
+    # Encoded words would be decoded here, and a line break in one written as such.
+    message["Subject"] = one_line(content.subject, limit=3 * LONGEST_NAME).replace("=?", "= ?")
+    message["Date"] = format_datetime(date)
+    message["Message-ID"] = message_id
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(_text(notice, content))
+    message.add_alternative(_html(notice, content), subtype="html")
+    return message
+
+
+def one_line(text: str, *, limit: int = LONGEST_NAME) -> str:
+    """The text without line breaks or control characters, and not longer than ``limit``."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def _content(notice: Notice) -> Content:
+    match notice:
+        case TrainingNotice():
+            return _training(notice)
+        case InvitationNotice():
+            return _invitation(notice)
+        case LimitsNotice():
+            return _limits(notice)
+        case ExecutionNotice():
+            return _execution(notice)
+
+
+def _training(notice: TrainingNotice) -> Content:
+    what = STATUSES.get(notice.status, f"is {notice.status}")
+    return Content(
+        subject=f"A training of {one_line(notice.model)} {what}",
+        paragraphs=(
+            f"The training {one_line(notice.training)} of the model {one_line(notice.model)} {what}.",
+            f"Training: {notice.training_id}",
+            f"Model: {notice.model_id}",
+        ),
+    )
+
+
+def _invitation(notice: InvitationNotice) -> Content:
+    name = one_line(notice.organization)
+    paragraphs = [
+        f"You have been invited to the organization {name}.",
+        f"The invitation is valid for {notice.days} days.",
+    ]
+    if notice.url is None:
+        paragraphs.append("Whoever invited you can tell you where to sign in.")
+    return Content(f"You are invited to {name}", paragraphs, notice.url, "Sign in")
+
+
+def _limits(notice: LimitsNotice) -> Content:
+    reached = any(meter.threshold >= 100 for meter in notice.meters)
+    lines = [
+        f"{meter.meter}: {meter.used:g} of {meter.allowed:g} ({meter.used / meter.allowed:.0%})"
+        for meter in notice.meters
+    ]
+    state = "has reached" if reached else "comes close to"
+    return Content(
+        subject=f"{one_line(notice.organization)} {state} a limit of its plan",
+        paragraphs=(
+            f"This is what the organization has used, and what its plan allows ({notice.month}):",
+            *lines,
+            "At its limit, what would go beyond it is refused.",
+        ),
+    )
+
+
+def _execution(notice: ExecutionNotice) -> Content:
+    name = one_line(notice.workflow)
+    end = "It waits for you to say how it goes on." if notice.waits else "It has ended."
+    return Content(
+        subject=f"An execution of {name} has failed",
+        paragraphs=(
+            f"An execution of the workflow {name} has failed. {end}",
+            f"{one_line(notice.error)}: {one_line(notice.cause, limit=1000)}",
+            f"Execution: {notice.execution_id}",
+            f"Workflow: {notice.workflow_id}",
+        ),
+    )
+
+
+def _text(notice: Notice, content: Content) -> str:
+    return TEXT.substitute(
+        heading=content.subject,
+        paragraphs="\n".join(content.paragraphs),
+        link="" if content.url is None else f"\n{content.label}: {one_line(content.url, limit=4096)}\n",
+        organization=one_line(notice.organization),
+    )
+
+
+def _html(notice: Notice, content: Content) -> str:
+    link = ""
+    if content.url is not None:
+        link = BUTTON.substitute(url=html.escape(content.url), label=html.escape(content.label))
+    return HTML.substitute(
+        heading=html.escape(content.subject),
+        paragraphs="\n".join(f"<p>{html.escape(text)}</p>" for text in content.paragraphs),
+        link=link,
+        organization=html.escape(one_line(notice.organization)),
+    )

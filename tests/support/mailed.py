@@ -1,0 +1,23 @@
+"""The mail that is queued in a test's database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+
+from db.mail import SET_MAIL_SERVICE
+
+
+async def set_mail(pool: asyncpg.Pool, *, available: bool = True) -> None:
+    """As a dispatcher says it that has a mail server."""
+    async with pool.acquire() as connection:
+        await SET_MAIL_SERVICE.execute(connection, available)
+
+
+async def mailed(pool: asyncpg.Pool) -> list[dict[str, Any]]:
+    """What is queued, in its order and then by address."""
+    rows = await pool.fetch(
+        "SELECT payload FROM job WHERE kind = 'mail' ORDER BY created_time, payload ->> 'to', id"
+    )
+    return [row["payload"] for row in rows]

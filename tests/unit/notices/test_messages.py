@@ -1,0 +1,150 @@
+"""Messages say what happened, in text and in HTML, and nothing in them can become a header or markup."""
+
+from __future__ import annotations
+
+import datetime
+import email
+import email.policy
+from email.message import EmailMessage
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pagemill.notices.messages import STATUSES, Notice, compose, one_line
+
+WHEN = datetime.datetime(2026, 11, 25, 13, 47, tzinfo=datetime.UTC)
+COMMON = {"to": "ada@example.com", "organization": "Acme"}
+TRAINING = COMMON | {
+    "notice": "training",
+    "status": "succeeded",
+    "trainingId": "las:model-training:t",
+    "training": "First",
+    "modelId": "las:model:m",
+    "model": "Invoices",
+}
+INVITATION = COMMON | {"notice": "invitation", "days": 90, "url": "https://app.example.com/login?a=1&b=2"}
+LIMITS = COMMON | {
+    "notice": "limits",
+    "month": "2026-11",
+    "meters": [
+        {"meter": "pages", "threshold": 100, "used": 1000, "allowed": 1000},
+        {"meter": "gpu-hours", "threshold": 80, "used": 8.5, "allowed": 10},
+    ],
+}
+EXECUTION = COMMON | {
+    "notice": "execution",
+    "workflow": "Approve",
+    "workflowId": "las:workflow:w",
+    "executionId": "las:workflow-execution:e",
+    "error": "States.Timeout",
+    "cause": "It took too long",
+    "waits": True,
+}
+
+
+def composed(payload: dict[str, Any]) -> EmailMessage:
+    """As it arrives."""
+    notice: Notice = msgspec.convert(payload, Notice)
+    sent = compose(notice, sender="mill@example.com", message_id="<job@example.com>", date=WHEN)
+    received = email.message_from_bytes(sent.as_bytes(), policy=email.policy.default)
+    assert isinstance(received, EmailMessage)
+    return received
+
+
+def parts(message: EmailMessage) -> tuple[str, str]:
+    text, html = message.get_body(("plain",)), message.get_body(("html",))
+    assert text is not None
+    assert html is not None
+    return text.get_content(), html.get_content()
+
+
+@pytest.mark.parametrize(
+    ("payload", "subject", "said"),
+    [
+        (TRAINING, "A training of Invoices has succeeded", ["First", "las:model-training:t", "las:model:m"]),
+        (INVITATION, "You are invited to Acme", ["90 days", "Sign in"]),
+        (INVITATION | {"url": None}, "You are invited to Acme", ["90 days", "where to sign in"]),
+        (LIMITS, "Acme has reached a limit of its plan", ["1000 of 1000 (100%)", "8.5 of 10 (85%)"]),
+        (
+            LIMITS | {"meters": LIMITS["meters"][1:]},  # type: ignore[index]
+            "Acme comes close to a limit of its plan",
+            ["8.5 of 10"],
+        ),
+        (EXECUTION, "An execution of Approve has failed", ["States.Timeout: It took too long", "waits for"]),
+        (EXECUTION | {"waits": False}, "An execution of Approve has failed", ["It has ended"]),
+    ],
+)
+def test_messages(payload: dict[str, Any], subject: str, said: list[str]) -> None:
+    message = composed(payload)
+    assert message["Subject"] == subject
+    assert (message["From"], message["To"]) == ("mill@example.com", "ada@example.com")
+    assert message["Message-ID"] == "<job@example.com>"
+    assert message["Auto-Submitted"] == "auto-generated"
+    for content in parts(message):
+        assert all(one in content for one in said), content
+
+
+def test_every_kind_of_message_is_tested() -> None:
+    tags = {one.__struct_config__.tag for one in get_args(Notice)}
+    assert tags == {one["notice"] for one in (TRAINING, INVITATION, LIMITS, EXECUTION)}
+
+
+def test_the_button_leads_where_the_link_does() -> None:
+    text, html = parts(composed(INVITATION))
+    assert "Sign in: https://app.example.com/login?a=1&b=2" in text
+    assert 'href="https://app.example.com/login?a=1&amp;b=2"' in html
+
+
+@pytest.mark.parametrize("status", [*STATUSES, "waiting-for-approval"])
+def test_every_status_can_be_told(status: str) -> None:
+    assert composed(TRAINING | {"status": status})["Subject"].startswith("A training of Invoices ")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Invoices\r\nBcc: everybody@example.com",
+        "Invoices\n\n<script>alert(1)</script>",
+        "\u2028Bcc: x@example.com\x00\x85",
+        "Rechnungen für Ägypten 🧾" * 20,
+        "",
+        "=?utf-8?q?=0ABcc:_x@example.com?=",
+        "$organization ${link}",
+    ],
+)
+def test_names_stay_names(name: str) -> None:
+    for payload in (
+        TRAINING | {"model": name, "training": name, "organization": name},
+        EXECUTION | {"workflow": name},
+    ):
+        message = composed(payload)
+        assert message["Bcc"] is None
+        assert set(message.keys()) == {
+            "From",
+            "To",
+            "Subject",
+            "Date",
+            "Message-ID",
+            "Auto-Submitted",
+            "MIME-Version",
+            "Content-Type",
+        }
+        assert "<script>" not in parts(message)[1]
+
+
+@pytest.mark.parametrize(
+    "to", ["ada@example.com\r\nBcc: x@example.com", "=?utf-8?q?=0ABcc:_x?=@b.de", "a@b.de, c@d.de"]
+)
+def test_what_is_not_one_address_is_refused(to: str) -> None:
+    with pytest.raises(ValueError):
+        composed(TRAINING | {"to": to})
+
+
+@given(st.text())
+def test_one_line_is_one_printable_line(text: str) -> None:
+    line = one_line(text)
+    assert len(line) <= 100
+    assert line.isprintable()
