@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pagemill.api.bodies import decode_body
+from pagemill.api.bodies import DEEPEST, decode_body
 from pagemill.api.document_schemas import PatchDocument, PostDocument
 from pagemill.errors import BadRequest
 
@@ -42,6 +42,18 @@ def test_the_member_is_named(body: bytes, expected: str) -> None:
 def test_depth_is_bounded() -> None:
     deep = b'{"metadata": ' + b'{"a": ' * 100_000 + b"1" + b"}" * 100_000 + b"}"
     assert message_of(deep) == "body: is nested too deeply"
+
+
+@pytest.mark.parametrize(("depth", "accepted"), [(DEEPEST, True), (DEEPEST + 1, False), (500, False)])
+def test_brackets_are_counted_where_they_are_no_text(depth: int, accepted: bool) -> None:
+    around = depth - 3
+    inside = b"[" + b"[], {}, " * 200 + b"1]"
+    metadata = b'{"[{": "]\\"[{", "a": ' * around + inside + b"}" * around
+    body = b'{"metadata": ' + metadata + b"}"
+    if accepted:
+        assert decode_body(body, PostDocument).metadata is not None
+    else:
+        assert message_of(body) == "body: is nested too deeply"
 
 
 @pytest.mark.parametrize("member", ["datasetId", "retentionInDays"])
