@@ -11,6 +11,7 @@ from pagemill.workflows.comparisons import COMPARATORS, IS_PRESENT, TYPE_TESTS, 
 from pagemill.workflows.paths import MISSING, checked_path, read_path
 
 DEEPEST_RULE = 16
+CHARACTERS_OF_A_SHORT_PATH = 32
 
 
 class PathMissing(Exception):
@@ -52,17 +53,18 @@ class Branch:
 
     rule: Rule
     next: str | None
+    cost: int
+    """About how many comparisons of short paths it takes to know."""
 
 
 def read_branch(raw: Any, member: str) -> Branch:
     """One of a Choice state's ``Choices``. Raises BadRequest naming what is wrong."""
     rule = dict(_object(raw, member))
     next_state, end = rule.pop("Next", None), rule.pop("End", False)
-    if end is True and next_state is None:
-        return Branch(read_rule(rule, member), None)
-    if not isinstance(next_state, str) or end is not False:
+    if not (end is True and next_state is None) and (not isinstance(next_state, str) or end is not False):
         raise BadRequest(f"{member}: needs either Next, the name of a state, or End, which is true")
-    return Branch(read_rule(rule, member), next_state)
+    read = read_rule(rule, member)
+    return Branch(read, next_state, _cost(read))
 
 
 def read_rule(raw: Any, member: str, depth: int = 0) -> Rule:
@@ -103,6 +105,17 @@ def _read_comparison(rule: Mapping[str, Any], member: str) -> Comparison:
     elif of_kind(comparator.kind, expected) is None:
         raise BadRequest(f"{member}.{name}: the value to compare with must be a {comparator.kind.lower()}")
     return Comparison(variable, name, expected)
+
+
+def _cost(rule: Rule) -> int:
+    match rule:
+        case Every(rules) | Some(rules):
+            return sum(_cost(inner) for inner in rules)
+        case Negation(inner):
+            return _cost(inner)
+        case Comparison(variable, _, expected):
+            characters = len(variable) + (len(expected) if isinstance(expected, str) else 0)
+            return 1 + characters // CHARACTERS_OF_A_SHORT_PATH
 
 
 def _object(raw: Any, member: str) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 
 import msgspec
 
@@ -17,6 +17,10 @@ from pagemill.workflows.definition import (
     Task,
 )
 from pagemill.workflows.retries import TASK_FAILED
+
+RUNTIME: Final = "States.Runtime"
+MOST_COMPARISONS = 20_000
+"""Between two tasks. A definition that is as large as it may be has fewer; whoever goes round has more."""
 
 Data: TypeAlias = dict[str, Any]
 
@@ -62,11 +66,12 @@ def enter(definition: Definition, state: str, data: Data) -> Step:
     """The first step from a state on: its task, or the one that it leads to."""
     seen: set[tuple[str, str]] = set()
     current: str | None = state
-    source = ""
+    source, cost = "", 0
     while current is not None:
+        cost += 1 + sum(branch.cost for branch in definition.branches.get(current, ()))
         # What a state does depends on the data, and that on the Pass state it is from: no need to be twice.
-        if (current, source) in seen:
-            return Failed(current, "States.Runtime", "The states go round in a circle without a task")
+        if (current, source) in seen or cost > MOST_COMPARISONS:
+            return Failed(current, RUNTIME, "The states go round in a circle without a task")
         seen.add((current, source))
         match definition.states[current]:
             case Task() as task if task.resource == COMMONS_FAILED:
@@ -98,7 +103,7 @@ def _choose(definition: Definition, name: str, choice: Choice, data: Data) -> st
             if holds(branch.rule, data):
                 return branch.next
     except PathMissing as error:
-        return Failed(name, "States.Runtime", f"{error.path} names nothing in the input of state {name}")
+        return Failed(name, RUNTIME, f"{error.path} names nothing in the input of state {name}")
     if choice.default is None:
         return Failed(name, "States.NoChoiceMatched", f"No rule of state {name} holds, and it has no Default")
     return choice.default

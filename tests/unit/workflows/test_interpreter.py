@@ -133,6 +133,30 @@ def test_a_circle_that_changes_the_data_may_be_left() -> None:
     assert where(begin(definition, {})) == "T"
 
 
+def test_going_round_is_bounded() -> None:
+    """Each Pass state leads through all Choice states to the next one, without a task."""
+    circles = 300
+    rule = {"Variable": "$.never", "IsPresent": True, "Next": "End"}
+    states: dict[str, Any] = {"End": {"Type": "Succeed"}}
+    for number in range(circles):
+        states[f"P{number}"] = {"Type": "Pass", "Result": {"to": number}, "Next": "C0"}
+        states[f"C{number}"] = {"Type": "Choice", "Choices": [rule], "Default": f"C{number + 1}"}
+    onwards = [
+        {"Variable": "$.to", "NumericEquals": number, "Next": f"P{number + 1}"}
+        for number in range(circles - 1)
+    ]
+    states[f"C{circles}"] = {"Type": "Choice", "Choices": onwards, "Default": "End"}
+    step = begin(read_definition({"StartAt": "P0", "States": states}), {})
+    assert isinstance(step, Failed)
+    assert (step.error, step.deliberate) == ("States.Runtime", False)
+
+
+def test_the_most_rules_that_a_definition_can_have_are_looked_at() -> None:
+    rules = [{"Variable": "$.a", "IsPresent": False}] * 6000
+    choice = {"Type": "Choice", "Choices": [{"And": rules, "Next": "T"}]}
+    assert where(begin(read_definition(machine("C", C=choice, T=task(READ))), {})) == "T"
+
+
 NAMES = ["A", "B", "C", "D"]
 TARGETS = st.sampled_from(NAMES)
 STATES = st.one_of(
