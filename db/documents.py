@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from db.keyset import within_bytes
 from db.statements import Statement, tenant
 
 DOCUMENT_COLUMNS = """
@@ -71,35 +72,48 @@ _FILTERS = """
 LIST_DOCUMENTS: dict[Literal["ascending", "descending"], Statement] = {
     "ascending": tenant(
         "documents.list_ascending",
-        f"""
+        within_bytes(
+            f"""
         SELECT {DOCUMENT_COLUMNS} FROM document
         WHERE {_FILTERS} AND {LIVE}
             AND (created_time, id) > (coalesce($5::timestamptz, '-infinity'), coalesce($6::text, ''))
         ORDER BY created_time, id LIMIT $7
         """,
+            "ground_truth",
+            order="created_time, id",
+        ),
     ),
     "descending": tenant(
         "documents.list_descending",
-        f"""
+        within_bytes(
+            f"""
         SELECT {DOCUMENT_COLUMNS} FROM document
         WHERE {_FILTERS} AND {LIVE}
             AND (created_time, id) < (coalesce($5::timestamptz, 'infinity'), coalesce($6::text, ''))
         ORDER BY created_time DESC, id DESC LIMIT $7
         """,
+            "ground_truth",
+            order="created_time DESC, id DESC",
+        ),
     ),
 }
 
 # Those whose time has passed too: a dataset with them is not empty.
 DOCUMENTS_TO_DELETE = tenant(
     "documents.to_delete",
-    """
-    SELECT id, created_time FROM document
+    within_bytes(
+        """
+    SELECT id, created_time, ground_truth FROM document
     WHERE organization_id = $1
         AND ($2::text[] IS NULL OR dataset_id = ANY($2))
         AND ($3::text[] IS NULL OR consent_id = ANY($3))
         AND (created_time, id) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))
     ORDER BY created_time, id LIMIT $6
     """,
+        "ground_truth",
+        order="created_time, id",
+        columns="id, created_time",
+    ),
 )
 
 # Rows are locked in the order of their ids: calls that delete the same documents do not wait in a ring.

@@ -1,4 +1,4 @@
-"""Pages of rows that are sorted by a time which may be null."""
+"""Pages of rows: sorted by a time which may be null, and of no more bytes than memory has room for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,34 @@ Order: TypeAlias = Literal["ascending", "descending"]
 SortBy: TypeAlias = Literal["startTime", "endTime"]
 
 SORT_COLUMNS: dict[SortBy, str] = {"startTime": "start_time", "endTime": "end_time"}
+
+PAGE_BYTES = 16 * 1024 * 1024
+"""What the large members of a page may have together; the row that goes beyond is its last."""
+
+
+def within_bytes(page: str, *large: str, order: str, columns: str = "page.*") -> str:
+    """The rows of a page, until their ``large`` columns together have more than ``PAGE_BYTES``.
+
+    ``rows_in_page`` is how many there would be: with more than there are, another page follows.
+    """
+    size = " + ".join(f"coalesce({_bytes_of(column)}, 0)" for column in large)
+    return f"""
+        SELECT {columns}, rows_in_page FROM (
+            SELECT page.*, count(*) OVER () AS rows_in_page, coalesce(
+                sum({size}) OVER (ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0
+            ) AS bytes_before
+            FROM ({page}) AS page
+        ) AS page
+        WHERE bytes_before <= {PAGE_BYTES} ORDER BY {order}
+    """
+
+
+def _bytes_of(column: str) -> str:
+    """What is not compressed needs not be read for it."""
+    return f"""
+        CASE WHEN pg_column_compression({column}) IS NULL THEN pg_column_size({column})
+        ELSE octet_length({column}::text) END
+    """
 
 
 def nullable_page(
@@ -20,8 +48,9 @@ def nullable_page(
     time: str,
     identifier: str,
     limit: str,
+    large: tuple[str, ...],
 ) -> str:
-    """The page after the row with that time and id; both are null before the first page.
+    """The page after the row with that time and id, ``within_bytes``; both are null before the first page.
 
     Rows without a time come last, or first in descending order, as in Postgres' own. They are read apart
     from the others, so that both parts begin where the page does in an index that ends in (column, id).
@@ -49,4 +78,5 @@ def nullable_page(
         f"(SELECT {columns} FROM {table} WHERE {filters} AND {part} ORDER BY {part_order} LIMIT {limit})"
         for part in (timed, untimed)
     )
-    return f"SELECT * FROM ({parts}) AS page ORDER BY {whole_order} LIMIT {limit}"
+    page = f"SELECT * FROM ({parts}) AS parts ORDER BY {whole_order} LIMIT {limit}"
+    return within_bytes(page, *large, order=whole_order)

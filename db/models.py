@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.keyset import within_bytes
 from db.statements import crossing, tenant
 
 # Computed: how many bundles there are, and how many trainings are not in a final state.
@@ -49,23 +50,31 @@ LOCK_MODEL = tenant(
 
 LIST_MODELS = tenant(
     "models.list",
-    f"""
+    within_bytes(
+        f"""
     SELECT {MODEL_COLUMNS} FROM model
     WHERE organization_id = $1
         AND (created_time, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
     ORDER BY created_time, id LIMIT $4
     """,
+        "field_config",
+        order="created_time, id",
+    ),
 )
 
 LIST_MODELS_OF_OWNERS = crossing(
     "models.list_of_owners",
     "of other organizations only what they share is listed",
-    f"""
+    within_bytes(
+        f"""
     SELECT {MODEL_COLUMNS} FROM model
     WHERE organization_id = ANY($2::text[]) AND (organization_id = $1 OR shared)
         AND (created_time, id) > (coalesce($3::timestamptz, '-infinity'), coalesce($4::text, ''))
     ORDER BY created_time, id LIMIT $5
     """,
+        "field_config",
+        order="created_time, id",
+    ),
 )
 
 SHARE_MODEL = crossing(

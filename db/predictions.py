@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from db.documents import LIVE
+from db.keyset import within_bytes
 from db.statements import crossing, tenant
 from db.webhooks import is_wanted
 
@@ -62,24 +63,32 @@ UNANSWERED_PREDICTION = tenant(
 
 LIST_PREDICTIONS_ASCENDING = tenant(
     "predictions.list_ascending",
-    f"""
+    within_bytes(
+        f"""
     SELECT {PREDICTION_COLUMNS} FROM prediction
     WHERE organization_id = $1
         AND ($2::text IS NULL OR model_id = $2)
         AND (created_time, id) > (coalesce($3::timestamptz, '-infinity'), coalesce($4::text, ''))
     ORDER BY created_time, id LIMIT $5
     """,
+        "predictions",
+        order="created_time, id",
+    ),
 )
 
 LIST_PREDICTIONS_DESCENDING = tenant(
     "predictions.list_descending",
-    f"""
+    within_bytes(
+        f"""
     SELECT {PREDICTION_COLUMNS} FROM prediction
     WHERE organization_id = $1
         AND ($2::text IS NULL OR model_id = $2)
         AND (created_time, id) < (coalesce($3::timestamptz, 'infinity'), coalesce($4::text, ''))
     ORDER BY created_time DESC, id DESC LIMIT $5
     """,
+        "predictions",
+        order="created_time DESC, id DESC",
+    ),
 )
 
 # A synchronous caller that is answered with an error keeps no failed prediction.

@@ -57,6 +57,7 @@ def _list(sort_by: SortBy, order: Order) -> Statement:
             time="$5",
             identifier="$6",
             limit="$7",
+            large=("input", "output"),
         ),
     )
 

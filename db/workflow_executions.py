@@ -5,6 +5,8 @@ from __future__ import annotations
 from db.keyset import SORT_COLUMNS, Order, SortBy, nullable_page
 from db.statements import Statement, tenant
 
+KEPT_EVENTS = 1000
+
 EXECUTION_COLUMNS = """
     id, workflow_id, input, output, status, events, completed_by, log_id, completed_task_log_id, created_by,
     start_time, end_time,
@@ -55,6 +57,7 @@ def _list(sort_by: SortBy, order: Order) -> Statement:
             time="$6",
             identifier="$7",
             limit="$8",
+            large=("input", "output", "events", "transition_executions"),
         ),
     )
 
@@ -100,10 +103,13 @@ END_EXECUTION = tenant(
     """,
 )
 
+# The newest ones are kept: an execution can go round for as long as its plan allows.
 ADD_EVENT = tenant(
     "workflow_executions.add_event",
-    """
-    UPDATE workflow_execution SET events = events || jsonb_build_array($3::jsonb)
+    f"""
+    UPDATE workflow_execution SET
+        events = CASE WHEN jsonb_array_length(events) < {KEPT_EVENTS} THEN events ELSE events - 0 END
+            || jsonb_build_array($3::jsonb)
     WHERE organization_id = $1 AND id = $2
     """,
 )

@@ -12,6 +12,7 @@ from pagemill.errors import BadRequest
 
 MAXIMUM_LABELS = 1000
 MAXIMUM_TEXT = 4096
+MAXIMUM_BYTES = 1024 * 1024
 LABEL = re.compile(r"[0-9A-Za-z\-_]{1,36}")
 ENUM_VALUE = r"""^[0-9A-Za-zÆØÅæøå!"#$%&()*+,\-./:;<=>?@\[\]\^_`{|}~ ]+\Z"""
 
@@ -44,6 +45,8 @@ class LinesField(msgspec.Struct, kw_only=True):
 
 def checked_field_config(field_config: FieldConfig) -> FieldConfig:
     """The same fieldConfig, or BadRequest naming the label and the member that is wrong."""
+    if len(msgspec.json.encode(field_config)) > MAXIMUM_BYTES:
+        raise BadRequest(f"fieldConfig: must not be larger than {MAXIMUM_BYTES} bytes")
     _check_labels(field_config, "fieldConfig")
     for label, definition in field_config.items():
         where = f"fieldConfig.{label}"

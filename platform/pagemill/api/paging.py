@@ -47,10 +47,14 @@ def provide_page(
 def cut(
     rows: Sequence[asyncpg.Record], page: PageRequest, *, by: str = "created_time"
 ) -> tuple[Sequence[asyncpg.Record], str | None]:
-    """The rows to show, sorted ``by`` that column, and the token of the next page (None on the last)."""
-    if len(rows) <= page.results:
-        return rows, None
+    """The rows to show, sorted ``by`` that column, and the token of the next page (None on the last).
+
+    ``rows_in_page`` is what statements say of pages that ended early, because their rows were large.
+    """
     shown = rows[: page.results]
+    found = rows[0].get("rows_in_page", len(rows)) if rows else 0
+    if found <= len(shown):
+        return shown, None
     return shown, token_after(shown[-1][by], shown[-1]["id"])
 
 

@@ -24,7 +24,8 @@ from pagemill.errors import BadRequest, NotFound
 from pagemill.workflows.executions import finish_step
 from pagemill.workflows.steps import EndStatus, Outcome, begin_execution, lock_running
 
-INPUT_BYTES = 256 * 1024
+DATA_BYTES = 256 * 1024
+"""Of an input, and of an output, which is the next step's input."""
 
 TransitionExecutionStatus: TypeAlias = Literal["running", "succeeded", "failed", "rejected", "retry"]
 Statuses = Annotated[list[TransitionExecutionStatus] | None, Parameter(query="status")]
@@ -92,10 +93,10 @@ def execution_not_found(execution_id: str) -> NotFound:
     return NotFound(f"Transition execution {execution_id} not found")
 
 
-def checked_input(data: dict[str, Any]) -> dict[str, Any]:
-    """The input as sent. Raises BadRequest when it is larger than 256 kB."""
-    if len(msgspec.json.encode(data)) > INPUT_BYTES:
-        raise BadRequest(f"input: must not be larger than {INPUT_BYTES} bytes")
+def checked_data(data: dict[str, Any], member: str) -> dict[str, Any]:
+    """An input or output as sent. Raises BadRequest when it is larger than 256 kB."""
+    if len(msgspec.json.encode(data)) > DATA_BYTES:
+        raise BadRequest(f"{member}: must not be larger than {DATA_BYTES} bytes")
     return data
 
 
@@ -128,7 +129,7 @@ class TransitionExecutionController(Controller):
                     connection, organization_id, transition_id, caller.principal_id
                 )
             else:
-                given = {} if data.input is UNSET else checked_input(data.input)
+                given = {} if data.input is UNSET else checked_data(data.input, "input")
                 row = await begin_execution(connection, organization_id, transition_id, given)
         if row is None:
             raise NotFound(f"No execution of transition {transition_id} waits")
@@ -187,7 +188,7 @@ class TransitionExecutionController(Controller):
             if data.status is not UNSET:
                 outcome = Outcome(
                     data.status,
-                    output=None if data.output is UNSET else data.output,
+                    output=None if data.output is UNSET else checked_data(data.output, "output"),
                     message=None if data.error is UNSET else data.error.message,
                 )
                 if not await finish_step(

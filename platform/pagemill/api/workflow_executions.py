@@ -20,7 +20,7 @@ from pagemill.api.schemas import RequestStruct, ResponseStruct, timestamp
 from pagemill.api.security import Caller
 from pagemill.api.state import AppState
 from pagemill.api.times import checked_time
-from pagemill.api.transition_executions import SortByQuery, checked_input
+from pagemill.api.transition_executions import SortByQuery, checked_data
 from pagemill.api.workflows import workflow_not_found
 from pagemill.errors import BadRequest, NotFound
 from pagemill.workflows.executions import jump, lock_run, start_execution
@@ -108,7 +108,7 @@ class WorkflowExecutionController(Controller):
         app_state: AppState,
     ) -> WorkflowExecution:
         """Start the workflow and its first step: both, or neither."""
-        given = checked_input(data.input)
+        given = checked_data(data.input, "input")
         async with connection.transaction():
             workflow = await KEEP_WORKFLOW.fetch_one(connection, caller.organization_id, workflow_id)
             if workflow is None:

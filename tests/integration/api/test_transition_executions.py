@@ -9,6 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
+from pagemill.api.transition_executions import DATA_BYTES
 from pagemill.ids import new_id
 from tests.support.flows import (
     again,
@@ -191,6 +192,16 @@ async def test_bad_ends_are_refused(api: httpx.AsyncClient, body: dict[str, Any]
     assert named in response.json()["message"]
     path = f"/v1/transitions/{step['transitionId']}/executions/{step['executionId']}"
     assert (await ok(await api.get(path))) == step
+
+
+async def test_outputs_are_as_bounded_as_the_inputs_that_they_become(api: httpx.AsyncClient) -> None:
+    transition_id = await create_transition(api, "docker")
+    step = await ok(await api.post(f"/v1/transitions/{transition_id}/executions", json={}))
+    envelope = len('{"a":""}')
+    refused = await patch(api, step, status="succeeded", output={"a": "x" * (DATA_BYTES - envelope + 1)})
+    assert refused.status_code == 400
+    assert refused.json()["message"] == f"output: must not be larger than {DATA_BYTES} bytes"
+    await succeed(api, step, a="x" * (DATA_BYTES - envelope))
 
 
 async def test_an_end_is_final(api: httpx.AsyncClient, organization: Tenant) -> None:

@@ -9,6 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
+from db.workflow_executions import KEPT_EVENTS
 from pagemill.ids import new_id
 from tests.support.flows import (
     again,
@@ -147,6 +148,33 @@ async def test_input_of_the_largest_size(api: httpx.AsyncClient) -> None:
     assert (await start(api, workflow_id, data))["input"] == data
 
 
+@pytest.mark.parametrize("depth", [98, 99, 900, 921, 924, 927])
+async def test_what_is_nested_deeply_is_refused_or_shown_everywhere(
+    api: httpx.AsyncClient, depth: int
+) -> None:
+    transition_id = await create_transition(api, "docker")
+    workflow_id = await create_workflow(api, {"A": task(transition_id, "B"), "B": task(transition_id)})
+    path = f"/v1/workflows/{workflow_id}/executions"
+    nested = '{"a":' * depth + "1" + "}" * depth
+    headers = {"Content-Type": "application/json"}
+    response = await api.post(path, content=f'{{"input":{nested}}}', headers=headers)
+    if depth >= 100:
+        assert response.status_code == 400
+        assert response.json()["message"] == "body: is nested too deeply"
+        return
+    execution = await ok(response)
+    await ok(await api.get(path))
+    [step_id] = execution["transitionExecutions"][transition_id]
+    ended = await api.patch(
+        f"/v1/transitions/{transition_id}/executions/{step_id}",
+        content=f'{{"status":"succeeded","output":{nested}}}',
+        headers=headers,
+    )
+    assert (await ok(ended))["status"] == "succeeded"
+    await ok(await api.get(f"/v1/transitions/{transition_id}/executions"))
+    assert len((await again(api, execution))["transitionExecutions"][transition_id]) == 2
+
+
 async def test_failed_rejected_and_the_missing_choice(api: httpx.AsyncClient) -> None:
     transition_id = await create_transition(api)
     choice = {"Type": "Choice", "Choices": [{"Variable": "$.a", "NumericEquals": 1, "End": True}]}
@@ -200,6 +228,26 @@ async def test_manual_retry_waits_for_the_next_transition(api: httpx.AsyncClient
     again_refused = await patch_execution(api, execution, nextTransitionId=first)
     assert again_refused.status_code == 400
     assert "nextTransitionId" in again_refused.json()["message"]
+
+
+async def test_the_newest_events_are_kept(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    transition_id = await create_transition(api)
+    workflow_id = await create_workflow(api, {"A": task(transition_id)})
+    execution = await start(api, workflow_id)
+    await pool.execute(
+        """
+        UPDATE workflow_execution SET events = (
+            SELECT jsonb_agg(jsonb_build_object('type', number::text))
+            FROM generate_series(1, $2::integer) AS number
+        ) WHERE id = $1
+        """,
+        execution["executionId"],
+        KEPT_EVENTS,
+    )
+    await ok(await patch_execution(api, execution, nextTransitionId=transition_id))
+    events = (await again(api, execution))["events"]
+    assert len(events) == KEPT_EVENTS
+    assert [events[0]["type"], events[-1]["type"]] == ["2", "NextTransition"]
 
 
 async def test_the_next_transition_is_one_of_the_workflow(api: httpx.AsyncClient) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pagemill.api.field_config import checked_field_config
+from pagemill.api.field_config import MAXIMUM_BYTES, checked_field_config
 from pagemill.errors import BadRequest
 
 DOCUMENTED = {
@@ -105,3 +105,8 @@ def test_message_names_the_column_and_the_member() -> None:
 def test_number_of_labels_is_bounded() -> None:
     with pytest.raises(BadRequest, match="at most 1000 labels"):
         checked_field_config({f"l{index}": {"type": "string"} for index in range(1001)})
+
+
+def test_size_is_bounded() -> None:
+    with pytest.raises(BadRequest, match="fieldConfig: must not be larger than 1048576 bytes"):
+        checked_field_config({"a": {"type": "string", "note": "x" * MAXIMUM_BYTES}})
