@@ -17,6 +17,17 @@ LONGEST_INTERVAL = 6 * 86400.0
 Interval: TypeAlias = Annotated[float, Meta(ge=0, le=LONGEST_INTERVAL)]
 
 
+SECRET = (
+    "database_url",
+    "token_key",
+    "secret_keys",
+    "stripe_secret_key",
+    "s3_secret_access_key",
+    "smtp_password",
+)
+"""What is not shown where settings are written, in a log or a failing test."""
+
+
 class SettingsError(PagemillError):
     """A ``PAGEMILL_*`` variable is missing or has a value that cannot be used."""
 
@@ -123,6 +134,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     new_organization_plan: str = "las:plan:self-hosted"
     """The plan, in its newest version, of organizations that users create."""
     log_level: str = "INFO"
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{name}={'...' if name in SECRET and value else repr(value)}"
+            for name, value in msgspec.structs.asdict(self).items()
+        )
+        return f"Settings({', '.join(shown)})"
 
     def __post_init__(self) -> None:
         if self.smtp_host is not None and not self.mail_sender:

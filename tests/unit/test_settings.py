@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
-from pagemill.settings import Settings, SettingsError, load_settings, to_environment
+from pagemill.settings import SECRET, Settings, SettingsError, load_settings, to_environment
 
 REQUIRED = {"PAGEMILL_DATABASE_URL": "postgresql://localhost/x", "PAGEMILL_OBJECTS_URL": "file:///x"}
 
@@ -56,3 +57,16 @@ def test_a_child_process_reads_the_same_settings() -> None:
         database_url="postgresql://u:p@h/d", objects_url="s3://b/p", training_gpu=True, job_lease=3.25
     )
     assert load_settings(to_environment(settings)) == settings
+
+
+def test_secrets_are_not_shown() -> None:
+    values = {name: f"hidden-{name}" for name in SECRET} | {"objects_url": "file:///shown"}
+    text = repr(Settings(**values))
+    assert "hidden" not in text
+    assert "file:///shown" in text
+
+
+def test_what_sounds_secret_is() -> None:
+    names = {field.name for field in msgspec.structs.fields(Settings)}
+    telling = {name for name in names if name.endswith(("_key", "_keys", "_password", "_secret"))}
+    assert telling - set(SECRET) == {"stripe_publishable_key"}

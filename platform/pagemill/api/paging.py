@@ -79,7 +79,10 @@ def _after(token: str | None) -> tuple[datetime.datetime | None, str | None]:
     try:
         decoded = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
         time, identifier = msgspec.json.decode(decoded, type=tuple[datetime.datetime | None, str])
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        if time is not None and time.tzinfo is not None:
+            # Beside the first and last days there are times that no other zone can write.
+            time = time.astimezone(datetime.UTC)
+    except (binascii.Error, ValueError, OverflowError, msgspec.MsgspecError):
         raise BadRequest("nextToken: is not valid") from None
     if (time is not None and time.tzinfo is None) or "\0" in identifier:
         raise BadRequest("nextToken: is not valid")

@@ -44,6 +44,8 @@ def encoded(text: str) -> str:
         encoded('["2024-01-01T00:00:00", "a"]'),
         encoded('["2024-01-01T00:00:00Z", "\\u0000"]'),
         encoded('["2024-01-01T00:00:00Z", 1]'),
+        encoded('["9999-12-31T23:59:59-23:59", "a"]'),
+        encoded('["0001-01-01T00:00:00+23:59", "a"]'),
     ],
 )
 def test_garbage_tokens(token: str) -> None:
