@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 
 import asyncpg
 import msgspec
-from litestar import Controller, delete, get, patch, post
+from litestar import Controller, Request, delete, get, patch, post
 from msgspec import UNSET, Meta, UnsetType
 
 from db import data_bundles as statements
 from db.statements import Connection
-from pagemill.api.database import RequestConnection
+from pagemill.api.database import RequestConnection, release_connection
 from pagemill.api.datasets import to_dataset
 from pagemill.api.models import MODEL_DEPENDENCIES, below_model, hold_model, require_model
 from pagemill.api.paging import PageRequest, cut
@@ -181,6 +181,7 @@ class DataBundleController(Controller):
         self,
         own_model_id: str,
         data_bundle_id: str,
+        request: Request[Any, Any, Any],
         caller: Caller,
         connection: RequestConnection,
         app_state: AppState,
@@ -194,6 +195,8 @@ class DataBundleController(Controller):
             # The job before the bundle, as its worker locks them: the other way round would deadlock.
             await request_cancel(connection, caller.organization_id, data_bundle_id)
             await statements.DELETE_DATA_BUNDLE.execute(connection, *key)
+        # Storage may be slow: meanwhile others need the connection.
+        await release_connection(request.scope)
         await remove(app_state.objects, keys=[data_bundle_key(caller.organization_id, data_bundle_id)])
         return to_data_bundle(row)
 

@@ -142,6 +142,8 @@ class DocumentController(Controller):
             dataset_ids=dataset_id,
             consent_ids=consent_id,
         )
+        # Storage may be slow: meanwhile others need the connection.
+        await release_connection(request.scope)
         await remove_objects(app_state.objects, caller.organization_id, deleted)
         return Documents(
             documents=[to_document(row, app_state) for row in deleted],
@@ -191,11 +193,18 @@ class DocumentController(Controller):
 
     @delete("/{document_id:str}", status_code=200)
     async def delete_document(
-        self, document_id: str, caller: Caller, connection: RequestConnection, app_state: AppState
+        self,
+        document_id: str,
+        request: Request[Any, Any, Any],
+        caller: Caller,
+        connection: RequestConnection,
+        app_state: AppState,
     ) -> Document:
         rows = await remove_documents(connection, caller.organization_id, [document_id])
         if not rows:
             raise document_not_found(document_id)
+        # Storage may be slow: meanwhile others need the connection.
+        await release_connection(request.scope)
         await remove_objects(app_state.objects, caller.organization_id, rows)
         return to_document(rows[0], app_state)
 

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from db import models as statements
 from db.statements import Connection
 from db.trainings import TRAINING_TO_PREDICT_WITH
-from pagemill.api.database import RequestConnection
+from pagemill.api.database import RequestConnection, release_connection
 from pagemill.api.field_config import FieldConfig, checked_field_config
 from pagemill.api.page_configs import (
     PostprocessConfig,
@@ -221,7 +221,12 @@ class ModelController(Controller):
 
     @delete(MODEL_PATHS, status_code=200)
     async def delete_model(
-        self, own_model_id: str, caller: Caller, connection: RequestConnection, app_state: AppState
+        self,
+        own_model_id: str,
+        request: Request[Any, Any, Any],
+        caller: Caller,
+        connection: RequestConnection,
+        app_state: AppState,
     ) -> Model:
         """Bundles and trainings go with their model, and what works on them is cancelled."""
         organization_id = caller.organization_id
@@ -234,6 +239,8 @@ class ModelController(Controller):
             parts = await statements.MODEL_PARTS.fetch(connection, organization_id, own_model_id)
             await statements.DELETE_MODEL.execute(connection, organization_id, own_model_id)
             await uncount(connection, organization_id, "models")
+        # Storage may be slow: meanwhile others need the connection.
+        await release_connection(request.scope)
         await remove(
             app_state.objects,
             keys=[

@@ -10,6 +10,8 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from pagemill.ids import new_id
+from tests.support.seeds import seed_data_bundle, seed_document
 from tests.support.tenants import Tenant
 
 
@@ -65,6 +67,50 @@ async def test_a_document_holds_no_connection_while_its_content_is_read(
     go_on.set()
     for response in await asyncio.gather(*asked):
         assert response.json()["content"] == content
+
+
+async def deletion_of(api: httpx.AsyncClient, pool: asyncpg.Pool, owner: str, kind: str) -> str:
+    """The path that deletes something new of which there are objects."""
+    if kind in ("document", "documents"):
+        document_id, consent_id = await seed_document(pool, owner), new_id("consent")
+        await pool.execute("UPDATE document SET consent_id = $2 WHERE id = $1", document_id, consent_id)
+        return (
+            f"/v1/documents/{document_id}" if kind == "document" else f"/v1/documents?consentId={consent_id}"
+        )
+    model = await api.post("/v1/models", json={"fieldConfig": {"total": {"type": "amount"}}})
+    model_id = model.json()["modelId"]
+    bundle_id = await seed_data_bundle(pool, owner, model_id)
+    return f"/v1/models/{model_id}" + (f"/dataBundles/{bundle_id}" if kind == "data bundle" else "")
+
+
+@pytest.mark.parametrize("kind", ["document", "documents", "model", "data bundle"])
+async def test_a_deletion_holds_no_connection_while_objects_are_removed(
+    app: Litestar,
+    api: httpx.AsyncClient,
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    state = app.state.pagemill
+    many = 2 * state.pool.get_max_size()
+    paths = [await deletion_of(api, pool, organization.organization_id, kind) for _ in range(many)]
+    removing, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def delete(_store: object, _key: str) -> None:
+        removing.release()
+        await go_on.wait()
+
+    for name in ("delete", "delete_prefix"):
+        monkeypatch.setattr(type(state.objects), name, delete)
+    asked = [asyncio.create_task(api.delete(path)) for path in paths]
+    async with asyncio.timeout(5):
+        for _ in asked:
+            await removing.acquire()
+        assert (await api.get("/v1/datasets")).status_code == 200
+    go_on.set()
+    for response in await asyncio.gather(*asked):
+        assert response.status_code == 200
 
 
 async def test_a_get_takes_one_connection_once(
