@@ -83,11 +83,11 @@ LIST_ATTEMPTS = tenant(
 )
 
 
-def is_wanted(event_type: str) -> str:
-    """An expression for statements that write outcomes: whether anybody is to be told."""
+def is_wanted(event_type: str, *, organization: str = "$1") -> str:
+    """An expression for statements that write outcomes: whether anybody of the organization is to be told."""
     return f"""EXISTS (
         SELECT FROM webhook
-        WHERE webhook.organization_id = $1 AND webhook.status = 'enabled'
+        WHERE webhook.organization_id = {organization} AND webhook.status = 'enabled'
             AND webhook.event_types ? '{event_type}'
     )"""
 

@@ -23,7 +23,7 @@ from tests.support.people import add_user
 from tests.support.queries import statements_run
 from tests.support.seeds import claim_job, seed_data_bundle, seed_model, seed_training
 from tests.support.tenants import Tenant
-from tests.support.working import RESULT, submit, until
+from tests.support.working import RESULT, dispatching, submit, succeed, until, until_ended
 from train_jobs.fence import advance
 
 BOX = read_secret_keys(new_secret_key("test"))
@@ -134,6 +134,19 @@ async def test_each_webhook_is_told_what_it_wants_and_others_organizations_nothi
     assert {row["webhook_id"] for row in told} == {webhook.id for webhook in wanting}
     assert {row["organization_id"] for row in told} == {own}
     assert await webhook_jobs(pool) == 2
+
+
+async def test_predictions_that_end_together_are_each_told_once_to_their_own(
+    pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
+) -> None:
+    own, theirs = organization.organization_id, other_organization.organization_id
+    await add_webhook(pool, own, BOX, URL)
+    submitted = [await submit(pool, owner) for _ in range(20) for owner in (own, theirs)]
+    async with dispatching(pool, succeed, limit=40):
+        await until_ended(pool, *(job_id for job_id, _ in submitted))
+    told = sorted(body["data"]["predictionId"] for _, body in await deliveries(pool))
+    assert told == sorted(prediction_id for _, prediction_id in submitted[::2])
+    assert await webhook_jobs(pool) == 20
 
 
 async def test_without_webhooks_a_prediction_costs_no_statement_more(
