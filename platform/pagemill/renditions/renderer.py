@@ -22,6 +22,8 @@ GRACE_SECONDS = 5.0
 CLOSING_SECONDS = 2.0
 PIECE_BYTES = 256 * 1024
 REPLY_BYTES = 64 * 1024
+RENDITION_BYTES = 64 * 1024 * 1024
+"""No more than a document may have: a child is believed as little as its document."""
 
 
 def _not_available(detail: str) -> Unavailable:
@@ -54,9 +56,7 @@ class Renderer:
             try:
                 left = await _ask(reader, writer, request, content, forks)
                 while left > 0:
-                    piece = await reader.read(min(left, PIECE_BYTES))
-                    if not piece:
-                        raise _not_available("a child has gone")
+                    piece = await _piece(reader, left)
                     left -= len(piece)
                     yield piece
             finally:
@@ -85,6 +85,17 @@ class Renderer:
                 await self.close()
                 self._forks = await asyncio.to_thread(_Forks)
             return self._forks
+
+
+async def _piece(reader: asyncio.StreamReader, left: int) -> bytes:
+    try:
+        async with asyncio.timeout(GRACE_SECONDS):
+            piece = await reader.read(min(left, PIECE_BYTES))
+    except (TimeoutError, ConnectionError):
+        piece = b""
+    if not piece:
+        raise _not_available("a child has gone")
+    return piece
 
 
 async def _ask(
@@ -118,6 +129,8 @@ async def _ask(
         raise DocumentUnreadable("The document is damaged: its renderer failed") from None
     if reply.problem is not None:
         raise DocumentUnreadable(reply.problem)
+    if not 0 <= reply.size <= RENDITION_BYTES:
+        raise DocumentUnreadable("The document is damaged: what it is rendered to has no end")
     return reply.size
 
 

@@ -24,6 +24,12 @@ from tests.support.pictures import opened, pdf, picture
 MISBEHAVING = """
 import os, signal
 import pagemill.renditions.forks as forks
+class Promise(bytes):
+    def __new__(cls, content, length):
+        promise = super().__new__(cls, content)
+        promise.length = length
+        return promise
+    def __len__(self): return self.length
 def misbehave(request, content):
     what = content.split()[0]
     if what == b"crash": os.abort()
@@ -33,6 +39,11 @@ def misbehave(request, content):
     if what == b"hoard": return bytes(len(content) * 10**9)
     if what == b"write": os.write(os.open(content.split()[1], os.O_CREAT | os.O_WRONLY), b"x")
     if what == b"environment": return repr(sorted(os.environ)).encode()
+    if what == b"promise": return Promise(b"x", 2**40)
+    if what == b"stall":
+        [os.dup(int(name)) for name in os.listdir("/proc/self/fd")[3:-1]]
+        os._exit = lambda status: signal.pause()
+        return Promise(b"x", 10)
     if what == b"error": raise RuntimeError("secret")
     return content
 forks._rendered = misbehave
@@ -97,6 +108,18 @@ async def test_a_document_that_harms_its_child_is_refused(
         await render(renderer, does)
     assert refused.value.message == message
     assert await render(renderer, b"fine") == b"fine"
+
+
+@pytest.mark.usefixtures("misbehaving")
+async def test_a_child_is_not_believed(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "GRACE_SECONDS", 0.3)
+    with pytest.raises(DocumentUnreadable, match="has no end"):
+        await render(renderer, b"promise")
+    begun = time.monotonic()
+    with pytest.raises(Unavailable):
+        await render(renderer, b"stall")
+    assert time.monotonic() - begun < 0.9
+    assert await render(renderer, b"others") == b"others"
 
 
 @pytest.mark.usefixtures("misbehaving")
