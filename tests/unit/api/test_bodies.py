@@ -24,6 +24,10 @@ def message_of(body: bytes, schema: type = PostDocument) -> str:
         (b'{"surname": "x"}', "body: Object contains unknown field `surname`"),
         (b'{"groundTruth": [{"label": "a", "value": 1, "page": 0}]}', "groundTruth[0]: Object contains"),
         (b'{"groundTruth": [{"label": "a"}]}', "groundTruth[0]: Object missing required field `value`"),
+        (
+            b'{"groundTruth": [{"label": "a", "value": 1, "pages": [0,1,2,3,4,5,6,7,8,9,10]}]}',
+            "groundTruth[0].pages: Expected `array` of length <= 10",
+        ),
         (b'{"groundTruth": [{"label": "a b", "value": 1}]}', "groundTruth[0].label: "),
         (b'{"contentType": "text/plain"}', "contentType: Invalid enum value"),
         (b'{"consentId": "las:consent:1"}', "consentId: "),
