@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeAlias
 
 import asyncpg
+import msgspec
 from litestar import Controller, Request, delete, get, patch, post
 from litestar.di import Provide
 from msgspec import UNSET, Meta, UnsetType
@@ -115,6 +116,14 @@ def to_model(row: asyncpg.Record, statistics: dict[str, Any] | None = None) -> M
     )
 
 
+def to_visible_model(row: asyncpg.Record, caller: Caller, statistics: dict[str, Any] | None = None) -> Model:
+    """The model as the caller may see it: of another organization's, not who works on it, nor their notes."""
+    model = to_model(row, statistics)
+    if row["organization_id"] == caller.organization_id:
+        return model
+    return msgspec.structs.replace(model, metadata=None, created_by=None, updated_by=None)
+
+
 def own_model_id(request: Request[Any, Any, Any], caller: Caller) -> str:
     """The plain id of the model in the path. Another organization's is answered like an unknown one."""
     model_id = str(request.path_params["model_id"])
@@ -187,7 +196,7 @@ class ModelController(Controller):
                 connection, own, owners, *page.after, page.limit
             )
         shown, next_token = cut(rows, page)
-        return Models(models=[to_model(row) for row in shown], next_token=next_token)
+        return Models(models=[to_visible_model(row, caller) for row in shown], next_token=next_token)
 
     @get(MODEL_PATHS)
     async def get_model(
@@ -204,7 +213,8 @@ class ModelController(Controller):
         row = await getting.fetch_one(connection, model_owner, model_id)
         if row is None:
             raise model_not_found(model_id)
-        return to_model(row, await statistics_of(connection, caller, model_id, statistics_last_n_days))
+        statistics = await statistics_of(connection, caller, model_id, statistics_last_n_days)
+        return to_visible_model(row, caller, statistics)
 
     @patch(MODEL_PATHS)
     async def update_model(

@@ -73,7 +73,14 @@ async def test_a_shared_model_is_shown_with_its_owner(
     owner, _, model_id = model.rpartition("/")
     shown = await api.get(f"/v1/models/{owner}{separator}{model_id}")
     assert shown.status_code == 200
-    assert shown.json() == (await other_api.get(f"/v1/models/{model_id}")).json()
+    await other_api.patch(f"/v1/models/{model_id}", json={"metadata": {"note": "ours"}})
+    theirs = (await other_api.get(f"/v1/models/{model_id}")).json()
+    shown = await api.get(f"/v1/models/{owner}{separator}{model_id}")
+    hidden = dict.fromkeys(("metadata", "createdBy", "updatedBy"))
+    assert None not in [theirs[member] for member in hidden]
+    assert shown.json() == {**theirs, **hidden}
+    listed = (await api.get("/v1/models", params={"owner": owner})).json()["models"]
+    assert listed == [{**theirs, **hidden, "statistics": listed[0]["statistics"]}]
     assert (shown.json()["modelId"], shown.json()["organizationId"]) == (model_id, owner)
 
 
