@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.keyset import within_bytes
 from db.statements import tenant
 
 DATA_BUNDLE_COLUMNS = """
@@ -43,13 +44,18 @@ LOCK_DATA_BUNDLE = tenant(
 
 LIST_DATA_BUNDLES = tenant(
     "data_bundles.list",
-    f"""
+    within_bytes(
+        f"""
     SELECT {DATA_BUNDLE_COLUMNS} FROM data_bundle
     WHERE organization_id = $1 AND model_id = $2
         AND ($3::text[] IS NULL OR status = ANY($3))
         AND (created_time, id) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))
     ORDER BY created_time, id LIMIT $6
     """,
+        "datasets",
+        "summary",
+        order="created_time, id",
+    ),
 )
 
 # Locked against being made anew, or deleted, while a training is written that learns from them.

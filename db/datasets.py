@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.keyset import within_bytes
 from db.statements import tenant
 
 DATASET_COLUMNS = """
@@ -27,12 +28,16 @@ GET_DATASET = tenant(
 
 LIST_DATASETS = tenant(
     "datasets.list",
-    f"""
+    within_bytes(
+        f"""
     SELECT {DATASET_COLUMNS} FROM dataset
     WHERE organization_id = $1
         AND (created_time, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
     ORDER BY created_time, id LIMIT $4
     """,
+        "ground_truth_summary",
+        order="created_time, id",
+    ),
 )
 
 # A member that is not sent keeps its value: each nullable one comes with a flag that says whether it was.
@@ -84,5 +89,6 @@ COUNT_DOCUMENTS = tenant(
             ) AS summed
         )
     WHERE organization_id = $1 AND id = $2
+    RETURNING (SELECT count(*) FROM jsonb_object_keys(ground_truth_summary)) AS labels
     """,
 )

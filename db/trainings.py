@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.keyset import within_bytes
 from db.statements import tenant
 
 TRAINING_COLUMNS = """
@@ -29,13 +30,17 @@ GET_TRAINING = tenant(
 
 LIST_TRAININGS = tenant(
     "trainings.list",
-    f"""
+    within_bytes(
+        f"""
     SELECT {TRAINING_COLUMNS} FROM training
     WHERE organization_id = $1 AND model_id = $2
         AND ($3::text[] IS NULL OR status = ANY($3))
         AND (created_time, id) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))
     ORDER BY created_time, id LIMIT $6
     """,
+        "evaluation",
+        order="created_time, id",
+    ),
 )
 
 UPDATE_TRAINING = tenant(

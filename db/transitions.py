@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.keyset import within_bytes
 from db.statements import tenant
 
 TRANSITION_COLUMNS = """
@@ -27,13 +28,17 @@ GET_TRANSITION = tenant(
 
 LIST_TRANSITIONS = tenant(
     "transitions.list",
-    f"""
+    within_bytes(
+        f"""
     SELECT {TRANSITION_COLUMNS} FROM transition
     WHERE organization_id = $1
         AND ($2::text[] IS NULL OR transition_type = ANY($2))
         AND (created_time, id) > (coalesce($3::timestamptz, '-infinity'), coalesce($4::text, ''))
     ORDER BY created_time, id LIMIT $5
     """,
+        "parameters",
+        order="created_time, id",
+    ),
 )
 
 LOCK_TRANSITION = tenant(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.keyset import within_bytes
 from db.statements import tenant
 
 
@@ -55,13 +56,18 @@ GET_WORKFLOW = tenant(
 
 LIST_WORKFLOWS = tenant(
     "workflows.list",
-    f"""
+    within_bytes(
+        f"""
     SELECT {_shown("$5", "$6")} FROM workflow
     WHERE workflow.organization_id = $1
         AND (workflow.created_time, workflow.id)
             > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
     ORDER BY workflow.created_time, workflow.id LIMIT $4
     """,
+        "completed_config",
+        "email_config",
+        order="created_time, id",
+    ),
 )
 
 # Whoever changes or deletes a workflow holds its row.

@@ -9,6 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
+from pagemill.documents import counting
 from tests.support.queries import statements_run
 from tests.support.seeds import used
 from tests.support.tenants import Tenant
@@ -214,3 +215,26 @@ async def test_a_dataset_is_not_deleted_under_a_new_document(api: httpx.AsyncCli
             api.delete(f"/v1/datasets/{dataset_id}"),
         )
         assert (added.status_code, deleted.status_code) in {(200, 400), (400, 200)}
+
+
+async def test_a_dataset_has_so_many_labels(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "MOST_LABELS", 3)
+    dataset_id = (await create(api))["datasetId"]
+
+    def labelled(*labels: str) -> dict[str, Any]:
+        return {"datasetId": dataset_id, "groundTruth": [{"label": one, "value": 1} for one in labels]}
+
+    first = (await api.post("/v1/documents", json=labelled("a", "b", "c"))).json()
+    refused = await api.post("/v1/documents", json=labelled("a", "d"))
+    assert refused.status_code == 400
+    assert refused.json()["message"].startswith("groundTruth: the dataset must not have more than 3")
+    loose = (await api.post("/v1/documents", json={"groundTruth": labelled("d")["groundTruth"]})).json()
+    moved = await api.patch(f"/v1/documents/{loose['documentId']}", json={"datasetId": dataset_id})
+    assert moved.status_code == 400
+    assert (await api.post("/v1/documents", json=labelled("c", "b"))).status_code == 200
+    dataset = (await api.get(f"/v1/datasets/{dataset_id}")).json()
+    assert (dataset["numberOfDocuments"], dataset["groundTruthSummary"]) == (2, {"a": 1, "b": 2, "c": 2})
+    await pool.execute("UPDATE dataset SET ground_truth_summary = ground_truth_summary || '{\"x\": 5}'")
+    assert (await api.delete(f"/v1/documents/{first['documentId']}")).status_code == 200

@@ -8,11 +8,16 @@ import asyncpg
 import httpx
 import pytest
 
+from db.data_bundles import LIST_DATA_BUNDLES
+from db.datasets import LIST_DATASETS
 from db.documents import DOCUMENTS_TO_DELETE, LIST_DOCUMENTS
 from db.keyset import PAGE_BYTES
 from db.models import LIST_MODELS, LIST_MODELS_OF_OWNERS
 from db.predictions import LIST_PREDICTIONS_ASCENDING, LIST_PREDICTIONS_DESCENDING
 from db.statements import Statement
+from db.trainings import LIST_TRAININGS
+from db.transitions import LIST_TRANSITIONS
+from db.workflows import LIST_WORKFLOWS
 from pagemill.api.paging import PageRequest, cut
 from pagemill.ids import new_id
 from tests.support.flows import create_transition, create_workflow, ok, start, task
@@ -70,6 +75,28 @@ PREDICTIONS = """
     )
     SELECT $1, id, 'd', 'm', 'm', 't', jsonb_build_array($3::text) FROM unnest($2::text[]) AS id
 """
+DATASETS = """
+    INSERT INTO dataset (organization_id, id, ground_truth_summary)
+    SELECT $1, id, jsonb_build_object('a', $3::text) FROM unnest($2::text[]) AS id
+"""
+DATA_BUNDLES = """
+    WITH model AS (INSERT INTO model (organization_id, id) VALUES ($1, 'm'))
+    INSERT INTO data_bundle (organization_id, id, model_id, summary)
+    SELECT $1, id, 'm', jsonb_build_object('a', $3::text) FROM unnest($2::text[]) AS id
+"""
+TRAININGS = """
+    WITH model AS (INSERT INTO model (organization_id, id) VALUES ($1, 'm'))
+    INSERT INTO training (organization_id, id, model_id, evaluation)
+    SELECT $1, id, 'm', jsonb_build_object('a', $3::text) FROM unnest($2::text[]) AS id
+"""
+TRANSITIONS = """
+    INSERT INTO transition (organization_id, id, transition_type, timeout_in_seconds, parameters)
+    SELECT $1, id, 'docker', 60, jsonb_build_object('a', $3::text) FROM unnest($2::text[]) AS id
+"""
+WORKFLOWS = """
+    INSERT INTO workflow (organization_id, id, definition, completed_config)
+    SELECT $1, id, '{}', jsonb_build_object('a', $3::text) FROM unnest($2::text[]) AS id
+"""
 
 
 @pytest.mark.parametrize(
@@ -82,6 +109,11 @@ PREDICTIONS = """
         (MODELS, LIST_MODELS_OF_OWNERS, "own"),
         (PREDICTIONS, LIST_PREDICTIONS_ASCENDING, (None,)),
         (PREDICTIONS, LIST_PREDICTIONS_DESCENDING, (None,)),
+        (DATASETS, LIST_DATASETS, ()),
+        (DATA_BUNDLES, LIST_DATA_BUNDLES, ("m", None)),
+        (TRAININGS, LIST_TRAININGS, ("m", None)),
+        (TRANSITIONS, LIST_TRANSITIONS, (None,)),
+        (WORKFLOWS, LIST_WORKFLOWS, ()),
     ],
     ids=lambda value: value.name if isinstance(value, Statement) else "",
 )
@@ -91,11 +123,13 @@ async def test_other_lists(
     own = organization.organization_id
     await pool.execute(rows, own, [new_id("document") for _ in range(ROWS)], LARGE)
     filters = ([own],) if filters == "own" else filters
+    counted = ("2024-01", 100) if statement is LIST_WORKFLOWS else ()
     page, pages = PageRequest(100, (None, None)), []
     token: str | None = ""
     async with pool.acquire() as connection:
         while token is not None:
-            found = await statement.fetch(connection, own, *filters, *page.after, page.limit)
+            after = (*page.after, page.limit, *counted)
+            found = await statement.fetch(connection, own, *filters, *after)
             shown, token = cut(found, page)
             pages.append([row["id"] for row in shown])
             page = PageRequest(100, (shown[-1]["created_time"], shown[-1]["id"]))
