@@ -14,6 +14,7 @@ import signal
 import statistics
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,21 +93,29 @@ def compared(servers: World, path: Callable[[int], str], rounds: int, seconds: f
     for server, own in requests.items():
         run(server.port, own, seconds=seconds / 2, connections=CONNECTIONS)
     loads: dict[Server, list[Load]] = {server: [] for server in requests}
+    computed: dict[Server, list[float]] = {server: [] for server in requests}
     for number in range(rounds):
         # Each side goes first as often as the other.
         order = list(requests) if number % 2 else list(reversed(requests))
         for server in order:
-            loads[server].append(run(server.port, requests[server], seconds=seconds, connections=CONNECTIONS))
-    api, reference = loads[servers.api], loads[servers.reference]
-    ratios = [one.per_second / other.per_second for one, other in zip(api, reference, strict=True)]
+            before = server.cpu_seconds()
+            load = run(server.port, requests[server], seconds=seconds, connections=CONNECTIONS)
+            loads[server].append(load)
+            computed[server].append((server.cpu_seconds() - before) / len(load.latencies))
+    sides = [
+        {
+            **latencies(loads[server]),
+            "perSecond": round(statistics.median(load.per_second for load in loads[server])),
+            "cpuMicrosecondsEach": round(statistics.median(computed[server]) * 1e6),
+        }
+        for server in (servers.api, servers.reference)
+    ]
+    pairs = zip(loads[servers.api], loads[servers.reference], strict=True)
+    ratios = [api.per_second / reference.per_second for api, reference in pairs]
     return {
         "ratio": round(statistics.median(ratios), 3),
-        **latencies(api),
-        "perSecond": round(statistics.median(load.per_second for load in api)),
-        "reference": {
-            **latencies(reference),
-            "perSecond": round(statistics.median(load.per_second for load in reference)),
-        },
+        **sides[0],
+        "reference": sides[1],
         "ratios": [round(ratio, 3) for ratio in ratios],
     }
 
@@ -157,8 +166,6 @@ def long_list(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
 
 def _created(servers: World, number: int) -> datetime:
     """When a document was created, from the document itself."""
-    import urllib.request
-
     url = f"http://127.0.0.1:{servers.api.port}{servers.document_path(number)}"
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {servers.token}"})
     with urllib.request.urlopen(request, timeout=30) as answer:

@@ -25,7 +25,7 @@ from pagemill.api.database import provide_connection, release_middleware
 from pagemill.api.datasets import DatasetController
 from pagemill.api.deployment_environments import DeploymentEnvironmentController
 from pagemill.api.description import ApiDescription
-from pagemill.api.dispatch import check_hook, resolve_in_turn
+from pagemill.api.dispatch import check_hook, resolve_in_turn, skip_cors_without_origin
 from pagemill.api.documents import DocumentController
 from pagemill.api.failures import EXCEPTION_HANDLERS
 from pagemill.api.files import FileController
@@ -191,6 +191,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     )
     check_hook(app, before_handler)
     resolve_in_turn(app)
+    skip_cors_without_origin(app)
     # Litestar's own middleware does not see requests that no route takes.
     for middleware in (release_middleware, idempotency_middleware, drain_middleware, correlation_middleware):
         app.asgi_handler = middleware(app.asgi_handler)

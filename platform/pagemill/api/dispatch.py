@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from litestar import Litestar
+from litestar.middleware import AbstractMiddleware
 from litestar.routes import HTTPRoute
+from litestar.types import Receive, Scope, Send
 
 
 def check_hook(app: Litestar, hook: Callable[..., Any]) -> None:
@@ -33,6 +35,19 @@ def resolve_in_turn(app: Litestar) -> None:
                 for batch in parameters.dependency_batches
                 for dependency in sorted(batch, key=lambda one: one.key == "connection")
             ]
+
+
+def skip_cors_without_origin(app: Litestar) -> None:
+    """Only browsers name an origin: other requests go past Litestar's CORS, which reads all their headers."""
+    cors = app.asgi_handler
+    if not isinstance(cors, AbstractMiddleware):
+        raise RuntimeError("CORS is not the outermost middleware")
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        from_browser = any(name == b"origin" for name, _ in scope.get("headers", ()))
+        await (cors if from_browser else cors.app)(scope, receive, send)
+
+    app.asgi_handler = middleware
 
 
 def _routes(app: Litestar) -> Iterator[HTTPRoute]:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from litestar import Controller, Litestar, Request, get
+from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.testing import TestClient
 
-from pagemill.api.dispatch import check_hook, resolve_in_turn
+from pagemill.api.dispatch import check_hook, resolve_in_turn, skip_cors_without_origin
 
 
 async def hook(_request: Request[Any, Any, Any]) -> None:
@@ -71,3 +72,16 @@ def test_dependencies_are_resolved_in_the_requests_own_task_and_the_connection_l
         assert client.get("/all").json() == ["caller", "connection", "page"]
     assert [name for name, _ in resolved][2:] == ["connection", "handler"]
     assert len({task for _, task in resolved}) == 1
+
+
+def test_only_requests_with_an_origin_are_answered_to_browsers() -> None:
+    app = Litestar([plain], cors_config=CORSConfig(allow_origins=["*"]), openapi_config=None)
+    skip_cors_without_origin(app)
+    with TestClient(app) as client:
+        assert "access-control-allow-origin" not in client.get("/").headers
+        answer = client.get("/", headers={"Origin": "https://app.example"})
+        assert answer.headers["access-control-allow-origin"] == "*"
+        preflight = {"Origin": "https://app.example", "Access-Control-Request-Method": "PATCH"}
+        assert client.options("/unknown", headers=preflight).status_code == 204
+    with pytest.raises(RuntimeError, match="outermost"):
+        skip_cors_without_origin(Litestar([plain], openapi_config=None))
