@@ -20,17 +20,30 @@ TENANT_TABLES = (
     "log",
     "log_event",
     "idempotency_key",
+    "month_statement",
+    "limit_warning",
+    "webhook",
+    "webhook_delivery",
+    "webhook_attempt",
 )
+
+# Of a timestamp without time zone: with one, the sum depends on the session and cannot be indexed.
+DUE = "((created_time AT TIME ZONE 'UTC') + retention_in_days * interval '1 day')"
 
 STATEMENTS = (
     "ALTER TABLE idempotency_key DROP COLUMN id",
     "ALTER TABLE idempotency_key ADD PRIMARY KEY (organization_id, principal_id, key)",
+    "ALTER TABLE month_statement DROP COLUMN id",
+    "ALTER TABLE month_statement ADD PRIMARY KEY (organization_id, month)",
+    "ALTER TABLE limit_warning DROP COLUMN id",
+    "ALTER TABLE limit_warning ADD PRIMARY KEY (organization_id, month, meter, threshold)",
+    # A crash may well fill the buckets up: they are not worth a write to the log.
+    "ALTER TABLE request_allowance SET UNLOGGED",
     "CREATE INDEX idempotency_key_by_age ON idempotency_key (created_time)",
     *(
         f"ALTER TABLE {table} ADD FOREIGN KEY (organization_id) REFERENCES organization (id)"
         for table in TENANT_TABLES
     ),
-    "ALTER TABLE transition_execution ADD COLUMN attempt integer NOT NULL DEFAULT 1",
     "ALTER TABLE organization_user ADD UNIQUE (organization_id, email)",
     "ALTER TABLE organization_user ADD FOREIGN KEY (profile_id) REFERENCES profile (id)",
     "ALTER TABLE transformation ADD FOREIGN KEY (dataset_id) REFERENCES dataset (id) ON DELETE CASCADE",
@@ -81,6 +94,25 @@ STATEMENTS = (
     "CREATE INDEX log_by_workflow_execution ON log (workflow_execution_id)",
     "CREATE INDEX log_by_transition_execution ON log (transition_execution_id)",
     "CREATE INDEX log_event_of_log ON log_event (log_id, id)",
+    'CREATE INDEX document_by_id ON document (organization_id, (id COLLATE "C"))',
+    f"CREATE INDEX document_due ON document (organization_id, {DUE})",
+    f"CREATE INDEX data_bundle_due ON data_bundle (organization_id, {DUE})",
+    "CREATE INDEX prediction_of_document ON prediction (organization_id, document_id, created_time, id)",
+    "ALTER TABLE mail_service ADD CHECK (id = 1)",
+    "ALTER TABLE webhook ADD CHECK (status IN ('enabled', 'disabled'))",
+    "ALTER TABLE webhook_delivery ADD FOREIGN KEY (webhook_id) REFERENCES webhook (id) ON DELETE CASCADE",
+    "ALTER TABLE webhook_delivery ADD CHECK (status IN ('pending', 'succeeded', 'failed'))",
+    "ALTER TABLE webhook_attempt ADD FOREIGN KEY (webhook_id) REFERENCES webhook (id) ON DELETE CASCADE",
+    "ALTER TABLE webhook_attempt ADD FOREIGN KEY (delivery_id) REFERENCES webhook_delivery (id) "
+    "ON DELETE CASCADE",
+    "CREATE INDEX webhook_by_time ON webhook (organization_id, created_time, id)",
+    "CREATE INDEX webhook_enabled ON webhook (organization_id) WHERE status = 'enabled'",
+    "CREATE INDEX webhook_delivery_by_time ON webhook_delivery (organization_id, created_time)",
+    "CREATE INDEX webhook_delivery_of_webhook ON webhook_delivery (webhook_id, status)",
+    "CREATE INDEX webhook_attempt_by_time ON webhook_attempt "
+    "(organization_id, webhook_id, created_time, id)",
+    "CREATE INDEX webhook_attempt_of_webhook ON webhook_attempt (webhook_id)",
+    "CREATE INDEX webhook_attempt_of_delivery ON webhook_attempt (delivery_id)",
 )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncpg
 import pytest
+from piccolo.apps.migrations.commands.new import AutoMigrationManager
 
 from db.migrate import MigrationError, migrate
+from db.piccolo_app import APP_CONFIG
 from db.tables import ALL_TABLES
 
 WITHOUT_ID = {"usage_counter", "usage_reservation", "idempotency_key", "month_statement", "limit_warning"}
@@ -47,3 +49,9 @@ async def test_the_order_of_the_fields_is_kept(database_url: str, pool: asyncpg.
         "field_config",
     )
     assert column == "json"
+
+
+async def test_the_migrations_say_what_the_tables_say() -> None:
+    manager = AutoMigrationManager()
+    for alteration in await manager.get_alter_statements(app_config=APP_CONFIG):
+        assert alteration.statements == []
