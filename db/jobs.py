@@ -103,6 +103,18 @@ LOCK_OPEN = tenant(
     """,
 )
 
+LOCK_OPEN_AMONG = crossing(
+    "job.lock_open_among",
+    "the reservations of all organizations share one commit",
+    """
+    SELECT job.id FROM job
+    JOIN unnest($1::text[], $2::text[]) AS asking (organization_id, id)
+      ON job.organization_id = asking.organization_id AND job.id = asking.id
+    WHERE job.state IN ('queued', 'running')
+    ORDER BY job.id FOR SHARE OF job
+    """,
+)
+
 # A worker that writes while it works holds its job: it is neither taken over nor cancelled in between.
 HOLD = tenant(
     "job.hold",

@@ -86,6 +86,93 @@ RESERVE = tenant(
     """,
 )
 
+# What a plan allows of a meter: all of what it does not name, and of pages or fields only one is limited.
+_ALLOWED = """
+    CASE
+        WHEN {meter} IN ('pages', 'fields') AND plan.limited_by <> {meter} THEN 'Infinity'::numeric
+        ELSE coalesce((plan.allowed ->> {meter})::numeric, 2000000000)
+    END
+"""
+
+# Jobs are locked before counters, both in one order for everybody: nobody waits in a ring. When ``exceeded``
+# names an organization, too little was counted: the transaction must not be committed.
+RESERVE_TOGETHER = crossing(
+    "usage.reserve_together",
+    "the reservations of all organizations share one statement and one commit",
+    f"""
+    WITH wanted AS MATERIALIZED (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::numeric[])
+            AS wanted (organization_id, job_id, month, meter, amount)
+    ), open AS MATERIALIZED (
+        SELECT job.organization_id, job.id
+        FROM job JOIN (SELECT DISTINCT organization_id, job_id FROM wanted) AS asking
+            ON job.id = asking.job_id AND job.organization_id = asking.organization_id
+        WHERE job.state IN ('queued', 'running')
+        ORDER BY job.id FOR SHARE OF job
+    ), reserved AS (
+        INSERT INTO usage_reservation (organization_id, job_id, month, meter, amount)
+        SELECT wanted.organization_id, wanted.job_id, wanted.month, wanted.meter, wanted.amount
+        FROM wanted JOIN open ON open.id = wanted.job_id AND open.organization_id = wanted.organization_id
+        ORDER BY wanted.job_id, wanted.meter
+        ON CONFLICT (job_id, meter) DO NOTHING
+        RETURNING organization_id, month, meter, amount
+    ), total AS MATERIALIZED (
+        SELECT organization_id, month, meter, sum(amount) AS amount FROM reserved
+        GROUP BY organization_id, month, meter
+    ), counted AS (
+        INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
+        SELECT total.organization_id, total.month, total.meter, total.amount
+        FROM total
+        JOIN organization ON organization.id = total.organization_id
+        LEFT JOIN plan ON plan.id = organization.plan_id
+        WHERE total.amount <= {_ALLOWED.format(meter="total.meter")}
+        ORDER BY total.organization_id, total.month, total.meter
+        ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
+        WHERE counter.used + excluded.used <= (
+            SELECT {_ALLOWED.format(meter="excluded.meter")}
+            FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
+            WHERE organization.id = excluded.organization_id
+        )
+        RETURNING organization_id, month, meter
+    )
+    SELECT
+        ARRAY(SELECT job_id FROM wanted EXCEPT SELECT id FROM open) AS ended_jobs,
+        ARRAY(
+            SELECT organization_id FROM (
+                SELECT organization_id, month, meter FROM total
+                EXCEPT SELECT organization_id, month, meter FROM counted
+            ) AS left_out
+        ) AS exceeded
+    """,
+)
+
+RESERVED_AMONG = crossing(
+    "usage.reserved_among",
+    "the reservations of all organizations share one commit",
+    "SELECT job_id, meter FROM usage_reservation WHERE job_id = ANY($1::text[])",
+)
+
+# A counter that does not exist yet cannot be locked: its room is a guess then.
+LOCK_ROOM = crossing(
+    "usage.lock_room",
+    "the reservations of all organizations share one commit",
+    f"""
+    WITH wanted AS MATERIALIZED (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (organization_id, month, meter)
+    ), locked AS MATERIALIZED (
+        SELECT counter.organization_id, counter.meter, counter.used
+        FROM usage_counter AS counter JOIN wanted USING (organization_id, month, meter)
+        ORDER BY counter.organization_id, counter.month, counter.meter FOR UPDATE OF counter
+    )
+    SELECT wanted.organization_id, wanted.meter,
+        {_ALLOWED.format(meter="wanted.meter")} - coalesce(locked.used, 0) AS room
+    FROM wanted
+    LEFT JOIN locked USING (organization_id, meter)
+    JOIN organization ON organization.id = wanted.organization_id
+    LEFT JOIN plan ON plan.id = organization.plan_id
+    """,
+)
+
 TAKE_RESERVATIONS = tenant(
     "usage.take_reservations",
     """

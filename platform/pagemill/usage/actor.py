@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -14,7 +14,6 @@ from db.pool import create_pool
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.combiner import Combiner, Reservation, Verdict
 from pagemill.usage.ledger import PostgresLedger
-from pagemill.usage.meters import Amount, Meter
 
 POOL_SIZE = 2
 CONCURRENT_CALLS = 1000
@@ -32,10 +31,10 @@ class UsageCounter:
         self._pool: asyncpg.Pool | None = None
         self._combiner: Combiner | None = None
 
-    async def reserve(self, organization_id: str, job_id: str, amounts: Mapping[Meter, Amount]) -> Verdict:
-        """Raises Unavailable when Postgres is away."""
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[Verdict]:
+        """Answers each in their order. Raises Unavailable when Postgres is away."""
         combiner = self._combiner or await self._open()
-        return await combiner.reserve(Reservation(organization_id, job_id, amounts))
+        return await asyncio.gather(*(combiner.reserve(one) for one in reservations))
 
     async def ping(self) -> str:
         """Answers when the actor is up."""

@@ -5,20 +5,22 @@ No Ray and no SQL here. ``Ledger`` is where the truth is; a reservation is answe
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
+from pagemill.batching import Batches, BatchFailed
 from pagemill.errors import Unavailable
-from pagemill.usage.meters import Amount, Meter
+from pagemill.usage.meters import Amount, Meter, to_decimal
 
 Verdict: TypeAlias = Literal["granted", "limit-exceeded", "job-ended"]
 
 COMBINED_AT_MOST = 256
+SPLITS_AT_MOST = 5
+"""Each further one means that others have changed counters or plans between two statements."""
 
 
 class Reservation(msgspec.Struct, frozen=True):
@@ -29,15 +31,34 @@ class Reservation(msgspec.Struct, frozen=True):
     amounts: Mapping[Meter, Amount]
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """What became of reservations that were to be counted together."""
+
+    ended_jobs: frozenset[str]
+    """Nothing was counted for these."""
+    exceeded: frozenset[str]
+    """The organizations for which all together is too much; if there is one, nothing must be committed."""
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How things stand for some reservations; it stays so until the transaction ends."""
+
+    open_jobs: frozenset[str]
+    granted: frozenset[tuple[str, Meter]]
+    """What jobs have been granted before; it is not counted again."""
+    room: Mapping[tuple[str, Meter], Decimal]
+    """What is left, by organization and meter; nothing where it does not say."""
+
+
 class Transaction(Protocol):
     """One open transaction of a ledger."""
 
-    async def open_jobs(self, organization_id: str, job_ids: Sequence[str]) -> set[str]:
-        """Which of the jobs can reserve; they stay so until the transaction ends."""
+    async def count(self, reservations: Sequence[Reservation]) -> Counted:
+        """Count all of them, with one guarded statement for all jobs and counters."""
         ...
 
-    async def grant(self, organization_id: str, reservations: Sequence[Reservation]) -> bool:
-        """Count all of them together, or, when they do not fit, nothing at all."""
+    async def standing(self, reservations: Sequence[Reservation]) -> Standing:
+        """Lock their jobs and counters, and see how they stand."""
         ...
 
 
@@ -47,10 +68,8 @@ class Ledger(Protocol):
     def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
 
 
-@dataclass(slots=True)
-class _Asked:
-    reservation: Reservation
-    answer: asyncio.Future[Verdict]
+class _Exceeded(Exception):
+    """Together it is too much. Leaves the transaction, so that nothing of it is kept."""
 
 
 class Combiner:
@@ -58,87 +77,77 @@ class Combiner:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._asked: list[_Asked] = []
-        self._committing: asyncio.Task[None] | None = None
+        # A second one of the same job has to see what the first was granted.
+        self._batches: Batches[Reservation, Verdict] = Batches(
+            self._commit, at_most=COMBINED_AT_MOST, key=lambda reservation: reservation.job_id
+        )
 
     async def reserve(self, reservation: Reservation) -> Verdict:
         """Answers when the verdict is committed.
 
         Raises Unavailable when it is not known whether it was: asking again is safe, a job is granted once.
         """
-        asked = _Asked(reservation, asyncio.get_running_loop().create_future())
-        self._asked.append(asked)
-        if self._committing is None:
-            self._committing = asyncio.create_task(self._commit_all())
-        return await asked.answer
-
-    async def _commit_all(self) -> None:
         try:
-            while self._asked:
-                batch = self._next_batch()
-                try:
-                    await self._commit(batch)
-                except Exception as error:  # noqa: BLE001 - answered to every caller of the batch
-                    _refuse(batch, error)
-        finally:
-            self._committing = None
+            return await self._batches.ask(reservation)
+        except BatchFailed as failed:
+            raise Unavailable("Usage cannot be counted for now") from failed.__cause__
 
-    def _next_batch(self) -> list[_Asked]:
-        """The oldest, each job once: a second one of the same job has to see what the first was granted."""
-        batch: list[_Asked] = []
-        later: list[_Asked] = []
-        jobs: set[str] = set()
-        for asked in self._asked:
-            if asked.reservation.job_id in jobs or len(batch) == COMBINED_AT_MOST:
-                later.append(asked)
-            else:
-                jobs.add(asked.reservation.job_id)
-                batch.append(asked)
-        self._asked = later
-        return batch
+    async def _commit(self, batch: Sequence[Reservation]) -> list[Verdict]:
+        """All of it in one transaction, whoever's it is; what is too much is left out in another one."""
+        try:
+            async with self._ledger.transaction() as transaction:
+                return _verdicts(batch, await _count(transaction, batch))
+        except _Exceeded:
+            return await self._commit_what_fits(batch)
 
-    async def _commit(self, batch: Sequence[_Asked]) -> None:
-        verdicts: dict[str, Verdict] = {}
-        by_organization: dict[str, list[Reservation]] = {}
-        for asked in batch:
-            by_organization.setdefault(asked.reservation.organization_id, []).append(asked.reservation)
-        organizations = sorted(by_organization.items())
-        async with self._ledger.transaction() as transaction:
-            # All jobs are locked before any counter, as whoever ends a job does.
-            open_jobs = {
-                organization_id: await transaction.open_jobs(
-                    organization_id, [reservation.job_id for reservation in reservations]
-                )
-                for organization_id, reservations in organizations
-            }
-            for organization_id, reservations in organizations:
-                live = [one for one in reservations if one.job_id in open_jobs[organization_id]]
-                verdicts.update({one.job_id: "job-ended" for one in reservations})
-                verdicts.update(await grant_what_fits(transaction, organization_id, live))
-        for asked in batch:
-            if not asked.answer.done():
-                asked.answer.set_result(verdicts[asked.reservation.job_id])
+    async def _commit_what_fits(self, batch: Sequence[Reservation]) -> list[Verdict]:
+        for _ in range(SPLITS_AT_MOST):
+            try:
+                async with self._ledger.transaction() as transaction:
+                    standing = await transaction.standing(batch)
+                    verdicts, chosen = split(batch, standing)
+                    if chosen:
+                        await _count(transaction, chosen)
+            except _Exceeded:
+                continue
+            return verdicts
+        raise Unavailable("Usage changes too fast to be counted")
 
 
-async def grant_what_fits(
-    transaction: Transaction, organization_id: str, reservations: Sequence[Reservation]
-) -> dict[str, Verdict]:
-    """Verdicts by job. What does not fit together is split, so that no unit that is allowed is refused."""
-    if not reservations:
-        return {}
-    if await transaction.grant(organization_id, reservations):
-        return {one.job_id: "granted" for one in reservations}
-    if len(reservations) == 1:
-        return {reservations[0].job_id: "limit-exceeded"}
-    half = len(reservations) // 2
-    verdicts = await grant_what_fits(transaction, organization_id, reservations[:half])
-    verdicts.update(await grant_what_fits(transaction, organization_id, reservations[half:]))
-    return verdicts
+async def _count(transaction: Transaction, reservations: Sequence[Reservation]) -> frozenset[str]:
+    """The jobs that have ended. Raises _Exceeded."""
+    counted = await transaction.count(reservations)
+    if counted.exceeded:
+        raise _Exceeded
+    return counted.ended_jobs
 
 
-def _refuse(batch: Sequence[_Asked], error: Exception) -> None:
-    for asked in batch:
-        if not asked.answer.done():
-            refusal = Unavailable("Usage cannot be counted for now")
-            refusal.__cause__ = error
-            asked.answer.set_exception(refusal)
+def _verdicts(batch: Sequence[Reservation], ended_jobs: frozenset[str]) -> list[Verdict]:
+    return ["job-ended" if one.job_id in ended_jobs else "granted" for one in batch]
+
+
+def split(batch: Sequence[Reservation], standing: Standing) -> tuple[list[Verdict], list[Reservation]]:
+    """The verdicts, and what is to be counted: first come, first served, and whatever still fits after that.
+
+    No unit that is allowed is refused. The choice is only a proposal: what counts is the guarded statement.
+    """
+    room = dict(standing.room)
+    verdicts: list[Verdict] = []
+    chosen: list[Reservation] = []
+    for one in batch:
+        if one.job_id not in standing.open_jobs:
+            verdicts.append("job-ended")
+            continue
+        wanted = {
+            (one.organization_id, meter): to_decimal(amount)
+            for meter, amount in one.amounts.items()
+            if (one.job_id, meter) not in standing.granted
+        }
+        if all(amount <= room.get(key, 0) for key, amount in wanted.items()):
+            for key, amount in wanted.items():
+                room[key] -= amount
+            verdicts.append("granted")
+            chosen.append(one)
+        else:
+            verdicts.append("limit-exceeded")
+    return verdicts, chosen

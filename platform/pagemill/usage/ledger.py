@@ -4,36 +4,61 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 
+from db import jobs as job_statements
+from db import usage as statements
 from db.statements import Connection
-from pagemill.usage.combiner import Reservation, Transaction
-from pagemill.usage.counting import lock_open_jobs, reserve_together
-
-
-class _Refused(Exception):
-    """Rolls an inner transaction back."""
+from pagemill.usage.combiner import Counted, Reservation, Standing, Transaction
+from pagemill.usage.meters import current_month, period_of, to_decimal
 
 
 class PostgresTransaction:
-    """What happens on one connection between BEGIN and COMMIT."""
+    """What happens on one connection between BEGIN and COMMIT, in the month that it begins in."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._month = current_month()
 
-    async def open_jobs(self, organization_id: str, job_ids: Sequence[str]) -> set[str]:
-        return await lock_open_jobs(self._connection, organization_id, list(job_ids))
+    async def count(self, reservations: Sequence[Reservation]) -> Counted:
+        columns: tuple[list[Any], ...] = ([], [], [], [], [])
+        for one in reservations:
+            for meter, amount in one.amounts.items():
+                row = (
+                    one.organization_id,
+                    one.job_id,
+                    period_of(meter, self._month),
+                    meter,
+                    to_decimal(amount),
+                )
+                for column, value in zip(columns, row, strict=True):
+                    column.append(value)
+        counted = await statements.RESERVE_TOGETHER.fetch_one(self._connection, *columns)
+        assert counted is not None
+        return Counted(frozenset(counted["ended_jobs"]), frozenset(counted["exceeded"]))
 
-    async def grant(self, organization_id: str, reservations: Sequence[Reservation]) -> bool:
-        wanted = {one.job_id: one.amounts for one in reservations}
-        try:
-            async with self._connection.transaction():
-                if await reserve_together(self._connection, organization_id, wanted) is not None:
-                    raise _Refused
-        except _Refused:
-            return False
-        return True
+    async def standing(self, reservations: Sequence[Reservation]) -> Standing:
+        organizations = [one.organization_id for one in reservations]
+        jobs = [one.job_id for one in reservations]
+        counters = sorted(
+            {(one.organization_id, meter) for one in reservations for meter in one.amounts}
+        )
+        # All jobs are locked before any counter, as whoever ends jobs does.
+        open_jobs = await job_statements.LOCK_OPEN_AMONG.fetch(self._connection, organizations, jobs)
+        granted = await statements.RESERVED_AMONG.fetch(self._connection, jobs)
+        room = await statements.LOCK_ROOM.fetch(
+            self._connection,
+            [organization_id for organization_id, _ in counters],
+            [period_of(meter, self._month) for _, meter in counters],
+            [meter for _, meter in counters],
+        )
+        return Standing(
+            frozenset(row["id"] for row in open_jobs),
+            frozenset((row["job_id"], row["meter"]) for row in granted),
+            {(row["organization_id"], row["meter"]): row["room"] for row in room},
+        )
 
 
 class PostgresLedger:

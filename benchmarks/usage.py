@@ -1,0 +1,258 @@
+"""Reservations of usage by 64 clients, beside the plain guarded UPDATE on the same Postgres.
+
+python benchmarks/usage.py --out benchmarks/results/usage.json
+
+A round is: 64 clients of the reference, each with a connection of its own; 64 clients of the combiner in this
+process; and 64 clients of this process that reserve through the usage counter actor. In each, the limit is
+reached on the way, and the rate is that of what was granted. Every reservation is for a job of its own, as the
+platform's are: beyond what the reference does, its job is locked, and it is kept under the job's id.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import asyncpg
+import ray
+import uvloop
+
+from benchmarks.machine import machine
+from benchmarks.servers import DATABASE, durability, durable_postgres, write_figures
+from db.pool import connect, create_pool
+from pagemill.errors import LimitExceeded
+from pagemill.settings import Settings, to_environment
+from pagemill.usage.actor import POOL_SIZE, start_counters
+from pagemill.usage.client import UsageClient
+from pagemill.usage.combiner import Combiner, Reservation
+from pagemill.usage.ledger import PostgresLedger
+from pagemill.usage.meters import current_month
+from tests.support.ray_cluster import NAMESPACE, local_ray
+
+CLIENTS = 64
+ORGANIZATIONS = 10_000
+ASKED = 1.25
+"""How many units are asked for, for each one that is allowed."""
+CALLS = 2000
+SIDES = ("reference", "combiner", "actor")
+
+Reserve: TypeAlias = Callable[[int, str, str], Awaitable[bool]]
+"""Takes the client's number, the organization and the job; returns whether the unit was granted."""
+
+PLAIN = """
+    UPDATE usage_counter SET used = used + 1
+    WHERE organization_id = $1 AND month = $2 AND meter = 'pages' AND used + 1 <= $3
+    RETURNING used
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one side did in one round; ``seconds`` until the last unit was granted."""
+
+    granted: int
+    refused: int
+    seconds: float
+    over_granted: float
+
+    @property
+    def rate(self) -> float:
+        return self.granted / self.seconds
+
+
+def main() -> None:
+    """Measure and write the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--hot-units", type=int, default=20_000)
+    parser.add_argument("--hot-reference-units", type=int, default=3_000)
+    parser.add_argument("--units-of-each", type=int, default=2, help="of each of the many organizations")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    with durable_postgres() as postgres:
+        settings = Settings(
+            database_url=postgres.url(DATABASE),
+            objects_url="file:///unused",
+            token_key="unused",
+            ray_namespace=NAMESPACE,
+        )
+        with local_ray(to_environment(settings)):
+            ray.get([counter.ping.remote() for counter in start_counters(settings)])
+            figures = uvloop.run(measure(settings, arguments))
+    write_figures(figures, arguments.out)
+
+
+async def measure(settings: Settings, arguments: argparse.Namespace) -> dict[str, object]:
+    """All figures."""
+    pool = await create_pool(settings.database_url, size=POOL_SIZE)
+    clients = [await connect(settings.database_url) for _ in range(CLIENTS)]
+    try:
+        bench = Bench(settings, pool, clients)
+        await bench.prepare()
+        hot, many = [], []
+        for _ in range(arguments.rounds):
+            units = {name: arguments.hot_units for name in SIDES} | {
+                "reference": arguments.hot_reference_units
+            }
+            hot.append({name: await bench.run(name, 1, units[name]) for name in SIDES})
+            many.append(
+                {name: await bench.run(name, ORGANIZATIONS, arguments.units_of_each) for name in SIDES}
+            )
+        return {
+            "benchmark": "usage",
+            "clients": CLIENTS,
+            "rounds": arguments.rounds,
+            "hotOrganization": figures_of(hot),
+            "manyOrganizations": {"organizations": ORGANIZATIONS, **figures_of(many)},
+            "rayCall": await ray_call(settings),
+            "postgres": await durability(pool),
+            "machine": machine(),
+        }
+    finally:
+        for client in clients:
+            await client.close()
+        await pool.close()
+
+
+class Bench:
+    """One database; each side of each round begins with counters at zero and with jobs of its own."""
+
+    def __init__(
+        self, settings: Settings, pool: asyncpg.Pool, clients: Sequence[asyncpg.Connection]
+    ) -> None:
+        self._pool, self._clients = pool, clients
+        self._month = current_month()
+        self._names = [f"las:organization:{number:05d}" for number in range(ORGANIZATIONS)]
+        self._combiner = Combiner(PostgresLedger(pool))
+        self._client = UsageClient(settings)
+
+    async def prepare(self) -> None:
+        """Organizations with a plan."""
+        await self._pool.execute("INSERT INTO plan (id, slug, version) VALUES ('plan', 'plan', 1)")
+        await self._pool.execute(
+            "INSERT INTO organization (id, plan_id) SELECT name, 'plan' FROM unnest($1::text[]) AS name",
+            self._names,
+        )
+
+    async def run(self, side: str, organizations: int, allowed: int) -> Run:
+        """Every organization asks for all that it is allowed; then some ask for more."""
+        names = self._names[:organizations]
+        units = allowed * organizations
+        order = [names[number % organizations] for number in range(int(units * ASKED))]
+        jobs = await self._reset(order, names, allowed)
+        reserve: Reserve = {
+            "reference": self._plain(allowed),
+            "combiner": self._combined,
+            "actor": self._through_actor,
+        }[side]
+        asked = iter(zip(order, jobs, strict=True))
+        granted = refused = 0
+        started = last = time.perf_counter()
+
+        async def client(number: int) -> None:
+            nonlocal granted, refused, last
+            for organization_id, job_id in asked:
+                if await reserve(number, organization_id, job_id):
+                    granted += 1
+                    last = time.perf_counter()
+                else:
+                    refused += 1
+
+        await asyncio.gather(*(client(number) for number in range(CLIENTS)))
+        counted = await self._pool.fetchval("SELECT sum(used) FROM usage_counter")
+        return Run(granted, refused, last - started, float(max(counted, granted) - units))
+
+    async def _reset(self, order: Sequence[str], names: Sequence[str], allowed: int) -> list[str]:
+        await self._pool.execute("TRUNCATE job, usage_reservation, usage_counter")
+        await self._pool.execute("UPDATE plan SET allowed = $1", {"pages": allowed})
+        await self._pool.execute(
+            "INSERT INTO usage_counter (organization_id, month, meter, used)"
+            " SELECT name, $2, 'pages', 0 FROM unnest($1::text[]) AS name",
+            names,
+            self._month,
+        )
+        # Random, as the platform's are.
+        rows = await self._pool.fetch(
+            "INSERT INTO job (id, kind, organization_id, subject_id)"
+            " SELECT replace(gen_random_uuid()::text, '-', ''), 'prediction', name, 'none'"
+            " FROM unnest($1::text[]) AS name RETURNING id, organization_id",
+            order,
+        )
+        assert [row["organization_id"] for row in rows] == list(order)
+        for statement in ("VACUUM ANALYZE job, usage_counter, organization, plan", "CHECKPOINT"):
+            await self._pool.execute(statement)
+        return [row["id"] for row in rows]
+
+    def _plain(self, allowed: int) -> Reserve:
+        async def reserve(client: int, organization_id: str, _job_id: str) -> bool:
+            used = await self._clients[client].fetchval(PLAIN, organization_id, self._month, allowed)
+            return used is not None
+
+        return reserve
+
+    async def _combined(self, _client: int, organization_id: str, job_id: str) -> bool:
+        return await self._combiner.reserve(Reservation(organization_id, job_id, {"pages": 1})) == "granted"
+
+    async def _through_actor(self, _client: int, organization_id: str, job_id: str) -> bool:
+        try:
+            await self._client.reserve(organization_id, job_id, {"pages": 1})
+        except LimitExceeded:
+            return False
+        return True
+
+
+def figures_of(rounds: Sequence[Mapping[str, Run]]) -> dict[str, object]:
+    """Medians; the ratios are taken within each round, whose sides met the same weather."""
+    rate = {name: statistics.median(one[name].rate for one in rounds) for name in SIDES}
+    ratio = {
+        name: statistics.median(one[name].rate / one["reference"].rate for one in rounds)
+        for name in ("combiner", "actor")
+    }
+    ours = [one[name] for one in rounds for name in ("combiner", "actor")]
+    return {
+        "ratio": round(min(ratio.values()), 2),
+        "ratioOfCombiner": round(ratio["combiner"], 2),
+        "ratioThroughActor": round(ratio["actor"], 2),
+        "overGranted": max(run.over_granted for run in ours),
+        "granted": sum(run.granted for run in ours),
+        "refused": sum(run.refused for run in ours),
+        "grantedPerSecond": {name: round(value) for name, value in rate.items()},
+        "referenceOverGranted": max(one["reference"].over_granted for one in rounds),
+    }
+
+
+async def ray_call(settings: Settings) -> dict[str, object]:
+    """What a call costs that does nothing: one after the other, and as many at once as there are clients."""
+    counter = start_counters(settings)[0]
+    seconds = []
+    for _ in range(CALLS // 4):
+        started = time.perf_counter()
+        await _ping(counter)
+        seconds.append(time.perf_counter() - started)
+    asked = iter(range(CALLS))
+
+    async def client() -> None:
+        for _ in asked:
+            await _ping(counter)
+
+    started = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    together = time.perf_counter() - started
+    return {
+        "milliseconds": round(1000 * statistics.median(seconds), 3),
+        "callsPerSecondOf64Clients": round(CALLS / together),
+    }
+
+
+async def _ping(counter: Any) -> None:
+    await counter.ping.remote()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Batches: in order, bounded, and broken only for those who are in the broken one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from pagemill.batching import Batches, BatchFailed
+
+
+class Work:
+    """Doubles numbers once it may; an odd batch of one fails when told so."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.may = asyncio.Event()
+        self.failure: Exception | None = None
+        self.at_once = self.most_at_once = 0
+
+    async def __call__(self, numbers: Sequence[int]) -> list[int]:
+        self.batches.append(list(numbers))
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await self.may.wait()
+        self.at_once -= 1
+        if self.failure is not None:
+            raise self.failure
+        return [2 * number for number in numbers]
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_the_first_goes_alone_and_the_rest_together() -> None:
+    work = Work()
+    batches = Batches(work, at_most=3)
+    first = asyncio.create_task(batches.ask(0))
+    await settled()
+    rest = asyncio.gather(*(batches.ask(number) for number in range(1, 6)))
+    await settled()
+    assert work.batches == [[0]]
+    work.may.set()
+    assert await first == 0
+    assert await rest == [2, 4, 6, 8, 10]
+    assert work.batches == [[0], [1, 2, 3], [4, 5]]
+
+
+async def test_so_many_batches_at_once() -> None:
+    work = Work()
+    batches = Batches(work, at_most=2, at_once=2)
+    asked = asyncio.gather(*(batches.ask(number) for number in range(7)))
+    await settled()
+    work.may.set()
+    assert await asked == [2 * number for number in range(7)]
+    assert work.most_at_once == 2
+
+
+async def test_one_key_is_not_twice_in_a_batch() -> None:
+    work = Work()
+    work.may.set()
+    batches = Batches(work, at_most=10, key=lambda number: number % 2)
+    assert await asyncio.gather(*(batches.ask(number) for number in (1, 3, 2, 5))) == [2, 6, 4, 10]
+    assert work.batches == [[1, 2], [3], [5]]
+
+
+async def test_a_failure_is_told_to_each_and_the_next_batch_works() -> None:
+    work = Work()
+    work.may.set()
+    work.failure = ValueError("no")
+    batches = Batches(work, at_most=10)
+    answers = await asyncio.gather(*(batches.ask(number) for number in range(3)), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [BatchFailed] * 3
+    assert len({id(answer) for answer in answers}) == 3
+    assert all(isinstance(answer, BatchFailed) and answer.__cause__ is work.failure for answer in answers)
+    work.failure = None
+    assert await batches.ask(4) == 8
+
+
+async def test_what_nobody_waits_for_is_not_begun() -> None:
+    work = Work()
+    batches = Batches(work, at_most=10)
+    first = asyncio.create_task(batches.ask(0))
+    await settled()
+    gone, stays = asyncio.create_task(batches.ask(1)), asyncio.create_task(batches.ask(2))
+    await settled()
+    gone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+    work.may.set()
+    assert [await first, await stays] == [0, 4]
+    assert work.batches == [[0], [2]]
+
+
+async def test_who_asks_as_soon_as_he_is_answered_is_answered_again() -> None:
+    work = Work()
+    work.may.set()
+    batches = Batches(work, at_most=10)
+    assert [await asyncio.wait_for(batches.ask(number), 5.0) for number in range(5)] == [0, 2, 4, 6, 8]
