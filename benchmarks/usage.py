@@ -28,9 +28,9 @@ from benchmarks.servers import DATABASE, durability, durable_postgres, write_fig
 from db.pool import connect, create_pool
 from pagemill.errors import LimitExceeded
 from pagemill.settings import Settings, to_environment
-from pagemill.usage.actor import POOL_SIZE, start_counters
+from pagemill.usage.actor import start_counters
 from pagemill.usage.client import UsageClient
-from pagemill.usage.combiner import Combiner, Reservation
+from pagemill.usage.combiner import COMMITS_AT_ONCE, Combiner, Reservation
 from pagemill.usage.ledger import PostgresLedger
 from pagemill.usage.meters import current_month
 from tests.support.ray_cluster import NAMESPACE, local_ray
@@ -90,7 +90,7 @@ def main() -> None:
 
 async def measure(settings: Settings, arguments: argparse.Namespace) -> dict[str, object]:
     """All figures."""
-    pool = await create_pool(settings.database_url, size=POOL_SIZE)
+    pool = await create_pool(settings.database_url, size=COMMITS_AT_ONCE)
     clients = [await connect(settings.database_url) for _ in range(CLIENTS)]
     try:
         bench = Bench(settings, pool, clients)

@@ -107,11 +107,15 @@ LOCK_OPEN_AMONG = crossing(
     "job.lock_open_among",
     "the reservations of all organizations share one commit",
     """
-    SELECT job.id FROM job
-    JOIN unnest($1::text[], $2::text[]) AS asking (organization_id, id)
-      ON job.organization_id = asking.organization_id AND job.id = asking.id
-    WHERE job.state IN ('queued', 'running')
-    ORDER BY job.id FOR SHARE OF job
+    SELECT found.id
+    FROM (
+        SELECT organization_id, id FROM unnest($1::text[], $2::text[]) AS one (organization_id, id) ORDER BY id
+    ) AS asking
+    CROSS JOIN LATERAL (
+        SELECT id FROM job
+        WHERE id = asking.id AND organization_id = asking.organization_id AND state IN ('queued', 'running')
+        FOR SHARE
+    ) AS found
     """,
 )
 

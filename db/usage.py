@@ -104,11 +104,14 @@ RESERVE_TOGETHER = crossing(
         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::numeric[])
             AS wanted (organization_id, job_id, month, meter, amount)
     ), open AS MATERIALIZED (
-        SELECT job.organization_id, job.id
-        FROM job JOIN (SELECT DISTINCT organization_id, job_id FROM wanted) AS asking
-            ON job.id = asking.job_id AND job.organization_id = asking.organization_id
-        WHERE job.state IN ('queued', 'running')
-        ORDER BY job.id FOR SHARE OF job
+        SELECT found.organization_id, found.id
+        FROM (SELECT DISTINCT organization_id, job_id FROM wanted ORDER BY job_id) AS asking
+        CROSS JOIN LATERAL (
+            SELECT organization_id, id FROM job
+            WHERE id = asking.job_id AND organization_id = asking.organization_id
+              AND state IN ('queued', 'running')
+            FOR SHARE
+        ) AS found
     ), reserved AS (
         INSERT INTO usage_reservation (organization_id, job_id, month, meter, amount)
         SELECT wanted.organization_id, wanted.job_id, wanted.month, wanted.meter, wanted.amount

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
@@ -26,7 +26,7 @@ class Batches(Generic[Item, Answer]):
 
     ``work`` gives one answer for each item, in their order. At most ``at_once`` batches of ``at_most`` items
     are under way: the first item never waits, and the busier it gets the larger the batches. Items with the
-    same ``key`` are never in one batch.
+    same ``key`` are never in one batch; those with the same ``group`` never in two that are under way.
     """
 
     def __init__(
@@ -36,24 +36,42 @@ class Batches(Generic[Item, Answer]):
         at_most: int,
         at_once: int = 1,
         key: Callable[[Item], Hashable] = id,
+        group: Callable[[Item], Hashable] = id,
     ) -> None:
-        self._work, self._key = work, key
+        self._work, self._key, self._group = work, key, group
         self._at_most, self._at_once = at_most, at_once
         self._asked: list[_Asked[Item, Answer]] = []
         self._working: set[asyncio.Task[None]] = set()
+        self._groups: set[Hashable] = set()
 
     async def ask(self, item: Item) -> Answer:
         """The item's answer. Raises BatchFailed, with what ``work`` raised as its cause."""
-        asked = _Asked[Item, Answer](item, asyncio.get_running_loop().create_future())
+        answer = self._enter(item)
+        self._begin()
+        return await answer
+
+    async def ask_all(self, items: Iterable[Item]) -> list[Answer]:
+        """The answers of all items, in their order."""
+        answers = [self._enter(item) for item in items]
+        self._begin()
+        return await asyncio.gather(*answers)
+
+    def _enter(self, item: Item) -> asyncio.Future[Answer]:
+        asked: _Asked[Item, Answer] = _Asked(item, asyncio.get_running_loop().create_future())
         self._asked.append(asked)
-        if len(self._working) < self._at_once:
+        return asked.answer
+
+    def _begin(self) -> None:
+        if self._asked and len(self._working) < self._at_once:
             self._working.add(asyncio.create_task(self._work_off()))
-        return await asked.answer
 
     async def _work_off(self) -> None:
         try:
             while batch := self._next_batch():
+                groups = {self._group(asked.item) for asked in batch}
+                self._groups |= groups
                 await self._work_together(batch)
+                self._groups -= groups
         finally:
             # At once, not when the task is seen to be done: who asks in between starts another one.
             self._working.discard(cast("asyncio.Task[None]", asyncio.current_task()))
@@ -76,10 +94,10 @@ class Batches(Generic[Item, Answer]):
         later: list[_Asked[Item, Answer]] = []
         keys: set[Hashable] = set()
         for asked in self._asked:
-            key = self._key(asked.item)
             if asked.answer.done():
                 continue
-            if key in keys or len(batch) == self._at_most:
+            key = self._key(asked.item)
+            if len(batch) == self._at_most or key in keys or self._group(asked.item) in self._groups:
                 later.append(asked)
             else:
                 keys.add(key)

@@ -100,3 +100,16 @@ async def test_who_asks_as_soon_as_he_is_answered_is_answered_again() -> None:
     work.may.set()
     batches = Batches(work, at_most=10)
     assert [await asyncio.wait_for(batches.ask(number), 5.0) for number in range(5)] == [0, 2, 4, 6, 8]
+
+
+async def test_a_group_is_in_one_batch_at_a_time_and_others_go_on() -> None:
+    work = Work()
+    batches = Batches(work, at_most=10, at_once=2, group=lambda number: number % 2)
+    first = asyncio.create_task(batches.ask(1))
+    await settled()
+    rest = asyncio.gather(*(batches.ask(number) for number in (3, 2, 5)))
+    await settled()
+    assert work.batches == [[1], [2]]
+    work.may.set()
+    assert [await first, await rest] == [2, [6, 4, 10]]
+    assert work.batches == [[1], [2], [3, 5]]

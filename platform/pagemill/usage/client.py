@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
+import msgspec
 import ray
 from ray.exceptions import RayError
 
@@ -24,6 +25,8 @@ __all__ = ["UsageClient", "shard_of", "start_counters"]
 ANSWER_SECONDS = 30.0
 CALLS_AT_ONCE = 2
 """While a counter commits one call's reservations, the next ones are on their way to it."""
+
+_VERDICTS = msgspec.msgpack.Decoder(list[Verdict])
 
 
 def shard_of(organization_id: str, shards: int) -> int:
@@ -53,7 +56,8 @@ class UsageClient:
         calls = self._calls[shard_of(organization_id, len(self._calls))]
         reservation = Reservation(organization_id, job_id, dict(amounts))
         try:
-            verdict = await asyncio.wait_for(calls.ask(reservation), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                verdict = await calls.ask(reservation)
         except (BatchFailed, TimeoutError) as error:
             raise Unavailable("Usage cannot be counted for now") from error
         match verdict:
@@ -69,7 +73,8 @@ class UsageClient:
     async def _call(self, shard: int, reservations: Sequence[Reservation]) -> list[Verdict]:
         try:
             counter = await self._counter(shard)
-            return await asyncio.wait_for(_answer(counter, reservations), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await _answer(counter, reservations)
         except (RayError, ValueError, TimeoutError):
             self._counters.pop(shard, None)
             raise
@@ -84,5 +89,4 @@ class UsageClient:
 
 
 async def _answer(counter: Any, reservations: Sequence[Reservation]) -> list[Verdict]:
-    verdicts: list[Verdict] = await counter.reserve.remote(list(reservations))
-    return verdicts
+    return _VERDICTS.decode(await counter.reserve.remote(msgspec.msgpack.encode(reservations)))

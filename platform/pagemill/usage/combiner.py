@@ -19,6 +19,8 @@ from pagemill.usage.meters import Amount, Meter, to_decimal
 Verdict: TypeAlias = Literal["granted", "limit-exceeded", "job-ended"]
 
 COMBINED_AT_MOST = 256
+COMMITS_AT_ONCE = 2
+"""While one transaction waits for the disk, the next one is made."""
 SPLITS_AT_MOST = 5
 """Each further one means that others have changed counters or plans between two statements."""
 
@@ -77,9 +79,14 @@ class Combiner:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        # A second one of the same job has to see what the first was granted.
+        # A second one of the same job has to see what the first was granted. A second transaction for the
+        # same organization would only wait for the first one's counters: its reservations gather meanwhile.
         self._batches: Batches[Reservation, Verdict] = Batches(
-            self._commit, at_most=COMBINED_AT_MOST, key=lambda reservation: reservation.job_id
+            self._commit,
+            at_most=COMBINED_AT_MOST,
+            at_once=COMMITS_AT_ONCE,
+            key=lambda reservation: reservation.job_id,
+            group=lambda reservation: reservation.organization_id,
         )
 
     async def reserve(self, reservation: Reservation) -> Verdict:
@@ -87,8 +94,12 @@ class Combiner:
 
         Raises Unavailable when it is not known whether it was: asking again is safe, a job is granted once.
         """
+        return (await self.reserve_all([reservation]))[0]
+
+    async def reserve_all(self, reservations: Sequence[Reservation]) -> list[Verdict]:
+        """The same for several, each by itself."""
         try:
-            return await self._batches.ask(reservation)
+            return await self._batches.ask_all(reservations)
         except BatchFailed as failed:
             raise Unavailable("Usage cannot be counted for now") from failed.__cause__
 

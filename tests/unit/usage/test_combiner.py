@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pagemill.errors import Unavailable
 from pagemill.usage.combiner import (
+    COMMITS_AT_ONCE,
     SPLITS_AT_MOST,
     Combiner,
     Counted,
@@ -31,9 +32,11 @@ class MemoryTransaction:
         self._ledger = ledger
         self.used = Counter(ledger.used)
         self.reserved = set(ledger.reserved)
+        self.touched: set[str] = set()
 
     async def count(self, reservations: Sequence[Reservation]) -> Counted:
         self._ledger.statements += 1
+        self.touched |= {one.organization_id for one in reservations}
         ended = frozenset(one.job_id for one in reservations) & self._ledger.ended
         for one in reservations:
             if one.job_id not in self.reserved | ended:
@@ -85,14 +88,16 @@ class MemoryLedger:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         self.open += 1
-        assert self.open == 1, "two transactions at once"
+        assert self.open <= COMMITS_AT_ONCE
         try:
             transaction = MemoryTransaction(self)
             yield transaction
             await self.may_commit.wait()
             if self.failures:
                 raise self.failures.pop(0)
-            self.used, self.reserved = transaction.used, transaction.reserved
+            for organization_id in transaction.touched:
+                self.used[organization_id] = transaction.used[organization_id]
+            self.reserved |= transaction.reserved
             self.commits += 1
         finally:
             self.open -= 1
