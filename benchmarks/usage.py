@@ -123,9 +123,7 @@ async def measure(settings: Settings, arguments: argparse.Namespace) -> dict[str
 class Bench:
     """One database; each side of each round begins with counters at zero and with jobs of its own."""
 
-    def __init__(
-        self, settings: Settings, pool: asyncpg.Pool, clients: Sequence[asyncpg.Connection]
-    ) -> None:
+    def __init__(self, settings: Settings, pool: asyncpg.Pool, clients: Sequence[asyncpg.Connection]) -> None:
         self._pool, self._clients = pool, clients
         self._month = current_month()
         self._names = [f"las:organization:{number:05d}" for number in range(ORGANIZATIONS)]

@@ -57,6 +57,40 @@ END = tenant(
     """,
 )
 
+# Locked in one order, as by whoever else locks several jobs. The listeners hear of some jobs at once: a
+# payload is at most 8,000 bytes.
+END_TOGETHER = crossing(
+    "job.end_together",
+    "jobs of all organizations that succeeded at the same time share a commit; the attempts fence it",
+    """
+    WITH held AS MATERIALIZED (
+        SELECT found.id
+        FROM (
+            SELECT * FROM unnest($1::text[], $2::text[], $3::integer[]) AS one (organization_id, id, attempt)
+            ORDER BY id
+        ) AS mine
+        CROSS JOIN LATERAL (
+            SELECT id FROM job
+            WHERE id = mine.id AND organization_id = mine.organization_id AND attempt = mine.attempt
+              AND state = 'running'
+            FOR NO KEY UPDATE
+        ) AS found
+    ), ended AS (
+        UPDATE job SET
+            state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'succeeded' END,
+            error_class = NULL, error_message = NULL, retryable = NULL,
+            ended_time = now(), lease_owner = NULL, lease_expires = NULL
+        WHERE id = ANY(ARRAY(SELECT id FROM held)) AND state = 'running'
+        RETURNING id, state
+    ), told AS MATERIALIZED (
+        SELECT pg_notify('pagemill_job_ended', string_agg(id, ' ')) AS done
+        FROM (SELECT id, row_number() OVER () / 40 AS part FROM ended) AS numbered
+        GROUP BY part
+    )
+    SELECT id, state, (SELECT count(done) FROM told) AS told FROM ended
+    """,
+)
+
 CANCEL_QUEUED = tenant(
     "job.cancel_queued",
     """

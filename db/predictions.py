@@ -158,14 +158,19 @@ PREDICTION_STATISTICS = crossing(
 )
 
 # ``wanted`` spares a prediction that nobody wants to hear of a statement of its own.
-SUCCEED_PREDICTION = tenant(
+SUCCEED_PREDICTIONS = crossing(
     "predictions.succeed",
+    "jobs of all organizations that succeeded at the same time share a commit",
     f"""
     UPDATE prediction SET
-        status = 'succeeded', predictions = $3, inference_time = $4, next_page = $5, preprocess_config = $6
-    WHERE organization_id = $1 AND id = $2 AND status = 'pending'
-    RETURNING id, document_id, model_id, model_reference, training_id, status,
-        {is_wanted("prediction.succeeded")} AS wanted
+        status = 'succeeded', predictions = one.predictions::jsonb, inference_time = one.inference_time,
+        next_page = one.next_page, preprocess_config = one.preprocess_config::jsonb
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::integer[], $6::text[])
+        AS one (organization_id, id, predictions, inference_time, next_page, preprocess_config)
+    WHERE prediction.organization_id = one.organization_id AND prediction.id = one.id
+        AND prediction.status = 'pending'
+    RETURNING prediction.organization_id, prediction.id, document_id, model_id, model_reference, training_id,
+        status, {is_wanted("prediction.succeeded", organization="prediction.organization_id")} AS wanted
     """,
 )
 

@@ -56,6 +56,13 @@ class Batches(Generic[Item, Answer]):
         self._begin()
         return await asyncio.gather(*answers)
 
+    async def close(self) -> None:
+        """Break off what is under way; nobody may ask any more."""
+        working = list(self._working)
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
+
     def _enter(self, item: Item) -> asyncio.Future[Answer]:
         asked: _Asked[Item, Answer] = _Asked(item, asyncio.get_running_loop().create_future())
         self._asked.append(asked)

@@ -11,7 +11,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 import asyncpg
 
@@ -23,16 +23,14 @@ from pagemill.jobs.job import CANCEL_CHANNEL, READY_CHANNEL, Job, JobKind
 from pagemill.jobs.listening import Listening
 from pagemill.jobs.outcomes import Result
 from pagemill.jobs.schedule import Schedule, Scheduler
+from pagemill.jobs.writing import OutcomeWriter, wait_out
 
 logger = logging.getLogger(__name__)
 
 Runner: TypeAlias = Callable[[Job], Awaitable[Result]]
 Interruption: TypeAlias = Literal["lost", "cancelled", "stopped"]
-Value = TypeVar("Value")
 
-CLAIMED_AT_ONCE = 32
-AWAY_SECONDS = 0.5
-"""How long to wait before the next try while Postgres is away."""
+CLAIMED_AT_ONCE = 128
 PURGE_SECONDS = 3600.0
 SCHEDULE_SECONDS = 60.0
 """How late a scheduled job may be."""
@@ -84,9 +82,11 @@ class Dispatcher:
         self._owner = owner
         self._lease, self._heartbeat, self._poll = lease, heartbeat, poll
         self._scheduler = Scheduler(schedules)
+        self._writer = OutcomeWriter(pool)
         self._running: dict[str, _Running] = {}
         self._work: set[asyncio.Task[None]] = set()
         self._wake_claimer = asyncio.Event()
+        self._to_claim: set[JobKind] = set(self._runners)
         self._wake_heart = asyncio.Event()
         self._stopping = asyncio.Event()
         self._listening = Listening(
@@ -126,6 +126,7 @@ class Dispatcher:
         finally:
             await _end([*loops, stopping, *(running.task for running in self._running.values())])
             await _end(list(self._work))
+            await self._writer.close()
 
     def stop(self) -> None:
         """Claim nothing more and give running jobs back to the queue at once; ``run`` then returns."""
@@ -134,22 +135,31 @@ class Dispatcher:
 
     def _on_notification(self, channel: str, payload: str) -> None:
         if channel == READY_CHANNEL:
-            self._wake_claimer.set()
+            self._wake(*(kind for kind in self._runners if kind == payload))
         elif payload in self._running:
             self._wake_heart.set()
 
     async def _on_connected(self, _connection: Connection) -> None:
-        self._wake_claimer.set()
+        self._wake(*self._runners)
         self._wake_heart.set()
+
+    def _wake(self, *kinds: JobKind) -> None:
+        """There may be jobs of these kinds, or places for them."""
+        if kinds:
+            self._to_claim.update(kinds)
+            self._wake_claimer.set()
 
     async def _claim_jobs(self) -> None:
         while not self._stopping.is_set():
             self._wake_claimer.clear()
-            more = False
+            kinds, self._to_claim = self._to_claim, set()
             for kind in self._runners:
-                more |= await self._claim_some(kind)
-            if not more:
-                await _wait(self._wake_claimer, self._poll * random.uniform(0.8, 1.2))
+                if kind in kinds and await self._claim_some(kind):
+                    self._to_claim.add(kind)
+            if not self._to_claim and not await _wait(
+                self._wake_claimer, self._poll * random.uniform(0.8, 1.2)
+            ):
+                self._to_claim.update(self._runners)
 
     async def _claim_some(self, kind: JobKind) -> bool:
         """Start jobs of a kind in its free places; returns whether to ask again at once."""
@@ -160,8 +170,8 @@ class Dispatcher:
             async with self._pool.acquire() as connection:
                 jobs = await leases.claim(connection, kind, owner=self._owner, lease=self._lease, limit=limit)
         except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
-            await _wait_out("claiming jobs", error)
-            return False
+            await wait_out("claiming jobs", error)
+            return True
         for job in jobs:
             self._start(job)
         return len(jobs) == limit and self._count(kind) < self._limits[kind]
@@ -189,7 +199,7 @@ class Dispatcher:
             # A job that was lost may run here again already.
             if self._running.get(running.job.id) is running:
                 del self._running[running.job.id]
-            self._wake_claimer.set()
+            self._wake(running.job.kind)
 
     async def _write_outcome(self, running: _Running) -> None:
         job = running.job
@@ -213,7 +223,7 @@ class Dispatcher:
             return
         result = task.result()
         try:
-            await self._write(job, lambda connection: outcomes.finish(connection, job, result))
+            await self._writer.finish(job, result)
         except Exception as refused:  # noqa: BLE001 - a result that cannot be stored fails its own job only
             await self._write_error(job, refused)
 
@@ -237,23 +247,13 @@ class Dispatcher:
             ),
         )
         if retried:
-            self._wake_in(decision.delay)
+            self._wake_in(decision.delay, job.kind)
         else:
             # Not retried when it was asked to end meanwhile; when it was lost, this changes nothing either.
             await self._write(job, lambda connection: outcomes.cancel(connection, job))
 
     async def _write(self, job: Job, write: Callable[[Connection], Awaitable[bool]]) -> bool:
-        """Write an outcome, however long Postgres is away; the job's lease is renewed meanwhile."""
-        while True:
-            try:
-                async with self._pool.acquire() as connection:
-                    written = await write(connection)
-            except CONNECTION_ERRORS as error:
-                await _wait_out(f"writing the outcome of job {job.id}", error)
-            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
-                continue
-            else:
-                return written
+        return await self._writer.write(f"job {job.id}", write)
 
     async def _release(self, job: Job) -> None:
         """Tried once: a job that cannot be given back is taken over when its lease has expired."""
@@ -289,7 +289,7 @@ class Dispatcher:
             try:
                 await self._renew()
             except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
-                await _wait_out("renewing leases", error)
+                await wait_out("renewing leases", error)
                 self._wake_heart.set()
 
     async def _renew(self) -> None:
@@ -314,13 +314,13 @@ class Dispatcher:
                 async with self._pool.acquire() as connection:
                     requeued = await leases.reap(connection)
             except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
-                await _wait_out("taking over jobs", error)
+                await wait_out("taking over jobs", error)
                 # Leases that ran out while Postgres was away may have living owners, who renew them first.
                 await asyncio.sleep(2 * self._heartbeat)
                 continue
             for job in requeued:
                 logger.warning("job %s lost its worker; tried again in %.1f s", job.job_id, job.delay)
-                self._wake_in(job.delay)
+                self._wake_in(job.delay, *self._runners)
             if len(requeued) < leases.REAPED_AT_ONCE:
                 await asyncio.sleep(self._heartbeat)
 
@@ -330,7 +330,7 @@ class Dispatcher:
                 async with self._pool.acquire() as connection:
                     purged = await leases.purge(connection, retention=RETENTION_SECONDS)
             except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
-                await _wait_out("purging jobs", error)
+                await wait_out("purging jobs", error)
                 continue
             if purged < leases.PURGED_AT_ONCE:
                 await asyncio.sleep(PURGE_SECONDS * random.uniform(0.8, 1.2))
@@ -341,28 +341,25 @@ class Dispatcher:
                 async with self._pool.acquire() as connection:
                     await self._scheduler.enqueue(connection)
             except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
-                await _wait_out("queueing what is scheduled", error)
+                await wait_out("queueing what is scheduled", error)
                 continue
             await asyncio.sleep(SCHEDULE_SECONDS * random.uniform(0.5, 1.0))
 
-    def _wake_in(self, delay: float) -> None:
-        asyncio.get_running_loop().call_later(delay, self._wake_claimer.set)
+    def _wake_in(self, delay: float, *kinds: JobKind) -> None:
+        asyncio.get_running_loop().call_later(delay, self._wake, *kinds)
 
 
 async def _run(runner: Runner, job: Job) -> Result:
     return await runner(job)
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
+async def _wait(event: asyncio.Event, seconds: float) -> bool:
+    """Whether it happened within so many seconds."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:
-        return
-
-
-async def _wait_out(doing: str, error: BaseException) -> None:
-    logger.warning("%s: Postgres is away: %s: %s", doing, type(error).__name__, error)
-    await asyncio.sleep(AWAY_SECONDS)
+        return False
+    return True
 
 
 async def _end(tasks: list[asyncio.Task[Any]]) -> None:

@@ -25,7 +25,7 @@ JobState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cance
 READY_CHANNEL = "pagemill_job_ready"
 """Payload: the kind of the job that can be claimed."""
 ENDED_CHANNEL = "pagemill_job_ended"
-"""Payload: the id of the job that succeeded, failed or was cancelled."""
+"""Payload: the ids, with spaces between them, of jobs that succeeded, failed or were cancelled."""
 CANCEL_CHANNEL = "pagemill_job_cancel"
 """Payload: the id of a running job that is to be cancelled."""
 

@@ -71,10 +71,11 @@ class OutcomeListener:
             return False
         return True
 
-    def _on_ended(self, _channel: str, job_id: str) -> None:
-        outcome = self._waiting.get(job_id)
-        if outcome is not None:
-            outcome.ended.set()
+    def _on_ended(self, _channel: str, job_ids: str) -> None:
+        for job_id in job_ids.split():
+            outcome = self._waiting.get(job_id)
+            if outcome is not None:
+                outcome.ended.set()
 
     async def _look_for_missed(self, connection: Connection) -> None:
         waited_for = list(self._waiting.keys())

@@ -6,8 +6,8 @@ on without the caller: it has ended, or a later attempt has it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeAlias, assert_never
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias, assert_never
 
 import msgspec
 
@@ -19,7 +19,7 @@ from pagemill.errors import PagemillError
 from pagemill.jobs.job import Job, JobKind, JobState, WorkerLost
 from pagemill.jobs.subjects import SUBJECTS
 from pagemill.notices.events import tell_of_data_bundle, tell_of_prediction, tell_of_training
-from pagemill.usage.counting import count_active_model, refund, settle
+from pagemill.usage.counting import JobOf, count_active_model, refund, settle
 from pagemill.usage.meters import Amount, Meter
 
 UNEXPECTED = "Internal Server Error"
@@ -89,16 +89,35 @@ def _class_name(error: PagemillError) -> str:
     return type(error).__name__
 
 
+class Finished(NamedTuple):
+    """A job and its result."""
+
+    job: Job
+    result: Result
+
+
 async def finish(connection: Connection, job: Job, result: Result) -> bool:
     """End the job with its result. A job that was asked to end before ends cancelled instead."""
+    return (await finish_together(connection, [Finished(job, result)]))[0]
+
+
+async def finish_together(connection: Connection, finished: Sequence[Finished]) -> list[bool]:
+    """The same for several jobs, of whomever, in one transaction: a result that is refused refuses all."""
     async with connection.transaction():
-        state = await _end(connection, job, "succeeded", None)
-        if state == "succeeded":
-            used = await _write_result(connection, job, result)
-            await settle(connection, job.organization_id, job.id, used)
-        elif state is not None:
-            await refund(connection, job.organization_id, job.id)
-    return state is not None
+        rows = await statements.END_TOGETHER.fetch(
+            connection,
+            [one.job.organization_id for one in finished],
+            [one.job.id for one in finished],
+            [one.job.attempt for one in finished],
+        )
+        states: dict[str, JobState] = {row["id"]: row["state"] for row in rows}
+        succeeded = [one for one in finished if states.get(one.job.id) == "succeeded"]
+        if succeeded:
+            await settle(connection, await _write_results(connection, succeeded))
+        for job, _ in finished:
+            if states.get(job.id) == "cancelled":
+                await refund(connection, job.organization_id, job.id)
+    return [one.job.id in states for one in finished]
 
 
 async def fail(connection: Connection, job: Job, error: BaseException) -> bool:
@@ -161,22 +180,46 @@ async def _end(connection: Connection, job: Job, state: JobState, failure: Failu
     return None if row is None else row["state"]
 
 
+async def _write_results(
+    connection: Connection, finished: Sequence[Finished]
+) -> dict[JobOf, Mapping[Meter, Amount]]:
+    """Write the subjects; returns what the jobs really used."""
+    predicted = [(job, result) for job, result in finished if isinstance(result, PredictionResult)]
+    if predicted:
+        await _write_predictions(connection, predicted)
+    return {
+        JobOf(job.organization_id, job.id): await _write_result(connection, job, result)
+        for job, result in finished
+    }
+
+
+async def _write_predictions(
+    connection: Connection, predicted: Sequence[tuple[Job, PredictionResult]]
+) -> None:
+    rows = await predictions.SUCCEED_PREDICTIONS.fetch(
+        connection,
+        [job.organization_id for job, _ in predicted],
+        [job.subject_id for job, _ in predicted],
+        [_json(result.predictions) for _, result in predicted],
+        [result.inference_time for _, result in predicted],
+        [result.next_page for _, result in predicted],
+        [_json(result.preprocess_config) for _, result in predicted],
+    )
+    for organization_id, model_id in sorted({(row["organization_id"], row["model_id"]) for row in rows}):
+        await count_active_model(connection, organization_id, model_id)
+    for row in rows:
+        await tell_of_prediction(connection, row["organization_id"], row)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
 async def _write_result(connection: Connection, job: Job, result: Result) -> Mapping[Meter, Amount]:
-    """Write the subject; returns what the job really used."""
+    """Write the subject, unless it is a prediction; returns what the job really used."""
     subject = (job.organization_id, job.subject_id)
     match result:
         case PredictionResult():
-            prediction = await predictions.SUCCEED_PREDICTION.fetch_one(
-                connection,
-                *subject,
-                result.predictions,
-                result.inference_time,
-                result.next_page,
-                result.preprocess_config,
-            )
-            if prediction is not None:
-                await count_active_model(connection, job.organization_id, prediction["model_id"])
-            await tell_of_prediction(connection, job.organization_id, prediction)
             return {"pages": result.pages, "fields": result.fields}
         case DataBundleResult():
             data_bundle = await data_bundles.SUCCEED_DATA_BUNDLE.fetch_one(

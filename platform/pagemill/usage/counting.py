@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import asyncpg
 import msgspec
@@ -28,6 +28,13 @@ from pagemill.usage.meters import (
 
 class JobEnded(PagemillError):
     """Nothing can be reserved for a job that has ended: the caller is late, nor is its result taken."""
+
+
+class JobOf(NamedTuple):
+    """A job, and whose it is."""
+
+    organization_id: str
+    id: str
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -186,19 +193,27 @@ def _columns(wanted: Mapping[str, Mapping[Meter, Amount]], month: str) -> tuple[
     return tuple([row[column] for row in rows] for column in range(4))
 
 
-async def settle(
-    connection: Connection, organization_id: str, job_id: str, used: Mapping[Meter, Amount]
-) -> None:
-    """Make a succeeded job's reservations final; ``used`` is what it really took of the meters it names."""
-    differences: dict[tuple[Meter, str], Decimal] = {
-        (meter, period_of(meter, current_month())): to_decimal(amount) for meter, amount in used.items()
+async def settle(connection: Connection, used: Mapping[JobOf, Mapping[Meter, Amount]]) -> None:
+    """Make the reservations of succeeded jobs final; ``used`` is what each really took of the meters it names."""
+    month = current_month()
+    differences: dict[tuple[JobOf, Meter], tuple[str, Decimal]] = {
+        (job, meter): (period_of(meter, month), to_decimal(amount))
+        for job, amounts in used.items()
+        for meter, amount in amounts.items()
     }
-    for row in await statements.TAKE_RESERVATIONS.fetch(connection, organization_id, job_id):
-        meter = cast("Meter", row["meter"])
-        if meter in used:
-            del differences[meter, period_of(meter, current_month())]
-            differences[meter, row["month"]] = to_decimal(used[meter]) - row["amount"]
-    await _adjust(connection, organization_id, differences)
+    taken = await statements.TAKE_RESERVATIONS_OF_MANY.fetch(
+        connection, [job.organization_id for job in used], [job.id for job in used]
+    )
+    for row in taken:
+        key = JobOf(row["organization_id"], row["job_id"]), cast("Meter", row["meter"])
+        if key in differences:
+            differences[key] = row["month"], differences[key][1] - row["amount"]
+    sums: dict[str, dict[tuple[Meter, str], Decimal]] = {}
+    for (job, meter), (period, difference) in differences.items():
+        of_organization = sums.setdefault(job.organization_id, {})
+        of_organization[meter, period] = of_organization.get((meter, period), Decimal(0)) + difference
+    for organization_id, of_organization in sorted(sums.items()):
+        await _adjust(connection, organization_id, of_organization)
 
 
 async def refund(connection: Connection, organization_id: str, job_id: str) -> None:

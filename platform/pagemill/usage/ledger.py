@@ -42,9 +42,7 @@ class PostgresTransaction:
     async def standing(self, reservations: Sequence[Reservation]) -> Standing:
         organizations = [one.organization_id for one in reservations]
         jobs = [one.job_id for one in reservations]
-        counters = sorted(
-            {(one.organization_id, meter) for one in reservations for meter in one.amounts}
-        )
+        counters = sorted({(one.organization_id, meter) for one in reservations for meter in one.amounts})
         # All jobs are locked before any counter, as whoever ends jobs does.
         open_jobs = await job_statements.LOCK_OPEN_AMONG.fetch(self._connection, organizations, jobs)
         granted = await statements.RESERVED_AMONG.fetch(self._connection, jobs)

@@ -11,8 +11,7 @@ import pytest
 
 from db.statements import Connection
 from pagemill.errors import BadRequest, Unavailable
-from pagemill.jobs import backoff, leases, outcomes
-from pagemill.jobs import dispatcher as dispatcher_module
+from pagemill.jobs import backoff, leases, outcomes, writing
 from pagemill.jobs.job import Job
 from pagemill.jobs.outcomes import PredictionResult
 from pagemill.jobs.queue import request_cancel
@@ -167,7 +166,7 @@ async def test_a_dispatcher_that_stood_still_does_not_take_its_jobs_from_itself(
 async def test_after_an_outage_living_owners_renew_before_jobs_are_taken_over(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "AWAY_SECONDS", 0.0)
+    monkeypatch.setattr(writing, "AWAY_SECONDS", 0.0)
     reaped: list[float] = []
     reap = leases.reap
 

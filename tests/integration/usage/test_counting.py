@@ -11,6 +11,7 @@ import pytest
 from pagemill.errors import LimitExceeded
 from pagemill.usage.counting import (
     JobEnded,
+    JobOf,
     count,
     count_active_model,
     count_freely,
@@ -254,7 +255,7 @@ async def test_settling_makes_the_count_what_was_really_used(
         await count(connection, organization_id, "pages", 10)
         if reserved is not None:
             await reserve(connection, organization_id, job_id, {"pages": reserved})
-        await settle(connection, organization_id, job_id, {"pages": really})
+        await settle(connection, {JobOf(organization_id, job_id): {"pages": really}})
         await refund(connection, organization_id, job_id)
     assert await used(pool, organization_id, "pages") == 10 + really
     assert await used(pool, organization_id, "predictions") == 1
