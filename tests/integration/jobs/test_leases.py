@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
 import pytest
 
 from db import jobs as statements
+from db import usage as usage_statements
 from pagemill.errors import BadRequest, Unavailable
 from pagemill.jobs import leases, operating, outcomes
 from pagemill.jobs.dispatcher import Stopped
@@ -275,4 +277,28 @@ async def test_reaping_and_purging_use_their_indexes(pool: asyncpg.Pool) -> None
         (statements.PURGE.sql, (7 * 86400.0, 1000)),
     ):
         scans = [node for node in await explained(pool, sql, *arguments) if "Scan" in node["Node Type"]]
+        assert all("Seq" not in node["Node Type"] for node in scans)
+
+
+@pytest.mark.parametrize("analyzed", [True, False])
+@pytest.mark.parametrize("count", [500, 10_000])
+async def test_ending_and_reserving_together_look_at_their_own_jobs_only(
+    pool: asyncpg.Pool, analyzed: bool, count: int
+) -> None:
+    await fill(pool, 2 * count, organizations=7)
+    if not analyzed:
+        await pool.execute("DELETE FROM pg_statistic WHERE starelid = 'job'::regclass")
+    jobs = await pool.fetch("SELECT organization_id, id, attempt FROM job WHERE state = 'queued' LIMIT 40")
+    organizations, ids, attempts = ([row[column] for row in jobs] for column in range(3))
+    for sql, arguments in (
+        (statements.END_TOGETHER.sql, (organizations, ids, attempts)),
+        (statements.LOCK_OPEN_AMONG.sql, (organizations, ids)),
+        (
+            usage_statements.RESERVE_TOGETHER.sql,
+            (organizations, ids, ["2026-11"] * 40, ["pages"] * 40, [Decimal(1)] * 40),
+        ),
+    ):
+        plan = await explained(pool, sql, *arguments)
+        scans = [node for node in plan if node.get("Relation Name") == "job" and "Scan" in node["Node Type"]]
+        assert scans
         assert all("Seq" not in node["Node Type"] for node in scans)
