@@ -2,10 +2,10 @@
 
 python benchmarks/usage.py --out benchmarks/results/usage.json
 
-A round is: 64 clients of the reference, each with a connection of its own; 64 clients of the combiner in this
-process; and 64 clients of this process that reserve through the usage counter actor. In each, the limit is
-reached on the way, and the rate is that of what was granted. Every reservation is for a job of its own, as the
-platform's are: beyond what the reference does, its job is locked, and it is kept under the job's id.
+A round is: 64 clients of the reference, each with a connection of its own; 64 clients of the combiner in
+this process; and 64 clients of this process that reserve through the usage counter actor. In each, the limit
+is reached on the way, and the rate is that of what was granted. Every reservation is for a job of its own, as
+the platform's are: beyond what the reference does, its job is locked, and it is kept under the job's id.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def main() -> None:
         settings = Settings(
             database_url=postgres.url(DATABASE),
             objects_url="file:///unused",
-            token_key="unused",
+            token_key="unused",  # noqa: S106 - nothing is signed
             ray_namespace=NAMESPACE,
         )
         with local_ray(to_environment(settings)):

@@ -143,7 +143,7 @@ LOCK_OPEN_AMONG = crossing(
     """
     SELECT found.id
     FROM (
-        SELECT organization_id, id FROM unnest($1::text[], $2::text[]) AS one (organization_id, id) ORDER BY id
+        SELECT * FROM unnest($1::text[], $2::text[]) AS one (organization_id, id) ORDER BY id
     ) AS asking
     CROSS JOIN LATERAL (
         SELECT id FROM job

@@ -188,9 +188,10 @@ TAKE_RESERVATIONS_OF_MANY = crossing(
     "usage.take_reservations_of_many",
     "jobs of all organizations that ended at the same time share a commit",
     """
-    DELETE FROM usage_reservation USING unnest($1::text[], $2::text[]) AS ended (organization_id, job_id)
-    WHERE usage_reservation.job_id = ended.job_id AND usage_reservation.organization_id = ended.organization_id
-    RETURNING usage_reservation.organization_id, usage_reservation.job_id, month, meter, amount
+    DELETE FROM usage_reservation AS reserved
+    USING unnest($1::text[], $2::text[]) AS ended (organization_id, job_id)
+    WHERE reserved.job_id = ended.job_id AND reserved.organization_id = ended.organization_id
+    RETURNING reserved.organization_id, reserved.job_id, month, meter, amount
     """,
 )
 

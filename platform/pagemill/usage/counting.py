@@ -194,7 +194,7 @@ def _columns(wanted: Mapping[str, Mapping[Meter, Amount]], month: str) -> tuple[
 
 
 async def settle(connection: Connection, used: Mapping[JobOf, Mapping[Meter, Amount]]) -> None:
-    """Make the reservations of succeeded jobs final; ``used`` is what each really took of the meters it names."""
+    """Make the reservations of succeeded jobs final; ``used`` is what each really took, by meter."""
     month = current_month()
     differences: dict[tuple[JobOf, Meter], tuple[str, Decimal]] = {
         (job, meter): (period_of(meter, month), to_decimal(amount))

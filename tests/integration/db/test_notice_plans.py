@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from db.limit_warnings import ORGANIZATIONS_NEAR_LIMITS
-from db.predictions import SUCCEED_PREDICTION
+from db.predictions import SUCCEED_PREDICTIONS
 from db.webhooks import FORGET_DELIVERIES, LIST_ATTEMPTS, TELL_WEBHOOKS
 from pagemill.secret_box import new_secret_key, read_secret_keys
 from tests.support.hooks import add_webhook
@@ -67,8 +67,8 @@ async def test_webhooks(pool: asyncpg.Pool, organization: Tenant, webhook_id: st
     async with pool.acquire() as connection:
         read = await most_rows_read(connection, LIST_ATTEMPTS, own, webhook_id, None, None, PAGE)
         assert read <= 10 * PAGE
-        outcome = ([], 0.1, None, {})
-        assert await most_rows_read(connection, SUCCEED_PREDICTION, own, "las:prediction:1", *outcome) <= PAGE
+        outcome = ([own], ["las:prediction:1"], ["[]"], [0.1], [None], ["{}"])
+        assert await most_rows_read(connection, SUCCEED_PREDICTIONS, *outcome) <= PAGE
         transaction = connection.transaction()
         await transaction.start()
         assert await most_rows_read(connection, TELL_WEBHOOKS, own, "prediction.failed", "{}") <= 10 * PAGE

@@ -244,7 +244,7 @@ AMOUNTS = st.dictionaries(st.sampled_from(METER_NAMES), st.integers(0, 9), min_s
 @given(
     asked=st.lists(st.tuples(st.sampled_from(["one", "two"]), AMOUNTS), max_size=30),
     rooms=st.fixed_dictionaries(
-        {(organization, meter): st.integers(0, 40) for organization in ("one", "two") for meter in METER_NAMES}
+        {(name, meter): st.integers(0, 40) for name in ("one", "two") for meter in METER_NAMES}
     ),
     ended=st.sets(st.integers(0, 29), max_size=4),
     granted=st.sets(st.tuples(st.integers(0, 29), st.sampled_from(METER_NAMES)), max_size=6),

@@ -1,0 +1,121 @@
+"""Jobs that succeed at the same time: one commit for all, an outcome for each."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+
+import asyncpg
+import msgspec
+import pytest
+
+from pagemill.errors import BadRequest
+from pagemill.jobs import leases, outcomes
+from pagemill.jobs.job import Job
+from pagemill.jobs.listener import OutcomeListener
+from pagemill.jobs.outcomes import Done, Finished
+from pagemill.jobs.queue import request_cancel
+from pagemill.jobs.writing import OutcomeWriter
+from pagemill.usage.counting import reserve
+from tests.support.tenants import Tenant
+from tests.support.working import RESULT, job_row, prediction_row, submit, until, used
+
+COUNT = 100
+"""More than one notification speaks of."""
+
+
+async def claimed(pool: asyncpg.Pool, organization_id: str, count: int) -> list[Job]:
+    for _ in range(count):
+        await submit(pool, organization_id)
+    async with pool.acquire() as connection:
+        return await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=count)
+
+
+async def test_they_share_a_commit_and_each_end_is_heard(pool: asyncpg.Pool, organization: Tenant) -> None:
+    jobs = await claimed(pool, organization.organization_id, COUNT)
+    listener = OutcomeListener(pool)
+    await listener.start()
+
+    async def listens() -> bool:
+        return listener.is_listening
+
+    await until(listens)
+    waiting = [listener.register(job.id) for job in jobs]
+    writer = OutcomeWriter(pool)
+    await asyncio.gather(*(writer.finish(job, RESULT) for job in jobs))
+
+    assert all(await asyncio.gather(*(listener.wait(one, 5.0) for one in waiting)))
+    await listener.close()
+    commits = await pool.fetchval("SELECT count(DISTINCT xmin::text) FROM job")
+    assert commits == 1
+    assert await used(pool, organization.organization_id, "pages") == COUNT * RESULT.pages
+    assert await used(pool, organization.organization_id, "active-models") == 1
+    assert await pool.fetchval("SELECT count(*) FROM usage_reservation") == 0
+
+
+async def test_one_that_is_refused_takes_no_other_with_it(pool: asyncpg.Pool, organization: Tenant) -> None:
+    jobs = await claimed(pool, organization.organization_id, 9)
+    bad = msgspec.structs.replace(RESULT, predictions=[{"label": "\0"}])
+    writer = OutcomeWriter(pool)
+    answers = await asyncio.gather(
+        *(writer.finish(job, bad if number == 4 else RESULT) for number, job in enumerate(jobs)),
+        return_exceptions=True,
+    )
+    assert [number for number, answer in enumerate(answers) if answer is not None] == [4]
+    assert isinstance(answers[4], asyncpg.PostgresError)
+    states = [(await job_row(pool, job.id))["state"] for job in jobs]
+    assert Counter(states) == {"succeeded": 8, "running": 1}
+    assert await used(pool, organization.organization_id, "pages") == 8 * RESULT.pages
+
+
+async def test_late_foreign_and_cancelled_ones_are_told_apart(
+    pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
+) -> None:
+    jobs = await claimed(pool, organization.organization_id, 5)
+    late, foreign, cancelled, ended, good = jobs
+    late = msgspec.structs.replace(late, attempt=late.attempt + 1)
+    foreign = msgspec.structs.replace(foreign, organization_id=other_organization.organization_id)
+    async with pool.acquire() as connection:
+        for job in (cancelled, good):
+            await reserve(connection, job.organization_id, job.id, {"pages": RESULT.pages})
+        await request_cancel(connection, cancelled.organization_id, cancelled.subject_id)
+        assert await outcomes.fail(connection, ended, BadRequest("no"))
+        finished = [Finished(job, RESULT) for job in (late, foreign, cancelled, ended, good)]
+        assert await outcomes.finish_together(connection, finished) == [False, False, True, False, True]
+    states = [(await job_row(pool, job.id))["state"] for job in jobs]
+    assert states == ["running", "running", "cancelled", "failed", "succeeded"]
+    statuses = [(await prediction_row(pool, job.subject_id))["status"] for job in jobs]
+    assert statuses == ["pending", "pending", "failed", "failed", "succeeded"]
+    assert await used(pool, organization.organization_id, "pages") == RESULT.pages
+    assert await used(pool, organization.organization_id, "predictions") == 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_same_jobs_ended_by_two_at_once_end_once(
+    pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant, seed: int
+) -> None:
+    chance = random.Random(seed)
+    jobs = await claimed(pool, organization.organization_id, 20)
+    jobs += await claimed(pool, other_organization.organization_id, 20)
+
+    async def end_all() -> list[bool]:
+        order = chance.sample(jobs, len(jobs))
+        results: list[bool] = []
+        for begin in range(0, len(order), 10):
+            finished = [Finished(job, RESULT) for job in order[begin : begin + 10]]
+            async with pool.acquire() as connection:
+                results += await outcomes.finish_together(connection, finished)
+        return results
+
+    wins = [win for wins in await asyncio.gather(*(end_all() for _ in range(3))) for win in wins]
+    assert sum(wins) == len(jobs)
+    for tenant in (organization, other_organization):
+        assert await used(pool, tenant.organization_id, "pages") == 20 * RESULT.pages
+
+
+async def test_jobs_without_a_resource(pool: asyncpg.Pool, organization: Tenant) -> None:
+    (job,) = await claimed(pool, organization.organization_id, 1)
+    async with pool.acquire() as connection:
+        assert await outcomes.finish(connection, job, Done())
+    assert (await job_row(pool, job.id))["state"] == "succeeded"
