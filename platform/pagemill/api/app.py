@@ -19,7 +19,7 @@ from pagemill.api.app_clients import AppClientController
 from pagemill.api.assets import AssetController
 from pagemill.api.bodies import JsonRequest
 from pagemill.api.correlation import HEADER as REQUEST_ID
-from pagemill.api.correlation import correlation_middleware
+from pagemill.api.correlation import access_log, correlation_middleware
 from pagemill.api.data_bundles import DataBundleController
 from pagemill.api.database import provide_connection, release_middleware
 from pagemill.api.datasets import DatasetController
@@ -132,6 +132,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
+            stack.callback(access_log.write)
             pool = await create_pool(
                 settings.database_url, size=settings.database_pool_size, application_name="pagemill-api"
             )

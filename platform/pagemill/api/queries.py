@@ -16,6 +16,8 @@ def refuse_null(request: Request[Any, Any, Any]) -> None:
 
     Raises BadRequest.
     """
+    if not request.scope["query_string"]:
+        return
     for name, value in request.query_params.multi_items():
         if value == "null" and name not in PAGING:
             raise BadRequest(f"{name}: must not be null")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
+import asyncpg
 from litestar import Request
 
 from db.principals import FIND_PRINCIPAL
@@ -39,10 +40,15 @@ async def require_caller(request: Request[Any, Any, Any]) -> None:
         raise Forbidden
     # Before the database is asked: a flood costs it nothing. The token is ours, so its organization is true.
     await state.request_rate.admit(caller.organization_id)
-    database = await hold_connection(request)
-    row = await FIND_PRINCIPAL.fetch_one(database, caller.organization_id, caller.principal_id)
-    if not goes_on_to_handler(request):
-        await release_connection(scope)
+
+    async def find_principal() -> asyncpg.Record | None:
+        database = await hold_connection(request)
+        row = await FIND_PRINCIPAL.fetch_one(database, caller.organization_id, caller.principal_id)
+        if not goes_on_to_handler(request):
+            await release_connection(scope)
+        return row
+
+    row = await state.principals.ask((caller.organization_id, caller.principal_id), find_principal)
     if row is None:
         raise Forbidden
     permissions = permissions_of(row["permissions"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import asyncpg
@@ -11,6 +11,7 @@ from litestar.connection import ASGIConnection
 
 from pagemill.api.renditions import Renditions
 from pagemill.api.setup_intents import SetupIntents
+from pagemill.api.shared_lookups import SharedLookups
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.jobs.pressure import Pressure
 from pagemill.objects import ObjectStore
@@ -34,6 +35,7 @@ class AppState:
     request_rate: RequestRate
     renditions: Renditions
     pressure: Pressure
+    principals: SharedLookups[asyncpg.Record | None] = field(default_factory=SharedLookups)
 
     def connection(self) -> PoolAcquireContext:
         """``async with`` this: a connection, or TimeoutError when all stay in use."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import httpx
 import pytest
@@ -10,6 +12,7 @@ from litestar.routes import HTTPRoute
 
 from pagemill.api.tokens import Caller, issue_token
 from pagemill.settings import Settings
+from tests.support.queries import statements_run
 from tests.support.tenants import Tenant
 
 PUBLIC = {"/token", "/oauth2/token", "/health"}
@@ -54,6 +57,15 @@ async def test_every_endpoint_refuses_the_anonymous(app: Litestar, anonymous: ht
 async def test_bad_tokens_are_forbidden(anonymous: httpx.AsyncClient, authorization: str) -> None:
     response = await anonymous.get("/v1/documents", headers={"Authorization": authorization})
     assert (response.status_code, response.json()) == (403, {"message": "Forbidden"})
+
+
+async def test_requests_of_one_caller_that_arrive_together_share_the_question_who_it_is(
+    api: httpx.AsyncClient,
+) -> None:
+    with statements_run() as names:
+        responses = await asyncio.gather(*(api.get("/v1/organizations/me") for _ in range(20)))
+    assert {response.status_code for response in responses} == {200}
+    assert 1 <= names.count("principals.find") < 10
 
 
 async def test_token_of_a_deleted_app_client_is_forbidden(

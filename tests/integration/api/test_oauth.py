@@ -10,6 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
+from pagemill.api.correlation import access_log
 from pagemill.api.logging_setup import JsonFormatter
 from tests.support.tenants import Tenant
 
@@ -105,6 +106,7 @@ async def test_secrets_are_not_logged(
     with caplog.at_level(logging.DEBUG, "pagemill"):
         token = (await anonymous.post("/token", params=params)).json()["access_token"]
         await anonymous.get("/v1/documents", headers={"Authorization": f"Bearer {token}"})
+        access_log.write()
     records = [record for record in caplog.records if record.name.startswith("pagemill")]
     assert {record.getMessage() for record in records} == {"POST /token 200", "GET /v1/documents 200"}
     written = "".join(JsonFormatter().format(record) for record in records)
