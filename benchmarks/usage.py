@@ -40,7 +40,14 @@ ORGANIZATIONS = 10_000
 ASKED = 1.25
 """How many units are asked for, for each one that is allowed."""
 CALLS = 2000
+BATCHES = 100
 SIDES = ("reference", "combiner", "actor")
+
+TARGETS = {
+    "hotOrganization.ratio": "at least 5",
+    "hotOrganization.overGranted": "0",
+    "manyOrganizations.ratio": "at least 2",
+}
 
 Reserve: TypeAlias = Callable[[int, str, str], Awaitable[bool]]
 """Takes the client's number, the organization and the job; returns whether the unit was granted."""
@@ -89,20 +96,23 @@ def main() -> None:
 
 
 async def measure(settings: Settings, arguments: argparse.Namespace) -> dict[str, object]:
-    """All figures."""
+    """All figures; in each round another side goes first."""
+    began = machine()
     pool = await create_pool(settings.database_url, size=COMMITS_AT_ONCE)
     clients = [await connect(settings.database_url) for _ in range(CLIENTS)]
     try:
         bench = Bench(settings, pool, clients)
         await bench.prepare()
         hot, many = [], []
-        for _ in range(arguments.rounds):
-            units = {name: arguments.hot_units for name in SIDES} | {
-                "reference": arguments.hot_reference_units
-            }
-            hot.append({name: await bench.run(name, 1, units[name]) for name in SIDES})
+        units = dict.fromkeys(SIDES, arguments.hot_units) | {"reference": arguments.hot_reference_units}
+        for side in SIDES:
+            await bench.run(side, ORGANIZATIONS, 1)
+        for number in range(arguments.rounds):
+            first = number % len(SIDES)
+            order = SIDES[first:] + SIDES[:first]
+            hot.append({side: await bench.run(side, 1, units[side]) for side in order})
             many.append(
-                {name: await bench.run(name, ORGANIZATIONS, arguments.units_of_each) for name in SIDES}
+                {side: await bench.run(side, ORGANIZATIONS, arguments.units_of_each) for side in order}
             )
         return {
             "benchmark": "usage",
@@ -110,9 +120,10 @@ async def measure(settings: Settings, arguments: argparse.Namespace) -> dict[str
             "rounds": arguments.rounds,
             "hotOrganization": figures_of(hot),
             "manyOrganizations": {"organizations": ORGANIZATIONS, **figures_of(many)},
-            "rayCall": await ray_call(settings),
+            "rayCall": {**await ray_call(settings), "batchOf64": await bench.batch()},
+            "targets": TARGETS,
             "postgres": await durability(pool),
-            "machine": machine(),
+            "machine": began,
         }
     finally:
         for client in clients:
@@ -165,6 +176,21 @@ class Bench:
         await asyncio.gather(*(client(number) for number in range(CLIENTS)))
         counted = await self._pool.fetchval("SELECT sum(used) FROM usage_counter")
         return Run(granted, refused, last - started, float(max(counted, granted) - units))
+
+    async def batch(self) -> dict[str, float]:
+        """How long 64 reservations of 64 organizations take that have nothing to wait for."""
+        names = self._names[:CLIENTS]
+        order = names * BATCHES
+        milliseconds = {}
+        for name, reserve in (("combiner", self._combined), ("actor", self._through_actor)):
+            jobs = iter(await self._reset(order, names, BATCHES))
+            seconds = []
+            for _ in range(BATCHES):
+                started = time.perf_counter()
+                await asyncio.gather(*(reserve(0, one, next(jobs)) for one in names))
+                seconds.append(time.perf_counter() - started)
+            milliseconds[f"{name}Milliseconds"] = round(1000 * statistics.median(seconds), 2)
+        return milliseconds
 
     async def _reset(self, order: Sequence[str], names: Sequence[str], allowed: int) -> list[str]:
         await self._pool.execute("TRUNCATE job, usage_reservation, usage_counter")
@@ -220,6 +246,9 @@ def figures_of(rounds: Sequence[Mapping[str, Run]]) -> dict[str, object]:
         "overGranted": max(run.over_granted for run in ours),
         "granted": sum(run.granted for run in ours),
         "refused": sum(run.refused for run in ours),
+        "ratios": {
+            name: [round(one[name].rate / one["reference"].rate, 2) for one in rounds] for name in ratio
+        },
         "grantedPerSecond": {name: round(value) for name, value in rate.items()},
         "referenceOverGranted": max(one["reference"].over_granted for one in rounds),
     }
@@ -228,6 +257,7 @@ def figures_of(rounds: Sequence[Mapping[str, Run]]) -> dict[str, object]:
 async def ray_call(settings: Settings) -> dict[str, object]:
     """What a call costs that does nothing: one after the other, and as many at once as there are clients."""
     counter = start_counters(settings)[0]
+    await _ping(counter)
     seconds = []
     for _ in range(CALLS // 4):
         started = time.perf_counter()
@@ -239,12 +269,13 @@ async def ray_call(settings: Settings) -> dict[str, object]:
         for _ in asked:
             await _ping(counter)
 
-    started = time.perf_counter()
+    started, computed = time.perf_counter(), time.process_time()
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
     together = time.perf_counter() - started
     return {
         "milliseconds": round(1000 * statistics.median(seconds), 3),
         "callsPerSecondOf64Clients": round(CALLS / together),
+        "cpuMicrosecondsOfTheCaller": round(1e6 * (time.process_time() - computed) / CALLS),
     }
 
 
