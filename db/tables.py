@@ -426,6 +426,7 @@ class TransitionExecution(Table, tablename="transition_execution"):
     error = JSONB(null=True, default=None)
     status = Text(default="running", help_text="running, succeeded, failed, rejected, retry")
     claimed_by = Text(null=True, default=None)
+    claimed_time = Timestamptz(null=True, default=None)
     completed_by = Text(null=True, default=None)
     log_id = Text(null=True, default=None)
     created_time = Timestamptz(default=TimestamptzNow())

@@ -74,7 +74,7 @@ CLAIM_EXECUTION = tenant(
     "transition_executions.claim",
     f"""
     UPDATE transition_execution AS execution SET
-        claimed_by = $3, start_time = now(), heartbeat_time = now(),
+        claimed_by = $3, claimed_time = now(), start_time = now(), heartbeat_time = now(),
         expires = now() + make_interval(secs => coalesce(
             (
                 SELECT workflow.definition #>> ARRAY['States', execution.state, 'TimeoutSeconds']
@@ -124,7 +124,7 @@ LOCK_EXECUTION = tenant(
     "transition_executions.lock",
     """
     SELECT id, transition_id, workflow_execution_id, state, attempt, input, status, claimed_by, log_id,
-        start_time, coalesce(expires < now(), false) AS timed_out
+        claimed_time, coalesce(expires < now(), false) AS timed_out
     FROM transition_execution WHERE organization_id = $1 AND id = $2
     FOR UPDATE
     """,
@@ -134,7 +134,7 @@ LOCK_EXECUTION = tenant(
 LOCK_NEWEST_STEP = tenant(
     "transition_executions.lock_newest_step",
     """
-    SELECT id, input, output, status, claimed_by, log_id, start_time
+    SELECT id, input, output, status, claimed_by, claimed_time, log_id
     FROM transition_execution WHERE organization_id = $1 AND workflow_execution_id = $2
     ORDER BY created_time DESC, id DESC LIMIT 1
     FOR UPDATE

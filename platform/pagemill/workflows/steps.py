@@ -104,5 +104,6 @@ async def end_execution(
         line = f"{line}: {outcome.message}"
     await write_line(connection, organization_id, row["log_id"], line)
     if (row["claimed_by"] or "").startswith("las:user:"):
-        spent = min(max(ended - row["start_time"], datetime.timedelta()), LONGEST_CLAIM)
+        # Not since startTime: that is whatever a client says.
+        spent = min(ended - row["claimed_time"], LONGEST_CLAIM)
         await count_freely(connection, organization_id, "user-minutes", spent.total_seconds() / 60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -277,8 +278,8 @@ async def test_what_users_spend_is_counted(
 ) -> None:
     transition_id = await waiting(api, 2)
     by_client, by_user = [await claim(api, transition_id) for _ in range(2)]
-    await age(pool, by_client, "start_time", 600)
-    await age(pool, by_user, "start_time", 600)
+    await age(pool, by_client, "claimed_time", 600)
+    await age(pool, by_user, "claimed_time", 600)
     await pool.execute(
         "UPDATE transition_execution SET claimed_by = $2 WHERE id = $1",
         by_user["executionId"],
@@ -286,6 +287,7 @@ async def test_what_users_spend_is_counted(
     )
     await succeed(api, by_client)
     assert await used(pool, organization.organization_id, "user-minutes") == 0
+    await patch(api, by_user, startTime=datetime.now(UTC).isoformat())
     await succeed(api, by_user)
     assert 10 <= await used(pool, organization.organization_id, "user-minutes") < 11
 
