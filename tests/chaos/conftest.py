@@ -1,0 +1,70 @@
+"""One stack for all faults: what one of them leaves broken, the next one finds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.storage import running_storage
+from tests.chaos.world import World, running_world
+from tests.unit.extraction.printed import INVOICES, invoices
+
+SHORT = {
+    "PAGEMILL_JOB_LEASE": "6",
+    "PAGEMILL_JOB_HEARTBEAT": "1.5",
+    "PAGEMILL_PREDICTION_WAIT": "15",
+    "PAGEMILL_READING_REPLICAS_MAX": "1",
+    "PAGEMILL_PREDICTION_REPLICAS_MAX": "1",
+}
+"""The long form runs with the defaults."""
+
+
+@pytest.fixture(scope="session")
+def is_long() -> bool:
+    """Whether this is the form that takes its time."""
+    return os.environ.get("PAGEMILL_CHAOS_LONG") == "1"
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    return int(os.environ.get("PAGEMILL_CHAOS_SEED", "20261125"))
+
+
+@pytest.fixture(scope="session")
+def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the histories go."""
+    given = os.environ.get("PAGEMILL_CHAOS_HISTORIES")
+    if given is None:
+        return tmp_path_factory.mktemp("histories")
+    directory = Path(given)
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def world(is_long: bool) -> Iterator[World]:
+    """A stack on a Postgres and an object storage of its own."""
+    from pagemill.extraction.training import TaggerTrainer, TrainingOptions, prepare
+
+    # A small one, made here in a second: what is to be found is not the question.
+    options = TrainingOptions(hidden=16, layers=2, maximum_epochs=2, minimum_steps=10, tokens_per_batch=400)
+    trainer = TaggerTrainer(prepare(invoices(8), INVOICES, options), options)
+    for epoch in range(options.maximum_epochs):
+        trainer.run_epoch(epoch)
+    directory = Path(tempfile.mkdtemp(prefix="pagemill-"))
+    directory.chmod(0o711)  # run as root, Postgres runs as somebody else
+    try:
+        with (
+            running_storage() as storage,
+            running_world(
+                directory, storage, trainer.finish().artefact, {} if is_long else SHORT, long=is_long
+            ) as world,
+        ):
+            yield world
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,124 @@
+"""Parts are killed amid the jobs of organizations at their limits: nothing is lost, doubled or miscounted."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+from db.pool import create_pool
+from pagemill.objects import open_objects
+from tests.chaos.aftermath import all_ended, note_left, note_memory, note_rows
+from tests.chaos.checker import violations
+from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.history import Back, Began, Recorder, read
+from tests.chaos.plan import ORGANIZATIONS, Operation, allowances, operations
+from tests.chaos.workload import Workload, open_client
+from tests.chaos.world import Member, World, join, prepare_operations
+from tests.support.labelled import store_document
+from tests.unit.extraction.documents import text_pdf
+
+OPERATIONS = {True: 300, False: 60}
+STRUCK_AFTER = 0.2
+"""What share of the operations has been answered when it begins."""
+PATIENCE_SECONDS = {True: 600.0, False: 150.0}
+UNANSWERED_SECONDS = {True: 200.0, False: 15.0}
+"""How long after all is back clients try on; an abandoned key is free after 180 s."""
+ENDED_SECONDS = 240.0
+MARGIN_SECONDS = 15.0
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1500)]
+
+
+@pytest.fixture
+async def pool(world: World) -> AsyncIterator[asyncpg.Pool]:
+    pool = await create_pool(world.settings.database_url, size=4)
+    yield pool
+    await pool.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+async def test_whatever_is_killed(
+    fault: Fault, world: World, pool: asyncpg.Pool, seed: int, histories: Path
+) -> None:
+    recorder = Recorder(histories / f"{fault.name.replace(' ', '-')}-{seed}.jsonl")
+    recorder.note(Began(fault=fault.name, seed=seed))
+    wanted = operations(seed, OPERATIONS[world.long])
+    objects = open_objects(world.settings)
+    members = [await join(pool, world.settings, allowed) for allowed in allowances(seed, wanted)]
+    prepared = await prepare_operations(pool, objects, members, wanted)
+    probing = await join(pool, world.settings, {})
+    probed = await store_document(pool, objects, probing.id, text_pdf())
+    await objects.close()
+
+    async with open_client(world) as client:
+        workload = Workload(
+            client, recorder, members, prepared, world.model, seconds=PATIENCE_SECONDS[world.long]
+        )
+        working = asyncio.create_task(workload.run(wanted))
+        await _answered(workload, working, STRUCK_AFTER * len(wanted))
+        note_memory(recorder, world)
+        began = time.monotonic()
+        chance = random.Random(f"{fault.name}:{seed}")
+        await asyncio.gather(
+            fault.strike(world, recorder, chance), _works_again(client, recorder, world, probing, probed)
+        )
+        workload.give_up_in(UNANSWERED_SECONDS[world.long])
+        await working
+        await all_ended(pool, members, seconds=ENDED_SECONDS)
+        await workload.stop_watching()
+        await workload.look_again()
+    recorder.note(Back(what="everything", seconds=time.monotonic() - began))
+    await _take_down(pool, recorder, world, members, wanted, prepared)
+    recorder.close()
+
+    found = violations(read(recorder.path), longest_answer=world.settings.prediction_wait + MARGIN_SECONDS)
+    assert not found, f"PAGEMILL_CHAOS_SEED={seed}, {recorder.path}:\n" + "\n".join(found)
+
+
+async def _answered(workload: Workload, working: asyncio.Task[None], enough: float) -> None:
+    """Returns when it has so much behind it, but not all."""
+    while workload.answered < enough:
+        assert not working.done(), working
+        await asyncio.sleep(0.02)
+
+
+async def _works_again(
+    client: httpx.AsyncClient, recorder: Recorder, world: World, probing: Member, document_id: str
+) -> None:
+    """Notes when a prediction that is asked for after the kill has succeeded."""
+    began = time.monotonic()
+    deadline = began + PATIENCE_SECONDS[world.long]
+    headers = {"Authorization": f"Bearer {probing.token}"}
+    body = {"documentId": document_id, "modelId": world.model}
+    await asyncio.sleep(0.2)
+    while True:
+        try:
+            response = await client.post("/predictions", json=body, headers=headers)
+        except httpx.HTTPError:
+            response = None
+        if response is not None and response.status_code == 200:
+            break
+        assert time.monotonic() < deadline, "no prediction succeeds any more"
+        await asyncio.sleep(0.5)
+    recorder.note(Back(what="prediction", seconds=time.monotonic() - began))
+
+
+async def _take_down(
+    pool: asyncpg.Pool,
+    recorder: Recorder,
+    world: World,
+    members: list[Member],
+    wanted: list[Operation],
+    prepared: dict[int, str],
+) -> None:
+    assert len(members) == ORGANIZATIONS
+    await note_rows(pool, recorder, members, wanted, prepared)
+    await note_left(pool, recorder, world, members)
+    note_memory(recorder, world)
