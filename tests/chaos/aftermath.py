@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import asyncpg
 import psutil
 
+from pagemill.housekeeping.sweep import ObjectSweep, SweepReport
+from pagemill.objects import ObjectStore
 from pagemill.usage.meters import METERS
 from serve_apps.requests import count_fields
 from tests.chaos.history import Counter, JobRow, Left, Memory, Recorder, Row
 from tests.chaos.plan import Operation
 from tests.chaos.world import Member, World
 from tests.support.running import eventually
-from tests.support.stack import pagemill, stack_processes
+from tests.support.stack import stack_processes
 
 
 async def all_ended(pool: asyncpg.Pool, members: Sequence[Member], *, seconds: float) -> None:
@@ -138,12 +138,13 @@ async def _note_counters(pool: asyncpg.Pool, recorder: Recorder, ids: list[str])
         )
 
 
-async def note_left(pool: asyncpg.Pool, recorder: Recorder, world: World, members: Sequence[Member]) -> None:
-    """What the operator's sweep finds, and what it leaves."""
+async def note_left(
+    pool: asyncpg.Pool, objects: ObjectStore, recorder: Recorder, members: Sequence[Member]
+) -> None:
+    """What is left over, and what the sweep leaves of it."""
     ids = [member.id for member in members]
-    found = await asyncio.to_thread(_sweep, world)
-    await asyncio.to_thread(_sweep, world, "--delete")
-    after = await asyncio.to_thread(_sweep, world)
+    found = [await _swept(pool, objects, one, delete=True) for one in ids]
+    after = [await _swept(pool, objects, one, delete=False) for one in ids]
     recorder.note(
         Left(
             reservations=await pool.fetchval(
@@ -156,19 +157,19 @@ async def note_left(pool: asyncpg.Pool, recorder: Recorder, world: World, member
                 """,
                 ids,
             ),
-            missing_objects=sum(report["missing"] for report in after),
-            orphans=sum(report["orphans"] for report in found),
-            orphans_after_sweep=sum(report["orphans"] + report["recent"] for report in after),
+            missing_objects=sum(report.missing for report in after),
+            orphans=sum(report.orphans for report in found),
+            orphans_after_sweep=sum(report.orphans + report.recent for report in after),
         )
     )
 
 
-def _sweep(world: World, *options: str) -> list[dict[str, Any]]:
-    directory = str(world.stack.data_directory)
-    done = pagemill("objects", "sweep", "--json", "--grace", "0", *options, "--data-dir", directory)
-    assert done.stdout, done.stderr
-    reports: list[dict[str, Any]] = json.loads(done.stdout)
-    return reports
+async def _swept(
+    pool: asyncpg.Pool, objects: ObjectStore, organization_id: str, *, delete: bool
+) -> SweepReport:
+    """All is quiet, so nothing is too young to be judged."""
+    sweep = ObjectSweep(pool.acquire, objects, organization_id, grace=0.0, delete=delete)
+    return await sweep.run()
 
 
 def note_memory(recorder: Recorder, world: World) -> None:

@@ -17,6 +17,7 @@ from tests.chaos.history import (
     Killed,
     Kind,
     Left,
+    Memory,
     Row,
     RowKind,
     Seen,
@@ -40,7 +41,12 @@ METER_OF: dict[RowKind, str] = {
 }
 API = "API"
 LIMIT = "Limit Exceeded"
+STILL_ANSWERED = "The first request with this Idempotency-Key is still being answered"
 GRACE_SECONDS = 1.0
+GROWTH = 1.05
+LEAST_GROWTH = 16 * 1024 * 1024
+"""Ray's own daemons keep a history of bounded length; what they add in half an hour says nothing."""
+OURS = ("pagemill", "ray::Dispatcher", "ray::UsageCounter", "ray::ServeReplica")
 
 
 @dataclass(slots=True)
@@ -81,7 +87,7 @@ def _operations(history: Sequence[AnyEvent]) -> dict[int, _Operation]:
         if isinstance(event, Sent):
             operations.setdefault(event.operation, _Operation(event))
         elif isinstance(event, Broken):
-            operations[event.operation].uncertain += 1
+            operations[event.operation].uncertain += event.connected
         elif isinstance(event, Answered):
             _note_answer(operations[event.operation], event)
     return operations
@@ -92,8 +98,8 @@ def _note_answer(operation: _Operation, answer: Answered) -> None:
         operation.acknowledged.append(answer.subject_id)
     if answer.status < 300 or (operation.sent.kind == "deletion" and answer.status == 404):
         operation.done = True
-    elif answer.status >= 500 and answer.subject_id is None:
-        operation.uncertain += 1
+    elif answer.status >= 500:
+        operation.uncertain += answer.subject_id is None and answer.message != STILL_ANSWERED
     elif 400 <= answer.status < 500:
         operation.refusals.append(answer)
 
@@ -257,3 +263,30 @@ def _leftovers(history: Sequence[AnyEvent]) -> Iterator[str]:
         ):
             if count:
                 yield f"{count} {name}"
+
+
+def grown(histories: Sequence[Sequence[AnyEvent]]) -> list[str]:
+    """Processes that hold more at the end of the last history than at the end of the first they lived in."""
+    first: dict[tuple[int, str], int] = {}
+    found = []
+    last = {}
+    for history in histories:
+        last = _memory_at_the_end(history)
+        for key, resident in last.items():
+            first.setdefault(key, resident)
+    for key, resident in last.items():
+        ours = any(part in key[1] for part in OURS)
+        allowed = max(GROWTH * first[key], first[key] + (0 if ours else LEAST_GROWTH))
+        if resident > allowed:
+            found.append(f"process {key[0]} grew from {first[key]} to {resident} bytes: {key[1]}")
+    return found
+
+
+def _memory_at_the_end(history: Sequence[AnyEvent]) -> dict[tuple[int, str], int]:
+    ended = False
+    found = {}
+    for event in history:
+        ended = ended or isinstance(event, Left)
+        if ended and isinstance(event, Memory):
+            found[event.process_id, event.title] = event.resident
+    return found

@@ -22,7 +22,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", rename
 
 
 class Began(Event, frozen=True, tag="began"):
-    """The faults' name and the seed that brings the same operations again."""
+    """The fault's name and the seed that brings the same operations again."""
 
     fault: str
     seed: int
@@ -52,11 +52,12 @@ class Answered(Event, frozen=True, tag="answered"):
 
 
 class Broken(Event, frozen=True, tag="broken"):
-    """The connection ended without an answer, or none came in time."""
+    """The connection ended without an answer, none came in time, or there was none (not ``connected``)."""
 
     operation: int
     attempt: int
     seconds: float
+    connected: bool
     error: str
 
 

@@ -43,20 +43,31 @@ class Operation:
 
 
 def operations(seed: int, count: int) -> list[Operation]:
-    """``count`` operations of all organizations, in the order in which they are begun."""
+    """``count`` operations, of all organizations in turn, in the order in which they are begun."""
     chance = random.Random(f"operations:{seed}")
-    kinds = chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=count)
+    dealt = [_kinds(chance, len(range(first, count, ORGANIZATIONS))) for first in range(ORGANIZATIONS)]
     return [
         Operation(
             number=number,
             organization=number % ORGANIZATIONS,
-            kind=kind,
+            kind=(kind := dealt[number % ORGANIZATIONS][number // ORGANIZATIONS]),
             # A deletion is the same however often it is sent; the API takes keys for POST only.
             keyed=kind != "deletion" and chance.random() < KEYED,
             pages=chance.randint(1, MOST_PAGES),
         )
-        for number, kind in enumerate(kinds)
+        for number in range(count)
     ]
+
+
+def _kinds(chance: random.Random, count: int) -> list[Kind]:
+    """By their weights, but at least two of each that is limited: one is done and one is too much."""
+    whole = sum(WEIGHTS.values())
+    kinds: list[Kind] = []
+    for kind, weight in WEIGHTS.items():
+        kinds += [kind] * max(2 if kind in METERS else 1, count * weight // whole)
+    kinds += chance.choices(list(WEIGHTS), list(WEIGHTS.values()), k=max(0, count - len(kinds)))
+    chance.shuffle(kinds)
+    return kinds[:count]
 
 
 def allowances(seed: int, wanted: Sequence[Operation]) -> list[dict[str, float]]:

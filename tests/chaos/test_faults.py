@@ -13,18 +13,18 @@ import httpx
 import pytest
 
 from db.pool import create_pool
-from pagemill.objects import open_objects
+from pagemill.objects import ObjectStore, open_objects
 from tests.chaos.aftermath import all_ended, note_left, note_memory, note_rows
-from tests.chaos.checker import violations
+from tests.chaos.checker import grown, violations
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.history import Back, Began, Recorder, read
-from tests.chaos.plan import ORGANIZATIONS, Operation, allowances, operations
+from tests.chaos.plan import allowances, operations
 from tests.chaos.workload import Workload, open_client
 from tests.chaos.world import Member, World, join, prepare_operations
 from tests.support.labelled import store_document
 from tests.unit.extraction.documents import text_pdf
 
-OPERATIONS = {True: 300, False: 60}
+OPERATIONS = {True: 300, False: 75}
 STRUCK_AFTER = 0.2
 """What share of the operations has been answered when it begins."""
 PATIENCE_SECONDS = {True: 600.0, False: 150.0}
@@ -38,24 +38,31 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1500)]
 
 @pytest.fixture
 async def pool(world: World) -> AsyncIterator[asyncpg.Pool]:
+    """Connections past the stack."""
     pool = await create_pool(world.settings.database_url, size=4)
     yield pool
     await pool.close()
 
 
+@pytest.fixture
+async def objects(world: World) -> AsyncIterator[ObjectStore]:
+    """The object storage, reached as the stack reaches it."""
+    objects = open_objects(world.settings)
+    yield objects
+    await objects.close()
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 async def test_whatever_is_killed(
-    fault: Fault, world: World, pool: asyncpg.Pool, seed: int, histories: Path
+    fault: Fault, world: World, pool: asyncpg.Pool, objects: ObjectStore, seed: int, histories: Path
 ) -> None:
-    recorder = Recorder(histories / f"{fault.name.replace(' ', '-')}-{seed}.jsonl")
+    recorder = Recorder(history_of(fault, seed, histories))
     recorder.note(Began(fault=fault.name, seed=seed))
     wanted = operations(seed, OPERATIONS[world.long])
-    objects = open_objects(world.settings)
     members = [await join(pool, world.settings, allowed) for allowed in allowances(seed, wanted)]
     prepared = await prepare_operations(pool, objects, members, wanted)
     probing = await join(pool, world.settings, {})
     probed = await store_document(pool, objects, probing.id, text_pdf())
-    await objects.close()
 
     async with open_client(world) as client:
         workload = Workload(
@@ -75,11 +82,18 @@ async def test_whatever_is_killed(
         await workload.stop_watching()
         await workload.look_again()
     recorder.note(Back(what="everything", seconds=time.monotonic() - began))
-    await _take_down(pool, recorder, world, members, wanted, prepared)
+    await note_rows(pool, recorder, members, wanted, prepared)
+    await note_left(pool, objects, recorder, members)
+    note_memory(recorder, world)
     recorder.close()
 
     found = violations(read(recorder.path), longest_answer=world.settings.prediction_wait + MARGIN_SECONDS)
     assert not found, f"PAGEMILL_CHAOS_SEED={seed}, {recorder.path}:\n" + "\n".join(found)
+
+
+def history_of(fault: Fault, seed: int, histories: Path) -> Path:
+    """The file of a fault's history."""
+    return histories / f"{fault.name.replace(' ', '-')}-{seed}.jsonl"
 
 
 async def _answered(workload: Workload, working: asyncio.Task[None], enough: float) -> None:
@@ -110,15 +124,10 @@ async def _works_again(
     recorder.note(Back(what="prediction", seconds=time.monotonic() - began))
 
 
-async def _take_down(
-    pool: asyncpg.Pool,
-    recorder: Recorder,
-    world: World,
-    members: list[Member],
-    wanted: list[Operation],
-    prepared: dict[int, str],
-) -> None:
-    assert len(members) == ORGANIZATIONS
-    await note_rows(pool, recorder, members, wanted, prepared)
-    await note_left(pool, recorder, world, members)
-    note_memory(recorder, world)
+def test_no_process_grew(world: World, seed: int, histories: Path) -> None:
+    """Those that lived through several faults; what was killed has begun anew."""
+    if not world.long:
+        pytest.skip("the short form says nothing about growth")
+    recorded = [read(history_of(fault, seed, histories)) for fault in FAULTS]
+    found = grown(recorded)
+    assert not found, "\n".join(found)

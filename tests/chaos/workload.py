@@ -148,6 +148,7 @@ class Workload:
                     operation=operation.number,
                     attempt=attempt,
                     seconds=time.monotonic() - began,
+                    connected=not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout),
                     error=f"{type(error).__name__}: {error}",
                 )
             )
