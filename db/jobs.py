@@ -194,20 +194,22 @@ CLAIM = crossing(
         ) AS head
         LEFT JOIN busy ON busy.organization_id = waiting.organization_id
         WHERE waiting.organization_id IS NOT NULL
-    ), chosen AS (
-        SELECT job.id FROM candidate JOIN job ON job.id = candidate.id
-        WHERE job.state = 'queued'
-        ORDER BY candidate.turn, candidate.priority, candidate.created_time, candidate.id
+    ), chosen AS MATERIALIZED (
+        SELECT free.id
+        FROM (
+            SELECT id FROM candidate ORDER BY turn, priority, created_time, id LIMIT 2 * $4::integer
+        ) AS best
+        CROSS JOIN LATERAL (
+            SELECT id FROM job WHERE id = best.id AND state = 'queued' FOR UPDATE SKIP LOCKED
+        ) AS free
         LIMIT $4::integer
-        FOR UPDATE OF job SKIP LOCKED
     )
     UPDATE job SET
         state = 'running', attempt = attempt + 1,
         lease_owner = $2, lease_expires = now() + $3 * interval '1 second',
         started_time = coalesce(started_time, now())
-    FROM chosen WHERE job.id = chosen.id
-    RETURNING job.id, job.kind, job.organization_id, job.subject_id, job.payload, job.attempt,
-              job.maximum_attempts, job.lost_workers
+    WHERE id = ANY(ARRAY(SELECT id FROM chosen))
+    RETURNING id, kind, organization_id, subject_id, payload, attempt, maximum_attempts, lost_workers
     """,
 )
 
