@@ -12,17 +12,10 @@ import asyncpg
 from db.tables import ALL_TABLES
 from pagemill.ids import new_id, new_slug_id
 from tests.support.people import add_user
+from tests.support.seeds import bundled_dataset
 from tests.support.tenants import Tenant
 
 FIELD_CONFIG = {"total": {"type": "amount"}}
-BUNDLED = {
-    "description": None,
-    "numberOfDocuments": 20,
-    "retentionInDays": 1825,
-    "containsPersonallyIdentifiableInformation": True,
-    "storageLocation": "EU",
-    "version": 20,
-}
 DEFINITION = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
 
 # Parameters and members that are named otherwise than what they name.
@@ -122,7 +115,7 @@ async def _models(pool: asyncpg.Pool, own: Mapping[str, str], ids: Mapping[str, 
             **part,
             id=new_id("model-data-bundle"),
             status="succeeded",
-            datasets=[{**BUNDLED, "datasetId": ids["datasetId"]}],
+            datasets=[bundled_dataset(ids["datasetId"], documents=20)],
         ),
         "predictionId": await insert(
             pool,

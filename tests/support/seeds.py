@@ -44,6 +44,26 @@ async def seed_model(pool: asyncpg.Pool, organization_id: str) -> str:
     return model_id
 
 
+def bundled_dataset(dataset_id: str, documents: int) -> dict[str, Any]:
+    """What a data bundle keeps of a dataset."""
+    return {
+        "datasetId": dataset_id,
+        "name": None,
+        "description": None,
+        "metadata": None,
+        "numberOfDocuments": documents,
+        "groundTruthSummary": {},
+        "retentionInDays": 1825,
+        "containsPersonallyIdentifiableInformation": True,
+        "storageLocation": "EU",
+        "version": documents,
+        "createdTime": "2026-01-01T00:00:00.000000+0000",
+        "createdBy": None,
+        "updatedTime": None,
+        "updatedBy": None,
+    }
+
+
 async def seed_data_bundle(
     pool: asyncpg.Pool,
     organization_id: str,
@@ -55,15 +75,7 @@ async def seed_data_bundle(
 ) -> str:
     """A data bundle of one dataset."""
     data_bundle_id = new_id("model-data-bundle")
-    dataset = {
-        "datasetId": dataset_id or new_id("dataset"),
-        "description": None,
-        "numberOfDocuments": documents,
-        "retentionInDays": 1825,
-        "containsPersonallyIdentifiableInformation": True,
-        "storageLocation": "EU",
-        "version": 1,
-    }
+    dataset = bundled_dataset(dataset_id or new_id("dataset"), documents)
     await pool.execute(
         """
         INSERT INTO data_bundle (organization_id, id, model_id, status, datasets)
