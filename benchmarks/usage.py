@@ -31,7 +31,7 @@ from pagemill.settings import Settings, to_environment
 from pagemill.usage.actor import start_counters
 from pagemill.usage.client import UsageClient
 from pagemill.usage.combiner import COMMITS_AT_ONCE, Combiner, Reservation
-from pagemill.usage.ledger import PostgresLedger
+from pagemill.usage.ledger import SESSION, PostgresLedger
 from pagemill.usage.meters import current_month
 from tests.support.ray_cluster import NAMESPACE, local_ray
 
@@ -98,7 +98,7 @@ def main() -> None:
 async def measure(settings: Settings, arguments: argparse.Namespace) -> dict[str, object]:
     """All figures; in each round another side goes first."""
     began = machine()
-    pool = await create_pool(settings.database_url, size=COMMITS_AT_ONCE)
+    pool = await create_pool(settings.database_url, size=COMMITS_AT_ONCE, session=SESSION)
     clients = [await connect(settings.database_url) for _ in range(CLIENTS)]
     try:
         bench = Bench(settings, pool, clients)

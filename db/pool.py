@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import asyncpg
@@ -45,11 +46,16 @@ async def _keep_session(_connection: asyncpg.Connection) -> None:
 
 
 async def create_pool(
-    database_url: str, *, size: int = 10, application_name: str = "pagemill"
+    database_url: str,
+    *,
+    size: int = 10,
+    application_name: str = "pagemill",
+    session: Mapping[str, str] | None = None,
 ) -> asyncpg.Pool:
     """A pool that opens connections when they are needed and waits at most 10 seconds for a new one.
 
     It can be created while Postgres is away: acquiring then raises OSError or asyncpg.PostgresError.
+    ``session`` are settings of Postgres for its connections.
     """
     return await asyncpg.create_pool(
         database_url,
@@ -59,7 +65,7 @@ async def create_pool(
         reset=_keep_session,
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
-        server_settings={"application_name": application_name, "timezone": "UTC"},
+        server_settings={"application_name": application_name, "timezone": "UTC", **(session or {})},
     )
 
 

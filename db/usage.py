@@ -95,7 +95,7 @@ _ALLOWED = """
 """
 
 # Jobs are locked before counters, both in one order for everybody: nobody waits in a ring. When ``exceeded``
-# names an organization, too little was counted: the transaction must not be committed.
+# names an organization, too much was counted: the transaction must not be committed.
 RESERVE_TOGETHER = crossing(
     "usage.reserve_together",
     "the reservations of all organizations share one statement and one commit",
@@ -124,27 +124,18 @@ RESERVE_TOGETHER = crossing(
         GROUP BY organization_id, month, meter
     ), counted AS (
         INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
-        SELECT total.organization_id, total.month, total.meter, total.amount
-        FROM total
-        JOIN organization ON organization.id = total.organization_id
-        LEFT JOIN plan ON plan.id = organization.plan_id
-        WHERE total.amount <= {_ALLOWED.format(meter="total.meter")}
-        ORDER BY total.organization_id, total.month, total.meter
+        SELECT organization_id, month, meter, amount FROM total
+        ORDER BY organization_id, month, meter
         ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
-        WHERE counter.used + excluded.used <= (
-            SELECT {_ALLOWED.format(meter="excluded.meter")}
-            FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
-            WHERE organization.id = excluded.organization_id
-        )
-        RETURNING organization_id, month, meter
+        RETURNING organization_id, meter, used
     )
     SELECT
         ARRAY(SELECT job_id FROM wanted EXCEPT SELECT id FROM open) AS ended_jobs,
         ARRAY(
-            SELECT organization_id FROM (
-                SELECT organization_id, month, meter FROM total
-                EXCEPT SELECT organization_id, month, meter FROM counted
-            ) AS left_out
+            SELECT counted.organization_id FROM counted
+            JOIN organization ON organization.id = counted.organization_id
+            LEFT JOIN plan ON plan.id = organization.plan_id
+            WHERE counted.used > {_ALLOWED.format(meter="counted.meter")}
         ) AS exceeded
     """,
 )

@@ -13,7 +13,7 @@ import ray
 from db.pool import create_pool
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.combiner import COMMITS_AT_ONCE, Combiner, Reservation
-from pagemill.usage.ledger import PostgresLedger
+from pagemill.usage.ledger import SESSION, PostgresLedger
 
 CONCURRENT_CALLS = 1000
 
@@ -48,7 +48,10 @@ class UsageCounter:
         async with self._opening:
             if self._combiner is None:
                 self._pool = await create_pool(
-                    self._database_url, size=COMMITS_AT_ONCE, application_name="pagemill-usage-counter"
+                    self._database_url,
+                    size=COMMITS_AT_ONCE,
+                    application_name="pagemill-usage-counter",
+                    session=SESSION,
                 )
                 self._combiner = Combiner(PostgresLedger(self._pool))
             return self._combiner

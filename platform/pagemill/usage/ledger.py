@@ -14,6 +14,10 @@ from db.statements import Connection
 from pagemill.usage.combiner import Counted, Reservation, Standing, Transaction
 from pagemill.usage.meters import current_month, period_of, to_decimal
 
+SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+"""For connections of a ledger: its statements look up what they are given by primary keys, however many rows
+there are, and to plan them anew for each batch takes as long as half a batch."""
+
 
 class PostgresTransaction:
     """What happens on one connection between BEGIN and COMMIT, in the month that it begins in."""
