@@ -7,10 +7,16 @@ import json
 import re
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from pagemill.settings import Settings
+from tests.support.mentioned import (
+    commands_in,
+    known_settings,
+    make_targets,
+    settings_in,
+    targets_in,
+    unknown_in,
+)
 from tests.support.readme import main_job_program
 
 ROOT = Path(__file__).parents[2]
@@ -26,18 +32,18 @@ def test_the_main_job_is_a_valid_program_of_less_than_30_lines() -> None:
 
 
 def test_every_make_target_that_is_mentioned_exists() -> None:
-    makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    mentioned = set(re.findall(r"(?:^|`)(?:PAGEMILL_DATA=DIR )?make ([a-z-]+)", README, re.MULTILINE))
-
-    assert {"demo", "test", "help", "bench"} <= mentioned <= targets
+    assert {"demo", "test", "help", "bench"} <= targets_in(README) <= make_targets()
 
 
 def test_every_setting_that_is_mentioned_exists() -> None:
-    mentioned = set(re.findall(r"\bPAGEMILL_([A-Z0-9_]*[A-Z0-9])\b", README)) - {"DATA"}
-    known = {field.name.upper() for field in msgspec.structs.fields(Settings)}
+    assert {"TOKEN_KEY", "SECRET_KEYS"} <= settings_in(README) - {"DATA"} <= known_settings()
 
-    assert {"TOKEN_KEY", "SECRET_KEYS"} <= mentioned <= known
+
+def test_every_command_that_is_mentioned_exists() -> None:
+    commands = commands_in(README)
+
+    assert ["up"] in commands
+    assert [(one, unknown) for one in commands for unknown in unknown_in(one)] == []
 
 
 def test_every_room_that_is_mentioned_exists() -> None:

@@ -15,6 +15,7 @@ import msgspec
 from ray import serve
 
 from db.pool import create_pool
+from pagemill.api.logging_setup import configure_logging
 from pagemill.housekeeping.month_statements import MonthStatementRunner
 from pagemill.housekeeping.retention import RetentionRunner
 from pagemill.housekeeping.sweep_runner import ObjectSweepRunner
@@ -56,6 +57,8 @@ class DispatcherActor:
         self._settings = msgspec.structs.replace(
             load_settings(os.environ), secret_keys=keys.secret_keys, smtp_password=keys.smtp_password
         )
+        # Ray's workers show warnings without a time, and nothing else.
+        configure_logging(self._settings.log_level)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._dispatcher: Dispatcher | None = None
         self._work = asyncio.get_running_loop().create_task(self._run())

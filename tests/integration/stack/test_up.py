@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
 import signal
 import ssl
+import subprocess
 import tempfile
 import urllib.error
 import urllib.request
@@ -23,6 +25,7 @@ from pagemill.stack.postgres import free_port
 from pagemill.stack.reachable import server_directory
 from tests.support.processes import eventually
 from tests.support.stack import RunningStack, pagemill, running_stack, stack_processes
+from tests.unit.extraction.documents import text_pdf
 
 RECOVERY_SECONDS = 30.0
 
@@ -39,8 +42,6 @@ def data_directory() -> Iterator[Path]:
 
 def token(environment: dict[str, str]) -> str:
     """An access token, fetched as the official clients do."""
-    import base64
-
     basic = f"{environment['LAS_CLIENT_ID']}:{environment['LAS_CLIENT_SECRET']}".encode()
     request = urllib.request.Request(
         f"https://{environment['LAS_AUTH_ENDPOINT']}/token?grant_type=client_credentials",
@@ -98,6 +99,46 @@ def test_it_runs_stops_and_finds_its_data_again(data_directory: Path) -> None:
         assert again == environment
         assert token(again)
     assert stack_processes(data_directory) == []
+
+
+def send_document(environment: dict[str, str], access_token: str, content: bytes) -> str:
+    """The id of a new document."""
+    request = urllib.request.Request(
+        f"{environment['LAS_API_ENDPOINT']}/documents",
+        data=json.dumps({"content": base64.b64encode(content).decode()}).encode(),
+        headers={"Authorization": f"Bearer {access_token}", "Content-Type": "application/json"},
+    )
+    answer = json.load(urllib.request.urlopen(request, context=trust(environment), timeout=10))
+    return str(answer["documentId"])
+
+
+def content_of(environment: dict[str, str], access_token: str, document_id: str) -> bytes:
+    """The bytes of a document, as it is shown."""
+    request = urllib.request.Request(
+        f"{environment['LAS_API_ENDPOINT']}/documents/{document_id}",
+        headers={"Authorization": f"Bearer {access_token}"},
+    )
+    answer = json.load(urllib.request.urlopen(request, context=trust(environment), timeout=10))
+    return base64.b64decode(answer["content"])
+
+
+def test_a_copy_of_its_directory_is_a_backup(data_directory: Path) -> None:
+    with running_stack(data_directory, free_port(), "--without-ray") as stack:
+        environment = stack.environment()
+        access_token = token(environment)
+        document_id = send_document(environment, access_token, text_pdf())
+        content = content_of(environment, access_token, document_id)
+
+    kept = data_directory.with_name("kept")
+    subprocess.run(["cp", "-a", data_directory, kept], check=True)
+    shutil.rmtree(data_directory)
+
+    with running_stack(kept, free_port(), "--without-ray") as stack:
+        again = stack.environment()
+        assert again["LAS_CLIENT_SECRET"] == environment["LAS_CLIENT_SECRET"]
+        assert content_of(again, access_token, document_id) == content
+        [report] = json.loads(pagemill("objects", "sweep", "--json", "--data-dir", str(kept)).stdout)
+        assert (report["objects"], report["missing"], report["orphans"]) == (1, 0, 0)
 
 
 def test_a_client_that_does_not_know_the_authority_refuses(data_directory: Path) -> None:
