@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import httpx
@@ -69,17 +71,20 @@ async def test_whatever_is_killed(
             client, recorder, members, prepared, world.model, seconds=PATIENCE_SECONDS[world.long]
         )
         working = asyncio.create_task(workload.run(wanted))
-        await _answered(workload, working, STRUCK_AFTER * len(wanted))
-        note_memory(recorder, world)
-        began = time.monotonic()
-        chance = random.Random(f"{fault.name}:{seed}")
-        await asyncio.gather(
-            fault.strike(world, recorder, chance), _works_again(client, recorder, world, probing, probed)
-        )
-        workload.give_up_in(UNANSWERED_SECONDS[world.long])
-        await working
-        await all_ended(pool, members, seconds=ENDED_SECONDS)
-        await workload.stop_watching()
+        try:
+            await _answered(workload, working, STRUCK_AFTER * len(wanted))
+            note_memory(recorder, world)
+            began = time.monotonic()
+            chance = random.Random(f"{fault.name}:{seed}")
+            await asyncio.gather(
+                fault.strike(world, recorder, chance),
+                _works_again(client, recorder, world, probing, probed),
+            )
+            workload.give_up_in(UNANSWERED_SECONDS[world.long])
+            await working
+            await all_ended(pool, members, seconds=ENDED_SECONDS)
+        finally:
+            await workload.stop_watching()
         await workload.look_again()
     recorder.note(Back(what="everything", seconds=time.monotonic() - began))
     await note_rows(pool, recorder, members, wanted, prepared)
@@ -122,6 +127,20 @@ async def _works_again(
         assert time.monotonic() < deadline, "no prediction succeeds any more"
         await asyncio.sleep(0.5)
     recorder.note(Back(what="prediction", seconds=time.monotonic() - began))
+
+
+def test_the_dispatcher_says_what_happened(world: World) -> None:
+    """Lines as the API writes them, with a time and a level."""
+    sessions = world.stack.data_directory / "logs" / "ray-sessions"
+    lines = [line for log in sessions.glob("session_2*/logs/worker-*.err") for line in _entries(log)]
+    said = [line["message"] for line in lines if line["logger"] == "pagemill.jobs.dispatcher"]
+    assert any("lost its worker; tried again in" in message for message in said)
+    assert all(line["time"] and line["level"] for line in lines)
+
+
+def _entries(log: Path) -> list[dict[str, Any]]:
+    lines = log.read_text(errors="replace").splitlines()
+    return [json.loads(line) for line in lines if line.startswith('{"time":')]
 
 
 def test_no_process_grew(world: World, seed: int, histories: Path) -> None:

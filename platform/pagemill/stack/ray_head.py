@@ -117,6 +117,10 @@ class RayHead:
             # Threads of a training that wait must not spin: on a busy machine that costs it a factor of ten.
             "OMP_WAIT_POLICY": "PASSIVE",
             "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+            # A process that has called an application ends when the controller has answered what it asks in
+            # the background, 30 to 60 s after its work is done: those of data bundles would pile up.
+            "LISTEN_FOR_CHANGE_REQUEST_TIMEOUT_S_LOWER_BOUND": "5",
+            "LISTEN_FOR_CHANGE_REQUEST_TIMEOUT_S_UPPER_BOUND": "10",
             "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         }
 
