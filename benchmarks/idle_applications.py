@@ -1,0 +1,127 @@
+"""``python -m benchmarks.idle_applications``: a Serve application that does nothing, on a bare Ray.
+
+With ``predictions`` it takes the places of the applications that read and predict, on the Ray of a stack; how
+long its calls and the reservations take that a job makes there is written to the standard output as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import ray
+from ray import serve
+from ray.serve import RunTarget
+
+from pagemill.extraction.types import Page, Reading
+from pagemill.settings import load_settings
+from pagemill.usage.client import UsageClient
+from pagemill.usage.counting import JobEnded
+from serve_apps.prediction import MODELS_PER_REPLICA
+from serve_apps.requests import (
+    PREDICTION,
+    READING,
+    PredictionRequest,
+    Predictions,
+    ReadingRequest,
+    ReadingResponse,
+)
+
+BARE = "bare"
+DEPLOYMENTS = {READING: "PageReading", PREDICTION: "FieldPrediction", BARE: "Nothing"}
+"""The handles of the dispatcher name these."""
+CALLS = 300
+WARM_UP = 50
+ONGOING = 64
+
+
+class Nothing:
+    """Reads a page without words, and finds nothing on it."""
+
+    async def read(self, _request: ReadingRequest) -> ReadingResponse:
+        return ReadingResponse(Reading(1, [Page(0, 0.7, "text", [])]), None)
+
+    @serve.multiplexed(max_num_models_per_replica=MODELS_PER_REPLICA)  # type: ignore[untyped-decorator]
+    async def predictor(self, artefact_key: str) -> str:
+        """As the application that predicts loads its trainings."""
+        return artefact_key
+
+    async def predict(self, _request: PredictionRequest) -> Predictions:
+        await self.predictor(serve.get_multiplexed_model_id())
+        return []
+
+
+class Prober:
+    """Calls from where the dispatcher calls: from an actor of the cluster."""
+
+    def __init__(self) -> None:
+        self._settings = load_settings(os.environ)
+
+    async def probe(self, organization_id: str) -> dict[str, float]:
+        """The medians, in milliseconds, one call after the other."""
+        handle = await asyncio.to_thread(serve.get_app_handle, READING)
+        usage = UsageClient(self._settings)
+        request = ReadingRequest(content_key="none")
+
+        async def reserve() -> None:
+            # There is no such job: all is done that a reservation takes, but for the rows.
+            with contextlib.suppress(JobEnded):
+                await usage.reserve(organization_id, "none", {"pages": 1})
+
+        async def call() -> None:
+            await handle.read.remote(request)
+
+        return {"serveCall": await _median(call), "reservation": await _median(reserve)}
+
+
+async def _median(work: Callable[[], Awaitable[None]]) -> float:
+    for _ in range(WARM_UP):
+        await work()
+    seconds = []
+    for _ in range(CALLS):
+        started = time.perf_counter()
+        await work()
+        seconds.append(time.perf_counter() - started)
+    return round(1000 * statistics.median(seconds), 3)
+
+
+def main() -> None:
+    """Deploy and leave; what was deployed stays."""
+    settings = load_settings(os.environ)
+    ray.init(
+        address=settings.ray_address,
+        namespace=settings.ray_namespace,
+        log_to_driver=False,
+        configure_logging=False,
+    )
+    names = [READING, PREDICTION] if "predictions" in sys.argv else [BARE]
+    serve.start(proxy_location="Disabled", logging_config={"enable_access_log": False})
+    serve.run_many([RunTarget(_application(name), name=name, route_prefix=None) for name in names])
+    if len(names) > 1:
+        prober: Any = ray.remote(num_cpus=0)(Prober).remote()
+        print(json.dumps(ray.get(prober.probe.remote(sys.argv[-1]), timeout=120)))
+    ray.shutdown()
+
+
+def _application(name: str) -> Any:
+    deployment = serve.deployment(
+        Nothing,
+        name=DEPLOYMENTS[name],
+        num_replicas=1,
+        max_ongoing_requests=ONGOING,
+        ray_actor_options={"num_cpus": 0.1},
+        logging_config={"enable_access_log": False},
+        health_check_period_s=5.0,
+    )
+    return deployment.bind()
+
+
+if __name__ == "__main__":
+    main()

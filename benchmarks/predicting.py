@@ -1,0 +1,48 @@
+"""Rows that make predictions of a document possible, where the applications do nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import asyncpg
+
+from pagemill.ids import new_id, new_slug_id
+
+
+@dataclass(frozen=True, slots=True)
+class Predictable:
+    """What a request names."""
+
+    document_id: str
+    model_id: str
+
+    def body(self, *, asynchronous: bool) -> dict[str, object]:
+        return {"documentId": self.document_id, "modelId": self.model_id, "async": asynchronous}
+
+
+async def store_predictable(connection: asyncpg.Connection, organization_id: str) -> Predictable:
+    """A document with a content, and a model with a training, as if there were objects."""
+    document_id, model_id = new_id("document"), new_slug_id("model")
+    training_id = new_slug_id("model-training")
+    await connection.execute(
+        "INSERT INTO document (organization_id, id, content_key) VALUES ($1, $2, 'none')",
+        organization_id,
+        document_id,
+    )
+    await connection.execute(
+        "INSERT INTO model (organization_id, id, training_id, preprocess_config, postprocess_config)"
+        " VALUES ($1, $2, $3, $4, $5)",
+        organization_id,
+        model_id,
+        training_id,
+        {"maxPages": 1},
+        {"strategy": "BEST_FIRST"},
+    )
+    await connection.execute(
+        "INSERT INTO training (organization_id, id, model_id, status, artefact_key)"
+        " VALUES ($1, $2, $3, 'succeeded', 'none')",
+        organization_id,
+        training_id,
+        model_id,
+    )
+    return Predictable(document_id, model_id)

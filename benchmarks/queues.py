@@ -1,0 +1,221 @@
+"""Three job queues in Postgres behind one face: Pagemill's, pgqueuer's and procrastinate's.
+
+Each works with one worker in this process on its own pool of connections, runs ``AT_ONCE`` jobs at once, and
+all commits are on disk. A job is a handler that does nothing; it has ended when its row says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import asyncpg
+import procrastinate
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
+from pgqueuer.core.qm import QueueManager
+from pgqueuer.queries import Queries
+
+from db.pool import create_pool
+from pagemill.jobs.dispatcher import Dispatcher
+from pagemill.jobs.job import BATCH, Job
+from pagemill.jobs.outcomes import Done
+
+AT_ONCE = 64
+CONNECTIONS = 10
+PGQUEUER_BATCH = 32
+"""The most that pgqueuer takes with so many at once."""
+ORGANIZATIONS = 10
+POLL_SECONDS = 0.005
+FILLED_AT_ONCE = 1000
+
+
+class Queue(Protocol):
+    """One of the three, on a database of its own."""
+
+    async def enqueue(self, jobs: int) -> None:
+        """Queue so many jobs, as fast as it can."""
+        ...
+
+    async def drain(self, jobs: int) -> float:
+        """The seconds from the worker's start until all ``jobs`` that are queued have ended."""
+        ...
+
+
+async def until_ended(
+    work: Callable[[], Awaitable[Any]],
+    all_ran: asyncio.Event,
+    is_open: Callable[[], Awaitable[bool]],
+    stop: Callable[[], None] | None = None,
+) -> float:
+    """The seconds until every job has run and its row has ended; then the worker is stopped."""
+    started = time.perf_counter()
+    worker = asyncio.ensure_future(work())
+    waiting = asyncio.ensure_future(all_ran.wait())
+    await asyncio.wait({worker, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if worker.done():
+        waiting.cancel()
+        raise RuntimeError("the worker has ended before its jobs") from worker.exception()
+    while await is_open():  # noqa: ASYNC110 - what is waited for happens in Postgres
+        await asyncio.sleep(POLL_SECONDS)
+    seconds = time.perf_counter() - started
+    if stop is None:
+        worker.cancel()
+    else:
+        stop()
+    await asyncio.gather(worker, return_exceptions=True)
+    return seconds
+
+
+class Countdown:
+    """Sets ``done`` when it was called as often as was expected."""
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+        self._left = 0
+
+    def expect(self, calls: int) -> None:
+        self.done.clear()
+        self._left = calls
+
+    def __call__(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self.done.set()
+
+
+class Pagemill:
+    """Jobs of a kind that has no resource, of ten organizations that take turns."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._ran = Countdown()
+
+    async def enqueue(self, jobs: int) -> None:
+        await self._pool.execute("TRUNCATE job")
+        await self._pool.execute(
+            """
+            INSERT INTO job (id, kind, organization_id, subject_id, priority)
+            SELECT replace(gen_random_uuid()::text, '-', ''), 'mail',
+                'las:organization:' || number % $2, 'none', $3
+            FROM generate_series(1, $1) AS number
+            """,
+            jobs,
+            ORGANIZATIONS,
+            BATCH,
+        )
+        await self._pool.execute("VACUUM ANALYZE job")
+
+    async def drain(self, jobs: int) -> float:
+        self._ran.expect(jobs)
+        dispatcher = Dispatcher(
+            self._pool,
+            {"mail": self._run},
+            owner=uuid.uuid4().hex,
+            lease=20.0,
+            heartbeat=5.0,
+            poll=5.0,
+            limits={"mail": AT_ONCE},
+        )
+        return await until_ended(dispatcher.run, self._ran.done, self._is_open, dispatcher.stop)
+
+    async def _run(self, _job: Job) -> Done:
+        self._ran()
+        return Done()
+
+    async def _is_open(self) -> bool:
+        is_open = "SELECT EXISTS (SELECT FROM job WHERE state IN ('queued', 'running'))"
+        return bool(await self._pool.fetchval(is_open))
+
+
+class Pgqueuer:
+    """Its tables are all logged, which it calls durable and is its default."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._queries = Queries(AsyncpgPoolDriver(pool))
+        self._ran = Countdown()
+
+    async def install(self) -> None:
+        await self._queries.install()
+
+    async def enqueue(self, jobs: int) -> None:
+        await self._pool.execute("TRUNCATE pgqueuer, pgqueuer_log")
+        for start in range(0, jobs, FILLED_AT_ONCE):
+            size = min(FILLED_AT_ONCE, jobs - start)
+            await self._queries.enqueue(["none"] * size, [None] * size, [0] * size)
+        await self._pool.execute("VACUUM ANALYZE pgqueuer")
+
+    async def drain(self, jobs: int) -> float:
+        self._ran.expect(jobs)
+        manager = QueueManager(self._queries)
+
+        @manager.entrypoint("none")
+        async def run(_job: object) -> None:
+            self._ran()
+
+        async def work() -> None:
+            await manager.run(batch_size=PGQUEUER_BATCH, max_concurrent_tasks=AT_ONCE)
+
+        return await until_ended(work, self._ran.done, self._is_open, manager.shutdown.set)
+
+    async def _is_open(self) -> bool:
+        return bool(await self._pool.fetchval("SELECT EXISTS (SELECT FROM pgqueuer)"))
+
+
+class Procrastinate:
+    """With its psycopg connector; ended jobs are kept, as is its default and ours."""
+
+    def __init__(self, pool: asyncpg.Pool, app: procrastinate.App) -> None:
+        self._pool, self._app = pool, app
+        self._ran = Countdown()
+
+        @app.task(name="none")
+        async def run() -> None:
+            self._ran()
+
+        self._task = run
+
+    async def install(self) -> None:
+        await self._app.schema_manager.apply_schema_async()
+
+    async def enqueue(self, jobs: int) -> None:
+        await self._pool.execute("TRUNCATE procrastinate_jobs CASCADE")
+        for start in range(0, jobs, FILLED_AT_ONCE):
+            await self._task.batch_defer_async(*({} for _ in range(min(FILLED_AT_ONCE, jobs - start))))
+        await self._pool.execute("VACUUM ANALYZE procrastinate_jobs")
+
+    async def drain(self, jobs: int) -> float:
+        self._ran.expect(jobs)
+
+        async def work() -> None:
+            await self._app.run_worker_async(concurrency=AT_ONCE, install_signal_handlers=False)
+
+        return await until_ended(work, self._ran.done, self._is_open)
+
+    async def _is_open(self) -> bool:
+        is_open = "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE status IN ('todo', 'doing'))"
+        return bool(await self._pool.fetchval(is_open))
+
+
+@asynccontextmanager
+async def open_queues(database_url: str, other_database_url: str) -> AsyncIterator[dict[str, Queue]]:
+    """All three, installed: ours on the migrated database, the others on the empty one."""
+    logging.getLogger("procrastinate").setLevel(logging.WARNING)
+    ours = await create_pool(database_url, size=CONNECTIONS)
+    others = await asyncpg.create_pool(other_database_url, min_size=0, max_size=CONNECTIONS)
+    connector = procrastinate.PsycopgConnector(conninfo=other_database_url, max_size=CONNECTIONS)
+    app = procrastinate.App(connector=connector)
+    try:
+        async with app.open_async():
+            pgqueuer, procrastinating = Pgqueuer(others), Procrastinate(others, app)
+            await pgqueuer.install()
+            await procrastinating.install()
+            yield {"pagemill": Pagemill(ours), "pgqueuer": pgqueuer, "procrastinate": procrastinating}
+    finally:
+        await ours.close()
+        await others.close()

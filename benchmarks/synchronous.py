@@ -1,0 +1,200 @@
+"""A synchronous prediction that does nothing, from POST to answer, and where its milliseconds go."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import http.client
+import json
+import ssl
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from benchmarks.predicting import store_predictable
+from benchmarks.stacks import Stack, probe
+from db.pool import connect
+
+WARM_UP = 50
+ROUND_TRIPS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One request, by the clock of the machine."""
+
+    prediction_id: str
+    sent: float
+    answered: float
+
+
+def sync_latency(stack: Stack, requests: int) -> dict[str, object]:
+    """Milliseconds, each request after the one before was answered."""
+    credentials = stack.directory.credentials()
+    predictable = asyncio.run(_store(stack.settings.database_url, credentials.organization_id))
+    parts = probe(stack, credentials.organization_id)
+    caller = Caller(stack)
+    body = json.dumps(predictable.body(asynchronous=False)).encode()
+    for _ in range(WARM_UP):
+        caller.post("/v1/predictions", body)
+    found = []
+    for _ in range(requests):
+        sent = time.time()
+        answer = caller.post("/v1/predictions", body)
+        found.append(Answered(answer["predictionId"], sent, time.time()))
+    stages = asyncio.run(_stages(stack.settings.database_url, found))
+    trips = asyncio.run(_round_trips(stack.settings.database_url))
+    call = _median([_timed(lambda: caller.get("/v1/organizations/none")) for _ in range(ROUND_TRIPS)])
+    sum_of_parts = parts["serveCall"] + trips["fourRoundTrips"] + call
+    p50 = _percentile([one.answered - one.sent for one in found], 0.5)
+    return {
+        "p50": p50,
+        "p99": _percentile([one.answered - one.sent for one in found], 0.99),
+        "requests": requests,
+        "ratioToParts": round(p50 / sum_of_parts, 2),
+        "stages": stages,
+        "parts": {
+            "sum": round(sum_of_parts, 2),
+            "serveCall": parts["serveCall"],
+            **trips,
+            "apiCall": call,
+        },
+        "reservation": parts["reservation"],
+    }
+
+
+class Caller:
+    """One kept connection to the API, with TLS as clients have it."""
+
+    def __init__(self, stack: Stack) -> None:
+        context = ssl.create_default_context(cafile=str(stack.directory.ca_certificate))
+        credentials = stack.directory.credentials()
+        answer = httpx.post(
+            f"{stack.state.url}/token?grant_type=client_credentials",
+            auth=(credentials.client_id, credentials.client_secret),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            verify=context,
+        )
+        self._headers = {
+            "Authorization": f"Bearer {answer.json()['access_token']}",
+            "Content-Type": "application/json",
+        }
+        url = urlsplit(stack.state.url)
+        assert url.hostname is not None
+        self._connection = http.client.HTTPSConnection(url.hostname, url.port, context=context)
+
+    def post(self, path: str, body: bytes) -> Any:
+        """The answer. Raises RuntimeError when it is not 200."""
+        status, answer = self._ask("POST", path, body)
+        if status != http.client.OK:
+            raise RuntimeError(f"answered {status}: {answer!r}")
+        return json.loads(answer)
+
+    def get(self, path: str) -> int:
+        """The status of the answer."""
+        return self._ask("GET", path, None)[0]
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        self._connection.request(method, path, body, self._headers)
+        response = self._connection.getresponse()
+        return response.status, response.read()
+
+
+async def _store(database_url: str, organization_id: str) -> Any:
+    connection = await connect(database_url)
+    try:
+        return await store_predictable(connection, organization_id)
+    finally:
+        await connection.close()
+
+
+async def _stages(database_url: str, found: Sequence[Answered]) -> dict[str, float]:
+    """By the times in the job's row: each is that of the beginning of a transaction."""
+    connection = await connect(database_url)
+    try:
+        rows = await connection.fetch(
+            """
+            SELECT job.subject_id, job.created_time, job.started_time, job.ended_time,
+                prediction.inference_time
+            FROM job JOIN prediction ON prediction.id = job.subject_id
+            WHERE job.subject_id = ANY($1::text[])
+            """,
+            [one.prediction_id for one in found],
+        )
+    finally:
+        await connection.close()
+    times = {row["subject_id"]: row for row in rows}
+    marks = [
+        (
+            one.sent,
+            _seconds(times[one.prediction_id]["created_time"]),
+            _seconds(times[one.prediction_id]["started_time"]),
+            _seconds(times[one.prediction_id]["ended_time"]),
+            one.answered,
+        )
+        for one in found
+    ]
+    names = ("untilTransaction", "untilClaim", "untilOutcome", "untilAnswer")
+    stages = {
+        name: _median([mark[number + 1] - mark[number] for mark in marks])
+        for number, name in enumerate(names)
+    }
+    stages["ofWhichReadingAndPredicting"] = _median([row["inference_time"] for row in rows])
+    return stages
+
+
+def _seconds(at: datetime.datetime) -> float:
+    return at.timestamp()
+
+
+async def _round_trips(database_url: str) -> dict[str, float]:
+    """What no job can do without: to be written, taken, ended and read; the first three are on disk."""
+    connection = await connect(database_url)
+    try:
+        await connection.execute("CREATE TABLE parts (id integer PRIMARY KEY, state text)")
+        numbers = iter(range(10**6))
+
+        async def trips() -> None:
+            number = next(numbers)
+            await connection.execute("INSERT INTO parts VALUES ($1, 'queued')", number)
+            await connection.execute("UPDATE parts SET state = 'running' WHERE id = $1", number)
+            await connection.execute("UPDATE parts SET state = 'succeeded' WHERE id = $1", number)
+            await connection.fetchval("SELECT state FROM parts WHERE id = $1", number)
+
+        async def nothing() -> None:
+            await connection.fetchval("SELECT 1")
+
+        found = {"fourRoundTrips": await _repeated(trips), "emptyRoundTrip": await _repeated(nothing)}
+        await connection.execute("DROP TABLE parts")
+        return found
+    finally:
+        await connection.close()
+
+
+async def _repeated(work: Callable[[], Awaitable[None]]) -> float:
+    seconds = []
+    for _ in range(ROUND_TRIPS):
+        started = time.perf_counter()
+        await work()
+        seconds.append(time.perf_counter() - started)
+    return _median(seconds)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _median(seconds: Sequence[float]) -> float:
+    return round(1000 * statistics.median(seconds), 3)
+
+
+def _percentile(seconds: Sequence[float], share: float) -> float:
+    ordered = sorted(seconds)
+    return round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2)
