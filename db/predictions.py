@@ -103,8 +103,11 @@ PREDICTION_WORK = crossing(
     "the training of a shared model is its owner's",
     """
     SELECT prediction.preprocess_config, prediction.postprocess_config,
-        document.id AS document_id, document.content_key, training.artefact_key
+        document.id AS document_id, document.content_key, training.artefact_key,
+        coalesce(plan.limited_by, 'pages') AS limited_by
     FROM prediction
+    LEFT JOIN organization ON organization.id = $1
+    LEFT JOIN plan ON plan.id = organization.plan_id
     LEFT JOIN document ON document.organization_id = $1 AND document.id = prediction.document_id
     LEFT JOIN model ON model.id = prediction.model_id AND (model.organization_id = $1 OR model.shared)
     LEFT JOIN training ON training.organization_id = model.organization_id AND training.model_id = model.id

@@ -1,10 +1,15 @@
-"""Running prediction jobs: read the pages, count them, find the fields, count those."""
+"""Running prediction jobs: read the pages, find the fields, and reserve what the plan limits.
+
+A plan limits pages or fields. Only those have to be reserved; the others are counted, without a limit, when
+the job ends. Pages are known before fields are looked for: their reservation is made meanwhile.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Coroutine, Mapping
+from typing import Any, Protocol, TypeVar
 
 import asyncpg
 
@@ -14,6 +19,8 @@ from pagemill.jobs.job import Job
 from pagemill.jobs.outcomes import PredictionResult
 from serve_apps.calling import answer_of
 from serve_apps.requests import PredictionRequest, count_fields, reading_request
+
+Answer = TypeVar("Answer")
 
 READING_SECONDS = 660.0
 """Longer than the reader itself allows one document."""
@@ -48,17 +55,21 @@ class PredictionRunner:
             who="Reading",
         )
         pages = response.reading.pages
-        await self._usage.reserve(job.organization_id, job.id, {"pages": len(pages)})
-        predictions = await answer_of(
+        predicting = answer_of(
             self._prediction.options(multiplexed_model_id=artefact_key).predict.remote(
                 PredictionRequest(pages, work["postprocess_config"])
             ),
             seconds=PREDICTING_SECONDS,
             who="Prediction",
         )
+        if work["limited_by"] == "pages":
+            predictions = await _with(predicting, self._reserve(job, {"pages": len(pages)}))
+        else:
+            predictions = await predicting
         fields = count_fields(predictions)
         inference_time = time.monotonic() - begun
-        await self._usage.reserve(job.organization_id, job.id, {"fields": fields})
+        if work["limited_by"] == "fields":
+            await self._reserve(job, {"fields": fields})
         return PredictionResult(
             predictions=predictions,
             inference_time=inference_time,
@@ -67,6 +78,20 @@ class PredictionRunner:
             pages=len(pages),
             fields=fields,
         )
+
+    async def _reserve(self, job: Job, amounts: Mapping[Any, float]) -> None:
+        await self._usage.reserve(job.organization_id, job.id, amounts)
+
+
+async def _with(work: Coroutine[Any, Any, Answer], condition: Awaitable[None]) -> Answer:
+    """The answer of ``work``, which is broken off when the condition, seen to meanwhile, does not hold."""
+    working = asyncio.ensure_future(work)
+    try:
+        await condition
+        return await working
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 def _checked(work: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], str, str]:
