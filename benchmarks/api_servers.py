@@ -121,7 +121,7 @@ def world(documents: int, predictions: int) -> Iterator[World]:
             stack.enter_context(server(application, environment, second, path / f"{number}.log"))
             for number, application in enumerate((API, REFERENCE))
         ]
-        yield World(*servers, _token(servers[0].port), documents)
+        yield World(*servers, access_token(servers[0].port), documents)
 
 
 def halves(cores: set[int]) -> tuple[set[int], set[int]]:
@@ -167,7 +167,8 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.1)
 
 
-def _token(port: int) -> str:
+def access_token(port: int) -> str:
+    """What the server gives to the benchmark's app client."""
     credentials = base64.b64encode(f"{CREDENTIALS.client_id}:{CREDENTIALS.client_secret}".encode()).decode()
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/token?grant_type=client_credentials",

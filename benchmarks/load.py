@@ -114,6 +114,15 @@ def get(port: int, path: str, token: str) -> bytes:
     ).encode()
 
 
+def post(port: int, path: str, token: str, body: bytes) -> bytes:
+    """The bytes of a POST of JSON."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
 def run(port: int, requests: Sequence[bytes], *, seconds: float, connections: int) -> Load:
     """Send ``requests`` over and over on so many connections. Raises LoadError."""
     return uvloop.run(_run(port, requests, seconds, connections))
