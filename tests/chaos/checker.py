@@ -202,6 +202,8 @@ def _sightings(history: Sequence[AnyEvent], rows: dict[str, Row]) -> Iterator[st
     for subject_id, status in final.items():
         if subject_id in rows and rows[subject_id].status != status:
             yield f"{subject_id} was seen {status} and is {rows[subject_id].status}"
+        elif subject_id not in rows and status != "failed":
+            yield f"{subject_id} was seen {status} and is not there"
 
 
 def _counters(history: Sequence[AnyEvent], rows: dict[str, Row]) -> Iterator[str]:

@@ -240,6 +240,10 @@ def see_another_end(story: Story) -> None:
     story.events += [Seen(subject_id="p0", status="failed")]
 
 
+def see_what_is_gone(story: Story) -> None:
+    story.events += [Seen(subject_id="p6", status="succeeded")]
+
+
 def fall_back(story: Story) -> None:
     story.events += [Seen(subject_id="p1", status="pending")]
 
@@ -305,6 +309,7 @@ WRONGS: dict[Callable[[Story], None], str] = {
     refuse_for_another_reason: "operation 5 was refused: 400 documentId: is no good",
     change_what_was_seen: "p1 was seen succeeded and then failed",
     see_another_end: "p0 was seen failed and is succeeded",
+    see_what_is_gone: "p6 was seen succeeded and is not there",
     fall_back: "p1 was seen succeeded and then pending",
     answer_500: "operation 2 was answered 500, not 503 with Retry-After",
     answer_without_json: "operation 2 was answered 503 without a message",

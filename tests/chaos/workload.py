@@ -155,6 +155,8 @@ class Workload:
             return None
         answer = _answered(operation, attempt, response, time.monotonic() - began, self._prepared)
         self._recorder.note(answer)
+        if response.status_code == 200 and operation.kind.startswith("prediction"):
+            self._recorder.note(Seen(subject_id=answer.subject_id or "", status=response.json()["status"]))
         return answer
 
     def _request(self, operation: Operation, member: Member) -> _Request:
