@@ -7,8 +7,8 @@ import contextlib
 import random
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import psutil
 
@@ -35,6 +35,8 @@ class Fault:
 
     name: str
     strike: Callable[[World, Recorder, random.Random], Awaitable[None]]
+    lasts: Mapping[bool, float] = field(default_factory=lambda: {True: 0.0, False: 0.0})
+    """Over how many seconds operations are spread, so that all of it befalls some; in both forms."""
 
     def __str__(self) -> str:
         return self.name
@@ -163,7 +165,7 @@ FAULTS = (
     _of_stack("reading replica", "ray::ServeReplica:reading"),
     _of_stack("prediction replica", "ray::ServeReplica:prediction"),
     _of_stack("Serve controller", "ray::ServeController"),
-    Fault("Postgres", _strike_postgres),
-    Fault("object storage", _strike_storage),
-    Fault("Ray head", _strike_head),
+    Fault("Postgres", _strike_postgres, POSTGRES_SECONDS),
+    Fault("object storage", _strike_storage, STORAGE_AWAY),
+    Fault("Ray head", _strike_head, HEAD_AWAY),
 )

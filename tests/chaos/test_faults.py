@@ -70,7 +70,9 @@ async def test_whatever_is_killed(
         workload = Workload(
             client, recorder, members, prepared, world.model, seconds=PATIENCE_SECONDS[world.long]
         )
-        working = asyncio.create_task(workload.run(wanted))
+        working = asyncio.create_task(
+            workload.run(wanted, spread=fault.lasts[world.long] / (1 - STRUCK_AFTER))
+        )
         try:
             await _answered(workload, working, STRUCK_AFTER * len(wanted))
             note_memory(recorder, world)

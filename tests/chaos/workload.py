@@ -71,10 +71,13 @@ class Workload:
         """Everything is there again: what is not answered by then is not going to be."""
         self._until = min(self._until, time.monotonic() + seconds)
 
-    async def run(self, wanted: Sequence[Operation]) -> None:
+    async def run(self, wanted: Sequence[Operation], *, spread: float = 0.0) -> None:
+        """Begin them one after the other, the last one not before ``spread`` seconds have passed."""
+        began = time.monotonic()
+        begins = {one.number: began + spread * one.number / len(wanted) for one in wanted}
         await asyncio.gather(
             *(
-                self._work_off([one for one in wanted if one.organization == number])
+                self._work_off([one for one in wanted if one.organization == number], begins)
                 for number in range(len(self._members))
             )
         )
@@ -97,11 +100,12 @@ class Workload:
                 if token is None:
                     break
 
-    async def _work_off(self, wanted: list[Operation]) -> None:
+    async def _work_off(self, wanted: list[Operation], begins: Mapping[int, float]) -> None:
         waiting = iter(wanted)
 
         async def worker() -> None:
             for operation in waiting:
+                await asyncio.sleep(begins[operation.number] - time.monotonic())
                 await self._see_through(operation)
                 self.answered += 1
 
