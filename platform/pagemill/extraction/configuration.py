@@ -8,11 +8,23 @@ from typing import Any
 import msgspec
 
 from pagemill.extraction.decoding import DateOrder, field_type
-from pagemill.extraction.network import NetworkShape
 
 FORMAT = 1
 OUTPUTS_PER_LABEL = 3
 MAXIMUM_SPAN = 48
+
+
+class NetworkShape(msgspec.Struct, frozen=True):
+    """The sizes of a network."""
+
+    outputs: int
+    labels: int
+    maximum_span: int
+    hidden: int = 96
+    embedding: int = 48
+    layers: int = 4
+    dropout: float = 0.2
+    word_dropout: float = 0.1
 
 
 class Calibration(msgspec.Struct, frozen=True):

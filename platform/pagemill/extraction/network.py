@@ -8,24 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
 import torch
 from torch import Tensor, nn
 
+from pagemill.extraction.configuration import NetworkShape
 from pagemill.extraction.features import BUCKETS, MEASUREMENTS
-
-
-class NetworkShape(msgspec.Struct, frozen=True):
-    """The sizes of a network."""
-
-    outputs: int
-    labels: int
-    maximum_span: int
-    hidden: int = 96
-    embedding: int = 48
-    layers: int = 4
-    dropout: float = 0.2
-    word_dropout: float = 0.1
 
 
 class TokenTable(NamedTuple):

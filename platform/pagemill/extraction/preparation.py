@@ -14,11 +14,11 @@ from pagemill.extraction.alignment import PageText, learn_date_order, locate, pa
 from pagemill.extraction.configuration import (
     MAXIMUM_SPAN,
     Configuration,
+    NetworkShape,
     number_of_outputs,
     split_fields,
 )
 from pagemill.extraction.decoding import DateOrder, as_text, field_type
-from pagemill.extraction.network import NetworkShape
 from pagemill.extraction.rows import Cell, locate_rows, row_targets, truth_rows
 from pagemill.extraction.sheets import Sheet, Targets, read_sheet
 from pagemill.extraction.types import Example, FieldConfig

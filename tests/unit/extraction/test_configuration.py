@@ -7,8 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from pagemill.extraction.configuration import Calibration, Configuration, number_of_outputs, split_fields
-from pagemill.extraction.network import NetworkShape
+from pagemill.extraction.configuration import (
+    Calibration,
+    Configuration,
+    NetworkShape,
+    number_of_outputs,
+    split_fields,
+)
 
 CONFIG: dict[str, Any] = {
     "total": {"type": "amount"},

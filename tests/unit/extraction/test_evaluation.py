@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from pagemill.extraction.configuration import Configuration
+from pagemill.extraction.configuration import Configuration, NetworkShape
 from pagemill.extraction.evaluation import (
     Judged,
     automation,
@@ -19,7 +19,6 @@ from pagemill.extraction.evaluation import (
     summary,
 )
 from pagemill.extraction.inference import calibrated
-from pagemill.extraction.network import NetworkShape
 from pagemill.extraction.preparation import Truth
 from pagemill.extraction.types import Extracted, Field, Lines
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pagemill.extraction.configuration import Configuration, number_of_outputs
+from pagemill.extraction.configuration import Configuration, NetworkShape, number_of_outputs
 from pagemill.extraction.losses import batch_loss, grouped_logsumexp
-from pagemill.extraction.network import NetworkShape
 from pagemill.extraction.sheets import Batch, Sheet, Targets, collate, read_sheet
 from tests.unit.extraction.printed import page_of
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pagemill.extraction.network import NetworkShape, Tagger
+from pagemill.extraction.configuration import NetworkShape
+from pagemill.extraction.network import Tagger
 from pagemill.extraction.sheets import Sheet, collate, read_sheet
 from tests.unit.extraction.printed import page_of
 

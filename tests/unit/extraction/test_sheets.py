@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from pagemill.extraction.configuration import Configuration
-from pagemill.extraction.network import NetworkShape
+from pagemill.extraction.configuration import Configuration, NetworkShape
 from pagemill.extraction.sheets import (
     Sheet,
     Targets,

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save
 
 from pagemill.extraction.artefact import Artefact
-from pagemill.extraction.configuration import Configuration, number_of_outputs, split_fields
-from pagemill.extraction.network import NetworkShape, Tagger
+from pagemill.extraction.configuration import Configuration, NetworkShape, number_of_outputs, split_fields
+from pagemill.extraction.network import Tagger
 from pagemill.extraction.warm_start import borrow_weights
 
 TOTAL, NAME = {"type": "amount"}, {"type": "string"}

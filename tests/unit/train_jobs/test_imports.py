@@ -1,0 +1,17 @@
+"""Each data bundle has a process of its own, which must not load what it has no use for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+import train_jobs.data_bundle
+print(sorted({"torch", "onnxruntime", "PIL", "pypdfium2"} & set(sys.modules)))
+"""
+
+
+def test_bundling_does_not_import_torch() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
