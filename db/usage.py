@@ -222,6 +222,20 @@ PLAN_LIMITS = tenant(
     """,
 )
 
+# Of pages and fields the one that the plan limits, and whether it is used up. $2 is the month.
+LIMITED_METER = tenant(
+    "usage.limited_meter",
+    f"""
+    SELECT limited.meter, coalesce(counter.used, 0) >= {_ALLOWED.format(meter="limited.meter")} AS used_up
+    FROM organization
+    LEFT JOIN plan ON plan.id = organization.plan_id
+    CROSS JOIN LATERAL (SELECT coalesce(plan.limited_by, 'pages') AS meter) AS limited
+    LEFT JOIN usage_counter AS counter
+        ON counter.organization_id = $1 AND counter.month = $2 AND counter.meter = limited.meter
+    WHERE organization.id = $1
+    """,
+)
+
 # $2 tokens a second, at most $3 kept, $4 taken. clock_timestamp(): a taker may have waited for the row.
 TAKE_REQUESTS = tenant(
     "usage.take_requests",

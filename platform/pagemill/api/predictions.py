@@ -31,11 +31,11 @@ from pagemill.api.paging import PageRequest, cut
 from pagemill.api.schemas import DocumentId, RequestStruct, ResponseStruct, timestamp
 from pagemill.api.security import Caller
 from pagemill.api.state import AppState, state_of
-from pagemill.errors import BadRequest, LimitExceeded, NotFound
+from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import new_id
 from pagemill.jobs.job import INTERACTIVE
 from pagemill.jobs.queue import ended_job, enqueue
-from pagemill.usage.counting import reserve, usage_of
+from pagemill.usage.counting import check_limited_meter, reserve_for_new
 
 MODEL_REFERENCE = r"^(|las:organization:[a-z0-9\-_]+/)las:model:[a-z0-9\-_]+$(?!\n)"
 ModelReference: TypeAlias = Annotated[str, Meta(pattern=MODEL_REFERENCE, max_length=512)]
@@ -235,13 +235,6 @@ async def _training_id(
     return active
 
 
-async def _check_limits(connection: Connection, caller: Caller) -> None:
-    """Refuse at once what the worker would refuse after reading. Raises LimitExceeded."""
-    usage = await usage_of(connection, caller.organization_id)
-    if usage.used[usage.limited_by] >= usage.allowed[usage.limited_by]:
-        raise LimitExceeded(detail=f"{usage.limited_by} of this month are used up")
-
-
 async def _unanswered(
     connection: Connection, caller: Caller, data: PostPrediction, plan: Plan, state: AppState
 ) -> asyncpg.Record | None:
@@ -264,8 +257,8 @@ async def _unanswered(
 async def _begin(
     connection: Connection, caller: Caller, data: PostPrediction, plan: Plan, priority: int
 ) -> Mapping[str, Any]:
-    """A new prediction with its job. Raises LimitExceeded."""
-    await _check_limits(connection, caller)
+    """A new prediction with its job. Raises LimitExceeded, at once also where the worker would."""
+    await check_limited_meter(connection, caller.organization_id)
     row = await _insert(connection, caller, data, plan)
     return {**row, "job_id": await _enqueue(connection, caller, row["id"], priority)}
 
@@ -294,21 +287,22 @@ async def _enqueue(connection: Connection, caller: Caller, prediction_id: str, p
         subject_id=prediction_id,
         priority=priority,
     )
-    await reserve(connection, caller.organization_id, job_id, {"predictions": 1})
+    await reserve_for_new(connection, caller.organization_id, job_id, {"predictions": 1})
     return job_id
 
 
 async def _outcome(state: AppState, caller: Caller, prediction_id: str, job_id: str) -> Prediction:
     """The finished prediction, or the error that its job ended with: then nothing of it is kept."""
     async with state.pool.acquire() as connection:
-        ended = await ended_job(connection, caller.organization_id, job_id)
-        error = None if ended is None else ended.error()
-        if error is not None:
-            await statements.DELETE_FAILED_PREDICTION.execute(
-                connection, caller.organization_id, prediction_id
-            )
-            raise error
         row = await statements.GET_PREDICTION.fetch_one(connection, caller.organization_id, prediction_id)
+        if row is None or row["status"] != "succeeded":
+            ended = await ended_job(connection, caller.organization_id, job_id)
+            error = None if ended is None else ended.error()
+            if error is not None:
+                await statements.DELETE_FAILED_PREDICTION.execute(
+                    connection, caller.organization_id, prediction_id
+                )
+                raise error
     if row is None:
         raise NotFound(f"Prediction {prediction_id} not found")
     return to_prediction(row)

@@ -151,6 +151,25 @@ async def reserve(
             raise limit_exceeded(denied)
 
 
+async def reserve_for_new(
+    connection: Connection, organization_id: str, job_id: str, amounts: Mapping[Meter, Amount]
+) -> None:
+    """The same for a job that the caller's transaction has queued itself: nobody else knows of it yet.
+
+    Raises LimitExceeded; the caller's transaction must not be committed then.
+    """
+    denied = await reserve_together(connection, organization_id, {job_id: amounts})
+    if denied is not None:
+        raise limit_exceeded(denied)
+
+
+async def check_limited_meter(connection: Connection, organization_id: str) -> None:
+    """Raises LimitExceeded when nothing is left of the pages or fields, whichever the plan limits."""
+    limited = await statements.LIMITED_METER.fetch_one(connection, organization_id, current_month())
+    if limited is not None and limited["used_up"]:
+        raise LimitExceeded(detail=f"{limited['meter']} of this month are used up")
+
+
 async def lock_open_jobs(connection: Connection, organization_id: str, job_ids: list[str]) -> set[str]:
     """Which of the jobs are open; they cannot end before the transaction does."""
     return {row["id"] for row in await job_statements.LOCK_OPEN.fetch(connection, organization_id, job_ids)}

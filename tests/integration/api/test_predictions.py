@@ -15,6 +15,7 @@ from pagemill.errors import DocumentUnreadable, LimitExceeded, PagemillError, Un
 from pagemill.jobs import outcomes
 from pagemill.jobs.job import Job
 from pagemill.jobs.outcomes import PredictionResult
+from tests.support.queries import statements_run
 from tests.support.seeds import claim_job, jobs_of, seed_document, seed_training, used
 from tests.support.tenants import Tenant
 
@@ -390,6 +391,23 @@ async def test_precedence_of_postprocess_config(api: httpx.AsyncClient, body: di
     of_request = {"strategy": "BEST_FIRST"}
     prediction = (await api.post("/v1/predictions", json={**body, "postprocessConfig": of_request})).json()
     assert prediction["postprocessConfig"] == of_request
+
+
+async def test_how_many_statements_a_prediction_takes(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, body: dict[str, Any]
+) -> None:
+    with statements_run() as run:
+        assert (await api.post("/v1/predictions", json={**body, "async": True})).status_code == 200
+    assert run == [
+        "principals.find",
+        "predictions.document",
+        "predictions.model",
+        "usage.limited_meter",
+        "predictions.insert",
+        "job.insert",
+        "usage.reserve",
+        "usage.count_guarded",
+    ]
 
 
 async def test_limit_of_predictions(
