@@ -163,6 +163,8 @@ HOLD = tenant(
     """,
 )
 
+# The best 2 * $4 jobs are looked for: others may be taking some of them. Where all organizations have plenty,
+# none of them lies beyond ``most`` of its organization; where some have little, the others' next ones follow.
 CLAIM = crossing(
     "job.claim",
     "the dispatcher works for all organizations; fairness is decided between them",
@@ -180,20 +182,43 @@ CLAIM = crossing(
         SELECT organization_id, count(*) AS running FROM job
         WHERE state = 'running' AND kind = $1
         GROUP BY organization_id
-    ), candidate AS (
-        SELECT head.id, head.priority, head.created_time, coalesce(busy.running, 0) + head.place AS turn
-        FROM waiting
+    ), share AS MATERIALIZED (
+        SELECT organization_id, running, least(
+            2 * $4::integer,
+            (2 * $4::integer + count(*) OVER () - 1) / count(*) OVER () + max(running) OVER () - running
+        ) AS most
+        FROM (
+            SELECT waiting.organization_id, coalesce(busy.running, 0) AS running
+            FROM waiting LEFT JOIN busy ON busy.organization_id = waiting.organization_id
+            WHERE waiting.organization_id IS NOT NULL
+        ) AS started
+    ), first AS MATERIALIZED (
+        SELECT head.id, head.priority, head.created_time, share.running + head.place AS turn
+        FROM share
         CROSS JOIN LATERAL (
             SELECT id, priority, created_time,
                    row_number() OVER (ORDER BY priority, created_time, id) AS place
             FROM job
-            WHERE state = 'queued' AND kind = $1 AND organization_id = waiting.organization_id
+            WHERE state = 'queued' AND kind = $1 AND organization_id = share.organization_id
               AND run_after <= now()
             ORDER BY priority, created_time, id
-            LIMIT 2 * $4::integer
+            LIMIT share.most
         ) AS head
-        LEFT JOIN busy ON busy.organization_id = waiting.organization_id
-        WHERE waiting.organization_id IS NOT NULL
+    ), candidate AS (
+        SELECT * FROM first
+        UNION ALL
+        SELECT further.id, further.priority, further.created_time, share.running + further.place
+        FROM share
+        CROSS JOIN LATERAL (
+            SELECT id, priority, created_time,
+                   row_number() OVER (ORDER BY priority, created_time, id) AS place
+            FROM job
+            WHERE state = 'queued' AND kind = $1 AND organization_id = share.organization_id
+              AND run_after <= now()
+            ORDER BY priority, created_time, id
+            LIMIT 2 * $4::integer - share.most OFFSET share.most
+        ) AS further
+        WHERE (SELECT count(*) FROM first) < 2 * $4::integer
     ), chosen AS MATERIALIZED (
         SELECT free.id
         FROM (

@@ -163,7 +163,9 @@ class Dispatcher:
 
     async def _claim_some(self, kind: JobKind) -> bool:
         """Start jobs of a kind in its free places; returns whether to ask again at once."""
-        limit = min(CLAIMED_AT_ONCE, self._limits[kind] - self._count(kind))
+        most = self._limits[kind]
+        # At most half of the places: while some jobs end together, others are claimed.
+        limit = min(CLAIMED_AT_ONCE, (most + 1) // 2, most - self._count(kind))
         if limit < 1:
             return False
         try:
@@ -174,7 +176,7 @@ class Dispatcher:
             return True
         for job in jobs:
             self._start(job)
-        return len(jobs) == limit and self._count(kind) < self._limits[kind]
+        return len(jobs) == limit and self._count(kind) < most
 
     def _count(self, kind: JobKind) -> int:
         return sum(running.job.kind == kind for running in self._running.values())

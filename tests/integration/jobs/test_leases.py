@@ -274,6 +274,38 @@ async def test_claiming_many_of_a_short_queue_looks_at_no_ended_jobs(pool: async
     assert "Seq Scan" not in {node["Node Type"] for node in scans}
 
 
+@pytest.mark.parametrize("busy", [0, 3])
+async def test_places_that_others_have_no_jobs_for_go_to_the_one_that_has(
+    pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant, busy: int
+) -> None:
+    many, few = organization.organization_id, other_organization.organization_id
+    for _ in range(busy):
+        await submit(pool, few)
+    async with pool.acquire() as connection:
+        assert len(await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=8)) == busy
+    for _ in range(20):
+        await submit(pool, many)
+    await submit(pool, few)
+    async with pool.acquire() as connection:
+        claimed = await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=8)
+    assert Counter(job.organization_id for job in claimed) == {many: 7, few: 1}
+
+
+async def test_the_organization_that_has_less_running_catches_up(
+    pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
+) -> None:
+    ahead, behind = organization.organization_id, other_organization.organization_id
+    for _ in range(12):
+        await submit(pool, ahead)
+    async with pool.acquire() as connection:
+        assert len(await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=6)) == 6
+    for _ in range(12):
+        await submit(pool, behind)
+    async with pool.acquire() as connection:
+        claimed = await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=8)
+    assert Counter(job.organization_id for job in claimed) == {behind: 7, ahead: 1}
+
+
 async def test_what_another_dispatcher_takes_is_left_out_and_the_places_are_filled(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
