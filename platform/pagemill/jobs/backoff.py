@@ -11,8 +11,9 @@ from pagemill.jobs.job import Job, TryAgain, WorkerLost
 
 FIRST_SECONDS = 1.0
 FACTOR = 3.0
-LONGEST_SECONDS = 120.0
-PATIENCE_ATTEMPTS = 20
+LONGEST_SECONDS = 30.0
+"""When a part is back, somebody waits for what was tried while it was away."""
+PATIENCE_ATTEMPTS = 80
 """How often a job is tried when a part of the platform is away: for about half an hour."""
 
 MAXIMUM_LOST_WORKERS = 2

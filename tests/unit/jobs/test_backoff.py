@@ -76,6 +76,11 @@ def test_delays_are_bounded(attempt: int, chance: float) -> None:
     assert 0.5 <= delay_after(attempt, chance) <= LONGEST_SECONDS
 
 
-@given(attempt=st.integers(1, 4))
+def test_an_outage_is_waited_out_for_about_half_an_hour() -> None:
+    waited = sum(delay_after(attempt, 0.5) for attempt in range(1, PATIENCE_ATTEMPTS))
+    assert 1500 < waited < 2100
+
+
+@given(attempt=st.integers(1, 3))
 def test_delays_grow_whatever_the_chance(attempt: int) -> None:
     assert delay_after(attempt, 0.999) < delay_after(attempt + 1, 0.0)
