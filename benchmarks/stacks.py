@@ -100,9 +100,9 @@ def _deploy(
     return done.stdout
 
 
-def probe(stack: Stack, organization_id: str) -> dict[str, float]:
+def probe(stack: Stack, organization_id: str) -> dict[str, dict[str, float]]:
     """Replace the applications; how long a call and a reservation take there."""
-    found: dict[str, float] = json.loads(
+    found: dict[str, dict[str, float]] = json.loads(
         stack.deploy("predictions", organization_id).strip().splitlines()[-1]
     )
     return found

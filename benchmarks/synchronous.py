@@ -16,12 +16,15 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from benchmarks.idle_applications import PAUSE_SECONDS
 from benchmarks.predicting import store_predictable
 from benchmarks.stacks import Stack, probe
 from db.pool import connect
 
 WARM_UP = 50
-ROUND_TRIPS = 300
+CALLS = 200
+RHYTHMS = {"backToBack": 0.0, "paused": PAUSE_SECONDS}
+PARTS = ("serveCall", "fourRoundTrips", "apiCall")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +50,25 @@ def sync_latency(stack: Stack, requests: int) -> dict[str, object]:
         sent = time.time()
         answer = caller.post("/v1/predictions", body)
         found.append(Answered(answer["predictionId"], sent, time.time()))
-    stages = asyncio.run(_stages(stack.settings.database_url, found))
-    trips = asyncio.run(_round_trips(stack.settings.database_url))
-    call = _median([_timed(lambda: caller.get("/v1/organizations/none")) for _ in range(ROUND_TRIPS)])
-    sum_of_parts = parts["serveCall"] + trips["fourRoundTrips"] + call
+    parts |= asyncio.run(_round_trips(stack.settings.database_url))
+    parts["apiCall"] = {
+        rhythm: _median([_timed(lambda: caller.get("/v1/organizations/none"), pause) for _ in range(CALLS)])
+        for rhythm, pause in RHYTHMS.items()
+    }
     p50 = _percentile([one.answered - one.sent for one in found], 0.5)
+    sums = {rhythm: sum(parts[name][rhythm] for name in PARTS) for rhythm in RHYTHMS}
     return {
         "p50": p50,
         "p99": _percentile([one.answered - one.sent for one in found], 0.99),
         "requests": requests,
-        "ratioToParts": round(p50 / sum_of_parts, 2),
-        "stages": stages,
+        "ratioToParts": round(p50 / sums["paused"], 2),
+        "ratioToPartsBackToBack": round(p50 / sums["backToBack"], 2),
+        "stages": asyncio.run(_stages(stack.settings.database_url, found)),
         "parts": {
-            "sum": round(sum_of_parts, 2),
-            "serveCall": parts["serveCall"],
-            **trips,
-            "apiCall": call,
+            "sum": {rhythm: round(value, 2) for rhythm, value in sums.items()},
+            **{name: parts[name] for name in PARTS},
         },
-        "reservation": parts["reservation"],
+        "besides": {name: value for name, value in parts.items() if name not in PARTS},
     }
 
 
@@ -152,7 +156,7 @@ def _seconds(at: datetime.datetime) -> float:
     return at.timestamp()
 
 
-async def _round_trips(database_url: str) -> dict[str, float]:
+async def _round_trips(database_url: str) -> dict[str, dict[str, float]]:
     """What no job can do without: to be written, taken, ended and read; the first three are on disk."""
     connection = await connect(database_url)
     try:
@@ -169,23 +173,28 @@ async def _round_trips(database_url: str) -> dict[str, float]:
         async def nothing() -> None:
             await connection.fetchval("SELECT 1")
 
-        found = {"fourRoundTrips": await _repeated(trips), "emptyRoundTrip": await _repeated(nothing)}
+        found = {
+            name: {rhythm: await _repeated(work, pause) for rhythm, pause in RHYTHMS.items()}
+            for name, work in (("fourRoundTrips", trips), ("emptyRoundTrip", nothing))
+        }
         await connection.execute("DROP TABLE parts")
         return found
     finally:
         await connection.close()
 
 
-async def _repeated(work: Callable[[], Awaitable[None]]) -> float:
+async def _repeated(work: Callable[[], Awaitable[None]], pause: float) -> float:
     seconds = []
-    for _ in range(ROUND_TRIPS):
+    for _ in range(CALLS):
+        await asyncio.sleep(pause)
         started = time.perf_counter()
         await work()
         seconds.append(time.perf_counter() - started)
     return _median(seconds)
 
 
-def _timed(work: Callable[[], object]) -> float:
+def _timed(work: Callable[[], object], pause: float) -> float:
+    time.sleep(pause)
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.load import Load, LoadError, canned, ceiling, get, run
+from benchmarks.load import Load, LoadError, canned, ceiling, get, post, run
 from benchmarks.uploads import UploadError, upload
 
 SECONDS = 0.2
@@ -17,6 +17,16 @@ def test_it_asks_until_the_time_is_over() -> None:
     assert load.seconds >= SECONDS
     assert 0 < load.percentile(0.5) <= load.percentile(0.99) <= load.seconds
     assert load.per_second == pytest.approx(len(load.latencies) / load.seconds)
+
+
+def test_a_post_carries_its_body() -> None:
+    head, _, body = post(1234, "/a", "t", b'{"b": 1}').partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /a HTTP/1.1\r\n")
+    assert b"Content-Length: 8" in head
+    assert body == b'{"b": 1}'
+    with canned(b"{}") as port:
+        load = run(port, [post(port, "/a", "t", b"{}")], seconds=SECONDS, connections=2)
+    assert len(load.latencies) >= 2
 
 
 def test_its_own_ceiling_is_known() -> None:
