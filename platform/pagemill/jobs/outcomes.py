@@ -58,7 +58,10 @@ class TransformationResult(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The result of a job whose kind has no resource: that it was done is all there is to keep."""
+    """The result of a job whose kind has no resource: that it was done is all there is to keep.
+
+    A job of such a kind reserves nothing.
+    """
 
 
 Result: TypeAlias = PredictionResult | DataBundleResult | TrainingResult | TransformationResult | Done
@@ -103,21 +106,30 @@ async def finish(connection: Connection, job: Job, result: Result) -> bool:
 
 async def finish_together(connection: Connection, finished: Sequence[Finished]) -> list[bool]:
     """The same for several jobs, of whomever, in one transaction: a result that is refused refuses all."""
-    async with connection.transaction():
-        rows = await statements.END_TOGETHER.fetch(
-            connection,
-            [one.job.organization_id for one in finished],
-            [one.job.id for one in finished],
-            [one.job.attempt for one in finished],
-        )
-        states: dict[str, JobState] = {row["id"]: row["state"] for row in rows}
-        succeeded = [one for one in finished if states.get(one.job.id) == "succeeded"]
-        if succeeded:
-            await settle(connection, await _write_results(connection, succeeded))
-        for job, _ in finished:
-            if states.get(job.id) == "cancelled":
-                await refund(connection, job.organization_id, job.id)
+    if all(isinstance(result, Done) and not SUBJECTS[job.kind].reserved for job, result in finished):
+        # Nothing is written besides, and nothing was reserved: one statement is a transaction by itself.
+        states = await _end_together(connection, finished)
+    else:
+        async with connection.transaction():
+            states = await _end_together(connection, finished)
+            succeeded = [one for one in finished if states.get(one.job.id) == "succeeded"]
+            if succeeded:
+                await settle(connection, await _write_results(connection, succeeded))
+            for job, _ in finished:
+                if states.get(job.id) == "cancelled":
+                    await refund(connection, job.organization_id, job.id)
     return [one.job.id in states for one in finished]
+
+
+async def _end_together(connection: Connection, finished: Sequence[Finished]) -> dict[str, JobState]:
+    """How those have ended that their workers still had."""
+    rows = await statements.END_TOGETHER.fetch(
+        connection,
+        [one.job.organization_id for one in finished],
+        [one.job.id for one in finished],
+        [one.job.attempt for one in finished],
+    )
+    return {row["id"]: row["state"] for row in rows}
 
 
 async def fail(connection: Connection, job: Job, error: BaseException) -> bool:

@@ -12,12 +12,13 @@ import pytest
 
 from pagemill.errors import BadRequest
 from pagemill.jobs import leases, outcomes
-from pagemill.jobs.job import Job
+from pagemill.jobs.job import BATCH, Job
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.jobs.outcomes import Done, Finished
-from pagemill.jobs.queue import request_cancel
+from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.jobs.writing import OutcomeWriter
 from pagemill.usage.counting import reserve
+from tests.support.queries import statements_run
 from tests.support.tenants import Tenant
 from tests.support.working import RESULT, job_row, prediction_row, submit, until, used
 
@@ -119,3 +120,28 @@ async def test_jobs_without_a_resource(pool: asyncpg.Pool, organization: Tenant)
     async with pool.acquire() as connection:
         assert await outcomes.finish(connection, job, Done())
     assert (await job_row(pool, job.id))["state"] == "succeeded"
+
+
+async def test_those_without_a_resource_end_with_one_statement(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    async with pool.acquire() as connection:
+        for number in range(4):
+            await enqueue(
+                connection,
+                kind="mail",
+                organization_id=organization.organization_id,
+                subject_id=f"mail {number}",
+                priority=BATCH,
+            )
+        jobs = await leases.claim(connection, "mail", owner="one", lease=60.0, limit=4)
+        cancelled, late = jobs[0], msgspec.structs.replace(jobs[1], attempt=jobs[1].attempt + 1)
+        await request_cancel(connection, organization.organization_id, cancelled.subject_id)
+        with statements_run() as run:
+            taken = await outcomes.finish_together(
+                connection, [Finished(job, Done()) for job in (cancelled, late, *jobs[2:])]
+            )
+    assert run == ["job.end_together"]
+    assert taken == [True, False, True, True]
+    states = [(await job_row(pool, job.id))["state"] for job in jobs]
+    assert states == ["cancelled", "running", "succeeded", "succeeded"]
