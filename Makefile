@@ -39,7 +39,7 @@ test-fast: install ## Tests that need no running stack
 test-acceptance: install ## All operations through the official clients (Python, command line, Node) on a running stack
 	$(BIN)/python -m pytest tests/acceptance
 
-chaos: install ## Kill each part amid 300 jobs of organizations at their limits; nothing may be lost (about 35 minutes)
+chaos: install ## Kill each part amid 300 jobs of organizations at their limits; nothing may be lost (about 30 minutes)
 	PAGEMILL_CHAOS_LONG=1 PAGEMILL_CHAOS_SEED=$${PAGEMILL_CHAOS_SEED:-$$RANDOM} $(BIN)/python -m pytest tests/chaos
 
 fuzz: install ## Search 20 minutes for requests that the API answers wrongly
