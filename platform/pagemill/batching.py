@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
+from pagemill.ending import end
+
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -58,10 +60,7 @@ class Batches(Generic[Item, Answer]):
 
     async def close(self) -> None:
         """Break off what is under way; nobody may ask any more."""
-        working = list(self._working)
-        for task in working:
-            task.cancel()
-        await asyncio.gather(*working, return_exceptions=True)
+        await end(self._working)
 
     def _enter(self, item: Item) -> asyncio.Future[Answer]:
         asked: _Asked[Item, Answer] = _Asked(item, asyncio.get_running_loop().create_future())

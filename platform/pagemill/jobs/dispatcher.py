@@ -11,13 +11,14 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import asyncpg
 
 from db.jobs import NOTIFY_READY
 from db.pool import CONNECTION_ERRORS
 from db.statements import Connection
+from pagemill.ending import end
 from pagemill.jobs import backoff, leases, outcomes
 from pagemill.jobs.job import CANCEL_CHANNEL, READY_CHANNEL, Job, JobKind
 from pagemill.jobs.listening import Listening
@@ -124,8 +125,12 @@ class Dispatcher:
                 if loop.done() and not loop.cancelled():
                     loop.result()  # a loop ends only by a fault of its own: let it be seen
         finally:
-            await _end([*loops, stopping, *(running.task for running in self._running.values())])
-            await _end(list(self._work))
+            runners = [running.task for running in self._running.values()]
+            for runner in runners:
+                runner.cancel()  # once: it may have something to finish
+            await end([*loops, stopping])
+            await asyncio.gather(*runners, return_exceptions=True)
+            await end(self._work)
             await self._writer.close()
 
     def stop(self) -> None:
@@ -278,7 +283,7 @@ class Dispatcher:
         # A claim under way is awaited: broken off, its jobs would wait for their leases to expire.
         self._wake_claimer.set()
         await asyncio.wait({claiming}, timeout=self._heartbeat)
-        await _end([claiming])
+        await end([claiming])
         for running in self._running.values():
             running.interrupt("stopped")
         if self._work:
@@ -374,9 +379,3 @@ async def _wait(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-async def _end(tasks: list[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import weakref
 
 import asyncpg
 
 from db.jobs import ENDED_AMONG
 from db.statements import Connection
+from pagemill.ending import end
 from pagemill.jobs.job import ENDED_CHANNEL
 from pagemill.jobs.listening import Listening
 
@@ -51,9 +51,7 @@ class OutcomeListener:
 
     async def close(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end([self._task])
             self._task = None
 
     def register(self, job_id: str) -> Outcome:
