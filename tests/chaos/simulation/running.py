@@ -1,0 +1,72 @@
+"""Playing many stories, one after the other, on one database."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from tests.chaos.simulation.checks import violations
+from tests.chaos.simulation.postgres import RealServer
+from tests.chaos.simulation.schema import EMPTY, SCHEMA, TRUNCATE
+from tests.chaos.simulation.story import Story
+
+TRUNCATED_EVERY = 100
+
+
+class Played(msgspec.Struct, frozen=True):
+    """What a seed led to."""
+
+    seed: int
+    problems: list[str]
+    history: list[str]
+
+
+class Stage:
+    """A database prepared for stories."""
+
+    def __init__(self, database_url: str) -> None:
+        self._real = RealServer(database_url)
+        self._played = 0
+
+    def play(self, seed: int) -> Played:
+        """Play one story; what the one before it left is taken away."""
+        self._real.do(self._real.script(EMPTY if self._played % TRUNCATED_EVERY else TRUNCATE))
+        self._played += 1
+        story = Story(self._real, seed)
+        problems = story.play()
+        problems += self._real.do(violations(self._real, story))
+        return Played(seed, problems, story.server.history)
+
+    def close(self) -> None:
+        self._real.close()
+
+
+@contextmanager
+def stage(database_url: str) -> Iterator[Stage]:
+    """On a database that is migrated, empty, and nobody else's."""
+    real = RealServer(database_url)
+    real.do(real.script(SCHEMA))
+    real.close()
+    opened = Stage(database_url)
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield opened
+    finally:
+        logging.disable(level)
+        opened.close()
+
+
+def first_problem(database_url: str, seeds: Iterable[int]) -> Played | None:
+    """Of the first seed that leads to one."""
+    with stage(database_url) as opened:
+        return next((played for seed in seeds if (played := opened.play(seed)).problems), None)
+
+
+def histories(database_url: str, seeds: Iterable[int]) -> list[list[str]]:
+    """What happened, seed for seed."""
+    with stage(database_url) as opened:
+        return [opened.play(seed).history for seed in seeds]

@@ -1,0 +1,156 @@
+"""Jobs and usage on a simulated clock: whatever breaks between any two statements, nothing is lost.
+
+A story is played for each of ``PAGEMILL_SIMULATION_SEEDS`` seeds; ``PAGEMILL_SIMULATION_SEED`` plays one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from db import jobs, usage
+from pagemill.jobs import leases, outcomes
+from tests.chaos.simulation.running import Played, first_problem, histories
+
+if TYPE_CHECKING:
+    from pagemill.stack.postgres import EmbeddedPostgres
+
+SEED = os.environ.get("PAGEMILL_SIMULATION_SEED")
+SEEDS = [int(SEED)] if SEED else list(range(int(os.environ.get("PAGEMILL_SIMULATION_SEEDS", "2000"))))
+PROCESSES = min(os.cpu_count() or 1, 8, len(SEEDS))
+SECONDS_FOR_A_SEED = 1.0
+PLANTED_SEEDS = 300
+
+
+@pytest.fixture
+def databases(postgres: EmbeddedPostgres) -> Iterator[list[str]]:
+    """An empty database for each process."""
+    from db.administration import create_database, drop_database
+    from tests.conftest import TEMPLATE
+
+    names = [f"simulation_{uuid.uuid4().hex}" for _ in range(max(2, PROCESSES))]
+    for name in names:
+        asyncio.run(create_database(postgres.url("postgres"), name, template=TEMPLATE))
+    yield [postgres.url(name) for name in names]
+    for name in names:
+        asyncio.run(drop_database(postgres.url("postgres"), name))
+
+
+@pytest.fixture
+def processes() -> Iterator[ProcessPoolExecutor]:
+    """Begun anew: each orders the strings of a set in a way of its own."""
+    with ProcessPoolExecutor(max(2, PROCESSES), mp_context=get_context("spawn")) as executor:
+        yield executor
+
+
+def _told(played: Played) -> str:
+    return "\n".join(
+        [
+            *played.history,
+            "",
+            *played.problems,
+            f"PAGEMILL_SIMULATION_SEED={played.seed} python -m pytest {__file__} plays it again",
+        ]
+    )
+
+
+@pytest.mark.timeout(max(300, len(SEEDS) * SECONDS_FOR_A_SEED))
+def test_whatever_breaks_all_jobs_end_once_and_are_counted_once(
+    databases: list[str], processes: ProcessPoolExecutor
+) -> None:
+    shares = [SEEDS[number::PROCESSES] for number in range(PROCESSES)]
+    found = [played for played in processes.map(first_problem, databases, shares) if played is not None]
+    if found:
+        pytest.fail(_told(min(found, key=lambda played: played.seed)), pytrace=False)
+
+
+def test_a_seed_has_one_history(databases: list[str], processes: ProcessPoolExecutor) -> None:
+    seeds = range(40)
+    one, other = processes.map(histories, databases[:2], [seeds, seeds])
+    assert len(one) == len(seeds)
+    assert len({tuple(history) for history in one}) == len(seeds)
+    assert one == other
+
+
+# What the simulation is for: each of these is a fault that it has to find.
+
+
+def _replaced(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, old: str, new: str) -> None:
+    statement = getattr(module, name)
+    assert old in statement.sql
+    monkeypatch.setattr(module, name, replace(statement, sql=statement.sql.replace(old, new)))
+
+
+def _no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
+    _replaced(monkeypatch, jobs, "END_TOGETHER", "AND attempt = mine.attempt", "")
+
+
+def _no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    _replaced(
+        monkeypatch, usage, "RESERVE_TOGETHER", "WHERE counter.used + excluded.used <= (", "WHERE 0 <= ("
+    )
+
+
+def _counted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    _replaced(
+        monkeypatch,
+        usage,
+        "RESERVE_TOGETHER",
+        "ON CONFLICT (job_id, meter) DO NOTHING",
+        "ON CONFLICT (job_id, meter) DO UPDATE SET amount = excluded.amount",
+    )
+
+
+def _no_refund(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refund(*_arguments: Any) -> None:
+        return
+
+    monkeypatch.setattr(outcomes, "refund", refund)
+
+
+def _nobody_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def reap(_connection: Any) -> list[Any]:
+        return []
+
+    monkeypatch.setattr(leases, "reap", reap)
+
+
+def _cancelled_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    _replaced(
+        monkeypatch,
+        jobs,
+        "END_TOGETHER",
+        "CASE WHEN cancel_requested THEN 'cancelled' ELSE 'succeeded' END",
+        "'succeeded'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("plant", "problem"),
+    [
+        (_no_fence, "ended job"),
+        (_no_guard, "limit exceeded"),
+        (_counted_again, "counted"),
+        (_no_refund, "counted"),
+        (_nobody_takes_over, "still waited for"),
+        (_cancelled_succeeds, "was cancelled"),
+    ],
+)
+def test_a_planted_fault_is_found(
+    databases: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    plant: Callable[[pytest.MonkeyPatch], None],
+    problem: str,
+) -> None:
+    plant(monkeypatch)
+    played = first_problem(databases[0], range(PLANTED_SEEDS))
+    assert played is not None
+    assert any(problem in one for one in played.problems), _told(played)
