@@ -30,6 +30,7 @@ SELECT peak.organization_id, peak.meter, peak.used, (plan.allowed ->> peak.meter
 FROM simulation.peak JOIN public.organization ON organization.id = peak.organization_id
 JOIN public.plan ON plan.id = organization.plan_id
 WHERE peak.used > (plan.allowed ->> peak.meter)::numeric
+    AND (peak.meter NOT IN ('pages', 'fields') OR peak.meter = plan.limited_by)
 """
 
 

@@ -159,10 +159,12 @@ class Story:
         allowed = {
             "predictions": self.chance.choice((2, 5, 1000)),
             "pages": self.chance.choice((5, 9, 1000)),
+            "fields": self.chance.choice((7, 12, 1000)),
             "trainings": self.chance.choice((1, 1000)),
         }
         await self._real.script(f"SET simulation.now = {self.server.clock}")
-        tenant = await create_tenant(self._real.administration, allowed=allowed)
+        limited_by = self.chance.choice(("pages", "fields"))
+        tenant = await create_tenant(self._real.administration, allowed=allowed, limited_by=limited_by)
         await self._real.admin(FURNISH, tenant.organization_id)
         return tenant.organization_id
 
