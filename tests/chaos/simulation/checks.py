@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.chaos.simulation.platform import GPU_HOURS, fields_of, pages_of
-from tests.chaos.simulation.postgres import RealServer
+from tests.chaos.simulation.real import RealServer
 from tests.chaos.simulation.story import Story
 
 FINAL = ("succeeded", "failed", "cancelled")

@@ -14,24 +14,15 @@ from typing import Any, Literal, TypeAlias
 import asyncpg
 
 from db import jobs
-from db.pool import connect
 from db.statements import REGISTRY
 from tests.chaos.simulation.clock import SimulatedLoop
-from tests.chaos.simulation.schema import SEARCH_PATH
+from tests.chaos.simulation.real import RealServer
 
 Fault: TypeAlias = Literal[
     "lost before", "lost after", "killed before", "killed after", "deadlock", "conflict"
 ]
 REFUSALS = {"deadlock": "40P01", "conflict": "40001"}
 LISTEN = "SELECT 'listening'"
-LOCKED_SECONDS = 0.003
-"""A statement that has not ended after so much real time may be waiting for a lock."""
-# Two that wait for each other do not wait for long.
-WAITS = """
-SELECT pg_blocking_pids($1) <> '{}' AND NOT EXISTS (
-    SELECT FROM unnest(pg_blocking_pids($1)) AS blocking (pid) WHERE $1 = ANY(pg_blocking_pids(blocking.pid))
-)
-"""
 TOLD = """
 WITH told AS (DELETE FROM simulation.notification RETURNING channel, payload)
 SELECT channel, payload FROM told ORDER BY channel, payload
@@ -153,7 +144,9 @@ class Server:
                 self._waiter = None
                 self._real.cancel(asked.connection.backend, task)
         for connection in left:
-            self._real.take_back(connection)
+            if connection.real is not None:
+                self._real.take_back(connection.real)
+                connection.real = None
         if left:
             self._let_go_on()
 
@@ -380,61 +373,3 @@ class Pool:
         await self._process.lives()
         self._idle = [connection for connection in self._idle if not connection.is_closed()]
         return self._idle.pop() if self._idle else self._process.server.connect(self._process)
-
-
-class RealServer:
-    """Real connections, which last for many stories, and the loop that they live on."""
-
-    def __init__(self, database_url: str) -> None:
-        self._database_url = database_url
-        self.loop = asyncio.new_event_loop()
-        self._idle: list[asyncpg.Connection] = []
-        self.administration: asyncpg.Connection = self.do(self._connect())
-        self._watcher: asyncpg.Connection = self.do(self._connect())
-
-    def do(self, work: Any) -> Any:
-        return self.loop.run_until_complete(work)
-
-    async def admin(self, sql: str, *arguments: Any) -> list[asyncpg.Record]:
-        """Run a statement of the simulation's own."""
-        rows: list[asyncpg.Record] = await self.administration.fetch(sql, *arguments)
-        return rows
-
-    async def script(self, sql: str) -> None:
-        await self.administration.execute(sql)
-
-    def waits(self, real: asyncpg.Connection, task: asyncio.Task[Any]) -> bool:
-        """Whether a statement waits for a lock; else it has ended."""
-        while not task.done():
-            self.do(asyncio.wait({task}, timeout=LOCKED_SECONDS))
-            if not task.done() and self.do(self._watcher.fetchval(WAITS, real.get_server_pid())):
-                return True
-        return False
-
-    def cancel(self, real: asyncpg.Connection, task: asyncio.Task[Any]) -> None:
-        self.do(self.admin("SELECT pg_cancel_backend($1)", real.get_server_pid()))
-        self.do(asyncio.wait({task}))
-        task.exception()
-
-    def lend(self) -> asyncpg.Connection:
-        return self._idle.pop() if self._idle else self.do(self._connect())
-
-    def take_back(self, connection: Connection) -> None:
-        """What was not committed is rolled back."""
-        if connection.real is not None:
-            if connection.real.is_in_transaction():
-                self.do(connection.real.execute("ROLLBACK"))
-            self._idle.append(connection.real)
-            connection.real = None
-
-    async def _connect(self) -> asyncpg.Connection:
-        connection = await connect(self._database_url, application_name="simulation")
-        await connection.execute(
-            f"SET search_path = {SEARCH_PATH}; SET deadlock_timeout = '1ms'; SET simulation.now = 0"
-        )
-        return connection
-
-    def close(self) -> None:
-        for real in [*self._idle, self.administration, self._watcher]:
-            self.do(real.close())
-        self.loop.close()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import msgspec
 
 from tests.chaos.simulation.checks import violations
-from tests.chaos.simulation.postgres import RealServer
+from tests.chaos.simulation.real import RealServer
 from tests.chaos.simulation.schema import EMPTY, SCHEMA, TRUNCATE
 from tests.chaos.simulation.story import Story
 

@@ -24,7 +24,8 @@ from tests.chaos.simulation.platform import (
     World,
     ask,
 )
-from tests.chaos.simulation.postgres import Fault, RealServer, Server
+from tests.chaos.simulation.postgres import Fault, Server
+from tests.chaos.simulation.real import RealServer
 from tests.support.tenants import create_tenant
 
 FAULTY_SECONDS = 30.0
@@ -241,7 +242,7 @@ class Story:
             await asyncio.sleep(chance.uniform(1.0, 12.0))
             if not world.faults:
                 return
-            living = [*world.dispatchers, *world.counters, *world.apis]
+            living: list[Any] = [*world.dispatchers, *world.counters, *world.apis]
             match chance.choice(("away", "stop", "slow", "slow", "kill")):
                 case "away":
                     self.server.go_away(chance.choice((0.2, 3.0, 14.0)))
