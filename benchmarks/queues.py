@@ -23,6 +23,7 @@ from pgqueuer.queries import Queries
 from db.pool import create_pool
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.jobs.job import BATCH, Job
+from pagemill.jobs.leases import CLAIMING_SESSION
 from pagemill.jobs.outcomes import Done
 
 AT_ONCE = 64
@@ -91,8 +92,8 @@ class Countdown:
 class Pagemill:
     """Jobs of a kind that has no resource, of ten organizations that take turns."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: asyncpg.Pool, claiming: asyncpg.Pool) -> None:
+        self._pool, self._claiming = pool, claiming
         self._ran = Countdown()
 
     async def enqueue(self, jobs: int) -> None:
@@ -120,6 +121,7 @@ class Pagemill:
             heartbeat=5.0,
             poll=5.0,
             limits={"mail": AT_ONCE},
+            claiming=self._claiming,
         )
         return await until_ended(dispatcher.run, self._ran.done, self._is_open, dispatcher.stop)
 
@@ -206,7 +208,8 @@ class Procrastinate:
 async def open_queues(database_url: str, other_database_url: str) -> AsyncIterator[dict[str, Queue]]:
     """All three, installed: ours on the migrated database, the others on the empty one."""
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
-    ours = await create_pool(database_url, size=CONNECTIONS)
+    ours = await create_pool(database_url, size=CONNECTIONS - 1)
+    claiming = await create_pool(database_url, size=1, session=CLAIMING_SESSION)
     others = await asyncpg.create_pool(other_database_url, min_size=0, max_size=CONNECTIONS)
     connector = procrastinate.PsycopgConnector(conninfo=other_database_url, max_size=CONNECTIONS)
     app = procrastinate.App(connector=connector)
@@ -215,7 +218,12 @@ async def open_queues(database_url: str, other_database_url: str) -> AsyncIterat
             pgqueuer, procrastinating = Pgqueuer(others), Procrastinate(others, app)
             await pgqueuer.install()
             await procrastinating.install()
-            yield {"pagemill": Pagemill(ours), "pgqueuer": pgqueuer, "procrastinate": procrastinating}
+            yield {
+                "pagemill": Pagemill(ours, claiming),
+                "pgqueuer": pgqueuer,
+                "procrastinate": procrastinating,
+            }
     finally:
         await ours.close()
+        await claiming.close()
         await others.close()

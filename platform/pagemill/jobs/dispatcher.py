@@ -60,7 +60,8 @@ class Dispatcher:
 
     A kind that is not in ``limits`` runs one job at a time, and no kind takes another's places. ``owner``
     must be unique to this dispatcher. ``lease``, ``heartbeat`` and ``poll`` are in seconds. ``schedules`` say
-    which jobs exist because it is time. The pool needs a connection for listening and some for the work.
+    which jobs exist because it is time. The pool needs a connection for listening and some for the work;
+    ``claiming`` is one with ``leases.CLAIMING_SESSION``.
     """
 
     def __init__(
@@ -74,10 +75,11 @@ class Dispatcher:
         poll: float,
         limits: Mapping[JobKind, int],
         schedules: Sequence[Schedule] = (),
+        claiming: asyncpg.Pool | None = None,
     ) -> None:
         if not 0 < heartbeat <= lease / 2:
             raise ValueError("a lease must outlast two heartbeats")
-        self._pool = pool
+        self._pool, self._claiming = pool, claiming or pool
         self._runners = dict(runners)
         self._limits = {kind: limits.get(kind, 1) for kind in self._runners}
         self._owner = owner
@@ -174,7 +176,7 @@ class Dispatcher:
         if limit < 1:
             return False
         try:
-            async with self._pool.acquire() as connection:
+            async with self._claiming.acquire() as connection:
                 jobs = await leases.claim(connection, kind, owner=self._owner, lease=self._lease, limit=limit)
         except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
             await wait_out("claiming jobs", error)

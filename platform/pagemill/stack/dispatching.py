@@ -21,6 +21,7 @@ from pagemill.housekeeping.retention import RetentionRunner
 from pagemill.housekeeping.sweep_runner import ObjectSweepRunner
 from pagemill.jobs.dispatcher import Dispatcher, Runner
 from pagemill.jobs.job import JobKind
+from pagemill.jobs.leases import CLAIMING_SESSION
 from pagemill.jobs.schedule import Schedule
 from pagemill.jobs.transformations import TransformationRunner
 from pagemill.notices.limits import LimitWarningRunner
@@ -87,6 +88,12 @@ class DispatcherActor:
         pool = await create_pool(
             settings.database_url, size=settings.database_pool_size, application_name="pagemill dispatcher"
         )
+        claiming = await create_pool(
+            settings.database_url,
+            size=1,
+            application_name="pagemill dispatcher",
+            session=CLAIMING_SESSION,
+        )
         objects = open_objects(settings)
         try:
             # Looking the applications up blocks.
@@ -107,10 +114,12 @@ class DispatcherActor:
                     "webhook": settings.webhooks_at_once,
                 },
                 schedules=schedules_of(settings),
+                claiming=claiming,
             )
             await self._dispatcher.run()
         finally:
             pool.terminate()
+            claiming.terminate()
             await objects.close()
 
 

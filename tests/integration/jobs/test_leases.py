@@ -237,7 +237,7 @@ async def explained(pool: asyncpg.Pool, sql: str, *arguments: Any) -> list[dict[
     return nodes(plan[0]["Plan"])
 
 
-async def fill(pool: asyncpg.Pool, count: int, organizations: int) -> None:
+async def fill(pool: asyncpg.Pool, count: int, organizations: int, *, analyzed: bool = True) -> None:
     await pool.execute(
         """
         INSERT INTO job (id, kind, organization_id, subject_id, payload, state, ended_time, lease_expires)
@@ -250,7 +250,8 @@ async def fill(pool: asyncpg.Pool, count: int, organizations: int) -> None:
         count,
         organizations,
     )
-    await pool.execute("VACUUM ANALYZE job")
+    if analyzed:
+        await pool.execute("VACUUM ANALYZE job")
 
 
 @pytest.mark.parametrize("analyzed", [True, False])
@@ -264,6 +265,24 @@ async def test_claiming_looks_at_few_rows_of_a_long_queue(pool: asyncpg.Pool, an
     assert "Seq Scan" not in {node["Node Type"] for node in scans}
     looked_at = sum(node["Actual Rows"] * node["Actual Loops"] for node in scans)
     assert looked_at < 500
+
+
+async def test_a_claim_that_was_planned_for_an_empty_queue_looks_at_few_rows_of_a_long_one(
+    pool: asyncpg.Pool,
+) -> None:
+    execute = "EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE claim ('prediction', 'owner', 60.0, 8)"
+    async with pool.acquire() as connection:
+        for name, value in leases.CLAIMING_SESSION.items():
+            await connection.execute(f"SET {name} = {value}")
+        await connection.execute(f"PREPARE claim (text, text, float8, integer) AS {statements.CLAIM.sql}")
+        await connection.fetchval(execute)
+        await fill(pool, 20_000, organizations=7, analyzed=False)
+        plan = nodes((await connection.fetchval(execute))[0]["Plan"])
+        await connection.close()
+    scans = [node for node in plan if node.get("Relation Name") == "job"]
+    assert scans
+    assert "Seq Scan" not in {node["Node Type"] for node in scans}
+    assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) < 500
 
 
 async def test_claiming_many_of_a_short_queue_looks_at_no_ended_jobs(pool: asyncpg.Pool) -> None:
