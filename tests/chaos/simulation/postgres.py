@@ -27,7 +27,6 @@ TOLD = """
 WITH told AS (DELETE FROM simulation.notification RETURNING channel, payload)
 SELECT channel, payload FROM told ORDER BY channel, payload
 """
-_NAMES = {statement.sql: name for name, statement in REGISTRY.items()}
 
 
 class Asked:
@@ -45,8 +44,9 @@ class Asked:
         return any(word in self.sql for word in ("INSERT", "UPDATE", "DELETE", "FOR SHARE"))
 
     def __str__(self) -> str:
-        name = _NAMES.get(self.sql, self.sql.strip().partition("\n")[0])
-        return f"{self.connection.process.name} #{self.connection.number} {name} {self.fault or ''}".rstrip()
+        process = self.connection.process
+        name = process.server.names.get(self.sql, self.sql.strip().partition("\n")[0])
+        return f"{process.name} #{self.connection.number} {name} {self.fault or ''}".rstrip()
 
 
 class Process:
@@ -84,6 +84,7 @@ class Server:
         self, real: RealServer, loop: SimulatedLoop, *, epoch: int, delay: Callable[[], float]
     ) -> None:
         self._real, self._loop, self._epoch, self._delay = real, loop, epoch, delay
+        self.names = {statement.sql: name for name, statement in REGISTRY.items()}
         self.processes: list[Process] = []
         self.asked: list[Asked] = []
         self._waiter: tuple[Asked, asyncio.Task[Any]] | None = None

@@ -28,7 +28,7 @@ from tests.chaos.simulation.postgres import Fault, Server
 from tests.chaos.simulation.real import RealServer
 from tests.support.tenants import create_tenant
 
-FAULTY_SECONDS = 30.0
+FAULTY_SECONDS = 20.0
 LONGEST_SECONDS = 3600.0
 CLIENT_SECONDS = 900.0
 LOOK_SECONDS = 5.0
@@ -178,7 +178,7 @@ class Story:
             world.keep(f"counter {number}", Counter, world.counters)
         for number in range(chance.choice((1, 2, 2))):
             world.keep(f"dispatcher {number}", DispatcherProcess, world.dispatchers)
-        moments = [chance.uniform(0.0, FAULTY_SECONDS * 0.6) for _ in range(3)]
+        moments = [chance.uniform(0.0, FAULTY_SECONDS * 0.6) for _ in range(2)]
         clients = [
             asyncio.create_task(self._client(chance.choice(moments))) for _ in range(chance.randint(4, 12))
         ]
@@ -239,7 +239,7 @@ class Story:
         """Now and then something larger goes wrong."""
         chance, world = self.chance, self.world
         while not self.calm:
-            await asyncio.sleep(chance.uniform(1.0, 12.0))
+            await asyncio.sleep(chance.uniform(0.5, 8.0))
             if not world.faults:
                 return
             living: list[Any] = [*world.dispatchers, *world.counters, *world.apis]
