@@ -29,7 +29,7 @@ SEED = os.environ.get("PAGEMILL_SIMULATION_SEED")
 SEEDS = [int(SEED)] if SEED else list(range(int(os.environ.get("PAGEMILL_SIMULATION_SEEDS", "2000"))))
 PROCESSES = min(os.cpu_count() or 1, 8, len(SEEDS))
 SECONDS_FOR_A_SEED = 1.0
-PLANTED_SEEDS = 300
+PLANTED_SEEDS = 600
 
 
 @pytest.fixture

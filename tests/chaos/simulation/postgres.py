@@ -22,7 +22,7 @@ Fault: TypeAlias = Literal[
     "lost before", "lost after", "killed before", "killed after", "deadlock", "conflict"
 ]
 REFUSALS = {"deadlock": "40P01", "conflict": "40001"}
-LISTEN = "SELECT 'listening'"
+LISTEN = "LISTEN"
 TOLD = """
 WITH told AS (DELETE FROM simulation.notification RETURNING channel, payload)
 SELECT channel, payload FROM told ORDER BY channel, payload
@@ -192,7 +192,8 @@ class Server:
             sql = f"BEGIN; SET LOCAL simulation.now = {self.clock}"
         elif not real.is_in_transaction() and any(word in sql for word in ("now()", "INSERT")):
             await real.execute(f"SET simulation.now = {self.clock}")
-        result = await getattr(real, asked.how)(sql, *asked.arguments)
+        # Whom a notification comes to is the simulation's.
+        result = None if sql == LISTEN else await getattr(real, asked.how)(sql, *asked.arguments)
         connection = asked.connection
         connection.written += _written(asked, result)
         connection.tells = connection.tells or "pg_notify" in sql

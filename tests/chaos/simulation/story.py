@@ -201,7 +201,7 @@ class Story:
                     await asyncio.sleep(chance.uniform(0.0, 10.0))
                     await self._asked(lambda api: api.cancel(subject_id))
                 if chance.random() < 0.25:
-                    await asyncio.sleep(chance.uniform(2.0, 25.0))
+                    await asyncio.sleep(chance.uniform(2.0, 12.0))
                     # Noted before it is known to have worked: its answer may be lost.
                     self.retried.append(subject_id)
                     await self._asked(lambda api: api.retry(subject_id))
