@@ -9,7 +9,7 @@ import asyncio
 import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import cast
@@ -51,6 +51,13 @@ class _Caller(asyncio.Protocol):
         self._head = b""
         self._sent = 0.0
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def close(self) -> None:
+        """Break off whatever goes on; nothing of the connection is left then."""
+        self.ended.cancel()
+        self._transport.abort()
+        await self._lost
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -66,6 +73,7 @@ class _Caller(asyncio.Protocol):
             self._answered()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._lost.set_result(None)
         if not self.ended.done():
             self.ended.set_exception(LoadError(f"the connection was closed: {exc}"))
 
@@ -132,19 +140,21 @@ async def _run(port: int, requests: Sequence[bytes], seconds: float, connections
     load, loop = Load(), asyncio.get_running_loop()
     began = time.perf_counter()
     share = max(1, len(requests) // connections)
-    callers = []
-    for index in range(connections):
-        start = index * share % len(requests)
-        own = [*requests[start:], *requests[:start]]
-        _, caller = await loop.create_connection(
-            lambda own=own: _Caller(own, began + seconds, load),  # type: ignore[misc]
-            "127.0.0.1",
-            port,
-        )
-        callers.append(caller)
-    async with asyncio.timeout(seconds + ANSWER_SECONDS):
-        await asyncio.gather(*(caller.ended for caller in callers))
-    load.seconds = time.perf_counter() - began
+    async with AsyncExitStack() as stack:
+        callers = []
+        for index in range(connections):
+            start = index * share % len(requests)
+            own = [*requests[start:], *requests[:start]]
+            _, caller = await loop.create_connection(
+                lambda own=own: _Caller(own, began + seconds, load),  # type: ignore[misc]
+                "127.0.0.1",
+                port,
+            )
+            stack.push_async_callback(caller.close)
+            callers.append(caller)
+        async with asyncio.timeout(seconds + ANSWER_SECONDS):
+            await asyncio.gather(*(caller.ended for caller in callers))
+        load.seconds = time.perf_counter() - began
     return load
 
 

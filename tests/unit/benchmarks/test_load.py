@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import socket
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from benchmarks.load import Load, LoadError, canned, ceiling, get, post, run
@@ -37,6 +42,28 @@ def test_its_own_ceiling_is_known() -> None:
 def test_another_answer_ends_the_run(status: str) -> None:
     with canned(b"{}", status=status) as port, pytest.raises(LoadError, match=status):
         run(port, [get(port, "/", "t")], seconds=SECONDS, connections=2)
+
+
+def test_a_run_that_fails_leaves_no_connection_open() -> None:
+    """An open one is told of by a warning when it is collected, and warnings are errors."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+
+        def answer_the_first() -> bytes:
+            first, second = listener.accept()[0], listener.accept()[0]
+            with first, second:
+                first.sendall(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n")
+                second.settimeout(10)
+                while received := second.recv(1000):
+                    assert received.startswith(b"GET ")
+                return received
+
+        port = listener.getsockname()[1]
+        answered = pool.submit(answer_the_first)
+        with pytest.raises(LoadError, match="500"):
+            run(port, [get(port, "/", "t")], seconds=SECONDS, connections=2)
+        with contextlib.suppress(ConnectionResetError):
+            assert answered.result() == b""
+    gc.collect()
 
 
 def test_a_refused_upload_is_told() -> None:
