@@ -1259,27 +1259,6 @@ async def forwards():
     manager.add_column(
         table_class_name="TransitionExecution",
         tablename="transition_execution",
-        column_name="claimed_time",
-        db_column_name="claimed_time",
-        column_class_name="Timestamptz",
-        column_class=Timestamptz,
-        params={
-            "default": None,
-            "null": True,
-            "primary_key": False,
-            "unique": False,
-            "index": False,
-            "index_method": IndexMethod.btree,
-            "choices": None,
-            "db_column_name": None,
-            "secret": False,
-        },
-        schema=None,
-    )
-
-    manager.add_column(
-        table_class_name="TransitionExecution",
-        tablename="transition_execution",
         column_name="heartbeat_time",
         db_column_name="heartbeat_time",
         column_class_name="Timestamptz",

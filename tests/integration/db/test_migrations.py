@@ -55,3 +55,26 @@ async def test_the_migrations_say_what_the_tables_say() -> None:
     manager = AutoMigrationManager()
     for alteration in await manager.get_alter_statements(app_config=APP_CONFIG):
         assert alteration.statements == []
+
+
+async def test_steps_that_are_claimed_while_the_database_is_upgraded_began_when_they_say(
+    database_url: str, pool: asyncpg.Pool
+) -> None:
+    await pool.execute("ALTER TABLE transition_execution DROP COLUMN claimed_time")
+    await pool.execute("DELETE FROM migration WHERE name LIKE '2026-11-25T12:00:0%'")
+    await pool.execute("INSERT INTO organization (id) VALUES ('las:organization:one')")
+    await pool.execute(
+        "INSERT INTO transition (id, organization_id, transition_type) VALUES ('manual', $1, 'manual')",
+        "las:organization:one",
+    )
+    await pool.execute(
+        """
+        INSERT INTO transition_execution (id, organization_id, transition_id, claimed_by, start_time)
+        VALUES ('claimed', $1, 'manual', 'las:user:one', '2026-11-25T10:00:00Z'),
+               ('waiting', $1, 'manual', NULL, NULL)
+        """,
+        "las:organization:one",
+    )
+    migrate(database_url)
+    rows = await pool.fetch("SELECT id, claimed_time = start_time AS same FROM transition_execution")
+    assert {row["id"]: row["same"] for row in rows} == {"claimed": True, "waiting": None}
