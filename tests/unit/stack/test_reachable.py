@@ -22,7 +22,7 @@ def account() -> pwd.struct_passwd:
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A directory that everybody may enter, below one that is open too."""
-    closed = [parent for parent in (tmp_path, *tmp_path.parents[:2]) if not parent.stat().st_mode & 0o001]
+    closed = [parent for parent in (tmp_path, *tmp_path.parents[:3]) if not parent.stat().st_mode & 0o001]
     for parent in closed:
         parent.chmod(parent.stat().st_mode | 0o001)
     return tmp_path
