@@ -80,10 +80,13 @@ class Prober:
         async def read() -> None:
             await handle.read.remote(request)
 
-        return {
-            name: {"backToBack": await _median(call, 0.0), "paused": await _median(call, PAUSE_SECONDS)}
-            for name, call in (("serveCall", read), ("reservation", reserve))
-        }
+        try:
+            return {
+                name: {"backToBack": await _median(call, 0.0), "paused": await _median(call, PAUSE_SECONDS)}
+                for name, call in (("serveCall", read), ("reservation", reserve))
+            }
+        finally:
+            await usage.close()
 
 
 async def _median(work: Callable[[], Awaitable[None]], pause: float) -> float:

@@ -20,10 +20,9 @@ from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.queries import Queries
 
-from db.pool import create_pool
+from db.pool import PLANNED_ONCE, create_pool
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.jobs.job import BATCH, Job
-from pagemill.jobs.leases import CLAIMING_SESSION
 from pagemill.jobs.outcomes import Done
 
 AT_ONCE = 64
@@ -209,7 +208,7 @@ async def open_queues(database_url: str, other_database_url: str) -> AsyncIterat
     """All three, installed: ours on the migrated database, the others on the empty one."""
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     ours = await create_pool(database_url, size=CONNECTIONS - 1)
-    claiming = await create_pool(database_url, size=1, session=CLAIMING_SESSION)
+    claiming = await create_pool(database_url, size=1, session=PLANNED_ONCE)
     others = await asyncpg.create_pool(other_database_url, min_size=0, max_size=CONNECTIONS)
     connector = procrastinate.PsycopgConnector(conninfo=other_database_url, max_size=CONNECTIONS)
     app = procrastinate.App(connector=connector)

@@ -25,13 +25,13 @@ import uvloop
 
 from benchmarks.machine import machine
 from benchmarks.servers import DATABASE, durability, durable_postgres, write_figures
-from db.pool import connect, create_pool
+from db.pool import PLANNED_ONCE, connect, create_pool
 from pagemill.errors import LimitExceeded
 from pagemill.settings import Settings, to_environment
 from pagemill.usage.actor import start_counters
 from pagemill.usage.client import UsageClient
 from pagemill.usage.combiner import COMMITS_AT_ONCE, Combiner, Reservation
-from pagemill.usage.ledger import SESSION, PostgresLedger
+from pagemill.usage.ledger import PostgresLedger
 from pagemill.usage.meters import current_month
 from tests.support.ray_cluster import NAMESPACE, local_ray
 
@@ -98,10 +98,10 @@ def main() -> None:
 async def measure(settings: Settings, arguments: argparse.Namespace) -> dict[str, object]:
     """All figures; in each round another side goes first."""
     began = machine()
-    pool = await create_pool(settings.database_url, size=COMMITS_AT_ONCE, session=SESSION)
+    pool = await create_pool(settings.database_url, size=COMMITS_AT_ONCE, session=PLANNED_ONCE)
     clients = [await connect(settings.database_url) for _ in range(CLIENTS)]
+    bench = Bench(settings, pool, clients)
     try:
-        bench = Bench(settings, pool, clients)
         await bench.prepare()
         hot, many = [], []
         units = dict.fromkeys(SIDES, arguments.hot_units) | {"reference": arguments.hot_reference_units}
@@ -126,6 +126,7 @@ async def measure(settings: Settings, arguments: argparse.Namespace) -> dict[str
             "machine": began,
         }
     finally:
+        await bench.close()
         for client in clients:
             await client.close()
         await pool.close()
@@ -148,6 +149,10 @@ class Bench:
             "INSERT INTO organization (id, plan_id) SELECT name, 'plan' FROM unnest($1::text[]) AS name",
             self._names,
         )
+
+    async def close(self) -> None:
+        """Connections to the counters."""
+        await self._client.close()
 
     async def run(self, side: str, organizations: int, allowed: int) -> Run:
         """Every organization asks for all that it is allowed; then some ask for more."""

@@ -59,6 +59,8 @@ END = tenant(
 
 # Locked in one order, as by whoever else locks several jobs. The listeners hear of some jobs at once: a
 # payload is at most 8,000 bytes.
+# Here, as wherever many jobs are looked up, OFFSET 0 has each found by its id alone: planned while the table
+# is small, they might be looked for among all jobs of the organization.
 END_TOGETHER = crossing(
     "job.end_together",
     "jobs of all organizations that succeeded at the same time share a commit; the attempts fence it",
@@ -70,11 +72,10 @@ END_TOGETHER = crossing(
             ORDER BY id
         ) AS mine
         CROSS JOIN LATERAL (
-            SELECT id FROM job
-            WHERE id = mine.id AND organization_id = mine.organization_id AND attempt = mine.attempt
-              AND state = 'running'
-            FOR NO KEY UPDATE
+            SELECT id, organization_id, attempt, state FROM job WHERE id = mine.id OFFSET 0 FOR NO KEY UPDATE
         ) AS found
+        WHERE found.organization_id = mine.organization_id AND found.attempt = mine.attempt
+          AND found.state = 'running'
     ), ended AS (
         UPDATE job SET
             state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'succeeded' END,
@@ -146,10 +147,9 @@ LOCK_OPEN_AMONG = crossing(
         SELECT * FROM unnest($1::text[], $2::text[]) AS one (organization_id, id) ORDER BY id
     ) AS asking
     CROSS JOIN LATERAL (
-        SELECT id FROM job
-        WHERE id = asking.id AND organization_id = asking.organization_id AND state IN ('queued', 'running')
-        FOR SHARE
+        SELECT id, organization_id, state FROM job WHERE id = asking.id OFFSET 0 FOR SHARE
     ) AS found
+    WHERE found.organization_id = asking.organization_id AND found.state IN ('queued', 'running')
     """,
 )
 

@@ -13,6 +13,10 @@ import msgspec
 JSONB_VERSION = b"\x01"
 CONNECT_SECONDS = 10.0
 COMMAND_SECONDS = 60.0
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+"""A session for connections that run a few large statements over and over. Left to itself, Postgres plans
+them anew each time, for up to half of their time; planned once, they must not look at a whole table because
+that was small then."""
 
 
 def _encode(value: Any) -> bytes:

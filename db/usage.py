@@ -94,24 +94,26 @@ _ALLOWED = """
     END
 """
 
-# Jobs are locked before counters, both in one order for everybody: nobody waits in a ring. When ``exceeded``
-# names an organization, too much was counted: the transaction must not be committed.
+# SQLSTATE of what RESERVE_TOGETHER raises when all of it together is too much for an organization.
+EXCEEDED = "PM429"
+
+# Jobs are locked before counters, both in one order for everybody: nobody waits in a ring. It needs no
+# transaction around it: all of it is counted, or nothing.
 RESERVE_TOGETHER = crossing(
     "usage.reserve_together",
     "the reservations of all organizations share one statement and one commit",
     f"""
     WITH wanted AS MATERIALIZED (
-        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::numeric[])
+        SELECT organization_id, job_id, month, meter, amount::numeric
+        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
             AS wanted (organization_id, job_id, month, meter, amount)
     ), open AS MATERIALIZED (
         SELECT found.organization_id, found.id
         FROM (SELECT DISTINCT organization_id, job_id FROM wanted ORDER BY job_id) AS asking
         CROSS JOIN LATERAL (
-            SELECT organization_id, id FROM job
-            WHERE id = asking.job_id AND organization_id = asking.organization_id
-              AND state IN ('queued', 'running')
-            FOR SHARE
+            SELECT organization_id, id, state FROM job WHERE id = asking.job_id OFFSET 0 FOR SHARE
         ) AS found
+        WHERE found.organization_id = asking.organization_id AND found.state IN ('queued', 'running')
     ), reserved AS (
         INSERT INTO usage_reservation (organization_id, job_id, month, meter, amount)
         SELECT wanted.organization_id, wanted.job_id, wanted.month, wanted.meter, wanted.amount
@@ -131,12 +133,12 @@ RESERVE_TOGETHER = crossing(
     )
     SELECT
         ARRAY(SELECT job_id FROM wanted EXCEPT SELECT id FROM open) AS ended_jobs,
-        ARRAY(
+        refuse_exceeded(ARRAY(
             SELECT counted.organization_id FROM counted
             JOIN organization ON organization.id = counted.organization_id
             LEFT JOIN plan ON plan.id = organization.plan_id
             WHERE counted.used > {_ALLOWED.format(meter="counted.meter")}
-        ) AS exceeded
+        ))
     """,
 )
 

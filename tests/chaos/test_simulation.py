@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -18,8 +18,6 @@ import pytest
 
 from db import jobs, usage
 from pagemill.jobs import leases, outcomes
-from pagemill.usage.combiner import Counted, Reservation
-from pagemill.usage.ledger import PostgresTransaction
 from tests.chaos.simulation.running import Played, first_problem, histories
 
 if TYPE_CHECKING:
@@ -96,12 +94,7 @@ def _no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    guarded = PostgresTransaction.count
-
-    async def count(self: PostgresTransaction, reservations: Sequence[Reservation]) -> Counted:
-        return Counted((await guarded(self, reservations)).ended_jobs, exceeded=frozenset())
-
-    monkeypatch.setattr(PostgresTransaction, "count", count)
+    _replaced(monkeypatch, usage, "RESERVE_TOGETHER", "WHERE counted.used >", "WHERE NULL AND counted.used >")
 
 
 def _counted_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,3 +113,42 @@ async def test_a_group_is_in_one_batch_at_a_time_and_others_go_on() -> None:
     work.may.set()
     assert [await first, await rest] == [2, [6, 4, 10]]
     assert work.batches == [[1], [2], [3, 5]]
+
+
+async def test_batches_under_way_share_what_is_asked_unless_it_is_little() -> None:
+    work = Work()
+    batches = Batches(work, at_most=10, at_once=2, at_least=3)
+    asked = asyncio.gather(*(batches.ask(number) for number in range(8)))
+    await settled()
+    assert work.batches == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    work.may.set()
+    assert await asked == [2 * number for number in range(8)]
+    assert await asyncio.gather(*(batches.ask(number) for number in range(3))) == [0, 2, 4]
+    assert work.batches[2:] == [[0, 1, 2]]
+
+
+async def test_a_group_is_not_divided_for_its_share() -> None:
+    work = Work()
+    work.may.set()
+    batches = Batches(work, at_most=10, at_once=2, at_least=1, group=lambda number: number % 2)
+    assert await asyncio.gather(*(batches.ask(number) for number in (1, 3, 2, 5, 4))) == [2, 6, 4, 10, 8]
+    assert work.batches == [[1, 3, 5], [2, 4]]
+
+
+async def test_who_asks_for_much_is_answered_in_order_from_several_batches() -> None:
+    work = Work()
+    work.may.set()
+    batches = Batches(work, at_most=2)
+    assert await batches.ask_all(range(5)) == [0, 2, 4, 6, 8]
+    assert await batches.ask_all([]) == []
+    assert work.batches == [[0, 1], [2, 3], [4]]
+
+
+async def test_who_asks_for_much_hears_that_one_batch_failed_and_the_rest_is_not_begun() -> None:
+    work = Work()
+    work.may.set()
+    work.failure = ValueError("no")
+    batches = Batches(work, at_most=2)
+    with pytest.raises(BatchFailed, match="no"):
+        await batches.ask_all(range(5))
+    assert work.batches == [[0, 1]]

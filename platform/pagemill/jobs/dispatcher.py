@@ -61,7 +61,7 @@ class Dispatcher:
     A kind that is not in ``limits`` runs one job at a time, and no kind takes another's places. ``owner``
     must be unique to this dispatcher. ``lease``, ``heartbeat`` and ``poll`` are in seconds. ``schedules`` say
     which jobs exist because it is time. The pool needs a connection for listening and some for the work;
-    ``claiming`` is one with ``leases.CLAIMING_SESSION``.
+    ``claiming`` is one with ``db.pool.PLANNED_ONCE``.
     """
 
     def __init__(

@@ -14,9 +14,6 @@ from pagemill.jobs.job import Job, JobKind, WorkerLost
 
 REAPED_AT_ONCE = 50
 PURGED_AT_ONCE = 1000
-CLAIMING_SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
-"""For the connection that claims. Left to itself, Postgres plans each claim anew, a third of its time;
-planned once, the claim must not look at a whole table because that was small then."""
 
 
 class Lease(msgspec.Struct, frozen=True):

@@ -14,14 +14,13 @@ import asyncpg
 import msgspec
 from ray import serve
 
-from db.pool import create_pool
+from db.pool import PLANNED_ONCE, create_pool
 from pagemill.api.logging_setup import configure_logging
 from pagemill.housekeeping.month_statements import MonthStatementRunner
 from pagemill.housekeeping.retention import RetentionRunner
 from pagemill.housekeeping.sweep_runner import ObjectSweepRunner
 from pagemill.jobs.dispatcher import Dispatcher, Runner
 from pagemill.jobs.job import JobKind
-from pagemill.jobs.leases import CLAIMING_SESSION
 from pagemill.jobs.schedule import Schedule
 from pagemill.jobs.transformations import TransformationRunner
 from pagemill.notices.limits import LimitWarningRunner
@@ -92,12 +91,13 @@ class DispatcherActor:
             settings.database_url,
             size=1,
             application_name="pagemill dispatcher",
-            session=CLAIMING_SESSION,
+            session=PLANNED_ONCE,
         )
         objects = open_objects(settings)
+        usage = UsageClient(settings)
         try:
             # Looking the applications up blocks.
-            runners = await asyncio.to_thread(_runners, settings, pool, objects)
+            runners = await asyncio.to_thread(_runners, settings, pool, objects, usage)
             await say_whether_mail_is_sent(pool, settings)
             self._dispatcher = Dispatcher(
                 pool,
@@ -120,16 +120,19 @@ class DispatcherActor:
         finally:
             pool.terminate()
             claiming.terminate()
+            await usage.close()
             await objects.close()
 
 
-def _runners(settings: Settings, pool: asyncpg.Pool, objects: ObjectStore) -> dict[JobKind, Runner]:
+def _runners(
+    settings: Settings, pool: asyncpg.Pool, objects: ObjectStore, usage: UsageClient
+) -> dict[JobKind, Runner]:
     return {
         "prediction": PredictionRunner(
             pool,
             serve.get_app_handle(READING),
             serve.get_app_handle(PREDICTION),
-            UsageClient(settings),
+            usage,
         ),
         "data-bundle": DataBundleRunner(),
         "training": TrainingRunner(),

@@ -6,16 +6,15 @@ import asyncio
 import os
 from typing import Any
 
-import asyncpg
 import msgspec
 import ray
+from ray.util import get_node_ip_address
 
-from db.pool import create_pool
+from db.pool import PLANNED_ONCE, create_pool
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.combiner import COMMITS_AT_ONCE, Combiner, Reservation
-from pagemill.usage.ledger import SESSION, PostgresLedger
-
-CONCURRENT_CALLS = 1000
+from pagemill.usage.endpoint import Address, Endpoint
+from pagemill.usage.ledger import PostgresLedger
 
 _RESERVATIONS = msgspec.msgpack.Decoder(list[Reservation])
 
@@ -23,38 +22,40 @@ _RESERVATIONS = msgspec.msgpack.Decoder(list[Reservation])
 class UsageCounter:
     """Combines in its own process and holds no truth: killed, it loses nothing that was answered.
 
-    Reads its settings from the environment. Its pool is opened by the first reservation.
+    Ray starts it, finds it and starts it again. Reservations come in at an endpoint of its own, for a call of
+    Ray takes longer than their commit. Reads its settings from the environment.
     """
 
     def __init__(self) -> None:
         self._database_url = load_settings(os.environ).database_url
         self._opening = asyncio.Lock()
-        self._pool: asyncpg.Pool | None = None
-        self._combiner: Combiner | None = None
+        self._combiner: Combiner
+        self._endpoint: Endpoint | None = None
+
+    async def address(self) -> Address:
+        """Where reservations are taken, until this process ends."""
+        async with self._opening:
+            if self._endpoint is None:
+                pool = await create_pool(
+                    self._database_url,
+                    size=COMMITS_AT_ONCE,
+                    application_name="pagemill-usage-counter",
+                    session=PLANNED_ONCE,
+                )
+                self._combiner = Combiner(PostgresLedger(pool))
+                self._endpoint = await Endpoint.open(self.reserve, host=get_node_ip_address())
+            return self._endpoint.address
 
     async def reserve(self, reservations: bytes) -> bytes:
-        """Takes and gives MessagePack, for Ray's own way takes longer than the commit.
+        """Answers each reservation in their order; takes and gives MessagePack.
 
-        Answers each reservation in their order. Raises Unavailable when Postgres is away.
+        Raises Unavailable when Postgres is away.
         """
-        combiner = self._combiner or await self._open()
-        return msgspec.msgpack.encode(await combiner.reserve_all(_RESERVATIONS.decode(reservations)))
+        return msgspec.msgpack.encode(await self._combiner.reserve_all(_RESERVATIONS.decode(reservations)))
 
     async def ping(self) -> str:
         """Answers when the actor is up."""
         return "ok"
-
-    async def _open(self) -> Combiner:
-        async with self._opening:
-            if self._combiner is None:
-                self._pool = await create_pool(
-                    self._database_url,
-                    size=COMMITS_AT_ONCE,
-                    application_name="pagemill-usage-counter",
-                    session=SESSION,
-                )
-                self._combiner = Combiner(PostgresLedger(self._pool))
-            return self._combiner
 
 
 def counter_name(shard: int) -> str:
@@ -75,7 +76,6 @@ def start_counters(settings: Settings) -> list[Any]:
             get_if_exists=True,
             max_restarts=-1,
             max_task_retries=-1,
-            max_concurrency=CONCURRENT_CALLS,
             num_cpus=0,
         ).remote()
         for shard in range(settings.usage_counters)

@@ -18,7 +18,8 @@ from pagemill.usage.meters import Amount, Meter, to_decimal
 
 Verdict: TypeAlias = Literal["granted", "limit-exceeded", "job-ended"]
 
-COMBINED_AT_MOST = 256
+COMBINED_AT_LEAST, COMBINED_AT_MOST = 32, 256
+"""In one transaction: so few are not divided, and more wait for the next one."""
 COMMITS_AT_ONCE = 2
 """While one transaction waits for the disk, the next one is made."""
 SPLITS_AT_MOST = 5
@@ -33,13 +34,8 @@ class Reservation(msgspec.Struct, frozen=True):
     amounts: Mapping[Meter, Amount]
 
 
-class Counted(msgspec.Struct, frozen=True):
-    """What became of reservations that were to be counted together."""
-
-    ended_jobs: frozenset[str]
-    """Nothing was counted for these."""
-    exceeded: frozenset[str]
-    """The organizations for which all together is too much; if there is one, nothing must be committed."""
+class Exceeded(Exception):
+    """All of it together is too much for one of the organizations: nothing was counted for any."""
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -55,8 +51,8 @@ class Standing(msgspec.Struct, frozen=True):
 class Transaction(Protocol):
     """One open transaction of a ledger."""
 
-    async def count(self, reservations: Sequence[Reservation]) -> Counted:
-        """Count all of them, with one guarded statement for all jobs and counters."""
+    async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
+        """As a ledger does. Raises Exceeded; the transaction can only be left then."""
         ...
 
     async def standing(self, reservations: Sequence[Reservation]) -> Standing:
@@ -65,13 +61,18 @@ class Transaction(Protocol):
 
 
 class Ledger(Protocol):
-    """Opens transactions. Leaving the context commits; leaving it by an exception does not."""
+    """Where it is known what was counted."""
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
+    async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
+        """Count all of them, or none, with one guarded statement for all jobs and counters; it is committed.
 
+        Gives the jobs that have ended, for which nothing was counted. Raises Exceeded.
+        """
+        ...
 
-class _Exceeded(Exception):
-    """Together it is too much. Leaves the transaction, so that nothing of it is kept."""
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Leaving the context commits; leaving it by an exception does not."""
+        ...
 
 
 class Combiner:
@@ -85,6 +86,7 @@ class Combiner:
             self._commit,
             at_most=COMBINED_AT_MOST,
             at_once=COMMITS_AT_ONCE,
+            at_least=COMBINED_AT_LEAST,
             key=lambda reservation: reservation.job_id,
             group=lambda reservation: reservation.organization_id,
         )
@@ -104,12 +106,12 @@ class Combiner:
             raise Unavailable("Usage cannot be counted for now") from failed.__cause__
 
     async def _commit(self, batch: Sequence[Reservation]) -> list[Verdict]:
-        """All of it in one transaction, whoever's it is; what is too much is left out in another one."""
+        """All of it together, whoever's it is; what is too much is left out in a transaction of its own."""
         try:
-            async with self._ledger.transaction() as transaction:
-                return _verdicts(batch, await _count(transaction, batch))
-        except _Exceeded:
+            ended_jobs = await self._ledger.count(batch)
+        except Exceeded:
             return await self._commit_what_fits(batch)
+        return ["job-ended" if one.job_id in ended_jobs else "granted" for one in batch]
 
     async def _commit_what_fits(self, batch: Sequence[Reservation]) -> list[Verdict]:
         for _ in range(SPLITS_AT_MOST):
@@ -118,23 +120,11 @@ class Combiner:
                     standing = await transaction.standing(batch)
                     verdicts, chosen = split(batch, standing)
                     if chosen:
-                        await _count(transaction, chosen)
-            except _Exceeded:
+                        await transaction.count(chosen)
+            except Exceeded:
                 continue
             return verdicts
         raise Unavailable("Usage changes too fast to be counted")
-
-
-async def _count(transaction: Transaction, reservations: Sequence[Reservation]) -> frozenset[str]:
-    """The jobs that have ended. Raises _Exceeded."""
-    counted = await transaction.count(reservations)
-    if counted.exceeded:
-        raise _Exceeded
-    return counted.ended_jobs
-
-
-def _verdicts(batch: Sequence[Reservation], ended_jobs: frozenset[str]) -> list[Verdict]:
-    return ["job-ended" if one.job_id in ended_jobs else "granted" for one in batch]
 
 
 def split(batch: Sequence[Reservation], standing: Standing) -> tuple[list[Verdict], list[Reservation]]:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 import asyncpg
 
 from db import jobs as job_statements
 from db import usage as statements
 from db.statements import Connection
-from pagemill.usage.combiner import Counted, Reservation, Standing, Transaction
+from pagemill.usage.combiner import Exceeded, Reservation, Standing, Transaction
 from pagemill.usage.meters import current_month, period_of, to_decimal
-
-SESSION = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
-"""For connections of a ledger: its statements look up what they are given by primary keys, however many rows
-there are, and to plan them anew for each batch takes as long as half a batch."""
 
 
 class PostgresTransaction:
@@ -26,22 +21,8 @@ class PostgresTransaction:
         self._connection = connection
         self._month = current_month()
 
-    async def count(self, reservations: Sequence[Reservation]) -> Counted:
-        columns: tuple[list[Any], ...] = ([], [], [], [], [])
-        for one in reservations:
-            for meter, amount in one.amounts.items():
-                row = (
-                    one.organization_id,
-                    one.job_id,
-                    period_of(meter, self._month),
-                    meter,
-                    to_decimal(amount),
-                )
-                for column, value in zip(columns, row, strict=True):
-                    column.append(value)
-        counted = await statements.RESERVE_TOGETHER.fetch_one(self._connection, *columns)
-        assert counted is not None
-        return Counted(frozenset(counted["ended_jobs"]), frozenset(counted["exceeded"]))
+    async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
+        return await _count(self._connection, reservations, self._month)
 
     async def standing(self, reservations: Sequence[Reservation]) -> Standing:
         organizations = [one.organization_id for one in reservations]
@@ -64,12 +45,32 @@ class PostgresTransaction:
 
 
 class PostgresLedger:
-    """Transactions on connections of a pool."""
+    """Counts on connections of a pool."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+
+    async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
+        async with self._pool.acquire() as connection:
+            return await _count(connection, reservations, current_month())
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with self._pool.acquire() as connection, connection.transaction():
             yield PostgresTransaction(connection)
+
+
+async def _count(connection: Connection, reservations: Sequence[Reservation], month: str) -> frozenset[str]:
+    rows = [
+        (one.organization_id, one.job_id, period_of(meter, month), meter, str(to_decimal(amount)))
+        for one in reservations
+        for meter, amount in one.amounts.items()
+    ]
+    try:
+        columns = list(zip(*rows, strict=True)) or [()] * 5
+        ended_jobs = await statements.RESERVE_TOGETHER.fetch_value(connection, *columns)
+    except asyncpg.PostgresError as error:
+        if error.sqlstate == statements.EXCEEDED:
+            raise Exceeded from error
+        raise
+    return frozenset(ended_jobs)

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
+from aiohttp import ClientConnectionError
 from litestar import Response
-from ray.exceptions import RayActorError, RayChannelTimeoutError
+from ray.exceptions import RayActorError
 
 from db.trainings import ADVANCE_TRAINING
 from pagemill.api.predictions import PostPrediction, PredictionController
@@ -187,25 +188,22 @@ class _Usage(UsageClient):
         super().__init__(SETTINGS)
         self._world, self._process = world, process
 
-    async def _counter(self, shard: int) -> Any:
-        if not self._world.counters:
-            raise ValueError("there is no such actor")
-        return SimpleNamespace(reserve=SimpleNamespace(remote=self._reserve))
-
-    async def _reserve(self, reservations: bytes) -> bytes:
+    async def _answer(self, _shard: int, request: bytes) -> bytes:
         await self._process.lives()
         world = self._world
-        if not world.counters or world.happens(0.03):
+        if not world.counters:
+            raise ValueError("there is no such actor")
+        if world.happens(0.03):
             raise RayActorError
         counter = world.chance.choice(world.counters)
         try:
-            verdicts = await ask(counter.process, counter.reserve(reservations))
+            answer = await ask(counter.process, counter.reserve(request))
         except Gone:
-            raise RayActorError from None
+            raise ClientConnectionError from None
         if world.happens(0.03):
-            raise RayChannelTimeoutError
+            raise ClientConnectionError
         await self._process.lives()
-        return verdicts
+        return answer
 
 
 class _Serve:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from decimal import Decimal
 from typing import Any
 
 import asyncpg
@@ -12,6 +11,7 @@ import pytest
 
 from db import jobs as statements
 from db import usage as usage_statements
+from db.pool import PLANNED_ONCE
 from pagemill.errors import BadRequest, Unavailable
 from pagemill.jobs import leases, operating, outcomes
 from pagemill.jobs.dispatcher import Stopped
@@ -272,7 +272,7 @@ async def test_a_claim_that_was_planned_for_an_empty_queue_looks_at_few_rows_of_
 ) -> None:
     execute = "EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE claim ('prediction', 'owner', 60.0, 8)"
     async with pool.acquire() as connection:
-        for name, value in leases.CLAIMING_SESSION.items():
+        for name, value in PLANNED_ONCE.items():
             await connection.execute(f"SET {name} = {value}")
         await connection.execute(f"PREPARE claim (text, text, float8, integer) AS {statements.CLAIM.sql}")
         await connection.fetchval(execute)
@@ -365,10 +365,43 @@ async def test_ending_and_reserving_together_look_at_their_own_jobs_only(
         (statements.LOCK_OPEN_AMONG.sql, (organizations, ids)),
         (
             usage_statements.RESERVE_TOGETHER.sql,
-            (organizations, ids, ["2026-11"] * 40, ["pages"] * 40, [Decimal(1)] * 40),
+            (organizations, ids, ["2026-11"] * 40, ["pages"] * 40, ["1"] * 40),
         ),
     ):
         plan = await explained(pool, sql, *arguments)
         scans = [node for node in plan if node.get("Relation Name") == "job" and "Scan" in node["Node Type"]]
         assert scans
         assert all("Seq" not in node["Node Type"] for node in scans)
+
+
+@pytest.mark.parametrize("statement", ["END_TOGETHER", "LOCK_OPEN_AMONG", "RESERVE_TOGETHER"])
+async def test_what_was_planned_for_an_empty_queue_looks_at_its_own_jobs_only(
+    pool: asyncpg.Pool, statement: str
+) -> None:
+    texts = "text[], text[]"
+    sql, types, *more = {
+        "END_TOGETHER": (statements.END_TOGETHER.sql, f"{texts}, integer[]", ["0"] * 40),
+        "LOCK_OPEN_AMONG": (statements.LOCK_OPEN_AMONG.sql, texts),
+        "RESERVE_TOGETHER": (
+            usage_statements.RESERVE_TOGETHER.sql,
+            f"{texts}, text[], text[], text[]",
+            *(["2026-11"] * 40, ["pages"] * 40, ["1"] * 40),
+        ),
+    }[statement]
+    columns = (["organization0"] * 40, [f"job{4 * number}" for number in range(1, 41)], *more)
+    arrays = ", ".join(f"'{{{','.join(column)}}}'" for column in columns)
+    execute = f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE planned ({arrays})"
+    async with pool.acquire() as connection:
+        for name, value in PLANNED_ONCE.items():
+            await connection.execute(f"SET {name} = {value}")
+        await connection.execute(f"PREPARE planned ({types}) AS {sql}")
+        await connection.fetchval(execute)
+        await fill(pool, 20_000, organizations=1, analyzed=False)
+        plan = nodes((await connection.fetchval(execute))[0]["Plan"])
+        await connection.close()
+    scans = [node for node in plan if node.get("Relation Name") == "job" and "Scan" in node["Node Type"]]
+    seen = sum(
+        (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans
+    )
+    assert scans
+    assert seen <= 80

@@ -78,3 +78,4 @@ async def test_reservations_through_the_actors(settings: Settings, pool: asyncpg
     await pool.execute("UPDATE job SET state = 'failed'")
     with pytest.raises(JobEnded):
         await client.reserve(*granted[0], {"pages": 1})
+    await client.close()

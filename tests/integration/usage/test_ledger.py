@@ -93,3 +93,9 @@ async def test_reservations_and_ends_of_jobs_do_not_deadlock(
     await asyncio.gather(*(work(number) for number in range(48)))
     assert await used(pool, organization_id, "pages") == 24 * RESULT.pages
     assert await used(pool, organization_id, "predictions") == 24
+
+
+async def test_a_job_that_asks_for_nothing_is_granted_it(pool: asyncpg.Pool, organization: Tenant) -> None:
+    (job_id,) = await queued(pool, organization.organization_id, 1)
+    combiner = Combiner(PostgresLedger(pool))
+    assert await combiner.reserve(Reservation(organization.organization_id, job_id, {})) == "granted"

@@ -17,7 +17,7 @@ from pagemill.usage.combiner import (
     COMMITS_AT_ONCE,
     SPLITS_AT_MOST,
     Combiner,
-    Counted,
+    Exceeded,
     Reservation,
     Standing,
     Transaction,
@@ -34,7 +34,7 @@ class MemoryTransaction:
         self.reserved = set(ledger.reserved)
         self.touched: set[str] = set()
 
-    async def count(self, reservations: Sequence[Reservation]) -> Counted:
+    async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
         self._ledger.statements += 1
         self.touched |= {one.organization_id for one in reservations}
         ended = frozenset(one.job_id for one in reservations) & self._ledger.ended
@@ -43,8 +43,9 @@ class MemoryTransaction:
                 self.used[one.organization_id] += sum(int(amount) for amount in one.amounts.values())
                 self.reserved.add(one.job_id)
         allowed = self._ledger.allowed - self._ledger.taken_by_others
-        exceeded = {one.organization_id for one in reservations if self.used[one.organization_id] > allowed}
-        return Counted(ended, frozenset(exceeded))
+        if any(self.used[one.organization_id] > allowed for one in reservations):
+            raise Exceeded
+        return ended
 
     async def standing(self, reservations: Sequence[Reservation]) -> Standing:
         self._ledger.statements += 1
@@ -84,6 +85,10 @@ class MemoryLedger:
         self.open = 0
         self.may_commit = asyncio.Event()
         self.may_commit.set()
+
+    async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
+        async with self.transaction() as transaction:
+            return await transaction.count(reservations)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
