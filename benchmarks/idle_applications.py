@@ -10,16 +10,14 @@ import asyncio
 import contextlib
 import json
 import os
-import statistics
 import sys
-import time
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import ray
 from ray import serve
 from ray.serve import RunTarget
 
+from benchmarks.timing import repeated
 from pagemill.extraction.types import Page, Reading
 from pagemill.settings import load_settings
 from pagemill.usage.client import UsageClient
@@ -37,10 +35,6 @@ from serve_apps.requests import (
 BARE = "bare"
 DEPLOYMENTS = {READING: "PageReading", PREDICTION: "FieldPrediction", BARE: "Nothing"}
 """The handles of the dispatcher name these."""
-CALLS = 200
-WARM_UP = 50
-PAUSE_SECONDS = 0.02
-"""About as long as other parts work between two calls of a job; whoever slept meanwhile is slower."""
 ONGOING = 64
 
 
@@ -67,7 +61,7 @@ class Prober:
         self._settings = load_settings(os.environ)
 
     async def probe(self, organization_id: str) -> dict[str, dict[str, float]]:
-        """The medians, in milliseconds: one call after the other, and with pauses."""
+        """The medians, in milliseconds, in each rhythm."""
         handle = await asyncio.to_thread(serve.get_app_handle, READING)
         usage = UsageClient(self._settings)
         request = ReadingRequest(content_key="none")
@@ -81,24 +75,9 @@ class Prober:
             await handle.read.remote(request)
 
         try:
-            return {
-                name: {"backToBack": await _median(call, 0.0), "paused": await _median(call, PAUSE_SECONDS)}
-                for name, call in (("serveCall", read), ("reservation", reserve))
-            }
+            return {"serveCall": await repeated(read), "reservation": await repeated(reserve)}
         finally:
             await usage.close()
-
-
-async def _median(work: Callable[[], Awaitable[None]], pause: float) -> float:
-    for _ in range(WARM_UP):
-        await work()
-    seconds = []
-    for _ in range(CALLS):
-        await asyncio.sleep(pause)
-        started = time.perf_counter()
-        await work()
-        seconds.append(time.perf_counter() - started)
-    return round(1000 * statistics.median(seconds), 3)
 
 
 def main() -> None:

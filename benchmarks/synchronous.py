@@ -7,23 +7,19 @@ import datetime
 import http.client
 import json
 import ssl
-import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from benchmarks.idle_applications import PAUSE_SECONDS
 from benchmarks.predicting import store_predictable
 from benchmarks.stacks import Stack, probe
+from benchmarks.timing import CALLS, RHYTHMS, WARM_UP, median_milliseconds, repeated
 from db.pool import connect
 
-WARM_UP = 50
-CALLS = 200
-RHYTHMS = {"backToBack": 0.0, "paused": PAUSE_SECONDS}
 PARTS = ("serveCall", "fourRoundTrips", "apiCall")
 
 
@@ -52,7 +48,9 @@ def sync_latency(stack: Stack, requests: int) -> dict[str, object]:
         found.append(Answered(answer["predictionId"], sent, time.time()))
     parts |= asyncio.run(_round_trips(stack.settings.database_url))
     parts["apiCall"] = {
-        rhythm: _median([_timed(lambda: caller.get("/v1/organizations/none"), pause) for _ in range(CALLS)])
+        rhythm: median_milliseconds(
+            [_timed(lambda: caller.get("/v1/organizations/none"), pause) for _ in range(CALLS)]
+        )
         for rhythm, pause in RHYTHMS.items()
     }
     p50 = _percentile([one.answered - one.sent for one in found], 0.5)
@@ -145,10 +143,10 @@ async def _stages(database_url: str, found: Sequence[Answered]) -> dict[str, flo
     ]
     names = ("untilTransaction", "untilClaim", "untilOutcome", "untilAnswer")
     stages = {
-        name: _median([mark[number + 1] - mark[number] for mark in marks])
+        name: median_milliseconds([mark[number + 1] - mark[number] for mark in marks])
         for number, name in enumerate(names)
     }
-    stages["ofWhichReadingAndPredicting"] = _median([row["inference_time"] for row in rows])
+    stages["ofWhichReadingAndPredicting"] = median_milliseconds([row["inference_time"] for row in rows])
     return stages
 
 
@@ -174,7 +172,7 @@ async def _round_trips(database_url: str) -> dict[str, dict[str, float]]:
             await connection.fetchval("SELECT 1")
 
         found = {
-            name: {rhythm: await _repeated(work, pause) for rhythm, pause in RHYTHMS.items()}
+            name: await repeated(work)
             for name, work in (("fourRoundTrips", trips), ("emptyRoundTrip", nothing))
         }
         await connection.execute("DROP TABLE parts")
@@ -183,25 +181,11 @@ async def _round_trips(database_url: str) -> dict[str, dict[str, float]]:
         await connection.close()
 
 
-async def _repeated(work: Callable[[], Awaitable[None]], pause: float) -> float:
-    seconds = []
-    for _ in range(CALLS):
-        await asyncio.sleep(pause)
-        started = time.perf_counter()
-        await work()
-        seconds.append(time.perf_counter() - started)
-    return _median(seconds)
-
-
 def _timed(work: Callable[[], object], pause: float) -> float:
     time.sleep(pause)
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
-
-
-def _median(seconds: Sequence[float]) -> float:
-    return round(1000 * statistics.median(seconds), 3)
 
 
 def _percentile(seconds: Sequence[float], share: float) -> float:

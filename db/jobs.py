@@ -163,12 +163,21 @@ HOLD = tenant(
     """,
 )
 
+_QUEUE_OF_SHARE = """
+            SELECT id, priority, created_time,
+                   row_number() OVER (ORDER BY priority, created_time, id) AS place
+            FROM job
+            WHERE state = 'queued' AND kind = $1 AND organization_id = share.organization_id
+              AND run_after <= now()
+            ORDER BY priority, created_time, id
+""".strip()
+
 # The best 2 * $4 jobs are looked for: others may be taking some of them. Where all organizations have plenty,
 # none of them lies beyond ``most`` of its organization; where some have little, the others' next ones follow.
 CLAIM = crossing(
     "job.claim",
     "the dispatcher works for all organizations; fairness is decided between them",
-    """
+    f"""
     WITH RECURSIVE waiting (organization_id) AS (
         (SELECT organization_id FROM job WHERE state = 'queued' AND kind = $1
          ORDER BY organization_id LIMIT 1)
@@ -196,12 +205,7 @@ CLAIM = crossing(
         SELECT head.id, head.priority, head.created_time, share.running + head.place AS turn
         FROM share
         CROSS JOIN LATERAL (
-            SELECT id, priority, created_time,
-                   row_number() OVER (ORDER BY priority, created_time, id) AS place
-            FROM job
-            WHERE state = 'queued' AND kind = $1 AND organization_id = share.organization_id
-              AND run_after <= now()
-            ORDER BY priority, created_time, id
+            {_QUEUE_OF_SHARE}
             LIMIT share.most
         ) AS head
     ), candidate AS (
@@ -210,12 +214,7 @@ CLAIM = crossing(
         SELECT further.id, further.priority, further.created_time, share.running + further.place
         FROM share
         CROSS JOIN LATERAL (
-            SELECT id, priority, created_time,
-                   row_number() OVER (ORDER BY priority, created_time, id) AS place
-            FROM job
-            WHERE state = 'queued' AND kind = $1 AND organization_id = share.organization_id
-              AND run_after <= now()
-            ORDER BY priority, created_time, id
+            {_QUEUE_OF_SHARE}
             LIMIT 2 * $4::integer - share.most OFFSET share.most
         ) AS further
         WHERE (SELECT count(*) FROM first) < 2 * $4::integer

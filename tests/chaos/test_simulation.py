@@ -90,7 +90,7 @@ def _replaced(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, old: str,
 
 
 def _no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
-    _replaced(monkeypatch, jobs, "END_TOGETHER", "AND attempt = mine.attempt", "")
+    _replaced(monkeypatch, jobs, "END_TOGETHER", "AND found.attempt = mine.attempt", "")
 
 
 def _no_guard(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,6 @@ from pagemill.api.failures import EXCEPTION_HANDLERS
 from pagemill.api.files import FileController
 from pagemill.api.idempotency import HEADER as IDEMPOTENCY_KEY
 from pagemill.api.idempotency import REPLAYED, claim_key, idempotency_middleware
-from pagemill.api.logging_setup import configure_logging
 from pagemill.api.logs import LogController
 from pagemill.api.media_types import require_json
 from pagemill.api.models import ModelController
@@ -63,6 +62,7 @@ from pagemill.api.workflow_executions import WorkflowExecutionController
 from pagemill.api.workflows import WorkflowController
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.jobs.pressure import open_pressure
+from pagemill.logging_setup import configure_logging
 from pagemill.objects import open_objects
 from pagemill.renditions.renderer import Renderer
 from pagemill.secret_box import open_secret_box

@@ -366,11 +366,11 @@ async def _ended(task: asyncio.Task[Result]) -> None:
     """What asyncio.wait does for one task, at a third of its cost: every job comes by here."""
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def end(_task: asyncio.Task[Result]) -> None:
+    def tell(_task: asyncio.Task[Result]) -> None:
         if not ended.done():
             ended.set_result(None)
 
-    task.add_done_callback(end)
+    task.add_done_callback(tell)
     await ended
 
 

@@ -15,7 +15,6 @@ import msgspec
 from ray import serve
 
 from db.pool import PLANNED_ONCE, create_pool
-from pagemill.api.logging_setup import configure_logging
 from pagemill.housekeeping.month_statements import MonthStatementRunner
 from pagemill.housekeeping.retention import RetentionRunner
 from pagemill.housekeeping.sweep_runner import ObjectSweepRunner
@@ -23,6 +22,7 @@ from pagemill.jobs.dispatcher import Dispatcher, Runner
 from pagemill.jobs.job import JobKind
 from pagemill.jobs.schedule import Schedule
 from pagemill.jobs.transformations import TransformationRunner
+from pagemill.logging_setup import configure_logging
 from pagemill.notices.limits import LimitWarningRunner
 from pagemill.notices.mail import MailRunner, say_whether_mail_is_sent
 from pagemill.notices.webhooks import WebhookRunner

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from pagemill.api.correlation import access_log
-from pagemill.api.logging_setup import JsonFormatter
+from pagemill.logging_setup import JsonFormatter
 from tests.support.tenants import Tenant
 
 GRANT = {"grant_type": "client_credentials"}
