@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ import pytest
 from litestar import Litestar
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from pagemill.api import correlation
 from pagemill.api.app import create_app
 from pagemill.settings import Settings, SettingsError
 from tests.integration.api.conftest import client_of
@@ -297,3 +299,19 @@ async def test_a_trailing_slash_changes_nothing(
             # The seeded asset has no object, only persons have profiles, and no roles are seeded.
             excepted = any(f"/{one}/" in path for one in ("assets", "profiles", "roles"))
             assert without.status_code == 200 or excepted, (path, without.text)
+
+
+async def test_access_lines_that_wait_are_written_when_the_application_ends(
+    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(correlation, "GATHER_SECONDS", 3600.0)
+    app = create_app(settings)
+    monkeypatch.setattr(logging.getLogger("pagemill"), "propagate", True)
+    with caplog.at_level(logging.INFO, "pagemill.access"):
+        async with app.lifespan():
+            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="https://test") as client:
+                await client.get("/v1/nothing")
+            before = [record.getMessage() for record in caplog.records if record.name == "pagemill.access"]
+        after = [record.getMessage() for record in caplog.records if record.name == "pagemill.access"]
+    assert (before, after) == ([], ["GET /v1/nothing 404"])
