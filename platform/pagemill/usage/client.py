@@ -20,7 +20,7 @@ from pagemill.settings import Settings
 from pagemill.usage.actor import counter_name, start_counters
 from pagemill.usage.combiner import COMBINED_AT_LEAST, COMBINED_AT_MOST, Reservation, Verdict
 from pagemill.usage.counting import JobEnded, limit_exceeded
-from pagemill.usage.endpoint import BYTES_AT_MOST
+from pagemill.usage.endpoint import BYTES_AT_MOST, Address
 from pagemill.usage.meters import Amount, Meter
 
 __all__ = ["UsageClient", "shard_of", "start_counters"]
@@ -65,6 +65,9 @@ class UsageClient:
         """Nobody may ask any more."""
         for requests in self._requests:
             await requests.close()
+        for idle in self._idle:
+            for connection in idle:
+                await connection.close()
         if self._session is not None:
             await self._session.close()
 
@@ -127,9 +130,7 @@ class UsageClient:
             idle.append(connection)
 
     async def _connect(self, shard: int) -> aiohttp.ClientWebSocketResponse:
-        """Raises ValueError, as Ray does, while there is no such actor, or RayError when it has no answer."""
-        counter = await asyncio.to_thread(ray.get_actor, counter_name(shard), namespace=self._namespace)
-        address = await counter.address.remote()
+        address = await self._address(shard)
         if self._session is None:
             self._session = aiohttp.ClientSession()
         return await self._session.ws_connect(
@@ -138,3 +139,8 @@ class UsageClient:
             max_msg_size=BYTES_AT_MOST,
             timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
         )
+
+    async def _address(self, shard: int) -> Address:
+        """Raises ValueError, as Ray does, while there is no such actor, or RayError when it has no answer."""
+        counter = await asyncio.to_thread(ray.get_actor, counter_name(shard), namespace=self._namespace)
+        return cast("Address", await counter.address.remote())

@@ -6,6 +6,7 @@ binary message is a request and has one answer: a binary message, or a text that
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import logging
 import secrets
@@ -19,6 +20,9 @@ from pagemill.errors import PagemillError
 PATH = "/reservations"
 BYTES_AT_MOST = 1024 * 1024
 """Of one request: some thousand reservations."""
+
+CLOSE_SECONDS = 0.1
+"""What is being answered when the endpoint is closed is given so long."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +51,7 @@ class Endpoint:
         endpoint = cls(answer)
         application = web.Application()
         application.router.add_get(PATH, endpoint._take)
-        endpoint._runner = web.AppRunner(application, access_log=None)
+        endpoint._runner = web.AppRunner(application, access_log=None, shutdown_timeout=CLOSE_SECONDS)
         await endpoint._runner.setup()
         await web.TCPSite(endpoint._runner, host, 0).start()
         return endpoint
@@ -55,7 +59,7 @@ class Endpoint:
     @property
     def address(self) -> Address:
         host, port = self._runner.addresses[0][:2]
-        return Address(f"http://{host}:{port}{PATH}", self._authorization)
+        return Address(f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}", self._authorization)
 
     async def close(self) -> None:
         await self._runner.cleanup()
@@ -66,14 +70,15 @@ class Endpoint:
             raise web.HTTPUnauthorized
         socket = web.WebSocketResponse(max_msg_size=BYTES_AT_MOST, compress=False)
         await socket.prepare(request)
-        async for message in socket:
-            if message.type is not WSMsgType.BINARY:
-                break
-            try:
-                answer = await self._answer(message.data)
-            except PagemillError as error:
-                logger.warning("reservations have no answer: %s", error)
-                await socket.send_str(str(error))
-            else:
-                await socket.send_bytes(answer)
+        with contextlib.suppress(ConnectionError):  # whoever asked is gone, and asks again
+            async for message in socket:
+                if message.type is not WSMsgType.BINARY:
+                    break
+                try:
+                    answer = await self._answer(message.data)
+                except PagemillError as error:
+                    logger.warning("reservations have no answer: %s", error)
+                    await socket.send_str(str(error))
+                else:
+                    await socket.send_bytes(answer)
         return socket
