@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from pagemill.api import correlation
 from pagemill.api.app import create_app
 from pagemill.settings import Settings, SettingsError
 from tests.integration.api.conftest import client_of
+from tests.support.access_lines import access_lines
 from tests.support.everything import fill, seed_everything
 from tests.support.tenants import Tenant
 
@@ -302,16 +302,14 @@ async def test_a_trailing_slash_changes_nothing(
 
 
 async def test_access_lines_that_wait_are_written_when_the_application_ends(
-    settings: Settings, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(correlation, "GATHER_SECONDS", 3600.0)
     app = create_app(settings)
-    monkeypatch.setattr(logging.getLogger("pagemill"), "propagate", True)
-    with caplog.at_level(logging.INFO, "pagemill.access"):
+    with access_lines() as lines:
         async with app.lifespan():
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="https://test") as client:
                 await client.get("/v1/nothing")
-            before = [record.getMessage() for record in caplog.records if record.name == "pagemill.access"]
-        after = [record.getMessage() for record in caplog.records if record.name == "pagemill.access"]
-    assert (before, after) == ([], ["GET /v1/nothing 404"])
+            assert lines == []
+        assert [line.getMessage() for line in lines] == ["GET /v1/nothing 404"]

@@ -12,6 +12,7 @@ import pytest
 
 from pagemill.api import correlation
 from pagemill.api.correlation import GATHERED_LINES, AccessLog
+from tests.support.access_lines import access_lines
 from tests.support.working import until
 
 if TYPE_CHECKING:
@@ -20,25 +21,10 @@ if TYPE_CHECKING:
 SCOPE = cast("HTTPScope", {"method": "GET", "path": "/v1/documents", "query_string": b"secret=1"})
 
 
-class Lines(logging.Handler):
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[logging.LogRecord] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.written.append(record)
-
-
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[logging.LogRecord]]:
-    handler = Lines()
-    monkeypatch.setattr(correlation.logger, "propagate", False)
-    before = correlation.logger.level
-    correlation.logger.setLevel(logging.INFO)
-    correlation.logger.addHandler(handler)
-    yield handler.written
-    correlation.logger.removeHandler(handler)
-    correlation.logger.setLevel(before)
+def lines() -> Iterator[list[logging.LogRecord]]:
+    with access_lines() as lines:
+        yield lines
 
 
 def answer(log: AccessLog, request_id: str) -> None:
