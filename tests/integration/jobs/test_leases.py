@@ -267,19 +267,32 @@ async def test_claiming_looks_at_few_rows_of_a_long_queue(pool: asyncpg.Pool, an
     assert looked_at < 500
 
 
-async def test_a_claim_that_was_planned_for_an_empty_queue_looks_at_few_rows_of_a_long_one(
-    pool: asyncpg.Pool,
-) -> None:
-    execute = "EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE claim ('prediction', 'owner', 60.0, 8)"
+async def planned_early(
+    pool: asyncpg.Pool, sql: str, types: str, arguments: str, *, organizations: int
+) -> list[dict[str, Any]]:
+    """How jobs are looked for in a long queue by what was planned, once, for an empty one."""
+    execute = f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE planned ({arguments})"
     async with pool.acquire() as connection:
         for name, value in PLANNED_ONCE.items():
             await connection.execute(f"SET {name} = {value}")
-        await connection.execute(f"PREPARE claim (text, text, float8, integer) AS {statements.CLAIM.sql}")
+        await connection.execute(f"PREPARE planned ({types}) AS {sql}")
         await connection.fetchval(execute)
-        await fill(pool, 20_000, organizations=7, analyzed=False)
+        await fill(pool, 20_000, organizations=organizations, analyzed=False)
         plan = nodes((await connection.fetchval(execute))[0]["Plan"])
         await connection.close()
-    scans = [node for node in plan if node.get("Relation Name") == "job"]
+    return [node for node in plan if node.get("Relation Name") == "job"]
+
+
+async def test_a_claim_that_was_planned_for_an_empty_queue_looks_at_few_rows_of_a_long_one(
+    pool: asyncpg.Pool,
+) -> None:
+    scans = await planned_early(
+        pool,
+        statements.CLAIM.sql,
+        "text, text, float8, integer",
+        "'prediction', 'owner', 60.0, 8",
+        organizations=7,
+    )
     assert scans
     assert "Seq Scan" not in {node["Node Type"] for node in scans}
     assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) < 500
@@ -390,16 +403,8 @@ async def test_what_was_planned_for_an_empty_queue_looks_at_its_own_jobs_only(
     }[statement]
     columns = (["organization0"] * 40, [f"job{4 * number}" for number in range(1, 41)], *more)
     arrays = ", ".join(f"'{{{','.join(column)}}}'" for column in columns)
-    execute = f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE planned ({arrays})"
-    async with pool.acquire() as connection:
-        for name, value in PLANNED_ONCE.items():
-            await connection.execute(f"SET {name} = {value}")
-        await connection.execute(f"PREPARE planned ({types}) AS {sql}")
-        await connection.fetchval(execute)
-        await fill(pool, 20_000, organizations=1, analyzed=False)
-        plan = nodes((await connection.fetchval(execute))[0]["Plan"])
-        await connection.close()
-    scans = [node for node in plan if node.get("Relation Name") == "job" and "Scan" in node["Node Type"]]
+    found = await planned_early(pool, sql, types, arrays, organizations=1)
+    scans = [node for node in found if "Scan" in node["Node Type"]]
     seen = sum(
         (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"] for node in scans
     )
