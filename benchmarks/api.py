@@ -24,7 +24,7 @@ from benchmarks.api_servers import Server, World, document_id, world
 from benchmarks.load import Load, ceiling, get, run
 from benchmarks.machine import machine
 from benchmarks.uploads import megabytes_added, upload
-from pagemill.api.paging import token_after
+from pagemill.api.http.paging import token_after
 
 DOCUMENTS = 1_000_000
 PREDICTIONS = 1000

@@ -18,12 +18,7 @@ from ray import serve
 from ray.serve import RunTarget
 
 from benchmarks.timing import repeated
-from pagemill.extraction.types import Page, Reading
-from pagemill.settings import load_settings
-from pagemill.usage.client import UsageClient
-from pagemill.usage.counting import JobEnded
-from serve_apps.prediction import MODELS_PER_REPLICA
-from serve_apps.requests import (
+from pagemill.applications.requests import (
     PREDICTION,
     READING,
     PredictionRequest,
@@ -31,6 +26,11 @@ from serve_apps.requests import (
     ReadingRequest,
     ReadingResponse,
 )
+from pagemill.extraction.types import Page, Reading
+from pagemill.settings import load_settings
+from pagemill.usage.client import UsageClient
+from pagemill.usage.counting import JobEnded
+from serve_apps.prediction import MODELS_PER_REPLICA
 
 BARE = "bare"
 DEPLOYMENTS = {READING: "PageReading", PREDICTION: "FieldPrediction", BARE: "Nothing"}

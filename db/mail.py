@@ -10,7 +10,7 @@ from db.statements import Statement, crossing, tenant
 
 PRIORITY = 10
 MAXIMUM_ATTEMPTS = 8
-"""Over about 18 hours; ``pagemill.notices.mail`` has the delays."""
+"""Over about 18 hours; ``pagemill.work.mail`` has the delays."""
 ADMIN = "las:role:admin"
 
 SET_MAIL_SERVICE = crossing(

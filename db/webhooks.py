@@ -7,7 +7,7 @@ from db.statements import crossing, tenant
 
 PRIORITY = 10
 MAXIMUM_ATTEMPTS = 8
-"""``pagemill.notices.webhooks`` has the delays between them."""
+"""``pagemill.work.webhooks`` has the delays between them."""
 MOST_WEBHOOKS = 20
 """Of one organization: each multiplies what an outcome writes."""
 KEPT_DAYS = 30

@@ -8,13 +8,13 @@ from typing import Protocol
 
 import msgspec
 
+from pagemill.applications.requests import ReadingRequest, ReadingResponse
+from pagemill.documents.words import CachedWords, add_words, load_words
 from pagemill.errors import DocumentUnreadable, NotFound
 from pagemill.extraction.pages import MAX_SELECTED_PAGES, PageSelection, select_pages
 from pagemill.extraction.reading import DocumentInfo
 from pagemill.extraction.types import Reading, ReadOptions
 from pagemill.objects.store import ObjectStore
-from serve_apps.requests import ReadingRequest, ReadingResponse
-from serve_apps.word_cache import CachedWords, add_words, load_words
 
 PAGES_AT_ONCE = 4
 """A long document is read in parts: between them others get their turn, and the caller may have gone."""

@@ -9,6 +9,7 @@ import torch
 from ray import serve
 from ray.serve import Application
 
+from pagemill.applications.requests import PredictionRequest, Predictions
 from pagemill.errors import NotFound, Unavailable
 from pagemill.extraction.artefact import Artefact
 from pagemill.extraction.postprocess import postprocess
@@ -17,7 +18,6 @@ from pagemill.extraction.types import Extracted
 from pagemill.objects import open_objects
 from pagemill.objects.store import ObjectStore
 from pagemill.settings import Settings, load_settings
-from serve_apps.requests import PredictionRequest, Predictions
 
 MODELS_PER_REPLICA = 16
 BATCH = 16

@@ -7,11 +7,11 @@ import os
 from ray import serve
 from ray.serve import Application
 
+from pagemill.applications.requests import ReadingRequest, ReadingResponse
 from pagemill.extraction.reading import PageReader
 from pagemill.objects import open_objects
 from pagemill.settings import Settings, load_settings
 from serve_apps.page_reading import CachedReading
-from serve_apps.requests import ReadingRequest, ReadingResponse
 
 ONGOING_PER_REPLICA = 4
 """One is read while the bytes of the others come and their words go."""

@@ -13,6 +13,9 @@ from ray import serve
 from db.data_bundles import DATA_BUNDLE_WORK
 from db.documents import DOCUMENTS_TO_BUNDLE
 from db.pool import connect
+from pagemill.applications.calling import answer_of
+from pagemill.applications.requests import READING, first_pages_request, read_options
+from pagemill.concurrency import gather_or_cancel
 from pagemill.errors import DocumentUnreadable, NotFound
 from pagemill.extraction.summary import SummaryDocument, summarise
 from pagemill.extraction.types import ReadOptions
@@ -21,10 +24,7 @@ from pagemill.jobs.outcomes import DataBundleResult
 from pagemill.objects import open_objects
 from pagemill.objects.keys import data_bundle_key
 from pagemill.settings import Settings, load_settings
-from serve_apps.calling import answer_of
-from serve_apps.requests import READING, first_pages_request, read_options
 from train_jobs.snapshot import BundledDocument, Snapshot, encode
-from train_jobs.together import all_of
 
 READING_SECONDS = 3600.0
 """A document waits for its turn behind others; the reader bounds the document itself."""
@@ -93,7 +93,7 @@ class DataBundling:
 
     async def _read_all(self, rows: Sequence[Mapping[str, Any]], options: ReadOptions) -> dict[str, str]:
         """Why documents cannot be read, by their ids."""
-        found = await all_of(self._problem(row["content_key"], options) for row in rows)
+        found = await gather_or_cancel(self._problem(row["content_key"], options) for row in rows)
         return {row["id"]: problem for row, problem in zip(rows, found, strict=True) if problem is not None}
 
     async def _problem(self, content_key: str | None, options: ReadOptions) -> str | None:

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
+from pagemill.applications.requests import ReadingRequest, first_pages_request
+from pagemill.concurrency import gather_or_cancel
+from pagemill.documents.words import CachedWords, load_words
 from pagemill.errors import DocumentUnreadable, NotFound
 from pagemill.extraction.types import Example, Page
 from pagemill.objects.store import ObjectStore
-from serve_apps.requests import ReadingRequest, first_pages_request
-from serve_apps.word_cache import CachedWords, load_words
 from train_jobs.snapshot import ReadableDocument
-from train_jobs.together import all_of
 
 AT_ONCE = 8
 
@@ -33,7 +33,7 @@ class Gathering:
 
     async def gather(self, documents: Sequence[ReadableDocument]) -> list[Example]:
         """The examples in the order of ``documents``. Raises Unavailable."""
-        found = await all_of(self._example(document) for document in documents)
+        found = await gather_or_cancel(self._example(document) for document in documents)
         return [example for example in found if example is not None]
 
     async def _example(self, readable: ReadableDocument) -> Example | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ray
 
+from pagemill.applications.calling import answer_of
 from pagemill.jobs.job import Job
 from pagemill.jobs.outcomes import TrainingResult
-from serve_apps.calling import answer_of
 
 
 class TrainingRunner:

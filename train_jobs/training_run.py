@@ -17,13 +17,13 @@ from ray import serve
 from db.data_bundles import DATA_BUNDLE_SNAPSHOTS
 from db.pool import connect
 from db.trainings import TRAINING_WORK
+from pagemill.applications.calling import answer_of
+from pagemill.applications.requests import READING, ReadingRequest
 from pagemill.errors import BadRequest, NotFound
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.outcomes import TrainingResult
 from pagemill.objects import ObjectMissing, ObjectStore, open_objects
 from pagemill.settings import Settings, load_settings
-from serve_apps.calling import answer_of
-from serve_apps.requests import READING, ReadingRequest
 from train_jobs import examples, snapshot
 from train_jobs.fence import advance
 from train_jobs.places import TrainingPlaces

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
-from pagemill.ending import end
+from pagemill.concurrency import cancel_and_wait
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -99,7 +99,7 @@ class Batches(Generic[Item, Answer]):
 
     async def close(self) -> None:
         """Break off what is under way; nobody may ask any more."""
-        await end(self._working)
+        await cancel_and_wait(self._working)
 
     async def _work_off(self) -> None:
         try:

@@ -158,7 +158,7 @@ def unshare(model_id: str, data_dir: Path) -> None:
 
 
 def _share(data_dir: Path, model_id: str, *, shared: bool) -> str:
-    from pagemill.stack.operating import share_model
+    from pagemill.commands.operating import share_model
 
     return with_database(data_dir, lambda connection: share_model(connection, model_id, shared=shared))
 

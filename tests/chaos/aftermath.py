@@ -8,10 +8,10 @@ from typing import Any
 import asyncpg
 import psutil
 
+from pagemill.applications.requests import count_fields
 from pagemill.housekeeping.sweep import ObjectSweep, SweepReport
 from pagemill.objects import ObjectStore
 from pagemill.usage.meters import METERS
-from serve_apps.requests import count_fields
 from tests.chaos.history import Counter, JobRow, Left, Memory, Recorder, Row
 from tests.chaos.plan import Operation
 from tests.chaos.world import Member, World

@@ -14,7 +14,7 @@ import asyncpg
 from db.models import SHARE_MODEL
 from db.pool import create_pool
 from examples.local_stack import LocalStack, local_stack
-from pagemill.api.tokens import Caller, issue_token
+from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.extraction.artefact import Artefact
 from pagemill.ids import new_id, new_slug_id
 from pagemill.objects import ObjectStore, open_objects

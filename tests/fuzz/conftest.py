@@ -96,7 +96,7 @@ def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path)
 async def seeded_token(settings: object) -> str:
     """A token of an organization without limits that has one of everything."""
     from db.pool import create_pool
-    from pagemill.api.tokens import Caller, issue_token
+    from pagemill.api.auth.tokens import Caller, issue_token
     from pagemill.objects import open_objects
     from pagemill.settings import Settings
     from tests.support.everything import seed_everything

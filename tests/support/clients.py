@@ -14,7 +14,7 @@ from las.credentials import Credentials
 
 from db.pool import connect
 from db.statements import Connection
-from pagemill.api.tokens import Caller, issue_token
+from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.settings import Settings
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.postgres import EmbeddedPostgres

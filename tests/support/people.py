@@ -11,7 +11,7 @@ import asyncpg
 
 from db.app_clients import INSERT_APP_CLIENT
 from db.statements import Connection
-from pagemill.client_credentials import new_client_id
+from pagemill.api.auth.client_credentials import new_client_id
 from pagemill.ids import new_id, new_slug_id
 from pagemill.stack.bootstrap import seed_roles
 from pagemill.usage.counting import count_freely

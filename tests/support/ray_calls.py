@@ -11,8 +11,14 @@ from typing import Any
 import ray
 from ray import serve
 
-from serve_apps.calling import answer_of
-from serve_apps.requests import PREDICTION, READING, PredictionRequest, ReadingRequest, ReadingResponse
+from pagemill.applications.calling import answer_of
+from pagemill.applications.requests import (
+    PREDICTION,
+    READING,
+    PredictionRequest,
+    ReadingRequest,
+    ReadingResponse,
+)
 
 SECONDS = 60.0
 

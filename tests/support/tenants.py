@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from db.app_clients import INSERT_APP_CLIENT
 from db.organizations import INSERT_ORGANIZATION, UPSERT_PLAN
 from db.statements import Connection
-from pagemill.client_credentials import hash_secret
+from pagemill.api.auth.client_credentials import hash_secret
 from pagemill.usage.counting import count_freely
 
 

@@ -15,56 +15,56 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from db.pool import create_pool
 from pagemill import __version__
-from pagemill.api.app_clients import AppClientController
-from pagemill.api.assets import AssetController
-from pagemill.api.bodies import JsonRequest
-from pagemill.api.correlation import HEADER as REQUEST_ID
-from pagemill.api.correlation import access_log, correlation_middleware
-from pagemill.api.data_bundles import DataBundleController
-from pagemill.api.database import provide_connection, release_middleware
-from pagemill.api.datasets import DatasetController
-from pagemill.api.deployment_environments import DeploymentEnvironmentController
-from pagemill.api.description import ApiDescription
-from pagemill.api.dispatch import check_hook, resolve_in_turn, skip_cors_without_origin
-from pagemill.api.documents import DocumentController
-from pagemill.api.failures import EXCEPTION_HANDLERS
-from pagemill.api.files import FileController
-from pagemill.api.idempotency import HEADER as IDEMPOTENCY_KEY
-from pagemill.api.idempotency import REPLAYED, claim_key, idempotency_middleware
-from pagemill.api.logs import LogController
-from pagemill.api.media_types import require_json
-from pagemill.api.models import ModelController
-from pagemill.api.oauth import create_token
-from pagemill.api.options import allowed_methods
-from pagemill.api.organizations import OrganizationController
-from pagemill.api.paging import provide_page
-from pagemill.api.payment_methods import PaymentMethodController
-from pagemill.api.plans import PlanController
-from pagemill.api.predictions import PredictionController
-from pagemill.api.profiles import ProfileController
-from pagemill.api.queries import refuse_null
-from pagemill.api.reference import ReferencePage
-from pagemill.api.renditions import Renditions
-from pagemill.api.roles import RoleController
-from pagemill.api.secrets import SecretController
-from pagemill.api.security import provide_caller, provide_permissions, require_caller
-from pagemill.api.setup_intents import check_stripe, open_setup_intents
-from pagemill.api.state import AppState, state_of
-from pagemill.api.tokens import check_token_key
-from pagemill.api.trainings import TrainingController
-from pagemill.api.transformations import TransformationController
-from pagemill.api.transition_executions import TransitionExecutionController
-from pagemill.api.transitions import TransitionController
-from pagemill.api.unread import drain_middleware
-from pagemill.api.users import UserController
-from pagemill.api.webhooks import WebhookController
-from pagemill.api.workflow_executions import WorkflowExecutionController
-from pagemill.api.workflows import WorkflowController
+from pagemill.api.auth.guard import provide_caller, provide_permissions, require_caller
+from pagemill.api.auth.oauth import create_token
+from pagemill.api.auth.tokens import check_token_key
+from pagemill.api.http.bodies import JsonRequest
+from pagemill.api.http.correlation import HEADER as REQUEST_ID
+from pagemill.api.http.correlation import access_log, correlation_middleware
+from pagemill.api.http.database import provide_connection, release_middleware
+from pagemill.api.http.dispatch import check_hook, resolve_in_turn, skip_cors_without_origin
+from pagemill.api.http.failures import EXCEPTION_HANDLERS
+from pagemill.api.http.idempotency import HEADER as IDEMPOTENCY_KEY
+from pagemill.api.http.idempotency import REPLAYED, claim_key, idempotency_middleware
+from pagemill.api.http.media_types import require_json
+from pagemill.api.http.options import allowed_methods
+from pagemill.api.http.paging import provide_page
+from pagemill.api.http.queries import refuse_null
+from pagemill.api.http.state import AppState, state_of
+from pagemill.api.http.unread import drain_middleware
+from pagemill.api.openapi.document import ApiDescription
+from pagemill.api.openapi.reference_page import ReferencePage
+from pagemill.api.resources.app_clients import AppClientController
+from pagemill.api.resources.assets import AssetController
+from pagemill.api.resources.data_bundles import DataBundleController
+from pagemill.api.resources.datasets import DatasetController
+from pagemill.api.resources.deployment_environments import DeploymentEnvironmentController
+from pagemill.api.resources.documents import DocumentController
+from pagemill.api.resources.files import FileController
+from pagemill.api.resources.logs import LogController
+from pagemill.api.resources.models import ModelController
+from pagemill.api.resources.organizations import OrganizationController
+from pagemill.api.resources.payment_methods import PaymentMethodController
+from pagemill.api.resources.plans import PlanController
+from pagemill.api.resources.predictions import PredictionController
+from pagemill.api.resources.profiles import ProfileController
+from pagemill.api.resources.roles import RoleController
+from pagemill.api.resources.secrets import SecretController
+from pagemill.api.resources.trainings import TrainingController
+from pagemill.api.resources.transformations import TransformationController
+from pagemill.api.resources.transition_executions import TransitionExecutionController
+from pagemill.api.resources.transitions import TransitionController
+from pagemill.api.resources.users import UserController
+from pagemill.api.resources.webhooks import WebhookController
+from pagemill.api.resources.workflow_executions import WorkflowExecutionController
+from pagemill.api.resources.workflows import WorkflowController
+from pagemill.documents.thumbnails.cache import Renditions
+from pagemill.documents.thumbnails.renderer import Renderer
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.jobs.pressure import open_pressure
 from pagemill.logging_setup import configure_logging
 from pagemill.objects import open_objects
-from pagemill.renditions.renderer import Renderer
+from pagemill.payments import check_stripe, open_setup_intents
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.request_rate import open_request_rate

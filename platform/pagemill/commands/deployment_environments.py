@@ -36,7 +36,7 @@ def define(
     \b
       pagemill deployment-environments define las:deployment-environment:eu --name "Europe" --units 4
     """
-    from pagemill.stack.operating import define_deployment_environment
+    from pagemill.commands.operating import define_deployment_environment
 
     row = with_database(
         data_dir,

@@ -44,9 +44,9 @@ def rotate(data_dir: Path) -> None:
     Nothing has to stop for it, and it can be interrupted and repeated. The exit status is 1 when some could
     not be read: they stay as they are.
     """
+    from pagemill.commands.operating import secret_keys_of
+    from pagemill.housekeeping.secret_rotation import rotate_secrets
     from pagemill.secret_box import read_secret_keys
-    from pagemill.secret_rotation import rotate_secrets
-    from pagemill.stack.operating import secret_keys_of
 
     box = read_secret_keys(secret_keys_of(open_directory(data_dir), os.environ))
     result = with_database(data_dir, lambda connection: rotate_secrets(connection, box))

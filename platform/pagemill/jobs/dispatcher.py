@@ -18,7 +18,7 @@ import asyncpg
 from db.jobs import NOTIFY_READY
 from db.pool import CONNECTION_ERRORS
 from db.statements import Connection
-from pagemill.ending import end
+from pagemill.concurrency import cancel_and_wait
 from pagemill.jobs import backoff, leases, outcomes
 from pagemill.jobs.job import CANCEL_CHANNEL, READY_CHANNEL, Job, JobKind
 from pagemill.jobs.listening import Listening
@@ -130,9 +130,9 @@ class Dispatcher:
             runners = [running.task for running in self._running.values()]
             for runner in runners:
                 runner.cancel()  # once: it may have something to finish
-            await end([*loops, stopping])
+            await cancel_and_wait([*loops, stopping])
             await asyncio.gather(*runners, return_exceptions=True)
-            await end(self._work)
+            await cancel_and_wait(self._work)
             await self._writer.close()
 
     def stop(self) -> None:
@@ -285,7 +285,7 @@ class Dispatcher:
         # A claim under way is awaited: broken off, its jobs would wait for their leases to expire.
         self._wake_claimer.set()
         await asyncio.wait({claiming}, timeout=self._heartbeat)
-        await end([claiming])
+        await cancel_and_wait([claiming])
         for running in self._running.values():
             running.interrupt("stopped")
         if self._work:

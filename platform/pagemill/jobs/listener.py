@@ -9,7 +9,7 @@ import asyncpg
 
 from db.jobs import ENDED_AMONG
 from db.statements import Connection
-from pagemill.ending import end
+from pagemill.concurrency import cancel_and_wait
 from pagemill.jobs.job import ENDED_CHANNEL
 from pagemill.jobs.listening import Listening
 
@@ -51,7 +51,7 @@ class OutcomeListener:
 
     async def close(self) -> None:
         if self._task is not None:
-            await end([self._task])
+            await cancel_and_wait([self._task])
             self._task = None
 
     def register(self, job_id: str) -> Outcome:

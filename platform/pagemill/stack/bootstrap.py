@@ -14,8 +14,8 @@ from db.organizations import GET_ORGANIZATION, INSERT_ORGANIZATION, UPSERT_PLAN
 from db.pool import CONNECTION_ERRORS, connect
 from db.roles import UPSERT_ROLE
 from db.statements import Connection
-from pagemill.client_credentials import hash_secret
-from pagemill.seeded_roles import ROLES
+from pagemill.api.auth.client_credentials import hash_secret
+from pagemill.api.auth.seeded_roles import ROLES
 from pagemill.stack.directory import Credentials, StackError
 from pagemill.usage.counting import count_freely
 

@@ -199,7 +199,7 @@ class Apps:
             **(self._head.client_environment() if self._head else {}),
         )
         self._child = await Child.start(
-            [sys.executable, "-P", "-m", "pagemill.stack.deploy"], environment, log
+            [sys.executable, "-P", "-m", "pagemill.cluster.deploy"], environment, log
         )
         try:
             status = await asyncio.wait_for(self._child.ended(), DEPLOY_SECONDS)

@@ -13,9 +13,10 @@ from litestar import Response
 from ray.exceptions import RayActorError
 
 from db.trainings import ADVANCE_TRAINING
-from pagemill.api.predictions import PostPrediction, PredictionController
-from pagemill.api.tokens import Caller
-from pagemill.api.trainings import PostTraining, TrainingController
+from pagemill.api.auth.tokens import Caller
+from pagemill.api.resources.predictions import PostPrediction, PredictionController
+from pagemill.api.resources.trainings import PostTraining, TrainingController
+from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.types import Page, Reading
 from pagemill.jobs import operating
@@ -29,8 +30,7 @@ from pagemill.usage.actor import UsageCounter
 from pagemill.usage.client import UsageClient
 from pagemill.usage.combiner import COMMITS_AT_ONCE, Combiner
 from pagemill.usage.ledger import PostgresLedger
-from serve_apps.requests import PredictionRequest, ReadingRequest, ReadingResponse
-from serve_apps.runner import PredictionRunner
+from pagemill.work.predictions import PredictionRunner
 from tests.chaos.simulation.postgres import Pool, Process, Server
 
 Value = TypeVar("Value")

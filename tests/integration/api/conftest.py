@@ -13,7 +13,7 @@ import pytest
 from litestar import Litestar
 
 from pagemill.api.app import create_app
-from pagemill.api.tokens import Caller, issue_token
+from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.secret_box import new_secret_key
 from pagemill.settings import Settings
 from tests.support.contract import violations

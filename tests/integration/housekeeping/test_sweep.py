@@ -16,10 +16,9 @@ from click.testing import CliRunner, Result
 
 from db.object_owners import DOCUMENTS_IN_ORDER
 from pagemill.cli import main
-from pagemill.housekeeping import sweep, sweep_runner
+from pagemill.housekeeping import sweep
 from pagemill.housekeeping.rooms import ROOMS
 from pagemill.housekeeping.sweep import Missing, ObjectSweep, SweepReport
-from pagemill.housekeeping.sweep_runner import ObjectSweepRunner, is_suspicious
 from pagemill.ids import new_id, new_slug_id
 from pagemill.jobs.schedule import Schedule, enqueue_scheduled
 from pagemill.objects import ObjectStore
@@ -31,6 +30,8 @@ from pagemill.objects.keys import (
     training_prefix,
     words_key,
 )
+from pagemill.work import object_sweep as sweep_runner
+from pagemill.work.object_sweep import ObjectSweepRunner, is_suspicious
 from tests.support.labelled import store_document
 from tests.support.plans import most_rows_read
 from tests.support.schedules import HOUR, at

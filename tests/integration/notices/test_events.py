@@ -10,13 +10,13 @@ import asyncpg
 import pytest
 
 from db.webhooks import DELETE_WEBHOOK
+from pagemill.api.auth.seeded_roles import ADMIN, MEMBER
 from pagemill.jobs import leases, outcomes
 from pagemill.jobs.job import BATCH, Job, JobCancelled
 from pagemill.jobs.operating import retry_job
 from pagemill.jobs.outcomes import DataBundleResult, TrainingResult
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.secret_box import new_secret_key, read_secret_keys
-from pagemill.seeded_roles import ADMIN, MEMBER
 from tests.support.hooks import add_webhook
 from tests.support.mailed import mailed, set_mail
 from tests.support.people import add_user

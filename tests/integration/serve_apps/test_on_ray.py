@@ -13,13 +13,13 @@ import pytest
 
 from db.pool import create_pool
 from examples.demo.sample_documents import sample_documents
+from pagemill.applications.requests import PredictionRequest
 from pagemill.errors import DocumentUnreadable, NotFound, Unavailable
 from pagemill.extraction.types import Page
 from pagemill.jobs.queue import request_cancel
 from pagemill.objects import ObjectStore, open_objects
 from pagemill.objects.keys import new_content_key
 from pagemill.settings import Settings
-from serve_apps.requests import PredictionRequest
 from tests.support.labelled import (
     Labelled,
     store_data_bundle,

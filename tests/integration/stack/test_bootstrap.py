@@ -9,7 +9,7 @@ import pytest
 
 from db.app_clients import FIND_APP_CLIENT
 from db.organizations import GET_ORGANIZATION, GET_PLAN
-from pagemill.seeded_roles import ROLES
+from pagemill.api.auth.seeded_roles import ROLES
 from pagemill.stack.bootstrap import PLAN_SLUG, check_database, create_first_organization
 from pagemill.stack.directory import Credentials, StackError
 

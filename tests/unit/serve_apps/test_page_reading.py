@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from pagemill.applications.requests import ReadingRequest
 from pagemill.errors import DocumentUnreadable, NotFound
 from pagemill.extraction.reading import DocumentInfo
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
 from serve_apps.page_reading import PAGES_AT_ONCE, CachedReading
-from serve_apps.requests import ReadingRequest
 
 KEY = "organizations/o/documents/d/content/c"
 

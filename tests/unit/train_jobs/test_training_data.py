@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pagemill.applications.requests import ReadingRequest
+from pagemill.documents.words import CachedWords, add_words
 from pagemill.errors import DocumentUnreadable, PagemillError, Unavailable
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
-from serve_apps.requests import ReadingRequest
-from serve_apps.word_cache import CachedWords, add_words
 from train_jobs import examples, snapshot
 from train_jobs.examples import Gathering, first_pages
 from train_jobs.snapshot import BundledDocument, ReadableDocument, Snapshot, united

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 
-from pagemill.confinement import confine
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading.documents import open_document
 from pagemill.extraction.reading.messages import (
@@ -25,6 +24,7 @@ from pagemill.extraction.reading.messages import (
     send,
 )
 from pagemill.extraction.reading.ocr import Recognizer
+from pagemill.sandbox.confinement import confine
 
 MAX_CAUSE_LENGTH = 160
 OUT_OF_MEMORY = "The document needs more memory to read than is allowed"

@@ -6,8 +6,8 @@ import socket
 
 import msgspec
 
-from pagemill.confinement import HEADER, receive_exactly
 from pagemill.extraction.types import Page, ReadOptions
+from pagemill.sandbox.confinement import HEADER, receive_exactly
 
 MEBIBYTE = 1024 * 1024
 

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import time
 
-from pagemill.confinement import HEADER, child_command, child_environment, receive_exactly
 from pagemill.errors import Unavailable
 from pagemill.extraction.reading.messages import (
     ReadLimits,
@@ -18,6 +17,7 @@ from pagemill.extraction.reading.messages import (
     decode_reply,
     send,
 )
+from pagemill.sandbox.confinement import HEADER, child_command, child_environment, receive_exactly
 
 CHILD_MODULE = "pagemill.extraction.reading.child"
 REPLY_BYTES = 32 * 1024 * 1024

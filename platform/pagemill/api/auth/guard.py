@@ -1,0 +1,80 @@
+"""Who may call: every handler is protected unless it says ``public=True``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+
+import asyncpg
+from litestar import Request
+
+from db.principals import FIND_PRINCIPAL
+from pagemill.api.auth.permissions import PermissionSet, permissions_of
+from pagemill.api.auth.resource_ids import action_of, resource_of
+from pagemill.api.auth.scopes import scope_of
+from pagemill.api.auth.tokens import Caller, read_token
+from pagemill.api.http.database import goes_on_to_handler, hold_connection, release_connection
+from pagemill.api.http.state import state_of
+from pagemill.errors import Forbidden
+
+__all__ = ["Caller", "provide_caller", "provide_permissions", "require_caller"]
+
+SCHEME = "bearer"
+
+
+async def require_caller(request: Request[Any, Any, Any]) -> None:
+    """Before all handlers: a valid token whose scopes, and the roles of whose principal, allow the call.
+
+    It runs before the body is looked at: who may not call learns nothing about what is wrong with it. Roles
+    are asked about the id in the path, whether there is such a resource or not.
+
+    Raises Forbidden, and TooManyRequests when the organization sends too fast.
+    """
+    scope, handler, method = request.scope, request.route_handler, request.method
+    if handler.opt.get("public") or method == "OPTIONS":
+        return
+    state = state_of(request)
+    caller = read_token(_bearer_token(scope["headers"]), state.settings)
+    action = action_of(method)
+    if caller.scopes is not None and scope_of(scope["path_template"], action) not in caller.scopes:
+        raise Forbidden
+    # Before the database is asked: a flood costs it nothing. The token is ours, so its organization is true.
+    await state.request_rate.admit(caller.organization_id)
+
+    async def find_principal() -> asyncpg.Record | None:
+        database = await hold_connection(request)
+        row = await FIND_PRINCIPAL.fetch_one(database, caller.organization_id, caller.principal_id)
+        if not goes_on_to_handler(request):
+            await release_connection(scope)
+        return row
+
+    row = await state.principals.ask((caller.organization_id, caller.principal_id), find_principal)
+    if row is None:
+        raise Forbidden
+    permissions = permissions_of(row["permissions"])
+    resource_id = resource_of(scope["path_template"]).identify(scope["path_params"], caller)
+    if not permissions.allows(resource_id, action):
+        raise Forbidden
+    scope["state"]["caller"] = caller
+    scope["state"]["permissions"] = permissions
+
+
+def _bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The token in the Authorization header. Raises Forbidden when there is none."""
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, token = value.decode("latin-1").partition(" ")
+            if scheme.lower() == SCHEME:
+                return token.strip()
+            break
+    raise Forbidden
+
+
+def provide_caller(request: Request[Any, Any, Any]) -> Caller:
+    """The caller that the guard has let in."""
+    return cast("Caller", request.scope["state"]["caller"])
+
+
+def provide_permissions(request: Request[Any, Any, Any]) -> PermissionSet:
+    """What that caller's roles allow."""
+    return cast("PermissionSet", request.scope["state"]["permissions"])

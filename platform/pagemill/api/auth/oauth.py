@@ -1,0 +1,82 @@
+"""Access tokens for app clients: ``/token`` and ``/oauth2/token``."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+from typing import Any, Literal
+from urllib.parse import parse_qsl, unquote_plus
+
+import msgspec
+from litestar import Request, post
+from msgspec import UNSET, UnsetType
+
+from db.app_clients import FIND_APP_CLIENT
+from pagemill.api.auth.client_credentials import hash_secret
+from pagemill.api.auth.scopes import read_scopes
+from pagemill.api.auth.tokens import Caller, issue_token
+from pagemill.api.http.state import AppState
+from pagemill.errors import BadRequest
+
+LONGEST_FORM = 8192
+MOST_PARAMETERS = 20
+BASIC = "basic "
+
+
+class Token(msgspec.Struct, kw_only=True):
+    """An OAuth 2 access token; ``expires_in`` is in seconds. ``scope`` is told when some were asked for."""
+
+    access_token: str
+    expires_in: int
+    scope: str | UnsetType = UNSET
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - no password but the scheme's name
+
+
+@post(
+    ["/token", "/oauth2/token"],
+    status_code=200,
+    public=True,
+    tags=["Authentication"],
+    request_max_body_size=LONGEST_FORM,
+)
+async def create_token(request: Request[Any, Any, Any], app_state: AppState) -> Token:
+    """Client credentials, by HTTP Basic or as client_id and client_secret; query and form are both read."""
+    parameters = await _parameters(request)
+    if parameters.get("grant_type") != "client_credentials":
+        raise BadRequest("grant_type: must be client_credentials")
+    scopes = read_scopes(parameters.get("scope"))
+    client_id, secret = _credentials(request, parameters)
+    async with app_state.connection() as connection:
+        row = await FIND_APP_CLIENT.fetch_one(connection, client_id)
+    expected = row["secret_hash"] if row else None
+    given = hash_secret(secret)
+    if row is None or expected is None or not hmac.compare_digest(given, expected):
+        raise BadRequest("invalid_client")
+    caller = Caller(organization_id=row["organization_id"], principal_id=row["id"], scopes=scopes)
+    return Token(
+        access_token=issue_token(caller, app_state.settings),
+        expires_in=app_state.settings.token_lifetime,
+        scope=UNSET if scopes is None else " ".join(sorted(scopes)),
+    )
+
+
+async def _parameters(request: Request[Any, Any, Any]) -> Mapping[str, str]:
+    try:
+        form = parse_qsl((await request.body()).decode(), max_num_fields=MOST_PARAMETERS)
+    except ValueError:
+        raise BadRequest("the form cannot be read") from None
+    return {name: str(value) for name, value in request.query_params.items()} | dict(form)
+
+
+def _credentials(request: Request[Any, Any, Any], parameters: Mapping[str, str]) -> tuple[str, str]:
+    header = request.headers.get("authorization", "")
+    if header[: len(BASIC)].lower() != BASIC:
+        return parameters.get("client_id", ""), parameters.get("client_secret", "")
+    try:
+        text = base64.b64decode(header[len(BASIC) :], validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise BadRequest("invalid_client") from None
+    client_id, _, secret = text.partition(":")
+    return unquote_plus(client_id), unquote_plus(secret)

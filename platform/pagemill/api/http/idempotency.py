@@ -1,0 +1,301 @@
+"""``Idempotency-Key``: a POST that is repeated with the same key has its effect once, and the same answer.
+
+Where a handler works on the request's connection, the key is a row of the same transaction as the effect:
+both are there or neither is, and a repetition waits for that row. A handler with transactions of its own has
+its key in a row that is committed before, and completed after. See docs/decisions/0007-idempotency.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import hashlib
+import hmac
+import logging
+import os
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import msgspec
+from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from litestar import Request, Response
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
+
+from db import idempotency as statements
+from db.pool import CONNECTION_ERRORS
+from db.statements import Connection
+from pagemill.api.auth.tokens import Caller
+from pagemill.api.http.failures import DATABASE_AWAY, DATABASE_BUSY
+from pagemill.api.http.state import AppState, state_of
+from pagemill.errors import BadRequest, Unavailable
+from pagemill.settings import Settings
+
+logger = logging.getLogger("pagemill.api.http.idempotency")
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
+CLAIM = "idempotency"
+"""Where a request's state has its claim."""
+
+KEPT_SECONDS = 24 * 3600.0
+WAIT_SECONDS = 5.0
+"""How long a repetition waits for the first answer before it is told to come again."""
+POLL_SECONDS = 0.1
+ABANDONED_SECONDS = 120.0
+"""Beside the longest wait of a handler: work that is older than both is not going on any more."""
+NONCE_BYTES = 12
+
+KEY_PATTERN = r"^[!-~]([ -~]{0,253}[!-~])?$"
+
+_KEY = re.compile(KEY_PATTERN)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The answer to the first request."""
+
+    status: int
+    body: bytes
+
+    def response(self) -> Response[Any]:
+        headers = {REPLAYED: "true"}
+        if not self.body:
+            return Response(None, status_code=self.status, headers=headers)
+        return Response(self.body, status_code=self.status, headers=headers, media_type="application/json")
+
+
+class Cipher:
+    """Answers can hold secrets: they are readable, and bodies recognisable, with the token key only."""
+
+    def __init__(self, settings: Settings) -> None:
+        derived = HKDF(SHA256(), length=64, salt=None, info=b"idempotency").derive(
+            settings.token_key.encode()
+        )
+        self._fingerprint_key, self._cipher = derived[:32], AESGCM(derived[32:])
+
+    def fingerprint(self, *parts: bytes) -> str:
+        digest = hmac.new(self._fingerprint_key, digestmod=hashlib.sha256)
+        for part in parts:
+            digest.update(len(part).to_bytes(8) + part)
+        return digest.hexdigest()
+
+    def seal(self, body: bytes, bound_to: str) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self._cipher.encrypt(nonce, body, bound_to.encode())
+
+    def open(self, sealed: bytes, bound_to: str) -> bytes:
+        """Raises BadRequest when the token key is another one than when the answer was given."""
+        try:
+            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
+        except InvalidTag:
+            raise BadRequest(f"{HEADER}: its answer cannot be given again") from None
+
+
+class Claim:
+    """A key while its request is worked on; ``connection`` is the request's when both share a transaction."""
+
+    def __init__(self, state: AppState, caller: Caller, key: str, cipher: Cipher, fingerprint: str) -> None:
+        self._state, self._cipher, self._fingerprint = state, cipher, fingerprint
+        self._row = (caller.organization_id, caller.principal_id, key)
+        self._claimed: datetime.datetime | None = None
+        self._transaction: Transaction | None = None
+        self.connection: PoolConnectionProxy | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this request is the one that does the work."""
+        return self._claimed is not None
+
+    async def begin_together(self) -> Stored | None:
+        """The first answer, or None when this request is the first. Raises BadRequest and Unavailable."""
+        self.connection = await self._state.connection()
+        self._transaction = self.connection.transaction()
+        await self._transaction.start()
+        try:
+            await statements.BOUND_WAIT.fetch_value(self.connection, f"{WAIT_SECONDS}s")
+            stored = await self._take(self.connection)
+            await statements.BOUND_WAIT.fetch_value(self.connection, "0")
+        except asyncpg.LockNotAvailableError:
+            raise _still_worked_on() from None
+        if stored is None and not self.is_first:
+            raise _still_worked_on()
+        return stored
+
+    async def begin_apart(self) -> Stored | None:
+        """The same for a handler with transactions of its own; holds no connection while it waits."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_SECONDS):
+                while True:
+                    async with self._state.connection() as connection:
+                        stored = await self._take(connection)
+                    if stored is not None or self.is_first:
+                        return stored
+                    await asyncio.sleep(POLL_SECONDS)
+        raise _still_worked_on()
+
+    async def _take(self, connection: Connection) -> Stored | None:
+        """Claim the key, or return its answer, or neither while another request works on it."""
+        abandoned = self._state.settings.prediction_wait + ABANDONED_SECONDS
+        self._claimed = await statements.CLAIM.fetch_value(
+            connection, *self._row, self._fingerprint, KEPT_SECONDS, abandoned
+        )
+        row = None if self.is_first else await statements.GET.fetch_one(connection, *self._row)
+        if row is None:
+            return None
+        if row["fingerprint"] != self._fingerprint:
+            raise BadRequest(f"{HEADER}: was used for another request")
+        if row["status_code"] is None:
+            return None
+        return Stored(row["status_code"], self._cipher.open(row["body"], self._bound_to))
+
+    async def complete(self, status: int, body: bytes) -> None:
+        """Keep the answer; with the request's connection this commits the request's work."""
+        sealed = self._cipher.seal(body, self._bound_to)
+        async with self._connected() as connection:
+            await statements.COMPLETE.execute(connection, *self._row, self._claimed, status, sealed)
+            await statements.SWEEP.execute(connection, KEPT_SECONDS)
+        self._claimed = None
+        if self._transaction is not None:
+            transaction, self._transaction = self._transaction, None
+            await transaction.commit()
+
+    async def end(self) -> None:
+        """Give back what the claim still holds: a key without an answer is free again, its work undone."""
+        transaction, self._transaction = self._transaction, None
+        claimed, self._claimed = self._claimed, None
+        connection, self.connection = self.connection, None
+        try:
+            if transaction is not None:
+                await transaction.rollback()
+            elif claimed is not None:
+                async with self._state.connection() as other:
+                    await statements.RELEASE.execute(other, *self._row, claimed)
+        except CONNECTION_ERRORS as error:
+            # Postgres rolls back by itself; a key that stays claimed is free when it counts as abandoned.
+            logger.warning("idempotency key not released: %r", error)
+        finally:
+            if connection is not None:
+                await self._state.pool.release(connection)
+
+    @contextlib.asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        if self.connection is not None:
+            yield self.connection
+        else:
+            async with self._state.connection() as connection:
+                yield connection
+
+    @property
+    def _bound_to(self) -> str:
+        return "\n".join(self._row)
+
+
+def _still_worked_on() -> Unavailable:
+    return Unavailable("The first request with this Idempotency-Key is still being answered")
+
+
+async def claim_key(request: Request[Any, Any, Any]) -> Response[Any] | None:
+    """Before the handler: the answer that was given to the key before, or None and the key is claimed."""
+    if request.method != "POST" or request.route_handler.opt.get("public"):
+        return None
+    key = request.headers.get(HEADER)
+    if key is None:
+        return None
+    if not _KEY.fullmatch(key):
+        raise BadRequest(f"{HEADER}: must have 1 to 255 printable ASCII characters")
+    state = state_of(request)
+    cipher = Cipher(state.settings)
+    fingerprint = cipher.fingerprint(
+        b"POST",
+        request.scope["path"].rstrip("/").encode(),
+        request.scope["query_string"],
+        await request.body(),
+    )
+    claim = Claim(state, request.scope["state"]["caller"], key, cipher, fingerprint)
+    request.scope["state"][CLAIM] = claim
+    together = "connection" in request.route_handler.parsed_fn_signature.parameters
+    stored = await (claim.begin_together() if together else claim.begin_apart())
+    return None if stored is None else stored.response()
+
+
+def idempotency_middleware(app: ASGIApp) -> ASGIApp:
+    """Keeps the answer to a claimed key before it is sent; a key whose request fails is given back."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
+            await app(scope, receive, send)
+            return
+        answer = _Answer()
+
+        async def keep_and_send(message: Message) -> None:
+            claim = scope.get("state", {}).get(CLAIM)
+            if claim is None:
+                await send(message)
+            elif answer.is_complete_with(message):
+                for kept in await _settle(claim, answer):
+                    await send(kept)
+
+        try:
+            await app(scope, receive, keep_and_send)
+        finally:
+            claim = scope.get("state", {}).pop(CLAIM, None)
+            if claim is not None:
+                await claim.end()
+
+    return middleware
+
+
+class _Answer:
+    """The messages of an answer until its body is complete."""
+
+    def __init__(self) -> None:
+        self.start: HTTPResponseStartEvent | None = None
+        self.body = b""
+
+    def is_complete_with(self, message: Message) -> bool:
+        if message["type"] == "http.response.start":
+            self.start = message
+            return False
+        if message["type"] != "http.response.body":
+            return False
+        self.body += message["body"]
+        return not message["more_body"]
+
+    def messages(self) -> Sequence[Message]:
+        assert self.start is not None
+        return [self.start, {"type": "http.response.body", "body": self.body, "more_body": False}]
+
+    def becomes_unavailable(self) -> None:
+        """The request's work could not be committed."""
+        assert self.start is not None
+        self.body = msgspec.json.encode({"message": DATABASE_AWAY})
+        self.start["status"] = Unavailable.status
+        headers = MutableScopeHeaders(self.start)
+        headers["Content-Type"], headers["Content-Length"] = "application/json", str(len(self.body))
+        headers["Retry-After"] = str(Unavailable.retry_after_seconds)
+
+
+async def _settle(claim: Claim, answer: _Answer) -> Sequence[Message]:
+    """Keep the answer, or give the key back; returns what is to be sent."""
+    assert answer.start is not None
+    try:
+        if claim.is_first and 200 <= answer.start["status"] < 300:
+            await claim.complete(answer.start["status"], answer.body)
+    except DATABASE_BUSY as error:
+        logger.warning("the answer to an idempotency key was not kept: %r", error)
+        if claim.connection is not None:
+            answer.becomes_unavailable()
+    finally:
+        await claim.end()
+    return answer.messages()

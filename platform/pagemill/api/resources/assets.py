@@ -1,0 +1,205 @@
+"""Assets: ``/assets``. Bytes of any kind, small enough to stand in a request."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+import asyncpg
+from litestar import Controller, delete, get, patch, post
+from litestar.params import Parameter
+from msgspec import UNSET, Meta, UnsetType, field
+
+from db import assets as statements
+from pagemill.api.auth.guard import Caller
+from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.schemas import (
+    Audited,
+    RequestStruct,
+    ResponseStruct,
+    Text,
+    audit,
+    change,
+    require_members,
+)
+from pagemill.api.http.state import AppState
+from pagemill.documents.content import (
+    MAXIMUM_INLINE_CHARACTERS,
+    READ_ATTEMPTS,
+    decode_inline,
+    forgotten_unless_named,
+)
+from pagemill.errors import BadRequest, NotFound, PagemillError
+from pagemill.ids import new_id
+from pagemill.objects import ObjectMissing, ObjectStore
+from pagemill.objects.keys import asset_prefix, new_asset_key
+from pagemill.objects.removal import remove
+from pagemill.usage.counting import count, uncount
+
+InlineContent: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAXIMUM_INLINE_CHARACTERS)]
+AssetPath = Annotated[str, Parameter(description="las:asset:<32 hexadecimal digits>")]
+
+
+class PostAsset(RequestStruct):
+    content: InlineContent
+    name: Text | None = None
+    description: Text | None = None
+
+
+class PatchAsset(RequestStruct):
+    """null clears name and description."""
+
+    content: InlineContent | UnsetType = UNSET
+    name: Text | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+
+
+class Asset(Audited, kw_only=True):
+    """``content`` (base64) is there when one asset is asked for."""
+
+    asset_id: str
+    name: str | None
+    description: str | None
+    content: str | UnsetType = UNSET
+    content_md5: str | None = field(name="contentMD5")
+
+
+class Assets(ResponseStruct):
+    assets: list[Asset]
+    next_token: str | None
+
+
+def to_asset(row: asyncpg.Record, content: bytes | None = None) -> Asset:
+    return Asset(
+        asset_id=row["id"],
+        name=row["name"],
+        description=row["description"],
+        content=UNSET if content is None else base64.b64encode(content).decode(),
+        content_md5=row["content_md5"],
+        **audit(row),
+    )
+
+
+def asset_not_found(asset_id: str) -> NotFound:
+    return NotFound(f"Asset {asset_id} not found")
+
+
+class AssetController(Controller):
+    path = "/assets"
+    tags = ("Assets",)
+
+    @post(status_code=200)
+    async def create_asset(self, data: PostAsset, caller: Caller, app_state: AppState) -> Asset:
+        asset_id = new_id("asset")
+        stored = await _store(app_state.objects, caller, asset_id, decode_inline(data.content))
+        async with (
+            forgotten_unless_named(app_state.objects, stored.key),
+            app_state.connection() as connection,
+            connection.transaction(),
+        ):
+            await count(connection, caller.organization_id, "assets")
+            row = await statements.INSERT_ASSET.fetch_one(
+                connection,
+                caller.organization_id,
+                asset_id,
+                data.name,
+                data.description,
+                stored.key,
+                stored.md5,
+                caller.principal_id,
+            )
+        assert row is not None
+        return to_asset(row)
+
+    @get()
+    async def list_assets(self, caller: Caller, connection: RequestConnection, page: PageRequest) -> Assets:
+        rows = await statements.LIST_ASSETS.fetch(connection, caller.organization_id, *page.after, page.limit)
+        shown, token = cut(rows, page)
+        return Assets(assets=[to_asset(row) for row in shown], next_token=token)
+
+    @get("/{asset_id:str}")
+    async def get_asset(self, asset_id: AssetPath, caller: Caller, app_state: AppState) -> Asset:
+        for _ in range(READ_ATTEMPTS):
+            row = await _find(app_state, caller, asset_id)
+            try:
+                return to_asset(row, await app_state.objects.get(row["content_key"]))
+            except ObjectMissing:
+                # A change has replaced the content since the row was read.
+                continue
+        raise PagemillError(f"the content of {asset_id} is missing")
+
+    @patch("/{asset_id:str}")
+    async def update_asset(
+        self, asset_id: AssetPath, data: PatchAsset, caller: Caller, app_state: AppState
+    ) -> Asset:
+        """New content is complete before the asset names it; the old one goes afterwards."""
+        require_members(data)
+        stored = None
+        if data.content is not UNSET:
+            content = decode_inline(data.content)
+            await _find(app_state, caller, asset_id)
+            stored = await _store(app_state.objects, caller, asset_id, content)
+        async with (
+            forgotten_unless_named(app_state.objects, stored.key if stored else None),
+            app_state.connection() as connection,
+            connection.transaction(),
+        ):
+            before = await statements.LOCK_ASSET.fetch_one(connection, caller.organization_id, asset_id)
+            if before is None:
+                raise asset_not_found(asset_id)
+            row = await statements.UPDATE_ASSET.fetch_one(
+                connection,
+                caller.organization_id,
+                asset_id,
+                *change(data.name),
+                *change(data.description),
+                stored.key if stored else None,
+                stored.md5 if stored else None,
+                caller.principal_id,
+            )
+        assert row is not None
+        if stored is not None:
+            await remove(app_state.objects, keys=[before["content_key"]])
+        return to_asset(row)
+
+    @delete("/{asset_id:str}", status_code=200)
+    async def delete_asset(self, asset_id: AssetPath, caller: Caller, app_state: AppState) -> Asset:
+        """An asset that a transition names stays."""
+        async with app_state.connection() as connection, connection.transaction():
+            row = await statements.LOCK_ASSET.fetch_one(connection, caller.organization_id, asset_id)
+            if row is None:
+                raise asset_not_found(asset_id)
+            user = await statements.ASSET_USER.fetch_value(connection, caller.organization_id, asset_id)
+            if user is not None:
+                raise BadRequest(f"Asset {asset_id} is used by {user}")
+            await statements.DELETE_ASSET.execute(connection, caller.organization_id, asset_id)
+            await uncount(connection, caller.organization_id, "assets")
+        await remove(app_state.objects, prefixes=[asset_prefix(caller.organization_id, asset_id)])
+        return to_asset(row)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A complete object that no asset names yet."""
+
+    key: str
+    md5: str
+
+
+async def _store(objects: ObjectStore, caller: Caller, asset_id: str, content: bytes) -> _Stored:
+    key = new_asset_key(caller.organization_id, asset_id)
+    await objects.put(key, content)
+    # The API's contentMD5 tells copies apart; nothing is secured by it.
+    return _Stored(key, hashlib.md5(content, usedforsecurity=False).hexdigest())
+
+
+async def _find(app_state: AppState, caller: Caller, asset_id: str) -> asyncpg.Record:
+    """The asset's row; the connection is given back. Raises NotFound."""
+    async with app_state.connection() as connection:
+        row = await statements.GET_ASSET.fetch_one(connection, caller.organization_id, asset_id)
+    if row is None:
+        raise asset_not_found(asset_id)
+    return row

@@ -1,0 +1,104 @@
+"""preprocessConfig (which pages are read, and how) and postprocessConfig (which candidates are returned)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias, cast
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from pagemill.api.http.schemas import RequestStruct
+from pagemill.errors import BadRequest
+
+# No document has so many pages: a bound on the integers that are kept and computed with.
+PageIndex: TypeAlias = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
+MaxPages: TypeAlias = Annotated[int, Meta(ge=1, le=100)]
+ImageQuality: TypeAlias = Literal["LOW", "HIGH"]
+Rotation: TypeAlias = Literal[0, 90, 180, 270]
+OutputFormat: TypeAlias = Literal["v1", "v2"]
+
+PREPROCESS_DEFAULTS: Mapping[str, Any] = {"imageQuality": "LOW", "autoRotate": False, "maxPages": 1}
+POSTPROCESS_DEFAULT: Mapping[str, Any] = {"strategy": "BEST_FIRST"}
+PAGE_RANGE = ("maxPages", "startPage")
+
+
+class PreprocessConfig(RequestStruct):
+    """Members that are left out come from the model or the defaults; ``pages`` goes before a range."""
+
+    auto_rotate: bool | UnsetType = UNSET
+    image_quality: ImageQuality | UnsetType = UNSET
+    max_pages: MaxPages | UnsetType = UNSET
+    pages: Annotated[list[PageIndex], Meta(max_length=100)] | UnsetType = UNSET
+    rotation: Rotation | UnsetType = UNSET
+    start_page: PageIndex | UnsetType = UNSET
+
+
+class BestFirst(RequestStruct, tag_field="strategy", tag="BEST_FIRST"):
+    """The result of the best page."""
+
+    output_format: OutputFormat | UnsetType = UNSET
+
+
+class BestPagesParameters(msgspec.Struct, kw_only=True):
+    """The only object here that may have other keys; they are dropped."""
+
+    n: Annotated[int, Meta(ge=1, le=100)]
+    collapse: bool | UnsetType = UNSET
+
+
+class BestPages(RequestStruct, tag_field="strategy", tag="BEST_N_PAGES"):
+    """Candidates of the ``n`` best pages, or with ``collapse`` the best of them."""
+
+    parameters: BestPagesParameters
+    output_format: OutputFormat | UnsetType = UNSET
+
+
+PostprocessConfig: TypeAlias = BestFirst | BestPages
+
+
+def members(config: msgspec.Struct | UnsetType) -> dict[str, Any]:
+    """The members that were sent, by the API's names."""
+    return {} if config is UNSET else cast("dict[str, Any]", msgspec.to_builtins(config))
+
+
+def sent_preprocess_config(
+    config: PreprocessConfig | UnsetType, name: str = "preprocessConfig"
+) -> dict[str, Any]:
+    """The members of a preprocessConfig; one that was sent without any is refused."""
+    sent = members(config)
+    if config is not UNSET and not sent:
+        raise BadRequest(f"{name}: at least one member is required")
+    return sent
+
+
+def model_preprocess_config(config: PreprocessConfig | UnsetType) -> dict[str, Any]:
+    """What a model keeps: the members that were sent over the defaults, never null."""
+    return {**PREPROCESS_DEFAULTS, **sent_preprocess_config(config)}
+
+
+def model_postprocess_config(config: PostprocessConfig | UnsetType) -> dict[str, Any]:
+    """What a model keeps; a request's object replaces it as a whole."""
+    return members(config) or dict(POSTPROCESS_DEFAULT)
+
+
+def effective_preprocess_config(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """What a prediction applies: each member from the first of ``layers`` that has it, else the default.
+
+    Explicit pages exclude a range of pages, so the first layer that chooses pages decides which of the two
+    is applied; in one layer the explicit pages win.
+    """
+    effective: dict[str, Any] = {}
+    for layer in (*layers, PREPROCESS_DEFAULTS):
+        for member, value in layer.items():
+            if not _excluded(member, layer, effective):
+                effective.setdefault(member, value)
+    if "pages" not in effective:
+        effective.setdefault("startPage", 0)
+    return effective
+
+
+def _excluded(member: str, layer: Mapping[str, Any], effective: Mapping[str, Any]) -> bool:
+    if member == "pages":
+        return any(chosen in effective for chosen in PAGE_RANGE)
+    return member in PAGE_RANGE and ("pages" in effective or "pages" in layer)

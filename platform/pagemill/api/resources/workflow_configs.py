@@ -1,0 +1,106 @@
+"""What a workflow does beside its steps: when it ends, when a step fails, and when mail comes."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from db.statements import Connection
+from pagemill.api.auth.guard import Caller
+from pagemill.api.http.schemas import Email, RequestStruct
+from pagemill.api.resources.references import keep_secrets
+from pagemill.api.resources.transition_parameters import (
+    Environment,
+    EnvironmentSecrets,
+    ImageUrl,
+    SecretId,
+    checked_environment,
+    secrets_of,
+)
+from pagemill.errors import BadRequest
+from pagemill.workflows.images import checked_image
+
+Origin: TypeAlias = Annotated[str, Meta(max_length=512)]
+
+ADDITIONAL_INPUT_BYTES = 64 * 1024
+
+
+class CompletedConfig(RequestStruct):
+    """A container that is run after every execution."""
+
+    image_url: ImageUrl
+    secret_id: SecretId | UnsetType = UNSET
+    environment: Environment | UnsetType = UNSET
+    environment_secrets: EnvironmentSecrets | UnsetType = UNSET
+
+
+class ErrorConfig(RequestStruct):
+    """Who hears of a failing step, and whether the execution then waits for somebody to move it on."""
+
+    email: Email | UnsetType = UNSET
+    manual_retry: bool | UnsetType = UNSET
+
+
+class EmailConfig(RequestStruct):
+    """Mail whose sender one of the expressions matches (all mail, without any) starts executions.
+
+    The address is the server's to choose: one that is sent is not taken.
+    """
+
+    secret_id: SecretId
+    allowed_origins: Annotated[list[Origin], Meta(max_length=100)] | UnsetType | None = UNSET
+    additional_workflow_input: dict[str, Any] | UnsetType | None = UNSET
+    email: Email | UnsetType = UNSET
+
+
+def read_completed_config(config: CompletedConfig | UnsetType) -> dict[str, Any] | None:
+    """As it is stored; None when it was not sent. Raises BadRequest."""
+    if config is UNSET:
+        return None
+    checked_image(config.image_url, "completedConfig.imageUrl")
+    checked_environment(config.environment, "completedConfig.environment")
+    return stored(config)
+
+
+def read_email_config(
+    config: EmailConfig | UnsetType | None, *, domain: str, before: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
+    """As it is stored, with the address it had ``before``, or a new one. Raises BadRequest."""
+    if config is UNSET or config is None:
+        return None
+    for position, origin in enumerate(config.allowed_origins or []):
+        try:
+            re.compile(origin)
+        except (re.error, OverflowError, RecursionError):
+            raise BadRequest(f"emailConfig.allowedOrigins[{position}]: is not a regular expression") from None
+    extra = config.additional_workflow_input
+    if extra and len(msgspec.json.encode(extra)) > ADDITIONAL_INPUT_BYTES:
+        raise BadRequest(
+            f"emailConfig.additionalWorkflowInput: must not be larger than {ADDITIONAL_INPUT_BYTES} bytes"
+        )
+    email = before["email"] if before else f"{uuid.uuid4().hex}@{domain}"
+    return {**stored(config), "email": email}
+
+
+def stored(config: RequestStruct) -> dict[str, Any]:
+    """The members that were sent."""
+    members: dict[str, Any] = msgspec.to_builtins(config)
+    return members
+
+
+async def keep_config_secrets(
+    connection: Connection,
+    caller: Caller,
+    completed_config: Mapping[str, Any] | None,
+    email_config: Mapping[str, Any] | None,
+) -> None:
+    """Raises BadRequest naming the member that names a secret which does not exist."""
+    named = secrets_of(completed_config or {}, "completedConfig.") | secrets_of(
+        email_config or {}, "emailConfig."
+    )
+    await keep_secrets(connection, caller, named)

@@ -1,0 +1,76 @@
+"""PDFs made lighter: scanned pages become JPEGs of a screen's resolution, all others stay as they are."""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import time
+from typing import Any
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from pagemill.documents.thumbnails.messages import SECONDS
+from pagemill.documents.thumbnails.pdf import drawn, opened, page_of
+
+POINTS_PER_INCH = 72
+DENSITY = 100
+LONGEST_SIDE = 2000
+JPEG_QUALITY = 50
+SCAN_COVERAGE = 0.5
+"""A page is a scan when one image covers more of it."""
+WORTHWHILE = 0.8
+"""A page is replaced when that takes less of its bytes."""
+HURRY = SECONDS / 2
+
+
+def lighter(content: bytes) -> bytes:
+    """A PDF with fewer bytes, or nothing when the original is the lightest. Raises DocumentUnreadable."""
+    deadline = time.monotonic() + HURRY
+    replaced = 0
+    with opened(content) as document:
+        for index in range(len(document)):
+            if time.monotonic() > deadline:
+                return b""
+            replaced += _replace_scan(document, index)
+        if not replaced:
+            return b""
+        written = io.BytesIO()
+        document.save(written)
+    return written.getvalue() if written.tell() < len(content) else b""
+
+
+def _replace_scan(document: Any, index: int) -> bool:
+    with page_of(document, index) as page:
+        stored = _scanned_bytes(page)
+        if stored is None:
+            return False
+        width, height = page.get_size()
+        image = drawn(page, min(DENSITY / POINTS_PER_INCH, LONGEST_SIDE / max(width, height)))
+    jpeg = io.BytesIO()
+    image.save(jpeg, "JPEG", quality=JPEG_QUALITY)
+    if jpeg.tell() > WORTHWHILE * stored:
+        return False
+    del document[index]
+    new = document.new_page(width, height, index)
+    try:
+        picture = pypdfium2.PdfImage.new(document)
+        picture.load_jpeg(jpeg, inline=True)
+        picture.set_matrix(pypdfium2.PdfMatrix().scale(width, height))
+        new.insert_obj(picture)
+        new.gen_content()
+    finally:
+        new.close()
+    return True
+
+
+def _scanned_bytes(page: Any) -> int | None:
+    """How many bytes the images of a scanned page take; None for a page that is no scan."""
+    left, bottom, right, top = page.get_bbox()
+    area = abs((right - left) * (top - bottom))
+    stored, is_scan = 0, False
+    for image in page.get_objects(filter=(pdfium.FPDF_PAGEOBJ_IMAGE,), max_depth=2):
+        x0, y0, x1, y1 = image.get_bounds()
+        is_scan = is_scan or abs((x1 - x0) * (y1 - y0)) > SCAN_COVERAGE * area
+        stored += pdfium.FPDFImageObj_GetImageDataRaw(image, ctypes.c_void_p(), 0)
+    return stored if is_scan else None

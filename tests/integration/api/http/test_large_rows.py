@@ -1,0 +1,137 @@
+"""Lists of large rows: pages end before they fill the memory, and lead on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from db.data_bundles import LIST_DATA_BUNDLES
+from db.datasets import LIST_DATASETS
+from db.documents import DOCUMENTS_TO_DELETE, LIST_DOCUMENTS
+from db.keyset import PAGE_BYTES
+from db.models import LIST_MODELS, LIST_MODELS_OF_OWNERS
+from db.predictions import LIST_PREDICTIONS_ASCENDING, LIST_PREDICTIONS_DESCENDING
+from db.statements import Statement
+from db.trainings import LIST_TRAININGS
+from db.transitions import LIST_TRANSITIONS
+from db.workflows import LIST_WORKFLOWS
+from pagemill.api.http.paging import PageRequest, cut
+from pagemill.ids import new_id
+from tests.support.flows import create_transition, create_workflow, ok, start, task
+from tests.support.tenants import Tenant
+
+ROWS = 7
+LARGE = "x" * (PAGE_BYTES // 3)
+"""It compresses well: stored, it is small."""
+
+
+async def pages_of(api: httpx.AsyncClient, path: str, **query: Any) -> list[list[str]]:
+    """The ids of the executions on each page."""
+    pages, token = [], None
+    while token is not None or not pages:
+        asked = query if token is None else {**query, "nextToken": token}
+        page = await ok(await api.get(path, params=asked))
+        pages.append([one["executionId"] for one in page["executions"]])
+        token = page["nextToken"]
+    return pages
+
+
+@pytest.mark.parametrize("query", [{}, {"order": "descending"}, {"sortBy": "endTime"}])
+async def test_executions(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, query: dict[str, str]
+) -> None:
+    transition_id = await create_transition(api)
+    workflow_id = await create_workflow(api, {"A": task(transition_id)})
+    for _ in range(ROWS):
+        await start(api, workflow_id)
+    for table in ("workflow_execution", "transition_execution"):
+        await pool.execute(
+            f"UPDATE {table} SET input = jsonb_build_object('a', $2::text) WHERE organization_id = $1",
+            organization.organization_id,
+            LARGE,
+        )
+    for path in (f"/v1/workflows/{workflow_id}/executions", f"/v1/transitions/{transition_id}/executions"):
+        pages = await pages_of(api, path, **query)
+        assert [len(page) for page in pages] == [3, 3, 1]
+        assert len({one for page in pages for one in page}) == ROWS
+        assert [len(page) for page in await pages_of(api, path, maxResults=2, **query)] == [2, 2, 2, 1]
+
+
+DOCUMENTS = """
+    INSERT INTO document (organization_id, id, ground_truth)
+    SELECT $1, id, jsonb_build_array(jsonb_build_object('label', 'a', 'value', $3::text))
+    FROM unnest($2::text[]) AS id
+"""
+MODELS = """
+    INSERT INTO model (organization_id, id, field_config)
+    SELECT $1, id, json_build_object('a', $3::text) FROM unnest($2::text[]) AS id
+"""
+PREDICTIONS = """
+    INSERT INTO prediction (
+        organization_id, id, document_id, model_id, model_reference, training_id, predictions
+    )
+    SELECT $1, id, 'd', 'm', 'm', 't', jsonb_build_array($3::text) FROM unnest($2::text[]) AS id
+"""
+DATASETS = """
+    INSERT INTO dataset (organization_id, id, ground_truth_summary)
+    SELECT $1, id, jsonb_build_object('a', $3::text) FROM unnest($2::text[]) AS id
+"""
+DATA_BUNDLES = """
+    WITH model AS (INSERT INTO model (organization_id, id) VALUES ($1, 'm'))
+    INSERT INTO data_bundle (organization_id, id, model_id, summary)
+    SELECT $1, id, 'm', jsonb_build_object('a', $3::text) FROM unnest($2::text[]) AS id
+"""
+TRAININGS = """
+    WITH model AS (INSERT INTO model (organization_id, id) VALUES ($1, 'm'))
+    INSERT INTO training (organization_id, id, model_id, evaluation)
+    SELECT $1, id, 'm', jsonb_build_object('a', $3::text) FROM unnest($2::text[]) AS id
+"""
+TRANSITIONS = """
+    INSERT INTO transition (organization_id, id, transition_type, timeout_in_seconds, parameters)
+    SELECT $1, id, 'docker', 60, jsonb_build_object('a', $3::text) FROM unnest($2::text[]) AS id
+"""
+WORKFLOWS = """
+    INSERT INTO workflow (organization_id, id, definition, completed_config)
+    SELECT $1, id, '{}', jsonb_build_object('a', $3::text) FROM unnest($2::text[]) AS id
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "statement", "filters"),
+    [
+        (DOCUMENTS, LIST_DOCUMENTS["ascending"], (None, None, None)),
+        (DOCUMENTS, LIST_DOCUMENTS["descending"], (None, None, None)),
+        (DOCUMENTS, DOCUMENTS_TO_DELETE, (None, None)),
+        (MODELS, LIST_MODELS, ()),
+        (MODELS, LIST_MODELS_OF_OWNERS, "own"),
+        (PREDICTIONS, LIST_PREDICTIONS_ASCENDING, (None,)),
+        (PREDICTIONS, LIST_PREDICTIONS_DESCENDING, (None,)),
+        (DATASETS, LIST_DATASETS, ()),
+        (DATA_BUNDLES, LIST_DATA_BUNDLES, ("m", None)),
+        (TRAININGS, LIST_TRAININGS, ("m", None)),
+        (TRANSITIONS, LIST_TRANSITIONS, (None,)),
+        (WORKFLOWS, LIST_WORKFLOWS, ()),
+    ],
+    ids=lambda value: value.name if isinstance(value, Statement) else "",
+)
+async def test_other_lists(
+    pool: asyncpg.Pool, organization: Tenant, rows: str, statement: Statement, filters: Any
+) -> None:
+    own = organization.organization_id
+    await pool.execute(rows, own, [new_id("document") for _ in range(ROWS)], LARGE)
+    filters = ([own],) if filters == "own" else filters
+    counted = ("2024-01", 100) if statement is LIST_WORKFLOWS else ()
+    page, pages = PageRequest(100, (None, None)), []
+    token: str | None = ""
+    async with pool.acquire() as connection:
+        while token is not None:
+            after = (*page.after, page.limit, *counted)
+            found = await statement.fetch(connection, own, *filters, *after)
+            shown, token = cut(found, page)
+            pages.append([row["id"] for row in shown])
+            page = PageRequest(100, (shown[-1]["created_time"], shown[-1]["id"]))
+    assert [len(ids) for ids in pages] == [3, 3, 1]
+    assert len({one for ids in pages for one in ids}) == ROWS

@@ -1,0 +1,169 @@
+"""``statistics`` of models and trainings: how often a field was found surely enough to need no human."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from pagemill.api.resources import statistics
+from pagemill.ids import new_id
+from tests.support.seeds import seed_training
+from tests.support.tenants import Tenant
+
+TIMESTAMP = "%Y-%m-%dT%H:%M:%S.%f%z"
+
+
+@pytest.fixture
+async def model_id(api: httpx.AsyncClient) -> str:
+    return (await api.post("/v1/models", json={"fieldConfig": {}})).json()["modelId"]
+
+
+@pytest.fixture
+async def training_id(pool: asyncpg.Pool, organization: Tenant, model_id: str) -> str:
+    """A training whose evaluation asks for a confidence of 0.6."""
+    training_id = await seed_training(pool, organization.organization_id, model_id)
+    evaluation = {"automation": {"threshold": 0.6, "rate": 0.8, "precision": 0.95}}
+    await pool.execute("UPDATE training SET evaluation = $2 WHERE id = $1", training_id, evaluation)
+    return training_id
+
+
+@pytest.fixture
+async def unjudged_id(pool: asyncpg.Pool, organization: Tenant, model_id: str) -> str:
+    """A training whose evaluation says nothing of a threshold."""
+    return await seed_training(pool, organization.organization_id, model_id)
+
+
+async def predicted(
+    pool: asyncpg.Pool, tenant: Tenant, training_id: str, predictions: Any, *, days_ago: float = 0.01
+) -> None:
+    """A prediction made with a training some time ago."""
+    await pool.execute(
+        """
+        INSERT INTO prediction (
+            organization_id, id, document_id, model_id, model_reference, training_id, status, predictions,
+            created_time
+        )
+        SELECT organization_id, $2, 'document', model_id, model_id, id, $3, $4,
+            now() - $5::float8 * interval '1 day'
+        FROM training WHERE organization_id = $1 AND id = $6
+        """,
+        tenant.organization_id,
+        new_id("prediction"),
+        "pending" if predictions is None else "succeeded",
+        predictions,
+        days_ago,
+        training_id,
+    )
+
+
+def scalar(label: str, confidence: float) -> dict[str, Any]:
+    return {"label": label, "value": "1", "confidence": confidence}
+
+
+async def fields(api: httpx.AsyncClient, path: str, **query: Any) -> dict[str, tuple[float, int]]:
+    found = (await api.get(f"/v1/models/{path}", params=query)).json()["statistics"]
+    return {
+        label: (field["automationRate"], field["numberOfPredictions"])
+        for label, field in found["fields"].items()
+    }
+
+
+async def test_nothing_predicted_is_null_unless_a_period_is_asked_for(
+    api: httpx.AsyncClient, model_id: str, training_id: str
+) -> None:
+    for path in (model_id, f"{model_id}/trainings/{training_id}"):
+        assert (await api.get(f"/v1/models/{path}")).json()["statistics"] is None
+        asked = await api.get(f"/v1/models/{path}", params={"statisticsLastNDays": 30})
+        found = asked.json()["statistics"]
+        assert set(found) == {"fields", "fromTime", "toTime"}
+        assert found["fields"] == {}
+        begin, end = (datetime.strptime(found[key], TIMESTAMP) for key in ("fromTime", "toTime"))
+        assert end - begin == timedelta(days=30)
+
+
+async def test_the_evaluation_of_the_training_says_what_is_sure_enough(
+    api: httpx.AsyncClient,
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    model_id: str,
+    training_id: str,
+    unjudged_id: str,
+) -> None:
+    for training in (training_id, unjudged_id):
+        await predicted(pool, organization, training, [scalar("total", 0.7), scalar("date", 0.95)])
+    assert await fields(api, model_id) == {"total": (0.5, 2), "date": (1.0, 2)}
+    assert await fields(api, f"{model_id}/trainings/{training_id}") == {"total": (1.0, 1), "date": (1.0, 1)}
+    assert await fields(api, f"{model_id}/trainings/{unjudged_id}") == {"total": (0.0, 1), "date": (1.0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("predictions", "expected"),
+    [
+        ([scalar("total", 0.5), scalar("total", 0.6)], {"total": (1.0, 1)}),
+        (
+            [{"label": "rows", "value": [[scalar("a", 0.9), scalar("b", 0.7)], [scalar("a", 0.8)]]}],
+            {"rows": (1.0, 1)},
+        ),
+        ([{"label": "rows", "value": [[scalar("a", 0.9)], [scalar("a", 0.59)]]}], {"rows": (0.0, 1)}),
+        ([{"label": "rows", "value": []}], {}),
+        ([], {}),
+        (None, {}),
+        (
+            {"total": [{"value": "1", "confidence": 0.3}, {"value": "2", "confidence": 0.6}], "none": []},
+            {"total": (1.0, 1)},
+        ),
+        ({"rows": [{"confidence": [{"value": "1", "confidence": 0.9}]}, {"a": []}]}, {"rows": (1.0, 1)}),
+        ({"rows": [{"a": [{"value": "1", "confidence": 0.9}, {"confidence": 0.1}]}]}, {"rows": (0.0, 1)}),
+    ],
+)
+async def test_the_surest_candidate_counts_and_the_least_sure_cell(
+    api: httpx.AsyncClient,
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    model_id: str,
+    training_id: str,
+    predictions: Any,
+    expected: dict[str, tuple[float, int]],
+) -> None:
+    await predicted(pool, organization, training_id, predictions)
+    assert await fields(api, model_id, statisticsLastNDays=7) == expected
+
+
+async def test_the_period_and_its_default(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, model_id: str, training_id: str
+) -> None:
+    for days_ago in (0.5, 3, 6.9, 7.1, 29):
+        await predicted(pool, organization, training_id, [scalar("total", 0.9)], days_ago=days_ago)
+    for days, number in ((1, 1), (6, 2), (7, 3), (8, 4), (30, 5)):
+        assert await fields(api, model_id, statisticsLastNDays=days) == {"total": (1.0, number)}
+    assert await fields(api, model_id) == {"total": (1.0, 3)}
+
+
+async def test_only_the_newest_predictions_are_looked_at(
+    api: httpx.AsyncClient,
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    model_id: str,
+    training_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statistics, "NEWEST_PREDICTIONS", 3)
+    for days_ago, confidence in ((1, 0.9), (2, 0.9), (3, 0.1), (4, 0.1)):
+        await predicted(pool, organization, training_id, [scalar("total", confidence)], days_ago=days_ago)
+    assert await fields(api, model_id) == {"total": (0.6667, 3)}
+
+
+@pytest.mark.parametrize(
+    ("days", "status"), [("1", 200), ("30", 200), ("0", 400), ("31", 400), ("-1", 400), ("x", 400), ("", 400)]
+)
+async def test_range_of_days(
+    api: httpx.AsyncClient, model_id: str, training_id: str, days: str, status: int
+) -> None:
+    for path in (model_id, f"{model_id}/trainings/{training_id}"):
+        response = await api.get(f"/v1/models/{path}", params={"statisticsLastNDays": days})
+        assert response.status_code == status
+        assert status == 200 or "statisticsLastNDays" in response.json()["message"]

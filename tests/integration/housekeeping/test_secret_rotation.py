@@ -1,0 +1,216 @@
+"""Keys are exchanged while secrets are used and changed: each is readable at every moment, none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from click.testing import CliRunner, Result
+
+from db.secrets import INSERT_SECRET, UPDATE_SECRET
+from db.statements import Statement
+from pagemill.cli import main
+from pagemill.housekeeping import secret_rotation
+from pagemill.housekeeping.secret_rotation import Rotation, rotate_secrets
+from pagemill.ids import new_id
+from pagemill.secret_box import Sealed, SecretBox, new_secret_key, read_secret_keys
+from pagemill.stack.directory import DataDirectory
+from tests.support.hooks import add_webhook
+from tests.support.tenants import Tenant
+
+OLD, NEW = new_secret_key("old"), new_secret_key("new")
+BEFORE, BOTH, AFTER = (read_secret_keys(text) for text in (OLD, f"{NEW},{OLD}", NEW))
+
+
+async def add(pool: asyncpg.Pool, owner: str, box: SecretBox, data: dict[str, Any]) -> str:
+    secret_id = new_id("secret")
+    sealed = box.seal(owner, secret_id, data)
+    async with pool.acquire() as connection:
+        await INSERT_SECRET.execute(
+            connection,
+            owner,
+            secret_id,
+            "name",
+            None,
+            sealed.key_id,
+            sealed.nonce,
+            sealed.ciphertext,
+            None,
+        )
+    return secret_id
+
+
+async def change(
+    pool: asyncpg.Pool, owner: str, secret_id: str, box: SecretBox, data: dict[str, Any]
+) -> None:
+    sealed = box.seal(owner, secret_id, data)
+    async with pool.acquire() as connection:
+        await UPDATE_SECRET.execute(
+            connection,
+            owner,
+            secret_id,
+            False,
+            None,
+            False,
+            None,
+            sealed.key_id,
+            sealed.nonce,
+            sealed.ciphertext,
+            None,
+        )
+
+
+async def contents(pool: asyncpg.Pool, box: SecretBox) -> dict[str, dict[str, Any]]:
+    return {
+        row["id"]: box.open(
+            row["organization_id"], row["id"], Sealed(row["key_id"], row["nonce"], row["ciphertext"])
+        )
+        for row in await pool.fetch("SELECT * FROM secret")
+    }
+
+
+async def rotate(pool: asyncpg.Pool, box: SecretBox = BOTH) -> Rotation:
+    async with pool.acquire() as connection:
+        return await rotate_secrets(connection, box)
+
+
+async def test_everybodys_secrets_get_the_new_key(
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    other_organization: Tenant,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(secret_rotation, "BATCH", 3)
+    owners = (organization.organization_id, other_organization.organization_id)
+    for number in range(10):
+        await add(pool, owners[number % 2], BEFORE, {"number": number})
+    await add(pool, owners[0], AFTER, {"number": 10})
+    written = await contents(pool, BOTH)
+    times = await pool.fetch("SELECT id, created_time, updated_time, name FROM secret ORDER BY id")
+    assert await rotate(pool) == Rotation(10, [])
+    assert await contents(pool, AFTER) == written
+    assert await rotate(pool) == Rotation(0, [])
+    assert await pool.fetch("SELECT id, created_time, updated_time, name FROM secret ORDER BY id") == times
+
+
+async def test_what_webhooks_sign_with_gets_the_new_key_too(pool: asyncpg.Pool, organization: Tenant) -> None:
+    await add(pool, organization.organization_id, BEFORE, {"number": 1})
+    webhook = await add_webhook(pool, organization.organization_id, BEFORE, "https://example.com")
+    assert await rotate(pool) == Rotation(2, [])
+    row = await pool.fetchrow("SELECT * FROM webhook")
+    opened = AFTER.open(
+        organization.organization_id, webhook.id, Sealed(row["key_id"], row["nonce"], row["ciphertext"])
+    )
+    assert opened == {"secret": webhook.secret}
+
+
+async def test_what_is_changed_or_deleted_meanwhile_is_not_overwritten(
+    pool: asyncpg.Pool, organization: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = organization.organization_id
+    by_new, by_old, gone, still = [await add(pool, owner, BEFORE, {"is": "former"}) for _ in range(4)]
+    original = Statement.fetch
+    meanwhile = iter((True,))
+
+    async def then_changed(statement: Statement, *arguments: Any) -> list[asyncpg.Record]:
+        rows = await original(statement, *arguments)
+        if statement.name == "secrets.to_rotate" and next(meanwhile, False):
+            await change(pool, owner, by_new, BOTH, {"is": "changed"})
+            await change(pool, owner, by_old, BEFORE, {"is": "changed too"})
+            await pool.execute("DELETE FROM secret WHERE id = $1", gone)
+        return rows
+
+    monkeypatch.setattr(Statement, "fetch", then_changed)
+    assert await rotate(pool) == Rotation(2, [])
+    assert await contents(pool, AFTER) == {
+        by_new: {"is": "changed"},
+        by_old: {"is": "changed too"},
+        still: {"is": "former"},
+    }
+
+
+async def test_several_at_once(
+    pool: asyncpg.Pool, organization: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(secret_rotation, "BATCH", 5)
+    owner = organization.organization_id
+    ids = [await add(pool, owner, BEFORE, {"version": 0}) for _ in range(30)]
+    results = await asyncio.gather(
+        *(rotate(pool) for _ in range(3)),
+        *(change(pool, owner, one, BOTH, {"version": 1}) for one in ids[::3]),
+    )
+    assert sum(result.rotated for result in results if result) <= 30
+    assert await contents(pool, AFTER) == {
+        one: {"version": int(number % 3 == 0)} for number, one in enumerate(ids)
+    }
+
+
+async def test_what_cannot_be_read_stays_and_is_told(pool: asyncpg.Pool, organization: Tenant) -> None:
+    owner = organization.organization_id
+    lost = await add(pool, owner, read_secret_keys(new_secret_key("lost")), {})
+    moved = await add(pool, owner, BEFORE, {})
+    original, moved = moved, new_id("secret")
+    await pool.execute("UPDATE secret SET id = $2 WHERE id = $1", original, moved)
+    fine = await add(pool, owner, BEFORE, {"is": "fine"})
+    result = await rotate(pool)
+    assert (result.rotated, len(result.unreadable)) == (1, 2)
+    assert any(lost in reason and "lost is not in" in reason for reason in result.unreadable)
+    assert any(moved in reason for reason in result.unreadable)
+    keys = {row["id"]: row["key_id"] for row in await pool.fetch("SELECT id, key_id FROM secret")}
+    assert keys == {lost: "lost", moved: "old", fine: "new"}
+
+
+async def run(*command: str, **environment: str) -> Result:
+    names = {"PAGEMILL_DATABASE_URL": "", "PAGEMILL_SECRET_KEYS": ""} | environment
+    return await asyncio.to_thread(CliRunner().invoke, main, ["secrets", *command], env=names)
+
+
+async def test_the_command(
+    pool: asyncpg.Pool, organization: Tenant, database_url: str, tmp_path: Path
+) -> None:
+    owner = organization.organization_id
+    await add(pool, owner, BEFORE, {"is": "kept"})
+    command = ("rotate", "--data-dir", str(tmp_path))
+    environment = {"PAGEMILL_DATABASE_URL": database_url, "PAGEMILL_SECRET_KEYS": f"{NEW},{OLD}"}
+    done = await run(*command, **environment)
+    assert (done.exit_code, done.output) == (0, "1 secrets were sealed with the key new\n")
+    lost = await add(pool, owner, read_secret_keys(new_secret_key("lost")), {})
+    failed = await run(*command, **environment)
+    assert (failed.exit_code, lost in failed.stderr) == (1, True)
+    assert failed.stdout == "0 secrets were sealed with the key new\n"
+    for entry in (OLD, NEW):
+        assert entry.partition(":")[2] not in done.output + failed.output
+
+
+async def test_the_command_uses_the_keys_of_the_data_directory(
+    pool: asyncpg.Pool, organization: Tenant, database_url: str, tmp_path: Path
+) -> None:
+    await add(pool, organization.organization_id, BEFORE, {"is": "kept"})
+    (tmp_path / "secret-keys").write_text(f"{NEW},\n{OLD}\n")
+    done = await run("rotate", "--data-dir", str(tmp_path), PAGEMILL_DATABASE_URL=database_url)
+    assert done.exit_code == 0, done.output
+    assert list((await contents(pool, AFTER)).values()) == [{"is": "kept"}]
+
+
+async def test_the_command_makes_no_keys(database_url: str, tmp_path: Path) -> None:
+    refused = await run("rotate", "--data-dir", str(tmp_path), PAGEMILL_DATABASE_URL=database_url)
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith("pagemill: there are no keys: set PAGEMILL_SECRET_KEYS")
+    assert DataDirectory(tmp_path).kept_secret_keys() is None
+
+
+async def test_new_keys_can_be_used(tmp_path: Path) -> None:
+    named, dated = (await run("new-key", "backup-2")).stdout, (await run("new-key")).stdout
+    assert named.startswith("backup-2:")
+    box = read_secret_keys(f"{dated.strip()},{named}")
+    assert box.open("a", "b", box.seal("a", "b", {"c": 1})) == {"c": 1}
+    refused = await run("new-key", "with space")
+    assert (refused.exit_code, "key id" in refused.stderr) == (1, True)
+
+
+async def test_the_steps_are_taught() -> None:
+    taught = (await run("--help")).output
+    assert taught.index("new-key") < taught.index("pagemill secrets rotate")

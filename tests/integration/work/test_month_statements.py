@@ -1,0 +1,70 @@
+"""A month that has ended is written down once, under the plan that it ended with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import asyncpg
+
+from db.month_statements import ORGANIZATIONS_WITHOUT_STATEMENT
+from pagemill.jobs.schedule import Schedule, enqueue_scheduled
+from pagemill.usage.counting import count_freely
+from pagemill.usage.meters import month_before
+from pagemill.usage.plan_administration import apply_plans, statement_of
+from pagemill.usage.plan_file import parse_plans
+from pagemill.work.month_statements import SETTLING, MonthStatementRunner
+from tests.support.schedules import HOUR
+from tests.support.tenants import Tenant
+from tests.support.working import dispatching, until_ended
+
+PLAN = """
+[[plans]]
+planId = "las:plan:pro"
+version = 1
+name = "Pro"
+pagePredictions = { price = 0.5 }
+"""
+
+
+async def make_older(pool: asyncpg.Pool) -> None:
+    """All organizations were there last month."""
+    await pool.execute("UPDATE organization SET created_time = now() - interval '100 days'")
+
+
+async def missing(pool: asyncpg.Pool) -> list[str]:
+    async with pool.acquire() as connection:
+        return [row["id"] for row in await ORGANIZATIONS_WITHOUT_STATEMENT.fetch(connection, "", 100)]
+
+
+async def run(pool: asyncpg.Pool) -> list[str]:
+    async with pool.acquire() as connection:
+        await enqueue_scheduled(connection, Schedule("month-statement", HOUR), datetime.now(UTC))
+    job_ids = [row["id"] for row in await pool.fetch("SELECT id FROM job WHERE kind = 'month-statement'")]
+    async with dispatching(pool, MonthStatementRunner(pool), kinds=("month-statement",)):
+        return await until_ended(pool, *job_ids)
+
+
+async def test_it_is_written_once_and_stays(pool: asyncpg.Pool, organization: Tenant) -> None:
+    owner = organization.organization_id
+    month = month_before(datetime.now(UTC) - SETTLING)
+    await make_older(pool)
+    async with pool.acquire() as connection:
+        await apply_plans(connection, parse_plans(PLAN), amend=False, dry_run=False)
+        await pool.execute("UPDATE organization SET plan_id = 'las:plan:pro:1'")
+        last = datetime.strptime(month, "%Y-%m").replace(tzinfo=UTC)
+        await count_freely(connection, owner, "pages", 8, at=last)
+        assert await run(pool) == ["succeeded"]
+        assert await missing(pool) == []
+        dearer = parse_plans(PLAN.replace("0.5", "5"))
+        await apply_plans(connection, dearer, amend=True, dry_run=False)
+        await count_freely(connection, owner, "pages", 8, at=last)
+        statement = await statement_of(connection, owner, month)
+    assert (statement.month, statement.total) == (month, Decimal("4.00"))
+    assert [(line.name, line.used) for line in statement.lines] == [("pagePredictions", 8)]
+
+
+async def test_who_came_this_month_gets_none(pool: asyncpg.Pool, organization: Tenant) -> None:
+    assert await missing(pool) == []
+    await make_older(pool)
+    assert await missing(pool) == [organization.organization_id]

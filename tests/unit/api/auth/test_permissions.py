@@ -1,0 +1,86 @@
+"""What permissions come to."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from pagemill.api.auth.permissions import EVERYTHING, Action, Permission, PermissionSet, permissions_of
+
+DATASET = "las:dataset:1"
+
+
+def permissions(*triples: tuple[str, str, str]) -> PermissionSet:
+    return PermissionSet(msgspec.convert(triple, Permission) for triple in _named(triples))
+
+
+def _named(triples: tuple[tuple[str, str, str], ...]) -> list[dict[str, str]]:
+    return [dict(zip(("resourceId", "action", "effect"), triple, strict=True)) for triple in triples]
+
+
+@pytest.mark.parametrize(
+    ("resource_id", "allowed"),
+    [
+        ("*", True),
+        ("las:dataset:*", True),
+        ("las:*:1", True),
+        ("las:dataset:1", True),
+        ("las:dataset", False),
+        ("las:dataset:", False),
+        ("las:dataset:2", False),
+        ("las:document:*", False),
+        ("LAS:dataset:1", False),
+        ("as:dataset:1", False),
+        ("las:dataset:1\n", False),
+    ],
+)
+def test_globs(resource_id: str, allowed: bool) -> None:
+    assert permissions((resource_id, "read", "allow")).allows(DATASET, "read") is allowed
+
+
+@pytest.mark.parametrize("action", ["read", "write", "delegate"])
+def test_actions_are_told_apart(action: Action) -> None:
+    for granted in ("read", "write", "delegate", "*"):
+        allowed = permissions((DATASET, granted, "allow")).allows(DATASET, action)
+        assert allowed is (granted in (action, "*"))
+
+
+def test_nothing_is_allowed_that_no_permission_allows() -> None:
+    assert not permissions().allows(DATASET, "read")
+
+
+def test_a_deny_goes_before_whatever_allows() -> None:
+    one = permissions(("*", "*", "allow"), (DATASET, "write", "deny"))
+    assert one.allows(DATASET, "read")
+    assert not one.allows(DATASET, "write")
+    assert one.allows("las:dataset:2", "write")
+    assert not permissions(("las:*", "*", "deny"), (DATASET, "read", "allow")).allows(DATASET, "read")
+
+
+def test_what_several_roles_allow_adds_up_and_what_one_denies_is_denied() -> None:
+    reader = msgspec.json.encode(_named((("*", "read", "allow"),))).decode()
+    writer = msgspec.json.encode(_named(((DATASET, "write", "allow"),))).decode()
+    denier = msgspec.json.encode(_named(((DATASET, "read", "deny"),))).decode()
+    both = permissions_of([reader, writer])
+    assert both.allows(DATASET, "read")
+    assert both.allows(DATASET, "write")
+    assert not permissions_of([reader, writer, denier]).allows(DATASET, "read")
+
+
+def test_without_roles_everything_is_allowed_and_with_none_that_is_left_nothing() -> None:
+    assert permissions_of(None) is EVERYTHING
+    assert EVERYTHING.allows(DATASET, "delegate")
+    assert not permissions_of([]).allows(DATASET, "read")
+
+
+def test_a_set_is_compiled_once_for_the_same_text_and_again_for_another() -> None:
+    text = '[{"resourceId": "las:dataset:*", "action": "read", "effect": "allow"}]'
+    changed = text.replace("dataset", "document")
+    assert permissions_of([text]) is permissions_of([text])
+    assert permissions_of([text]).allows(DATASET, "read")
+    assert not permissions_of([changed]).allows(DATASET, "read")
+
+
+def test_a_role_that_cannot_be_read_lets_nobody_in() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        permissions_of(['[{"resourceId": "*", "action": "everything", "effect": "allow"}]'])

@@ -1,0 +1,43 @@
+"""Scopes of tokens: every route has one, and only those exist."""
+
+from __future__ import annotations
+
+import pytest
+
+from pagemill.api.auth.resource_ids import action_of
+from pagemill.api.auth.scopes import PREFIX, SCOPES, read_scopes, scope_of
+from pagemill.errors import BadRequest
+from tests.unit.api.auth.test_resource_ids import ROUTES
+
+
+def test_every_route_has_a_scope_and_every_scope_a_route() -> None:
+    assert {scope_of(path, action_of(method)) for method, path in ROUTES} == SCOPES
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scope"),
+    [
+        ("GET", "/v1/appClients", "appclients:read"),
+        ("DELETE", "/v1/documents", "documents:write"),
+        ("PUT", "/v1/files/{document_id:str}", "documents:write"),
+        ("POST", "/v1/models/{model_id:str}/dataBundles", "databundles:write"),
+        ("GET", "/v1/workflows/{workflow_id:str}/executions/{execution_id:str}", "workflows.executions:read"),
+        ("GET", "/v1/webhooks/{webhook_id:str}/attempts", "webhooks.attempts:read"),
+        (
+            "POST",
+            "/v1/transitions/{transition_id:str}/executions/{execution_id:str}/heartbeats",
+            "transitions.executions.heartbeats:write",
+        ),
+    ],
+)
+def test_scope_of(method: str, path: str, scope: str) -> None:
+    assert scope_of(path, action_of(method)) == f"{PREFIX}{scope}"
+
+
+def test_what_is_asked_for() -> None:
+    two = f"{PREFIX}assets:read {PREFIX}logs:read"
+    assert read_scopes(two) == frozenset(two.split())
+    assert read_scopes(None) is read_scopes("") is read_scopes("  ") is None
+    for wrong in ("assets:read", f"{PREFIX}logs:write", f"{PREFIX}assets:read, {PREFIX}logs:read", "*"):
+        with pytest.raises(BadRequest, match="invalid_scope"):
+            read_scopes(wrong)

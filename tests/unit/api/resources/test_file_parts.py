@@ -1,0 +1,45 @@
+"""Types of files by their beginnings, and byte ranges."""
+
+from __future__ import annotations
+
+import pytest
+
+from pagemill.api.resources.files import requested_range
+from pagemill.content_types import sniff
+from tests.support.samples import BY_TYPE, PDF
+
+
+@pytest.mark.parametrize("content_type", BY_TYPE)
+def test_types_are_recognised(content_type: str) -> None:
+    assert sniff(BY_TYPE[content_type]) == content_type
+
+
+def test_a_pdf_begins_within_the_first_kilobyte() -> None:
+    assert sniff(b" " * 1019 + PDF) == "application/pdf"
+    assert sniff(b" " * 1020 + PDF) is None
+
+
+@pytest.mark.parametrize("beginning", [b"", b"hello", b"PK\3\4", b"GIF89a", b"RIFF\0\0\0\0WAVE", b"MZ"])
+def test_everything_else_is_refused(beginning: bytes) -> None:
+    assert sniff(beginning) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "part"),
+    [
+        (None, None),
+        ("", None),
+        ("bytes=-", None),
+        ("items=0-1", None),
+        ("bytes=0-1,3-4", None),
+        ("bytes=0-", (0, 10)),
+        ("bytes=2-4", (2, 5)),
+        ("bytes=2-99", (2, 10)),
+        ("bytes=-3", (7, 10)),
+        ("bytes=-99", (0, 10)),
+        ("bytes=-0", (10, 10)),
+        ("bytes=10-", (10, 10)),
+    ],
+)
+def test_ranges(asked: str | None, part: tuple[int, int] | None) -> None:
+    assert requested_range(asked, 10) == part

@@ -1,0 +1,71 @@
+"""A call ends with its answer, with Pagemill's own error, or with one that may be tried again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError, RayTaskError
+from ray.exceptions import WorkerCrashedError as Crashed
+
+from pagemill.applications.calling import answer_of
+from pagemill.errors import DocumentUnreadable, Unavailable
+from pagemill.jobs.job import WorkerLost
+
+
+async def raising(error: Exception) -> Any:
+    raise error
+
+
+async def test_the_answer() -> None:
+    async def answer() -> int:
+        return 7
+
+    assert await answer_of(answer(), seconds=1, who="It") == 7
+
+
+async def test_an_error_comes_out_of_rays_wrapping_as_it_was() -> None:
+    wrapped = RayTaskError(
+        "read", "traceback", DocumentUnreadable("The PDF is encrypted")
+    ).as_instanceof_cause()
+    with pytest.raises(DocumentUnreadable) as caught:
+        await answer_of(raising(wrapped), seconds=1, who="It")
+    assert type(caught.value) is DocumentUnreadable
+    assert caught.value.message == "The PDF is encrypted"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ActorDiedError(),
+        ConnectionResetError(),
+        RayTaskError("read", "traceback", ActorDiedError()).as_instanceof_cause(),
+    ],
+)
+async def test_what_befalls_a_call_may_be_tried_again(error: Exception) -> None:
+    with pytest.raises(Unavailable, match="It is not available"):
+        await answer_of(raising(error), seconds=1, who="It")
+
+
+@pytest.mark.parametrize("death", [ActorDiedError(), OutOfMemoryError("killed"), Crashed()])
+async def test_the_death_of_a_worker_of_its_own_is_counted_against_the_job(death: Exception) -> None:
+    with pytest.raises(WorkerLost, match="It lost its worker"):
+        await answer_of(raising(death), seconds=1, who="It", alone=True)
+
+
+async def test_a_worker_that_cannot_be_reached_has_not_died() -> None:
+    error = ActorUnavailableError("not now", None)
+    with pytest.raises(Unavailable):
+        await answer_of(raising(error), seconds=1, who="It", alone=True)
+
+
+async def test_a_fault_in_what_was_called_stays_one() -> None:
+    wrapped = RayTaskError("read", "traceback", KeyError("x")).as_instanceof_cause()
+    with pytest.raises(KeyError):
+        await answer_of(raising(wrapped), seconds=1, who="It")
+
+
+async def test_no_call_hangs() -> None:
+    with pytest.raises(Unavailable, match="in time"):
+        await answer_of(asyncio.Event().wait(), seconds=0.01, who="It")

@@ -1,0 +1,203 @@
+"""Children are bounded, and what becomes of them is one document's failure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pagemill.documents.thumbnails import renderer as parent
+from pagemill.documents.thumbnails.messages import Lighter, Picture, RenderRequest, Rendition
+from pagemill.documents.thumbnails.renderer import Renderer
+from pagemill.errors import DocumentUnreadable, Unavailable
+from tests.support.pictures import opened, pdf, picture
+
+# Stands in for the module that forks; its children do what the document's first word says.
+MISBEHAVING = """
+import os, signal
+import pagemill.documents.thumbnails.forks as forks
+class Promise(bytes):
+    def __new__(cls, content, length):
+        promise = super().__new__(cls, content)
+        promise.length = length
+        return promise
+    def __len__(self): return self.length
+def misbehave(request, content):
+    what = content.split()[0]
+    if what == b"crash": os.abort()
+    if what == b"sleep": signal.pause()
+    if what == b"spin":
+        while True: pass
+    if what == b"hoard": return bytes(len(content) * 10**9)
+    if what == b"write": os.write(os.open(content.split()[1], os.O_CREAT | os.O_WRONLY), b"x")
+    if what == b"environment": return repr(sorted(os.environ)).encode()
+    if what == b"promise": return Promise(b"x", 2**40)
+    if what == b"stall":
+        [os.dup(int(name)) for name in os.listdir("/proc/self/fd")[3:-1]]
+        os._exit = lambda status: signal.pause()
+        return Promise(b"x", 10)
+    if what == b"error": raise RuntimeError("secret")
+    return content
+forks._rendered = misbehave
+forks.SECONDS = 1
+forks.main()
+"""
+
+
+@pytest.fixture
+async def renderer() -> AsyncIterator[Renderer]:
+    renderer = Renderer(at_once=2)
+    yield renderer
+    await renderer.close()
+
+
+@pytest.fixture
+def misbehaving(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        parent, "child_command", lambda _, descriptor: [sys.executable, "-c", MISBEHAVING, str(descriptor)]
+    )
+    monkeypatch.setattr(parent, "SECONDS", 1)
+
+
+async def pieces(content: bytes) -> AsyncIterator[bytes]:
+    for begin in range(0, len(content), 65536):
+        yield content[begin : begin + 65536]
+
+
+async def render(renderer: Renderer, content: bytes, rendition: Rendition | None = None) -> bytes:
+    kind = "image/png" if content.startswith(b"\x89PNG") else "application/pdf"
+    request = RenderRequest(rendition or Picture(width=10), kind, len(content))
+    return b"".join([piece async for piece in renderer.render(request, pieces(content))])
+
+
+async def test_nothing_runs_before_it_is_needed(renderer: Renderer) -> None:
+    assert renderer._forks is None
+    assert opened(await render(renderer, picture())).size == (10, 5)
+    assert await render(renderer, pdf((72, 72)), Lighter()) == b""
+
+
+async def test_many_at_once_each_get_their_own(renderer: Renderer) -> None:
+    sizes = range(1, 20)
+    made = await asyncio.gather(*(render(renderer, picture(), Picture(width=size)) for size in sizes))
+    assert [opened(one).size[0] for one in made] == list(sizes)
+
+
+@pytest.mark.usefixtures("misbehaving")
+@pytest.mark.parametrize(
+    ("does", "message"),
+    [
+        (b"crash", "The document is damaged: its renderer failed"),
+        (b"sleep", "The document takes longer than 1 seconds to render"),
+        (b"spin", "The document takes longer than 1 seconds to render"),
+        (b"hoard", "The document needs more memory to render than is allowed"),
+        (b"error", "The document is damaged: it cannot be rendered"),
+    ],
+)
+async def test_a_document_that_harms_its_child_is_refused(
+    renderer: Renderer, does: bytes, message: str
+) -> None:
+    with pytest.raises(DocumentUnreadable) as refused:
+        await render(renderer, does)
+    assert refused.value.message == message
+    assert await render(renderer, b"fine") == b"fine"
+
+
+@pytest.mark.usefixtures("misbehaving")
+async def test_a_child_is_not_believed(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "GRACE_SECONDS", 0.3)
+    with pytest.raises(DocumentUnreadable, match="has no end"):
+        await render(renderer, b"promise")
+    begun = time.monotonic()
+    with pytest.raises(Unavailable):
+        await render(renderer, b"stall")
+    assert time.monotonic() - begun < 0.9
+    assert await render(renderer, b"others") == b"others"
+
+
+@pytest.mark.usefixtures("misbehaving")
+async def test_a_child_writes_no_file_and_sees_no_secret(
+    renderer: Renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAGEMILL_TOKEN_KEY", "secret")
+    target = tmp_path / "written"
+    with pytest.raises(DocumentUnreadable):
+        await render(renderer, b"write " + str(target).encode())
+    assert not target.exists() or target.stat().st_size == 0
+    assert b"PAGEMILL" not in await render(renderer, b"environment")
+
+
+@pytest.mark.usefixtures("misbehaving")
+async def test_large_documents_go_through(renderer: Renderer) -> None:
+    large = b"large " + os.urandom(20 * 1024 * 1024)
+    assert await render(renderer, large) == large
+
+
+@pytest.mark.usefixtures("misbehaving")
+async def test_a_source_that_fails_is_what_the_caller_hears_of(renderer: Renderer) -> None:
+    async def failing() -> AsyncIterator[bytes]:
+        yield b"fine"
+        raise Unavailable("storage")
+
+    with pytest.raises(Unavailable, match="storage"):
+        async for _ in renderer.render(RenderRequest(Picture(), "application/pdf", 100), failing()):
+            pass
+    assert await render(renderer, b"fine") == b"fine"
+
+
+@pytest.mark.usefixtures("misbehaving")
+async def test_one_that_is_broken_off_gives_its_turn_back(renderer: Renderer) -> None:
+    content = b"large " + os.urandom(5 * 1024 * 1024)
+    for _ in range(5):
+        request = RenderRequest(Picture(), "application/pdf", len(content))
+        async with contextlib.aclosing(renderer.render(request, pieces(content))) as rendering:
+            await anext(rendering)
+    assert await render(renderer, b"fine") == b"fine"
+
+
+async def test_without_the_process_that_forks_it_is_not_available(
+    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as changed:
+        changed.setattr(parent, "MODULE", "pagemill.renditions.missing")
+        with pytest.raises(Unavailable):
+            await render(renderer, picture())
+    assert opened(await render(renderer, picture())).size == (10, 5)
+
+
+async def test_children_leave_nothing_behind(renderer: Renderer) -> None:
+    for _ in range(3):
+        await render(renderer, picture())
+    assert renderer._forks is not None
+    process = psutil.Process(renderer._forks._process.pid)
+    assert process.num_threads() == 1
+    deadline = time.monotonic() + 5
+    while process.children():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    assert process.num_fds() <= 8
+    await renderer.close()
+    assert not process.is_running()
+
+
+def test_nothing_outlives_a_killed_parent() -> None:
+    program = """
+import asyncio, os, signal
+from pagemill.documents.thumbnails.renderer import _Forks
+forks = _Forks()
+print(forks._process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    process_id = int(ran.stdout)
+    deadline = time.monotonic() + 5
+    while psutil.pid_exists(process_id) and psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

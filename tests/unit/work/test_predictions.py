@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from pagemill.applications.requests import ReadingResponse
+from pagemill.errors import LimitExceeded, Unavailable
+from pagemill.extraction.types import Page, Reading
+from pagemill.jobs.job import Job
+from pagemill.work.predictions import PredictionRunner
+
+JOB = Job("job", "prediction", "las:organization:one", "prediction", {}, 1, 5)
+PAGES = [Page(0, 0.7, "text", []), Page(1, 0.7, "text", [])]
+FOUND = [{"label": "total", "value": "1.00", "confidence": 0.9}]
+
+
+class Pool:
+    """Has one prediction, of an organization whose plan limits ``limited_by``."""
+
+    def __init__(self, limited_by: str) -> None:
+        self._limited_by = limited_by
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Pool]:
+        yield self
+
+    async def fetchrow(self, _sql: str, *_arguments: Any) -> dict[str, Any]:
+        return {
+            "document_id": "document",
+            "content_key": "content",
+            "artefact_key": "artefact",
+            "preprocess_config": {},
+            "postprocess_config": {},
+            "limited_by": self._limited_by,
+        }
+
+
+class Application:
+    """A handle whose only method is ``answer``."""
+
+    def __init__(self, answer: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        self._answer = answer
+        self.read = self.predict = self
+
+    def options(self, **_options: Any) -> Application:
+        return self
+
+    def remote(self, _request: Any) -> asyncio.Future[Any]:
+        return asyncio.ensure_future(self._answer())
+
+
+class Usage:
+    """Remembers what was reserved; says no when it is told to."""
+
+    def __init__(self, answer: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._answer = answer
+        self.reserved: list[Mapping[Any, float]] = []
+
+    async def reserve(self, _organization_id: str, _job_id: str, amounts: Mapping[Any, float]) -> None:
+        self.reserved.append(amounts)
+        await self._answer()
+
+
+async def read() -> ReadingResponse:
+    return ReadingResponse(Reading(2, PAGES), None)
+
+
+async def find() -> list[dict[str, Any]]:
+    return FOUND
+
+
+async def grant() -> None:
+    return
+
+
+async def refuse() -> None:
+    raise LimitExceeded
+
+
+def runner(
+    limited_by: str, usage: Usage, predict: Callable[[], Coroutine[Any, Any, Any]] = find
+) -> PredictionRunner:
+    pool: Any = Pool(limited_by)
+    return PredictionRunner(pool, Application(read), Application(predict), usage)
+
+
+@pytest.mark.parametrize(("limited_by", "reserved"), [("pages", {"pages": 2}), ("fields", {"fields": 1})])
+async def test_what_the_plan_limits_is_reserved_and_both_are_told(
+    limited_by: str, reserved: dict[str, int]
+) -> None:
+    usage = Usage(grant)
+    result = await runner(limited_by, usage)(JOB)
+    assert usage.reserved == [reserved]
+    assert (result.pages, result.fields, result.predictions) == (2, 1, FOUND)
+
+
+@pytest.mark.parametrize("limited_by", ["pages", "fields"])
+async def test_nothing_is_predicted_beyond_the_limit(limited_by: str) -> None:
+    with pytest.raises(LimitExceeded):
+        await runner(limited_by, Usage(refuse))(JOB)
+
+
+async def test_fields_are_looked_for_while_pages_are_reserved() -> None:
+    looked = asyncio.Event()
+
+    async def look() -> list[dict[str, Any]]:
+        looked.set()
+        return FOUND
+
+    async def grant_then() -> None:
+        await looked.wait()
+
+    async with asyncio.timeout(5):
+        assert (await runner("pages", Usage(grant_then), look)(JOB)).predictions == FOUND
+
+
+async def test_a_refusal_breaks_off_what_is_looked_for() -> None:
+    broken_off = asyncio.Event()
+    begun = asyncio.Event()
+
+    async def look() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            broken_off.set()
+
+    async def refuse_then() -> None:
+        await begun.wait()
+        raise LimitExceeded
+
+    async with asyncio.timeout(5):
+        with pytest.raises(LimitExceeded):
+            await runner("pages", Usage(refuse_then), look)(JOB)
+    assert broken_off.is_set()
+
+
+async def test_an_error_of_the_application_is_raised_after_the_reservation() -> None:
+    async def fail() -> None:
+        raise Unavailable("Prediction is not available")
+
+    usage = Usage(grant)
+    with pytest.raises(Unavailable):
+        await runner("pages", usage, fail)(JOB)
+    assert usage.reserved == [{"pages": 2}]
