@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from pagemill.ids import new_id, new_slug_id
+from pagemill.ids import DocumentId, ModelId, TrainingId, new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Predictable:
 
 async def store_predictable(connection: asyncpg.Connection, organization_id: str) -> Predictable:
     """A document with a content, and a model with a training, as if there were objects."""
-    document_id, model_id = new_id("document"), new_slug_id("model")
-    training_id = new_slug_id("model-training")
+    document_id, model_id = new_id(DocumentId), new_id(ModelId)
+    training_id = new_id(TrainingId)
     await connection.execute(
         "INSERT INTO document (organization_id, id, content_key) VALUES ($1, $2, 'none')",
         organization_id,

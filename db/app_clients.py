@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from db.statements import crossing, tenant
+from db.statements import untyped_crossing as crossing
+from db.statements import untyped_tenant as tenant
 
 APP_CLIENT_COLUMNS = """
     id, client_id, secret_hash IS NOT NULL AS has_secret, name, description, configuration, role_ids,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 ASSET_COLUMNS = """
     id, name, description, content_key, content_md5, created_time, created_by, updated_time, updated_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from db.documents import DOCUMENT_COLUMNS
 from db.predictions import PREDICTION_COLUMNS
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 CONSENT_SUMMARY = tenant(
     "consents.summary",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db.keyset import within_bytes
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 DATA_BUNDLE_COLUMNS = """
     id, model_id, name, description, datasets, summary, status, object_key, retention_in_days,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db.keyset import within_bytes
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 DATASET_COLUMNS = """
     id, name, description, metadata, retention_in_days, contains_pii, number_of_documents,

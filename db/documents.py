@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from db.keyset import within_bytes
-from db.statements import Statement, tenant
+from db.statements import UntypedStatement
+from db.statements import untyped_tenant as tenant
 
 DOCUMENT_COLUMNS = """
     id, dataset_id, consent_id, name, description, metadata, ground_truth, retention_in_days, content_key,
@@ -69,7 +70,7 @@ _FILTERS = """
         AND ($4::text[] IS NULL OR id = ANY($4))
 """
 
-LIST_DOCUMENTS: dict[Literal["ascending", "descending"], Statement] = {
+LIST_DOCUMENTS: dict[Literal["ascending", "descending"], UntypedStatement] = {
     "ascending": tenant(
         "documents.list_ascending",
         within_bytes(

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from db.statements import crossing, tenant
+from db.statements import untyped_crossing as crossing
+from db.statements import untyped_tenant as tenant
 
 # How long this transaction waits for another one that holds the key; '0' is for ever.
 BOUND_WAIT = crossing(

@@ -6,7 +6,8 @@ that it was given, and the row decides.
 
 from __future__ import annotations
 
-from db.statements import crossing, tenant
+from db.statements import untyped_crossing as crossing
+from db.statements import untyped_tenant as tenant
 
 INSERT = tenant(
     "job.insert",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db.mail import AVAILABLE, OWNERS, queueing
-from db.statements import crossing
+from db.statements import untyped_crossing as crossing
 
 THRESHOLDS = (80, 100)
 """Percent of the limit."""

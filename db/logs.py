@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from db.statements import Statement, tenant
+from db.statements import UntypedStatement
+from db.statements import untyped_tenant as tenant
 
 LOG_COLUMNS = "id, workflow_id, workflow_execution_id, transition_id, transition_execution_id, start_time"
 
@@ -50,7 +51,7 @@ _FILTERS = """
         AND ($5::text IS NULL OR transition_execution_id = $5)
 """
 
-LIST_LOGS: dict[Literal["ascending", "descending"], Statement] = {
+LIST_LOGS: dict[Literal["ascending", "descending"], UntypedStatement] = {
     "ascending": tenant(
         "logs.list_ascending",
         f"""

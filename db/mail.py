@@ -6,7 +6,9 @@ has what the message is made of, not its text.
 
 from __future__ import annotations
 
-from db.statements import Statement, crossing, tenant
+from db.statements import UntypedStatement
+from db.statements import untyped_crossing as crossing
+from db.statements import untyped_tenant as tenant
 
 PRIORITY = 10
 MAXIMUM_ATTEMPTS = 8
@@ -26,7 +28,7 @@ AVAILABLE = "EXISTS (SELECT FROM mail_service WHERE available)"
 _NEW_ID = "replace(gen_random_uuid()::text, '-', '')"
 
 
-def queueing(name: str, *, parts: str, recipients: str, payload: str) -> Statement:
+def queueing(name: str, *, parts: str, recipients: str, payload: str) -> UntypedStatement:
     """A statement that queues the same mail for each address of ``recipients``; returns how many.
 
     ``parts`` are CTEs, each with a comma behind it, that the other two read.

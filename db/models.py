@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from db.keyset import within_bytes
-from db.statements import crossing, tenant
+from db.statements import untyped_crossing as crossing
+from db.statements import untyped_tenant as tenant
 
 # Computed: how many bundles there are, and how many trainings are not in a final state.
 MODEL_COLUMNS = """

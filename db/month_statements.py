@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from db.statements import crossing, tenant
+from db.statements import untyped_crossing as crossing
+from db.statements import untyped_tenant as tenant
 
 INSERT_MONTH_STATEMENT = tenant(
     "month_statements.insert",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 # Object storage lists keys by their bytes, hence the collation.
 DOCUMENTS_IN_ORDER = tenant(

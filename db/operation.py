@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import crossing
+from db.statements import untyped_crossing as crossing
 
 QUEUE_DEPTH = crossing(
     "operation.queue_depth",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from db.statements import crossing, tenant
+from db.statements import untyped_crossing as crossing
+from db.statements import untyped_tenant as tenant
 
 ORGANIZATION_COLUMNS = """
     id, name, description, plan_id, payment_method_id, document_retention_in_days,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 PAYMENT_METHOD_COLUMNS = """
     id, name, description, details, setup_intent_secret_hash, stripe_setup_intent_id,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from db.documents import LIVE
 from db.keyset import within_bytes
-from db.statements import crossing, tenant
+from db.statements import untyped_crossing as crossing
+from db.statements import untyped_tenant as tenant
 from db.webhooks import is_wanted
 
 PREDICTION_COLUMNS = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 # ``permissions`` has the permissions of each role, as text, by which they are cached; NULL without any role.
 # Roles that are gone leave nothing behind that would allow anything.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 PROFILE_COLUMNS = """
     id, email, given_name, family_name, name, picture, locale, metadata, number_of_organizations_allowed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 # As the indexes document_due and data_bundle_due have it.
 DUE_TIME = "((created_time AT TIME ZONE 'UTC') + retention_in_days * interval '1 day')"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import crossing
+from db.statements import untyped_crossing as crossing
 
 SHARED = "roles are the same for all organizations"
 ROLE_COLUMNS = "id, name, description, permissions, created_time"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db.retention import DUE_TIME
-from db.statements import crossing
+from db.statements import untyped_crossing as crossing
 
 NOW = crossing("schedule.now", "touches no tenant data", "SELECT now()")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from db.statements import Statement, crossing, tenant
+from db.statements import UntypedStatement
+from db.statements import untyped_crossing as crossing
+from db.statements import untyped_tenant as tenant
 
 SHOWN = "id, name, description, created_time, created_by, updated_time, updated_by"
 
@@ -83,7 +85,7 @@ SECRET_USER = tenant(
 )
 
 
-def rotating(table: str) -> tuple[Statement, Statement]:
+def rotating(table: str) -> tuple[UntypedStatement, UntypedStatement]:
     """What exchanges the key of a table's sealed rows: find those under other keys, and seal them anew.
 
     A row that was changed meanwhile has another nonce and stays as it is. Rows are locked in the order of

@@ -1,60 +1,268 @@
-"""Named SQL statements; the only way SQL is run.
+"""Named, typed SQL statements; the only way SQL is run.
 
-A statement for tenant data takes the organization as ``$1`` and filters on it. Statements that must cross
-organizations (the dispatcher's claim, the reaper) say why. ``tests/unit/db/test_statements.py`` walks
-``REGISTRY`` and rejects a tenant statement without its filter.
+A statement is a function without a body: its decorator carries the SQL, its signature the parameters and the
+result. ``:name`` in the SQL stands for the parameter of that name.
+
+A statement on tenant data (``tenant``) takes the organization first and filters on it. A statement that has
+to cross organizations, or touches no tenant data (``crossing``), says why. Tests walk ``REGISTRY``, reject a
+tenant statement without its filter, and compare each signature with what Postgres says of the statement.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+import inspect
+import re
+import types
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import (
+    Annotated,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    NewType,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import asyncpg
+import msgspec
 from asyncpg.pool import PoolConnectionProxy
 
 Connection: TypeAlias = asyncpg.Connection | PoolConnectionProxy
+RowCount = NewType("RowCount", int)
+"""The result of a statement that returns how many rows it touched."""
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+Shape: TypeAlias = Literal["rows", "row", "values", "value", "count", "nothing"]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """Base of the rows that statements return: its fields are the columns, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """One SQL statement with a name for logs and plans. ``crosses`` is empty for a tenant statement."""
+class NeverNull:
+    """Marks a computed column, or one that the statement filters, that is never null; ``why`` says why."""
+
+    why: str
+
+
+def columns(row: type[Row], table: str = "") -> str:
+    """Return the columns of a row as a list for SELECT or RETURNING, qualified with ``table`` if given."""
+    prefix = f"{table}." if table else ""
+    return ", ".join(f"{prefix}{name}" for name in row.__struct_fields__)
+
+
+@dataclass(slots=True, eq=False)
+class Statement(Generic[Parameters, Result]):
+    """One SQL statement, called like a function with a connection and named arguments.
+
+    ``sql`` has numbered parameters, in the order of ``parameters``; ``crosses`` is empty for a tenant's.
+    """
 
     name: str
     sql: str
+    parameters: tuple[str, ...]
+    shape: Shape
+    result: Any
+    """The type of a row or a value, ``Annotated`` if it is so declared."""
+    optional: bool
+    hints: dict[str, Any]
+    """The declared types of the parameters."""
     crosses: str = ""
+    _row_type: type[Row] | None = None
+    _is_checked: bool = field(default=False, init=False)
 
-    async def fetch(self, connection: Connection, *arguments: Any) -> list[asyncpg.Record]:
-        return await connection.fetch(self.sql, *arguments)  # type: ignore[no-any-return]
+    async def __call__(
+        self, connection: Connection, *args: Parameters.args, **arguments: Parameters.kwargs
+    ) -> Result:
+        """Run the statement. Raises asyncpg.PostgresError, and what else asyncpg raises."""
+        return cast("Result", await self._run(connection, arguments))
 
-    async def fetch_one(self, connection: Connection, *arguments: Any) -> asyncpg.Record | None:
-        return await connection.fetchrow(self.sql, *arguments)
+    async def _run(self, connection: Connection, arguments: dict[str, Any]) -> Any:
+        if len(arguments) != len(self.parameters):
+            raise TypeError(f"{self.name} takes {self.parameters}, not {tuple(arguments)}")
+        values = [arguments[name] for name in self.parameters]
+        match self.shape:
+            case "row":
+                record = await connection.fetchrow(self.sql, *values)
+                return self._one(None if record is None else self._row(record))
+            case "rows":
+                return [self._row(record) for record in await connection.fetch(self.sql, *values)]
+            case "value":
+                record = await connection.fetchrow(self.sql, *values)
+                return self._one(None if record is None else record[0])
+            case "values":
+                return [record[0] for record in await connection.fetch(self.sql, *values)]
+            case "count":
+                return _row_count(await connection.execute(self.sql, *values))
+            case "nothing":
+                await connection.execute(self.sql, *values)
+                return None
 
-    async def fetch_value(self, connection: Connection, *arguments: Any) -> Any:
-        return await connection.fetchval(self.sql, *arguments)
+    def _row(self, record: asyncpg.Record) -> Row:
+        row_type = self._row_type
+        assert row_type is not None
+        if not self._is_checked:
+            if tuple(record.keys()) != row_type.__struct_fields__:
+                raise TypeError(f"{self.name} returns {tuple(record.keys())}, not a {row_type.__name__}")
+            self._is_checked = True
+        return row_type(*record)
 
-    async def execute(self, connection: Connection, *arguments: Any) -> int:
-        """Run it and return the number of rows it touched."""
-        status: str = await connection.execute(self.sql, *arguments)
-        tail = status.rsplit(" ", 1)[-1]
-        return int(tail) if tail.isdigit() else 0
+    def _one(self, found: Any) -> Any:
+        if found is None and not self.optional:
+            raise LookupError(f"{self.name} found nothing")
+        return found
 
 
-REGISTRY: dict[str, Statement] = {}
+REGISTRY: dict[str, Statement[..., Any] | UntypedStatement] = {}
+
+_PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+
+Declared: TypeAlias = Callable[Concatenate[Connection, Parameters], Awaitable[Result]]
 
 
-def _register(statement: Statement) -> Statement:
+def tenant(sql: str) -> Callable[[Declared[Parameters, Result]], Statement[Parameters, Result]]:
+    """Declare a statement on one organization's data: its first parameter is the organization."""
+
+    def declare(declared: Declared[Parameters, Result]) -> Statement[Parameters, Result]:
+        statement = _statement(declared, sql)
+        if statement.parameters[:1] not in (("organization_id",), ("organization_ids",)):
+            raise TypeError(f"{statement.name}: the first parameter has to be the organization")
+        return _register(statement)
+
+    return declare
+
+
+def crossing(
+    reason: str, sql: str
+) -> Callable[[Declared[Parameters, Result]], Statement[Parameters, Result]]:
+    """Declare a statement that crosses organizations, or touches no tenant data; ``reason`` says why."""
+
+    def declare(declared: Declared[Parameters, Result]) -> Statement[Parameters, Result]:
+        return _register(_statement(declared, sql, crosses=reason))
+
+    return declare
+
+
+def _statement(
+    declared: Declared[Parameters, Result], sql: str, *, crosses: str = ""
+) -> Statement[Parameters, Result]:
+    function = cast("types.FunctionType", declared)
+    name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+    signature = list(inspect.signature(function).parameters.values())[1:]
+    if any(one.kind is not one.KEYWORD_ONLY or one.default is not one.empty for one in signature):
+        raise TypeError(f"{name}: parameters after the connection are keyword-only and without defaults")
+    parameters = tuple(one.name for one in signature)
+    hints = get_type_hints(function, include_extras=True)
+    shape, result, optional = _read_result(hints["return"])
+    plain = get_args(result)[0] if get_origin(result) is Annotated else result
+    return Statement(
+        name=name,
+        sql=_number_parameters(name, sql, parameters),
+        parameters=parameters,
+        shape=shape,
+        result=result,
+        optional=optional,
+        hints={parameter: hints[parameter] for parameter in parameters},
+        crosses=crosses,
+        _row_type=plain if shape in ("row", "rows") else None,
+    )
+
+
+def _number_parameters(name: str, sql: str, parameters: Sequence[str]) -> str:
+    used = set(_PLACEHOLDER.findall(sql))
+    if used != set(parameters):
+        raise TypeError(f"{name}: the SQL names {sorted(used)}, the function {sorted(parameters)}")
+    numbers = {parameter: f"${number}" for number, parameter in enumerate(parameters, start=1)}
+    return _PLACEHOLDER.sub(lambda match: numbers[match[1]], sql)
+
+
+def _read_result(declared: Any) -> tuple[Shape, Any, bool]:
+    """Return the shape, the type of one row or value, and whether that can be missing or null."""
+    if declared is type(None):
+        return "nothing", None, True
+    if declared is RowCount:
+        return "count", RowCount, False
+    if get_origin(declared) is list:
+        (item,) = get_args(declared)
+        inner, optional = without_none(item)
+        return ("rows" if _is_row(inner) else "values"), inner, optional
+    inner, optional = without_none(declared)
+    return ("row" if _is_row(inner) else "value"), inner, optional
+
+
+def without_none(declared: Any) -> tuple[Any, bool]:
+    """Return a type without ``None``, and whether it allowed that."""
+    if get_origin(declared) not in (Union, types.UnionType):
+        return declared, False
+    inner = [one for one in get_args(declared) if one is not type(None)]
+    optional = len(inner) < len(get_args(declared))
+    return (inner[0] if len(inner) == 1 else Union[tuple(inner)]), optional  # noqa: UP007 - made at run time
+
+
+def _is_row(declared: Any) -> bool:
+    return isinstance(declared, type) and issubclass(declared, Row)
+
+
+def _row_count(status: str) -> RowCount:
+    tail = status.rsplit(" ", 1)[-1]
+    return RowCount(int(tail) if tail.isdigit() else 0)
+
+
+def _register(statement: Statement[Parameters, Result]) -> Statement[Parameters, Result]:
     if statement.name in REGISTRY:
         raise ValueError(f"two statements are named {statement.name}")
     REGISTRY[statement.name] = statement
     return statement
 
 
-def tenant(name: str, sql: str) -> Statement:
-    """A statement on one organization's data: ``$1`` is the organization."""
-    return _register(Statement(name, sql))
+@dataclass(frozen=True, slots=True)
+class UntypedStatement:
+    """A statement that has no signature yet."""
+
+    name: str
+    sql: str
+    crosses: str = ""
+
+    async def fetch(self, connection: Connection, *arguments: Any) -> list[asyncpg.Record]:
+        """Run it and return all rows."""
+        return list(await connection.fetch(self.sql, *arguments))
+
+    async def fetch_one(self, connection: Connection, *arguments: Any) -> asyncpg.Record | None:
+        """Run it and return the first row."""
+        return await connection.fetchrow(self.sql, *arguments)
+
+    async def fetch_value(self, connection: Connection, *arguments: Any) -> Any:
+        """Run it and return the first column of the first row."""
+        return await connection.fetchval(self.sql, *arguments)
+
+    async def execute(self, connection: Connection, *arguments: Any) -> int:
+        """Run it and return the number of rows it touched."""
+        return _row_count(await connection.execute(self.sql, *arguments))
 
 
-def crossing(name: str, reason: str, sql: str) -> Statement:
-    """A statement that crosses organizations, or touches no tenant data; ``reason`` says why."""
-    return _register(Statement(name, sql, reason))
+def untyped_tenant(name: str, sql: str) -> UntypedStatement:
+    """Declare a statement on one organization's data: ``$1`` is the organization."""
+    return _register_untyped(UntypedStatement(name, sql))
+
+
+def untyped_crossing(name: str, reason: str, sql: str) -> UntypedStatement:
+    """Declare a statement that crosses organizations, or touches no tenant data; ``reason`` says why."""
+    return _register_untyped(UntypedStatement(name, sql, reason))
+
+
+def _register_untyped(statement: UntypedStatement) -> UntypedStatement:
+    if statement.name in REGISTRY:
+        raise ValueError(f"two statements are named {statement.name}")
+    REGISTRY[statement.name] = statement
+    return statement

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db.keyset import within_bytes
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 TRAINING_COLUMNS = """
     id, model_id, name, description, metadata, data_bundle_ids, warm_start_config, instance_type,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 TRANSFORMATION_COLUMNS = """
     id, dataset_id, operations, status, created_time, created_by, updated_time, updated_by

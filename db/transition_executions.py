@@ -7,7 +7,8 @@ a minute it waits again, which the next claim finds out. ``heartbeat_time`` is n
 from __future__ import annotations
 
 from db.keyset import SORT_COLUMNS, Order, SortBy, nullable_page
-from db.statements import Statement, tenant
+from db.statements import UntypedStatement
+from db.statements import untyped_tenant as tenant
 
 EXECUTION_COLUMNS = """
     id, transition_id, input, output, status, completed_by, log_id, start_time, end_time
@@ -40,7 +41,7 @@ GET_EXECUTION = tenant(
 )
 
 
-def _list(sort_by: SortBy, order: Order) -> Statement:
+def _list(sort_by: SortBy, order: Order) -> UntypedStatement:
     filters = """
         organization_id = $1 AND transition_id = $2
         AND ($3::text[] IS NULL OR status = ANY($3))
@@ -62,7 +63,7 @@ def _list(sort_by: SortBy, order: Order) -> Statement:
     )
 
 
-LIST_EXECUTIONS: dict[tuple[SortBy, Order], Statement] = {
+LIST_EXECUTIONS: dict[tuple[SortBy, Order], UntypedStatement] = {
     ("startTime", "ascending"): _list("startTime", "ascending"),
     ("startTime", "descending"): _list("startTime", "descending"),
     ("endTime", "ascending"): _list("endTime", "ascending"),

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from db.statements import crossing, tenant
+from db.statements import untyped_crossing as crossing
+from db.statements import untyped_tenant as tenant
 
 COUNT_GUARDED = tenant(
     "usage.count_guarded",

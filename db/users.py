@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 # Who lets an invitation run out is inactive until the next one.
 USER_COLUMNS = """

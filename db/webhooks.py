@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from db.secrets import rotating
-from db.statements import crossing, tenant
+from db.statements import untyped_crossing as crossing
+from db.statements import untyped_tenant as tenant
 
 PRIORITY = 10
 MAXIMUM_ATTEMPTS = 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db.keyset import within_bytes
-from db.statements import tenant
+from db.statements import untyped_tenant as tenant
 
 
 def _shown(month: str, development: str) -> str:

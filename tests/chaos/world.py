@@ -16,7 +16,7 @@ from db.pool import create_pool
 from examples.local_stack import LocalStack, local_stack
 from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.extraction.artefact import Artefact
-from pagemill.ids import new_id, new_slug_id
+from pagemill.ids import DatasetId, ModelId, TrainingId, new_id
 from pagemill.objects import ObjectStore, open_objects
 from pagemill.objects.keys import training_prefix
 from pagemill.settings import Settings, load_settings
@@ -112,7 +112,7 @@ async def _prepare(settings: Settings, artefact: Artefact) -> str:
         async with pool.acquire() as connection:
             organization_id = (await create_tenant(connection)).organization_id
         model_id = await _store_model(pool, organization_id)
-        training_id = new_slug_id("model-training")
+        training_id = new_id(TrainingId)
         prefix = f"{training_prefix(organization_id, training_id)}artefact/"
         await objects.put(f"{prefix}weights.safetensors", artefact.weights)
         await objects.put(f"{prefix}configuration.json", artefact.configuration)
@@ -131,7 +131,7 @@ async def _prepare(settings: Settings, artefact: Artefact) -> str:
 
 
 async def _store_model(pool: asyncpg.Pool, organization_id: str) -> str:
-    model_id = new_slug_id("model")
+    model_id = new_id(ModelId)
     await pool.execute(
         "INSERT INTO model (organization_id, id, field_config, preprocess_config, postprocess_config) "
         "VALUES ($1, $2, $3, $4, $5)",
@@ -170,7 +170,7 @@ async def _store_dataset(
     pool: asyncpg.Pool, objects: ObjectStore, organization_id: str, operation: Operation
 ) -> str:
     """Two different documents to bundle; one and its copy to transform."""
-    dataset_id = new_id("dataset")
+    dataset_id = new_id(DatasetId)
     await pool.execute(
         "INSERT INTO dataset (organization_id, id, number_of_documents) VALUES ($1, $2, 2)",
         *(organization_id, dataset_id),

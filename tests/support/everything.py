@@ -10,7 +10,26 @@ from typing import Any
 import asyncpg
 
 from db.tables import ALL_TABLES
-from pagemill.ids import new_id, new_slug_id
+from pagemill.ids import (
+    AssetId,
+    ConsentId,
+    DataBundleId,
+    DatasetId,
+    DocumentId,
+    LogId,
+    ModelId,
+    PaymentMethodId,
+    PredictionId,
+    SecretId,
+    TrainingId,
+    TransformationId,
+    TransitionExecutionId,
+    TransitionId,
+    WebhookId,
+    WorkflowExecutionId,
+    WorkflowId,
+    new_id,
+)
 from tests.support.people import add_user
 from tests.support.seeds import bundled_dataset
 from tests.support.tenants import Tenant
@@ -73,28 +92,28 @@ async def seed_everything(pool: asyncpg.Pool, tenant: Tenant) -> dict[str, str]:
 
 
 async def _documents(pool: asyncpg.Pool, own: Mapping[str, str]) -> dict[str, str]:
-    dataset_id = await insert(pool, "dataset", **own, id=new_id("dataset"))
+    dataset_id = await insert(pool, "dataset", **own, id=new_id(DatasetId))
     return {
         "datasetId": dataset_id,
         "documentId": await insert(
             pool,
             "document",
             **own,
-            id=new_id("document"),
+            id=new_id(DocumentId),
             content_key="none",
             content_type="application/pdf",
             content_md5="0" * 32,
             content_size=1,
         ),
-        "consentId": new_id("consent"),
+        "consentId": new_id(ConsentId),
         "transformationId": await insert(
-            pool, "transformation", **own, id=new_id("dataset-transformation"), dataset_id=dataset_id
+            pool, "transformation", **own, id=new_id(TransformationId), dataset_id=dataset_id
         ),
     }
 
 
 async def _models(pool: asyncpg.Pool, own: Mapping[str, str], ids: Mapping[str, str]) -> dict[str, str]:
-    model_id, training_id = new_slug_id("model"), new_slug_id("model-training")
+    model_id, training_id = new_id(ModelId), new_id(TrainingId)
     await insert(
         pool,
         "model",
@@ -113,7 +132,7 @@ async def _models(pool: asyncpg.Pool, own: Mapping[str, str], ids: Mapping[str, 
             pool,
             "data_bundle",
             **part,
-            id=new_id("model-data-bundle"),
+            id=new_id(DataBundleId),
             status="succeeded",
             datasets=[bundled_dataset(ids["datasetId"], documents=20)],
         ),
@@ -121,7 +140,7 @@ async def _models(pool: asyncpg.Pool, own: Mapping[str, str], ids: Mapping[str, 
             pool,
             "prediction",
             **part,
-            id=new_id("prediction"),
+            id=new_id(PredictionId),
             document_id=ids["documentId"],
             model_reference=model_id,
             training_id=training_id,
@@ -143,37 +162,37 @@ async def _vault(pool: asyncpg.Pool, own: Mapping[str, str]) -> dict[str, str]:
             pool, "deployment_environment", **own, id=f"las:deployment-environment:{slug}", name="Own"
         ),
         "assetId": await insert(
-            pool, "asset", **own, id=new_id("asset"), content_key="none", content_md5="0" * 32
+            pool, "asset", **own, id=new_id(AssetId), content_key="none", content_md5="0" * 32
         ),
         "secretId": await insert(
-            pool, "secret", **own, id=new_id("secret"), key_id="none", nonce=b"", ciphertext=b""
+            pool, "secret", **own, id=new_id(SecretId), key_id="none", nonce=b"", ciphertext=b""
         ),
         "webhookId": await insert(
             pool,
             "webhook",
             **own,
-            id=new_id("webhook"),
+            id=new_id(WebhookId),
             url="https://example.com/hook",
             event_types=[],
             key_id="none",
             nonce=b"",
             ciphertext=b"",
         ),
-        "paymentMethodId": await insert(pool, "payment_method", **own, id=new_id("payment-method")),
+        "paymentMethodId": await insert(pool, "payment_method", **own, id=new_id(PaymentMethodId)),
     }
 
 
 async def _workflows(pool: asyncpg.Pool, own: Mapping[str, str]) -> dict[str, str]:
-    transition_id, workflow_id = new_id("transition"), new_id("workflow")
+    transition_id, workflow_id = new_id(TransitionId), new_id(WorkflowId)
     await insert(
         pool, "transition", **own, id=transition_id, transition_type="manual", timeout_in_seconds=600
     )
     await insert(pool, "workflow", **own, id=workflow_id, definition=DEFINITION)
     workflow_execution_id = await insert(
-        pool, "workflow_execution", **own, id=new_id("workflow-execution"), workflow_id=workflow_id
+        pool, "workflow_execution", **own, id=new_id(WorkflowExecutionId), workflow_id=workflow_id
     )
     transition_execution_id = await insert(
-        pool, "transition_execution", **own, id=new_id("transition-execution"), transition_id=transition_id
+        pool, "transition_execution", **own, id=new_id(TransitionExecutionId), transition_id=transition_id
     )
     return {
         "transitionId": transition_id,
@@ -184,7 +203,7 @@ async def _workflows(pool: asyncpg.Pool, own: Mapping[str, str]) -> dict[str, st
             pool,
             "log",
             **own,
-            id=new_id("log"),
+            id=new_id(LogId),
             transition_id=transition_id,
             transition_execution_id=transition_execution_id,
         ),

@@ -12,7 +12,7 @@ from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
 from db.webhooks import INSERT_WEBHOOK
-from pagemill.ids import new_id
+from pagemill.ids import WebhookId, new_id
 from pagemill.notices.events import EVENT_TYPES
 from pagemill.secret_box import SecretBox
 
@@ -35,7 +35,7 @@ async def add_webhook(
     status: str = "enabled",
 ) -> SeededWebhook:
     """A webhook as the API makes it."""
-    webhook_id = new_id("webhook")
+    webhook_id = new_id(WebhookId)
     sealed = box.seal(organization_id, webhook_id, {"secret": SECRET})
     async with pool.acquire() as connection:
         await INSERT_WEBHOOK.execute(

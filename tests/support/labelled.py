@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 
 from examples.demo.sample_documents import FIELD_CONFIG, SampleDocument
-from pagemill.ids import new_id, new_slug_id
+from pagemill.ids import DataBundleId, DatasetId, DocumentId, ModelId, PredictionId, TrainingId, new_id
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import new_content_key
 
@@ -35,7 +35,7 @@ async def store_document(
     dataset_id: str | None = None,
 ) -> str:
     """A document as an upload leaves it; without ``content`` one that waits for its upload."""
-    document_id = new_id("document")
+    document_id = new_id(DocumentId)
     key = None
     if content is not None:
         key = new_content_key(organization_id, document_id)
@@ -57,7 +57,7 @@ async def store_document(
 
 async def store_model(pool: asyncpg.Pool, organization_id: str) -> str:
     """A model with the fields of the sample documents."""
-    model_id = new_slug_id("model")
+    model_id = new_id(ModelId)
     await pool.execute(
         "INSERT INTO model (organization_id, id, field_config, preprocess_config) VALUES ($1, $2, $3, $4)",
         organization_id,
@@ -72,7 +72,7 @@ async def store_labelled(
     pool: asyncpg.Pool, objects: ObjectStore, organization_id: str, documents: list[SampleDocument]
 ) -> Labelled:
     """A model, and a dataset with the documents."""
-    dataset_id = new_id("dataset")
+    dataset_id = new_id(DatasetId)
     await pool.execute(
         "INSERT INTO dataset (organization_id, id, number_of_documents) VALUES ($1, $2, $3)",
         organization_id,
@@ -93,7 +93,7 @@ async def store_labelled(
 
 async def store_data_bundle(pool: asyncpg.Pool, labelled: Labelled) -> str:
     """A bundle that has still to be made."""
-    data_bundle_id = new_id("model-data-bundle")
+    data_bundle_id = new_id(DataBundleId)
     await pool.execute(
         "INSERT INTO data_bundle (organization_id, id, model_id, datasets) VALUES ($1, $2, $3, $4)",
         labelled.organization_id,
@@ -106,7 +106,7 @@ async def store_data_bundle(pool: asyncpg.Pool, labelled: Labelled) -> str:
 
 async def store_training(pool: asyncpg.Pool, labelled: Labelled, data_bundle_ids: list[str]) -> str:
     """A training that has still to run."""
-    training_id = new_slug_id("model-training")
+    training_id = new_id(TrainingId)
     await pool.execute(
         "INSERT INTO training (organization_id, id, model_id, data_bundle_ids) VALUES ($1, $2, $3, $4)",
         labelled.organization_id,
@@ -126,7 +126,7 @@ async def store_prediction(
     postprocess_config: dict[str, Any] | None = None,
 ) -> str:
     """A prediction that is pending."""
-    prediction_id = new_id("prediction")
+    prediction_id = new_id(PredictionId)
     await pool.execute(
         """
         INSERT INTO prediction (

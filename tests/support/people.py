@@ -12,7 +12,7 @@ import asyncpg
 from db.app_clients import INSERT_APP_CLIENT
 from db.statements import Connection
 from pagemill.api.auth.client_credentials import new_client_id
-from pagemill.ids import new_id, new_slug_id
+from pagemill.ids import AppClientId, ProfileId, UserId, new_id
 from pagemill.stack.bootstrap import seed_roles
 from pagemill.usage.counting import count_freely
 
@@ -39,14 +39,14 @@ async def add_user(
 ) -> Person:
     """A user who has signed in; ``profile_of`` makes a person the user of one more organization."""
     email = profile_of.email if profile_of else f"{uuid.uuid4().hex[:12]}@example.com"
-    profile_id = profile_of.profile_id if profile_of else new_id("profile")
+    profile_id = profile_of.profile_id if profile_of else new_id(ProfileId)
     if profile_of is None:
         await connection.execute(
             "INSERT INTO profile (id, email, given_name, family_name) VALUES ($1, $2, 'Ada', 'Lovelace')",
             profile_id,
             email,
         )
-    user_id = new_id("user")
+    user_id = new_id(UserId)
     await connection.execute(
         """
         INSERT INTO organization_user (organization_id, id, email, profile_id, status, role_ids)
@@ -67,7 +67,7 @@ async def add_app_client(
     connection: Connection, organization_id: str, *, role_ids: Sequence[str] = ()
 ) -> str:
     """The id of an app client without a secret."""
-    app_client_id = new_slug_id("app-client")
+    app_client_id = new_id(AppClientId)
     await INSERT_APP_CLIENT.execute(
         connection,
         organization_id,

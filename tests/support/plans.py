@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from db.statements import Connection, Statement
+from db.statements import Connection, Statement, UntypedStatement
 
 RUNS = 8
 """From its sixth run on, a statement may get a plan for all arguments."""
 
 
-async def most_rows_read(connection: Connection, statement: Statement, *arguments: Any) -> int:
+async def most_rows_read(
+    connection: Connection, statement: Statement[..., Any] | UntypedStatement, *arguments: Any
+) -> int:
     """The most rows that one of several runs looked at."""
     sql = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}"
     plans = [await connection.fetchval(sql, *arguments) for _ in range(RUNS)]

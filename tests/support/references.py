@@ -6,14 +6,14 @@ from typing import Any
 
 import asyncpg
 
-from pagemill.ids import new_id
+from pagemill.ids import TransitionId, WorkflowId, new_id
 
 
 async def seed_transition(
     pool: asyncpg.Pool, organization_id: str, parameters: dict[str, Any], transition_type: str = "docker"
 ) -> str:
     """A transition with these parameters."""
-    transition_id = new_id("transition")
+    transition_id = new_id(TransitionId)
     await pool.execute(
         """
         INSERT INTO transition (organization_id, id, transition_type, parameters, timeout_in_seconds)
@@ -35,7 +35,7 @@ async def seed_workflow(
     email: dict[str, Any] | None = None,
 ) -> str:
     """A workflow with these configurations."""
-    workflow_id = new_id("workflow")
+    workflow_id = new_id(WorkflowId)
     await pool.execute(
         """
         INSERT INTO workflow (organization_id, id, definition, completed_config, email_config)

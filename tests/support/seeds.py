@@ -8,13 +8,13 @@ from typing import Any
 import asyncpg
 
 from db.jobs import CLAIM
-from pagemill.ids import new_id, new_slug_id
+from pagemill.ids import AssetId, DataBundleId, DatasetId, DocumentId, ModelId, SecretId, TrainingId, new_id
 from pagemill.jobs.job import Job, JobKind
 
 
 async def seed_dataset(pool: asyncpg.Pool, organization_id: str, *, documents: int = 10) -> str:
     """A dataset that says it has so many documents."""
-    dataset_id = new_id("dataset")
+    dataset_id = new_id(DatasetId)
     await pool.execute(
         "INSERT INTO dataset (organization_id, id, number_of_documents, version) VALUES ($1, $2, $3, $3)",
         organization_id,
@@ -26,7 +26,7 @@ async def seed_dataset(pool: asyncpg.Pool, organization_id: str, *, documents: i
 
 async def seed_document(pool: asyncpg.Pool, organization_id: str, *, content: bool = True) -> str:
     """A document, uploaded or not."""
-    document_id = new_id("document")
+    document_id = new_id(DocumentId)
     await pool.execute(
         "INSERT INTO document (organization_id, id, content_key, content_type) VALUES ($1, $2, $3, $4)",
         organization_id,
@@ -39,7 +39,7 @@ async def seed_document(pool: asyncpg.Pool, organization_id: str, *, content: bo
 
 async def seed_model(pool: asyncpg.Pool, organization_id: str) -> str:
     """A model without fields."""
-    model_id = new_slug_id("model")
+    model_id = new_id(ModelId)
     await pool.execute("INSERT INTO model (organization_id, id) VALUES ($1, $2)", organization_id, model_id)
     return model_id
 
@@ -74,8 +74,8 @@ async def seed_data_bundle(
     dataset_id: str | None = None,
 ) -> str:
     """A data bundle of one dataset."""
-    data_bundle_id = new_id("model-data-bundle")
-    dataset = bundled_dataset(dataset_id or new_id("dataset"), documents)
+    data_bundle_id = new_id(DataBundleId)
+    dataset = bundled_dataset(dataset_id or new_id(DatasetId), documents)
     await pool.execute(
         """
         INSERT INTO data_bundle (organization_id, id, model_id, status, datasets)
@@ -94,7 +94,7 @@ async def seed_training(
     pool: asyncpg.Pool, organization_id: str, model_id: str, *, status: str = "succeeded"
 ) -> str:
     """A training without a job."""
-    training_id = new_slug_id("model-training")
+    training_id = new_id(TrainingId)
     await pool.execute(
         "INSERT INTO training (organization_id, id, model_id, status) VALUES ($1, $2, $3, $4)",
         organization_id,
@@ -107,7 +107,7 @@ async def seed_training(
 
 async def seed_secret(pool: asyncpg.Pool, organization_id: str) -> str:
     """A secret that nobody can read."""
-    secret_id = new_id("secret")
+    secret_id = new_id(SecretId)
     await pool.execute(
         "INSERT INTO secret (organization_id, id, key_id, nonce, ciphertext) VALUES ($1, $2, 'none', $3, $3)",
         organization_id,
@@ -119,7 +119,7 @@ async def seed_secret(pool: asyncpg.Pool, organization_id: str) -> str:
 
 async def seed_asset(pool: asyncpg.Pool, organization_id: str) -> str:
     """An asset without its object."""
-    asset_id = new_id("asset")
+    asset_id = new_id(AssetId)
     await pool.execute(
         "INSERT INTO asset (organization_id, id, content_key, content_md5) VALUES ($1, $2, 'none', 'none')",
         organization_id,

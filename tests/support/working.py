@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from pagemill.ids import new_id
+from pagemill.ids import PredictionId, new_id
 from pagemill.jobs.dispatcher import Dispatcher, Runner
 from pagemill.jobs.job import INTERACTIVE, Job, JobKind
 from pagemill.jobs.outcomes import PredictionResult
@@ -39,7 +39,7 @@ async def submit(
     model_id: str = "las:model:one",
 ) -> tuple[str, str]:
     """Queue a prediction as the API does; returns the ids of the job and of the prediction."""
-    prediction_id = new_id("prediction")
+    prediction_id = new_id(PredictionId)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
             """

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from db import consents as statements
-from db.statements import Connection, Statement
+from db.statements import Connection, UntypedStatement
 from pagemill.errors import PagemillError
 from pagemill.housekeeping.consents import ConsentSummary, Progress, summarise_consent
 from pagemill.ids import slug_of
@@ -134,7 +134,7 @@ class _Export:
             self._contents.predictions += 1
         yield b"[]" if separator == b"[\n" else b"\n]"
 
-    async def _rows(self, statement: Statement, of: str) -> AsyncIterator[Mapping[str, Any]]:
+    async def _rows(self, statement: UntypedStatement, of: str) -> AsyncIterator[Mapping[str, Any]]:
         after: tuple[datetime.datetime | None, str | None] = (None, None)
         while True:
             rows = await statement.fetch(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from db import object_owners as statements
-from db.statements import Statement
+from db.statements import UntypedStatement
 from pagemill.objects.keys import organization_prefix, renditions_prefix
 
 Row: TypeAlias = Mapping[str, Any]
@@ -21,8 +21,8 @@ class Room:
     id_prefix: str
     ending: str
     """What follows the owner's slug in a key: a slash, or the end of a file's name."""
-    in_order: Statement
-    some: Statement
+    in_order: UntypedStatement
+    some: UntypedStatement
     owns: Callable[[Row, str], bool]
     """Whether a row that is there gives a key a reason to exist."""
     needs: Callable[[Row], str | None]

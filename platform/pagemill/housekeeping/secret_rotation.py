@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from db.secrets import ROTATE_SECRETS
-from db.statements import Connection, Statement
+from db.statements import Connection, UntypedStatement
 from db.webhooks import ROTATE_WEBHOOKS
 from pagemill.secret_box import Sealed, SecretBox, SecretUnreadable
 
@@ -38,7 +38,7 @@ async def rotate_secrets(connection: Connection, box: SecretBox) -> Rotation:
 
 
 async def _pass(
-    connection: Connection, box: SecretBox, find: Statement, seal: Statement
+    connection: Connection, box: SecretBox, find: UntypedStatement, seal: UntypedStatement
 ) -> tuple[int, int, list[str]]:
     """Go through all rows under other keys once: how many could be read, were rotated, and what failed."""
     attempted = done = 0

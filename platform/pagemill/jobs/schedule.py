@@ -16,13 +16,13 @@ import msgspec
 from db import schedule as statements
 from db.limit_warnings import ORGANIZATIONS_NEAR_LIMITS
 from db.month_statements import ORGANIZATIONS_WITHOUT_STATEMENT
-from db.statements import Connection, Statement
+from db.statements import Connection, UntypedStatement
 from pagemill.ids import slug_of
 from pagemill.jobs.job import HOUSEKEEPING, JobKind
 from pagemill.jobs.queue import MAXIMUM_ATTEMPTS
 
 ORGANIZATIONS_AT_ONCE = 1000
-ORGANIZATIONS: Mapping[JobKind, Statement] = {
+ORGANIZATIONS: Mapping[JobKind, UntypedStatement] = {
     "retention": statements.ORGANIZATIONS_WITH_DUE,
     "object-sweep": statements.EVERY_ORGANIZATION,
     "month-statement": ORGANIZATIONS_WITHOUT_STATEMENT,

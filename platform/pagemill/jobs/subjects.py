@@ -13,7 +13,7 @@ import asyncpg
 
 from db.data_bundles import FAIL_DATA_BUNDLE, REOPEN_DATA_BUNDLE
 from db.predictions import FAIL_PREDICTION, REOPEN_PREDICTION
-from db.statements import Connection, Statement
+from db.statements import Connection, UntypedStatement
 from db.trainings import END_TRAINING, REOPEN_TRAINING
 from db.transformations import END_TRANSFORMATION, REOPEN_TRANSFORMATION
 from db.webhooks import END_DELIVERY, REOPEN_DELIVERY
@@ -52,7 +52,7 @@ async def _tell_nobody(_connection: Connection, _organization_id: str, _row: asy
     return
 
 
-def _ends(statement: Statement, *arguments: str, tell: Tell = _tell_nobody) -> End:
+def _ends(statement: UntypedStatement, *arguments: str, tell: Tell = _tell_nobody) -> End:
     async def end(connection: Connection, organization_id: str, subject_id: str, _message: str) -> None:
         row = await statement.fetch_one(connection, organization_id, subject_id, *arguments)
         await tell(connection, organization_id, row)
@@ -60,7 +60,7 @@ def _ends(statement: Statement, *arguments: str, tell: Tell = _tell_nobody) -> E
     return end
 
 
-def _ends_with_message(statement: Statement, tell: Tell) -> End:
+def _ends_with_message(statement: UntypedStatement, tell: Tell) -> End:
     async def end(connection: Connection, organization_id: str, subject_id: str, message: str) -> None:
         row = await statement.fetch_one(connection, organization_id, subject_id, message)
         await tell(connection, organization_id, row)
@@ -68,7 +68,7 @@ def _ends_with_message(statement: Statement, tell: Tell) -> End:
     return end
 
 
-def _reopens(statement: Statement, tell: Tell = _tell_nobody) -> Reopen:
+def _reopens(statement: UntypedStatement, tell: Tell = _tell_nobody) -> Reopen:
     async def reopen(connection: Connection, organization_id: str, subject_id: str) -> bool:
         row = await statement.fetch_one(connection, organization_id, subject_id)
         await tell(connection, organization_id, row)

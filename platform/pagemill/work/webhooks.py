@@ -18,7 +18,7 @@ from db.jobs import HOLD
 from pagemill import __version__
 from pagemill.concurrency import finish_despite_cancellation
 from pagemill.errors import NotFound, PagemillError
-from pagemill.ids import new_id
+from pagemill.ids import WebhookAttemptId, new_id
 from pagemill.jobs.job import Job, JobCancelled, TryAgain
 from pagemill.jobs.outcomes import Done
 from pagemill.notices.destinations import DestinationRefused, connecting_socket
@@ -132,7 +132,7 @@ class WebhookRunner:
             await statements.INSERT_ATTEMPT.execute(
                 connection,
                 organization_id,
-                new_id("webhook-attempt"),
+                new_id(WebhookAttemptId),
                 webhook_id,
                 job.subject_id,
                 job.id,

@@ -13,7 +13,7 @@ from db import workflow_executions as statements
 from db.mail import MAIL_FAILED_EXECUTION
 from db.statements import Connection
 from pagemill.errors import BadRequest, LimitExceeded
-from pagemill.ids import new_id
+from pagemill.ids import WorkflowExecutionId, new_id
 from pagemill.notices.events import tell
 from pagemill.usage.counting import count_freely, count_workflow_execution
 from pagemill.workflows.definition import COMMONS_FAILED, Definition, read_definition, task_of_transition
@@ -127,7 +127,7 @@ async def start_execution(
     await count_workflow_execution(
         connection, organization_id, workflow_id, allowed=None if production else development_allowance
     )
-    execution_id = new_id("workflow-execution")
+    execution_id = new_id(WorkflowExecutionId)
     log_id = await open_log(
         connection,
         organization_id,

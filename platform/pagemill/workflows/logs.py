@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from db import logs as statements
 from db.statements import Connection
-from pagemill.ids import new_id
+from pagemill.ids import LogId, new_id
 
 LONGEST_LINE = 16_384
 
@@ -20,7 +20,7 @@ async def open_log(
     transition_execution_id: str | None = None,
 ) -> str:
     """A new log with its first line, in the same transaction as what writes it."""
-    log_id = new_id("log")
+    log_id = new_id(LogId)
     await statements.INSERT_LOG.execute(
         connection,
         organization_id,

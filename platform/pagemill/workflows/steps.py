@@ -11,7 +11,7 @@ import asyncpg
 from db import transition_executions as statements
 from db.statements import Connection
 from pagemill.errors import BadRequest
-from pagemill.ids import new_id
+from pagemill.ids import TransitionExecutionId, new_id
 from pagemill.usage.counting import count, count_freely
 from pagemill.workflows.logs import open_log, write_line
 from pagemill.workflows.retries import TASK_FAILED
@@ -52,7 +52,7 @@ async def begin_execution(
 ) -> asyncpg.Record:
     """A new execution of a transition, alone or as a step, counted. Raises LimitExceeded."""
     await count(connection, organization_id, "transition-executions")
-    execution_id = new_id("transition-execution")
+    execution_id = new_id(TransitionExecutionId)
     log_id = await open_log(
         connection,
         organization_id,

@@ -16,7 +16,7 @@ from db.predictions import (
     LIST_PREDICTIONS_DESCENDING,
     PREDICTION_STATISTICS,
 )
-from db.statements import Statement
+from db.statements import UntypedStatement
 from db.trainings import LIST_TRAININGS
 from tests.support.plans import most_rows_read
 from tests.support.tenants import Tenant
@@ -75,13 +75,13 @@ async def test_a_page_reads_about_a_page(
     own, other = organization.organization_id, other_organization.organization_id
     one, missing, start = f"{own}/model-7", f"{own}/model-0", (None, None, PAGE)
     since = datetime.now(UTC) - timedelta(days=7)
-    counted: list[tuple[Statement, tuple[Any, ...]]] = [
+    counted: list[tuple[UntypedStatement, tuple[Any, ...]]] = [
         (LIST_MODELS, (own, *start)),
         (LIST_MODELS_OF_OWNERS, (own, [other], *start)),
         (LIST_MODELS_OF_OWNERS, (own, [other, own], *start)),
         (GET_MODEL, (own, one)),
     ]
-    read: list[tuple[Statement, tuple[Any, ...]]] = [
+    read: list[tuple[UntypedStatement, tuple[Any, ...]]] = [
         (GET_PREDICTION, (own, f"{own}/prediction-7")),
         (PREDICTION_STATISTICS, (own, one, since, None, 0.9, PAGE)),
         (PREDICTION_STATISTICS, (own, one, since, "training-9", 0.9, PAGE)),

@@ -19,7 +19,7 @@ from pagemill.errors import NotFound
 from pagemill.housekeeping import consent_export, consents
 from pagemill.housekeeping.consent_export import ExportFailed, export_consent
 from pagemill.housekeeping.consents import delete_consent, summarise_consent
-from pagemill.ids import new_id, slug_of
+from pagemill.ids import ConsentId, PredictionId, new_id, slug_of
 from pagemill.jobs.job import INTERACTIVE
 from pagemill.jobs.queue import enqueue
 from pagemill.objects import ObjectStore
@@ -32,8 +32,8 @@ from tests.support.tenants import Tenant
 from tests.support.working import job_row
 
 TRUTH = [{"label": "total", "value": "1.00"}]
-CONSENT = new_id("consent")
-OTHER_CONSENT = new_id("consent")
+CONSENT = new_id(ConsentId)
+OTHER_CONSENT = new_id(ConsentId)
 
 
 async def store(
@@ -61,7 +61,7 @@ async def store(
 
 async def predict(pool: asyncpg.Pool, organization_id: str, document_id: str, **values: Any) -> str:
     """A prediction of a document, succeeded unless ``values`` say otherwise."""
-    prediction_id = new_id("prediction")
+    prediction_id = new_id(PredictionId)
     row = {"status": "succeeded", "predictions": [{"label": "total", "value": "1.00"}]} | values
     await pool.execute(
         """

@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from db.secrets import INSERT_SECRET, UPDATE_SECRET
-from db.statements import Statement
+from db.statements import UntypedStatement
 from pagemill.cli import main
 from pagemill.housekeeping import secret_rotation
 from pagemill.housekeeping.secret_rotation import Rotation, rotate_secrets
-from pagemill.ids import new_id
+from pagemill.ids import SecretId, new_id
 from pagemill.secret_box import Sealed, SecretBox, new_secret_key, read_secret_keys
 from pagemill.stack.directory import DataDirectory
 from tests.support.hooks import add_webhook
@@ -26,7 +26,7 @@ BEFORE, BOTH, AFTER = (read_secret_keys(text) for text in (OLD, f"{NEW},{OLD}", 
 
 
 async def add(pool: asyncpg.Pool, owner: str, box: SecretBox, data: dict[str, Any]) -> str:
-    secret_id = new_id("secret")
+    secret_id = new_id(SecretId)
     sealed = box.seal(owner, secret_id, data)
     async with pool.acquire() as connection:
         await INSERT_SECRET.execute(
@@ -112,10 +112,10 @@ async def test_what_is_changed_or_deleted_meanwhile_is_not_overwritten(
 ) -> None:
     owner = organization.organization_id
     by_new, by_old, gone, still = [await add(pool, owner, BEFORE, {"is": "former"}) for _ in range(4)]
-    original = Statement.fetch
+    original = UntypedStatement.fetch
     meanwhile = iter((True,))
 
-    async def then_changed(statement: Statement, *arguments: Any) -> list[asyncpg.Record]:
+    async def then_changed(statement: UntypedStatement, *arguments: Any) -> list[asyncpg.Record]:
         rows = await original(statement, *arguments)
         if statement.name == "secrets.to_rotate" and next(meanwhile, False):
             await change(pool, owner, by_new, BOTH, {"is": "changed"})
@@ -123,7 +123,7 @@ async def test_what_is_changed_or_deleted_meanwhile_is_not_overwritten(
             await pool.execute("DELETE FROM secret WHERE id = $1", gone)
         return rows
 
-    monkeypatch.setattr(Statement, "fetch", then_changed)
+    monkeypatch.setattr(UntypedStatement, "fetch", then_changed)
     assert await rotate(pool) == Rotation(2, [])
     assert await contents(pool, AFTER) == {
         by_new: {"is": "changed"},
@@ -152,7 +152,7 @@ async def test_what_cannot_be_read_stays_and_is_told(pool: asyncpg.Pool, organiz
     owner = organization.organization_id
     lost = await add(pool, owner, read_secret_keys(new_secret_key("lost")), {})
     moved = await add(pool, owner, BEFORE, {})
-    original, moved = moved, new_id("secret")
+    original, moved = moved, new_id(SecretId)
     await pool.execute("UPDATE secret SET id = $2 WHERE id = $1", original, moved)
     fine = await add(pool, owner, BEFORE, {"is": "fine"})
     result = await rotate(pool)

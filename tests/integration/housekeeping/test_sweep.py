@@ -19,7 +19,7 @@ from pagemill.cli import main
 from pagemill.housekeeping import sweep
 from pagemill.housekeeping.rooms import ROOMS
 from pagemill.housekeeping.sweep import Missing, ObjectSweep, SweepReport
-from pagemill.ids import new_id, new_slug_id
+from pagemill.ids import AssetId, DataBundleId, DocumentId, TrainingId, new_id
 from pagemill.jobs.schedule import Schedule, enqueue_scheduled
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import (
@@ -53,7 +53,7 @@ async def keys(objects: ObjectStore) -> set[str]:
 
 
 async def seed_asset_with_object(pool: asyncpg.Pool, objects: ObjectStore, organization_id: str) -> str:
-    asset_id = new_id("asset")
+    asset_id = new_id(AssetId)
     key = new_asset_key(organization_id, asset_id)
     await objects.put(key, b"asset")
     await pool.execute(
@@ -101,15 +101,15 @@ async def test_what_agrees_is_left_alone(
 
 
 def orphans_of(organization_id: str) -> list[str]:
-    document_id = new_id("document")
+    document_id = new_id(DocumentId)
     content = new_content_key(organization_id, document_id)
     return sorted(
         [
             content,
             words_key(content, "1", "low"),
-            new_asset_key(organization_id, new_id("asset")),
-            data_bundle_key(organization_id, new_id("model-data-bundle")),
-            f"{training_prefix(organization_id, new_slug_id('model-training'))}run/x",
+            new_asset_key(organization_id, new_id(AssetId)),
+            data_bundle_key(organization_id, new_id(DataBundleId)),
+            f"{training_prefix(organization_id, new_id(TrainingId))}run/x",
         ]
     )
 
@@ -147,7 +147,7 @@ async def test_young_objects_are_left_alone(
     pool: asyncpg.Pool, objects: ObjectStore, objects_directory: Path, organization: Tenant
 ) -> None:
     owner = organization.organization_id
-    old, young = sorted(new_content_key(owner, new_id("document")) for _ in range(2))
+    old, young = sorted(new_content_key(owner, new_id(DocumentId)) for _ in range(2))
     for key in (old, young):
         await objects.put(key, b"x")
     yesterday = time.time() - 2 * DAY
@@ -244,7 +244,7 @@ class Meddling:
 async def test_what_gets_its_row_during_the_sweep_stays(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
-    owner, document_id = organization.organization_id, new_id("document")
+    owner, document_id = organization.organization_id, new_id(DocumentId)
     key = new_content_key(owner, document_id)
     await objects.put(key, b"x")
 
@@ -365,7 +365,7 @@ async def test_the_command(
     objects_directory: Path,
 ) -> None:
     owner = organization.organization_id
-    key = new_content_key(owner, new_id("document"))
+    key = new_content_key(owner, new_id(DocumentId))
     await objects.put(key, b"x")
     young = await run(database_url, objects_directory, "--json")
     assert [report["recent"] for report in json.loads(young.output) if report["organizationId"] == owner] == [

@@ -11,7 +11,7 @@ import pytest
 
 from db.jobs import CLAIM
 from pagemill.documents.counting import count_documents
-from pagemill.ids import new_id
+from pagemill.ids import DatasetId, DocumentId, TransformationId, new_id
 from pagemill.jobs.job import BATCH, Job, JobCancelled
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.objects import ObjectMissing, ObjectStore
@@ -28,7 +28,7 @@ async def seed(
     pool: asyncpg.Pool, objects: ObjectStore, tenant: Tenant, contents: str
 ) -> tuple[str, list[str]]:
     """A dataset with a labelled document for each letter; "-" is one without content."""
-    organization_id, dataset_id = tenant.organization_id, new_id("dataset")
+    organization_id, dataset_id = tenant.organization_id, new_id(DatasetId)
     await pool.execute(
         "INSERT INTO dataset (organization_id, id) VALUES ($1, $2)", organization_id, dataset_id
     )
@@ -39,7 +39,7 @@ async def seed(
 async def add(
     pool: asyncpg.Pool, objects: ObjectStore, organization_id: str, dataset_id: str, letter: str
 ) -> str:
-    document_id = new_id("document")
+    document_id = new_id(DocumentId)
     key = None if letter == "-" else new_content_key(organization_id, document_id)
     if key is not None:
         await objects.put(key, letter.encode())
@@ -64,7 +64,7 @@ async def transform(
     pool: asyncpg.Pool, organization_id: str, dataset_id: str, *, operations: Sequence[Any] | None = None
 ) -> tuple[str, str]:
     """Queue what the API queues; the ids of the job and of the transformation."""
-    transformation_id = new_id("dataset-transformation")
+    transformation_id = new_id(TransformationId)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
             """
@@ -252,7 +252,7 @@ async def test_a_copy_whose_original_has_gone_or_changed_stays(
     runner, job = TransformationRunner(pool, objects), await claimed(pool)
     await pool.execute("UPDATE document SET content_md5 = 'b' WHERE id = $1", ids[0])
     await pool.execute("UPDATE document SET content_md5 = NULL WHERE id = $1", ids[3])
-    unknown = new_id("document")
+    unknown = new_id(DocumentId)
     await runner._remove_batch(job, dataset_id, [(ids[1], ids[0]), (ids[2], unknown), (ids[3], ids[1])])
     assert await left(pool, dataset_id) == ids
     await runner._remove_batch(job, dataset_id, [(ids[2], ids[1])])

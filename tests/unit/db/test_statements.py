@@ -6,11 +6,13 @@ import importlib
 import pkgutil
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import db
-from db.statements import REGISTRY, Statement, tenant
+from db.statements import REGISTRY, Statement, UntypedStatement
+from db.statements import untyped_tenant as tenant
 
 ROOT = Path(__file__).parents[3]
 SKIPPED = ("piccolo_app", "piccolo_conf", "tables", "migrations")
@@ -32,7 +34,7 @@ def changes_session(sql: str) -> bool:
     return SESSION.search(sql) is not None
 
 
-def load_statements() -> dict[str, Statement]:
+def load_statements() -> dict[str, Statement[..., Any] | UntypedStatement]:
     for module in pkgutil.iter_modules(db.__path__):
         if module.name not in SKIPPED:
             importlib.import_module(f"db.{module.name}")

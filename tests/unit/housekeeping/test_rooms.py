@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pagemill.housekeeping.rooms import ROOMS, Room
-from pagemill.ids import new_id, new_slug_id
+from pagemill.ids import AssetId, DataBundleId, DocumentId, TrainingId, new_id
 from pagemill.objects.keys import (
     data_bundle_key,
     new_asset_key,
@@ -19,15 +19,15 @@ from pagemill.objects.keys import (
 )
 
 ORGANIZATION = "las:organization:acme"
-DOCUMENT = new_id("document")
+DOCUMENT = new_id(DocumentId)
 CONTENT = new_content_key(ORGANIZATION, DOCUMENT)
 REPLACED = new_content_key(ORGANIZATION, DOCUMENT)
 WITH_CONTENT = {"id": DOCUMENT, "content_key": CONTENT}
 EMPTY = {"id": DOCUMENT, "content_key": None}
-ASSET = new_id("asset")
+ASSET = new_id(AssetId)
 ASSET_KEY = new_asset_key(ORGANIZATION, ASSET)
-BUNDLE = new_id("model-data-bundle")
-TRAINING = new_slug_id("model-training")
+BUNDLE = new_id(DataBundleId)
+TRAINING = new_id(TrainingId)
 PLACE = training_prefix(ORGANIZATION, TRAINING)
 
 

@@ -20,9 +20,9 @@ Metadata: TypeAlias = dict[str, Any]
 """Any JSON object of at most 4 kB; ``checked_metadata`` looks at its size."""
 RetentionInDays: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 # Python's $ also matches before a line break at the end.
-ConsentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:consent:[a-f0-9]{32}$(?!\n)")]
-DocumentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:document:[a-f0-9]{32}$(?!\n)")]
-DatasetId: TypeAlias = Annotated[str, Meta(pattern=r"^las:dataset:[a-f0-9]{32}$(?!\n)")]
+ValidConsentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:consent:[a-f0-9]{32}$(?!\n)")]
+ValidDocumentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:document:[a-f0-9]{32}$(?!\n)")]
+ValidDatasetId: TypeAlias = Annotated[str, Meta(pattern=r"^las:dataset:[a-f0-9]{32}$(?!\n)")]
 # The reference's pattern written so that it is matched in linear time, without a line break at the end.
 Email: TypeAlias = Annotated[
     str,

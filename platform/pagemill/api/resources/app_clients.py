@@ -26,9 +26,9 @@ from pagemill.api.http.schemas import (
     change,
     require_members,
 )
-from pagemill.api.resources.roles import RoleIds, delegated
+from pagemill.api.resources.roles import ValidRoleIds, delegated
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_slug_id
+from pagemill.ids import AppClientId, new_id
 from pagemill.usage.counting import count, uncount
 
 MOST_URLS = 100
@@ -47,7 +47,7 @@ class PostAppClient(RequestStruct):
     logout_urls: Urls | UnsetType = UNSET
     login_urls: Urls | UnsetType = UNSET
     default_login_url: Url | UnsetType = UNSET
-    role_ids: RoleIds = field(default_factory=list)
+    role_ids: ValidRoleIds = field(default_factory=list)
 
 
 class PatchAppClient(RequestStruct):
@@ -57,7 +57,7 @@ class PatchAppClient(RequestStruct):
     description: Text | UnsetType | None = UNSET
     login_urls: Urls | UnsetType = UNSET
     default_login_url: Url | UnsetType = UNSET
-    role_ids: RoleIds | UnsetType = UNSET
+    role_ids: ValidRoleIds | UnsetType = UNSET
 
 
 class AppClient(Audited, kw_only=True):
@@ -156,7 +156,7 @@ class AppClientController(Controller):
             row = await statements.INSERT_APP_CLIENT.fetch_one(
                 connection,
                 caller.organization_id,
-                new_slug_id("app-client"),
+                new_id(AppClientId),
                 new_client_id(),
                 None if secret is None else hash_secret(secret),
                 data.name,

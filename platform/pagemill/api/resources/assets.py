@@ -33,7 +33,7 @@ from pagemill.documents.content import (
     forgotten_unless_named,
 )
 from pagemill.errors import BadRequest, NotFound, PagemillError
-from pagemill.ids import new_id
+from pagemill.ids import AssetId, new_id
 from pagemill.objects import ObjectMissing, ObjectStore
 from pagemill.objects.keys import asset_prefix, new_asset_key
 from pagemill.objects.removal import remove
@@ -93,7 +93,7 @@ class AssetController(Controller):
 
     @post(status_code=200)
     async def create_asset(self, data: PostAsset, caller: Caller, app_state: AppState) -> Asset:
-        asset_id = new_id("asset")
+        asset_id = new_id(AssetId)
         stored = await _store(app_state.objects, caller, asset_id, decode_inline(data.content))
         async with (
             forgotten_unless_named(app_state.objects, stored.key),

@@ -17,10 +17,10 @@ from pagemill.api.http.database import RequestConnection, release_connection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     Audited,
-    DatasetId,
     RequestStruct,
     ResponseStruct,
     Text,
+    ValidDatasetId,
     audit,
     change,
     require_members,
@@ -29,7 +29,7 @@ from pagemill.api.http.state import AppState
 from pagemill.api.resources.datasets import to_dataset
 from pagemill.api.resources.models import MODEL_DEPENDENCIES, below_model, hold_model, require_model
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_id
+from pagemill.ids import DataBundleId, new_id
 from pagemill.jobs.job import BATCH
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.objects.keys import data_bundle_key
@@ -43,9 +43,9 @@ ONE = below_model("/dataBundles/{data_bundle_id:str}")
 
 
 class PostDataBundle(RequestStruct):
-    dataset_ids: Annotated[list[DatasetId], Meta(min_length=1, max_length=MAXIMUM_DATASETS)] | UnsetType = (
-        UNSET
-    )
+    dataset_ids: (
+        Annotated[list[ValidDatasetId], Meta(min_length=1, max_length=MAXIMUM_DATASETS)] | UnsetType
+    ) = UNSET
     name: Text | None = None
     description: Text | None = None
 
@@ -102,7 +102,7 @@ class DataBundleController(Controller):
         self, own_model_id: str, data: PostDataBundle, caller: Caller, connection: RequestConnection
     ) -> DataBundle:
         """Snapshot datasets; their summary follows when the documents have been read."""
-        organization_id, data_bundle_id = caller.organization_id, new_id("model-data-bundle")
+        organization_id, data_bundle_id = caller.organization_id, new_id(DataBundleId)
         dataset_ids = [] if data.dataset_ids is UNSET else list(dict.fromkeys(data.dataset_ids))
         async with connection.transaction():
             await hold_model(connection, caller, own_model_id)

@@ -26,7 +26,7 @@ from pagemill.api.http.schemas import (
     require_members,
 )
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_id
+from pagemill.ids import DatasetId, new_id
 from pagemill.usage.counting import count, uncount
 
 DEFAULT_RETENTION_IN_DAYS = 1825
@@ -118,7 +118,7 @@ class DatasetController(Controller):
             row = await statements.INSERT_DATASET.fetch_one(
                 connection,
                 caller.organization_id,
-                new_id("dataset"),
+                new_id(DatasetId),
                 data.name,
                 data.description,
                 checked_metadata(data.metadata),

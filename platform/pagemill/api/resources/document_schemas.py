@@ -9,13 +9,13 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from pagemill.api.http.schemas import (
     Audited,
-    ConsentId,
-    DatasetId,
     Metadata,
     RequestStruct,
     ResponseStruct,
     RetentionInDays,
     Text,
+    ValidConsentId,
+    ValidDatasetId,
     audit,
 )
 from pagemill.api.http.state import AppState
@@ -30,8 +30,8 @@ class PostDocument(RequestStruct):
 
     content: Annotated[str, Meta(min_length=1, max_length=MAXIMUM_INLINE_CHARACTERS)] | UnsetType = UNSET
     content_type: ContentType | None = None
-    consent_id: ConsentId | UnsetType = UNSET
-    dataset_id: DatasetId | UnsetType = UNSET
+    consent_id: ValidConsentId | UnsetType = UNSET
+    dataset_id: ValidDatasetId | UnsetType = UNSET
     name: Text | None = None
     description: Text | None = None
     metadata: Metadata | None = None
@@ -42,7 +42,7 @@ class PostDocument(RequestStruct):
 class PatchDocument(RequestStruct):
     """null clears name, description and groundTruth; groundTruth is replaced as a whole."""
 
-    dataset_id: DatasetId | UnsetType = UNSET
+    dataset_id: ValidDatasetId | UnsetType = UNSET
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET

@@ -16,9 +16,9 @@ from pagemill.api.auth.guard import Caller
 from pagemill.api.http.database import RequestConnection, release_connection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
-    ConsentId,
-    DatasetId,
-    DocumentId,
+    ValidConsentId,
+    ValidDatasetId,
+    ValidDocumentId,
     checked_metadata,
     require_members,
 )
@@ -42,15 +42,15 @@ from pagemill.documents.content import (
 )
 from pagemill.documents.removal import remove_documents, remove_objects
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_id
+from pagemill.ids import DocumentId, new_id
 from pagemill.objects import ObjectMissing, ObjectStore
 
 logger = logging.getLogger("pagemill.api.resources.documents")
 
 Order = Literal["ascending", "descending"]
-DatasetIds = Annotated[list[DatasetId] | None, Parameter(query="datasetId")]
-ConsentIds = Annotated[list[ConsentId] | None, Parameter(query="consentId")]
-DocumentIds = Annotated[list[DocumentId] | None, Parameter(query="documentId")]
+DatasetIds = Annotated[list[ValidDatasetId] | None, Parameter(query="datasetId")]
+ConsentIds = Annotated[list[ValidConsentId] | None, Parameter(query="consentId")]
+DocumentIds = Annotated[list[ValidDocumentId] | None, Parameter(query="documentId")]
 SortBy = Annotated[Literal["createdTime"] | None, Parameter(query="sortBy")]
 
 DELETE_QUERY = {"maxResults", "nextToken", "datasetId", "consentId"}
@@ -75,7 +75,7 @@ class DocumentController(Controller):
 
     @post(status_code=200)
     async def create_document(self, data: PostDocument, caller: Caller, app_state: AppState) -> Document:
-        document_id = new_id("document")
+        document_id = new_id(DocumentId)
         ground_truth = checked_ground_truth(data.ground_truth or [])
         checked_metadata(data.metadata)
         stored = None

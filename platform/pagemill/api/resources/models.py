@@ -37,13 +37,13 @@ from pagemill.api.resources.page_configs import (
 )
 from pagemill.api.resources.statistics import StatisticsLastNDays, statistics_of
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_slug_id
+from pagemill.ids import ModelId, new_id
 from pagemill.jobs.queue import request_cancel
 from pagemill.objects.keys import data_bundle_key, training_prefix
 from pagemill.objects.removal import remove
 from pagemill.usage.counting import count, uncount
 
-TrainingId: TypeAlias = Annotated[str, Meta(pattern=r"^las:model-training:[a-z0-9\-_]{1,128}$")]
+ValidTrainingId: TypeAlias = Annotated[str, Meta(pattern=r"^las:model-training:[a-z0-9\-_]{1,128}$")]
 MODEL_PATHS = ["/{model_id:str}", "/{owner:str}/{model_id:str}"]
 """A model may be named with its organization before it; the slash arrives raw or as %2F."""
 
@@ -71,7 +71,7 @@ class PatchModel(RequestStruct):
     field_config: FieldConfig | UnsetType = UNSET
     preprocess_config: PreprocessConfig | UnsetType = UNSET
     postprocess_config: PostprocessConfig | UnsetType = UNSET
-    training_id: TrainingId | UnsetType | None = UNSET
+    training_id: ValidTrainingId | UnsetType | None = UNSET
 
 
 class Model(Audited, kw_only=True):
@@ -177,7 +177,7 @@ class ModelController(Controller):
         )
         async with connection.transaction():
             row = await statements.INSERT_MODEL.fetch_one(
-                connection, caller.organization_id, new_slug_id("model"), *values, caller.principal_id
+                connection, caller.organization_id, new_id(ModelId), *values, caller.principal_id
             )
             await count(connection, caller.organization_id, "models")
         return to_model(row)

@@ -29,19 +29,19 @@ from pagemill.api.http.schemas import RequestStruct, ResponseStruct, Text, chang
 from pagemill.api.http.state import AppState
 from pagemill.api.resources.plans import find_plan
 from pagemill.errors import BadRequest, Forbidden, NotFound
-from pagemill.ids import new_id, new_slug_id
+from pagemill.ids import OrganizationId, UserId, new_id
 from pagemill.settings import SettingsError
 from pagemill.usage.counting import Usage, count, limit_exceeded, usage_of, usage_of_many
 from pagemill.usage.meters import Meter
 
 DOCUMENT_RETENTION_IN_DAYS = 1825
 
-PlanId = Annotated[
+ValidPlanId = Annotated[
     str,
     Meta(pattern=r"^(|las:organization:[a-z0-9-_]+/)las:plan:[a-z0-9-_]+(|:@[a-z0-9-_]+|:[0-9]+)$"),
 ]
 
-PaymentMethodId = Annotated[str, Meta(pattern=r"^las:payment-method:[a-f0-9]{32}$")]
+ValidPaymentMethodId = Annotated[str, Meta(pattern=r"^las:payment-method:[a-f0-9]{32}$")]
 
 
 class PostOrganization(RequestStruct):
@@ -53,8 +53,8 @@ class PatchOrganization(RequestStruct):
 
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
-    plan_id: PlanId | UnsetType = UNSET
-    payment_method_id: PaymentMethodId | UnsetType | None = UNSET
+    plan_id: ValidPlanId | UnsetType = UNSET
+    payment_method_id: ValidPaymentMethodId | UnsetType | None = UNSET
 
 
 class Organization(ResponseStruct, kw_only=True):
@@ -239,7 +239,7 @@ async def _found(connection: Connection, caller: Caller, name: str | None, plan_
     person = await COUNT_ORGANIZATION.fetch_one(connection, caller.organization_id, caller.principal_id)
     if person is None:
         raise limit_exceeded("organizations")
-    organization_id = new_slug_id("organization")
+    organization_id = new_id(OrganizationId)
     plan = await GET_PLAN.fetch_one(connection, organization_id, plan_slug, None)
     if plan is None:
         raise SettingsError(f"PAGEMILL_NEW_ORGANIZATION_PLAN: there is no plan {plan_slug}")
@@ -249,7 +249,7 @@ async def _found(connection: Connection, caller: Caller, name: str | None, plan_
     await INSERT_FOUNDER.execute(
         connection,
         organization_id,
-        new_id("user"),
+        new_id(UserId),
         person["email"],
         person["id"],
         [ADMIN],

@@ -32,7 +32,7 @@ from pagemill.api.http.schemas import (
 )
 from pagemill.api.http.state import AppState
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_id
+from pagemill.ids import PaymentMethodId, new_id
 from pagemill.payments import MANUAL, ConfirmedCard, NewSetupIntent
 
 SetupIntentSecret = Annotated[str, Meta(min_length=1, max_length=TEXT_LENGTH)]
@@ -93,7 +93,7 @@ class PaymentMethodController(Controller):
     async def create_payment_method(
         self, data: PostPaymentMethod, caller: Caller, app_state: AppState
     ) -> PaymentMethod:
-        payment_method_id = new_id("payment-method")
+        payment_method_id = new_id(PaymentMethodId)
         intent = await app_state.setup_intents.create(caller.organization_id, payment_method_id)
         try:
             row = await _insert(app_state, caller, payment_method_id, data, intent)

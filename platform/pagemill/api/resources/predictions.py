@@ -18,9 +18,9 @@ from db.trainings import TRAINING_TO_PREDICT_WITH
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.database import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
-from pagemill.api.http.schemas import DocumentId, RequestStruct, ResponseStruct, timestamp
+from pagemill.api.http.schemas import RequestStruct, ResponseStruct, ValidDocumentId, timestamp
 from pagemill.api.http.state import AppState, state_of
-from pagemill.api.resources.models import TrainingId, model_not_found
+from pagemill.api.resources.models import ValidTrainingId, model_not_found
 from pagemill.api.resources.page_configs import (
     ImageQuality,
     MaxPages,
@@ -32,7 +32,7 @@ from pagemill.api.resources.page_configs import (
     sent_preprocess_config,
 )
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_id
+from pagemill.ids import PredictionId, new_id
 from pagemill.jobs.job import INTERACTIVE
 from pagemill.jobs.queue import ended_job, enqueue
 from pagemill.usage.counting import check_limited_meter, reserve_for_new
@@ -50,9 +50,9 @@ SECONDS_TO_RETRY_AFTER = 5
 class PostPrediction(RequestStruct):
     """The members after ``async`` are deprecated: they count where preprocessConfig does not have them."""
 
-    document_id: DocumentId
+    document_id: ValidDocumentId
     model_id: ModelReference
-    training_id: TrainingId | UnsetType = UNSET
+    training_id: ValidTrainingId | UnsetType = UNSET
     preprocess_config: PreprocessConfig | UnsetType = UNSET
     postprocess_config: PostprocessConfig | UnsetType = UNSET
     is_async: bool = msgspec.field(default=False, name="async")
@@ -267,7 +267,7 @@ async def _insert(connection: Connection, caller: Caller, data: PostPrediction, 
     return await statements.INSERT_PREDICTION.fetch_one(
         connection,
         caller.organization_id,
-        new_id("prediction"),
+        new_id(PredictionId),
         data.document_id,
         plan.model_id,
         data.model_id,

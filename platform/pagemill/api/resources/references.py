@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from db.assets import KEEP_ASSETS
 from db.secrets import KEEP_SECRETS
-from db.statements import Connection, Statement
+from db.statements import Connection, UntypedStatement
 from db.transitions import KEEP_TRANSITIONS
 from pagemill.api.auth.guard import Caller
 from pagemill.errors import BadRequest
@@ -33,7 +33,7 @@ async def _keep(
     connection: Connection,
     caller: Caller,
     kind: str,
-    statement: Statement,
+    statement: UntypedStatement,
     named: Mapping[str, Iterable[str]],
 ) -> None:
     wanted = {identifier: member for member, ids in named.items() for identifier in ids}

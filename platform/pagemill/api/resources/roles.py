@@ -21,7 +21,7 @@ from pagemill.errors import BadRequest, Forbidden, NotFound
 MOST_ROLES = 100
 ANY_ROLE = "las:role:*"
 
-RoleIds: TypeAlias = Annotated[
+ValidRoleIds: TypeAlias = Annotated[
     list[Annotated[str, Meta(pattern=r"^las:role:[0-9A-Za-z-_]{1,32}$")]], Meta(max_length=MOST_ROLES)
 ]
 

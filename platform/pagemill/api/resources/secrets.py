@@ -25,7 +25,7 @@ from pagemill.api.http.schemas import (
 )
 from pagemill.api.http.state import AppState
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_id
+from pagemill.ids import SecretId, new_id
 from pagemill.secret_box import Sealed
 from pagemill.usage.counting import count, uncount
 
@@ -76,7 +76,7 @@ class SecretController(Controller):
     async def create_secret(
         self, data: PostSecret, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Secret:
-        secret_id = new_id("secret")
+        secret_id = new_id(SecretId)
         sealed = _seal(app_state, caller, secret_id, data.data)
         async with connection.transaction():
             await count(connection, caller.organization_id, "secrets")

@@ -29,14 +29,14 @@ from pagemill.api.http.schemas import (
 from pagemill.api.resources.deployment_environments import checked_deployment_environment
 from pagemill.api.resources.models import (
     MODEL_DEPENDENCIES,
-    TrainingId,
+    ValidTrainingId,
     below_model,
     hold_model,
     require_model,
 )
 from pagemill.api.resources.statistics import StatisticsLastNDays, statistics_of
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_slug_id
+from pagemill.ids import TrainingId, new_id
 from pagemill.jobs.job import BATCH
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.notices.events import tell_of_training
@@ -52,8 +52,8 @@ TrainingStatus: TypeAlias = Literal[
     "failed",
     "cancelled",
 ]
-DataBundleId: TypeAlias = Annotated[str, Meta(pattern=r"^las:model-data-bundle:[a-f0-9]{32}$")]
-DeploymentEnvironmentId: TypeAlias = Annotated[
+ValidDataBundleId: TypeAlias = Annotated[str, Meta(pattern=r"^las:model-data-bundle:[a-f0-9]{32}$")]
+ValidDeploymentEnvironmentId: TypeAlias = Annotated[
     str,
     Meta(
         pattern=r"^(|las:organization:[a-z0-9\-_]+/)"
@@ -70,12 +70,12 @@ ONE = below_model("/trainings/{training_id:str}")
 
 
 class WarmStartConfig(RequestStruct):
-    training_id: TrainingId
+    training_id: ValidTrainingId
 
 
 class PostTraining(RequestStruct):
     data_bundle_ids: (
-        Annotated[list[DataBundleId], Meta(min_length=1, max_length=MAXIMUM_DATA_BUNDLES)] | UnsetType
+        Annotated[list[ValidDataBundleId], Meta(min_length=1, max_length=MAXIMUM_DATA_BUNDLES)] | UnsetType
     ) = UNSET
     name: Text | None = None
     description: Text | None = None
@@ -90,7 +90,7 @@ class PatchTraining(RequestStruct):
     description: Text | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET
     status: Literal["cancelled"] | UnsetType = UNSET
-    deployment_environment_id: DeploymentEnvironmentId | UnsetType | None = UNSET
+    deployment_environment_id: ValidDeploymentEnvironmentId | UnsetType | None = UNSET
 
 
 class Training(Audited, kw_only=True):
@@ -273,7 +273,7 @@ async def _insert(
     More than 1000 documents need no approval here: whoever runs the machines decides about them by the
     plan's limits. Who asks for a data scientist wants to wait for one.
     """
-    training_id = new_slug_id("model-training")
+    training_id = new_id(TrainingId)
     row = await statements.INSERT_TRAINING.fetch_one(
         connection,
         caller.organization_id,

@@ -17,7 +17,7 @@ from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import Audited, RequestStruct, ResponseStruct, audit
 from pagemill.api.resources.datasets import DatasetPath, dataset_not_found
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_id
+from pagemill.ids import TransformationId, new_id
 from pagemill.jobs.job import BATCH
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.usage.counting import count
@@ -70,7 +70,7 @@ class TransformationController(Controller):
         self, dataset_id: DatasetPath, data: PostTransformation, caller: Caller, connection: RequestConnection
     ) -> Transformation:
         """Change the documents of a dataset; the status says when that is done."""
-        organization_id, transformation_id = caller.organization_id, new_id("dataset-transformation")
+        organization_id, transformation_id = caller.organization_id, new_id(TransformationId)
         operations = _checked(data.operations)
         async with connection.transaction():
             if await KEEP_DATASET.fetch_value(connection, organization_id, dataset_id) is None:

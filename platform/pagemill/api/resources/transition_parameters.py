@@ -17,15 +17,15 @@ from pagemill.members import convert_member
 from pagemill.workflows.images import LONGEST_REFERENCE, checked_image
 
 TransitionType: TypeAlias = Literal["docker", "manual", "lambda"]
-SecretId: TypeAlias = Annotated[str, Meta(pattern=r"^las:secret:[a-f0-9]{32}$")]
-AssetId: TypeAlias = Annotated[str, Meta(pattern=r"^las:asset:[a-f0-9]{32}$")]
+ValidSecretId: TypeAlias = Annotated[str, Meta(pattern=r"^las:secret:[a-f0-9]{32}$")]
+ValidAssetId: TypeAlias = Annotated[str, Meta(pattern=r"^las:asset:[a-f0-9]{32}$")]
 LambdaId: TypeAlias = Annotated[
     str, Meta(pattern=r"^las:lambda:[a-z0-9\-_]+:[a-z0-9\-_]+$(?!\n)", max_length=256)
 ]
 ImageUrl: TypeAlias = Annotated[str, Meta(max_length=LONGEST_REFERENCE)]
 Environment: TypeAlias = dict[str, str]
-EnvironmentSecrets: TypeAlias = Annotated[list[SecretId], Meta(max_length=100)]
-Assets: TypeAlias = Annotated[dict[str, AssetId], Meta(max_length=100)]
+EnvironmentSecrets: TypeAlias = Annotated[list[ValidSecretId], Meta(max_length=100)]
+Assets: TypeAlias = Annotated[dict[str, ValidAssetId], Meta(max_length=100)]
 Cpu: TypeAlias = Literal[256, 512, 1024]
 Memory: TypeAlias = Literal[512, 1024, 2048, 4096, 8192]
 
@@ -38,7 +38,7 @@ class DockerParameters(RequestStruct):
     memory: Memory | UnsetType = UNSET
     environment: Environment | UnsetType = UNSET
     environment_secrets: EnvironmentSecrets | UnsetType = UNSET
-    secret_id: SecretId | UnsetType = UNSET
+    secret_id: ValidSecretId | UnsetType = UNSET
 
 
 class LambdaParameters(RequestStruct):
@@ -59,7 +59,7 @@ class DockerChanges(RequestStruct):
     memory: Memory | UnsetType = UNSET
     environment: Environment | UnsetType | None = UNSET
     environment_secrets: EnvironmentSecrets | UnsetType | None = UNSET
-    secret_id: SecretId | UnsetType | None = UNSET
+    secret_id: ValidSecretId | UnsetType | None = UNSET
 
 
 class LambdaChanges(RequestStruct):

@@ -30,7 +30,7 @@ from pagemill.api.resources.transition_parameters import (
     read_parameters,
 )
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_id
+from pagemill.ids import TransitionId, new_id
 from pagemill.usage.counting import count, uncount
 
 TimeoutInSeconds = Annotated[int, Meta(ge=60, le=10_800)]
@@ -109,7 +109,7 @@ class TransitionController(Controller):
             row = await statements.INSERT_TRANSITION.fetch_one(
                 connection,
                 caller.organization_id,
-                new_id("transition"),
+                new_id(TransitionId),
                 data.name,
                 data.description,
                 data.transition_type,

@@ -26,28 +26,28 @@ from pagemill.api.http.schemas import (
     checked_metadata,
     require_members,
 )
-from pagemill.api.resources.roles import RoleIds, delegated
+from pagemill.api.resources.roles import ValidRoleIds, delegated
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_id
+from pagemill.ids import UserId, new_id
 from pagemill.usage.counting import count, uncount
 
 INVITATION_DAYS = 90
 
-AppClientId: TypeAlias = Annotated[str, Meta(pattern=r"^las:app-client:[a-z0-9-_]+$")]
+ValidAppClientId: TypeAlias = Annotated[str, Meta(pattern=r"^las:app-client:[a-z0-9-_]+$")]
 
 
 class PostUser(RequestStruct):
     """``app_client_id`` is the app client whose login page the invitation leads to."""
 
     email: Email
-    app_client_id: AppClientId | UnsetType = UNSET
+    app_client_id: ValidAppClientId | UnsetType = UNSET
     metadata: Metadata | None = None
-    role_ids: RoleIds = field(default_factory=list)
+    role_ids: ValidRoleIds = field(default_factory=list)
 
 
 class PatchUser(RequestStruct):
     metadata: Metadata | UnsetType | None = UNSET
-    role_ids: RoleIds | UnsetType = UNSET
+    role_ids: ValidRoleIds | UnsetType = UNSET
 
 
 class User(Audited, kw_only=True):
@@ -98,7 +98,7 @@ class UserController(Controller):
                 connection, organization_id, app_client_id
             ):
                 raise BadRequest(f"appClientId: app client {app_client_id} does not exist")
-            user_id = new_id("user")
+            user_id = new_id(UserId)
             row = await statements.INVITE_USER.fetch_one(
                 connection,
                 organization_id,

@@ -29,7 +29,7 @@ from pagemill.api.http.schemas import (
 from pagemill.api.http.state import AppState
 from pagemill.api.resources.app_clients import checked_url
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_id
+from pagemill.ids import WebhookId, new_id
 from pagemill.notices.destinations import is_public, literal
 from pagemill.notices.events import EVENT_TYPES, EventType
 
@@ -153,7 +153,7 @@ class WebhookController(Controller):
     ) -> Webhook:
         """The secret in the answer verifies what is sent; it is not told again."""
         url = checked_destination(data.url, private_targets=app_state.settings.webhook_private_targets)
-        webhook_id = new_id("webhook")
+        webhook_id = new_id(WebhookId)
         secret = SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
         sealed = app_state.secret_box.seal(caller.organization_id, webhook_id, {"secret": secret})
         async with connection.transaction():

@@ -18,7 +18,7 @@ from pagemill.api.resources.transition_parameters import (
     Environment,
     EnvironmentSecrets,
     ImageUrl,
-    SecretId,
+    ValidSecretId,
     checked_environment,
     secrets_of,
 )
@@ -34,7 +34,7 @@ class CompletedConfig(RequestStruct):
     """A container that is run after every execution."""
 
     image_url: ImageUrl
-    secret_id: SecretId | UnsetType = UNSET
+    secret_id: ValidSecretId | UnsetType = UNSET
     environment: Environment | UnsetType = UNSET
     environment_secrets: EnvironmentSecrets | UnsetType = UNSET
 
@@ -52,7 +52,7 @@ class EmailConfig(RequestStruct):
     The address is the server's to choose: one that is sent is not taken.
     """
 
-    secret_id: SecretId
+    secret_id: ValidSecretId
     allowed_origins: Annotated[list[Origin], Meta(max_length=100)] | UnsetType | None = UNSET
     additional_workflow_input: dict[str, Any] | UnsetType | None = UNSET
     email: Email | UnsetType = UNSET

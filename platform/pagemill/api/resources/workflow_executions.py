@@ -28,7 +28,7 @@ from pagemill.workflows.executions import jump, lock_run, start_execution
 WorkflowExecutionStatus: TypeAlias = Literal[
     "running", "succeeded", "failed", "rejected", "retry", "error", "completed"
 ]
-TransitionId: TypeAlias = Annotated[
+ValidTransitionId: TypeAlias = Annotated[
     str, Meta(pattern=r"^las:transition:([a-f0-9]{32}|commons-[0-9A-Za-z-]{1,200})$(?!\n)")
 ]
 Statuses = Annotated[list[WorkflowExecutionStatus] | None, Parameter(query="status")]
@@ -44,7 +44,7 @@ class PatchWorkflowExecution(RequestStruct):
     """One of the two: the result is consumed (or is not), or the execution goes on elsewhere."""
 
     status: Literal["succeeded", "completed"] | UnsetType = UNSET
-    next_transition_id: TransitionId | UnsetType = UNSET
+    next_transition_id: ValidTransitionId | UnsetType = UNSET
 
 
 class WorkflowExecution(ResponseStruct):

@@ -37,7 +37,7 @@ from pagemill.api.resources.workflow_configs import (
     stored,
 )
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import new_id
+from pagemill.ids import WorkflowId, new_id
 from pagemill.usage.counting import count, forget_workflow, uncount
 from pagemill.usage.meters import current_month
 from pagemill.workflows.definition import read_definition
@@ -152,7 +152,7 @@ class WorkflowController(Controller):
             row = await statements.INSERT_WORKFLOW.fetch_one(
                 connection,
                 caller.organization_id,
-                new_id("workflow"),
+                new_id(WorkflowId),
                 data.name,
                 data.description,
                 metadata,

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from pagemill.ids import new_id
+from pagemill.ids import ConsentId, new_id
 from tests.support.seeds import seed_data_bundle, seed_document
 from tests.support.tenants import Tenant
 
@@ -72,7 +72,7 @@ async def test_a_document_holds_no_connection_while_its_content_is_read(
 async def deletion_of(api: httpx.AsyncClient, pool: asyncpg.Pool, owner: str, kind: str) -> str:
     """The path that deletes something new of which there are objects."""
     if kind in ("document", "documents"):
-        document_id, consent_id = await seed_document(pool, owner), new_id("consent")
+        document_id, consent_id = await seed_document(pool, owner), new_id(ConsentId)
         await pool.execute("UPDATE document SET consent_id = $2 WHERE id = $1", document_id, consent_id)
         return (
             f"/v1/documents/{document_id}" if kind == "document" else f"/v1/documents?consentId={consent_id}"

@@ -14,12 +14,12 @@ from db.documents import DOCUMENTS_TO_DELETE, LIST_DOCUMENTS
 from db.keyset import PAGE_BYTES
 from db.models import LIST_MODELS, LIST_MODELS_OF_OWNERS
 from db.predictions import LIST_PREDICTIONS_ASCENDING, LIST_PREDICTIONS_DESCENDING
-from db.statements import Statement
+from db.statements import UntypedStatement
 from db.trainings import LIST_TRAININGS
 from db.transitions import LIST_TRANSITIONS
 from db.workflows import LIST_WORKFLOWS
 from pagemill.api.http.paging import PageRequest, cut
-from pagemill.ids import new_id
+from pagemill.ids import DocumentId, new_id
 from tests.support.flows import create_transition, create_workflow, ok, start, task
 from tests.support.tenants import Tenant
 
@@ -115,13 +115,13 @@ WORKFLOWS = """
         (TRANSITIONS, LIST_TRANSITIONS, (None,)),
         (WORKFLOWS, LIST_WORKFLOWS, ()),
     ],
-    ids=lambda value: value.name if isinstance(value, Statement) else "",
+    ids=lambda value: value.name if isinstance(value, UntypedStatement) else "",
 )
 async def test_other_lists(
-    pool: asyncpg.Pool, organization: Tenant, rows: str, statement: Statement, filters: Any
+    pool: asyncpg.Pool, organization: Tenant, rows: str, statement: UntypedStatement, filters: Any
 ) -> None:
     own = organization.organization_id
-    await pool.execute(rows, own, [new_id("document") for _ in range(ROWS)], LARGE)
+    await pool.execute(rows, own, [new_id(DocumentId) for _ in range(ROWS)], LARGE)
     filters = ([own],) if filters == "own" else filters
     counted = ("2024-01", 100) if statement is LIST_WORKFLOWS else ()
     page, pages = PageRequest(100, (None, None)), []

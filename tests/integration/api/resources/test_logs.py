@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from db.logs import INSERT_LINE, INSERT_LOG
-from pagemill.ids import new_id
+from pagemill.ids import LogId, TransitionExecutionId, TransitionId, WorkflowExecutionId, WorkflowId, new_id
 from tests.support.queries import statements_run
 from tests.support.tenants import Tenant
 
@@ -24,7 +24,7 @@ async def write(
     transition_execution_id: str | None = None,
 ) -> str:
     """A log with these lines."""
-    log_id = new_id("log")
+    log_id = new_id(LogId)
     async with pool.acquire() as connection:
         await INSERT_LOG.execute(
             connection,
@@ -41,7 +41,7 @@ async def write(
 
 
 async def test_a_log_and_its_lines(api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant) -> None:
-    workflow_id, execution_id = new_id("workflow"), new_id("workflow-execution")
+    workflow_id, execution_id = new_id(WorkflowId), new_id(WorkflowExecutionId)
     log_id = await write(
         pool, organization, "first", "second", workflow_id=workflow_id, workflow_execution_id=execution_id
     )
@@ -72,10 +72,10 @@ async def test_of_a_long_log_the_newest_lines_are_shown(
 async def test_filters_are_all_to_be_met(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
-    workflows = [new_id("workflow") for _ in range(2)]
-    transitions = [new_id("transition") for _ in range(2)]
-    executions = [new_id("workflow-execution") for _ in range(2)]
-    steps = [new_id("transition-execution") for _ in range(4)]
+    workflows = [new_id(WorkflowId) for _ in range(2)]
+    transitions = [new_id(TransitionId) for _ in range(2)]
+    executions = [new_id(WorkflowExecutionId) for _ in range(2)]
+    steps = [new_id(TransitionExecutionId) for _ in range(4)]
     ids = [
         await write(
             pool,
@@ -116,7 +116,7 @@ async def test_filters_are_all_to_be_met(
 async def test_foreign_logs_are_answered_like_unknown_ones(
     api: httpx.AsyncClient, pool: asyncpg.Pool, other_organization: Tenant
 ) -> None:
-    foreign, unknown = await write(pool, other_organization, "theirs"), new_id("log")
+    foreign, unknown = await write(pool, other_organization, "theirs"), new_id(LogId)
     answers = [await api.get(f"/v1/logs/{identifier}") for identifier in (foreign, unknown)]
     assert [answer.status_code for answer in answers] == [404, 404]
     assert answers[0].content.replace(foreign.encode(), unknown.encode()) == answers[1].content

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from pagemill.api.resources import statistics
-from pagemill.ids import new_id
+from pagemill.ids import PredictionId, new_id
 from tests.support.seeds import seed_training
 from tests.support.tenants import Tenant
 
@@ -52,7 +52,7 @@ async def predicted(
         FROM training WHERE organization_id = $1 AND id = $6
         """,
         tenant.organization_id,
-        new_id("prediction"),
+        new_id(PredictionId),
         "pending" if predictions is None else "succeeded",
         predictions,
         days_ago,

@@ -8,7 +8,7 @@ import asyncpg
 import httpx
 import pytest
 
-from pagemill.ids import new_id
+from pagemill.ids import DatasetId, new_id
 from pagemill.jobs import outcomes
 from pagemill.jobs.outcomes import TrainingResult
 from tests.support.seeds import claim_job, jobs_of, seed_data_bundle, seed_training, used
@@ -221,7 +221,7 @@ async def test_bundle_of_another_model_is_refused(
 async def test_minimum_of_documents_counts_a_dataset_once(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, trainings: str, model_id: str
 ) -> None:
-    dataset_id = new_id("dataset")
+    dataset_id = new_id(DatasetId)
 
     async def bundle(documents: int) -> str:
         return await seed_data_bundle(

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from pagemill.api.resources.transition_executions import DATA_BYTES
-from pagemill.ids import new_id
+from pagemill.ids import LogId, TransitionExecutionId, TransitionId, UserId, new_id
 from tests.support.flows import (
     again,
     claim,
@@ -283,7 +283,7 @@ async def test_what_users_spend_is_counted(
     await pool.execute(
         "UPDATE transition_execution SET claimed_by = $2 WHERE id = $1",
         by_user["executionId"],
-        new_id("user"),
+        new_id(UserId),
     )
     await succeed(api, by_client)
     assert await used(pool, organization.organization_id, "user-minutes") == 0
@@ -338,7 +338,7 @@ async def test_lists(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
         ({"status": "retry"}, []),
     ):
         assert await paged(**query) == expected, query
-    some = await ok(await api.get(path, params={"executionId": [names[2], names[0], new_id("log")]}))
+    some = await ok(await api.get(path, params={"executionId": [names[2], names[0], new_id(LogId)]}))
     assert [step["executionId"] for step in some["executions"]] == [names[0], names[2]]
     both = await ok(await api.get(path, params={"status": ["failed", "succeeded"]}))
     assert both["status"] == ["failed", "succeeded"]
@@ -354,7 +354,7 @@ async def test_foreign_executions_are_answered_like_unknown_ones(
     api: httpx.AsyncClient, other_api: httpx.AsyncClient
 ) -> None:
     theirs = await claim(other_api, await create_transition(other_api, "docker"))
-    foreign, unknown = theirs["executionId"], new_id("transition-execution")
+    foreign, unknown = theirs["executionId"], new_id(TransitionExecutionId)
     for transition_id in (theirs["transitionId"], await create_transition(api, "docker")):
         for method, ending, body in (
             ("GET", "", None),
@@ -370,7 +370,7 @@ async def test_foreign_executions_are_answered_like_unknown_ones(
             ]
             assert [answer.status_code for answer in answers] == [404, 404]
             assert answers[0].content.replace(foreign.encode(), unknown.encode()) == answers[1].content
-    unknown_transition = new_id("transition")
+    unknown_transition = new_id(TransitionId)
     for method, body in (("GET", None), ("POST", {})):
         answers = [
             await api.request(method, f"/v1/transitions/{one}/executions", json=body)

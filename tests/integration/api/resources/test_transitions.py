@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from pagemill.ids import new_id
+from pagemill.ids import WorkflowId, new_id
 from tests.support.queries import statements_run
 from tests.support.seeds import seed_asset, seed_secret, used
 from tests.support.tenants import Tenant
@@ -249,7 +249,7 @@ async def test_a_transition_in_use_stays(
     definition = {"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": transition_id, "End": True}}}
     workflow_ids = []
     for tenant in (organization, other_organization):
-        workflow_ids.append(new_id("workflow"))
+        workflow_ids.append(new_id(WorkflowId))
         await pool.execute(
             "INSERT INTO workflow (organization_id, id, definition) VALUES ($1, $2, $3)",
             tenant.organization_id,

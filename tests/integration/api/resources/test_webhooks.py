@@ -14,7 +14,7 @@ from litestar import Litestar
 
 from db.webhooks import MOST_WEBHOOKS
 from pagemill.api.auth.seeded_roles import MEMBER, VALIDATOR
-from pagemill.ids import new_id
+from pagemill.ids import WebhookAttemptId, WebhookId, new_id
 from pagemill.notices.events import EVENT_TYPES
 from pagemill.secret_box import Sealed, open_secret_box
 from pagemill.settings import Settings
@@ -188,7 +188,7 @@ async def test_an_organization_has_so_many_at_most(
 
 
 async def seed_attempts(pool: asyncpg.Pool, organization_id: str, webhook_id: str, count: int) -> None:
-    delivery_id = f"las:webhook-delivery:{new_id('webhook').rpartition(':')[2]}"
+    delivery_id = f"las:webhook-delivery:{new_id(WebhookId).rpartition(':')[2]}"
     await pool.execute(
         """
         INSERT INTO webhook_delivery (id, organization_id, webhook_id, event_type, body)
@@ -206,7 +206,7 @@ async def seed_attempts(pool: asyncpg.Pool, organization_id: str, webhook_id: st
             )
             VALUES ($1, $2, $3, $4, 'job', 500, 'answered 500', now() + $5 * interval '1 s')
             """,
-            new_id("webhook-attempt"),
+            new_id(WebhookAttemptId),
             organization_id,
             webhook_id,
             delivery_id,

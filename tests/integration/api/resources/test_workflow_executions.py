@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from db.workflow_executions import KEPT_EVENTS
-from pagemill.ids import new_id
+from pagemill.ids import TransitionId, WorkflowExecutionId, WorkflowId, new_id
 from tests.support.flows import (
     again,
     claim,
@@ -253,7 +253,7 @@ async def test_the_newest_events_are_kept(api: httpx.AsyncClient, pool: asyncpg.
 async def test_the_next_transition_is_one_of_the_workflow(api: httpx.AsyncClient) -> None:
     inside, outside = await create_transition(api), await create_transition(api)
     execution = await start(api, await create_workflow(api, {"A": task(inside)}))
-    for transition_id in (outside, new_id("transition"), "las:transition:commons-other", "x"):
+    for transition_id in (outside, new_id(TransitionId), "las:transition:commons-other", "x"):
         response = await patch_execution(api, execution, nextTransitionId=transition_id)
         assert response.status_code == 400
         assert "nextTransitionId" in response.json()["message"]
@@ -452,7 +452,7 @@ async def test_foreign_executions_are_answered_like_unknown_ones(
         other_api, await create_workflow(other_api, {"A": task(await create_transition(other_api))})
     )
     own_workflow = await create_workflow(api, {"A": {"Type": "Succeed"}})
-    foreign, unknown = theirs["executionId"], new_id("workflow-execution")
+    foreign, unknown = theirs["executionId"], new_id(WorkflowExecutionId)
     for workflow_id in (own_workflow, theirs["workflowId"]):
         for method, body in (("GET", None), ("PATCH", {"status": "completed"}), ("DELETE", None)):
             answers = [
@@ -461,7 +461,7 @@ async def test_foreign_executions_are_answered_like_unknown_ones(
             ]
             assert [answer.status_code for answer in answers] == [404, 404]
             assert answers[0].content.replace(foreign.encode(), unknown.encode()) == answers[1].content
-    unknown_workflow = new_id("workflow")
+    unknown_workflow = new_id(WorkflowId)
     for method, body in (("GET", None), ("POST", {"input": {}})):
         answers = [
             await api.request(method, f"/v1/workflows/{identifier}/executions", json=body)

@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
-from pagemill.ids import new_id
+from pagemill.ids import TransitionId, WorkflowExecutionId, new_id
 from tests.support.queries import statements_run
 from tests.support.seeds import seed_secret, used
 from tests.support.tenants import Tenant
@@ -39,7 +39,7 @@ async def create(
 
 async def run(pool: asyncpg.Pool, tenant: Tenant, workflow_id: str, status: str = "running") -> str:
     """An execution without steps."""
-    execution_id = new_id("workflow-execution")
+    execution_id = new_id(WorkflowExecutionId)
     await pool.execute(
         "INSERT INTO workflow_execution (organization_id, id, workflow_id, status) VALUES ($1, $2, $3, $4)",
         tenant.organization_id,
@@ -194,7 +194,7 @@ async def test_bad_members_are_named(api: httpx.AsyncClient, body: dict[str, Any
         ({"definition": {}}, "specification.definition"),
         ({"definition": one_task("foo")}, "specification.definition.States.A.Resource"),
         (
-            {"definition": one_task(new_id("transition"))},
+            {"definition": one_task(new_id(TransitionId))},
             "specification.definition.States.A.Resource: transition",
         ),
         (
