@@ -1,7 +1,8 @@
 """Named, typed SQL statements; the only way SQL is run.
 
-A statement is a function without a body: its decorator carries the SQL, its signature the parameters and the
-result. ``:name`` in the SQL stands for the parameter of that name.
+A statement is a function without a body: its decorator carries the SQL, its signature the parameters and
+the result. ``:name`` in the SQL stands for the parameter of that name. A parameter that is ``UNSET`` is null
+there, and ``:name_sent`` tells whether it was sent: a member that is not sent keeps its value.
 
 A statement on tenant data (``tenant``) takes the organization first and filters on it. A statement that has
 to cross organizations, or touches no tenant data (``crossing``), says why. Tests walk ``REGISTRY``, reject a
@@ -27,6 +28,7 @@ from typing import (
     TypeVar,
     Union,
     cast,
+    dataclass_transform,
     get_args,
     get_origin,
     get_type_hints,
@@ -42,9 +44,11 @@ RowCount = NewType("RowCount", int)
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+SENT = "_sent"
 Shape: TypeAlias = Literal["rows", "row", "values", "value", "count", "nothing"]
 
 
+@dataclass_transform(frozen_default=True)
 class Row(msgspec.Struct, frozen=True):
     """Base of the rows that statements return: its fields are the columns, in their order."""
 
@@ -72,6 +76,7 @@ class Statement(Generic[Parameters, Result]):
     name: str
     sql: str
     parameters: tuple[str, ...]
+    """Names in the order of their numbers; ``name_sent`` stands for whether ``name`` was sent."""
     shape: Shape
     result: Any
     """The type of a row or a value, ``Annotated`` if it is so declared."""
@@ -80,6 +85,7 @@ class Statement(Generic[Parameters, Result]):
     """The declared types of the parameters."""
     crosses: str = ""
     _row_type: type[Row] | None = None
+    _can_be_unset: bool = False
     _is_checked: bool = field(default=False, init=False)
 
     async def __call__(
@@ -89,8 +95,10 @@ class Statement(Generic[Parameters, Result]):
         return cast("Result", await self._run(connection, arguments))
 
     async def _run(self, connection: Connection, arguments: dict[str, Any]) -> Any:
-        if len(arguments) != len(self.parameters):
-            raise TypeError(f"{self.name} takes {self.parameters}, not {tuple(arguments)}")
+        if len(arguments) != len(self.hints):
+            raise TypeError(f"{self.name} takes {tuple(self.hints)}, not {tuple(arguments)}")
+        if self._can_be_unset:
+            arguments = _with_sent(arguments)
         values = [arguments[name] for name in self.parameters]
         match self.shape:
             case "row":
@@ -162,29 +170,50 @@ def _statement(
     signature = list(inspect.signature(function).parameters.values())[1:]
     if any(one.kind is not one.KEYWORD_ONLY or one.default is not one.empty for one in signature):
         raise TypeError(f"{name}: parameters after the connection are keyword-only and without defaults")
-    parameters = tuple(one.name for one in signature)
     hints = get_type_hints(function, include_extras=True)
+    given = {one.name: hints[one.name] for one in signature}
+    parameters = _parameters(name, sql, given)
     shape, result, optional = _read_result(hints["return"])
     plain = get_args(result)[0] if get_origin(result) is Annotated else result
     return Statement(
         name=name,
-        sql=_number_parameters(name, sql, parameters),
+        sql=_number_parameters(sql, parameters),
         parameters=parameters,
         shape=shape,
         result=result,
         optional=optional,
-        hints={parameter: hints[parameter] for parameter in parameters},
+        hints=given,
         crosses=crosses,
         _row_type=plain if shape in ("row", "rows") else None,
+        _can_be_unset=any(can_be_unset(hint) for hint in given.values()),
     )
 
 
-def _number_parameters(name: str, sql: str, parameters: Sequence[str]) -> str:
+def _parameters(name: str, sql: str, given: dict[str, Any]) -> tuple[str, ...]:
+    """Return the parameters of the SQL in the order of the function's. Raises TypeError when they differ."""
     used = set(_PLACEHOLDER.findall(sql))
+    sent = [f"{parameter}{SENT}" for parameter, hint in given.items() if can_be_unset(hint)]
+    parameters = (*given, *(one for one in sent if one in used))
     if used != set(parameters):
-        raise TypeError(f"{name}: the SQL names {sorted(used)}, the function {sorted(parameters)}")
+        raise TypeError(f"{name}: the SQL names {sorted(used)}, the function {sorted(given)}")
+    return parameters
+
+
+def _number_parameters(sql: str, parameters: Sequence[str]) -> str:
     numbers = {parameter: f"${number}" for number, parameter in enumerate(parameters, start=1)}
     return _PLACEHOLDER.sub(lambda match: numbers[match[1]], sql)
+
+
+def can_be_unset(declared: Any) -> bool:
+    """Return whether a parameter of this type may be ``UNSET``."""
+    return msgspec.UnsetType in get_args(declared)
+
+
+def _with_sent(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with null for ``UNSET``, and for each whether it was sent."""
+    sent = {f"{name}{SENT}": value is not msgspec.UNSET for name, value in arguments.items()}
+    values = {name: None if value is msgspec.UNSET else value for name, value in arguments.items()}
+    return {**values, **sent}
 
 
 def _read_result(declared: Any) -> tuple[Shape, Any, bool]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import jwt
 
 from pagemill.errors import Forbidden
+from pagemill.ids import OrganizationId, PrincipalId
 from pagemill.settings import Settings, SettingsError
 
 ALGORITHM = "HS256"
@@ -24,8 +25,8 @@ class Caller:
     ``scopes`` is what the token is limited to; None when it may do all that its principal may.
     """
 
-    organization_id: str
-    principal_id: str
+    organization_id: OrganizationId
+    principal_id: PrincipalId
     scopes: frozenset[str] | None = None
 
 
@@ -81,8 +82,8 @@ def _verified(token: str, key: str) -> tuple[Caller, float]:
     )
     scope = claims.get("scope")
     caller = Caller(
-        organization_id=str(claims["organization"]),
-        principal_id=str(claims["sub"]),
+        organization_id=OrganizationId(str(claims["organization"])),
+        principal_id=PrincipalId(str(claims["sub"])),
         scopes=None if scope is None else frozenset(str(scope).split()),
     )
     return caller, claims["exp"]

@@ -7,13 +7,17 @@ import binascii
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import asyncpg
 import msgspec
 from litestar.params import Parameter
 
+from db.statements import Row
+from pagemill.api.http.schemas import member_of
 from pagemill.errors import BadRequest
+
+PagedRow = TypeVar("PagedRow", bound=Row | asyncpg.Record)
 
 DEFAULT_RESULTS = 100
 MAXIMUM_RESULTS = 1000
@@ -31,6 +35,16 @@ class PageRequest:
     after: tuple[datetime.datetime | None, str | None]
 
     @property
+    def after_time(self) -> datetime.datetime | None:
+        """The time of the last row seen."""
+        return self.after[0]
+
+    @property
+    def after_id(self) -> str | None:
+        """The id of the last row seen."""
+        return self.after[1]
+
+    @property
     def limit(self) -> int:
         """How many rows to fetch: one more than are shown tells whether there is another page."""
         return self.results + 1
@@ -45,17 +59,22 @@ def provide_page(
 
 
 def cut(
-    rows: Sequence[asyncpg.Record], page: PageRequest, *, by: str = "created_time"
-) -> tuple[Sequence[asyncpg.Record], str | None]:
-    """The rows to show, sorted ``by`` that column, and the token of the next page (None on the last).
+    rows: Sequence[PagedRow], page: PageRequest, *, by: str = "created_time"
+) -> tuple[Sequence[PagedRow], str | None]:
+    """Return the rows to show, and the token of the next page (None on the last one).
 
-    ``rows_in_page`` is what statements say of pages that ended early, because their rows were large.
+    Rows are sorted by the column ``by`` and their id. Statements whose pages end early, because their rows
+    are large, give ``rows_in_page``.
     """
     shown = rows[: page.results]
-    found = rows[0].get("rows_in_page", len(rows)) if rows else 0
+    found = len(rows)
+    if rows and isinstance(rows[0], asyncpg.Record):
+        found = rows[0].get("rows_in_page", found)
+    elif rows:
+        found = getattr(rows[0], "rows_in_page", found)
     if found <= len(shown):
         return shown, None
-    return shown, token_after(shown[-1][by], shown[-1]["id"])
+    return shown, token_after(member_of(shown[-1], by), member_of(shown[-1], "id"))
 
 
 def token_after(time: datetime.datetime | None, identifier: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Protocol, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from db.statements import Row
 from pagemill.errors import BadRequest
 
 TEXT_LENGTH = 4096
@@ -50,14 +51,35 @@ class Audited(ResponseStruct, kw_only=True):
     updated_by: str | None
 
 
-def audit(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of Audited."""
+class AuditedRow(Protocol):
+    """A row that tells who made the resource and who changed it last."""
+
+    @property
+    def created_time(self) -> datetime.datetime | None: ...
+
+    @property
+    def created_by(self) -> str | None: ...
+
+    @property
+    def updated_time(self) -> datetime.datetime | None: ...
+
+    @property
+    def updated_by(self) -> str | None: ...
+
+
+def audit(row: AuditedRow | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of Audited."""
     return {
-        "created_time": timestamp(row["created_time"]),
-        "created_by": row["created_by"],
-        "updated_time": timestamp(row["updated_time"]),
-        "updated_by": row["updated_by"],
+        "created_time": timestamp(member_of(row, "created_time")),
+        "created_by": member_of(row, "created_by"),
+        "updated_time": timestamp(member_of(row, "updated_time")),
+        "updated_by": member_of(row, "updated_by"),
     }
+
+
+def member_of(row: Any, name: str) -> Any:
+    """Return a column of a typed row, or of one that has no type yet."""
+    return getattr(row, name) if isinstance(row, Row) else row[name]
 
 
 def timestamp(time: datetime.datetime | None) -> str | None:

@@ -7,7 +7,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
-import asyncpg
 from litestar import Controller, delete, get, patch, post
 from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType, field
@@ -22,7 +21,6 @@ from pagemill.api.http.schemas import (
     ResponseStruct,
     Text,
     audit,
-    change,
     require_members,
 )
 from pagemill.api.http.state import AppState
@@ -40,7 +38,7 @@ from pagemill.objects.removal import remove
 from pagemill.usage.counting import count, uncount
 
 InlineContent: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAXIMUM_INLINE_CHARACTERS)]
-AssetPath = Annotated[str, Parameter(description="las:asset:<32 hexadecimal digits>")]
+AssetPath = Annotated[AssetId, Parameter(description="las:asset:<32 hexadecimal digits>")]
 
 
 class PostAsset(RequestStruct):
@@ -60,7 +58,7 @@ class PatchAsset(RequestStruct):
 class Asset(Audited, kw_only=True):
     """``content`` (base64) is there when one asset is asked for."""
 
-    asset_id: str
+    asset_id: AssetId
     name: str | None
     description: str | None
     content: str | UnsetType = UNSET
@@ -72,18 +70,18 @@ class Assets(ResponseStruct):
     next_token: str | None
 
 
-def to_asset(row: asyncpg.Record, content: bytes | None = None) -> Asset:
+def to_asset(row: statements.AssetRow, content: bytes | None = None) -> Asset:
     return Asset(
-        asset_id=row["id"],
-        name=row["name"],
-        description=row["description"],
+        asset_id=row.id,
+        name=row.name,
+        description=row.description,
         content=UNSET if content is None else base64.b64encode(content).decode(),
-        content_md5=row["content_md5"],
+        content_md5=row.content_md5,
         **audit(row),
     )
 
 
-def asset_not_found(asset_id: str) -> NotFound:
+def asset_not_found(asset_id: AssetId) -> NotFound:
     return NotFound(f"Asset {asset_id} not found")
 
 
@@ -101,22 +99,27 @@ class AssetController(Controller):
             connection.transaction(),
         ):
             await count(connection, caller.organization_id, "assets")
-            row = await statements.INSERT_ASSET.fetch_one(
+            row = await statements.insert_asset(
                 connection,
-                caller.organization_id,
-                asset_id,
-                data.name,
-                data.description,
-                stored.key,
-                stored.md5,
-                caller.principal_id,
+                organization_id=caller.organization_id,
+                asset_id=asset_id,
+                name=data.name,
+                description=data.description,
+                content_key=stored.key,
+                content_md5=stored.md5,
+                created_by=caller.principal_id,
             )
-        assert row is not None
         return to_asset(row)
 
     @get()
     async def list_assets(self, caller: Caller, connection: RequestConnection, page: PageRequest) -> Assets:
-        rows = await statements.LIST_ASSETS.fetch(connection, caller.organization_id, *page.after, page.limit)
+        rows = await statements.list_assets(
+            connection,
+            organization_id=caller.organization_id,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
+        )
         shown, token = cut(rows, page)
         return Assets(assets=[to_asset(row) for row in shown], next_token=token)
 
@@ -125,7 +128,7 @@ class AssetController(Controller):
         for _ in range(READ_ATTEMPTS):
             row = await _find(app_state, caller, asset_id)
             try:
-                return to_asset(row, await app_state.objects.get(row["content_key"]))
+                return to_asset(row, await app_state.objects.get(row.content_key))
             except ObjectMissing:
                 # A change has replaced the content since the row was read.
                 continue
@@ -147,35 +150,42 @@ class AssetController(Controller):
             app_state.connection() as connection,
             connection.transaction(),
         ):
-            before = await statements.LOCK_ASSET.fetch_one(connection, caller.organization_id, asset_id)
+            before = await statements.lock_asset(
+                connection, organization_id=caller.organization_id, asset_id=asset_id
+            )
             if before is None:
                 raise asset_not_found(asset_id)
-            row = await statements.UPDATE_ASSET.fetch_one(
+            row = await statements.update_asset(
                 connection,
-                caller.organization_id,
-                asset_id,
-                *change(data.name),
-                *change(data.description),
-                stored.key if stored else None,
-                stored.md5 if stored else None,
-                caller.principal_id,
+                organization_id=caller.organization_id,
+                asset_id=asset_id,
+                name=data.name,
+                description=data.description,
+                content_key=stored.key if stored else None,
+                content_md5=stored.md5 if stored else None,
+                updated_by=caller.principal_id,
             )
-        assert row is not None
         if stored is not None:
-            await remove(app_state.objects, keys=[before["content_key"]])
+            await remove(app_state.objects, keys=[before.content_key])
         return to_asset(row)
 
     @delete("/{asset_id:str}", status_code=200)
     async def delete_asset(self, asset_id: AssetPath, caller: Caller, app_state: AppState) -> Asset:
         """An asset that a transition names stays."""
         async with app_state.connection() as connection, connection.transaction():
-            row = await statements.LOCK_ASSET.fetch_one(connection, caller.organization_id, asset_id)
+            row = await statements.lock_asset(
+                connection, organization_id=caller.organization_id, asset_id=asset_id
+            )
             if row is None:
                 raise asset_not_found(asset_id)
-            user = await statements.ASSET_USER.fetch_value(connection, caller.organization_id, asset_id)
+            user = await statements.find_transition_with_asset(
+                connection, organization_id=caller.organization_id, asset_id=asset_id
+            )
             if user is not None:
                 raise BadRequest(f"Asset {asset_id} is used by {user}")
-            await statements.DELETE_ASSET.execute(connection, caller.organization_id, asset_id)
+            await statements.delete_asset(
+                connection, organization_id=caller.organization_id, asset_id=asset_id
+            )
             await uncount(connection, caller.organization_id, "assets")
         await remove(app_state.objects, prefixes=[asset_prefix(caller.organization_id, asset_id)])
         return to_asset(row)
@@ -189,17 +199,19 @@ class _Stored:
     md5: str
 
 
-async def _store(objects: ObjectStore, caller: Caller, asset_id: str, content: bytes) -> _Stored:
+async def _store(objects: ObjectStore, caller: Caller, asset_id: AssetId, content: bytes) -> _Stored:
     key = new_asset_key(caller.organization_id, asset_id)
     await objects.put(key, content)
     # The API's contentMD5 tells copies apart; nothing is secured by it.
     return _Stored(key, hashlib.md5(content, usedforsecurity=False).hexdigest())
 
 
-async def _find(app_state: AppState, caller: Caller, asset_id: str) -> asyncpg.Record:
+async def _find(app_state: AppState, caller: Caller, asset_id: AssetId) -> statements.AssetRow:
     """The asset's row; the connection is given back. Raises NotFound."""
     async with app_state.connection() as connection:
-        row = await statements.GET_ASSET.fetch_one(connection, caller.organization_id, asset_id)
+        row = await statements.get_asset(
+            connection, organization_id=caller.organization_id, asset_id=asset_id
+        )
     if row is None:
         raise asset_not_found(asset_id)
     return row

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from db.assets import KEEP_ASSETS
+from db import assets
 from db.secrets import KEEP_SECRETS
 from db.statements import Connection, UntypedStatement
 from db.transitions import KEEP_TRANSITIONS
 from pagemill.api.auth.guard import Caller
 from pagemill.errors import BadRequest
+from pagemill.ids import AssetId
 
 
 async def keep_secrets(connection: Connection, caller: Caller, named: Mapping[str, Iterable[str]]) -> None:
@@ -19,7 +21,11 @@ async def keep_secrets(connection: Connection, caller: Caller, named: Mapping[st
 
 async def keep_assets(connection: Connection, caller: Caller, named: Mapping[str, Iterable[str]]) -> None:
     """``named`` holds ids by the member that names them. Raises BadRequest naming the member."""
-    await _keep(connection, caller, "asset", KEEP_ASSETS, named)
+    wanted = {AssetId(identifier): member for member, ids in named.items() for identifier in ids}
+    kept = await assets.keep_assets(
+        connection, organization_id=caller.organization_id, asset_ids=sorted(wanted)
+    )
+    _refuse_missing("asset", wanted, kept)
 
 
 async def keep_transitions(
@@ -40,6 +46,10 @@ async def _keep(
     if not wanted:
         return
     rows = await statement.fetch(connection, caller.organization_id, sorted(wanted))
-    missing = sorted(wanted.keys() - {row["id"] for row in rows})
+    _refuse_missing(kind, wanted, [row["id"] for row in rows])
+
+
+def _refuse_missing(kind: str, wanted: Mapping[Any, str], kept: Iterable[str]) -> None:
+    missing = sorted(wanted.keys() - set(kept))
     if missing:
         raise BadRequest(f"{wanted[missing[0]]}: {kind} {missing[0]} does not exist")
