@@ -10,7 +10,7 @@ FIND_PYTHON := for python in $(PYTHON) python3.11 python3.12 python3.13 python3.
 BENCH_OUT ?= benchmarks/results
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-acceptance chaos fuzz lint format bench bench-api bench-usage bench-jobs constraints clean
+.PHONY: help install demo test test-fast test-acceptance chaos fuzz lint format bench bench-api bench-usage bench-jobs code-figures constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench-usage: install ## Reservations of usage beside the plain guarded UPDATE, o
 bench-jobs: install ## Jobs beside pgqueuer and procrastinate, a prediction that does nothing, idle load (6 minutes)
 	$(PIP) install --quiet -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/jobs.py --out $(BENCH_OUT)/jobs.json
+
+code-figures: ## Sizes of modules and functions, docstrings, untyped edges, as JSON
+	@$(BIN)/python -m benchmarks.code
 
 constraints: ## Pin what .venv holds now
 	@{ head -1 constraints.txt; $(PIP) freeze --exclude-editable 2>/dev/null | grep -v -E '^#|@ file' | sed -E 's/\+cpu$$//'; } > .venv/constraints.new
