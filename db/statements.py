@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import (
     Annotated,
@@ -94,12 +94,16 @@ class Statement(Generic[Parameters, Result]):
         """Run the statement. Raises asyncpg.PostgresError, and what else asyncpg raises."""
         return cast("Result", await self._run(connection, arguments))
 
-    async def _run(self, connection: Connection, arguments: dict[str, Any]) -> Any:
+    def values(self, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the values of the numbered parameters. Raises TypeError when arguments are missing."""
         if len(arguments) != len(self.hints):
             raise TypeError(f"{self.name} takes {tuple(self.hints)}, not {tuple(arguments)}")
         if self._can_be_unset:
             arguments = _with_sent(arguments)
-        values = [arguments[name] for name in self.parameters]
+        return tuple(arguments[name] for name in self.parameters)
+
+    async def _run(self, connection: Connection, arguments: dict[str, Any]) -> Any:
+        values = self.values(arguments)
         match self.shape:
             case "row":
                 record = await connection.fetchrow(self.sql, *values)
@@ -209,7 +213,7 @@ def can_be_unset(declared: Any) -> bool:
     return msgspec.UnsetType in get_args(declared)
 
 
-def _with_sent(arguments: dict[str, Any]) -> dict[str, Any]:
+def _with_sent(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments with null for ``UNSET``, and for each whether it was sent."""
     sent = {f"{name}{SENT}": value is not msgspec.UNSET for name, value in arguments.items()}
     values = {name: None if value is msgspec.UNSET else value for name, value in arguments.items()}
