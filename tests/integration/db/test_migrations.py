@@ -1,30 +1,77 @@
-"""The migrations make the schema that the tables describe, once."""
+"""Tests of the migrations: they make the schema that the tables describe, once."""
 
 from __future__ import annotations
 
 import asyncpg
 import pytest
 from piccolo.apps.migrations.commands.new import AutoMigrationManager
+from piccolo.engine.postgres import PostgresEngine
 
 from db.migrate import MigrationError, migrate
 from db.piccolo_app import APP_CONFIG
 from db.tables import ALL_TABLES
+from tests.support.schema import create_tables, describe_schema, differences
 
-WITHOUT_ID = {"usage_counter", "usage_reservation", "idempotency_key", "month_statement", "limit_warning"}
+PLANTED = {
+    "ALTER TABLE document DROP COLUMN consent_id": {"document.consent_id"},
+    "ALTER TABLE document ADD COLUMN language text": {"document.language"},
+    "ALTER TABLE prediction ALTER COLUMN next_page TYPE bigint": {"prediction.next_page"},
+    "ALTER TABLE model ALTER COLUMN training_id SET NOT NULL": {"model.training_id"},
+    "ALTER TABLE asset ALTER COLUMN content_key DROP NOT NULL": {"asset.content_key"},
+    "ALTER TABLE training ALTER COLUMN status SET DEFAULT 'running'": {"training.status"},
+    "ALTER TABLE job ALTER COLUMN priority DROP DEFAULT": {"job.priority"},
+    "ALTER TABLE usage_counter DROP CONSTRAINT usage_counter_pkey": {
+        "usage_counter primary key (organization_id, month, meter)"
+    },
+    "ALTER TABLE dataset DROP CONSTRAINT dataset_organization_id_fkey": {
+        "dataset foreign key (organization_id)"
+    },
+    "ALTER TABLE data_bundle DROP CONSTRAINT data_bundle_model_id_fkey, "
+    "ADD FOREIGN KEY (model_id) REFERENCES model": {"data_bundle foreign key (model_id)"},
+    "ALTER TABLE plan DROP CONSTRAINT plan_slug_version_key": {"plan unique (slug, version)"},
+    "ALTER TABLE profile ADD UNIQUE (name)": {"profile unique (name)"},
+    "CREATE TABLE spare (id text)": {"spare.id"},
+    "DROP TABLE mail_service": {
+        "mail_service.id",
+        "mail_service.available",
+        "mail_service.updated_time",
+        "mail_service primary key (id)",
+    },
+}
 
 
-async def test_every_table_and_column_exists(pool: asyncpg.Pool) -> None:
-    rows = await pool.fetch(
-        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
-    )
-    found = {(row["table_name"], row["column_name"]) for row in rows}
-    expected = {
-        (table._meta.tablename, column._meta.name)
-        for table in ALL_TABLES
-        for column in table._meta.columns
-        if not (table._meta.tablename in WITHOUT_ID and column._meta.name == "id")
+@pytest.fixture
+async def declared(database_url: str, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The schema of the Piccolo tables, created beside the migrated one."""
+    engine = PostgresEngine(config={"dsn": database_url}, extensions=())
+    for table in ALL_TABLES:
+        monkeypatch.setattr(table._meta, "_db", engine)
+    async with pool.acquire() as connection:
+        await create_tables(connection, "declared", ALL_TABLES)
+        return await describe_schema(connection, "declared")
+
+
+async def test_tables_and_migrations_agree(pool: asyncpg.Pool, declared: dict[str, str]) -> None:
+    async with pool.acquire() as connection:
+        migrated = await describe_schema(connection, "public")
+    assert differences(declared, migrated) == {}
+    assert {name.partition(".")[0] for name in migrated if "." in name} == {
+        table._meta.tablename for table in ALL_TABLES
     }
-    assert expected <= found
+
+
+async def test_planted_differences_are_found(pool: asyncpg.Pool, declared: dict[str, str]) -> None:
+    async with pool.acquire() as connection:
+        for statement in PLANTED:
+            await connection.execute(statement)
+        migrated = await describe_schema(connection, "public")
+    assert set(differences(declared, migrated)) == set().union(*PLANTED.values())
+
+
+async def test_piccolo_has_nothing_to_alter() -> None:
+    manager = AutoMigrationManager()
+    for alteration in await manager.get_alter_statements(app_config=APP_CONFIG):
+        assert alteration.statements == []
 
 
 async def test_migrating_twice_changes_nothing(database_url: str, pool: asyncpg.Pool) -> None:
@@ -43,38 +90,17 @@ def test_an_unreachable_database_says_so() -> None:
         migrate("postgresql://nobody:nothing@127.0.0.1:1/none")
 
 
-async def test_the_order_of_the_fields_is_kept(database_url: str, pool: asyncpg.Pool) -> None:
+async def test_failed_migration_leaves_no_trace(pool: asyncpg.Pool, database_url: str) -> None:
+    await pool.execute("DROP TABLE migration, webhook_attempt")
+    with pytest.raises(MigrationError, match="already exists"):
+        migrate(database_url)
+    assert await pool.fetchval("SELECT count(*) FROM migration") == 0
+    assert await pool.fetchval("SELECT to_regclass('webhook_attempt')") is None
+
+
+async def test_order_of_the_fields_of_a_model_is_kept(pool: asyncpg.Pool) -> None:
     column = await pool.fetchval(
         "SELECT data_type FROM information_schema.columns WHERE table_name = 'model' AND column_name = $1",
         "field_config",
     )
     assert column == "json"
-
-
-async def test_the_migrations_say_what_the_tables_say() -> None:
-    manager = AutoMigrationManager()
-    for alteration in await manager.get_alter_statements(app_config=APP_CONFIG):
-        assert alteration.statements == []
-
-
-async def test_steps_that_are_claimed_while_the_database_is_upgraded_began_when_they_say(
-    database_url: str, pool: asyncpg.Pool
-) -> None:
-    await pool.execute("ALTER TABLE transition_execution DROP COLUMN claimed_time")
-    await pool.execute("DELETE FROM migration WHERE name LIKE '2026-11-25T12:00:0%'")
-    await pool.execute("INSERT INTO organization (id) VALUES ('las:organization:one')")
-    await pool.execute(
-        "INSERT INTO transition (id, organization_id, transition_type) VALUES ('manual', $1, 'manual')",
-        "las:organization:one",
-    )
-    await pool.execute(
-        """
-        INSERT INTO transition_execution (id, organization_id, transition_id, claimed_by, start_time)
-        VALUES ('claimed', $1, 'manual', 'las:user:one', '2026-11-25T10:00:00Z'),
-               ('waiting', $1, 'manual', NULL, NULL)
-        """,
-        "las:organization:one",
-    )
-    migrate(database_url)
-    rows = await pool.fetch("SELECT id, claimed_time = start_time AS same FROM transition_execution")
-    assert {row["id"]: row["same"] for row in rows} == {"claimed": True, "waiting": None}

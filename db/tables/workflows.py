@@ -1,0 +1,112 @@
+"""Tables of workflows, their steps, executions and logs."""
+
+from __future__ import annotations
+
+from piccolo.columns import JSONB, BigSerial, Integer, OnDelete, Text, Timestamptz
+from piccolo.columns.defaults.timestamptz import TimestamptzNow
+from piccolo.table import Table
+
+from db.tables.organizations import Organization
+from db.tables.reference import reference
+
+
+class Transition(Table, tablename="transition"):
+    """A step of workflows, or of its own: the work of a person or of a program."""
+
+    id = Text(primary_key=True)
+    organization_id = reference(Organization)
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    transition_type = Text(help_text="docker, manual, lambda")
+    parameters = JSONB(default="{}")
+    timeout_in_seconds = Integer()
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class Workflow(Table, tablename="workflow"):
+    """A workflow. ``definition`` is its state machine, which is never changed or shown."""
+
+    id = Text(primary_key=True)
+    organization_id = reference(Organization)
+    name = Text(null=True, default=None)
+    description = Text(null=True, default=None)
+    metadata = JSONB(null=True, default=None)
+    definition = JSONB()
+    completed_config = JSONB(null=True, default=None)
+    error_config = JSONB(null=True, default=None)
+    email_config = JSONB(null=True, default=None)
+    status = Text(default="development", help_text="development, production")
+    created_time = Timestamptz(default=TimestamptzNow())
+    created_by = Text(null=True, default=None)
+    updated_time = Timestamptz(null=True, default=None)
+    updated_by = Text(null=True, default=None)
+
+
+class WorkflowExecution(Table, tablename="workflow_execution"):
+    """A run of a workflow. ``state`` names the state that it waits in."""
+
+    id = Text(primary_key=True)
+    organization_id = reference(Organization)
+    workflow_id = reference(Workflow, on_delete=OnDelete.cascade)
+    input = JSONB(default="{}")
+    output = JSONB(null=True, default=None)
+    state = Text(null=True, default=None)
+    status = Text(
+        default="running", help_text="running, succeeded, failed, rejected, retry, error, completed"
+    )
+    events = JSONB(default="[]")
+    completed_by = JSONB(default="[]")
+    log_id = Text(null=True, default=None)
+    completed_task_log_id = Text(null=True, default=None)
+    created_by = Text(null=True, default=None)
+    start_time = Timestamptz(default=TimestamptzNow())
+    end_time = Timestamptz(null=True, default=None)
+
+
+class TransitionExecution(Table, tablename="transition_execution"):
+    """A run of a transition, alone or as a step. ``claimed_by`` is null while a manual one waits."""
+
+    id = Text(primary_key=True)
+    organization_id = reference(Organization)
+    transition_id = reference(Transition, on_delete=OnDelete.cascade)
+    workflow_execution_id = reference(WorkflowExecution, null=True, on_delete=OnDelete.cascade)
+    state = Text(null=True, default=None, help_text="the state of the workflow that it is a step of")
+    attempt = Integer(default=1, help_text="1 for the first run of the step, then each retry one more")
+    input = JSONB(default="{}")
+    output = JSONB(null=True, default=None)
+    error = JSONB(null=True, default=None)
+    status = Text(default="running", help_text="running, succeeded, failed, rejected, retry")
+    claimed_by = Text(null=True, default=None)
+    claimed_time = Timestamptz(null=True, default=None)
+    completed_by = Text(null=True, default=None)
+    log_id = Text(null=True, default=None)
+    created_time = Timestamptz(default=TimestamptzNow())
+    start_time = Timestamptz(null=True, default=None)
+    heartbeat_time = Timestamptz(null=True, default=None)
+    expires = Timestamptz(null=True, default=None, help_text="it has timed out when it still runs then")
+    end_time = Timestamptz(null=True, default=None)
+
+
+class Log(Table, tablename="log"):
+    """The output of an execution; its lines are rows of ``log_event``."""
+
+    id = Text(primary_key=True)
+    organization_id = reference(Organization)
+    workflow_id = Text(null=True, default=None)
+    workflow_execution_id = Text(null=True, default=None)
+    transition_id = Text(null=True, default=None)
+    transition_execution_id = Text(null=True, default=None)
+    start_time = Timestamptz(default=TimestamptzNow())
+
+
+class LogEvent(Table, tablename="log_event"):
+    """A line of a log. ``id`` keeps lines of the same instant in their order."""
+
+    id = BigSerial(primary_key=True)
+    organization_id = reference(Organization)
+    log_id = reference(Log, on_delete=OnDelete.cascade)
+    time = Timestamptz(default=TimestamptzNow())
+    message = Text()
