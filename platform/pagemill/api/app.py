@@ -10,11 +10,8 @@ from typing import Any
 from litestar import Litestar, Request, Response, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 
 from db.pool import create_pool
-from pagemill import __version__
 from pagemill.api.auth.guard import provide_caller, provide_permissions, require_caller
 from pagemill.api.auth.oauth import create_token
 from pagemill.api.auth.tokens import check_token_key
@@ -32,8 +29,7 @@ from pagemill.api.http.paging import provide_page
 from pagemill.api.http.queries import refuse_null
 from pagemill.api.http.state import AppState, state_of
 from pagemill.api.http.unread import drain_middleware
-from pagemill.api.openapi.document import ApiDescription
-from pagemill.api.openapi.reference_page import ReferencePage
+from pagemill.api.openapi.configuration import describe_api
 from pagemill.api.resources.app_clients import AppClientController
 from pagemill.api.resources.assets import AssetController
 from pagemill.api.resources.data_bundles import DataBundleController
@@ -184,7 +180,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             ],
             expose_headers=[REQUEST_ID, REPLAYED, "ETag", "Content-Range", "Retry-After"],
         ),
-        openapi_config=_openapi(settings),
+        openapi_config=describe_api(settings.public_url),
         request_class=JsonRequest,
         request_max_body_size=BODY_BYTES,
         logging_config=None,
@@ -197,18 +193,3 @@ def create_app(settings: Settings | None = None) -> Litestar:
     for middleware in (release_middleware, idempotency_middleware, drain_middleware, correlation_middleware):
         app.asgi_handler = middleware(app.asgi_handler)
     return app
-
-
-def _openapi(settings: Settings) -> ApiDescription:
-    """The document at /schema/openapi.json, and a page to browse it at /schema; both for everybody."""
-    return ApiDescription(
-        title="Pagemill",
-        version=__version__,
-        description="Pages go in, fields come out.",
-        openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, opt={"public": True}),
-        render_plugins=[ReferencePage(), SwaggerRenderPlugin(), JsonRenderPlugin()],
-        components=Components(
-            security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
-        ),
-        security=[{"bearer": []}],
-    )

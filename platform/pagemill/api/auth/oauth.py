@@ -25,6 +25,18 @@ MOST_PARAMETERS = 20
 BASIC = "basic "
 
 
+class TokenRequest(msgspec.Struct, kw_only=True):
+    """Form of a token request; the same members may stand in the query instead.
+
+    Client id and client secret are left out when they come by HTTP Basic.
+    """
+
+    grant_type: Literal["client_credentials"]
+    client_id: str | UnsetType = UNSET
+    client_secret: str | UnsetType = UNSET
+    scope: str | UnsetType = UNSET
+
+
 class Token(msgspec.Struct, kw_only=True):
     """An OAuth 2 access token; ``expires_in`` is in seconds. ``scope`` is told when some were asked for."""
 
@@ -38,6 +50,7 @@ class Token(msgspec.Struct, kw_only=True):
     ["/token", "/oauth2/token"],
     status_code=200,
     public=True,
+    form=TokenRequest,
     tags=["Authentication"],
     request_max_body_size=LONGEST_FORM,
 )

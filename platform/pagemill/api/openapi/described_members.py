@@ -14,6 +14,7 @@ import msgspec
 
 from pagemill.api.auth.permissions import Permission
 from pagemill.api.http.schemas import TEXT_LENGTH, RequestStruct, ResponseStruct
+from pagemill.api.openapi.schema_references import reference_to
 from pagemill.api.resources.field_config import LinesField, ScalarField
 from pagemill.api.resources.transition_parameters import CHANGES, PARAMETERS
 from pagemill.content_types import CONTENT_TYPES
@@ -21,7 +22,6 @@ from pagemill.documents.content import MAXIMUM_INLINE_CHARACTERS
 
 Json: TypeAlias = dict[str, Any]
 
-REFERENCE = "#/components/schemas/{name}"
 NEVER_EMPTY = ("PreprocessConfig",)
 CHECKED: tuple[type[msgspec.Struct], ...] = (ScalarField, LinesField, *PARAMETERS.values(), *CHANGES.values())
 """Structs that functions check free objects with."""
@@ -42,12 +42,8 @@ def _hexadecimal(kind: str) -> Json:
     return _text(f"^las:{kind}:[a-f0-9]{{32}}$")
 
 
-def _one(name: str) -> Json:
-    return {"$ref": REFERENCE.format(name=name)}
-
-
 def _any_of(*names: str) -> Json:
-    return {"anyOf": [_one(name) for name in names]}
+    return {"anyOf": [reference_to(name) for name in names]}
 
 
 def _from(minimum: int, maximum: int | None = None) -> Json:
@@ -60,7 +56,7 @@ def _words(*words: str) -> Json:
 
 
 _FIELDS: Json = {"type": "object", "additionalProperties": False}
-_COLUMNS: Json = {**_FIELDS, "patternProperties": {LABEL: _one("ScalarField")}}
+_COLUMNS: Json = {**_FIELDS, "patternProperties": {LABEL: reference_to("ScalarField")}}
 _FIELD_CONFIG: Json = {**_FIELDS, "patternProperties": {LABEL: _any_of("ScalarField", "LinesField")}}
 _TRANSITION_ID: Json = {
     "anyOf": [_hexadecimal("transition"), _text("^las:transition:commons-[0-9A-Za-z-]+$")]
@@ -171,14 +167,14 @@ ANSWERED: Mapping[str, Json] = {
     "Training.gpuHours": {"type": "number", "minimum": 0},
     "inferenceTime": {"type": "number", "minimum": 0},
     "fieldConfig": _FIELD_CONFIG,
-    "preprocessConfig": _one("PreprocessConfig"),
+    "preprocessConfig": reference_to("PreprocessConfig"),
     "postprocessConfig": _any_of("BestFirst", "BestPages"),
-    "groundTruth": _one("GroundTruthItem"),
-    "DataBundle.datasets": _one("Dataset"),
-    "operations": _one("Operation"),
-    "completedConfig": _one("CompletedConfig"),
-    "emailConfig": _one("EmailConfig"),
-    "errorConfig": _one("ErrorConfig"),
+    "groundTruth": reference_to("GroundTruthItem"),
+    "DataBundle.datasets": reference_to("Dataset"),
+    "operations": reference_to("Operation"),
+    "completedConfig": reference_to("CompletedConfig"),
+    "emailConfig": reference_to("EmailConfig"),
+    "errorConfig": reference_to("ErrorConfig"),
     "Transition.assets": _hexadecimal("asset"),
 }
 """Members of answers."""

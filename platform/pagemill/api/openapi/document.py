@@ -1,158 +1,109 @@
-"""The OpenAPI document: paths and parameters as Litestar finds them, schemas as msgspec reads and writes.
+"""The OpenAPI document: paths from Litestar, schemas from msgspec, and texts and examples of our own.
 
-
-What a decoder of msgspec refuses, its JSON schema refuses too: nothing is described twice.
+The schema of a request is made from the type that decodes it, so both refuse the same bodies.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from types import UnionType
-from typing import Any, TypeAlias, Union, get_args, get_origin
+from typing import Any, NamedTuple, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import OpenAPI
-from litestar.types import Method
+from msgspec import UNSET
 
-from pagemill.api.http.idempotency import HEADER as IDEMPOTENCY_KEY
-from pagemill.api.http.idempotency import KEY_PATTERN
-from pagemill.api.openapi.described_members import CHECKED, REFERENCE, describe_members
-from pagemill.content_types import CONTENT_TYPES
+from pagemill.api.openapi.described_members import CHECKED, describe_members
+from pagemill.api.openapi.examples import Example, read_examples
+from pagemill.api.openapi.operation_texts import operation_texts
+from pagemill.api.openapi.parameters import parameters_of, path_of
+from pagemill.api.openapi.responses import BINARY, ERROR, responses_of
+from pagemill.api.openapi.schema_references import TEMPLATE
+from pagemill.api.openapi.texts import read_texts
 
 Json: TypeAlias = dict[str, Any]
-Operations: TypeAlias = dict[str, HTTPRouteHandler]
-
-ERROR: Json = {
-    "type": "object",
-    "properties": {"message": {"type": "string"}, "detail": {"type": "string"}},
-    "required": ["message"],
-}
-ERRORS = {
-    400: "The request cannot be fulfilled as sent; the message names the member",
-    403: "No, a bad, or an expired token, or no permission",
-    404: "The caller's organization has no such resource",
-    413: "The body is too large",
-    415: "The body is not JSON",
-    416: "The range lies outside the file",
-    429: "A limit of the plan is reached, or too many requests came at once",
-    500: "An error that nobody foresaw; requestId tells which",
-    503: "A part of the platform is away or busy: repeat the request after Retry-After seconds",
-}
-BINARY: Json = {"type": "string", "format": "binary"}
-QUERY: Mapping[str, Json] = {
-    "maxResults": {"type": "string", "pattern": "^0*[1-9][0-9]*$", "maxLength": 9},
-    "nextToken": {"type": "string", "maxLength": 512},
-}
-"""What all lists take."""
-# Members of Litestar's document that say nothing.
-NOISE = ("deprecated", "allowEmptyValue", "allowReserved", "summary")
-
-_PARAMETER = re.compile(r"\{(\w+)\}")
-_CAPITAL = re.compile(r"(?<=[a-z])([A-Z])")
+Operations: TypeAlias = Mapping[str, HTTPRouteHandler]
 
 
-@dataclass
-class ApiDescription(OpenAPIConfig):
-    """Litestar's configuration, whose document is completed before it is served.
+class _Schemas(NamedTuple):
+    """Schemas of bodies and answers by Litestar's operation id, and the named schemas that they refer to."""
 
-    A handler may say of itself: ``binary_body``, ``binary_answer``, and ``empty_patch`` when it takes ``{}``.
-    """
-
-    operations: Operations = field(default_factory=dict)
-    """Which handler has which operation id."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.operation_id_creator = self._operation_id
-        self.use_handler_docstrings = True
-
-    def _operation_id(self, handler: HTTPRouteHandler, _method: Method, _path: Sequence[object]) -> str:
-        name = camel(handler.handler_name)
-        count = sum(known.partition(" ")[0] == name for known in self.operations)
-        identifier = f"{name} {count}" if count else name
-        self.operations[identifier] = handler
-        return identifier
-
-    def to_openapi_schema(self) -> OpenAPI:
-        self.operations.clear()
-        plain = super().to_openapi_schema()
-        members = {name: getattr(plain, name) for name in plain.__dataclass_fields__}
-        return _CompletedOpenAPI(**members, complete=lambda document: complete(document, self.operations))
-
-
-@dataclass
-class _CompletedOpenAPI(OpenAPI):
-    complete: Callable[[Json], Json] = dict
-
-    @property
-    def _exclude_fields(self) -> set[str]:
-        return {"complete"}
-
-    def to_schema(self) -> Json:
-        return self.complete(super().to_schema())
-
-
-def camel(name: str) -> str:
-    """A name of ours as the API writes it."""
-    first, *others = name.split("_")
-    return first + "".join(other.capitalize() for other in others)
+    bodies: Mapping[str, Json]
+    forms: Mapping[str, Json]
+    answers: Mapping[str, Json]
+    components: Json
 
 
 def complete(document: Json, operations: Operations) -> Json:
-    """The document with the API's names, msgspec's schemas, and all that is answered."""
-    bodies = {name: _body_type(handler) for name, handler in operations.items()}
-    answers = {name: _answer_type(handler) for name, handler in operations.items()}
-    types = [one for one in (*bodies.values(), *answers.values(), *CHECKED) if one is not None]
-    schemas, components = msgspec.json.schema_components(types, ref_template=REFERENCE)
-    found = iter(schemas)
-    body_schemas = {name: next(found) for name, one in bodies.items() if one is not None}
-    answer_schemas = {name: next(found) for name, one in answers.items() if one is not None}
+    """Complete Litestar's document in place and return it; ``operations``: its handlers by operation id."""
+    schemas = _schemas(operations)
+    examples = read_examples()
+    names = _operation_names(document["paths"])
     paths: Json = {}
     for path, item in _documented(document["paths"]):
-        paths[_PARAMETER.sub(lambda match: f"{{{camel(match[1])}}}", path)] = {
+        paths[path_of(path)] = {
             method: _operation(
-                method, operation, operations[operation["operationId"]], body_schemas, answer_schemas
+                names[operation["operationId"]],
+                method,
+                operation,
+                operations[operation["operationId"]],
+                schemas,
+                examples.get(names[operation["operationId"]], Example()),
             )
             for method, operation in item.items()
         }
-    _name_operations(paths)
-    describe_members(components)
+    describe_members(schemas.components)
+    document["tags"] = [{"name": name, "description": text} for name, text in read_texts("tags").items()]
     document["paths"] = dict(sorted(paths.items()))
-    document["components"]["schemas"] = dict(sorted({**components, "Error": ERROR}.items()))
+    document["components"]["schemas"] = dict(sorted({**schemas.components, "Error": ERROR}.items()))
     return document
 
 
+def _schemas(operations: Operations) -> _Schemas:
+    bodies = {name: _body_type(handler) for name, handler in operations.items()}
+    forms = {name: handler.opt.get("form") for name, handler in operations.items()}
+    answers = {name: _answer_type(handler) for name, handler in operations.items()}
+    kinds = (bodies, forms, answers)
+    types = [one for kind in kinds for one in kind.values() if one is not None]
+    schemas, components = msgspec.json.schema_components([*types, *CHECKED], ref_template=TEMPLATE)
+    found = iter(schemas)
+    of_bodies, of_forms, of_answers = (
+        {name: next(found) for name, one in kind.items() if one is not None} for kind in kinds
+    )
+    return _Schemas(of_bodies, of_forms, of_answers, components)
+
+
 def _documented(paths: Json) -> Iterator[tuple[str, Json]]:
-    """One path of each handler, but the ones that differ in more than an organization before an id."""
+    """Yield one path of each handler, without those that only have an organization before an id besides."""
     shortest: dict[str, int] = {}
     for path, item in paths.items():
         for operation in item.values():
-            name = operation["operationId"].partition(" ")[0]
+            name = _handler_name(operation)
             shortest[name] = min(shortest.get(name, 99), path.count("{"))
     for path, item in paths.items():
         kept = {
             method: operation
             for method, operation in item.items()
-            if path.count("{") == shortest[operation["operationId"].partition(" ")[0]]
+            if path.count("{") == shortest[_handler_name(operation)]
         }
         if kept:
             yield path, kept
 
 
-def _name_operations(paths: Json) -> None:
-    """A number behind the name only where two paths have the same handler; a summary in words."""
-    names: set[str] = set()
-    for item in paths.values():
+def _operation_names(paths: Json) -> dict[str, str]:
+    """Return the document's operation ids by Litestar's; a number follows if two paths share a handler."""
+    names: dict[str, str] = {}
+    for _, item in _documented(paths):
         for operation in item.values():
-            name = operation["operationId"].partition(" ")[0]
-            operation["operationId"] = f"{name}{len(names)}" if name in names else name
-            operation["summary"] = _CAPITAL.sub(lambda match: f" {match[1].lower()}", name).capitalize()
-            names.add(name)
+            name = _handler_name(operation)
+            names[operation["operationId"]] = f"{name}{len(names)}" if name in names.values() else name
+    return names
+
+
+def _handler_name(operation: Json) -> str:
+    """Return the name of an operation's handler: the number that follows it tells its paths apart."""
+    return str(operation["operationId"]).partition(" ")[0]
 
 
 def _body_type(handler: HTTPRouteHandler) -> Any:
@@ -160,7 +111,7 @@ def _body_type(handler: HTTPRouteHandler) -> Any:
 
 
 def _answer_type(handler: HTTPRouteHandler) -> Any:
-    """What a handler returns as JSON, or None; ready-made responses beside it are errors."""
+    """Return what a handler returns as JSON, or None; ready-made responses beside it are errors."""
     annotation = handler.parsed_return_field.annotation
     candidates = get_args(annotation) if _is_union(annotation) else (annotation,)
     kinds = [one for one in candidates if one is not type(None) and not _is_response(one)]
@@ -176,87 +127,43 @@ def _is_response(annotation: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Response)
 
 
-def _operation(method: str, operation: Json, handler: HTTPRouteHandler, bodies: Json, answers: Json) -> Json:
-    identifier = operation["operationId"]
-    parameters = [_parameter(one) for one in operation.get("parameters", [])]
-    if method == "post" and not handler.opt.get("public"):
-        parameters.append(_IDEMPOTENCY_KEY)
-    described = {
-        **{name: value for name, value in operation.items() if name not in NOISE},
-        "parameters": parameters,
-        "responses": _responses(method, handler, answers.get(identifier)),
+def _operation(
+    operation_id: str,
+    method: str,
+    found: Json,
+    handler: HTTPRouteHandler,
+    schemas: _Schemas,
+    example: Example,
+) -> Json:
+    key = found["operationId"]
+    public = bool(handler.opt.get("public"))
+    texts = operation_texts(found.get("description", ""))
+    operation: Json = {
+        "operationId": operation_id,
+        "tags": found["tags"],
+        "summary": texts.summary,
+        "description": texts.description,
+        "parameters": parameters_of(
+            operation_id, found.get("parameters", ()), example, idempotent=method == "post" and not public
+        ),
+        "responses": responses_of(operation_id, method, handler, schemas.answers.get(key), example),
     }
-    if identifier in bodies:
-        schema = dict(bodies[identifier])
+    if public:
+        operation["security"] = [{"clientCredentials": []}]
+    if key in schemas.bodies:
+        schema = dict(schemas.bodies[key])
         if method == "patch" and not handler.opt.get("empty_patch"):
             schema["minProperties"] = 1
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = _body("application/json", schema, example)
+    if key in schemas.forms:
+        operation["requestBody"] = _body("application/x-www-form-urlencoded", schemas.forms[key], example)
     if handler.opt.get("binary_body"):
-        described["requestBody"] = {"required": True, "content": {"*/*": {"schema": BINARY}}}
-    return described
+        operation["requestBody"] = _body("*/*", BINARY, Example())
+    return operation
 
 
-_IDEMPOTENCY_KEY: Json = {
-    "name": IDEMPOTENCY_KEY,
-    "in": "header",
-    "required": False,
-    "description": "The same request with the same key gets the first answer again, within 24 hours",
-    "schema": {"type": "string", "pattern": KEY_PATTERN},
-}
-
-
-def _parameter(parameter: Json) -> Json:
-    """Without null, which no query can say, and in the API's case."""
-    if parameter["name"] in QUERY:
-        return {
-            "name": parameter["name"],
-            "in": "query",
-            "required": False,
-            "schema": QUERY[parameter["name"]],
-        }
-    schema = parameter["schema"]
-    if None in schema.get("enum", ()):
-        schema = {"type": "string", "enum": [one for one in schema["enum"] if one is not None]}
-    options = [one for one in schema.get("oneOf", ()) if one != {"type": "null"}]
-    if len(options) == 1:
-        schema = {**{name: value for name, value in schema.items() if name != "oneOf"}, **options[0]}
-    return {
-        **{name: value for name, value in parameter.items() if name not in NOISE},
-        "name": camel(parameter["name"]),
-        "schema": schema,
-    }
-
-
-def _responses(method: str, handler: HTTPRouteHandler, answer: Json | None) -> Json:
-    status = str(handler.status_code)
-    responses: Json = {status: {"description": "Done"}}
-    if handler.opt.get("binary_answer"):
-        bytes_of_file = {kind: {"schema": BINARY} for kind in CONTENT_TYPES}
-        responses[status]["content"] = bytes_of_file
-        responses["206"] = {"description": "The range that was asked for", "content": bytes_of_file}
-        responses["304"] = {"description": "The caller has these bytes"}
-    elif answer is not None:
-        responses[status]["content"] = {"application/json": {"schema": answer}}
-    for code in _errors(method, handler):
-        responses[str(code)] = {
-            "description": ERRORS[code],
-            "content": {"application/json": {"schema": {"$ref": REFERENCE.format(name="Error")}}},
-        }
-        if code == 503:
-            responses["503"]["headers"] = {
-                "Retry-After": {"schema": {"type": "string", "pattern": "^[0-9]+$"}}
-            }
-    return responses
-
-
-def _errors(method: str, handler: HTTPRouteHandler) -> list[int]:
-    errors = {400, 403, 404, 429, 500, 503}
-    if method in ("post", "patch", "put"):
-        errors |= {413, 415}
-    if handler.opt.get("public"):
-        errors -= {403, 404, 415}
-    if handler.opt.get("binary_body"):
-        errors.discard(415)
-    if handler.opt.get("binary_answer"):
-        errors.add(416)
-    return sorted(errors)
+def _body(media_type: str, schema: Json, example: Example) -> Json:
+    content = (
+        {"schema": schema} if example.request is UNSET else {"schema": schema, "example": example.request}
+    )
+    return {"required": True, "content": {media_type: content}}

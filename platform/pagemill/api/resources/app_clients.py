@@ -138,7 +138,7 @@ def _each(value: Any) -> Iterable[str]:
 
 class AppClientController(Controller):
     path = "/appClients"
-    tags = ("AppClients",)
+    tags = ("App clients",)
 
     @post(status_code=200)
     async def create_app_client(

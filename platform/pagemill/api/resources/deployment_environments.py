@@ -78,7 +78,7 @@ async def checked_deployment_environment(connection: Connection, caller: Caller,
 
 class DeploymentEnvironmentController(Controller):
     path = "/deploymentEnvironments"
-    tags = ("DeploymentEnvironments",)
+    tags = ("Deployment environments",)
 
     @get()
     async def list_deployment_environments(

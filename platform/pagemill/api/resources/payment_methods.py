@@ -87,7 +87,7 @@ def payment_method_not_found(payment_method_id: str) -> NotFound:
 
 class PaymentMethodController(Controller):
     path = "/paymentMethods"
-    tags = ("PaymentMethods",)
+    tags = ("Payment methods",)
 
     @post(status_code=200)
     async def create_payment_method(

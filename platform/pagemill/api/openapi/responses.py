@@ -1,0 +1,93 @@
+"""What an operation answers: the result, and each way in which it can fail."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeAlias
+
+from litestar.handlers import HTTPRouteHandler
+from msgspec import UNSET
+
+from pagemill.api.openapi.examples import Example
+from pagemill.api.openapi.schema_references import reference_to
+from pagemill.api.openapi.texts import read_texts
+from pagemill.content_types import CONTENT_TYPES
+
+Json: TypeAlias = dict[str, Any]
+
+BINARY: Json = {"type": "string", "format": "binary"}
+ERROR: Json = {
+    "type": "object",
+    "description": "The body of every error. Other members than these may follow.",
+    "properties": {
+        "message": {
+            "type": "string",
+            "description": "What went wrong, in English. Begins with the name of the member or parameter "
+            "where one of them is the cause.",
+        },
+        "detail": {"type": "string", "description": "Which limit was reached, for status 429."},
+        "requestId": {
+            "type": "string",
+            "description": "The request's id in the server's log, for status 500.",
+        },
+        "predictionId": {
+            "type": "string",
+            "description": "The prediction that continues after the request's deadline, for status 503.",
+        },
+    },
+    "required": ["message"],
+    "examples": [{"message": "retentionInDays: Expected `int` >= 1"}],
+}
+
+
+def responses_of(
+    operation_id: str, method: str, handler: HTTPRouteHandler, answer: Json | None, example: Example
+) -> Json:
+    """Return the responses by status; ``answer`` is the schema of a JSON result, or None."""
+    status, errors = str(handler.status_code), read_texts("responses")["errors"]
+    responses: Json = {status: {"description": _result_text(operation_id)}}
+    if handler.opt.get("binary_answer"):
+        bytes_of_file = {kind: {"schema": BINARY} for kind in CONTENT_TYPES}
+        responses[status]["content"] = bytes_of_file
+        responses["206"] = {
+            "description": "The part of the file that the header Range asks for.",
+            "content": bytes_of_file,
+        }
+        responses["304"] = {"description": "The file still has the ETag of the header If-None-Match."}
+    elif answer is not None:
+        content = {"schema": answer}
+        if example.answer is not UNSET:
+            content["example"] = example.answer
+        responses[status]["content"] = {"application/json": content}
+    for code in _error_statuses(method, handler):
+        responses[str(code)] = {
+            "description": errors[str(code)],
+            "content": {"application/json": {"schema": reference_to("Error")}},
+        }
+    responses["503"]["headers"] = {
+        "Retry-After": {
+            "description": "Seconds to wait before the request is repeated.",
+            "schema": {"type": "string", "pattern": "^[0-9]+$"},
+        }
+    }
+    return responses
+
+
+def _error_statuses(method: str, handler: HTTPRouteHandler) -> list[int]:
+    statuses = {400, 403, 404, 429, 500, 503}
+    if method in ("post", "patch", "put"):
+        statuses |= {413, 415}
+    if handler.opt.get("public"):
+        statuses -= {403, 404, 415}
+    if handler.opt.get("binary_body"):
+        statuses -= {413, 415}
+    if handler.opt.get("binary_answer"):
+        statuses.add(416)
+    return sorted(statuses)
+
+
+def _result_text(operation_id: str) -> str:
+    """Return the description of the answer to a request that succeeded."""
+    texts = read_texts("responses")
+    verb = re.match("[a-z]+", operation_id)
+    return str(texts["results"].get(operation_id) or texts["verbs"].get(verb[0] if verb else "", "Success."))
