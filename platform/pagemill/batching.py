@@ -1,149 +1,160 @@
-"""Working on things together: what is asked while others are under way goes into the next batch."""
+"""Batching: items that are submitted while earlier batches are processed share the next batch."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 from pagemill.concurrency import cancel_and_wait
 
 Item = TypeVar("Item")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class BatchFailed(Exception):
-    """The batch as a whole has no answers; ``__cause__`` says why. Each caller gets one of its own."""
+    """A whole batch failed; ``__cause__`` is the reason. Each caller gets an exception of its own."""
 
 
-class _Caller(Generic[Answer]):
-    """Somebody who waits for answers, with one future for all: one for each costs more than the answers."""
+class _Call(Generic[Result]):
+    """One call of ``submit_all``: its results so far, and one future for all of them.
 
-    __slots__ = ("answers", "missing", "waiting")
+    One future per item would cost more than the results themselves.
+    """
 
-    def __init__(self, number: int, waiting: asyncio.Future[None]) -> None:
-        self.answers: list[Any] = [None] * number
-        self.missing = number
+    __slots__ = ("missing", "results", "waiting")
+
+    def __init__(self, size: int, waiting: asyncio.Future[None]) -> None:
+        self.results: list[Result | None] = [None] * size
+        self.missing = size
         self.waiting = waiting
 
 
 @dataclass(slots=True)
-class _Asked(Generic[Item, Answer]):
+class _Submitted(Generic[Item, Result]):
+    """An item that has no result yet."""
+
     item: Item
-    caller: _Caller[Answer]
-    place: int
+    call: _Call[Result]
+    index: int
 
     @property
     def is_over(self) -> bool:
-        return self.caller.waiting.done()
+        """Return whether nobody waits for the item any more."""
+        return self.call.waiting.done()
 
-    def answer(self, answer: Answer) -> None:
-        caller = self.caller
-        caller.answers[self.place] = answer
-        caller.missing -= 1
-        if not caller.missing and not caller.waiting.done():
-            caller.waiting.set_result(None)
+    def complete(self, result: Result) -> None:
+        """Store the result; wake the caller when it was the last one of its call."""
+        call = self.call
+        call.results[self.index] = result
+        call.missing -= 1
+        if not call.missing and not call.waiting.done():
+            call.waiting.set_result(None)
 
     def fail(self, error: Exception) -> None:
+        """Raise BatchFailed in the caller."""
         if not self.is_over:
             failed = BatchFailed(str(error))
             failed.__cause__ = error
-            self.caller.waiting.set_exception(failed)
+            self.call.waiting.set_exception(failed)
 
 
-class Batches(Generic[Item, Answer]):
-    """Belongs to one event loop, and holds only what has not been answered yet.
+class Batcher(Generic[Item, Result]):
+    """Processes items in batches, for the tasks of one event loop.
 
-    ``work`` gives one answer for each item, in their order. At most ``at_once`` batches of ``at_most`` items
-    are under way: the first item never waits, and the busier it gets the larger the batches. With
-    ``at_least``, batches share what is asked, so that one is made while another one is waited for; so few
-    items, or fewer, are not divided. Items with the same ``key`` are never in one batch; those with the same
-    ``group`` never in two that are under way.
+    ``process`` takes a batch and returns one result for each item, in the same order. At most ``concurrency``
+    batches of at most ``max_size`` items are processed at a time. A batch begins as soon as one may, so an
+    item never waits for others, and batches grow with the load. With ``share_above``, more groups than that
+    are divided between the batches, so that one batch is prepared while another one is waited for.
+
+    Items with the same ``key`` never share a batch. Items with the same ``group`` are never processed in two
+    batches at the same time.
     """
 
     def __init__(
         self,
-        work: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        process: Callable[[Sequence[Item]], Awaitable[Sequence[Result]]],
         *,
-        at_most: int,
-        at_once: int = 1,
-        at_least: int | None = None,
+        max_size: int,
+        concurrency: int = 1,
+        share_above: int | None = None,
         key: Callable[[Item], Hashable] = id,
         group: Callable[[Item], Hashable] = id,
     ) -> None:
-        self._work, self._key, self._group = work, key, group
-        self._at_most, self._at_once = at_most, at_once
-        self._at_least = at_most if at_least is None else at_least
+        self._process, self._key, self._group = process, key, group
+        self._max_size, self._concurrency = max_size, concurrency
+        self._share_above = max_size if share_above is None else share_above
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._asked: list[_Asked[Item, Answer]] = []
-        self._working: set[asyncio.Task[None]] = set()
-        self._groups: set[Hashable] = set()
+        self._submitted: list[_Submitted[Item, Result]] = []
+        self._workers: set[asyncio.Task[None]] = set()
+        self._busy_groups: set[Hashable] = set()
 
-    async def ask(self, item: Item) -> Answer:
-        """The item's answer. Raises BatchFailed, with what ``work`` raised as its cause."""
-        return (await self.ask_all([item]))[0]
+    async def submit(self, item: Item) -> Result:
+        """Return the item's result. Raises BatchFailed with the exception of ``process`` as its cause."""
+        return (await self.submit_all([item]))[0]
 
-    async def ask_all(self, items: Sequence[Item]) -> list[Answer]:
-        """The answers of all items, in their order, or BatchFailed as soon as one has none."""
+    async def submit_all(self, items: Sequence[Item]) -> list[Result]:
+        """Return the items' results in their order. Raises BatchFailed as soon as a batch with one fails."""
         if not items:
             return []
         if self._loop is None:
-            self._loop = asyncio.get_running_loop()  # asks the system who this process is, each time
-        caller: _Caller[Answer] = _Caller(len(items), self._loop.create_future())
-        self._asked.extend(_Asked(item, caller, place) for place, item in enumerate(items))
-        if len(self._working) < self._at_once:
-            self._working.add(asyncio.create_task(self._work_off()))
-        await caller.waiting
-        return caller.answers
+            # Kept: each look-up asks the system for the process's id.
+            self._loop = asyncio.get_running_loop()
+        call: _Call[Result] = _Call(len(items), self._loop.create_future())
+        self._submitted.extend(_Submitted(item, call, index) for index, item in enumerate(items))
+        if len(self._workers) < self._concurrency:
+            self._workers.add(asyncio.create_task(self._process_batches()))
+        await call.waiting
+        return cast("list[Result]", call.results)
 
     async def close(self) -> None:
-        """Break off what is under way; nobody may ask any more."""
-        await cancel_and_wait(self._working)
+        """Cancel the batches in progress. Nothing may be submitted afterwards."""
+        await cancel_and_wait(self._workers)
 
-    async def _work_off(self) -> None:
+    async def _process_batches(self) -> None:
         try:
             while batch := self._next_batch():
-                groups = {self._group(asked.item) for asked in batch}
-                self._groups |= groups
-                await self._work_together(batch)
-                self._groups -= groups
+                groups = {self._group(submitted.item) for submitted in batch}
+                self._busy_groups |= groups
+                await self._process_batch(batch)
+                self._busy_groups -= groups
         finally:
-            # At once, not when the task is seen to be done: who asks in between starts another one.
-            self._working.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            # Not by a callback of the task: an item submitted before it runs would find no worker.
+            self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
-    async def _work_together(self, batch: Sequence[_Asked[Item, Answer]]) -> None:
+    async def _process_batch(self, batch: Sequence[_Submitted[Item, Result]]) -> None:
         try:
-            answers = await self._work([asked.item for asked in batch])
-            answered = list(zip(batch, answers, strict=True))
-        except Exception as error:  # noqa: BLE001 - told to every caller of the batch
-            for asked in batch:
-                asked.fail(error)
+            results = await self._process([submitted.item for submitted in batch])
+            completed = list(zip(batch, results, strict=True))
+        except Exception as error:  # noqa: BLE001 - raised to every caller of the batch
+            for submitted in batch:
+                submitted.fail(error)
             return
-        for asked, answer in answered:
-            asked.answer(answer)
+        for submitted, result in completed:
+            submitted.complete(result)
 
-    def _next_batch(self) -> list[_Asked[Item, Answer]]:
-        """The oldest of those that somebody still waits for, at most its share of all that is asked."""
-        waiting = [asked for asked in self._asked if not asked.is_over]
-        groups_asked = self._groups.union(self._group(asked.item) for asked in waiting)
-        share = max(self._at_least, -(-len(groups_asked) // self._at_once))
-        batch: list[_Asked[Item, Answer]] = []
-        later: list[_Asked[Item, Answer]] = []
+    def _next_batch(self) -> list[_Submitted[Item, Result]]:
+        """Take the oldest items that may be processed now, at most a fair share of the groups."""
+        waiting = [submitted for submitted in self._submitted if not submitted.is_over]
+        all_groups = self._busy_groups.union(self._group(submitted.item) for submitted in waiting)
+        max_groups = max(self._share_above, -(-len(all_groups) // self._concurrency))
+        batch: list[_Submitted[Item, Result]] = []
+        later: list[_Submitted[Item, Result]] = []
         keys: set[Hashable] = set()
         groups: set[Hashable] = set()
-        for asked in waiting:
-            key, group = self._key(asked.item), self._group(asked.item)
+        for submitted in waiting:
+            key, group = self._key(submitted.item), self._group(submitted.item)
             if (
-                len(batch) == self._at_most
+                len(batch) == self._max_size
                 or key in keys
-                or group in self._groups
-                or (len(groups) == share and group not in groups)
+                or group in self._busy_groups
+                or (len(groups) == max_groups and group not in groups)
             ):
-                later.append(asked)
+                later.append(submitted)
             else:
                 keys.add(key)
                 groups.add(group)
-                batch.append(asked)
-        self._asked = later
+                batch.append(submitted)
+        self._submitted = later
         return batch

@@ -11,7 +11,7 @@ import asyncpg
 
 from db.pool import CONNECTION_ERRORS
 from db.statements import Connection
-from pagemill.batching import Batches, BatchFailed
+from pagemill.batching import Batcher, BatchFailed
 from pagemill.jobs import outcomes
 from pagemill.jobs.job import Job
 from pagemill.jobs.outcomes import Finished, Result
@@ -32,14 +32,14 @@ class OutcomeWriter:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
-        self._finished: Batches[Finished, Exception | None] = Batches(
-            self._finish_together, at_most=FINISHED_AT_ONCE, at_once=COMMITS_AT_ONCE
+        self._finished: Batcher[Finished, Exception | None] = Batcher(
+            self._finish_together, max_size=FINISHED_AT_ONCE, concurrency=COMMITS_AT_ONCE
         )
 
     async def finish(self, job: Job, result: Result) -> None:
         """End a job that succeeded. Raises whatever is wrong with its result."""
         try:
-            refused = await self._finished.ask(Finished(job, result))
+            refused = await self._finished.submit(Finished(job, result))
         except BatchFailed as failed:
             refused = failed
         if refused is not None:

@@ -1,6 +1,7 @@
-"""Combining: what is asked for while one commit runs goes into the next transaction, all of it together.
+"""Combining of reservations: those that arrive during one commit share the next transaction.
 
-No Ray and no SQL here. ``Ledger`` is where the truth is; a reservation is answered after its commit only.
+This module knows neither Ray nor SQL. The ``ReservationStore`` keeps the truth; a reservation is answered
+only after its commit.
 """
 
 from __future__ import annotations
@@ -12,143 +13,148 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
-from pagemill.batching import Batches, BatchFailed
+from pagemill.batching import Batcher, BatchFailed
 from pagemill.errors import Unavailable
 from pagemill.usage.meters import Amount, Meter, to_decimal
 
 Verdict: TypeAlias = Literal["granted", "limit-exceeded", "job-ended"]
 
-COMBINED_AT_LEAST, COMBINED_AT_MOST = 32, 256
-"""In one transaction: so few are not divided, and more wait for the next one."""
-COMMITS_AT_ONCE = 2
+MAX_BATCH_SIZE = 256
+"""Reservations in one transaction."""
+SHARE_ABOVE = 32
+"""More organizations than this are divided between the concurrent batches."""
+CONCURRENT_COMMITS = 2
 """While one transaction waits for the disk, the next one is made."""
-SPLITS_AT_MOST = 5
-"""Each further one means that others have changed counters or plans between two statements."""
+MAX_SPLITS = 5
+"""A further split is needed when counters or plans change between two statements of a transaction."""
 
 
 class Reservation(msgspec.Struct, frozen=True):
-    """What one job asks for: all of it is granted, or nothing."""
+    """Units that a job asks for, by meter: all are granted, or none."""
 
     organization_id: str
     job_id: str
     amounts: Mapping[Meter, Amount]
 
 
-class Exceeded(Exception):
-    """All of it together is too much for one of the organizations: nothing was counted for any."""
+class BatchExceedsLimit(Exception):
+    """A batch needs more than some organization's plan allows; nothing of it was counted."""
 
 
-class Standing(msgspec.Struct, frozen=True):
-    """How things stand for some reservations; it stays so until the transaction ends."""
+class UsageSnapshot(msgspec.Struct, frozen=True):
+    """State of the jobs and counters of a batch, locked until the transaction ends."""
 
     open_jobs: frozenset[str]
+    """Jobs that have not ended."""
     granted: frozenset[tuple[str, Meter]]
-    """What jobs have been granted before; it is not counted again."""
-    room: Mapping[tuple[str, Meter], Decimal]
-    """What is left, by organization and meter; nothing where it does not say."""
+    """Jobs and meters that were granted before, and are not counted again."""
+    remaining: Mapping[tuple[str, Meter], Decimal]
+    """Units left, by organization and meter; none for a pair that is absent."""
 
 
-class Transaction(Protocol):
-    """One open transaction of a ledger."""
-
-    async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
-        """As a ledger does. Raises Exceeded; the transaction can only be left then."""
-        ...
-
-    async def standing(self, reservations: Sequence[Reservation]) -> Standing:
-        """Lock their jobs and counters, and see how they stand."""
-        ...
-
-
-class Ledger(Protocol):
-    """Where it is known what was counted."""
+class ReservationTransaction(Protocol):
+    """Open transaction of a reservation store."""
 
     async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
-        """Count all of them, or none, with one guarded statement for all jobs and counters; it is committed.
+        """Count like ``ReservationStore.count``. After BatchExceedsLimit it can only be rolled back."""
+        ...
 
-        Gives the jobs that have ended, for which nothing was counted. Raises Exceeded.
+    async def lock(self, reservations: Sequence[Reservation]) -> UsageSnapshot:
+        """Lock the jobs and counters of the reservations and return their state."""
+        ...
+
+
+class ReservationStore(Protocol):
+    """Durable record of what was counted."""
+
+    async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
+        """Count and commit all reservations, or none, with one guarded statement.
+
+        Returns the ids of the jobs that have ended, for which nothing was counted. Raises BatchExceedsLimit.
         """
         ...
 
-    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
-        """Leaving the context commits; leaving it by an exception does not."""
+    def transaction(self) -> AbstractAsyncContextManager[ReservationTransaction]:
+        """Open a transaction. It commits at the end of the context, and rolls back on an exception."""
         ...
 
 
 class Combiner:
-    """Belongs to one event loop. It holds only what has not been answered yet."""
+    """Group commit of reservations, for one event loop. It holds only unanswered reservations."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        # A second one of the same job has to see what the first was granted. A second transaction for the
-        # same organization would only wait for the first one's counters: its reservations gather meanwhile.
-        self._batches: Batches[Reservation, Verdict] = Batches(
+    def __init__(self, store: ReservationStore) -> None:
+        self._store = store
+        # A second reservation of a job has to see what the first was granted, hence the key. A second
+        # transaction for an organization would only wait for the first one's locks, hence the group.
+        self._batcher: Batcher[Reservation, Verdict] = Batcher(
             self._commit,
-            at_most=COMBINED_AT_MOST,
-            at_once=COMMITS_AT_ONCE,
-            at_least=COMBINED_AT_LEAST,
+            max_size=MAX_BATCH_SIZE,
+            concurrency=CONCURRENT_COMMITS,
+            share_above=SHARE_ABOVE,
             key=lambda reservation: reservation.job_id,
             group=lambda reservation: reservation.organization_id,
         )
 
     async def reserve(self, reservation: Reservation) -> Verdict:
-        """Answers when the verdict is committed.
+        """Return the verdict on a reservation once it is committed.
 
-        Raises Unavailable when it is not known whether it was: asking again is safe, a job is granted once.
+        Raises Unavailable when it is unknown whether it was committed. Asking again is safe: a job is granted
+        once.
         """
         return (await self.reserve_all([reservation]))[0]
 
     async def reserve_all(self, reservations: Sequence[Reservation]) -> list[Verdict]:
-        """The same for several, each by itself."""
+        """Return the verdict on each reservation, in their order. Raises Unavailable like ``reserve``."""
         try:
-            return await self._batches.ask_all(reservations)
+            return await self._batcher.submit_all(reservations)
         except BatchFailed as failed:
             raise Unavailable("Usage cannot be counted for now") from failed.__cause__
 
     async def _commit(self, batch: Sequence[Reservation]) -> list[Verdict]:
-        """All of it together, whoever's it is; what is too much is left out in a transaction of its own."""
+        """Commit the whole batch; select what fits when a limit refuses it."""
         try:
-            ended_jobs = await self._ledger.count(batch)
-        except Exceeded:
-            return await self._commit_what_fits(batch)
+            ended_jobs = await self._store.count(batch)
+        except BatchExceedsLimit:
+            return await self._commit_fitting(batch)
         return ["job-ended" if one.job_id in ended_jobs else "granted" for one in batch]
 
-    async def _commit_what_fits(self, batch: Sequence[Reservation]) -> list[Verdict]:
-        for _ in range(SPLITS_AT_MOST):
+    async def _commit_fitting(self, batch: Sequence[Reservation]) -> list[Verdict]:
+        for _ in range(MAX_SPLITS):
             try:
-                async with self._ledger.transaction() as transaction:
-                    standing = await transaction.standing(batch)
-                    verdicts, chosen = split(batch, standing)
-                    if chosen:
-                        await transaction.count(chosen)
-            except Exceeded:
+                async with self._store.transaction() as transaction:
+                    verdicts, fitting = select_fitting(batch, await transaction.lock(batch))
+                    if fitting:
+                        await transaction.count(fitting)
+            except BatchExceedsLimit:
                 continue
             return verdicts
         raise Unavailable("Usage changes too fast to be counted")
 
 
-def split(batch: Sequence[Reservation], standing: Standing) -> tuple[list[Verdict], list[Reservation]]:
-    """The verdicts, and what is to be counted: first come, first served, and whatever still fits after that.
+def select_fitting(
+    batch: Sequence[Reservation], snapshot: UsageSnapshot
+) -> tuple[list[Verdict], list[Reservation]]:
+    """Return the verdict on each reservation, and those that fit, first come, first served.
 
-    No unit that is allowed is refused. The choice is only a proposal: what counts is the guarded statement.
+    No unit that is allowed is refused. The selection is a proposal: the guarded statement decides.
     """
-    room = dict(standing.room)
+    remaining = dict(snapshot.remaining)
     verdicts: list[Verdict] = []
-    chosen: list[Reservation] = []
+    fitting: list[Reservation] = []
     for one in batch:
-        if one.job_id not in standing.open_jobs:
+        if one.job_id not in snapshot.open_jobs:
             verdicts.append("job-ended")
             continue
-        wanted = {
+        needed = {
             (one.organization_id, meter): to_decimal(amount)
             for meter, amount in one.amounts.items()
-            if (one.job_id, meter) not in standing.granted
+            if (one.job_id, meter) not in snapshot.granted
         }
-        if all(amount <= room.get(key, 0) for key, amount in wanted.items()):
-            for key, amount in wanted.items():
-                room[key] -= amount
+        if all(amount <= remaining.get(key, 0) for key, amount in needed.items()):
+            for key, amount in needed.items():
+                remaining[key] -= amount
             verdicts.append("granted")
-            chosen.append(one)
+            fitting.append(one)
         else:
             verdicts.append("limit-exceeded")
-    return verdicts, chosen
+    return verdicts, fitting

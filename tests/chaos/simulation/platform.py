@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
-from aiohttp import ClientConnectionError
 from litestar import Response
 from ray.exceptions import RayActorError
 
@@ -26,10 +25,10 @@ from pagemill.jobs.listener import OutcomeListener
 from pagemill.jobs.outcomes import TrainingResult
 from pagemill.jobs.pressure import Pressure, QueueState, queue_state
 from pagemill.settings import Settings
-from pagemill.usage.actor import UsageCounter
+from pagemill.usage.actor import UsageCounterActor
 from pagemill.usage.client import UsageClient
-from pagemill.usage.combiner import COMMITS_AT_ONCE, Combiner
-from pagemill.usage.ledger import PostgresLedger
+from pagemill.usage.combiner import CONCURRENT_COMMITS, Combiner
+from pagemill.usage.reservation_store import PostgresReservationStore
 from pagemill.work.predictions import PredictionRunner
 from tests.chaos.simulation.postgres import Pool, Process, Server
 
@@ -170,12 +169,12 @@ class Api:
             await operating.retry_job(connection, subject_id)
 
 
-class Counter(UsageCounter):
+class Counter(UsageCounterActor):
     """A usage counter actor whose connections break."""
 
     def __init__(self, _world: World, process: Process) -> None:
         self.process = process
-        self._combiner = Combiner(PostgresLedger(cast("Any", Pool(process, COMMITS_AT_ONCE))))
+        self._combiner = Combiner(PostgresReservationStore(cast("Any", Pool(process, CONCURRENT_COMMITS))))
 
     async def run(self) -> None:
         await self.process.died.wait()
@@ -188,20 +187,23 @@ class _Usage(UsageClient):
         super().__init__(SETTINGS)
         self._world, self._process = world, process
 
-    async def _answer(self, _shard: int, request: bytes) -> bytes:
+    async def _look_up(self, _shard: int) -> Any:
+        if not self._world.counters:
+            raise ValueError("there is no such actor")
+        return SimpleNamespace(reserve=SimpleNamespace(remote=self._call))
+
+    async def _call(self, request: bytes) -> bytes:
         await self._process.lives()
         world = self._world
-        if not world.counters:
-            raise ValueError("there is no such actor")
-        if world.happens(0.03):
+        if not world.counters or world.happens(0.03):
             raise RayActorError
         counter = world.chance.choice(world.counters)
         try:
             answer = await ask(counter.process, counter.reserve(request))
         except Gone:
-            raise ClientConnectionError from None
+            raise RayActorError from None
         if world.happens(0.03):
-            raise ClientConnectionError
+            raise RayActorError
         await self._process.lives()
         return answer
 

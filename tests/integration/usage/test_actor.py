@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
+import psutil
 import pytest
 
 from pagemill.errors import LimitExceeded, PagemillError, Unavailable
@@ -44,7 +45,9 @@ async def verdict(client: Any, organization_id: str, job_id: str) -> str:
 
 async def test_reservations_through_the_actors(settings: Settings, pool: asyncpg.Pool) -> None:
     import ray
+    from ray.util import list_named_actors
 
+    from pagemill.usage.actor import counter_name
     from pagemill.usage.client import UsageClient, start_counters
 
     client = UsageClient(settings)
@@ -54,6 +57,8 @@ async def test_reservations_through_the_actors(settings: Settings, pool: asyncpg
     counters = start_counters(settings)
     again = start_counters(settings)
     assert [one._actor_id for one in counters] == [one._actor_id for one in again]
+
+    assert sorted(list_named_actors()) == [counter_name(shard) for shard in range(SHARDS)]
 
     async with pool.acquire() as connection:
         tenants = [(await create_tenant(connection, allowed={"pages": 20})).organization_id for _ in range(4)]
@@ -65,6 +70,9 @@ async def test_reservations_through_the_actors(settings: Settings, pool: asyncpg
     assert by_tenant == dict.fromkeys(tenants, 20)
     assert set(verdicts) == {"granted", LimitExceeded.__name__}
 
+    titles = {process.cmdline()[0] for process in psutil.Process().children(recursive=True)}
+    assert any(title.startswith("ray::UsageCounterActor") for title in titles), titles
+
     granted = [job for job, answer in zip(jobs, verdicts, strict=True) if answer == "granted"]
     for counter in counters:
         ray.kill(counter, no_restart=False)
@@ -73,6 +81,16 @@ async def test_reservations_through_the_actors(settings: Settings, pool: asyncpg
         return set(await asyncio.gather(*(verdict(client, *job) for job in granted))) == {"granted"}
 
     await until(all_granted, seconds=60.0)
+    assert [await used(pool, tenant, "pages") for tenant in tenants] == [20] * 4
+
+    async def names_are_free() -> bool:
+        return not list_named_actors()
+
+    for counter in counters:
+        ray.kill(counter, no_restart=True)
+    await until(names_are_free, seconds=60.0)
+    start_counters(settings)
+    assert await all_granted()
     assert [await used(pool, tenant, "pages") for tenant in tenants] == [20] * 4
 
     await pool.execute("UPDATE job SET state = 'failed'")

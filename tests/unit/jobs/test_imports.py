@@ -8,7 +8,7 @@ import sys
 PROGRAM = """
 import sys
 import pagemill.jobs.dispatcher, pagemill.jobs.listener, pagemill.jobs.queue
-import pagemill.usage.combiner, pagemill.usage.counting, pagemill.usage.ledger
+import pagemill.usage.combiner, pagemill.usage.counting, pagemill.usage.reservation_store
 print(sorted({"ray", "torch", "onnxruntime"} & set(sys.modules)))
 """
 

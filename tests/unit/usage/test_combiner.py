@@ -1,4 +1,4 @@
-"""Combining, against a ledger in memory whose commits the test lets happen."""
+"""Combining, against a store in memory whose commits the test lets happen."""
 
 from __future__ import annotations
 
@@ -14,59 +14,59 @@ from hypothesis import strategies as st
 
 from pagemill.errors import Unavailable
 from pagemill.usage.combiner import (
-    COMMITS_AT_ONCE,
-    SPLITS_AT_MOST,
+    CONCURRENT_COMMITS,
+    MAX_SPLITS,
+    BatchExceedsLimit,
     Combiner,
-    Exceeded,
     Reservation,
-    Standing,
-    Transaction,
+    ReservationTransaction,
+    UsageSnapshot,
     Verdict,
-    split,
+    select_fitting,
 )
 from pagemill.usage.meters import Meter
 
 
 class MemoryTransaction:
-    def __init__(self, ledger: MemoryLedger) -> None:
-        self._ledger = ledger
-        self.used = Counter(ledger.used)
-        self.reserved = set(ledger.reserved)
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self.used = Counter(store.used)
+        self.reserved = set(store.reserved)
         self.touched: set[str] = set()
 
     async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
-        self._ledger.statements += 1
+        self._store.statements += 1
         self.touched |= {one.organization_id for one in reservations}
-        ended = frozenset(one.job_id for one in reservations) & self._ledger.ended
+        ended = frozenset(one.job_id for one in reservations) & self._store.ended
         for one in reservations:
             if one.job_id not in self.reserved | ended:
                 self.used[one.organization_id] += sum(int(amount) for amount in one.amounts.values())
                 self.reserved.add(one.job_id)
-        allowed = self._ledger.allowed - self._ledger.taken_by_others
+        allowed = self._store.allowed - self._store.taken_by_others
         if any(self.used[one.organization_id] > allowed for one in reservations):
-            raise Exceeded
+            raise BatchExceedsLimit
         return ended
 
-    async def standing(self, reservations: Sequence[Reservation]) -> Standing:
-        self._ledger.statements += 1
+    async def lock(self, reservations: Sequence[Reservation]) -> UsageSnapshot:
+        self._store.statements += 1
         jobs = {one.job_id for one in reservations}
         left = {
-            (one.organization_id, meter): Decimal(self._ledger.allowed - self.used[one.organization_id])
+            (one.organization_id, meter): Decimal(self._store.allowed - self.used[one.organization_id])
             for one in reservations
             for meter in one.amounts
         }
-        if self._ledger.surprises:
-            self._ledger.taken_by_others += self._ledger.surprises.pop(0)
+        if self._store.surprises:
+            self._store.taken_by_others += self._store.surprises.pop(0)
         else:
-            left = {key: room - self._ledger.taken_by_others for key, room in left.items()}
-        return Standing(
-            frozenset(jobs - self._ledger.ended),
+            left = {key: room - self._store.taken_by_others for key, room in left.items()}
+        return UsageSnapshot(
+            frozenset(jobs - self._store.ended),
             frozenset((job_id, "pages") for job_id in jobs & self.reserved),
             left,
         )
 
 
-class MemoryLedger:
+class MemoryStore:
     """Counts one meter. ``may_commit`` holds commits back; ``failures`` are raised by the next ones.
 
     ``surprises`` are taken by others, each after somebody has seen how things stand.
@@ -91,9 +91,9 @@ class MemoryLedger:
             return await transaction.count(reservations)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self) -> AsyncIterator[ReservationTransaction]:
         self.open += 1
-        assert self.open <= COMMITS_AT_ONCE
+        assert self.open <= CONCURRENT_COMMITS
         try:
             transaction = MemoryTransaction(self)
             yield transaction
@@ -117,129 +117,129 @@ async def ask(combiner: Combiner, *reservations: Reservation) -> list[Verdict]:
 
 
 async def test_nothing_is_answered_before_its_commit() -> None:
-    ledger = MemoryLedger()
-    ledger.may_commit.clear()
-    asked = asyncio.create_task(Combiner(ledger).reserve(wanted("a")))
+    store = MemoryStore()
+    store.may_commit.clear()
+    asked = asyncio.create_task(Combiner(store).reserve(wanted("a")))
     done, _ = await asyncio.wait({asked}, timeout=0.02)
     assert not done
-    assert not ledger.used
-    ledger.may_commit.set()
+    assert not store.used
+    store.may_commit.set()
     assert await asked == "granted"
-    assert ledger.used["one"] == 1
+    assert store.used["one"] == 1
 
 
 async def test_what_is_asked_during_a_commit_goes_into_the_next_one_together() -> None:
-    ledger = MemoryLedger()
-    ledger.may_commit.clear()
-    combiner = Combiner(ledger)
+    store = MemoryStore()
+    store.may_commit.clear()
+    combiner = Combiner(store)
     first = asyncio.create_task(combiner.reserve(wanted("first")))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     rest = asyncio.create_task(ask(combiner, *(wanted(f"job {number}") for number in range(50))))
     await asyncio.sleep(0)
-    ledger.may_commit.set()
+    store.may_commit.set()
     assert await first == "granted"
     assert set(await rest) == {"granted"}
-    assert ledger.commits == 2
-    assert ledger.statements == 2
+    assert store.commits == 2
+    assert store.statements == 2
 
 
 async def test_organizations_share_a_commit_and_nothing_else() -> None:
-    ledger = MemoryLedger(allowed=1)
+    store = MemoryStore(allowed=1)
     verdicts = await ask(
-        Combiner(ledger), wanted("a", 1, "one"), wanted("b", 2, "two"), wanted("c", 1, "three")
+        Combiner(store), wanted("a", 1, "one"), wanted("b", 2, "two"), wanted("c", 1, "three")
     )
     assert verdicts == ["granted", "limit-exceeded", "granted"]
-    assert ledger.commits == 1
+    assert store.commits == 1
 
 
 @given(allowed=st.integers(0, 40), count=st.integers(1, 80))
 async def test_single_units_are_granted_up_to_exactly_the_limit(allowed: int, count: int) -> None:
-    ledger = MemoryLedger(allowed)
-    verdicts = await ask(Combiner(ledger), *(wanted(f"job {number}") for number in range(count)))
-    assert Counter(verdicts)["granted"] == min(allowed, count) == ledger.used["one"]
+    store = MemoryStore(allowed)
+    verdicts = await ask(Combiner(store), *(wanted(f"job {number}") for number in range(count)))
+    assert Counter(verdicts)["granted"] == min(allowed, count) == store.used["one"]
 
 
 @given(allowed=st.integers(0, 60), amounts=st.lists(st.integers(1, 9), min_size=1, max_size=60))
 async def test_nothing_that_fits_is_refused_and_nothing_over_granted(
     allowed: int, amounts: list[int]
 ) -> None:
-    ledger = MemoryLedger(allowed)
+    store = MemoryStore(allowed)
     verdicts = await ask(
-        Combiner(ledger), *(wanted(f"job {number}", amount) for number, amount in enumerate(amounts))
+        Combiner(store), *(wanted(f"job {number}", amount) for number, amount in enumerate(amounts))
     )
     granted = sum(amount for amount, verdict in zip(amounts, verdicts, strict=True) if verdict == "granted")
     refused = [
         amount for amount, verdict in zip(amounts, verdicts, strict=True) if verdict == "limit-exceeded"
     ]
-    assert granted == ledger.used["one"] <= allowed
+    assert granted == store.used["one"] <= allowed
     assert all(granted + amount > allowed for amount in refused)
 
 
 async def test_the_same_job_is_granted_once_however_often_it_asks_at_once() -> None:
-    ledger = MemoryLedger(allowed=3)
-    verdicts = await ask(Combiner(ledger), *(wanted("a", 3) for _ in range(5)))
+    store = MemoryStore(allowed=3)
+    verdicts = await ask(Combiner(store), *(wanted("a", 3) for _ in range(5)))
     assert verdicts == ["granted"] * 5
-    assert ledger.used["one"] == 3
+    assert store.used["one"] == 3
 
 
 async def test_an_ended_job_reserves_nothing() -> None:
-    ledger = MemoryLedger()
-    ledger.ended = {"a"}
-    assert await ask(Combiner(ledger), wanted("a"), wanted("b")) == ["job-ended", "granted"]
-    assert ledger.used["one"] == 1
+    store = MemoryStore()
+    store.ended = {"a"}
+    assert await ask(Combiner(store), wanted("a"), wanted("b")) == ["job-ended", "granted"]
+    assert store.used["one"] == 1
 
 
 async def test_a_broken_commit_is_told_to_its_callers_and_the_next_one_works() -> None:
-    ledger = MemoryLedger()
-    ledger.failures = [OSError("away")]
-    combiner = Combiner(ledger)
+    store = MemoryStore()
+    store.failures = [OSError("away")]
+    combiner = Combiner(store)
     answers = await asyncio.gather(
         *(combiner.reserve(wanted(f"job {number}")) for number in range(3)), return_exceptions=True
     )
     assert all(isinstance(answer, Unavailable) for answer in answers)
-    assert not ledger.used
+    assert not store.used
     assert await ask(combiner, *(wanted(f"job {number}") for number in range(3))) == ["granted"] * 3
 
 
 async def test_a_caller_who_left_takes_nobody_with_him() -> None:
-    ledger = MemoryLedger()
-    ledger.may_commit.clear()
-    combiner = Combiner(ledger)
+    store = MemoryStore()
+    store.may_commit.clear()
+    combiner = Combiner(store)
     gone = asyncio.create_task(combiner.reserve(wanted("gone")))
     stays = asyncio.create_task(combiner.reserve(wanted("stays")))
     await asyncio.sleep(0.01)
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await gone
-    ledger.may_commit.set()
+    store.may_commit.set()
     assert await stays == "granted"
 
 
 async def test_splitting_takes_few_statements() -> None:
-    ledger = MemoryLedger(allowed=100)
-    verdicts = await ask(Combiner(ledger), *(wanted(f"job {number}") for number in range(200)))
+    store = MemoryStore(allowed=100)
+    verdicts = await ask(Combiner(store), *(wanted(f"job {number}") for number in range(200)))
     assert Counter(verdicts) == {"granted": 100, "limit-exceeded": 100}
-    assert ledger.statements == 3
+    assert store.statements == 3
 
 
 async def test_what_others_take_between_seeing_and_counting_is_not_granted_again() -> None:
-    ledger = MemoryLedger(allowed=10)
-    ledger.surprises = [3, 2]
-    verdicts = await ask(Combiner(ledger), *(wanted(f"job {number}") for number in range(20)))
+    store = MemoryStore(allowed=10)
+    store.surprises = [3, 2]
+    verdicts = await ask(Combiner(store), *(wanted(f"job {number}") for number in range(20)))
     assert Counter(verdicts) == {"granted": 5, "limit-exceeded": 15}
-    assert ledger.used["one"] + ledger.taken_by_others == 10
+    assert store.used["one"] + store.taken_by_others == 10
 
 
 async def test_counters_that_never_hold_still_are_given_up() -> None:
-    ledger = MemoryLedger(allowed=10)
-    ledger.surprises = [1] * SPLITS_AT_MOST
-    combiner = Combiner(ledger)
+    store = MemoryStore(allowed=10)
+    store.surprises = [1] * MAX_SPLITS
+    combiner = Combiner(store)
     answers = await asyncio.gather(
         *(combiner.reserve(wanted(f"job {number}")) for number in range(20)), return_exceptions=True
     )
     assert all(isinstance(answer, Unavailable) for answer in answers)
-    assert not ledger.used
+    assert not store.used
 
 
 METER_NAMES: tuple[Meter, ...] = ("pages", "fields")
@@ -261,24 +261,24 @@ def test_a_split_refuses_only_what_does_not_fit(
     granted: set[tuple[int, Meter]],
 ) -> None:
     batch = [Reservation(name, f"job {number}", amounts) for number, (name, amounts) in enumerate(asked)]
-    standing = Standing(
+    snapshot = UsageSnapshot(
         frozenset(one.job_id for number, one in enumerate(batch) if number not in ended),
         frozenset((f"job {number}", meter) for number, meter in granted),
         {key: Decimal(room) for key, room in rooms.items()},
     )
-    verdicts, chosen = split(batch, standing)
+    verdicts, fitting = select_fitting(batch, snapshot)
 
     left = Counter({key: Decimal(room) for key, room in rooms.items()})
     for one, verdict in zip(batch, verdicts, strict=True):
         cost = {
             (one.organization_id, meter): int(amount)
             for meter, amount in one.amounts.items()
-            if (one.job_id, meter) not in standing.granted
+            if (one.job_id, meter) not in snapshot.granted
         }
         fits = all(amount <= left[key] for key, amount in cost.items())
-        open_job = one.job_id in standing.open_jobs
+        open_job = one.job_id in snapshot.open_jobs
         assert verdict == ("job-ended" if not open_job else "granted" if fits else "limit-exceeded")
         if verdict == "granted":
             left.subtract(cost)
     assert min(left.values()) >= 0
-    assert chosen == [one for one, verdict in zip(batch, verdicts, strict=True) if verdict == "granted"]
+    assert fitting == [one for one, verdict in zip(batch, verdicts, strict=True) if verdict == "granted"]

@@ -1,4 +1,4 @@
-"""The ledger in Postgres that the combiner writes to."""
+"""Reservations in Postgres, as the combiner commits them."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import asyncpg
 from db import jobs as job_statements
 from db import usage as statements
 from db.statements import Connection
-from pagemill.usage.combiner import Exceeded, Reservation, Standing, Transaction
+from pagemill.usage.combiner import BatchExceedsLimit, Reservation, ReservationTransaction, UsageSnapshot
 from pagemill.usage.meters import current_month, period_of, to_decimal
 
 
-class PostgresTransaction:
-    """What happens on one connection between BEGIN and COMMIT, in the month that it begins in."""
+class PostgresReservationTransaction:
+    """Transaction on one connection; it counts in the month that it begins in."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._month = current_month()
 
     async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
+        """Count all reservations, or none. Raises BatchExceedsLimit."""
         return await _count(self._connection, reservations, self._month)
 
-    async def standing(self, reservations: Sequence[Reservation]) -> Standing:
+    async def lock(self, reservations: Sequence[Reservation]) -> UsageSnapshot:
+        """Lock the jobs, then the counters, as transactions that end jobs do."""
         organizations = [one.organization_id for one in reservations]
         jobs = [one.job_id for one in reservations]
         counters = sorted({(one.organization_id, meter) for one in reservations for meter in one.amounts})
-        # All jobs are locked before any counter, as whoever ends jobs does.
         open_jobs = await job_statements.LOCK_OPEN_AMONG.fetch(self._connection, organizations, jobs)
         granted = await statements.RESERVED_AMONG.fetch(self._connection, jobs)
         room = await statements.LOCK_ROOM.fetch(
@@ -37,27 +38,29 @@ class PostgresTransaction:
             [period_of(meter, self._month) for _, meter in counters],
             [meter for _, meter in counters],
         )
-        return Standing(
+        return UsageSnapshot(
             frozenset(row["id"] for row in open_jobs),
             frozenset((row["job_id"], row["meter"]) for row in granted),
             {(row["organization_id"], row["meter"]): row["room"] for row in room},
         )
 
 
-class PostgresLedger:
-    """Counts on connections of a pool."""
+class PostgresReservationStore:
+    """Reservation store on the connections of a pool."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
     async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
+        """Count and commit all reservations, or none. Raises BatchExceedsLimit."""
         async with self._pool.acquire() as connection:
             return await _count(connection, reservations, current_month())
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self) -> AsyncIterator[ReservationTransaction]:
+        """Open a transaction on a connection of the pool."""
         async with self._pool.acquire() as connection, connection.transaction():
-            yield PostgresTransaction(connection)
+            yield PostgresReservationTransaction(connection)
 
 
 async def _count(connection: Connection, reservations: Sequence[Reservation], month: str) -> frozenset[str]:
@@ -71,6 +74,6 @@ async def _count(connection: Connection, reservations: Sequence[Reservation], mo
         ended_jobs = await statements.RESERVE_TOGETHER.fetch_value(connection, *columns)
     except asyncpg.PostgresError as error:
         if error.sqlstate == statements.EXCEEDED:
-            raise Exceeded from error
+            raise BatchExceedsLimit from error
         raise
     return frozenset(ended_jobs)

@@ -10,7 +10,7 @@ import asyncpg
 from pagemill.errors import BadRequest
 from pagemill.jobs import leases, outcomes
 from pagemill.usage.combiner import Combiner, Reservation, Verdict
-from pagemill.usage.ledger import PostgresLedger
+from pagemill.usage.reservation_store import PostgresReservationStore
 from tests.support.tenants import Tenant, create_tenant
 from tests.support.working import RESULT, submit, used
 
@@ -27,7 +27,7 @@ async def queued(pool: asyncpg.Pool, organization_id: str, count: int) -> list[s
 async def test_two_combiners_grant_exactly_the_limit(pool: asyncpg.Pool) -> None:
     organization_id = await limited(pool, 25)
     job_ids = await queued(pool, organization_id, 64)
-    combiners = [Combiner(PostgresLedger(pool)) for _ in range(2)]
+    combiners = [Combiner(PostgresReservationStore(pool)) for _ in range(2)]
     verdicts: list[Verdict] = await asyncio.gather(
         *(
             combiners[number % 2].reserve(Reservation(organization_id, job_id, {"pages": 1, "fields": 3}))
@@ -45,7 +45,7 @@ async def test_organizations_are_committed_together_and_kept_apart(
 ) -> None:
     tight = await limited(pool, 1)
     tenants = [organization.organization_id, other_organization.organization_id, tight]
-    combiner = Combiner(PostgresLedger(pool))
+    combiner = Combiner(PostgresReservationStore(pool))
     wanted = [
         Reservation(tenant, job_id, {"pages": 2})
         for tenant in tenants
@@ -60,7 +60,7 @@ async def test_asking_again_counts_nothing_and_ended_jobs_get_nothing(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     organization_id = organization.organization_id
-    combiner = Combiner(PostgresLedger(pool))
+    combiner = Combiner(PostgresReservationStore(pool))
     (job_id,) = await queued(pool, organization_id, 1)
     for _ in range(3):
         assert await combiner.reserve(Reservation(organization_id, job_id, {"pages": 2})) == "granted"
@@ -78,7 +78,7 @@ async def test_reservations_and_ends_of_jobs_do_not_deadlock(
     await queued(pool, organization_id, 48)
     async with pool.acquire() as connection:
         jobs = await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=48)
-    combiner = Combiner(PostgresLedger(pool))
+    combiner = Combiner(PostgresReservationStore(pool))
 
     async def work(number: int) -> None:
         job = jobs[number]
@@ -97,5 +97,5 @@ async def test_reservations_and_ends_of_jobs_do_not_deadlock(
 
 async def test_a_job_that_asks_for_nothing_is_granted_it(pool: asyncpg.Pool, organization: Tenant) -> None:
     (job_id,) = await queued(pool, organization.organization_id, 1)
-    combiner = Combiner(PostgresLedger(pool))
+    combiner = Combiner(PostgresReservationStore(pool))
     assert await combiner.reserve(Reservation(organization.organization_id, job_id, {})) == "granted"
