@@ -56,6 +56,8 @@ class UsageClient:
                 max_size=MAX_BATCH_SIZE,
                 concurrency=CONCURRENT_CALLS,
                 share_above=SHARE_ABOVE,
+                # A counter commits for an organization once at a time: a second call would only wait for it.
+                group=lambda reservation: reservation.organization_id,
             )
             for shard in range(settings.usage_counters)
         ]

@@ -70,9 +70,9 @@ class Client(UsageClient):
             raise ValueError("there is no such actor")
         return self.counter.handle
 
-    async def ask(self, job_id: str) -> str:
+    async def ask(self, job_id: str, organization_id: str = "las:organization:one") -> str:
         try:
-            await self.reserve("las:organization:one", job_id, {"pages": 1})
+            await self.reserve(organization_id, job_id, {"pages": 1})
         except (LimitExceeded, JobEnded, Unavailable) as error:
             return type(error).__name__
         return "granted"
@@ -100,11 +100,11 @@ async def test_reservations_made_together_share_a_call(client: Client, counter: 
 
 
 async def test_calls_under_way_and_their_size_are_bounded(client: Client, counter: Counter) -> None:
-    first = asyncio.create_task(client.ask("slow"))
+    first = asyncio.create_task(client.ask("slow", "first"))
     await until_called(counter, 1)
-    second = asyncio.create_task(client.ask("slow"))
+    second = asyncio.create_task(client.ask("slow", "second"))
     await until_called(counter, 2)
-    rest = [asyncio.create_task(client.ask("a")) for _ in range(3 * MAX_BATCH_SIZE)]
+    rest = [asyncio.create_task(client.ask("a", f"other {number}")) for number in range(3 * MAX_BATCH_SIZE)]
     await asyncio.sleep(0.01)
     assert counter.calls == [["slow"], ["slow"]]
     counter.may_answer.set()
@@ -114,6 +114,18 @@ async def test_calls_under_way_and_their_size_are_bounded(client: Client, counte
     assert sum(sizes) == 3 * MAX_BATCH_SIZE
     assert len(sizes) < 10
     assert counter.most_under_way == CONCURRENT_CALLS == 2
+
+
+async def test_an_organization_has_one_call_under_way_and_does_not_hold_up_others(
+    client: Client, counter: Counter
+) -> None:
+    first = asyncio.create_task(client.ask("slow", "hot"))
+    await until_called(counter, 1)
+    rest = [asyncio.create_task(client.ask("a", "hot")) for _ in range(50)]
+    assert await client.ask("b", "other") == "granted"
+    counter.may_answer.set()
+    assert set(await asyncio.gather(first, *rest)) == {"granted"}
+    assert counter.calls == [["slow"], ["b"], ["a"] * 50]
 
 
 async def test_a_counter_without_postgres_is_unavailable_and_is_called_again(client: Client) -> None:
