@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import asyncpg
 
 from db.jobs import NOTIFY_READY
-from db.pool import CONNECTION_ERRORS
+from db.pool import CONNECTION_ERRORS, acquire
 from db.statements import Connection
 from pagemill.concurrency import cancel_and_wait
 from pagemill.jobs import backoff, leases, outcomes
@@ -176,7 +176,7 @@ class Dispatcher:
         if limit < 1:
             return False
         try:
-            async with self._claiming.acquire() as connection:
+            async with acquire(self._claiming) as connection:
                 jobs = await leases.claim(connection, kind, owner=self._owner, lease=self._lease, limit=limit)
         except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
             await wait_out("claiming jobs", error)
@@ -275,7 +275,7 @@ class Dispatcher:
                     await outcomes.cancel(connection, job)
 
         try:
-            async with self._pool.acquire() as connection:
+            async with acquire(self._pool) as connection:
                 await release(connection)
         except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
             logger.warning("job %s is not given back: %s", job.id, error)
@@ -305,7 +305,7 @@ class Dispatcher:
         held = [running for running in self._running.values() if running.interruption != "lost"]
         if not held:
             return
-        async with self._pool.acquire() as connection:
+        async with acquire(self._pool) as connection:
             renewed = await leases.renew(connection, (running.job for running in held), lease=self._lease)
         cancel_requested = {lease.job_id: lease.cancel_requested for lease in renewed}
         for running in held:
@@ -320,7 +320,7 @@ class Dispatcher:
             try:
                 # Its own first: a process that stood still must not take its jobs from itself.
                 await self._renew()
-                async with self._pool.acquire() as connection:
+                async with acquire(self._pool) as connection:
                     requeued = await leases.reap(connection)
             except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
                 await wait_out("taking over jobs", error)
@@ -336,7 +336,7 @@ class Dispatcher:
     async def _purge_jobs(self) -> None:
         while True:
             try:
-                async with self._pool.acquire() as connection:
+                async with acquire(self._pool) as connection:
                     purged = await leases.purge(connection, retention=RETENTION_SECONDS)
             except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
                 await wait_out("purging jobs", error)
@@ -347,7 +347,7 @@ class Dispatcher:
     async def _schedule_jobs(self) -> None:
         while True:
             try:
-                async with self._pool.acquire() as connection:
+                async with acquire(self._pool) as connection:
                     await self._scheduler.enqueue(connection)
             except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
                 await wait_out("queueing what is scheduled", error)

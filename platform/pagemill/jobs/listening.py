@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from db.jobs import STILL_THERE
-from db.pool import CONNECTION_ERRORS
+from db.pool import CONNECTION_ERRORS, acquire
 from db.statements import Connection
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Listening:
 
     async def _listen_once(self) -> None:
         """Returns when the connection has ended."""
-        async with self._pool.acquire() as connection:
+        async with acquire(self._pool) as connection:
             ended = asyncio.Event()
 
             def end(_: Any) -> None:

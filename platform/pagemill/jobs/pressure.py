@@ -16,13 +16,13 @@ import asyncpg
 import msgspec
 
 from db.jobs import QUEUE_STATE
+from db.pool import acquire
 from db.statements import Connection
 from pagemill.errors import QueueFull
 from pagemill.jobs.job import JobKind
 from pagemill.settings import Settings
 
 KEPT_SECONDS = 1.0
-ACQUIRE_SECONDS = 10.0
 LONGEST_RETRY_SECONDS = 60
 COUNTED_OF_EACH = 1000
 COUNTED_IN_ALL = 10_000
@@ -102,7 +102,7 @@ def open_pressure(pool: asyncpg.Pool, settings: Settings) -> Pressure:
     """What a process admits by its settings."""
 
     async def look() -> QueueState:
-        async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        async with acquire(pool) as connection:
             return await queue_state(connection, "prediction")
 
     return Pressure(

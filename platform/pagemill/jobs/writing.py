@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import asyncpg
 
-from db.pool import CONNECTION_ERRORS
+from db.pool import CONNECTION_ERRORS, acquire
 from db.statements import Connection
 from pagemill.batching import Batcher, BatchFailed
 from pagemill.jobs import outcomes
@@ -53,7 +53,7 @@ class OutcomeWriter:
         """Until it is done or refused; the leases of the jobs are renewed meanwhile."""
         while True:
             try:
-                async with self._pool.acquire() as connection:
+                async with acquire(self._pool) as connection:
                     written = await write(connection)
             except CONNECTION_ERRORS as error:
                 await wait_out(f"writing the outcome of {what}", error)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import asyncpg
 
+from db.pool import acquire
 from db.statements import Connection
 from db.usage import TAKE_REQUESTS
 from pagemill.errors import TooManyRequests
@@ -27,7 +28,6 @@ KEPT_SECONDS = 1.0
 ORGANIZATIONS_KEPT = 10_000
 BATCHES_A_SECOND = 10
 LARGEST_BATCH = 100
-ACQUIRE_SECONDS = 10.0
 
 
 class Borrowed(NamedTuple):
@@ -117,7 +117,7 @@ def open_request_rate(pool: asyncpg.Pool, settings: Settings) -> RequestRate:
     async def borrow(organization_id: str, most: int) -> Borrowed:
         if rate <= 0:
             return Borrowed(most, 0.0)
-        async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        async with acquire(pool) as connection:
             return await take_requests(connection, organization_id, rate=rate, burst=burst, batch=most)
 
     return RequestRate(borrow, batch=batch, clock=time.monotonic)

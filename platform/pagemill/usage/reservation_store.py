@@ -9,6 +9,7 @@ import asyncpg
 
 from db import jobs as job_statements
 from db import usage as statements
+from db.pool import acquire
 from db.statements import Connection
 from pagemill.usage.combiner import BatchExceedsLimit, Reservation, ReservationTransaction, UsageSnapshot
 from pagemill.usage.meters import current_month, period_of, to_decimal
@@ -53,13 +54,13 @@ class PostgresReservationStore:
 
     async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
         """Count and commit all reservations, or none. Raises BatchExceedsLimit."""
-        async with self._pool.acquire() as connection:
+        async with acquire(self._pool) as connection:
             return await _count(connection, reservations, current_month())
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[ReservationTransaction]:
         """Open a transaction on a connection of the pool."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with acquire(self._pool) as connection, connection.transaction():
             yield PostgresReservationTransaction(connection)
 
 

@@ -6,6 +6,7 @@ import asyncpg
 
 from db.jobs import HOLD
 from db.limit_warnings import MAIL_LIMITS
+from db.pool import acquire
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.outcomes import Done
 
@@ -18,7 +19,7 @@ class LimitWarningRunner:
 
     async def __call__(self, job: Job) -> Done:
         """Raises JobCancelled when the job is another's."""
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with acquire(self._pool) as connection, connection.transaction():
             if await HOLD.fetch_value(connection, job.organization_id, job.id, job.attempt) is None:
                 raise JobCancelled("The job was cancelled")
             await MAIL_LIMITS.fetch_value(connection, job.organization_id)

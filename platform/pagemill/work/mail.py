@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from db.mail import SET_MAIL_SERVICE
-from db.pool import CONNECTION_ERRORS
+from db.pool import CONNECTION_ERRORS, acquire
 from pagemill.errors import PagemillError
 from pagemill.jobs.job import Job, TryAgain
 from pagemill.jobs.outcomes import Done
@@ -40,7 +40,7 @@ async def say_whether_mail_is_sent(pool: asyncpg.Pool, settings: Settings) -> No
     """
     while True:
         try:
-            async with pool.acquire() as connection:
+            async with acquire(pool) as connection:
                 await SET_MAIL_SERVICE.execute(connection, settings.smtp_host is not None)
         except CONNECTION_ERRORS as error:
             logger.warning("Postgres is away: %s: %s", type(error).__name__, error)

@@ -8,6 +8,7 @@ import asyncpg
 import msgspec
 
 from db.month_statements import INSERT_MONTH_STATEMENT
+from db.pool import acquire
 from pagemill.jobs.job import Job
 from pagemill.jobs.outcomes import Done
 from pagemill.usage.meters import month_before
@@ -26,7 +27,7 @@ class MonthStatementRunner:
     async def __call__(self, job: Job) -> Done:
         """Raises NotFound when the organization is gone."""
         month = month_before(datetime.now(UTC) - SETTLING)
-        async with self._pool.acquire() as connection:
+        async with acquire(self._pool) as connection:
             statement = await compute_statement(connection, job.organization_id, month)
             await INSERT_MONTH_STATEMENT.execute(
                 connection, job.organization_id, month, msgspec.to_builtins(statement)

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import asyncpg
 
+from db.pool import acquire
 from db.predictions import PREDICTION_WORK
 from pagemill.applications.calling import answer_of
 from pagemill.applications.requests import PredictionRequest, count_fields, reading_request
@@ -45,7 +46,7 @@ class PredictionRunner:
 
     async def __call__(self, job: Job) -> PredictionResult:
         """Raises DocumentUnreadable, NotFound, BadRequest, LimitExceeded; Unavailable may be tried again."""
-        async with self._pool.acquire() as connection:
+        async with acquire(self._pool) as connection:
             work = await PREDICTION_WORK.fetch_one(connection, job.organization_id, job.subject_id)
         work, content_key, artefact_key = _checked(work)
         begun = time.monotonic()

@@ -8,6 +8,7 @@ import asyncpg
 
 from db import retention as statements
 from db.jobs import HOLD
+from db.pool import acquire
 from db.statements import Connection
 from pagemill.concurrency import finish_despite_cancellation
 from pagemill.documents.removal import remove_documents, remove_objects
@@ -48,7 +49,7 @@ class RetentionRunner:
         return Done()
 
     async def _remove_documents(self, job: Job) -> int:
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with acquire(self._pool) as connection, connection.transaction():
             await _hold(connection, job)
             due = await statements.LOCK_DUE_DOCUMENTS.fetch(connection, job.organization_id, REMOVED_AT_ONCE)
             gone = await remove_documents(connection, job.organization_id, [row["id"] for row in due])
@@ -56,7 +57,7 @@ class RetentionRunner:
         return len(gone)
 
     async def _remove_data_bundles(self, job: Job) -> int:
-        async with self._pool.acquire() as connection:
+        async with acquire(self._pool) as connection:
             due = await statements.DUE_DATA_BUNDLES.fetch(connection, job.organization_id, REMOVED_AT_ONCE)
             gone = [row["id"] for row in due if await _remove_data_bundle(connection, job, row["id"])]
         await remove(self._objects, keys=[data_bundle_key(job.organization_id, one) for one in gone])

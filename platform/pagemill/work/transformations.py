@@ -8,6 +8,7 @@ import asyncpg
 
 from db.documents import COPIES_IN_DATASET, LOCK_CONTENTS
 from db.jobs import HOLD
+from db.pool import acquire
 from db.transformations import TRANSFORMATION_WORK
 from pagemill.concurrency import finish_despite_cancellation
 from pagemill.documents.removal import remove_documents, remove_objects
@@ -32,7 +33,7 @@ class TransformationRunner:
 
     async def __call__(self, job: Job) -> TransformationResult:
         """Raises NotFound when the transformation is gone, JobCancelled when the job is another's."""
-        async with self._pool.acquire() as connection:
+        async with acquire(self._pool) as connection:
             work = await TRANSFORMATION_WORK.fetch_one(connection, job.organization_id, job.subject_id)
         if work is None:
             raise NotFound("The transformation does not exist any more")
@@ -49,13 +50,13 @@ class TransformationRunner:
                 await finish_despite_cancellation(self._remove_batch(job, dataset_id, some))
 
     async def _copies(self, job: Job, dataset_id: str) -> list[tuple[str, str]]:
-        async with self._pool.acquire() as connection:
+        async with acquire(self._pool) as connection:
             rows = await COPIES_IN_DATASET.fetch(connection, job.organization_id, dataset_id, FOUND_AT_ONCE)
         return [(row["id"], row["kept_id"]) for row in rows]
 
     async def _remove_batch(self, job: Job, dataset_id: str, copies: Sequence[tuple[str, str]]) -> None:
         organization_id = job.organization_id
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with acquire(self._pool) as connection, connection.transaction():
             if await HOLD.fetch_value(connection, organization_id, job.id, job.attempt) is None:
                 raise JobCancelled("The transformation was cancelled")
             involved = sorted({document_id for pair in copies for document_id in pair})

@@ -15,6 +15,7 @@ from standardwebhooks.webhooks import Webhook
 
 from db import webhooks as statements
 from db.jobs import HOLD
+from db.pool import acquire
 from pagemill import __version__
 from pagemill.concurrency import finish_despite_cancellation
 from pagemill.errors import NotFound, PagemillError
@@ -58,7 +59,7 @@ class WebhookRunner:
 
     async def __call__(self, job: Job) -> Done:
         """Raises TryAgain, and DeliveryRefused when the webhook is disabled or wants no more."""
-        async with self._pool.acquire() as connection:
+        async with acquire(self._pool) as connection:
             work = await statements.DELIVERY_WORK.fetch_one(connection, job.organization_id, job.subject_id)
         if work is None:
             raise NotFound("The webhook does not exist any more")
@@ -119,7 +120,7 @@ class WebhookRunner:
     async def _keep(self, job: Job, work: Mapping[str, Any], answer: Answer) -> float:
         """Write the attempt down; the seconds until the next one. Raises JobCancelled."""
         organization_id, webhook_id = job.organization_id, work["webhook_id"]
-        async with self._pool.acquire() as connection, connection.transaction():
+        async with acquire(self._pool) as connection, connection.transaction():
             if await HOLD.fetch_value(connection, organization_id, job.id, job.attempt) is None:
                 raise JobCancelled("The delivery was cancelled or taken over")
             if await statements.HOLD_WEBHOOK.fetch_value(connection, organization_id, webhook_id) is None:

@@ -354,7 +354,16 @@ class Pool:
     def __init__(self, process: Process, size: int) -> None:
         self._process = process
         self._places = asyncio.Semaphore(size)
+        self._size = size
         self._idle: list[Connection] = []
+
+    def get_idle_size(self) -> int:
+        return len(self._idle)
+
+    def get_max_size(self) -> int:
+        return self._size
+
+    get_size = get_max_size
 
     @asynccontextmanager
     async def acquire(self, *, timeout: float | None = None) -> AsyncIterator[Connection]:

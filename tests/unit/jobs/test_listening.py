@@ -22,8 +22,18 @@ class BreakingPool:
         self.tries = 0
         self.reached = asyncio.Event()
 
-    def acquire(self) -> BreakingPool:
+    def acquire(self, *, timeout: float | None) -> BreakingPool:
+        assert timeout is not None
         return self
+
+    def get_idle_size(self) -> int:
+        return 0
+
+    def get_size(self) -> int:
+        return 0
+
+    def get_max_size(self) -> int:
+        return 1
 
     async def __aenter__(self) -> Any:
         self.tries += 1

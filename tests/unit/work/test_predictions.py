@@ -25,8 +25,11 @@ class Pool:
         self._limited_by = limited_by
 
     @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Pool]:
+    async def acquire(self, *, timeout: float | None) -> AsyncIterator[Pool]:
         yield self
+
+    def get_idle_size(self) -> int:
+        return 1
 
     async def fetchrow(self, _sql: str, *_arguments: Any) -> dict[str, Any]:
         return {

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import asyncpg
-from asyncpg.pool import PoolAcquireContext
 from litestar.connection import ASGIConnection
 
+from db.pool import Acquisition, Pool, acquire
 from pagemill.api.auth.shared_lookups import SharedLookups
 from pagemill.documents.thumbnails.cache import Renditions
 from pagemill.jobs.listener import OutcomeListener
@@ -19,15 +19,13 @@ from pagemill.secret_box import SecretBox
 from pagemill.settings import Settings
 from pagemill.usage.request_rate import RequestRate
 
-ACQUIRE_SECONDS = 10.0
-
 
 @dataclass(frozen=True, slots=True)
 class AppState:
     """Settings and connections, opened by the application's lifespan."""
 
     settings: Settings
-    pool: asyncpg.Pool
+    pool: Pool
     objects: ObjectStore
     listener: OutcomeListener
     secret_box: SecretBox
@@ -37,10 +35,9 @@ class AppState:
     pressure: Pressure
     principals: SharedLookups[asyncpg.Record | None] = field(default_factory=SharedLookups)
 
-    def connection(self) -> PoolAcquireContext:
-        """``async with`` this: a connection, or TimeoutError when all stay in use."""
-        # Only waiting needs a timer, and an idle connection is there at once.
-        return self.pool.acquire(timeout=None if self.pool.get_idle_size() else ACQUIRE_SECONDS)
+    def connection(self) -> Acquisition:
+        """Acquire a connection. Raises PoolExhausted when all stay in use."""
+        return acquire(self.pool)
 
 
 def state_of(connection: ASGIConnection[Any, Any, Any, Any]) -> AppState:

@@ -143,7 +143,7 @@ class PredictionController(Controller):
         state = state_of(request)
         priority = ASYNCHRONOUS if data.is_async else INTERACTIVE
         await state.pressure.admit(caller.organization_id, priority)
-        async with state.pool.acquire() as connection, connection.transaction():
+        async with state.connection() as connection, connection.transaction():
             plan = await _plan(connection, caller, data)
             repeated = None if data.is_async else await _unanswered(connection, caller, data, plan, state)
             row = repeated or await _begin(connection, caller, data, plan, priority)
@@ -293,7 +293,7 @@ async def _enqueue(connection: Connection, caller: Caller, prediction_id: str, p
 
 async def _outcome(state: AppState, caller: Caller, prediction_id: str, job_id: str) -> Prediction:
     """The finished prediction, or the error that its job ended with: then nothing of it is kept."""
-    async with state.pool.acquire() as connection:
+    async with state.connection() as connection:
         row = await statements.GET_PREDICTION.fetch_one(connection, caller.organization_id, prediction_id)
         if row is None or row["status"] != "succeeded":
             ended = await ended_job(connection, caller.organization_id, job_id)

@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 
 from db.documents import GET_DOCUMENT
+from db.pool import acquire
 from pagemill.documents.thumbnails.messages import Lighter, Picture, RenderRequest, Rendition
 from pagemill.documents.thumbnails.renderer import Renderer
 from pagemill.errors import BadRequest
@@ -137,7 +138,7 @@ class Renditions:
         async with contextlib.aclosing(rendering) as pieces:
             await self._objects.put(key, pieces)
         # Who replaces or deletes the content removes what is kept of it: an object written later would stay.
-        async with self._pool.acquire() as connection:
+        async with acquire(self._pool) as connection:
             now = await GET_DOCUMENT.fetch_one(connection, organization_id, row["id"])
         if now is None or now["content_key"] != content_key:
             await remove(self._objects, prefixes=[prefix])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from contextlib import AsyncExitStack
 
 import asyncpg
 import httpx
 import pytest
 from litestar import Litestar
 
+from db import pool as pools
 from pagemill.ids import ConsentId, new_id
 from tests.support.seeds import seed_data_bundle, seed_document
 from tests.support.tenants import Tenant
@@ -125,3 +127,51 @@ async def test_a_get_takes_one_connection_once(
     for path in ("/v1/models", f"/v1/documents/{document_id}", "/v1/documents"):
         assert (await api.get(path)).status_code == 200
     assert len(taken) == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/predictions", {"documentId": "las:document:" + "0" * 32, "modelId": "las:model:one"}),
+        ("POST", "/v1/documents", {}),
+        ("POST", "/v1/models", {"fieldConfig": {}}),
+        ("GET", "/v1/models", None),
+        ("DELETE", "/v1/models/las:model:one", None),
+    ],
+)
+async def test_exhausted_pool_answers_unavailable(
+    app: Litestar,
+    api: httpx.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    body: dict[str, object] | None,
+) -> None:
+    pool = app.state.pagemill.pool
+    monkeypatch.setattr(pools, "ACQUIRE_SECONDS", 0.1)
+    async with AsyncExitStack() as stack, asyncio.timeout(5):
+        for _ in range(pool.get_max_size() - (pool.get_size() - pool.get_idle_size())):
+            await stack.enter_async_context(pool.acquire())
+        response = await api.request(method, path, json=body)
+    assert response.status_code == 503, response.text
+    assert response.json() == {"message": "All connections to the database are in use; try again later"}
+    assert response.headers["Retry-After"] == "5"
+
+
+async def test_prediction_waits_for_its_own_connection_within_the_limit(
+    app: Litestar, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connections are in use after the caller has been let in."""
+    state = app.state.pagemill
+    monkeypatch.setattr(pools, "ACQUIRE_SECONDS", 0.1)
+    async with AsyncExitStack() as stack, asyncio.timeout(5):
+
+        async def exhaust(*_arguments: object) -> None:
+            for _ in range(state.pool.get_max_size() - (state.pool.get_size() - state.pool.get_idle_size())):
+                await stack.enter_async_context(state.pool.acquire())
+
+        monkeypatch.setattr(type(state.pressure), "admit", exhaust)
+        body = {"documentId": "las:document:" + "0" * 32, "modelId": "las:model:one"}
+        response = await api.post("/v1/predictions", json=body)
+    assert response.status_code == 503, response.text
+    assert "in use" in response.json()["message"]
