@@ -11,7 +11,7 @@ import msgspec
 from pagemill.applications.requests import ReadingRequest, ReadingResponse
 from pagemill.documents.words import CachedWords, add_words, load_words
 from pagemill.errors import DocumentUnreadable, NotFound
-from pagemill.extraction.pages import MAX_SELECTED_PAGES, PageSelection, select_pages
+from pagemill.extraction.page_selection import MAX_SELECTED_PAGES, PageSelection, select_pages
 from pagemill.extraction.reading import DocumentInfo
 from pagemill.extraction.types import Reading, ReadOptions
 from pagemill.objects.store import ObjectStore

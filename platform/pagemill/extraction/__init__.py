@@ -1,0 +1,1 @@
+"""Extraction: bytes to pages to words to fields, and learning. Pure: no database, Ray, HTTP or clock."""

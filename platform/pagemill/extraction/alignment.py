@@ -1,4 +1,4 @@
-"""Finding where ground truth values are printed: type-aware and tolerant of misread letters.
+"""Search for the places where ground truth values are printed, by type and tolerant of misread letters.
 
 A value that is not found stays unlocated: training on a guess would teach the guess.
 """
@@ -34,7 +34,7 @@ class Occurrence:
 
 
 class PageText:
-    """One page's tokens as a searchable string, and its typed candidates, computed once."""
+    """One page's tokens as a searchable string, with its typed candidates computed once."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -44,20 +44,20 @@ class PageText:
         self._spans: dict[str, Spans | None] = {}
 
     def spans(self, field: Mapping[str, object]) -> Spans | None:
-        """Typed candidates of a field on this page."""
+        """Return the typed candidates of a field on this page; None for a string field."""
         key = candidate_key(field)
         if key not in self._spans:
             self._spans[key] = typed_spans(self.layout, field)
         return self._spans[key]
 
     def covering(self, begin: int, end: int) -> tuple[int, int, int]:
-        """Tokens that cover characters begin..end, and how many characters they have in all."""
+        """Return the first and last token of characters begin..end, and the length of these tokens."""
         first = int(np.searchsorted(self.begins, begin, side="right")) - 1
         last = int(np.searchsorted(self.begins, end, side="left")) - 1
         return first, last, int(self.begins[last + 1] - self.begins[first])
 
     def find(self, target: str) -> tuple[list[tuple[int, int]], bool]:
-        """Token spans that print ``target``, and whether they do so exactly."""
+        """Return the spans of tokens that print ``target``, and whether they print nothing else."""
         exact: list[tuple[int, int]] = []
         wider: list[tuple[int, int]] = []
         position = self.joined.find(target)
@@ -71,7 +71,7 @@ class PageText:
         return (exact, True) if exact else (wider, False)
 
     def find_similar(self, target: str) -> tuple[list[tuple[int, int]], float]:
-        """The span most similar to ``target``, if similar enough."""
+        """Return the span most similar to ``target`` and its similarity in percent, or no span."""
         if len(target) < FUZZY_MINIMUM_LENGTH or not self.joined:
             return [], 0.0
         best = fuzz.partial_ratio_alignment(target, self.joined, score_cutoff=FUZZY_SIMILARITY - 7)
@@ -115,7 +115,10 @@ def locate(
     order: DateOrder = "day",
     hint: Iterable[int] = (),
 ) -> list[Occurrence]:
-    """Every place where ``value`` is printed; on the pages of ``hint`` only, when it is on any of those."""
+    """Return every occurrence of ``value``.
+
+    ``hint`` names pages: when the value occurs on any of those, occurrences elsewhere are left out.
+    """
     numbered = dict(enumerate(pages))
     hinted = {index: page for index, page in numbered.items() if page.layout.page in set(hint)}
     for chosen in (hinted, numbered):
@@ -154,7 +157,7 @@ def _votes(value: str, pages: Sequence[PageText], field: Mapping[str, object]) -
 def learn_date_order(
     values: Iterable[tuple[str, Sequence[PageText]]], field: Mapping[str, object]
 ) -> Counter[DateOrder]:
-    """How often the day and how often the month must have been printed first."""
+    """Count how often the day, and how often the month, must have been printed first."""
     votes: Counter[DateOrder] = Counter()
     for value, pages in values:
         votes.update(_votes(value, pages, field))
@@ -162,7 +165,7 @@ def learn_date_order(
 
 
 def page_hint(item: Mapping[str, Any]) -> list[int]:
-    """The pages of a ground truth item, as far as they are page numbers."""
+    """Return the page numbers of a ground truth item; anything else in ``pages`` is left out."""
     pages = item.get("pages")
     if not isinstance(pages, list):
         return []

@@ -1,4 +1,4 @@
-"""What a training leaves behind: weights and what is needed to read them."""
+"""Artefact of a training: the weights, and the configuration needed to use them."""
 
 from __future__ import annotations
 

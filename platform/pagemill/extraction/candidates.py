@@ -1,4 +1,4 @@
-"""Where on a page a value of some type could stand."""
+"""Candidate spans: the places on a page where a value of some type could stand."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Spans:
         return len(self.starts)
 
     def pairs(self) -> list[tuple[int, int]]:
-        """(start, end) of each span."""
+        """Return (start, end) of each span."""
         return list(zip(self.starts.tolist(), self.ends.tolist(), strict=True))
 
 
@@ -52,7 +52,7 @@ def _spans(pairs: list[tuple[int, int]]) -> Spans:
 
 
 def _date_spans(layout: Layout) -> Spans:
-    """The shortest spans that read as a date."""
+    """Return the shortest spans that read as a date."""
     found: list[tuple[int, int]] = []
     digits = np.cumsum([0, *(sum(map(str.isdigit, text)) for text in layout.texts)])
     for start, text in enumerate(layout.texts):
@@ -110,7 +110,7 @@ def _digit_spans(layout: Layout) -> Spans:
 
 
 def _enum_spans(layout: Layout, choices: list[str]) -> Spans:
-    """Spans that print a choice, the closest ones where they overlap."""
+    """Return the spans that print a choice; of overlapping ones the closest."""
     found: list[tuple[float, int, int]] = []
     longest = max((len(fold(choice)) for choice in choices), default=0)
     for start in range(len(layout)):
@@ -131,7 +131,7 @@ def _enum_spans(layout: Layout, choices: list[str]) -> Spans:
 
 
 def string_spans(layout: Layout, maximum: int) -> Spans:
-    """Every span of up to ``maximum`` tokens."""
+    """Return every span of up to ``maximum`` tokens."""
     count = len(layout)
     starts = np.repeat(np.arange(count), maximum)
     ends = starts + np.tile(np.arange(maximum), count)
@@ -140,7 +140,7 @@ def string_spans(layout: Layout, maximum: int) -> Spans:
 
 
 def candidate_key(field: Mapping[str, object]) -> str:
-    """Fields with the same key have the same candidates."""
+    """Return a key that is equal for fields with the same candidates."""
     kind = field_type(field)
     if kind == "numeric":
         return "amount"
@@ -150,7 +150,7 @@ def candidate_key(field: Mapping[str, object]) -> str:
 
 
 def typed_spans(layout: Layout, field: Mapping[str, object]) -> Spans | None:
-    """The spans that could be a value of the field's type; None when any could (strings)."""
+    """Return the spans that could be a value of the field's type; None when any span could (strings)."""
     match field_type(field):
         case "date":
             return _date_spans(layout)

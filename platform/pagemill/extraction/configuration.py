@@ -1,4 +1,4 @@
-"""What stands beside the weights: everything needed to rebuild and read the network."""
+"""Configuration of an artefact: the JSON beside the weights, needed to rebuild and use the network."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Configuration(msgspec.Struct, frozen=True):
     format: int = FORMAT
 
     def order(self, label: str, column: str | None = None) -> DateOrder:
-        """The order of day and month learned for a field or a column."""
+        """Return the order of day and month learned for a field or a column."""
         return self.date_orders.get(label if column is None else f"{label}.{column}", "day")
 
     def line_outputs(self, label: str) -> slice:
-        """The outputs of a lines field: row start, outside, then (first, inside) of each column."""
+        """Return the outputs of a lines field: row start, outside, then (first, inside) of each column."""
         begin = OUTPUTS_PER_LABEL * len(self.fields)
         for name, columns in self.lines.items():
             width = 2 + 2 * len(columns)
@@ -61,14 +61,14 @@ class Configuration(msgspec.Struct, frozen=True):
 
 
 def number_of_outputs(fields: Mapping[str, Any], lines: Mapping[str, Mapping[str, Any]]) -> int:
-    """How many scores a token gets."""
+    """Return the number of scores that each token gets."""
     return OUTPUTS_PER_LABEL * len(fields) + sum(2 + 2 * len(columns) for columns in lines.values()) or 1
 
 
 def split_fields(
     field_config: Mapping[str, Any],
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, dict[str, Any]]]]:
-    """Scalar fields, and columns of lines fields; what is not a definition is left out."""
+    """Return the scalar fields, and the columns of each lines field; skip what is not a definition."""
     fields: dict[str, dict[str, Any]] = {}
     lines: dict[str, dict[str, dict[str, Any]]] = {}
     for label, definition in field_config.items():

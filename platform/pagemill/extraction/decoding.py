@@ -1,4 +1,4 @@
-"""Printed text to normalised values, by field type."""
+"""Normalisation of printed text by field type."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _GROUPED = re.compile(r"\d{1,3}(?:([.,' ])\d{3})(?:\1\d{3})*$")
 
 
 def fold(text: str) -> str:
-    """Letters and digits only, upper case: how two prints of a string are compared."""
+    """Return the letters and digits of ``text`` in upper case, to compare two prints of a string."""
     return "".join(character for character in text.upper() if character.isalnum())
 
 
@@ -106,7 +106,10 @@ def _compact_reading(text: str) -> str | None:
 
 
 def date_readings(text: str) -> dict[DateOrder, str]:
-    """The ISO dates that ``text`` can mean: one per order when printed in digits, else the same for both."""
+    """Return the ISO dates that ``text`` can mean, by order of day and month.
+
+    A date in digits can have a different reading for each order; any other date has the same for both.
+    """
     return dict(_date_readings(text)) if len(text) <= LONGEST_PRINT else {}
 
 
@@ -129,13 +132,13 @@ def _date_readings(text: str) -> dict[DateOrder, str]:
 
 
 def parse_date(text: str, order: DateOrder = "day") -> str | None:
-    """``text`` as YYYY-MM-DD; ``order`` decides only where both are possible."""
+    """Return ``text`` as YYYY-MM-DD, or None; ``order`` decides only where both orders are possible."""
     readings = date_readings(text)
     return readings.get(order) or next(iter(readings.values()), None)
 
 
 def _plain_number(text: str) -> str:
-    """Digits with at most one decimal point, whichever way they were grouped."""
+    """Return the digits with at most one decimal point, whichever way they were grouped."""
     number = re.sub(r"[\u00a0]", " ", text).strip().rstrip(".,' ")
     decimal = max(number.rfind("."), number.rfind(","))
     if decimal >= 0:
@@ -151,7 +154,7 @@ def _plain_number(text: str) -> str:
 
 
 def parse_number(text: str) -> Decimal | None:
-    """A number or sum of money as printed; None when the text is something else (a date, a time, a rate)."""
+    """Return the number or sum of money that is printed; None for anything else (a date, a time, a rate)."""
     return _parse_number(text) if len(text) <= LONGEST_PRINT else None
 
 
@@ -178,7 +181,7 @@ def _parse_number(text: str) -> Decimal | None:
 
 
 def parse_amount(text: str) -> str | None:
-    """A sum of money with two decimals."""
+    """Return a sum of money with two decimals, or None."""
     value = parse_number(text)
     if value is None or abs(value) >= Decimal(10) ** 15:
         return None
@@ -186,18 +189,18 @@ def parse_amount(text: str) -> str | None:
 
 
 def parse_numeric(text: str) -> str | None:
-    """A number without grouping, its decimals as printed."""
+    """Return a number without grouping, its decimals as printed, or None."""
     value = parse_number(text)
     return None if value is None else f"{value:f}"
 
 
 def parse_digits(text: str) -> str | None:
-    """Only the digits 0-9 of ``text``."""
+    """Return only the digits 0-9 of ``text``, or None when there are none."""
     return re.sub(r"[^0-9]", "", text) or None
 
 
 def closest_choice(text: str, choices: Sequence[str]) -> tuple[str, float] | None:
-    """The listed choice closest to ``text``, and their similarity in percent."""
+    """Return the choice closest to ``text`` and their similarity in percent, or None without choices."""
     folded = fold(text)
     if not folded or not choices:
         return None
@@ -206,31 +209,31 @@ def closest_choice(text: str, choices: Sequence[str]) -> tuple[str, float] | Non
 
 
 def parse_enum(text: str, choices: Sequence[str]) -> str | None:
-    """The listed choice closest to ``text``, if it is close enough."""
+    """Return the choice closest to ``text``, or None when none is close enough."""
     closest = closest_choice(text, choices)
     return closest[0] if closest and closest[1] >= ENUM_SIMILARITY else None
 
 
 def clean_string(text: str) -> str | None:
-    """The text as printed, with single spaces and without the separators that stood around it."""
+    """Return the text with single spaces and without separators around it, or None when nothing is left."""
     return re.sub(r"\s+", " ", text).strip().strip(",:;|").strip()[:MAXIMUM_VALUE_LENGTH].strip() or None
 
 
 def field_type(field: Mapping[str, object]) -> str:
-    """The field's type; what is unknown is read as a string."""
+    """Return the field's type; an unknown type counts as ``string``."""
     kind = field.get("type")
     known = ("amount", "date", "digits", "enum", "lines", "numeric", "string")
     return kind if isinstance(kind, str) and kind in known else "string"
 
 
 def enum_choices(field: Mapping[str, object]) -> list[str]:
-    """The listed values of an enum field."""
+    """Return the choices of an enum field."""
     choices = field.get("enum")
     return [choice for choice in choices if isinstance(choice, str)] if isinstance(choices, list) else []
 
 
 def normalise(text: str, field: Mapping[str, object], order: DateOrder = "day") -> str | None:
-    """``text`` as the field's type wants it, or None when it cannot be that."""
+    """Return ``text`` in the form of the field's type, or None when it cannot be a value of that type."""
     match field_type(field):
         case "date":
             return parse_date(text, order)
@@ -247,7 +250,7 @@ def normalise(text: str, field: Mapping[str, object], order: DateOrder = "day") 
 
 
 def as_text(value: object) -> str | None:
-    """A ground truth's scalar as text; None when it is null, empty or nested."""
+    """Return a ground truth scalar as text; None when it is null, empty or nested."""
     if value is None or isinstance(value, list | dict):
         return None
     if isinstance(value, bool):
@@ -256,7 +259,7 @@ def as_text(value: object) -> str | None:
 
 
 def same_value(expected: str, found: str | None, field: Mapping[str, object], order: DateOrder) -> bool:
-    """Whether a found value is the ground truth's, compared as the type means it."""
+    """Return whether a found value equals the ground truth's, compared by the field's type."""
     if found is None:
         return False
     kind = field_type(field)

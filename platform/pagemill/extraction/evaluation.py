@@ -1,4 +1,4 @@
-"""Judging an extractor on documents that it was not trained on."""
+"""Evaluation of an extractor on documents that it was not trained on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from pagemill.extraction.configuration import Calibration, Configuration
 from pagemill.extraction.decoding import same_value
 from pagemill.extraction.inference import SMALLEST
+from pagemill.extraction.line_item_alignment import LabelledCell
 from pagemill.extraction.preparation import Truth
-from pagemill.extraction.rows import Cell
 from pagemill.extraction.types import Extracted, Field, Lines
 
 CALIBRATION_BINS = 10
@@ -23,7 +23,7 @@ AUTOMATION_PRECISION = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One expected or found value: ``confidence`` is None when nothing was found."""
+    """One expected or found value. ``confidence`` is None when nothing was found."""
 
     label: str
     expected: bool
@@ -33,7 +33,7 @@ class Judged:
 
 
 def best_fields(extracted: Sequence[Extracted]) -> dict[str, Field]:
-    """For each label the most confident value over the pages."""
+    """Return the most confident value of each label over all pages."""
     best: dict[str, Field] = {}
     for item in extracted:
         if isinstance(item, Field) and item.value is not None:
@@ -44,7 +44,7 @@ def best_fields(extracted: Sequence[Extracted]) -> dict[str, Field]:
 
 
 def judge_scalars(extracted: Sequence[Extracted], truth: Truth, configuration: Configuration) -> list[Judged]:
-    """Each scalar label that the truth speaks of."""
+    """Judge each scalar label that the ground truth contains."""
     best = best_fields(extracted)
     judged = []
     for label, values in truth.scalars.items():
@@ -61,7 +61,7 @@ def judge_scalars(extracted: Sequence[Extracted], truth: Truth, configuration: C
 
 
 def _same_row(
-    row: Sequence[Cell], found: Mapping[str, Field], label: str, configuration: Configuration
+    row: Sequence[LabelledCell], found: Mapping[str, Field], label: str, configuration: Configuration
 ) -> bool:
     columns = configuration.lines[label]
     return all(
@@ -74,7 +74,7 @@ def _same_row(
 def judge_rows(
     extracted: Sequence[Extracted], truth: Truth, configuration: Configuration
 ) -> dict[str, tuple[int, int, int]]:
-    """Rows correct, found and expected of each lines label that the truth speaks of."""
+    """Return (correct, found, expected) rows of each lines label that the ground truth contains."""
     result = {}
     for label, rows in truth.rows.items():
         lines = next((item for item in extracted if isinstance(item, Lines) and item.label == label), None)
@@ -92,7 +92,7 @@ def judge_rows(
 
 
 def fit_calibration(judged: Sequence[Judged], labels: Sequence[str]) -> dict[str, Calibration]:
-    """Platt scaling: one slope, and a shift for each label that stays near the common one."""
+    """Fit Platt scaling: one slope for all labels, and a shift for each that stays near the common one."""
     sample = [item for item in judged if item.confidence is not None]
     if len(sample) < MINIMUM_FOR_CALIBRATION:
         return {}
@@ -118,7 +118,7 @@ def fit_calibration(judged: Sequence[Judged], labels: Sequence[str]) -> dict[str
 
 
 def calibration_error(judged: Sequence[Judged]) -> float:
-    """The expected calibration error: how far confidence is from accuracy, by bins of confidence."""
+    """Return the expected calibration error: the distance of confidence from accuracy, over bins."""
     sample = [item for item in judged if item.confidence is not None]
     if not sample:
         return 0.0
@@ -134,7 +134,7 @@ def calibration_error(judged: Sequence[Judged]) -> float:
 
 
 def automation(judged: Sequence[Judged]) -> dict[str, float]:
-    """The lowest threshold above which enough is right, and the share of values that pass it."""
+    """Return the lowest threshold above which enough values are right, and the share that pass it."""
     sample = sorted(
         (item for item in judged if item.confidence is not None), key=lambda item: -(item.confidence or 0)
     )
@@ -168,7 +168,7 @@ def _measures(correct: int, found: int, expected: int, exact: int) -> dict[str, 
 def field_measures(
     judged: Sequence[Judged], rows: Sequence[Mapping[str, tuple[int, int, int]]], labels: Sequence[str]
 ) -> dict[str, dict[str, float]]:
-    """Accuracy, precision, recall, F1 and exact matches of each label, rows counting for lines labels."""
+    """Return accuracy, precision, recall, F1 and exact matches of each label; lines labels count rows."""
     result = {}
     for label in labels:
         own = [item for item in judged if item.label == label]
@@ -184,7 +184,7 @@ def field_measures(
 def summary(
     measures: Mapping[str, Mapping[str, float]], judged: Sequence[Judged], documents: int
 ) -> dict[str, Any]:
-    """The evaluation as it is published, but for the counts of examples."""
+    """Return the evaluation as it is published, except for the numbers of examples."""
     expected = [item for item in judged if item.expected]
     return {
         "fields": {label: dict(values) for label, values in measures.items()},

@@ -1,4 +1,4 @@
-"""What the network sees of each token: hashed text and measurements."""
+"""Features of tokens: hashed text and measurements, the input of the network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _bucket(kind: str, text: str) -> int:
 
 
 def word_shape(text: str) -> str:
-    """ "03/12/20" -> "99/99/99", "Inc-D" -> "Aa-A": digits one by one, letters by run."""
+    """Return the shape of a word: "03/12/20" -> "99/99/99", "Inc-D" -> "Aa-A" (letters by run)."""
     shape = re.sub(r"\d", "9", text[:24])
     shape = re.sub(r"[^\W\d_]+", lambda run: _letters(run[0]), shape)
     return shape
@@ -40,7 +40,7 @@ def _letters(run: str) -> str:
 
 @lru_cache(maxsize=200_000)
 def text_pieces(text: str) -> tuple[int, ...]:
-    """Buckets of a token's word, shape, ends and inner trigrams."""
+    """Return the hash buckets of a token's word, shape, ends and inner trigrams."""
     lower = re.sub(r"\d", "0", text.lower()[:40])
     stripped = lower.strip(".,:;#*()")
     pieces = [
@@ -59,7 +59,7 @@ def text_pieces(text: str) -> tuple[int, ...]:
 
 @lru_cache(maxsize=200_000)
 def text_measurements(text: str) -> tuple[float, ...]:
-    """Kind of a token, as flags and small numbers."""
+    """Return what kind of token it is, as flags and small numbers."""
     size = max(len(text), 1)
     digits = sum(character.isdigit() for character in text)
     letters = sum(character.isalpha() for character in text)
@@ -85,7 +85,7 @@ def text_measurements(text: str) -> tuple[float, ...]:
 
 
 def _ranks(layout: Layout) -> NDArray[np.float32]:
-    """Where a token's amount and date stand among the page's: largest, latest, repeated."""
+    """Rank a token's amount and date among the page's: largest, latest, repeated."""
     result = np.zeros((len(layout), 6), dtype=np.float32)
     amounts = {
         index: float(number)
@@ -112,7 +112,7 @@ def _ranks(layout: Layout) -> NDArray[np.float32]:
 
 
 def _line_measurements(layout: Layout) -> NDArray[np.float32]:
-    """Place in the line and on the page, and the white space around."""
+    """Return the position in the line and on the page, and the white space around."""
     boxes, lines, count = layout.boxes, layout.lines, len(layout)
     heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1e-3)
     typical = float(np.median(heights)) if count else 1.0
@@ -147,7 +147,7 @@ def _line_measurements(layout: Layout) -> NDArray[np.float32]:
 
 
 def measure(layout: Layout, place: int, pages: int) -> NDArray[np.float32]:
-    """The measurements of every token of the page that is ``place`` of ``pages`` in its document."""
+    """Return the measurements of every token on page ``place`` of the ``pages`` of its document."""
     if not len(layout):
         return np.zeros((0, MEASUREMENTS), dtype=np.float32)
     kinds = np.array([text_measurements(text) for text in layout.texts], dtype=np.float32)

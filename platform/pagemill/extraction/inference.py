@@ -1,4 +1,4 @@
-"""From the network's scores to fields."""
+"""Inference: from the network's scores to fields."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from pagemill.extraction.configuration import Calibration, Configuration
 from pagemill.extraction.decoding import field_type, fold, normalise
+from pagemill.extraction.line_item_decoding import read_rows
 from pagemill.extraction.losses import grouped_logsumexp
 from pagemill.extraction.network import Tagger
-from pagemill.extraction.reading_rows import read_rows
 from pagemill.extraction.sheets import Batch, Sheet, batches, collate, span_scores, span_table
 from pagemill.extraction.types import Extracted, Field, Lines
 
@@ -24,7 +24,7 @@ SMALLEST = 1e-6
 
 
 def calibrated(confidence: float, calibration: Calibration) -> float:
-    """The confidence after calibration, in 0..1."""
+    """Return the confidence after calibration, in 0..1."""
     clipped = min(max(confidence, SMALLEST), 1 - SMALLEST)
     odds = calibration.slope * math.log(clipped / (1 - clipped)) + calibration.shift
     return 1 / (1 + math.exp(-max(min(odds, 30.0), -30.0)))
@@ -37,7 +37,7 @@ def _page_field(
     spans: Sequence[tuple[int, int, float]],
     configuration: Configuration,
 ) -> tuple[Field | None, float]:
-    """The best value among the page's likeliest spans; spans that print the same value stand together."""
+    """Return the best value of the page's likeliest spans; spans that print the same value add up."""
     definition, order = configuration.fields[label], configuration.order(label)
     layout = sheet.pages[place].layout
     values: dict[str, tuple[float, Field]] = {}
@@ -60,13 +60,13 @@ def _page_field(
 
 
 class SheetReader:
-    """A network with its configuration: reads fields off sheets."""
+    """A network with its configuration that reads fields off sheets."""
 
     def __init__(self, network: Tagger, configuration: Configuration, device: torch.device) -> None:
         self.network, self.configuration, self.device = network, configuration, device
 
     def read(self, sheets: Sequence[Sheet]) -> list[list[Extracted]]:
-        """The fields of each sheet."""
+        """Return the fields of each sheet."""
         results: list[list[Extracted]] = []
         for part in batches(sheets, range(len(sheets)), TOKENS_PER_BATCH):
             results += self._read_batch([sheets[position] for position in part])

@@ -1,6 +1,6 @@
-"""A page as tokens in lines, with their neighbours.
+"""Layout of a page: its tokens in lines, with their neighbours.
 
-Lines are found here again from the boxes, so that a model does not hang on how a reader orders words.
+Lines are computed from the boxes, so that a model does not depend on the order in which a reader gives words.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class Layout:
         return len(self.texts)
 
     def text(self, start: int, end: int) -> str:
-        """Tokens start..end (inclusive) as printed: words apart, parts of a word together."""
+        """Return tokens start..end (inclusive) as printed: words apart, parts of a word together."""
         parts = [self.texts[start]]
         for position in range(start + 1, end + 1):
             parts.append(self.texts[position] if self.glued[position] else f" {self.texts[position]}")
         return "".join(parts)
 
     def box(self, start: int, end: int) -> tuple[float, float, float, float]:
-        """The box around tokens start..end (inclusive)."""
+        """Return the box around tokens start..end (inclusive)."""
         part = np.clip(self.boxes[start : end + 1], 0.0, 1.0)
         low, high = part.min(axis=0), part.max(axis=0)
         return float(low[0]), float(low[1]), float(high[2]), float(high[3])
@@ -69,7 +69,7 @@ def _split(word: Word) -> list[tuple[Word, bool]]:
 
 
 def _assign_lines(boxes: NDArray[np.float32]) -> list[list[int]]:
-    """Word positions by line, top to bottom and left to right."""
+    """Return word positions by line, top to bottom and left to right."""
     centres = (boxes[:, 1] + boxes[:, 3]) / 2
     middle_of, height_of = centres.tolist(), np.maximum(boxes[:, 3] - boxes[:, 1], 1e-4).tolist()
     left_of = boxes[:, 0].tolist()
@@ -92,7 +92,7 @@ def _assign_lines(boxes: NDArray[np.float32]) -> list[list[int]]:
 
 
 def _vertical_neighbours(boxes: NDArray[np.float32], lines: NDArray[np.int64]) -> NDArray[np.int64]:
-    """For each token the nearest one above and the nearest below that it overlaps sideways."""
+    """Return for each token the nearest one above and below that overlaps it sideways."""
     result = np.full((len(lines), 2), -1, dtype=np.int64)
     for begin in range(0, len(lines), _CHUNK):
         part = boxes[begin : begin + _CHUNK]
@@ -125,7 +125,7 @@ def _neighbours(boxes: NDArray[np.float32], lines: NDArray[np.int64]) -> NDArray
 
 
 def layout_page(page: Page) -> Layout:
-    """Tokens, lines and neighbours of one page."""
+    """Return the tokens, lines and neighbours of one page."""
     words = [word for word in page.words if word.text.strip()][:MAXIMUM_TOKENS]
     boxes = np.array([[word.x0, word.y0, word.x1, word.y1] for word in words], dtype=np.float32).reshape(
         -1, 4

@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""Loss functions of the training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROWS_WEIGHT = 2.0
 
 
 def grouped_logsumexp(values: Tensor, groups: Tensor, count: int, floor: float | None = 0.0) -> Tensor:
-    """log(sum(exp)) by group; ``floor`` is the score of "nothing", a member of every group."""
+    """Return log(sum(exp)) by group; ``floor`` is the score of "nothing", a member of every group."""
     lowest = -1e4 if floor is None else floor
     highest = values.new_full((count,), lowest).scatter_reduce(0, groups, values.detach(), "amax")
     total = values.new_zeros(count).index_add(0, groups, torch.exp(values - highest.index_select(0, groups)))
@@ -26,9 +26,11 @@ def grouped_logsumexp(values: Tensor, groups: Tensor, count: int, floor: float |
 def _label_loss(
     scores: Tensor, spans: SpanTable, taught: Tensor, filled: Tensor, pages: int, page_sheets: Tensor
 ) -> Tensor:
-    """All occurrences of the value together against every other span of the document and against nothing.
+    """Return the loss of one label's spans.
 
-    Pages of the document on which it does not occur learn that there is nothing to find.
+    All occurrences of the value together compete with every other span of the document and with "nothing"
+    (multi- instance learning). Pages of the document on which the value does not occur learn that there is
+    nothing to find.
     """
     sheets = spans.sheets.to(scores.device)
     page = spans.pages.to(scores.device)
@@ -66,7 +68,7 @@ def _rows_loss(emissions: Tensor, batch: Batch, label: str, configuration: Confi
 
 
 def batch_loss(emissions: Tensor, length_bias: Tensor, batch: Batch, configuration: Configuration) -> Tensor:
-    """The loss of a batch, per document."""
+    """Return the loss of a batch, per document."""
     device = emissions.device
     # Every parameter takes part in every step, whatever the batch teaches: workers reduce all gradients.
     loss = 0.0 * (emissions.sum() + length_bias.sum())

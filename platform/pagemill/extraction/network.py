@@ -1,7 +1,8 @@
-"""The tagger: hashed text and layout in, scores per token out.
+"""Network of the tagger: hashed text and layout in, scores per token out.
 
-Tokens talk to the tokens left, right, above and below, to their line and to their page, a few times over.
-All tokens of a batch lie flat in one table: no padding, and the same code for one page and for hundreds.
+Each token exchanges state with the tokens left, right, above and below, with its line and with its page,
+several times. All tokens of a batch lie flat in one table: no padding, and the same code for one page and for
+hundreds.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class TokenTable(NamedTuple):
     number_of_pages: int
 
     def to(self, device: torch.device) -> TokenTable:
-        """The same on another device."""
+        """Return the same table on another device."""
         return TokenTable(
             pieces=self.pieces.to(device),
             distinct=self.distinct.to(device),
@@ -42,14 +43,14 @@ class TokenTable(NamedTuple):
 
 
 def _pool(values: Tensor, groups: Tensor, count: int) -> Tensor:
-    """The mean of each group, given back to its members."""
+    """Return the mean of each group, repeated for its members."""
     sums = values.new_zeros(count, values.shape[1]).index_add(0, groups, values)
     sizes = values.new_zeros(count).index_add(0, groups, values.new_ones(len(groups)))
     return (sums / sizes.clamp(min=1).unsqueeze(1)).index_select(0, groups)
 
 
 class _Exchange(nn.Module):
-    """One round of talk between neighbours."""
+    """One round of exchange between neighbours."""
 
     def __init__(self, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -70,7 +71,7 @@ class _Exchange(nn.Module):
 
 
 class Tagger(nn.Module):
-    """Scores of every token for every output, and the length biases of the labels' spans."""
+    """Network that gives scores of every token for every output, and length biases of the labels' spans."""
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
@@ -85,7 +86,7 @@ class Tagger(nn.Module):
         self.length_bias = nn.Parameter(torch.zeros(max(shape.labels, 1), shape.maximum_span))
 
     def forward(self, table: TokenTable) -> tuple[Tensor, Tensor]:
-        """(tokens x outputs, labels x span lengths)."""
+        """Return scores (tokens x outputs) and length biases (labels x span lengths)."""
         embedded = self.words(table.pieces).index_select(0, table.distinct)
         if self.training and self.shape.word_dropout:
             hidden = torch.rand(len(embedded), 1, device=embedded.device) < self.shape.word_dropout

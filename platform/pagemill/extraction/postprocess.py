@@ -1,4 +1,4 @@
-"""Extracted fields as the API's predictions."""
+"""Conversion of extracted fields to the API's predictions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAXIMUM_PAGES = 100
 
 
 def _item(field: Field, page: int | None = None) -> dict[str, Any]:
-    """One field with the API's keys; what is not known is left out."""
+    """Return one field with the API's keys, without those that are unknown."""
     item: dict[str, Any] = {
         "label": field.label,
         "value": (field.value or "")[:MAXIMUM_TEXT] or None,
@@ -38,7 +38,7 @@ def _lines_item(lines: Lines) -> dict[str, Any]:
 
 
 def _ranked(fields: Sequence[Field]) -> list[Field]:
-    """Values before nothing, then by confidence, then by page."""
+    """Sort values before nothing, then by confidence, then by page."""
     return sorted(
         fields,
         key=lambda field: (
@@ -50,7 +50,7 @@ def _ranked(fields: Sequence[Field]) -> list[Field]:
 
 
 def _chosen(fields: Sequence[Field], config: Mapping[str, Any]) -> list[Field]:
-    """The candidates of one label that the strategy keeps."""
+    """Return the candidates of one label that the strategy keeps."""
     ranked = _ranked(fields)
     if config.get("strategy") != "BEST_N_PAGES":
         return ranked[:1]
@@ -106,7 +106,7 @@ def _nested(extracted: Sequence[Extracted], config: Mapping[str, Any]) -> dict[s
 def postprocess(
     extracted: Sequence[Extracted], postprocess_config: Mapping[str, Any]
 ) -> list[dict[str, Any]] | dict[str, list[Any]]:
-    """The API's flat list (v1), or its object of candidates by label (v2)."""
+    """Return the API's flat list of predictions (v1), or its object of candidates by label (v2)."""
     if postprocess_config.get("outputFormat") == "v2":
         return _nested(extracted, postprocess_config)
     return _flat(extracted, postprocess_config)

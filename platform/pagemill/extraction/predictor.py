@@ -1,4 +1,4 @@
-"""Predicting fields with a trained artefact."""
+"""Prediction of fields with a trained artefact."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pagemill.extraction.types import Extracted, Page
 
 
 class FieldPredictor:
-    """Reads fields off documents, many at a time."""
+    """Predictor of fields, for many documents at a time."""
 
     def __init__(self, reader: SheetReader) -> None:
         self._reader = reader
 
     @classmethod
     def load(cls, artefact: Artefact, device: str = "cpu") -> FieldPredictor:
-        """The predictor of an artefact."""
+        """Return the predictor of an artefact."""
         configuration = msgspec.json.decode(artefact.configuration, type=Configuration)
         network = Tagger(configuration.shape)
         network.load_state_dict(load(artefact.weights))
@@ -32,8 +32,8 @@ class FieldPredictor:
         return cls(SheetReader(network.to(place).eval(), configuration, place))
 
     def predict(self, documents: Sequence[Sequence[Page]]) -> list[list[Extracted]]:
-        """For each document the best candidate of every label on each page, and its lines over all pages.
+        """Return for each document the best candidate of every label on each page, and its lines.
 
-        A label that is found on no page has one field without a value.
+        Lines are read over all pages. A label that is found on no page has one field without a value.
         """
         return self._reader.read([read_sheet(pages) for pages in documents])

@@ -1,4 +1,4 @@
-"""From labelled documents to what the network trains on."""
+"""Preparation of labelled documents for training: alignment, features, and the split."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pagemill.extraction.configuration import (
     split_fields,
 )
 from pagemill.extraction.decoding import DateOrder, as_text, field_type
-from pagemill.extraction.rows import Cell, locate_rows, row_targets, truth_rows
+from pagemill.extraction.line_item_alignment import LabelledCell, locate_rows, row_targets, truth_rows
 from pagemill.extraction.sheets import Sheet, Targets, read_sheet
 from pagemill.extraction.types import Example, FieldConfig
 
@@ -31,7 +31,10 @@ SPARE_TOKENS = 2
 
 
 class TrainingOptions(msgspec.Struct, frozen=True):
-    """How to train. ``time_budget_seconds`` bounds all epochs together, by the clock given to the trainer."""
+    """Options of a training.
+
+    ``time_budget_seconds`` bounds all epochs together, by the clock that the trainer is given.
+    """
 
     seed: int = 0
     time_budget_seconds: float = 420.0
@@ -48,16 +51,19 @@ class TrainingOptions(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """A document's ground truth, as far as it makes sense: label -> values (none: null), label -> rows."""
+    """A document's usable ground truth by label.
+
+    ``scalars`` holds values (an empty list: null), ``rows`` the rows of lines fields, ``hints`` page numbers.
+    """
 
     scalars: dict[str, list[str]]
-    rows: dict[str, list[list[Cell]]]
+    rows: dict[str, list[list[LabelledCell]]]
     hints: dict[str, list[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Documents with targets, and the part that is held out, with its truth."""
+    """Documents with targets, and the held-out part with its ground truth."""
 
     configuration: Configuration
     training: list[Sheet]
@@ -68,7 +74,7 @@ class Prepared:
 
 
 def read_truth(ground_truth: Sequence[Any], configured: Mapping[str, Any], lines: Mapping[str, Any]) -> Truth:
-    """Items with a configured label; values of the wrong kind are left out, never an error."""
+    """Return the items with a configured label; skip values of the wrong kind."""
     truth = Truth({}, {}, {})
     for item in ground_truth if isinstance(ground_truth, list | tuple) else ():
         if not isinstance(item, dict) or not isinstance(label := item.get("label"), str):
@@ -90,7 +96,7 @@ def read_truth(ground_truth: Sequence[Any], configured: Mapping[str, Any], lines
 def _date_orders(
     sheets: Sequence[Sheet], truths: Sequence[Truth], fields: Mapping[str, Any], lines: Mapping[str, Any]
 ) -> dict[str, DateOrder]:
-    """Each date field's order by its own votes, or by all votes when it has none."""
+    """Return the order of day and month of each date field: by its own votes, or by all when it has none."""
     votes: dict[str, Counter[DateOrder]] = {}
     for label, definition in fields.items():
         if field_type(definition) == "date":
@@ -118,7 +124,7 @@ def _majority(votes: Counter[DateOrder]) -> DateOrder:
 
 
 class _Aligner:
-    """Turns truths into targets and counts what could not be found."""
+    """Conversion of ground truth into targets, with counts of values that were not found."""
 
     def __init__(
         self, fields: Mapping[str, Any], lines: Mapping[str, Any], orders: Mapping[str, DateOrder]
@@ -158,7 +164,7 @@ class _Aligner:
         label: str,
         columns: Mapping[str, Any],
         pages: list[PageText],
-        rows: list[list[Cell]],
+        rows: list[list[LabelledCell]],
         targets: Targets,
     ) -> None:
         orders = {column: self.orders.get(f"{label}.{column}", "day") for column in columns}
@@ -170,7 +176,7 @@ class _Aligner:
 
 
 def _hold_out(documents: Sequence[str], seed: int) -> set[int]:
-    """Which documents are held out: by a hash of their ids, so that the same are whenever they are there."""
+    """Choose the held-out documents by a hash of their ids, so that the same ones are chosen each time."""
     if len(documents) < MINIMUM_FOR_HELD_OUT:
         return set()
     order = sorted(
@@ -181,7 +187,7 @@ def _hold_out(documents: Sequence[str], seed: int) -> set[int]:
 
 
 def prepare(examples: Sequence[Example], field_config: FieldConfig, options: TrainingOptions) -> Prepared:
-    """Alignment, features and the split. Odd ground truth is passed over, never an error."""
+    """Align, compute features and split. Unusable ground truth is skipped, never an error."""
     fields, lines = split_fields(field_config)
     sheets = [read_sheet(example.pages) for example in examples]
     truths = [read_truth(example.ground_truth, fields, lines) for example in examples]

@@ -1,4 +1,4 @@
-"""Documents as arrays, and batches of them."""
+"""Sheets: documents as arrays, and batches of them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ SPAN_KEY = 64
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What a document teaches: ``positives`` per label as (page, start, end), empty where the value is null.
+    """Targets of a document.
 
-    Labels that are absent teach nothing. ``rows`` has for each ``lines`` label the class of every token and
-    whether a row starts there.
+    ``positives`` has spans per label as (page, start, end), none where the value is null; labels that are
+    absent teach nothing. ``rows`` has for each ``lines`` label the class of every token and whether a row
+    starts there.
     """
 
     positives: dict[str, list[tuple[int, int, int]]] = field(default_factory=dict)
@@ -43,7 +44,7 @@ class Sheet:
 
     @property
     def size(self) -> int:
-        """Its number of tokens."""
+        """Return the number of tokens."""
         return sum(len(page.layout) for page in self.pages)
 
 
@@ -57,14 +58,14 @@ class Batch:
 
 
 def read_sheet(pages: Sequence[Page]) -> Sheet:
-    """Layout and measurements of a document's pages, without targets."""
+    """Return layout and measurements of a document's pages, without targets."""
     texts = [PageText(layout_page(page)) for page in pages]
     measured = [measure(text.layout, place, len(texts)) for place, text in enumerate(texts)]
     return Sheet(texts, measured, Targets())
 
 
 def collate(sheets: Sequence[Sheet]) -> Batch:
-    """One table of all tokens of the sheets."""
+    """Return one table of all tokens of the sheets."""
     offsets: list[tuple[int, int, int]] = []
     texts: list[str] = []
     neighbours, lines, pages, measured = [], [], [], []
@@ -95,7 +96,7 @@ def collate(sheets: Sequence[Sheet]) -> Batch:
 
 
 def batches(sheets: Sequence[Sheet], order: Sequence[int], tokens: int) -> Iterator[list[int]]:
-    """Positions of sheets, in order, cut into batches of about ``tokens`` tokens."""
+    """Yield positions of sheets, in order, cut into batches of about ``tokens`` tokens."""
     current: list[int] = []
     size = 0
     for position in order:
@@ -110,7 +111,7 @@ def batches(sheets: Sequence[Sheet], order: Sequence[int], tokens: int) -> Itera
 
 @dataclass(frozen=True, slots=True)
 class SpanTable:
-    """The candidate spans of one label in a batch, with the sheet and the page each is in."""
+    """Candidate spans of one label in a batch, with the sheet and the page that each is in."""
 
     starts: torch.Tensor
     ends: torch.Tensor
@@ -120,7 +121,7 @@ class SpanTable:
 
 
 def span_table(batch: Batch, label: str, configuration: Configuration) -> SpanTable:
-    """Candidates of ``label`` on all pages of the batch."""
+    """Return the candidates of ``label`` on all pages of the batch."""
     definition = configuration.fields[label]
     maximum = configuration.maximum_tokens[label]
     columns: list[list[NDArray[np.int64]]] = [[], [], [], []]
@@ -154,7 +155,7 @@ def span_table(batch: Batch, label: str, configuration: Configuration) -> SpanTa
 def span_scores(
     emissions: torch.Tensor, length_bias: torch.Tensor, spans: SpanTable, label: int
 ) -> torch.Tensor:
-    """The score of each span: its start, its end, what is inside and how long it is."""
+    """Return the score of each span: its start, its end, its inner tokens and its length."""
     device = emissions.device
     starts, ends = spans.starts.to(device), spans.ends.to(device)
     begin, finish, inside = emissions[:, 3 * label], emissions[:, 3 * label + 1], emissions[:, 3 * label + 2]

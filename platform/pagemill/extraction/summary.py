@@ -1,6 +1,6 @@
-"""The summary of a data bundle: how much there is to learn from, label by label, and what is wrong with it.
+"""Summary of a data bundle: how much there is to learn from, label by label, and what is wrong with it.
 
-Nothing that ground truth can say makes a summary fail: what does not fit is an error in the summary.
+No ground truth makes a summary fail: a value that does not fit is an error in the summary.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class SummaryDocument(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Label:
-    """What was seen of one label. Nulls occur nowhere: they are values that are not there."""
+    """Counts of one label. Nulls count as values that are not there."""
 
     definition: Mapping[str, Any]
     values: Counter[str] = field(default_factory=Counter)
@@ -71,7 +71,7 @@ class _Label:
 
 
 def summarise(documents: Sequence[SummaryDocument], field_config: FieldConfig) -> dict[str, Any]:
-    """The API's summary: aggregate and labels with scores in 0..1, duplicates, distributions and errors."""
+    """Return the API's summary: aggregate, labels with scores in 0..1, duplicates, distributions, errors."""
     fields, lines = split_fields(field_config)
     labels = {name: _Label(definition) for name, definition in _definitions(fields, lines).items()}
     errors: list[dict[str, Any]] = []
@@ -91,7 +91,7 @@ def summarise(documents: Sequence[SummaryDocument], field_config: FieldConfig) -
 def _definitions(
     fields: Mapping[str, Any], lines: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any]]:
-    """Scalar fields by label, columns of lines fields as ``lines.column``."""
+    """Return scalar fields by label, and columns of lines fields as ``lines.column``."""
     nested = {
         f"{label}.{column}": definition
         for label, columns in lines.items()
@@ -101,7 +101,7 @@ def _definitions(
 
 
 def _without_rows(document: SummaryDocument, lines: Collection[str]) -> Iterator[dict[str, Any]]:
-    """A lines field has rows, whatever columns they have."""
+    """Drop the columns of lines fields: a lines field has rows, whatever its columns are."""
     for name, value in _values(document.ground_truth, ""):
         if name in lines and not isinstance(value, list) and not _is_missing(value):
             yield _error("LE007", document.document_id, name)
@@ -131,7 +131,7 @@ def _read(document: SummaryDocument, labels: Mapping[str, _Label]) -> Iterator[d
 
 
 def _values(items: Any, prefix: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """Labels and their values; a list of items, or of rows of items, belongs to a lines field."""
+    """Yield labels and their values; a list of items, or of rows of items, belongs to a lines field."""
     if not isinstance(items, list) or depth > 8:
         return
     for item in items:
@@ -148,7 +148,7 @@ def _is_missing(value: Any) -> bool:
 
 
 def value_error(value: Any, definition: Mapping[str, Any]) -> str | None:
-    """The code of what is wrong with a value, None when it is as its field's type wants it."""
+    """Return the code of what is wrong with a value; None when it fits its field's type."""
     kind = field_type(definition)
     text = as_text(value)
     if isinstance(value, list | dict) or text is None:
@@ -244,7 +244,7 @@ def _uniqueness(values: Counter[str]) -> float:
 
 
 def _uniformity(values: Counter[str]) -> float:
-    """The entropy of the values beside that of as many different ones."""
+    """Return the entropy of the values relative to that of as many different ones."""
     total = values.total()
     if total <= 1:
         return 0.0

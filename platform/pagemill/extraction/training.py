@@ -1,4 +1,4 @@
-"""Training a tagger: epochs, early stopping, checkpoints, and the artefact at the end."""
+"""Training of a tagger: epochs, early stopping, checkpoints, and the artefact at the end."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FINAL_RATE = 0.02
 
 
 class TrainingOutcome(msgspec.Struct, frozen=True):
-    """A finished training: what to deliver and how well it does on held-out documents."""
+    """A finished training: its artefact and its evaluation on held-out documents."""
 
     artefact: Artefact
     evaluation: dict[str, Any]
@@ -58,10 +58,10 @@ def _still() -> float:
 
 
 class TaggerTrainer:
-    """Trains on this rank's share of every epoch's batches.
+    """Trainer of this rank's share of every epoch's batches.
 
     All ranks take the same number of steps and validate the same documents with the same weights, so that
-    they come to the same decisions; only the clock differs between them, and what it says is agreed on.
+    they come to the same decisions. Only their clocks differ: they agree on the latest one.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class TaggerTrainer:
         return self._spent + self._clock() - self._begun
 
     def _agreed(self, value: float) -> float:
-        """The largest of the ranks' values."""
+        """Return the largest of the ranks' values."""
         if self.world_size == 1 or not torch.distributed.is_initialized():
             return value
         shared = torch.tensor([value], device=self.device)
@@ -116,7 +116,7 @@ class TaggerTrainer:
         return float(shared)
 
     def _plan(self, epoch: int) -> list[list[list[int]]]:
-        """For each step the documents of each rank; the last step repeats some, so that none waits."""
+        """Return for each step the documents of each rank; the last step repeats some, so that none waits."""
         order = list(range(len(self._taught)))
         random.Random(f"{self.options.seed}:{epoch}").shuffle(order)
         tokens = self.options.tokens_per_batch
@@ -128,7 +128,7 @@ class TaggerTrainer:
         return [parts[at : at + self.world_size] for at in range(0, len(parts), self.world_size)]
 
     def _minimum_batches(self) -> int:
-        """Few documents still get enough steps per epoch to learn from."""
+        """Return the fewest batches of an epoch, so that few documents still give enough steps."""
         return min(len(self._taught), math.ceil(self.options.minimum_steps / self.options.maximum_epochs))
 
     def _set_rate(self, progress: float) -> None:
@@ -141,7 +141,7 @@ class TaggerTrainer:
             group["lr"] = self.options.learning_rate * factor
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
-        """One epoch over this rank's batches, then validation. Stops between steps when asked to."""
+        """Run one epoch over this rank's batches, then validate. Stop between steps when asked to."""
         plan = self._plan(epoch) if self._taught else []
         spent = self._agreed(self._elapsed() / max(self.options.time_budget_seconds, 1e-9))
         share = 1 / max(self.options.maximum_epochs, 1)
@@ -159,7 +159,7 @@ class TaggerTrainer:
         return {"loss": loss, "score": score, "epoch": float(epoch), "elapsed": self._elapsed()}
 
     def _keep_best(self, epoch: int, score: float) -> None:
-        """Of equal ones the later weights are kept: they have learned longer. But they are no improvement."""
+        """Keep the best weights; of equal ones the later, which does not count as an improvement."""
         if score > self._best_score:
             self._improved_epoch = epoch
         if score >= self._best_score:
@@ -204,7 +204,7 @@ class TaggerTrainer:
         return judged, rows
 
     def _validate(self) -> float:
-        """The mean F1 of the labels on the held-out part, with the averaged weights."""
+        """Return the mean F1 of the labels on the held-out part, with the averaged weights."""
         if not self.prepared.held_out:
             return 0.0
         configuration = self.prepared.configuration
@@ -214,7 +214,7 @@ class TaggerTrainer:
         return sum(values["f1"] for values in measures.values()) / max(len(measures), 1)
 
     def done(self, epoch: int) -> bool:
-        """Whether to stop after ``epoch``: no better for long, out of epochs, or no time for another."""
+        """Return whether to stop after ``epoch``: no better for long, out of epochs, or out of time."""
         ended = epoch + 1 >= self.options.maximum_epochs or not self._taught
         stale = bool(self.prepared.held_out) and epoch - self._improved_epoch >= self.options.patience
         elapsed = self._elapsed()
@@ -223,7 +223,7 @@ class TaggerTrainer:
         return self._agreed(float(stop)) > 0
 
     def state(self) -> bytes:
-        """Everything that training goes on from, as safetensors."""
+        """Return everything needed to go on with the training, as safetensors."""
         tensors: dict[str, Tensor] = {}
         groups = {"network": self.network.state_dict(), "average": self._average, "best": self._best}
         for group, weights in groups.items():
@@ -240,7 +240,7 @@ class TaggerTrainer:
         return save({name: value.cpu().clone() for name, value in tensors.items()}) + _footer(progress)
 
     def load_state(self, state: bytes) -> None:
-        """Goes on from ``state``."""
+        """Go on from ``state``."""
         body, progress = _split_footer(state)
         groups: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "best": {}}
         moments: dict[int, dict[str, Tensor]] = {}
@@ -261,7 +261,7 @@ class TaggerTrainer:
         self._spent, self._begun = float(progress["spent"]), self._clock()
 
     def finish(self) -> TrainingOutcome:
-        """The best weights, calibrated, and their evaluation."""
+        """Return the best weights, calibrated, and their evaluation."""
         weights = self._best if self._best_epoch >= 0 else self._average
         configuration = self.prepared.configuration
         with self._with_weights(weights):

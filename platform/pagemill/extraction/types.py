@@ -1,4 +1,4 @@
-"""The vocabulary of extraction: words on pages, and fields.
+"""Types of extraction: words on pages, and fields.
 
 Boxes are (x0, y0, x1, y1) in 0..1 of the page as shown (after rotation), origin at the top left.
 """
@@ -37,7 +37,11 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class ReadOptions(msgspec.Struct, frozen=True):
-    """What changes a page's words: ``rotation`` in degrees clockwise, then detection, then resolution."""
+    """Options that change a page's words.
+
+    ``rotation`` turns it first (degrees clockwise), then ``auto_rotate`` turns it upright; ``image_quality``
+    chooses the resolution.
+    """
 
     rotation: Rotation = 0
     auto_rotate: bool = False
@@ -45,7 +49,7 @@ class ReadOptions(msgspec.Struct, frozen=True):
 
 
 class Reading(msgspec.Struct, frozen=True):
-    """The pages that were asked for, and how many the document has in all."""
+    """The pages that were asked for, and the number of pages of the document."""
 
     number_of_pages: int
     pages: list[Page]
@@ -80,7 +84,7 @@ GroundTruth = list[dict[str, object]]
 
 
 class Example(msgspec.Struct, frozen=True):
-    """A labelled document: what training learns from."""
+    """A labelled document that training learns from."""
 
     document_id: str
     pages: list[Page]

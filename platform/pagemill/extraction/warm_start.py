@@ -1,4 +1,4 @@
-"""Beginning from what another training learned."""
+"""Warm start: initial weights taken from another training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pagemill.extraction.network import Tagger
 
 
 def _output_rows(own: Configuration, other: Configuration) -> list[tuple[slice, slice]]:
-    """Outputs that mean the same in both: labels by name, lines fields with the same columns."""
+    """Return outputs that mean the same in both: labels by name, lines fields with the same columns."""
     pairs = []
     theirs = list(other.fields)
     for index, label in enumerate(own.fields):
@@ -28,7 +28,7 @@ def _output_rows(own: Configuration, other: Configuration) -> list[tuple[slice, 
 
 @torch.no_grad()
 def borrow_weights(network: Tagger, configuration: Configuration, artefact: Artefact) -> None:
-    """Copies into ``network`` all weights of ``artefact`` that fit it; the rest stays as it was drawn."""
+    """Copy into ``network`` all weights of ``artefact`` that fit it; the rest keeps its initial values."""
     other = msgspec.json.decode(artefact.configuration, type=Configuration)
     weights = load(artefact.weights)
     for name, value in network.state_dict().items():

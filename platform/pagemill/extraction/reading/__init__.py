@@ -1,4 +1,4 @@
-"""Bytes of a document in, words on pages out; untrusted bytes are parsed only in a bounded child process."""
+"""Reading: bytes of a document in, words on pages out; a confined child parses untrusted bytes."""
 
 from pagemill.extraction.reading.messages import DocumentInfo, ReadLimits
 from pagemill.extraction.reading.reader import PageReader

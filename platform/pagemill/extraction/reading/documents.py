@@ -1,4 +1,4 @@
-"""Which reader a document needs, by its first bytes."""
+"""Choice of the reader of a document, by its first bytes."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Document(Protocol):
     ) -> None: ...
 
     def read_page(self, index: int, options: ReadOptions) -> Page:
-        """The words of one page."""
+        """Return the words of one page."""
         ...
 
 
 def content_type_of(content: bytes) -> str:
-    """The media type of a document. Raises DocumentUnreadable for one that is not supported."""
+    """Return the media type of a document. Raises DocumentUnreadable for one that is not supported."""
     content_type = sniff(content[:SNIFFED_BYTES])
     if content_type is None:
         raise DocumentUnreadable(f"The document is not a {SUPPORTED}")

@@ -6,10 +6,10 @@ from types import TracebackType
 
 from PIL import Image, ImageOps
 
-from pagemill.extraction.reading.layout import in_reading_order
 from pagemill.extraction.reading.messages import ReadLimits
 from pagemill.extraction.reading.ocr import Recognizer
 from pagemill.extraction.reading.pixels import number_of_frames, open_image, rgb, seek_frame, turned
+from pagemill.extraction.reading.word_geometry import in_reading_order
 from pagemill.extraction.types import Page, ReadOptions
 
 
@@ -41,7 +41,7 @@ class ImageDocument:
 def recognized_page(
     image: Image.Image, index: int, options: ReadOptions, limits: ReadLimits, recognizer: Recognizer
 ) -> Page:
-    """The words of an image, turned by the options first."""
+    """Return the words of an image, after turning it as the options say."""
     image = turned(image, options.rotation)
     if options.auto_rotate:
         image = turned(image, recognizer.upright_rotation(image))

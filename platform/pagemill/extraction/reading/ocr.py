@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pagemill.extraction.reading.layout import plain
+from pagemill.extraction.reading.word_geometry import plain
 from pagemill.extraction.types import ImageQuality, Rotation, Word
 
 LONGEST_SIDE = {"LOW": 1600, "HIGH": 2200}
@@ -28,13 +28,13 @@ Character = tuple[str, float, Sequence[Sequence[float]]]
 
 
 class Recognizer:
-    """Loads its models when the first image comes; many documents never need them."""
+    """Recogniser that loads its models with the first image; many documents never need them."""
 
     def __init__(self) -> None:
         self._loaded: Any = None
 
     def words(self, image: Image.Image, quality: ImageQuality) -> list[Word]:
-        """The words of an upright RGB image, boxes in 0..1."""
+        """Return the words of an upright RGB image, boxes in 0..1."""
         pixels = _pixels(_within(image, LONGEST_SIDE[quality]))
         found = self._engine()(
             pixels, use_det=True, use_rec=True, return_word_box=True, return_single_char_box=True
@@ -50,7 +50,10 @@ class Recognizer:
         ]
 
     def upright_rotation(self, image: Image.Image) -> Rotation:
-        """The clockwise turn that makes the image upright: the shape of lines, then what reads better."""
+        """Return the clockwise turn that makes the image upright.
+
+        The shape of lines tells portrait from landscape, recognition tells up from down.
+        """
         pixels = _pixels(_within(image, ORIENTATION_SIDE))
         found = self._engine()(pixels, use_det=True, use_rec=False)
         if found.boxes is None:
@@ -87,9 +90,9 @@ class Recognizer:
 def split_line(
     line: str, score: float, box: Sequence[Sequence[float]], characters: Sequence[Character]
 ) -> Iterator[tuple[str, float, list[Sequence[float]]]]:
-    """The words of a recognised line: text, confidence, and the corners of its characters.
+    """Return the words of a recognised line: text, confidence, and the corners of its characters.
 
-    The library gives a box for each character that is no space; should it not, the line is divided evenly.
+    The library gives a box for each character that is not a space. If it does not, divide the line evenly.
     """
     exact = len(characters) == sum(not character.isspace() for character in line)
     position = used = 0

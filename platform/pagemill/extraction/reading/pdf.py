@@ -1,4 +1,4 @@
-"""Pages of a PDF: the text layer where there is one, else rendered and recognised."""
+"""Pages of a PDF: the text layer where there is one, otherwise rendered and recognised."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from PIL import Image
 
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading.images import recognized_page
-from pagemill.extraction.reading.layout import in_reading_order, rotation_to_upright, turn_word
 from pagemill.extraction.reading.messages import ReadLimits
 from pagemill.extraction.reading.ocr import LONGEST_SIDE, Recognizer
 from pagemill.extraction.reading.textlayer import Character, PrintedWord, group_words, is_usable
+from pagemill.extraction.reading.word_geometry import in_reading_order, rotation_to_upright, turn_word
 from pagemill.extraction.types import Page, ReadOptions
 
 POINTS_PER_INCH = 72
@@ -54,7 +54,7 @@ class PdfDocument:
         self._document.close()
 
     def read_page(self, index: int, options: ReadOptions) -> Page:
-        """The words of one page."""
+        """Return the words of one page."""
         try:
             page = self._open_page(index)
         except pypdfium2.PdfiumError:
@@ -109,7 +109,7 @@ def _text_page(
 
 
 def _characters(page: Any, width: float, height: float) -> Iterator[Character]:
-    """Characters in the order of the content, boxes in points of the page as shown."""
+    """Return the characters in the order of the content, boxes in points of the page as shown."""
     to_shown = _shown_transform(page, width, height)
     box = pdfium.FS_RECTF()
     text_page = page.get_textpage()
@@ -134,7 +134,10 @@ def _text(code: int) -> str:
 
 
 def _shown_transform(page: Any, width: float, height: float) -> Any:
-    """Page space to points as shown: pdfium's own transform knows the crop box and the page's rotation."""
+    """Return the transformation from page space to points of the page as shown.
+
+    pdfium's own transformation knows the crop box and the page's rotation.
+    """
 
     def device(x: float, y: float) -> tuple[int, int]:
         across, down = ctypes.c_int(), ctypes.c_int()
@@ -156,7 +159,7 @@ def _shown_transform(page: Any, width: float, height: float) -> Any:
 
 
 def _is_scan(page: Any) -> bool:
-    """Whether one image covers most of the page: a few characters on it are a stamp, not its text."""
+    """Return whether one image covers most of the page: a few characters on it are a stamp, not its text."""
     left, bottom, right, top = page.get_bbox()
     area = abs((right - left) * (top - bottom))
     for image in page.get_objects(filter=(pdfium.FPDF_PAGEOBJ_IMAGE,), max_depth=2):

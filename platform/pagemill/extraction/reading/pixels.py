@@ -1,4 +1,4 @@
-"""Images opened within bounds, and their pixels as plain RGB. Only child processes import this."""
+"""Images opened within bounds, and their pixels as plain RGB. Imported by child processes only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TURNS = {
 
 
 def open_image(content: bytes, content_type: str, pixels: int) -> Image.Image:
-    """The image, not decoded yet. Raises DocumentUnreadable when it has more than ``pixels``."""
+    """Open an image without decoding it. Raises DocumentUnreadable when it has more than ``pixels``."""
     Image.MAX_IMAGE_PIXELS = pixels
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -33,7 +33,7 @@ def open_image(content: bytes, content_type: str, pixels: int) -> Image.Image:
 
 
 def number_of_frames(image: Image.Image) -> int:
-    """A TIFF has a page for each frame; of the others, only the first frame counts."""
+    """Return the number of pages: the frames of a TIFF, 1 for other formats."""
     return getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
 
 
@@ -58,12 +58,12 @@ def _too_many(pixels: int) -> DocumentUnreadable:
 
 
 def turned(image: Image.Image, rotation: Rotation) -> Image.Image:
-    """The image turned clockwise."""
+    """Return the image turned clockwise."""
     return image.transpose(TURNS[rotation]) if rotation else image
 
 
 def rgb(image: Image.Image) -> Image.Image:
-    """Any mode as RGB: transparency on white, deep samples scaled to eight bits."""
+    """Return any mode as RGB: transparency on white, deep samples scaled to eight bits."""
     if image.mode.startswith("I") or image.mode == "F":
         converted = _eight_bits(image)
     elif image.has_transparency_data:

@@ -1,4 +1,4 @@
-"""The parent's side: owns one bounded child, gives it documents, and turns its death into an error."""
+"""Parent of the reading child: gives it documents, and turns its death into an error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pagemill.extraction.types import Page, Reading, ReadOptions
 
 
 class PageReader:
-    """Reads documents in a child process that it starts when needed and replaces when it fails.
+    """Reader of documents in a child process, started when needed and replaced when it fails.
 
     Thread-safe: one document is read at a time. Use it as a context manager, or close it.
     """
@@ -47,7 +47,7 @@ class PageReader:
 
     @property
     def child_process_id(self) -> int | None:
-        """The process id of the child, if there is one."""
+        """Return the process id of the child, None without one."""
         child = self._child
         return child.process.pid if child is not None else None
 
@@ -58,13 +58,13 @@ class PageReader:
             self._end_child()
 
     def inspect(self, content: bytes) -> DocumentInfo:
-        """The type of a document and how many pages it has. Raises DocumentUnreadable."""
+        """Return the type of a document and its number of pages. Raises DocumentUnreadable."""
         self._check_size(content)
         with self._lock, _Conversation(self._ready_child(), self.limits) as conversation:
             return conversation.begin(InspectRequest(content))
 
     def read(self, content: bytes, page_indexes: Sequence[int], options: ReadOptions) -> Reading:
-        """The words of some pages, in the order asked; indexes out of range are ignored.
+        """Return the words of some pages, in the order asked; indexes out of range are ignored.
 
         Raises DocumentUnreadable.
         """
@@ -98,7 +98,7 @@ class PageReader:
 
 
 class _Conversation:
-    """One request and its replies. Whatever breaks it off ends the child: its state is not known."""
+    """One request and its replies. An error ends the child, because its state is unknown."""
 
     def __init__(self, child: ChildProcess, limits: ReadLimits) -> None:
         self._child = child
@@ -116,7 +116,7 @@ class _Conversation:
             self._child.end()
 
     def begin(self, request: Request) -> DocumentInfo:
-        """Send the document; what it is."""
+        """Send the document and return its type and number of pages."""
         try:
             self._child.send(request, self._seconds_left())
         except OSError as error:
@@ -127,7 +127,7 @@ class _Conversation:
         raise DocumentUnreadable("The document is damaged: its reader answered out of turn")
 
     def pages(self) -> list[Page]:
-        """The pages that follow."""
+        """Receive the pages that follow."""
         pages: list[Page] = []
         while isinstance(reply := self._receive(), PageRead):
             pages.append(reply.page)

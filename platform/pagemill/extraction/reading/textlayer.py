@@ -1,4 +1,4 @@
-"""From the characters of a PDF's text layer to words."""
+"""Words from the characters of a PDF's text layer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from pagemill.extraction.reading.layout import plain
+from pagemill.extraction.reading.word_geometry import plain
 from pagemill.extraction.types import Word
 
 FEWEST_CHARACTERS = 8
@@ -28,20 +28,22 @@ class Character(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def size(self) -> float:
+        """Return the longer side of the box."""
         return max(self.x1 - self.x0, self.y1 - self.y0)
 
     @property
     def centre(self) -> tuple[float, float]:
+        """Return the centre of the box."""
         return (self.x0 + self.x1) / 2, (self.y0 + self.y1) / 2
 
 
 class PrintedWord(msgspec.Struct, frozen=True):
-    """Characters that belong together, in writing order."""
+    """Characters of one word, in writing order."""
 
     characters: list[Character]
 
     def word(self, width: float, height: float) -> Word:
-        """The word with its box in 0..1, cut at the page's edges."""
+        """Return the word with its box in 0..1, cut at the page's edges."""
         return Word(
             plain("".join(one.text for one in self.characters)),
             _share(min(one.x0 for one in self.characters), width),
@@ -51,20 +53,20 @@ class PrintedWord(msgspec.Struct, frozen=True):
         )
 
     def direction(self) -> tuple[float, float] | None:
-        """Which way the word runs on the page, if it is long enough to tell."""
+        """Return the direction of writing on the page; None for words too short to tell."""
         (xa, ya), (xb, yb) = self.characters[0].centre, self.characters[-1].centre
         return (xb - xa, yb - ya) if len(self.characters) > 2 else None
 
 
 def is_usable(characters: Sequence[Character]) -> bool:
-    """Whether a text layer is worth more than recognition: enough characters, few of them garbage."""
+    """Return whether a text layer is better than recognition: enough characters, few of them garbage."""
     printed = [one.text for one in characters if not one.text.isspace()]
     garbage = sum(text == "\ufffd" or unicodedata.category(text) in GARBAGE_CATEGORIES for text in printed)
     return len(printed) - garbage >= FEWEST_CHARACTERS and garbage <= MOST_GARBAGE * len(printed)
 
 
 def group_words(characters: Sequence[Character]) -> list[PrintedWord]:
-    """Words end at white space, and where the next character stands apart."""
+    """Return the words: they end at white space, and where the next character stands apart."""
     return [PrintedWord(characters=run) for run in _runs(characters)]
 
 

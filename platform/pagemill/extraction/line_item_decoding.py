@@ -1,4 +1,4 @@
-"""Rows of a ``lines`` field from the scores of every token."""
+"""Decoding of line items: rows of a ``lines`` field from the scores of every token."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ START_PROBABILITY = 0.5
 
 
 @dataclass(slots=True)
-class Cell:
-    """Tokens of one column; more than one span when its text goes on over lines."""
+class TokenCell:
+    """Tokens of one column; more than one span when its text continues on another line."""
 
     column: str
     place: int
@@ -29,16 +29,17 @@ class Cell:
 
 
 @dataclass(slots=True)
-class _Row:
-    cells: dict[str, Cell] = field(default_factory=dict)
+class _TokenRow:
+    cells: dict[str, TokenCell] = field(default_factory=dict)
 
 
 def _typed_cells(
     page: PageText, place: int, probabilities: NDArray[np.float32], column: str, definition: Mapping[str, Any]
-) -> list[Cell]:
-    """Candidates of the column's type that the scores call its own; of overlapping ones that with most of it.
+) -> list[TokenCell]:
+    """Return the candidates of the column's type that the scores assign to it, without overlaps.
 
-    By the sum over tokens, not by their mean: "2 076.25" is one amount, however sure its "2" alone is.
+    Of overlapping ones the highest sum over tokens wins, not the highest mean: "2 076.25" is one amount,
+    however sure its "2" alone is.
     """
     spans = page.spans(definition)
     if spans is None or not len(spans):
@@ -54,16 +55,16 @@ def _typed_cells(
             break
         if taken.isdisjoint(range(start, end + 1)):
             taken.update(range(start, end + 1))
-            cells.append(Cell(column, place, [(start, end)], float(means[index]), starts_value=True))
+            cells.append(TokenCell(column, place, [(start, end)], float(means[index]), starts_value=True))
     return cells
 
 
 def _string_cells(
     page: PageText, place: int, first: NDArray[np.float32], inside: NDArray[np.float32], column: str
-) -> list[Cell]:
-    """Runs of tokens of the column, cut where a value starts anew or a line ends."""
+) -> list[TokenCell]:
+    """Return runs of tokens of the column, cut where a value starts or a line ends."""
     total = first + inside
-    cells: list[Cell] = []
+    cells: list[TokenCell] = []
     lines = page.layout.lines
     for token in np.flatnonzero(total >= CELL_PROBABILITY).tolist():
         last = cells[-1] if cells else None
@@ -77,21 +78,21 @@ def _string_cells(
             last.probability = min(last.probability, float(total[token]))
         else:
             starts_value = bool(first[token] >= inside[token])
-            cells.append(Cell(column, place, [(token, token)], float(total[token]), starts_value))
+            cells.append(TokenCell(column, place, [(token, token)], float(total[token]), starts_value))
     return cells
 
 
-def _continued(row: _Row, cell: Cell) -> Cell | None:
-    """The row's own cell that a string goes on from, on the lines before."""
+def _continued(row: _TokenRow, cell: TokenCell) -> TokenCell | None:
+    """Return the row's cell that a string continues from an earlier line, if there is one."""
     previous = row.cells.get(cell.column)
     if cell.starts_value or previous is None or previous.place != cell.place:
         return None
     return previous
 
 
-def _group(cells: list[tuple[Cell, float]]) -> list[_Row]:
-    """Cells in reading order, each with the probability that a row starts there, as rows."""
-    rows: list[_Row] = []
+def _group(cells: list[tuple[TokenCell, float]]) -> list[_TokenRow]:
+    """Group cells in reading order, each with the probability that a row starts there, into rows."""
+    rows: list[_TokenRow] = []
     for cell, start in cells:
         previous = _continued(rows[-1], cell) if rows and start < START_PROBABILITY else None
         if previous is not None:
@@ -99,13 +100,13 @@ def _group(cells: list[tuple[Cell, float]]) -> list[_Row]:
             previous.probability = min(previous.probability, cell.probability)
             continue
         if not rows or cell.column in rows[-1].cells or start >= START_PROBABILITY:
-            rows.append(_Row())
+            rows.append(_TokenRow())
         rows[-1].cells[cell.column] = cell
     return rows
 
 
 def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities along the last axis."""
+    """Return probabilities along the last axis."""
     shifted = np.exp(scores - scores.max(axis=-1, keepdims=True))
     result: NDArray[np.float32] = shifted / shifted.sum(axis=-1, keepdims=True)
     return result
@@ -117,14 +118,14 @@ def read_rows(
     columns: Mapping[str, Mapping[str, Any]],
     orders: Mapping[str, DateOrder],
 ) -> list[list[Field]]:
-    """The rows over all pages, in reading order."""
-    found: list[tuple[Cell, float]] = []
+    """Return the rows over all pages, in reading order."""
+    found: list[tuple[TokenCell, float]] = []
     for place, (page, part) in enumerate(zip(pages, scores, strict=True)):
         if not len(part):
             continue
         starts = 1 / (1 + np.exp(-np.clip(part[:, 0], -30, 30)))
         probabilities = softmax(part[:, 1:])
-        cells: list[Cell] = []
+        cells: list[TokenCell] = []
         for index, (column, definition) in enumerate(columns.items()):
             first, inside = probabilities[:, 1 + 2 * index], probabilities[:, 2 + 2 * index]
             if field_type(definition) == "string":
@@ -139,7 +140,7 @@ def read_rows(
 
 def _row_fields(
     pages: Sequence[PageText],
-    row: _Row,
+    row: _TokenRow,
     columns: Mapping[str, Mapping[str, Any]],
     orders: Mapping[str, DateOrder],
 ) -> list[Field]:
@@ -152,7 +153,7 @@ def _row_fields(
 
 
 def _cell_field(
-    pages: Sequence[PageText], cell: Cell, definition: Mapping[str, Any], order: DateOrder
+    pages: Sequence[PageText], cell: TokenCell, definition: Mapping[str, Any], order: DateOrder
 ) -> Field | None:
     layout = pages[cell.place].layout
     raw = " ".join(layout.text(start, end) for start, end in cell.spans)

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 
 from pagemill.extraction.alignment import PageText
 from pagemill.extraction.layout import layout_page
-from pagemill.extraction.reading_rows import read_rows, softmax
+from pagemill.extraction.line_item_decoding import read_rows, softmax
 from tests.unit.extraction.printed import page_of
 
 COLUMNS: dict[str, Any] = {"product": {"type": "string"}, "price": {"type": "amount"}}

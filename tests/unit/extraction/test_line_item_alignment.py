@@ -9,7 +9,7 @@ import pytest
 
 from pagemill.extraction.alignment import PageText
 from pagemill.extraction.layout import layout_page
-from pagemill.extraction.rows import LocatedRows, locate_rows, row_targets, truth_rows
+from pagemill.extraction.line_item_alignment import LocatedRows, locate_rows, row_targets, truth_rows
 from tests.unit.extraction.printed import page_of
 
 COLUMNS: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Which pages of a document a request covers."""
+"""Selection of the pages of a document that a request covers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_SELECTED_PAGES = 100
 
 
 class PageSelection(msgspec.Struct, frozen=True):
-    """Zero-based page indexes to process, and where the next request may go on (None: nothing is left)."""
+    """Zero-based page indexes to process, and the page to go on with (None: nothing is left)."""
 
     indexes: list[int]
     next_page: int | None
@@ -19,7 +19,11 @@ class PageSelection(msgspec.Struct, frozen=True):
 def select_pages(
     number_of_pages: int, *, pages: Sequence[int] | None, start_page: int | None, max_pages: int
 ) -> PageSelection:
-    """Explicit ``pages`` win, else ``max_pages`` pages from ``start_page``; negatives count from the end."""
+    """Return the pages to process.
+
+    Explicit ``pages`` win; otherwise take ``max_pages`` pages from ``start_page`` on. Negative numbers count
+    from the end.
+    """
     if pages is not None:
         return PageSelection(indexes=_explicit_pages(number_of_pages, pages), next_page=None)
     first = start_page or 0

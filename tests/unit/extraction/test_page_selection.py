@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pagemill.extraction.pages import MAX_SELECTED_PAGES, PageSelection, select_pages
+from pagemill.extraction.page_selection import MAX_SELECTED_PAGES, PageSelection, select_pages
 
 
 @pytest.mark.parametrize(

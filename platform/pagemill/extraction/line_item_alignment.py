@@ -1,4 +1,4 @@
-"""Aligning the rows of ``lines`` ground truth, and reading rows off the tagger's scores."""
+"""Alignment of line items: the places of ``lines`` ground truth, and targets made of them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,22 @@ LINE_COST = 1e-5
 """Earlier lines win between equals: what repeats a row is printed below it."""
 MAXIMUM_OCCURRENCES = 4000
 
-OUTSIDE = 0
-IGNORED = -100
 
-Cell = tuple[str, str, list[int]]
+LabelledCell = tuple[str, str, list[int]]
+"""A cell of ground truth: column, text, and the pages that it may stand on."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocatedRows:
-    """Rows with the cells that were found, and how many rows were not."""
+    """Rows with the cells that were found, and the number of rows that were not."""
 
     rows: list[dict[str, Occurrence]] = field(default_factory=list)
     cells: int = 0
     unlocated: int = 0
 
 
-def truth_rows(value: object, columns: Mapping[str, Any]) -> list[list[Cell]] | None:
-    """The rows of a nested value as (column, text, pages); None when it is not nested."""
+def truth_rows(value: object, columns: Mapping[str, Any]) -> list[list[LabelledCell]] | None:
+    """Return the rows of a nested value as (column, text, pages); None when it is not nested."""
     if not isinstance(value, list):
         return None
     raw = value if all(isinstance(row, list) for row in value) else [value]
@@ -56,7 +55,7 @@ def truth_rows(value: object, columns: Mapping[str, Any]) -> list[list[Cell]] | 
 
 
 class _Finder:
-    """Occurrences of cells, each value looked up once, by line of the whole document."""
+    """Occurrences of cells by line of the whole document; each value is searched once."""
 
     def __init__(
         self, pages: Sequence[PageText], columns: Mapping[str, Any], orders: Mapping[str, DateOrder]
@@ -67,7 +66,7 @@ class _Finder:
         self.number_of_lines = int(self.begins[-1])
         self._found: dict[tuple[str, str, tuple[int, ...]], dict[int, list[Occurrence]]] = {}
 
-    def by_line(self, cell: Cell) -> dict[int, list[Occurrence]]:
+    def by_line(self, cell: LabelledCell) -> dict[int, list[Occurrence]]:
         column, text, hint = cell
         key = (column, text, tuple(hint))
         if key not in self._found:
@@ -81,8 +80,8 @@ class _Finder:
             self._found[key] = grouped
         return self._found[key]
 
-    def anchors(self, row: Sequence[Cell]) -> NDArray[np.float64]:
-        """How well the row fits when it begins on each line."""
+    def anchors(self, row: Sequence[LabelledCell]) -> NDArray[np.float64]:
+        """Return how well the row fits when it begins on each line."""
         scores = np.zeros(self.number_of_lines)
         for cell in row:
             best = np.zeros(self.number_of_lines)
@@ -93,8 +92,8 @@ class _Finder:
             scores += best
         return scores
 
-    def choices(self, row: Sequence[Cell], anchor: int) -> list[list[Occurrence]]:
-        """For each cell the occurrences on the nearest line that has any."""
+    def choices(self, row: Sequence[LabelledCell], anchor: int) -> list[list[Occurrence]]:
+        """Return for each cell the occurrences on the nearest line that has any."""
         result = []
         for cell in row:
             lines = self.by_line(cell)
@@ -103,8 +102,8 @@ class _Finder:
         return result
 
 
-def _assign_anchors(finder: _Finder, rows: Sequence[Sequence[Cell]]) -> list[int | None]:
-    """A line for each row, strictly downwards, so that as many cells as possible are found."""
+def _assign_anchors(finder: _Finder, rows: Sequence[Sequence[LabelledCell]]) -> list[int | None]:
+    """Assign a line to each row, strictly downwards, so that as many cells as possible are found."""
     lines = finder.number_of_lines
     best = np.zeros(lines + 1)
     gains: list[NDArray[np.float64]] = []
@@ -130,11 +129,14 @@ def _assign_anchors(finder: _Finder, rows: Sequence[Sequence[Cell]]) -> list[int
 
 def locate_rows(
     pages: Sequence[PageText],
-    rows: Sequence[Sequence[Cell]],
+    rows: Sequence[Sequence[LabelledCell]],
     columns: Mapping[str, Any],
     orders: Mapping[str, DateOrder],
 ) -> LocatedRows:
-    """Each row's cells on the page; columns that share a value go by where the column usually stands."""
+    """Locate the cells of each row on the pages.
+
+    Where columns share a value, each takes the occurrence closest to the column's usual position.
+    """
     finder = _Finder(pages, columns, orders)
     if not finder.number_of_lines:
         return LocatedRows(cells=sum(map(len, rows)), unlocated=len(rows))
@@ -154,7 +156,7 @@ def _middle(pages: Sequence[PageText], occurrence: Occurrence) -> float:
 
 
 def _usual_places(
-    pages: Sequence[PageText], chosen: Sequence[tuple[Sequence[Cell], list[list[Occurrence]]]]
+    pages: Sequence[PageText], chosen: Sequence[tuple[Sequence[LabelledCell], list[list[Occurrence]]]]
 ) -> dict[str, float]:
     places: dict[str, list[float]] = {}
     for row, choices in chosen:
@@ -167,7 +169,7 @@ def _usual_places(
 
 def _resolve(
     pages: Sequence[PageText],
-    row: Sequence[Cell],
+    row: Sequence[LabelledCell],
     choices: list[list[Occurrence]],
     usual: Mapping[str, float],
 ) -> dict[str, Occurrence]:
@@ -186,9 +188,9 @@ def _resolve(
 def row_targets(
     pages: Sequence[PageText], located: LocatedRows, columns: Sequence[str]
 ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Per page the class of every token and where rows start.
+    """Return per page the class of every token and where rows start.
 
-    Classes are 0 outside, 1 + 2c for the first token of column c and 2 + 2c for its further ones.
+    Classes are 0 outside, 1 + 2c for the first token of column c and 2 + 2c for its further tokens.
     """
     classes = [np.zeros(len(page.layout), dtype=np.int64) for page in pages]
     starts = [np.zeros(len(page.layout), dtype=np.float32) for page in pages]

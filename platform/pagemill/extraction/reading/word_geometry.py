@@ -1,4 +1,4 @@
-"""Geometry of words: reading order, turning, and plain characters."""
+"""Geometry of words: reading order, rotation, and plain characters."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ PLAIN = {code: chr(code - FULL_WIDTH_OFFSET) for code in range(0xFF01, 0xFF5F)} 
 
 
 def plain(text: str) -> str:
-    """Ligatures and full-width forms as the letters they stand for: they are a matter of typesetting."""
+    """Replace ligatures and full-width forms, which are typesetting, by the letters they stand for."""
     return text.translate(PLAIN)
 
 
 def in_reading_order(words: Sequence[Word]) -> list[Word]:
-    """Lines from the top, words from the left. Follows lines that are slightly skewed."""
+    """Sort words by line from the top, then from the left. Lines may be slightly skewed."""
     lines: list[list[Word]] = []
     for word in sorted(words, key=lambda word: word.x0):
         line = _line_of(word, lines)
@@ -56,7 +56,7 @@ def _line_of(word: Word, lines: list[list[Word]]) -> list[Word] | None:
 
 
 def turn_word(word: Word, rotation: Rotation) -> Word:
-    """The word's box on a page that is turned clockwise."""
+    """Return the word's box on a page that is turned clockwise."""
     x0, y0, x1, y1 = word.x0, word.y0, word.x1, word.y1
     if rotation == 90:
         x0, y0, x1, y1 = 1 - y1, x0, 1 - y0, x1
@@ -68,7 +68,7 @@ def turn_word(word: Word, rotation: Rotation) -> Word:
 
 
 def rotation_to_upright(directions: Sequence[tuple[float, float]]) -> Rotation:
-    """The clockwise turn that makes most of these writing directions run to the right (y goes down)."""
+    """Return the clockwise turn that makes most writing directions run to the right (y goes down)."""
     rotations: tuple[Rotation, ...] = (0, 270, 180, 90)
     quarters = Counter(round(math.atan2(down, right) / (math.pi / 2)) % 4 for right, down in directions)
     return rotations[quarters.most_common(1)[0][0]] if quarters else 0
