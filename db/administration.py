@@ -1,4 +1,4 @@
-"""What is done to whole databases: by the embedded stack and by tests."""
+"""Creation and removal of whole databases, for the embedded stack and for tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import asyncpg
 
 
 async def create_database(server_url: str, name: str, *, template: str | None = None) -> None:
-    """Create a database unless it is there; from a template, which must be idle, it is a copy."""
+    """Create a database unless it exists; as a copy of ``template``, which must be idle, if given."""
     connection = await asyncpg.connect(server_url)
     try:
         if await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
@@ -31,5 +31,5 @@ async def drop_database(server_url: str, name: str) -> None:
 
 
 def create_database_sync(server_url: str, name: str) -> None:
-    """The same for callers without an event loop."""
+    """Create a database, for callers without an event loop."""
     asyncio.run(create_database(server_url, name))

@@ -1,4 +1,4 @@
-"""Bring a database to the current schema. ``python -m db.migrate`` reads PAGEMILL_DATABASE_URL."""
+"""Migration of a database to the current schema. ``python -m db.migrate`` reads PAGEMILL_DATABASE_URL."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ MIGRATION_SECONDS = 600
 
 
 class MigrationError(PagemillError):
-    """The schema could not be brought up to date; the message ends with what the migration said."""
+    """The schema could not be brought up to date; the message ends with the migration's own."""
 
 
 def migrate(database_url: str) -> None:
     """Run all migrations that are missing, in a process of its own. Raises MigrationError.
 
-    Piccolo finds its engine through the environment and a module: kept out of the caller's process.
+    Piccolo finds its engine through the environment and a module, which stay out of the caller's process.
     """
     environment = os.environ | {"PAGEMILL_DATABASE_URL": database_url, "PICCOLO_CONF": "db.piccolo_conf"}
     done = subprocess.run(

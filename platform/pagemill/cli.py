@@ -28,9 +28,10 @@ MARKS = {"up": "green", "down": "red", "off": "dim"}
 
 
 class _Group(click.Group):
-    """Errors that are meant for the operator are one line."""
+    """Group of commands that prints errors meant for the operator as one line."""
 
     def invoke(self, ctx: click.Context) -> object:
+        """Run the command; print its error and exit with 1."""
         try:
             return super().invoke(ctx)
         except PagemillError as error:
@@ -134,7 +135,7 @@ def status(data_dir: Path, as_json: bool) -> None:
 
 @main.group()
 def models() -> None:
-    """What other organizations may use."""
+    """Share models with other organizations."""
 
 
 @models.command()
@@ -143,8 +144,8 @@ def models() -> None:
 def share(model_id: str, data_dir: Path) -> None:
     """Let every organization see a model and predict with it.
 
-    The others name it with its owner before it, as it is printed. They cannot change it, and their
-    predictions count for them.
+    Other organizations use the composite id that is printed (owner/model). They cannot change the model, and
+    their predictions count against their own plans.
     """
     click.echo(_share(data_dir, model_id, shared=True))
 
@@ -153,7 +154,7 @@ def share(model_id: str, data_dir: Path) -> None:
 @click.argument("model_id")
 @data_directory_option
 def unshare(model_id: str, data_dir: Path) -> None:
-    """Take a model back: from now on it is its owner's alone."""
+    """Stop sharing a model: only its owner can use it."""
     click.echo(_share(data_dir, model_id, shared=False))
 
 

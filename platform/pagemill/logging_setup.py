@@ -1,4 +1,4 @@
-"""Log lines as JSON on standard error, one object each."""
+"""Logging: lines of JSON on standard error, one object each."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ EXTRA = ("request_id", "status", "milliseconds")
 
 
 class JsonFormatter(logging.Formatter):
-    """Time, level, logger, message, and what a line says beside that."""
+    """Formatter of time, level, logger, message, and a line's extra members."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line as JSON."""
         entry: dict[str, object] = {
             "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC),
             "level": record.levelname,
@@ -31,7 +32,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Pagemill's own loggers write to standard error; calling it again changes nothing but the level."""
+    """Make Pagemill's own loggers write to standard error; calling it again changes only the level."""
     # What no line shows is not looked up for each.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logger = logging.getLogger("pagemill")

@@ -1,4 +1,4 @@
-"""Every knob of Pagemill in one frozen struct, read from ``PAGEMILL_*`` by the composition roots only."""
+"""Settings of Pagemill in one frozen struct, read from ``PAGEMILL_*`` by the composition roots only."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def to_environment(settings: Settings) -> dict[str, str]:
-    """The inverse of load_settings: what a child process needs in its environment."""
+    """Return the environment of a child process with these settings: the inverse of load_settings."""
     return {
         PREFIX + name.upper(): str(value)
         for name, value in msgspec.structs.asdict(settings).items()

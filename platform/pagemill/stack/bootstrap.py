@@ -34,7 +34,7 @@ DEPLOYMENT_ENVIRONMENT = (
 
 
 def check_database(database_url: str) -> None:
-    """Raises StackError unless the database lets us in."""
+    """Connect once. Raises StackError when the database cannot be used."""
     with _database_errors("the database cannot be used"):
         asyncio.run(_connect_once(database_url))
 
@@ -44,7 +44,10 @@ async def _connect_once(database_url: str) -> None:
 
 
 def bootstrap(database_url: str, credentials: Credentials) -> None:
-    """Run it from a program without an event loop. Raises StackError."""
+    """Create the first organization and its app client. Raises StackError.
+
+    Call it without a running event loop.
+    """
     with _database_errors("the first organization cannot be created"):
         asyncio.run(_bootstrap(database_url, credentials))
 

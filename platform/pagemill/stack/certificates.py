@@ -1,4 +1,4 @@
-"""The certificate authority of one stack, and the certificate that its API shows."""
+"""Certificate authority of one stack, and the certificate of its API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BACKDATED = datetime.timedelta(hours=1)
 
 
 class Certificates:
-    """``ca.pem`` is what clients trust; ``server.pem`` and ``server.key`` are the API's."""
+    """Files of the authority (``ca.pem``, for clients) and of the API (``server.pem``, ``server.key``)."""
 
     def __init__(self, directory: Path) -> None:
         self.authority = directory / "ca.pem"
@@ -32,7 +32,7 @@ class Certificates:
         self.key = directory / "server.key"
 
     def ensure(self, now: datetime.datetime) -> None:
-        """Make what is missing, damaged or soon expired. The authority stays as long as it can."""
+        """Make what is missing, damaged or soon expired. Keep the authority as long as possible."""
         authority = _read_pair(self.authority, self._authority_key)
         if authority is None or _expires_soon(authority[0], now):
             authority = _make_authority(now)

