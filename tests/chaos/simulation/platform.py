@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 from litestar import Response
 from ray.exceptions import RayActorError
 
+from db.pool import acquire
 from db.trainings import ADVANCE_TRAINING
 from pagemill.api.auth.tokens import Caller
 from pagemill.api.resources.predictions import PostPrediction, PredictionController
@@ -127,7 +128,10 @@ class Api:
             self._look, longest=LONGEST_WAIT, slots=PREDICTIONS_AT_ONCE, clock=asyncio.get_running_loop().time
         )
         state = SimpleNamespace(
-            settings=SETTINGS, pool=self._pool, listener=self._listener, pressure=pressure
+            settings=SETTINGS,
+            connection=lambda: acquire(self._pool),
+            listener=self._listener,
+            pressure=pressure,
         )
         self._request = cast(
             "Any", SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(pagemill=state)))
