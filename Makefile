@@ -72,6 +72,9 @@ bench-jobs: install ## Jobs beside pgqueuer and procrastinate, a prediction that
 code-figures: ## Sizes of modules and functions, docstrings, untyped edges, as JSON
 	@$(BIN)/python -m benchmarks.code
 
+api-examples: install ## Record the examples of the API document from calls of all operations
+	PAGEMILL_RECORD_EXAMPLES=1 $(BIN)/python -m pytest -q tests/integration/api/openapi/test_examples.py
+
 constraints: ## Pin what .venv holds now
 	@{ head -1 constraints.txt; $(PIP) freeze --exclude-editable 2>/dev/null | grep -v -E '^#|@ file' | sed -E 's/\+cpu$$//'; } > .venv/constraints.new
 	@mv .venv/constraints.new constraints.txt

@@ -1,0 +1,1 @@
+"""Calls of every operation, from which the examples of the API document are recorded."""
