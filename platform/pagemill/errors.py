@@ -50,12 +50,6 @@ class NotFound(PagemillError):
     status = 404
 
 
-class PayloadTooLarge(PagemillError):
-    """The body is larger than the documented limit."""
-
-    status = 413
-
-
 class UnsupportedMediaType(PagemillError):
     """The request body is not JSON."""
 

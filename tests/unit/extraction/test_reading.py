@@ -19,6 +19,7 @@ from PIL import Image
 from pagemill.errors import DocumentUnreadable, Unavailable
 from pagemill.extraction.reading import PageReader, ReadLimits
 from pagemill.extraction.reading import process as process_module
+from pagemill.extraction.reading.child import describe
 from pagemill.extraction.types import Page, ReadOptions, Word
 from tests.unit.extraction import documents
 
@@ -218,11 +219,21 @@ JPEG = documents.encoded(documents.receipt_image(), "JPEG")
         (documents.text_pdf(password="secret"), "The PDF is encrypted"),
         (JPEG[: len(JPEG) // 2], "The document is damaged: image file is truncated"),
         (documents.encoded(documents.receipt_image(), "PNG")[:60], "The document is damaged: "),
-        (b"II*\0\x08\0\0\0\xff\xff", "The document is damaged: "),
+        (b"II*\0\x08\0\0\0\xff\xff", "The document is damaged: it is not a valid image"),
         (b"RIFF\x10\0\0\0WEBPVP8 nonsense", "The document is damaged: "),
         (documents.bomb_png(), "The image has more than 40 megapixels"),
     ],
-    ids=["empty", "garbage", "pdf", "encrypted", "jpeg", "png", "tiff", "webp", "bomb"],
+    ids=[
+        "empty",
+        "garbage",
+        "pdf",
+        "encrypted",
+        "jpeg",
+        "png",
+        "tiff",
+        "webp",
+        "bomb",
+    ],
 )
 def test_unreadable_documents_say_why_and_spare_the_child(
     reader: PageReader, content: bytes, message: str
@@ -234,8 +245,31 @@ def test_unreadable_documents_say_why_and_spare_the_child(
     assert caught.value.message.startswith(message)
     assert caught.value.status == 400
     assert "/" not in caught.value.message
+    assert "0x" not in caught.value.message
     reader.inspect(documents.text_pdf())
     assert reader.child_process_id == child
+
+
+@pytest.mark.parametrize(
+    ("error", "description"),
+    [
+        (
+            OSError("cannot identify image file <_io.BytesIO object at 0x7f3c1ce0>"),
+            "cannot identify image file",
+        ),
+        (
+            ValueError("bad tag <PIL.TiffImagePlugin.ImageFileDirectory_v2 object at 0x7f3c> in frame 2"),
+            "bad tag in frame 2",
+        ),
+        (ValueError("<object at 0x7f3c>"), "ValueError"),
+        (ValueError("first\nsecond"), "first"),
+        (ValueError("width < 3 and height > 0"), "width < 3 and height > 0"),
+        (KeyError(), "KeyError"),
+        (ValueError("x" * 1000), "x" * 160),
+    ],
+)
+def test_errors_are_described_without_objects(error: Exception, description: str) -> None:
+    assert describe(error) == description
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 import threading
@@ -27,6 +28,7 @@ from pagemill.extraction.reading.ocr import Recognizer
 from pagemill.sandbox.confinement import confine
 
 MAX_CAUSE_LENGTH = 160
+_SHOWN_OBJECT = re.compile(r"\s*<[^<>]* at 0x[0-9a-f]+>")
 OUT_OF_MEMORY = "The document needs more memory to read than is allowed"
 # How onnxruntime and OpenCV, which raise no MemoryError, say that an allocation failed.
 MEMORY_SIGNS = ("failed to allocate", "bad_alloc", "bad allocation", "insufficient memory")
@@ -78,12 +80,13 @@ def _attempt(
     except Exception as error:  # noqa: BLE001 - parsers of untrusted bytes fail in ways that nobody lists
         if any(sign in str(error).lower() for sign in MEMORY_SIGNS):
             return Failure(OUT_OF_MEMORY, fatal=True)
-        return Failure(f"The document is damaged: {_cause(error)}")
+        return Failure(f"The document is damaged: {describe(error)}")
     return None
 
 
-def _cause(error: Exception) -> str:
-    lines = str(error).splitlines()
+def describe(error: Exception) -> str:
+    """Return the first line of an error for the user, without the objects that parsers show in it."""
+    lines = _SHOWN_OBJECT.sub("", str(error)).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:MAX_CAUSE_LENGTH]
 
 

@@ -6,7 +6,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.types import Rotation
@@ -20,12 +20,17 @@ TURNS = {
 
 
 def open_image(content: bytes, content_type: str, pixels: int) -> Image.Image:
-    """Open an image without decoding it. Raises DocumentUnreadable when it has more than ``pixels``."""
+    """Open an image without decoding it.
+
+    Raises DocumentUnreadable when it is not of its type, or has more than ``pixels``.
+    """
     Image.MAX_IMAGE_PIXELS = pixels
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             image = Image.open(io.BytesIO(content), formats=[FORMATS[content_type]])
+        except UnidentifiedImageError:
+            raise DocumentUnreadable("The document is damaged: it is not a valid image") from None
         except (Image.DecompressionBombWarning, Image.DecompressionBombError):
             raise _too_many(pixels) from None
     _check(image, pixels)
