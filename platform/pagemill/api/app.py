@@ -61,7 +61,7 @@ from pagemill.jobs.pressure import open_pressure
 from pagemill.logging_setup import configure_logging
 from pagemill.objects import open_objects
 from pagemill.payments import check_stripe, open_setup_intents
-from pagemill.secret_box import open_secret_box
+from pagemill.secret_box import SecretBox, open_secret_box
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.request_rate import open_request_rate
 
@@ -117,6 +117,37 @@ def provide_app_state(request: Request[Any, Any, Any]) -> AppState:
     return state_of(request)
 
 
+@contextlib.asynccontextmanager
+async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator[AppState]:
+    """Open what requests work with: connections, object storage, listener, caches. Close it at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(access_log.write)
+        pool = await create_pool(
+            settings.database_url, size=settings.database_pool_size, application_name="pagemill-api"
+        )
+        stack.push_async_callback(pool.close)
+        objects = open_objects(settings)
+        stack.push_async_callback(objects.close)
+        setup_intents = open_setup_intents(settings)
+        stack.push_async_callback(setup_intents.close)
+        listener = OutcomeListener(pool)
+        await listener.start()
+        stack.push_async_callback(listener.close)
+        renditions = Renditions(pool, objects, Renderer(at_once=settings.renditions_at_once))
+        stack.push_async_callback(renditions.close)
+        yield AppState(
+            settings,
+            pool,
+            objects,
+            listener,
+            secret_box,
+            setup_intents,
+            open_request_rate(pool, settings),
+            renditions,
+            open_pressure(pool, settings),
+        )
+
+
 def create_app(settings: Settings | None = None) -> Litestar:
     """The application, with settings from the environment unless given. Raises SettingsError."""
     settings = settings or load_settings(os.environ)
@@ -127,32 +158,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with contextlib.AsyncExitStack() as stack:
-            stack.callback(access_log.write)
-            pool = await create_pool(
-                settings.database_url, size=settings.database_pool_size, application_name="pagemill-api"
-            )
-            stack.push_async_callback(pool.close)
-            objects = open_objects(settings)
-            stack.push_async_callback(objects.close)
-            setup_intents = open_setup_intents(settings)
-            stack.push_async_callback(setup_intents.close)
-            listener = OutcomeListener(pool)
-            await listener.start()
-            stack.push_async_callback(listener.close)
-            renditions = Renditions(pool, objects, Renderer(at_once=settings.renditions_at_once))
-            stack.push_async_callback(renditions.close)
-            app.state.pagemill = AppState(
-                settings,
-                pool,
-                objects,
-                listener,
-                secret_box,
-                setup_intents,
-                open_request_rate(pool, settings),
-                renditions,
-                open_pressure(pool, settings),
-            )
+        async with open_state(settings, secret_box) as app.state.pagemill:
             yield
 
     app = Litestar(
