@@ -107,7 +107,7 @@ async def test_what_failed_can_be_repeated(
     assert invalid.status_code == 400
     assert await keys(pool) == 0
     with monkeypatch.context() as broken:
-        broken.setattr(f"pagemill.api.{kind}.to_{kind[:-1]}", lambda *_: 1 / 0)
+        broken.setattr(f"pagemill.api.resources.{kind}.to_{kind[:-1]}", lambda *_: 1 / 0)
         assert (await api.post(f"/v1/{kind}", json={"name": "a"}, headers=headers)).status_code == 500
     assert await keys(pool) == 0
     repeated = await api.post(f"/v1/{kind}", json={"name": "a"}, headers=headers)
