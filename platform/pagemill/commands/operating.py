@@ -15,9 +15,9 @@ from db.pool import CONNECTION_ERRORS, connect
 from db.statements import Connection
 from pagemill.errors import BadRequest, NotFound
 from pagemill.settings import PREFIX, Settings, load_settings
-from pagemill.stack.configuration import DATABASE_URL, SECRET_KEYS
 from pagemill.stack.directory import DataDirectory, StackError
-from pagemill.stack.state import StackState
+from pagemill.stack.stack_configuration import DATABASE_URL, SECRET_KEYS
+from pagemill.stack.state_file import StackState
 
 T = TypeVar("T")
 
