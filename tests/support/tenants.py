@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from db.app_clients import INSERT_APP_CLIENT
+from db.app_clients import insert_app_client
 from db.organizations import INSERT_ORGANIZATION, UPSERT_PLAN
 from db.statements import Connection
 from pagemill.api.auth.client_credentials import hash_secret
+from pagemill.ids import AppClientId, OrganizationId
 from pagemill.usage.counting import count_freely
 
 
@@ -18,9 +19,9 @@ from pagemill.usage.counting import count_freely
 class Tenant:
     """A seeded organization with its plan and one confidential app client."""
 
-    organization_id: str
+    organization_id: OrganizationId
     plan_id: str
-    app_client_id: str
+    app_client_id: AppClientId
     client_id: str
     client_secret: str
 
@@ -32,9 +33,9 @@ async def create_tenant(
     slug = uuid.uuid4().hex[:12]
     secret = secrets.token_urlsafe(16)
     tenant = Tenant(
-        organization_id=f"las:organization:{slug}",
+        organization_id=OrganizationId(f"las:organization:{slug}"),
         plan_id=f"las:plan:{slug}:1",
-        app_client_id=f"las:app-client:{slug}",
+        app_client_id=AppClientId(f"las:app-client:{slug}"),
         client_id=uuid.uuid4().hex,
         client_secret=secret,
     )
@@ -55,17 +56,17 @@ async def create_tenant(
     await INSERT_ORGANIZATION.execute(
         connection, tenant.organization_id, "Test organization", None, tenant.plan_id, 1825
     )
-    await INSERT_APP_CLIENT.execute(
+    await insert_app_client(
         connection,
-        tenant.organization_id,
-        tenant.app_client_id,
-        tenant.client_id,
-        hash_secret(secret),
-        "Test client",
-        None,
-        {},
-        [],
-        None,
+        organization_id=tenant.organization_id,
+        app_client_id=tenant.app_client_id,
+        client_id=tenant.client_id,
+        secret_hash=hash_secret(secret),
+        name="Test client",
+        description=None,
+        configuration={},
+        role_ids=[],
+        created_by=None,
     )
     await count_freely(connection, tenant.organization_id, "app-clients")
     return tenant

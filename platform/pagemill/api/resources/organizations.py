@@ -16,9 +16,9 @@ from db.organizations import (
     UPDATE_ORGANIZATION,
 )
 from db.payment_methods import KEEP_PAYMENT_METHOD
-from db.profiles import COUNT_ORGANIZATION
+from db.profiles import count_created_organization
 from db.statements import Connection
-from db.users import INSERT_FOUNDER
+from db.users import insert_first_user
 from pagemill.api.auth.guard import Caller
 from pagemill.api.auth.resource_ids import OWN
 from pagemill.api.auth.seeded_roles import ADMIN
@@ -236,7 +236,9 @@ async def _found(connection: Connection, caller: Caller, name: str | None, plan_
 
     Raises LimitExceeded, and SettingsError when there is no such plan.
     """
-    person = await COUNT_ORGANIZATION.fetch_one(connection, caller.organization_id, caller.principal_id)
+    person = await count_created_organization(
+        connection, organization_id=caller.organization_id, user_id=caller.principal_id
+    )
     if person is None:
         raise limit_exceeded("organizations")
     organization_id = new_id(OrganizationId)
@@ -246,14 +248,14 @@ async def _found(connection: Connection, caller: Caller, name: str | None, plan_
     row = await INSERT_ORGANIZATION.fetch_one(
         connection, organization_id, name, None, plan["id"], DOCUMENT_RETENTION_IN_DAYS
     )
-    await INSERT_FOUNDER.execute(
+    await insert_first_user(
         connection,
-        organization_id,
-        new_id(UserId),
-        person["email"],
-        person["id"],
-        [ADMIN],
-        caller.principal_id,
+        organization_id=organization_id,
+        user_id=new_id(UserId),
+        email=person.email,
+        profile_id=person.id,
+        role_ids=[ADMIN],
+        created_by=caller.principal_id,
     )
     await count(connection, organization_id, "users")
     assert row is not None
