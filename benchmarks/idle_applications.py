@@ -29,7 +29,7 @@ from pagemill.applications.requests import (
 from pagemill.extraction.types import Page, Reading
 from pagemill.settings import load_settings
 from pagemill.usage.client import UsageClient
-from pagemill.usage.counting import JobEnded
+from pagemill.usage.reservations import JobEnded
 from serve_apps.prediction import MODELS_PER_REPLICA
 
 BARE = "bare"

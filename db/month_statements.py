@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from db.statements import untyped_crossing as crossing
-from db.statements import untyped_tenant as tenant
+from collections.abc import Mapping
+from typing import Any
 
-INSERT_MONTH_STATEMENT = tenant(
-    "month_statements.insert",
-    """
+from db.statements import Connection, tenant, untyped_crossing
+from pagemill.ids import OrganizationId
+
+
+@tenant("""
     INSERT INTO month_statement (organization_id, month, content)
-    VALUES ($1, $2, $3)
+    VALUES (:organization_id, :month, :content)
     ON CONFLICT (organization_id, month) DO NOTHING
-    """,
-)
+""")
+async def insert_month_statement(
+    connection: Connection, *, organization_id: OrganizationId, month: str, content: Mapping[str, Any]
+) -> None:
+    """Insert the statement of a month, unless there is one."""
 
-GET_MONTH_STATEMENT = tenant(
-    "month_statements.get",
-    "SELECT content FROM month_statement WHERE organization_id = $1 AND month = $2",
-)
+
+@tenant("SELECT content FROM month_statement WHERE organization_id = :organization_id AND month = :month")
+async def get_month_statement(
+    connection: Connection, *, organization_id: OrganizationId, month: str
+) -> dict[str, Any] | None:
+    """Return the statement of a month."""
+
 
 # What was reserved in a month may be settled a little after it: a day later the month has ended for good.
 _ENDED = "date_trunc('month', (now() - interval '1 day') AT TIME ZONE 'UTC')"
 
-ORGANIZATIONS_WITHOUT_STATEMENT = crossing(
+ORGANIZATIONS_WITHOUT_STATEMENT = untyped_crossing(
     "month_statements.missing",
     "the schedule is the platform's, for all organizations",
     f"""

@@ -1,11 +1,34 @@
-"""Organizations and their plans."""
+"""Statements on organizations."""
 
 from __future__ import annotations
 
-from db.statements import untyped_crossing as crossing
-from db.statements import untyped_tenant as tenant
+import datetime
 
-ORGANIZATION_COLUMNS = """
+from msgspec import UnsetType
+
+from db.statements import Connection, Row, crossing, tenant
+from pagemill.ids import OrganizationId, PaymentMethodId, PlanId, PrincipalId
+
+DOCUMENT_RETENTION_IN_DAYS = 1825
+"""Retention of the documents of a new organization: five years."""
+
+
+class OrganizationRow(Row):
+    """An organization, with the client id of its first app client that has no secret."""
+
+    id: OrganizationId
+    name: str | None
+    description: str | None
+    plan_id: PlanId | None
+    payment_method_id: PaymentMethodId | None
+    document_retention_in_days: int
+    created_time: datetime.datetime
+    updated_time: datetime.datetime | None
+    updated_by: PrincipalId | None
+    client_id: str | None
+
+
+_COLUMNS = """
     id, name, description, plan_id, payment_method_id, document_retention_in_days,
     created_time, updated_time, updated_by,
     (
@@ -15,140 +38,94 @@ ORGANIZATION_COLUMNS = """
     ) AS client_id
 """
 
-# The caller's own, for a user also the others that its person is an active user of.
-BELONGS = """
+# A user also sees the other organizations in which its person is an active user.
+_VISIBLE = """
     organization.id IN (
-        SELECT $1
+        SELECT :organization_id::text
         UNION
         SELECT other.organization_id FROM organization_user AS own
         JOIN organization_user AS other ON other.profile_id = own.profile_id
-        WHERE own.organization_id = $1 AND own.id = $2 AND other.status = 'active'
+        WHERE own.organization_id = :organization_id AND own.id = :principal_id AND other.status = 'active'
     )
 """
 
-LIST_ORGANIZATIONS = tenant(
-    "organizations.list",
-    f"""
-    SELECT {ORGANIZATION_COLUMNS} FROM organization
-    WHERE {BELONGS}
-        AND (created_time, id) > (coalesce($3::timestamptz, '-infinity'), coalesce($4::text, ''))
-    ORDER BY created_time, id LIMIT $5
-    """,
-)
 
-FIND_ORGANIZATION = tenant(
-    "organizations.find",
-    f"SELECT {ORGANIZATION_COLUMNS} FROM organization WHERE id = $3 AND {BELONGS}",
-)
+@tenant(f"""
+    SELECT {_COLUMNS} FROM organization
+    WHERE {_VISIBLE}
+        AND (created_time, id) >
+            (coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, ''))
+    ORDER BY created_time, id LIMIT :limit
+""")
+async def list_organizations(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    principal_id: PrincipalId,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[OrganizationRow]:
+    """List the organizations that a principal of an organization may use."""
 
-GET_ORGANIZATION = tenant(
-    "organizations.get", f"SELECT {ORGANIZATION_COLUMNS} FROM organization WHERE id = $1"
-)
 
-INSERT_ORGANIZATION = crossing(
-    "organizations.insert",
+@tenant(f"SELECT {_COLUMNS} FROM organization WHERE id = :wanted_id AND {_VISIBLE}")
+async def find_organization(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    principal_id: PrincipalId,
+    wanted_id: OrganizationId,
+) -> OrganizationRow | None:
+    """Return one of the organizations that a principal of an organization may use."""
+
+
+@tenant(f"SELECT {_COLUMNS} FROM organization WHERE id = :organization_id")
+async def get_organization(
+    connection: Connection, *, organization_id: OrganizationId
+) -> OrganizationRow | None:
+    """Return an organization."""
+
+
+@crossing(
     "creates the tenant itself",
     f"""
     INSERT INTO organization (id, name, description, plan_id, document_retention_in_days, created_time)
-    VALUES ($1, $2, $3, $4, $5, now())
-    RETURNING {ORGANIZATION_COLUMNS}
+    VALUES (:organization_id, :name, :description, :plan_id, :document_retention_in_days, now())
+    RETURNING {_COLUMNS}
     """,
 )
+async def insert_organization(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    name: str | None,
+    description: str | None,
+    plan_id: PlanId,
+    document_retention_in_days: int,
+) -> OrganizationRow:
+    """Insert an organization and return it."""
 
-# A member that is not sent keeps its value: each comes with a flag that says whether it was.
-UPDATE_ORGANIZATION = tenant(
-    "organizations.update",
-    f"""
+
+@tenant("""
     UPDATE organization SET
-        name = CASE WHEN $2 THEN $3 ELSE name END,
-        description = CASE WHEN $4 THEN $5 ELSE description END,
-        plan_id = CASE WHEN $6 THEN $7 ELSE plan_id END,
-        payment_method_id = CASE WHEN $8 THEN $9 ELSE payment_method_id END,
+        name = CASE WHEN :name_sent THEN :name ELSE name END,
+        description = CASE WHEN :description_sent THEN :description ELSE description END,
+        plan_id = CASE WHEN :plan_id_sent THEN :plan_id ELSE plan_id END,
+        payment_method_id =
+            CASE WHEN :payment_method_id_sent THEN :payment_method_id ELSE payment_method_id END,
         updated_time = now(),
-        updated_by = $10
-    WHERE id = $1
-    RETURNING {ORGANIZATION_COLUMNS}
-    """,
-)
-
-PLAN_COLUMNS = """
-    id, slug, version, organization_id, name, description, available, currency, limited_by, definition,
-    allowed, created_time,
-    (
-        SELECT max(newest.version) FROM plan AS newest
-        WHERE newest.slug = plan.slug AND (newest.organization_id IS NULL OR newest.organization_id = $1)
-    ) AS latest
-"""
-
-# A plan without an owner is everybody's; an owned one is seen by its owner alone.
-GET_PLAN = tenant(
-    "plans.get",
-    f"""
-    SELECT {PLAN_COLUMNS} FROM plan
-    WHERE (organization_id IS NULL OR organization_id = $1)
-        AND slug = $2
-        AND ($3::integer IS NULL OR version = $3)
-    ORDER BY version DESC LIMIT 1
-    """,
-)
-
-LIST_PLANS = tenant(
-    "plans.list",
-    f"""
-    SELECT {PLAN_COLUMNS} FROM plan
-    WHERE (organization_id IS NULL OR organization_id = $1)
-        AND version = (
-            SELECT max(newest.version) FROM plan AS newest
-            WHERE newest.slug = plan.slug AND (newest.organization_id IS NULL OR newest.organization_id = $1)
-        )
-        AND ($2::text[] IS NULL OR organization_id = ANY($2))
-        AND ($3::text IS NULL OR id > $3)
-    ORDER BY id LIMIT $4
-    """,
-)
-
-UPSERT_PLAN = crossing(
-    "plans.upsert",
-    "plans are the operator's, not a tenant's",
-    """
-    INSERT INTO plan (
-        id, slug, version, organization_id, name, description, available, currency, limited_by, definition,
-        allowed
-    )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-    ON CONFLICT (id) DO UPDATE SET
-        name = excluded.name, description = excluded.description, available = excluded.available,
-        currency = excluded.currency, limited_by = excluded.limited_by,
-        definition = excluded.definition, allowed = excluded.allowed
-    """,
-)
-
-GET_PLAN_VERSION = crossing(
-    "plans.get_version",
-    "plans are the operator's, not a tenant's",
-    """
-    SELECT id, slug, version, organization_id, name, description, available, currency, limited_by,
-        definition, allowed
-    FROM plan WHERE id = $1 FOR UPDATE
-    """,
-)
-
-ALL_PLANS = crossing(
-    "plans.all",
-    "plans are the operator's, not a tenant's",
-    """
-    SELECT id, name, currency, limited_by, available, (
-        SELECT count(*) FROM organization WHERE organization.plan_id = plan.id
-    ) AS organizations
-    FROM plan ORDER BY slug, version
-    """,
-)
-
-ORGANIZATION_PLAN = tenant(
-    "organizations.plan",
-    """
-    SELECT organization.plan_id, plan.currency, plan.definition
-    FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
-    WHERE organization.id = $1
-    """,
-)
+        updated_by = :updated_by
+    WHERE id = :organization_id
+""")
+async def update_organization(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    name: str | UnsetType | None,
+    description: str | UnsetType | None,
+    plan_id: PlanId | UnsetType,
+    payment_method_id: PaymentMethodId | UnsetType | None,
+    updated_by: PrincipalId,
+) -> None:
+    """Change the members that were sent."""

@@ -1,71 +1,143 @@
-"""Payment methods: how an organization pays. Card numbers never come here, only what the card is called."""
+"""Statements on payment methods. A card number is never stored, only what the card is called."""
 
 from __future__ import annotations
 
-from db.statements import untyped_tenant as tenant
+import datetime
+from collections.abc import Mapping
+from typing import Any
 
-PAYMENT_METHOD_COLUMNS = """
-    id, name, description, details, setup_intent_secret_hash, stripe_setup_intent_id,
-    created_time, created_by, updated_time, updated_by
-"""
+from msgspec import UnsetType
 
-INSERT_PAYMENT_METHOD = tenant(
-    "payment_methods.insert",
-    f"""
+from db.statements import Connection, Row, columns, tenant
+from pagemill.ids import OrganizationId, PaymentMethodId, PrincipalId
+
+
+class PaymentMethodRow(Row):
+    """A way in which an organization pays."""
+
+    id: PaymentMethodId
+    name: str | None
+    description: str | None
+    details: dict[str, Any] | None
+    """The card's brand, last digits and expiry; null until a card is given."""
+    setup_intent_secret_hash: str | None
+    stripe_setup_intent_id: str | None
+    """Null when the operator collects the payments."""
+    created_time: datetime.datetime
+    created_by: PrincipalId | None
+    updated_time: datetime.datetime | None
+    updated_by: PrincipalId | None
+
+
+@tenant(f"""
     INSERT INTO payment_method (
         organization_id, id, name, description, setup_intent_secret_hash, stripe_setup_intent_id, created_by,
         created_time
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, now())
-    RETURNING {PAYMENT_METHOD_COLUMNS}
-    """,
-)
+    VALUES (
+        :organization_id, :payment_method_id, :name, :description, :setup_intent_secret_hash,
+        :stripe_setup_intent_id, :created_by, now()
+    )
+    RETURNING {columns(PaymentMethodRow)}
+""")
+async def insert_payment_method(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    payment_method_id: PaymentMethodId,
+    name: str | None,
+    description: str | None,
+    setup_intent_secret_hash: str,
+    stripe_setup_intent_id: str | None,
+    created_by: PrincipalId,
+) -> PaymentMethodRow:
+    """Insert a payment method and return it."""
 
-GET_PAYMENT_METHOD = tenant(
-    "payment_methods.get",
-    f"SELECT {PAYMENT_METHOD_COLUMNS} FROM payment_method WHERE organization_id = $1 AND id = $2",
-)
 
-LIST_PAYMENT_METHODS = tenant(
-    "payment_methods.list",
-    f"""
-    SELECT {PAYMENT_METHOD_COLUMNS} FROM payment_method
-    WHERE organization_id = $1
-        AND (created_time, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
-    ORDER BY created_time, id LIMIT $4
-    """,
-)
+@tenant(f"""
+    SELECT {columns(PaymentMethodRow)} FROM payment_method
+    WHERE organization_id = :organization_id AND id = :payment_method_id
+""")
+async def get_payment_method(
+    connection: Connection, *, organization_id: OrganizationId, payment_method_id: PaymentMethodId
+) -> PaymentMethodRow | None:
+    """Return a payment method."""
 
-# A member that is not sent keeps its value: NULL says so where null is no value, a flag where it is one.
-UPDATE_PAYMENT_METHOD = tenant(
-    "payment_methods.update",
-    f"""
+
+@tenant(f"""
+    SELECT {columns(PaymentMethodRow)} FROM payment_method
+    WHERE organization_id = :organization_id
+        AND (created_time, id) >
+            (coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, ''))
+    ORDER BY created_time, id LIMIT :limit
+""")
+async def list_payment_methods(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[PaymentMethodRow]:
+    """List the payment methods of an organization, the oldest first."""
+
+
+@tenant(f"""
     UPDATE payment_method SET
-        name = CASE WHEN $3 THEN $4 ELSE name END,
-        description = CASE WHEN $5 THEN $6 ELSE description END,
-        details = coalesce($7::jsonb, details),
-        stripe_payment_method_id = coalesce($8, stripe_payment_method_id),
-        updated_time = now(), updated_by = $9
-    WHERE organization_id = $1 AND id = $2
-    RETURNING {PAYMENT_METHOD_COLUMNS}
-    """,
-)
+        name = CASE WHEN :name_sent THEN :name ELSE name END,
+        description = CASE WHEN :description_sent THEN :description ELSE description END,
+        details = coalesce(:details::jsonb, details),
+        stripe_payment_method_id = coalesce(:stripe_payment_method_id, stripe_payment_method_id),
+        updated_time = now(), updated_by = :updated_by
+    WHERE organization_id = :organization_id AND id = :payment_method_id
+    RETURNING {columns(PaymentMethodRow)}
+""")
+async def update_payment_method(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    payment_method_id: PaymentMethodId,
+    name: str | UnsetType | None,
+    description: str | UnsetType | None,
+    details: Mapping[str, Any] | None,
+    stripe_payment_method_id: str | None,
+    updated_by: PrincipalId,
+) -> PaymentMethodRow | None:
+    """Change the members that were sent and return the row; details that are None stay as they are."""
 
-LOCK_PAYMENT_METHOD = tenant(
-    "payment_methods.lock",
-    f"SELECT {PAYMENT_METHOD_COLUMNS} FROM payment_method WHERE organization_id = $1 AND id = $2 FOR UPDATE",
-)
 
-# An organization that begins to pay with one holds it with this, so that it is not deleted in between.
-KEEP_PAYMENT_METHOD = tenant(
-    "payment_methods.keep",
-    "SELECT true FROM payment_method WHERE organization_id = $1 AND id = $2 FOR KEY SHARE",
-)
+@tenant(f"""
+    SELECT {columns(PaymentMethodRow)} FROM payment_method
+    WHERE organization_id = :organization_id AND id = :payment_method_id FOR UPDATE
+""")
+async def lock_payment_method(
+    connection: Connection, *, organization_id: OrganizationId, payment_method_id: PaymentMethodId
+) -> PaymentMethodRow | None:
+    """Lock and return a payment method."""
 
-PAYS_WITH = tenant(
-    "payment_methods.pays_with", "SELECT true FROM organization WHERE id = $1 AND payment_method_id = $2"
-)
 
-DELETE_PAYMENT_METHOD = tenant(
-    "payment_methods.delete", "DELETE FROM payment_method WHERE organization_id = $1 AND id = $2"
-)
+@tenant("""
+    SELECT true AS is_kept FROM payment_method
+    WHERE organization_id = :organization_id AND id = :payment_method_id FOR KEY SHARE
+""")
+async def keep_payment_method(
+    connection: Connection, *, organization_id: OrganizationId, payment_method_id: PaymentMethodId
+) -> bool | None:
+    """Keep a payment method from being deleted until the transaction ends; None when there is none."""
+
+
+@tenant("""
+    SELECT true AS is_used FROM organization
+    WHERE id = :organization_id AND payment_method_id = :payment_method_id
+""")
+async def pays_with(
+    connection: Connection, *, organization_id: OrganizationId, payment_method_id: PaymentMethodId
+) -> bool | None:
+    """Return true when the organization pays with this payment method, else None."""
+
+
+@tenant("DELETE FROM payment_method WHERE organization_id = :organization_id AND id = :payment_method_id")
+async def delete_payment_method(
+    connection: Connection, *, organization_id: OrganizationId, payment_method_id: PaymentMethodId
+) -> None:
+    """Delete a payment method."""

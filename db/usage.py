@@ -1,113 +1,167 @@
-"""Statements that count usage: check and increment are always one statement.
+"""Statements that count usage; check and increment are always one statement.
 
-``usage_counter.month`` is ``YYYY-MM`` or ``total``. 2,000,000,000 is the limit of what a plan does not name.
+``month`` is ``YYYY-MM``, or ``total`` for meters of what exists.
 """
 
 from __future__ import annotations
 
-from db.statements import untyped_crossing as crossing
-from db.statements import untyped_tenant as tenant
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Any
 
-COUNT_GUARDED = tenant(
-    "usage.count_guarded",
+from db.statements import Connection, NeverNull, Row, columns, crossing, tenant
+from pagemill.ids import JobId, ModelId, OrganizationId
+
+UNLIMITED = 2_000_000_000
+"""The limit of a meter that the plan does not name; the API shows it."""
+EXCEEDED_SQLSTATE = "PM429"
+"""What the function ``refuse_exceeded`` raises."""
+
+
+def allowed_by_plan(meter: str) -> str:
+    """Return the SQL expression of what the plan of the table ``plan`` allows of a meter.
+
+    ``meter`` is an SQL expression. A plan limits pages or fields, never both.
     """
+    return f"""
+        CASE
+            WHEN {meter} IN ('pages', 'fields') AND plan.limited_by <> {meter} THEN 'Infinity'::numeric
+            ELSE coalesce((plan.allowed ->> {meter})::numeric, {UNLIMITED})
+        END
+    """
+
+
+LIMITED_METER = "coalesce(plan.limited_by, 'pages')"
+"""SQL expression of the meter, pages or fields, that the plan of the table ``plan`` limits."""
+
+
+@tenant(f"""
     WITH plan_limit AS MATERIALIZED (
-        SELECT CASE
-            WHEN $3 IN ('pages', 'fields') AND plan.limited_by <> $3 THEN 'Infinity'::numeric
-            ELSE coalesce((plan.allowed ->> $3)::numeric, 2000000000)
-        END AS allowed
+        SELECT {allowed_by_plan(":meter::text")} AS allowed
         FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
-        WHERE organization.id = $1
+        WHERE organization.id = :organization_id
     )
     INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
-    SELECT $1, $2, $3, $4::numeric FROM plan_limit WHERE $4::numeric <= allowed
+    SELECT :organization_id, :month, :meter, :amount::numeric FROM plan_limit
+    WHERE :amount::numeric <= allowed
     ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
     WHERE counter.used + excluded.used <= (SELECT allowed FROM plan_limit)
     RETURNING used
-    """,
-)
+""")
+async def count_within_plan(
+    connection: Connection, *, organization_id: OrganizationId, month: str, meter: str, amount: Decimal
+) -> Decimal | None:
+    """Count units and return what is used now; None, and nothing counted, when the plan allows less."""
 
-# Against a limit that is not the plan's.
-COUNT_WITHIN = tenant(
-    "usage.count_within",
-    """
+
+@tenant("""
     INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
-    SELECT $1, $2, $3, $4::numeric WHERE $4::numeric <= $5::numeric
+    SELECT :organization_id, :month, :meter, :amount::numeric WHERE :amount::numeric <= :allowed::numeric
     ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
-    WHERE counter.used + excluded.used <= $5::numeric
+    WHERE counter.used + excluded.used <= :allowed::numeric
     RETURNING used
-    """,
-)
+""")
+async def count_within(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    month: str,
+    meter: str,
+    amount: Decimal,
+    allowed: Decimal,
+) -> Decimal | None:
+    """Count like ``count_within_plan``, against a limit that is not the plan's."""
 
-COUNT_FREELY = tenant(
-    "usage.count_freely",
-    """
+
+@tenant("""
     INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
-    VALUES ($1, $2, $3, $4::numeric)
+    VALUES (:organization_id, :month, :meter, :amount::numeric)
     ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
-    """,
-)
+""")
+async def count_freely(
+    connection: Connection, *, organization_id: OrganizationId, month: str, meter: str, amount: Decimal
+) -> None:
+    """Count units, whatever the plan allows."""
 
-UNCOUNT = tenant(
-    "usage.uncount",
-    """
-    UPDATE usage_counter SET used = greatest(used - $4::numeric, 0)
-    WHERE organization_id = $1 AND month = $2 AND meter = $3
-    """,
-)
 
-# The marker row of each model makes it count once a month, however many predictions end at the same time.
-COUNT_ACTIVE_MODEL = tenant(
-    "usage.count_active_model",
-    """
+@tenant("""
+    UPDATE usage_counter SET used = greatest(used - :amount::numeric, 0)
+    WHERE organization_id = :organization_id AND month = :month AND meter = :meter
+""")
+async def uncount(
+    connection: Connection, *, organization_id: OrganizationId, month: str, meter: str, amount: Decimal
+) -> None:
+    """Subtract units; the counter stays at zero when there are fewer."""
+
+
+@tenant("""
     WITH first AS (
         INSERT INTO usage_counter (organization_id, month, meter, used)
-        VALUES ($1, $2, 'active-model ' || $3, 1)
+        VALUES (:organization_id, :month, 'active-model ' || :model_id, 1)
         ON CONFLICT (organization_id, month, meter) DO NOTHING
         RETURNING organization_id
     )
     INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
-    SELECT $1, $2, 'active-models', 1 FROM first
+    SELECT :organization_id, :month, 'active-models', 1 FROM first
     ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + 1
-    """,
-)
+""")
+async def count_active_model(
+    connection: Connection, *, organization_id: OrganizationId, month: str, model_id: ModelId
+) -> None:
+    """Count a model once a month: the first statement to insert its marker row counts it."""
 
-FORGET_METER = tenant(
-    "usage.forget_meter", "DELETE FROM usage_counter WHERE organization_id = $1 AND meter = $2"
-)
 
-RESERVE = tenant(
-    "usage.reserve",
-    """
+@tenant("DELETE FROM usage_counter WHERE organization_id = :organization_id AND meter = :meter")
+async def delete_meter(connection: Connection, *, organization_id: OrganizationId, meter: str) -> None:
+    """Delete the counters of a meter, of all months."""
+
+
+class JobReservationRow(Row):
+    """Units that a job of one organization has reserved."""
+
+    job_id: JobId
+    month: str
+    meter: str
+    amount: Decimal
+
+
+@tenant(f"""
     INSERT INTO usage_reservation (organization_id, job_id, month, meter, amount)
-    SELECT $1, wanted.job_id, wanted.month, wanted.meter, wanted.amount
-    FROM unnest($2::text[], $3::text[], $4::text[], $5::numeric[]) AS wanted (job_id, month, meter, amount)
+    SELECT :organization_id, wanted.job_id, wanted.month, wanted.meter, wanted.amount
+    FROM unnest(:job_ids::text[], :months::text[], :meters::text[], :amounts::numeric[])
+        AS wanted (job_id, month, meter, amount)
     ON CONFLICT (job_id, meter) DO NOTHING
-    RETURNING job_id, month, meter, amount
-    """,
-)
+    RETURNING {columns(JobReservationRow)}
+""")
+async def insert_reservations(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    job_ids: Sequence[JobId],
+    months: Sequence[str],
+    meters: Sequence[str],
+    amounts: Sequence[Decimal],
+) -> list[JobReservationRow]:
+    """Insert reservations and return those that are new: a job reserves each meter once."""
 
-# What a plan allows of a meter: all of what it does not name, and of pages or fields only one is limited.
-_ALLOWED = """
-    CASE
-        WHEN {meter} IN ('pages', 'fields') AND plan.limited_by <> {meter} THEN 'Infinity'::numeric
-        ELSE coalesce((plan.allowed ->> {meter})::numeric, 2000000000)
-    END
-"""
 
-# SQLSTATE of what RESERVE_TOGETHER raises when all of it together is too much for an organization.
-EXCEEDED = "PM429"
+class CountedBatchRow(Row):
+    """Result of a batch of reservations."""
+
+    ended_jobs: Annotated[list[JobId], NeverNull("an array")]
+    """Jobs that have ended, for which nothing was counted."""
+
 
 # Jobs are locked before counters, both in one order for everybody: nobody waits in a ring. It needs no
 # transaction around it: all of it is counted, or nothing.
-RESERVE_TOGETHER = crossing(
-    "usage.reserve_together",
+@crossing(
     "the reservations of all organizations share one statement and one commit",
     f"""
     WITH wanted AS MATERIALIZED (
         SELECT organization_id, job_id, month, meter, amount::numeric
-        FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
-            AS wanted (organization_id, job_id, month, meter, amount)
+        FROM unnest(
+            :organization_ids::text[], :job_ids::text[], :months::text[], :meters::text[], :amounts::text[]
+        ) AS wanted (organization_id, job_id, month, meter, amount)
     ), open AS MATERIALIZED (
         SELECT found.organization_id, found.id
         FROM (SELECT DISTINCT organization_id, job_id FROM wanted ORDER BY job_id) AS asking
@@ -131,127 +185,206 @@ RESERVE_TOGETHER = crossing(
         ORDER BY organization_id, month, meter
         ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
         RETURNING organization_id, meter, used
-    )
-    SELECT
-        ARRAY(SELECT job_id FROM wanted EXCEPT SELECT id FROM open) AS ended_jobs,
-        refuse_exceeded(ARRAY(
+    ), checked AS MATERIALIZED (
+        SELECT refuse_exceeded(ARRAY(
             SELECT counted.organization_id FROM counted
             JOIN organization ON organization.id = counted.organization_id
             LEFT JOIN plan ON plan.id = organization.plan_id
-            WHERE counted.used > {_ALLOWED.format(meter="counted.meter")}
+            WHERE counted.used > {allowed_by_plan("counted.meter")}
         ))
+    )
+    SELECT ARRAY(SELECT job_id FROM wanted EXCEPT SELECT id FROM open) AS ended_jobs FROM checked
     """,
 )
+async def count_reservations(
+    connection: Connection,
+    *,
+    organization_ids: Sequence[OrganizationId],
+    job_ids: Sequence[JobId],
+    months: Sequence[str],
+    meters: Sequence[str],
+    amounts: Sequence[str],
+) -> CountedBatchRow:
+    """Count reservations of open jobs, once for each job and meter, as one batch.
 
-RESERVED_AMONG = crossing(
-    "usage.reserved_among",
+    Raises asyncpg.PostgresError with EXCEEDED_SQLSTATE when a plan allows less; nothing is counted then.
+    """
+
+
+class GrantedRow(Row):
+    """A meter of which a job has reserved units."""
+
+    job_id: JobId
+    meter: str
+
+
+@crossing(
     "the reservations of all organizations share one commit",
-    "SELECT job_id, meter FROM usage_reservation WHERE job_id = ANY($1::text[])",
+    f"SELECT {columns(GrantedRow)} FROM usage_reservation WHERE job_id = ANY(:job_ids::text[])",
 )
+async def list_granted(connection: Connection, *, job_ids: Sequence[JobId]) -> list[GrantedRow]:
+    """List what the jobs have reserved."""
 
-# A counter that does not exist yet cannot be locked: its room is a guess then.
-LOCK_ROOM = crossing(
-    "usage.lock_room",
+
+class RemainingRow(Row):
+    """Units of a meter that are left to an organization; fewer than 0 when the plan was lowered."""
+
+    organization_id: Annotated[OrganizationId, NeverNull("the caller's")]
+    meter: Annotated[str, NeverNull("the caller's")]
+    remaining: Annotated[Decimal, NeverNull("both terms have defaults")]
+
+
+@crossing(
     "the reservations of all organizations share one commit",
     f"""
     WITH wanted AS MATERIALIZED (
-        SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS wanted (organization_id, month, meter)
+        SELECT * FROM unnest(:organization_ids::text[], :months::text[], :meters::text[])
+            AS wanted (organization_id, month, meter)
     ), locked AS MATERIALIZED (
         SELECT counter.organization_id, counter.meter, counter.used
         FROM usage_counter AS counter JOIN wanted USING (organization_id, month, meter)
         ORDER BY counter.organization_id, counter.month, counter.meter FOR UPDATE OF counter
     )
     SELECT wanted.organization_id, wanted.meter,
-        {_ALLOWED.format(meter="wanted.meter")} - coalesce(locked.used, 0) AS room
+        {allowed_by_plan("wanted.meter")} - coalesce(locked.used, 0) AS remaining
     FROM wanted
     LEFT JOIN locked USING (organization_id, meter)
     JOIN organization ON organization.id = wanted.organization_id
     LEFT JOIN plan ON plan.id = organization.plan_id
     """,
 )
+async def lock_remaining(
+    connection: Connection,
+    *,
+    organization_ids: Sequence[OrganizationId],
+    months: Sequence[str],
+    meters: Sequence[str],
+) -> list[RemainingRow]:
+    """Lock counters and return what is left. A counter that does not exist yet cannot be locked."""
 
-TAKE_RESERVATIONS = tenant(
-    "usage.take_reservations",
-    """
-    DELETE FROM usage_reservation WHERE organization_id = $1 AND job_id = $2
-    RETURNING month, meter, amount
-    """,
-)
 
-TAKE_RESERVATIONS_OF_MANY = crossing(
-    "usage.take_reservations_of_many",
+class ReservationRow(Row):
+    """Units that a job has reserved."""
+
+    organization_id: OrganizationId
+    job_id: JobId
+    month: str
+    meter: str
+    amount: Decimal
+
+
+@tenant(f"""
+    DELETE FROM usage_reservation WHERE organization_id = :organization_id AND job_id = :job_id
+    RETURNING {columns(ReservationRow)}
+""")
+async def take_reservations(
+    connection: Connection, *, organization_id: OrganizationId, job_id: JobId
+) -> list[ReservationRow]:
+    """Delete and return the reservations of a job."""
+
+
+@crossing(
     "jobs of all organizations that ended at the same time share a commit",
-    """
+    f"""
     DELETE FROM usage_reservation AS reserved
-    USING unnest($1::text[], $2::text[]) AS ended (organization_id, job_id)
+    USING unnest(:organization_ids::text[], :job_ids::text[]) AS ended (organization_id, job_id)
     WHERE reserved.job_id = ended.job_id AND reserved.organization_id = ended.organization_id
-    RETURNING reserved.organization_id, reserved.job_id, month, meter, amount
+    RETURNING {columns(ReservationRow, "reserved")}
     """,
 )
+async def take_reservations_of_many(
+    connection: Connection, *, organization_ids: Sequence[OrganizationId], job_ids: Sequence[JobId]
+) -> list[ReservationRow]:
+    """Delete and return the reservations of jobs of several organizations."""
 
-USED = tenant(
-    "usage.used",
-    """
-    SELECT meter, used FROM usage_counter
-    WHERE organization_id = $1 AND month IN ($2, 'total') AND meter = ANY($3::text[])
+
+class UsedRow(Row):
+    """Use of a meter by an organization."""
+
+    organization_id: OrganizationId
+    meter: str
+    used: Decimal
+
+
+@crossing(
+    "a person sees all organizations that it belongs to",
+    f"""
+    SELECT {columns(UsedRow)} FROM usage_counter
+    WHERE organization_id = ANY(:organization_ids::text[])
+        AND month IN (:month, 'total') AND meter = ANY(:meters::text[])
     """,
 )
+async def list_used(
+    connection: Connection, *, organization_ids: Sequence[OrganizationId], month: str, meters: Sequence[str]
+) -> list[UsedRow]:
+    """List the use of meters in a month and in total; meters that never counted are absent."""
 
-USED_BY_MANY = crossing(
-    "usage.used_by_many",
-    "a person sees all organizations it belongs to",
-    """
-    SELECT organization_id, meter, used FROM usage_counter
-    WHERE organization_id = ANY($1::text[]) AND month IN ($2, 'total') AND meter = ANY($3::text[])
-    """,
-)
 
-PLAN_LIMITS_OF_MANY = crossing(
-    "usage.plan_limits_of_many",
-    "a person sees all organizations it belongs to",
+class PlanLimitsRow(Row):
+    """Limits of the plan of an organization; null without a plan."""
+
+    organization_id: OrganizationId
+    allowed: dict[str, Any] | None
+    limited_by: str | None
+
+
+@crossing(
+    "a person sees all organizations that it belongs to",
     """
     SELECT organization.id AS organization_id, plan.allowed, plan.limited_by
     FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
-    WHERE organization.id = ANY($1::text[])
+    WHERE organization.id = ANY(:organization_ids::text[])
     """,
 )
+async def list_plan_limits(
+    connection: Connection, *, organization_ids: Sequence[OrganizationId]
+) -> list[PlanLimitsRow]:
+    """List the limits of the organizations' plans."""
 
-PLAN_LIMITS = tenant(
-    "usage.plan_limits",
-    """
-    SELECT plan.allowed, plan.limited_by
-    FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
-    WHERE organization.id = $1
-    """,
-)
 
-# Of pages and fields the one that the plan limits, and whether it is used up. $2 is the month.
-LIMITED_METER = tenant(
-    "usage.limited_meter",
-    f"""
-    SELECT limited.meter, coalesce(counter.used, 0) >= {_ALLOWED.format(meter="limited.meter")} AS used_up
+class LimitedMeterRow(Row):
+    """The meter, pages or fields, that the plan limits."""
+
+    meter: Annotated[str, NeverNull("it has a default")]
+    used_up: Annotated[bool, NeverNull("both terms have defaults")]
+
+
+@tenant(f"""
+    SELECT limited.meter, coalesce(counter.used, 0) >= {allowed_by_plan("limited.meter")} AS used_up
     FROM organization
     LEFT JOIN plan ON plan.id = organization.plan_id
-    CROSS JOIN LATERAL (SELECT coalesce(plan.limited_by, 'pages') AS meter) AS limited
+    CROSS JOIN LATERAL (SELECT {LIMITED_METER} AS meter) AS limited
     LEFT JOIN usage_counter AS counter
-        ON counter.organization_id = $1 AND counter.month = $2 AND counter.meter = limited.meter
-    WHERE organization.id = $1
-    """,
-)
+        ON counter.organization_id = :organization_id AND counter.month = :month
+        AND counter.meter = limited.meter
+    WHERE organization.id = :organization_id
+""")
+async def get_limited_meter(
+    connection: Connection, *, organization_id: OrganizationId, month: str
+) -> LimitedMeterRow | None:
+    """Return the meter that the organization's plan limits, and whether it is used up."""
 
-# $2 tokens a second, at most $3 kept, $4 taken. clock_timestamp(): a taker may have waited for the row.
-TAKE_REQUESTS = tenant(
-    "usage.take_requests",
-    """
+
+class TakenRequestsRow(Row):
+    """Result of taking tokens of a request bucket."""
+
+    granted: int
+    tokens: float
+    """What is left in the bucket, fractions included."""
+
+
+@tenant("""
     INSERT INTO request_allowance AS bucket (organization_id, tokens, granted, refilled_time)
-    VALUES ($1, $3::float8 - least($4::integer, floor($3::float8)), least($4::integer, floor($3::float8)),
-            clock_timestamp())
+    VALUES (
+        :organization_id, :burst::float8 - least(:wanted::integer, floor(:burst::float8)),
+        least(:wanted::integer, floor(:burst::float8)), clock_timestamp()
+    )
     ON CONFLICT (organization_id) DO UPDATE SET (tokens, granted, refilled_time) = (
         SELECT available - taken, taken, refilled_at
         FROM (
-            SELECT available, least($4::integer, floor(available)) AS taken, refilled_at
+            SELECT available, least(:wanted::integer, floor(available)) AS taken, refilled_at
             FROM (
-                SELECT refilled_at, least($3::float8, bucket.tokens + $2::float8 * greatest(
+                SELECT refilled_at, least(:burst::float8, bucket.tokens + :rate::float8 * greatest(
                     0, extract(epoch FROM refilled_at - bucket.refilled_time)::float8
                 )) AS available
                 FROM (SELECT clock_timestamp() AS refilled_at) AS reading
@@ -259,5 +392,11 @@ TAKE_REQUESTS = tenant(
         ) AS spent
     )
     RETURNING granted, tokens
-    """,
-)
+""")
+async def take_requests(
+    connection: Connection, *, organization_id: OrganizationId, rate: float, burst: float, wanted: int
+) -> TakenRequestsRow:
+    """Take at most ``wanted`` tokens of a bucket that gets ``rate`` a second and holds ``burst``.
+
+    The time is ``clock_timestamp()``: the statement may have waited for the row.
+    """

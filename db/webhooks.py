@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.secrets import rotating
 from db.statements import untyped_crossing as crossing
 from db.statements import untyped_tenant as tenant
 
@@ -222,3 +223,5 @@ DELIVERIES_TO_REPLAY = crossing(
     ORDER BY created_time, id FOR UPDATE
     """,
 )
+
+ROTATE_WEBHOOKS = rotating("webhook")

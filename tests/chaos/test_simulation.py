@@ -94,14 +94,16 @@ def _no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    _replaced(monkeypatch, usage, "RESERVE_TOGETHER", "WHERE counted.used >", "WHERE NULL AND counted.used >")
+    _replaced(
+        monkeypatch, usage, "count_reservations", "WHERE counted.used >", "WHERE NULL AND counted.used >"
+    )
 
 
 def _counted_again(monkeypatch: pytest.MonkeyPatch) -> None:
     _replaced(
         monkeypatch,
         usage,
-        "RESERVE_TOGETHER",
+        "count_reservations",
         "ON CONFLICT (job_id, meter) DO NOTHING",
         "ON CONFLICT (job_id, meter) DO UPDATE SET amount = excluded.amount",
     )

@@ -7,11 +7,12 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from db.app_clients import insert_app_client
-from db.organizations import INSERT_ORGANIZATION, UPSERT_PLAN
+from db.app_clients import INSERT_APP_CLIENT
+from db.organizations import insert_organization
+from db.plans import upsert_plan
 from db.statements import Connection
 from pagemill.api.auth.client_credentials import hash_secret
-from pagemill.ids import AppClientId, OrganizationId
+from pagemill.ids import OrganizationId, PlanId
 from pagemill.usage.counting import count_freely
 
 
@@ -20,8 +21,8 @@ class Tenant:
     """A seeded organization with its plan and one confidential app client."""
 
     organization_id: OrganizationId
-    plan_id: str
-    app_client_id: AppClientId
+    plan_id: PlanId
+    app_client_id: str
     client_id: str
     client_secret: str
 
@@ -34,39 +35,44 @@ async def create_tenant(
     secret = secrets.token_urlsafe(16)
     tenant = Tenant(
         organization_id=OrganizationId(f"las:organization:{slug}"),
-        plan_id=f"las:plan:{slug}:1",
-        app_client_id=AppClientId(f"las:app-client:{slug}"),
+        plan_id=PlanId(f"las:plan:{slug}:1"),
+        app_client_id=f"las:app-client:{slug}",
         client_id=uuid.uuid4().hex,
         client_secret=secret,
     )
-    await UPSERT_PLAN.execute(
+    await upsert_plan(
         connection,
-        tenant.plan_id,
-        f"las:plan:{slug}",
-        1,
-        None,
-        "Test plan",
-        None,
-        True,
-        "EUR",
-        limited_by,
-        {},
-        dict(allowed or {}),
+        plan_id=tenant.plan_id,
+        slug=f"las:plan:{slug}",
+        version=1,
+        organization_id=None,
+        name="Test plan",
+        description=None,
+        available=True,
+        currency="EUR",
+        limited_by=limited_by,
+        definition={},
+        allowed=dict(allowed or {}),
     )
-    await INSERT_ORGANIZATION.execute(
-        connection, tenant.organization_id, "Test organization", None, tenant.plan_id, 1825
-    )
-    await insert_app_client(
+    await insert_organization(
         connection,
         organization_id=tenant.organization_id,
-        app_client_id=tenant.app_client_id,
-        client_id=tenant.client_id,
-        secret_hash=hash_secret(secret),
-        name="Test client",
+        name="Test organization",
         description=None,
-        configuration={},
-        role_ids=[],
-        created_by=None,
+        plan_id=tenant.plan_id,
+        document_retention_in_days=1825,
+    )
+    await INSERT_APP_CLIENT.execute(
+        connection,
+        tenant.organization_id,
+        tenant.app_client_id,
+        tenant.client_id,
+        hash_secret(secret),
+        "Test client",
+        None,
+        {},
+        [],
+        None,
     )
     await count_freely(connection, tenant.organization_id, "app-clients")
     return tenant

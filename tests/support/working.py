@@ -16,8 +16,9 @@ from pagemill.jobs.job import INTERACTIVE, Job, JobKind
 from pagemill.jobs.outcomes import PredictionResult
 from pagemill.jobs.queue import enqueue
 from pagemill.jobs.schedule import Schedule
-from pagemill.usage.counting import reserve, usage_of
 from pagemill.usage.meters import Meter
+from pagemill.usage.organization_usage import usage_of
+from pagemill.usage.reservations import reserve
 
 DEADLINE = 15.0
 RESULT = PredictionResult(

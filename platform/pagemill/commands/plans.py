@@ -1,4 +1,4 @@
-"""``pagemill plans``: what organizations may use and what they pay for it."""
+"""``pagemill plans``: plans, and the statements of what organizations owe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from pagemill.commands.options import data_directory_option, with_database
 
 if TYPE_CHECKING:
-    from pagemill.usage.pricing import Statement
+    from pagemill.usage.pricing import MonthStatement
 
 
 @click.group()
@@ -42,7 +42,7 @@ def apply(file: Path, dry_run: bool, amend: bool, data_dir: Path) -> None:
 
     A version that exists is not changed, so that nobody pays other prices than were agreed: raise its number.
     """
-    from pagemill.usage.plan_administration import apply_plans
+    from pagemill.usage.plan_changes import apply_plans
     from pagemill.usage.plan_file import PlanFileError, parse_plans
 
     try:
@@ -63,19 +63,19 @@ def list_plans(data_dir: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from pagemill.usage.plan_administration import all_plans
+    from db.plans import list_all_plans
 
     table = Table(box=None, pad_edge=False)
     for column in ("plan", "name", "currency", "limited by", "available", "organizations"):
         table.add_column(column)
-    for row in with_database(data_dir, all_plans):
+    for plan in with_database(data_dir, list_all_plans):
         table.add_row(
-            row["id"],
-            row["name"] or "",
-            row["currency"],
-            row["limited_by"],
-            "yes" if row["available"] else "no",
-            str(row["organizations"]),
+            plan.id,
+            plan.name or "",
+            plan.currency,
+            plan.limited_by,
+            "yes" if plan.available else "no",
+            str(plan.organizations),
         )
     Console().print(table)
 
@@ -93,16 +93,19 @@ def statement(organization_id: str, month: str | None, as_json: bool, data_dir: 
     """
     import msgspec
 
-    from pagemill.usage.plan_administration import statement_of
+    from pagemill.ids import OrganizationId
+    from pagemill.usage.month_statements import month_statement_of
 
-    result = with_database(data_dir, lambda connection: statement_of(connection, organization_id, month))
+    result = with_database(
+        data_dir, lambda connection: month_statement_of(connection, OrganizationId(organization_id), month)
+    )
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(result)).decode() + "\n")
     else:
         _show(result)
 
 
-def _show(statement: Statement) -> None:
+def _show(statement: MonthStatement) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -14,11 +14,12 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from db.organizations import GET_ORGANIZATION
+from db.organizations import get_organization
 from db.schedule import EVERY_ORGANIZATION, NOW
 from db.statements import Connection
 from pagemill.errors import NotFound
 from pagemill.housekeeping.rooms import ROOMS, Room, Row
+from pagemill.ids import OrganizationId
 from pagemill.objects import ObjectStore, StoredObject
 from pagemill.objects.removal import remove
 
@@ -215,7 +216,7 @@ def _meets(needed: str, key: str) -> bool:
 async def swept_organizations(connection: Connection, organization_id: str | None = None) -> list[str]:
     """The organization that is named, else all of them. Raises NotFound."""
     if organization_id is not None:
-        if await GET_ORGANIZATION.fetch_one(connection, organization_id) is None:
+        if await get_organization(connection, organization_id=OrganizationId(organization_id)) is None:
             raise NotFound(f"Organization {organization_id} not found")
         return [organization_id]
     return [row["id"] for row in await EVERY_ORGANIZATION.fetch(connection, "", None)]

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from pagemill import errors
+from pagemill.ids import JobId, OrganizationId
 
 JobKind: TypeAlias = Literal[
     "prediction",
@@ -37,9 +38,9 @@ HOUSEKEEPING = 20
 class Job(msgspec.Struct, frozen=True):
     """A claimed job. ``attempt`` counts from 1 and fences every write: only the latest can end the job."""
 
-    id: str
+    id: JobId
     kind: JobKind
-    organization_id: str
+    organization_id: OrganizationId
     subject_id: str
     payload: dict[str, Any]
     attempt: int

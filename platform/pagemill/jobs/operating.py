@@ -11,10 +11,11 @@ from db import jobs as statements
 from db.operation import FIND_JOB, LIST_JOBS
 from db.statements import Connection
 from pagemill.errors import BadRequest, NotFound
+from pagemill.ids import JobId, OrganizationId
 from pagemill.jobs.job import JobKind, JobState
 from pagemill.jobs.queue import MAXIMUM_ATTEMPTS, request_cancel
 from pagemill.jobs.subjects import SUBJECTS
-from pagemill.usage.counting import reserve
+from pagemill.usage.reservations import reserve
 
 
 class JobReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -89,5 +90,5 @@ async def retry_job(connection: Connection, name: str) -> JobReport:
         if not await subject.reopen(connection, job.organization_id, job.subject_id):
             raise BadRequest(f"{job.subject_id} is gone: there is nothing to try again")
         if subject.reserved:
-            await reserve(connection, job.organization_id, job.id, subject.reserved)
+            await reserve(connection, OrganizationId(job.organization_id), JobId(job.id), subject.reserved)
     return await find_job(connection, job.id)

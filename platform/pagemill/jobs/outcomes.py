@@ -16,11 +16,13 @@ from db import jobs as statements
 from db.statements import Connection
 from pagemill import errors
 from pagemill.errors import PagemillError
+from pagemill.ids import JobId, OrganizationId
 from pagemill.jobs.job import Job, JobKind, JobState, WorkerLost
 from pagemill.jobs.subjects import SUBJECTS
 from pagemill.notices.events import tell_of_data_bundle, tell_of_prediction, tell_of_training
-from pagemill.usage.counting import JobOf, count_active_model, refund, settle
+from pagemill.usage.counting import count_active_model
 from pagemill.usage.meters import Amount, Meter
+from pagemill.usage.reservations import JobOf, refund, settle
 
 UNEXPECTED = "Internal Server Error"
 CANCELLED = "Cancelled"
@@ -173,7 +175,7 @@ async def cancel_queued(connection: Connection, organization_id: str, job_id: st
     async with connection.transaction():
         ended = await statements.CANCEL_QUEUED.fetch_one(connection, organization_id, job_id)
         if ended is not None:
-            await refund(connection, organization_id, job_id)
+            await refund(connection, OrganizationId(organization_id), JobId(job_id))
     return ended is not None
 
 

@@ -1,4 +1,4 @@
-"""Creation of the first organization with its plan, app client and roles; repeatable."""
+"""The first organization with its plan and app client, and the roles: made once, repaired when missing."""
 
 from __future__ import annotations
 
@@ -8,23 +8,30 @@ from collections.abc import Iterator
 
 import asyncpg
 
-from db.app_clients import find_app_client_id, insert_app_client
-from db.deployment_environments import insert_deployment_environment
-from db.organizations import GET_ORGANIZATION, INSERT_ORGANIZATION, UPSERT_PLAN
+from db.app_clients import APP_CLIENT_EXISTS, INSERT_APP_CLIENT
+from db.deployment_environments import INSERT_DEPLOYMENT_ENVIRONMENT
+from db.organizations import DOCUMENT_RETENTION_IN_DAYS, get_organization, insert_organization
+from db.plans import upsert_plan
 from db.pool import CONNECTION_ERRORS, connect
-from db.roles import upsert_role
+from db.roles import UPSERT_ROLE
 from db.statements import Connection
 from pagemill.api.auth.client_credentials import hash_secret
 from pagemill.api.auth.seeded_roles import ROLES
-from pagemill.ids import DeploymentEnvironmentId
+from pagemill.ids import OrganizationId, PlanId
 from pagemill.stack.directory import Credentials, StackError
 from pagemill.usage.counting import count_freely
 
 PLAN_SLUG = "las:plan:self-hosted"
 PLAN_VERSION = 1
-PLAN_ID = f"{PLAN_SLUG}:{PLAN_VERSION}"
-RETENTION_DAYS = 1825
-DEPLOYMENT_ENVIRONMENT_ID = DeploymentEnvironmentId("las:deployment-environment:self-hosted")
+PLAN_ID = PlanId(f"{PLAN_SLUG}:{PLAN_VERSION}")
+DEPLOYMENT_ENVIRONMENT = (
+    "las:deployment-environment:self-hosted",
+    None,
+    "Self-hosted",
+    "The machines of this installation",
+    1,
+    "available",
+)
 
 
 def check_database(database_url: str) -> None:
@@ -64,60 +71,52 @@ async def _bootstrap(database_url: str, credentials: Credentials) -> None:
 
 
 async def create_first_organization(connection: Connection, credentials: Credentials) -> None:
-    """Bring plan and roles up to date; add the organization and its app client unless they exist."""
-    await UPSERT_PLAN.execute(
+    """Bring plan and roles up to date; add the organization and its app client unless they are there."""
+    await upsert_plan(
         connection,
-        PLAN_ID,
-        PLAN_SLUG,
-        PLAN_VERSION,
-        None,
-        "Self-hosted",
-        "Everything, without limits",
-        True,
-        "EUR",
-        "pages",
-        {},
-        {},
+        plan_id=PLAN_ID,
+        slug=PLAN_SLUG,
+        version=PLAN_VERSION,
+        organization_id=None,
+        name="Self-hosted",
+        description="Everything, without limits",
+        available=True,
+        currency="EUR",
+        limited_by="pages",
+        definition={},
+        allowed={},
     )
     await seed_roles(connection)
-    await insert_deployment_environment(
-        connection,
-        environment_id=DEPLOYMENT_ENVIRONMENT_ID,
-        owner=None,
-        name="Self-hosted",
-        description="The machines of this installation",
-        units=1,
-        status="available",
-    )
-    if await GET_ORGANIZATION.fetch_one(connection, credentials.organization_id) is None:
-        await INSERT_ORGANIZATION.execute(
-            connection, credentials.organization_id, "My organization", None, PLAN_ID, RETENTION_DAYS
-        )
-    if not await find_app_client_id(
-        connection, organization_id=credentials.organization_id, app_client_id=credentials.app_client_id
-    ):
-        await insert_app_client(
+    await INSERT_DEPLOYMENT_ENVIRONMENT.execute(connection, *DEPLOYMENT_ENVIRONMENT)
+    organization_id = OrganizationId(credentials.organization_id)
+    if await get_organization(connection, organization_id=organization_id) is None:
+        await insert_organization(
             connection,
-            organization_id=credentials.organization_id,
-            app_client_id=credentials.app_client_id,
-            client_id=credentials.client_id,
-            secret_hash=hash_secret(credentials.client_secret),
-            name="First app client",
-            description="Made by pagemill up",
-            configuration={},
-            role_ids=[],
-            created_by=None,
+            organization_id=organization_id,
+            name="My organization",
+            description=None,
+            plan_id=PLAN_ID,
+            document_retention_in_days=DOCUMENT_RETENTION_IN_DAYS,
         )
-        await count_freely(connection, credentials.organization_id, "app-clients")
+    if not await APP_CLIENT_EXISTS.fetch_value(
+        connection, credentials.organization_id, credentials.app_client_id
+    ):
+        await INSERT_APP_CLIENT.execute(
+            connection,
+            credentials.organization_id,
+            credentials.app_client_id,
+            credentials.client_id,
+            hash_secret(credentials.client_secret),
+            "First app client",
+            "Made by pagemill up",
+            {},
+            [],
+            None,
+        )
+        await count_freely(connection, organization_id, "app-clients")
 
 
 async def seed_roles(connection: Connection) -> None:
-    """Add the roles that every installation has, or bring them up to date."""
+    """Bring the roles that every installation has up to date."""
     for role_id, role in ROLES.items():
-        await upsert_role(
-            connection,
-            role_id=role_id,
-            name=role.name,
-            description=role.description,
-            permissions=role.permissions,
-        )
+        await UPSERT_ROLE.execute(connection, role_id, *role)

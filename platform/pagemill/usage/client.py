@@ -15,11 +15,13 @@ from ray.exceptions import RayActorError
 
 from pagemill.batching import Batcher, BatchFailed
 from pagemill.errors import Unavailable
+from pagemill.ids import JobId, OrganizationId
 from pagemill.settings import Settings
 from pagemill.usage.actor import counter_name, start_counters
 from pagemill.usage.combiner import MAX_BATCH_SIZE, SHARE_ABOVE, Reservation, Verdict
-from pagemill.usage.counting import JobEnded, limit_exceeded
+from pagemill.usage.limits import limit_exceeded
 from pagemill.usage.meters import Amount, Meter
+from pagemill.usage.reservations import JobEnded
 
 __all__ = ["UsageClient", "shard_of", "start_counters"]
 
@@ -67,7 +69,9 @@ class UsageClient:
         for batcher in self._batchers:
             await batcher.close()
 
-    async def reserve(self, organization_id: str, job_id: str, amounts: Mapping[Meter, Amount]) -> None:
+    async def reserve(
+        self, organization_id: OrganizationId, job_id: JobId, amounts: Mapping[Meter, Amount]
+    ) -> None:
         """Reserve units for a job, all or none; return when they are committed.
 
         A job is granted its units once, however often it asks. Raises LimitExceeded, JobEnded for a job that

@@ -15,6 +15,7 @@ import msgspec
 
 from pagemill.batching import Batcher, BatchFailed
 from pagemill.errors import Unavailable
+from pagemill.ids import JobId, OrganizationId
 from pagemill.usage.meters import Amount, Meter, to_decimal
 
 Verdict: TypeAlias = Literal["granted", "limit-exceeded", "job-ended"]
@@ -32,8 +33,8 @@ MAX_SPLITS = 5
 class Reservation(msgspec.Struct, frozen=True):
     """Units that a job asks for, by meter: all are granted, or none."""
 
-    organization_id: str
-    job_id: str
+    organization_id: OrganizationId
+    job_id: JobId
     amounts: Mapping[Meter, Amount]
 
 
@@ -44,18 +45,18 @@ class BatchExceedsLimit(Exception):
 class UsageSnapshot(msgspec.Struct, frozen=True):
     """State of the jobs and counters of a batch, locked until the transaction ends."""
 
-    open_jobs: frozenset[str]
+    open_jobs: frozenset[JobId]
     """Jobs that have not ended."""
-    granted: frozenset[tuple[str, Meter]]
+    granted: frozenset[tuple[JobId, Meter]]
     """Jobs and meters that were granted before, and are not counted again."""
-    remaining: Mapping[tuple[str, Meter], Decimal]
+    remaining: Mapping[tuple[OrganizationId, Meter], Decimal]
     """Units left, by organization and meter; none for a pair that is absent."""
 
 
 class ReservationTransaction(Protocol):
     """Open transaction of a reservation store."""
 
-    async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
+    async def count(self, reservations: Sequence[Reservation]) -> frozenset[JobId]:
         """Count like ``ReservationStore.count``. After BatchExceedsLimit it can only be rolled back."""
         ...
 
@@ -67,7 +68,7 @@ class ReservationTransaction(Protocol):
 class ReservationStore(Protocol):
     """Durable record of what was counted."""
 
-    async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
+    async def count(self, reservations: Sequence[Reservation]) -> frozenset[JobId]:
         """Count and commit all reservations, or none, with one guarded statement.
 
         Returns the ids of the jobs that have ended, for which nothing was counted. Raises BatchExceedsLimit.

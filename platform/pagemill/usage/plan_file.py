@@ -1,4 +1,4 @@
-"""Plans as an operator writes them: a TOML file with ``[[plans]]`` in the words of the API.
+"""Plan files: TOML in which an operator defines plans, with the names of the API's members.
 
 .. code-block:: toml
 
@@ -22,7 +22,8 @@ import msgspec
 from msgspec import Meta
 
 from pagemill.errors import PagemillError
-from pagemill.usage.meters import METERS, UNLIMITED, LimitedBy
+from pagemill.usage.limits import UNLIMITED, LimitedBy
+from pagemill.usage.meters import METERS
 from pagemill.usage.pricing import Currency, Price, PriceError
 
 LONGEST_FILE = 1_000_000
@@ -41,18 +42,18 @@ PRICES = (
 
 
 class PlanFileError(PagemillError):
-    """The file is no TOML, or says something that a plan cannot have; the message names the place."""
+    """A plan file that is not TOML, or defines an invalid plan; the message names the place."""
 
 
 class PlanDefinition(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """One version of a plan. What ``allowed`` does not name is unlimited; null prices cost nothing."""
+    """Version of a plan. A meter that ``allowed`` does not name is unlimited; a price of None is zero."""
 
     plan_id: Annotated[str, Meta(pattern=r"^las:plan:[a-z0-9-_]+$")]
     version: Annotated[int, Meta(ge=1, le=1_000_000)]
     name: Annotated[str, Meta(min_length=1, max_length=4096)]
     description: Annotated[str, Meta(max_length=4096)] | None = None
     organization_id: Annotated[str, Meta(pattern=r"^las:organization:[a-z0-9-_]+$")] | None = None
-    """The only organization that sees it; without one it is everybody's."""
+    """The only organization that sees the plan; None when all do."""
     available: bool = True
     currency: Currency = "EUR"
     limited_by: LimitedBy = "pages"
@@ -70,11 +71,11 @@ class PlanDefinition(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
 
     @property
     def id(self) -> str:
-        """``las:plan:<slug>:<version>``"""
+        """Id of the version: ``las:plan:<slug>:<version>``."""
         return f"{self.plan_id}:{self.version}"
 
     def prices(self) -> dict[str, Price]:
-        """The prices that the plan names, by the API's members."""
+        """Return the prices that the plan names, by the API's members."""
         members = {field.encode_name: field.name for field in msgspec.structs.fields(self)}
         named = {name: getattr(self, members[name]) for name in PRICES}
         return {name: price for name, price in named.items() if price is not None}
@@ -85,7 +86,7 @@ class _PlanFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_plans(text: str) -> list[PlanDefinition]:
-    """The plans of a file, checked. Raises PlanFileError naming the first thing that is wrong."""
+    """Return the plans of a file. Raises PlanFileError, which names the first mistake."""
     if len(text) > LONGEST_FILE:
         raise PlanFileError(f"the file must not be longer than {LONGEST_FILE} characters")
     try:
@@ -111,12 +112,12 @@ def parse_plans(text: str) -> list[PlanDefinition]:
 
 
 def definition_of(plan: PlanDefinition) -> dict[str, Any]:
-    """The API's sub-objects of a plan, as its row holds them: numbers, not strings."""
+    """Return the prices of a plan as the API's sub-objects, with numbers instead of strings."""
     return {name: _plain(msgspec.to_builtins(price)) for name, price in plan.prices().items()}
 
 
 def prices_of(definition: dict[str, Any]) -> dict[str, Price]:
-    """The prices in a row's sub-objects; those that are of another shape cost nothing."""
+    """Return the prices in a row's sub-objects; one of another shape is left out."""
     prices = {}
     for name in PRICES:
         try:

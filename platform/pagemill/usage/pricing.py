@@ -1,7 +1,7 @@
-"""What an organization owes for a month: pure arithmetic on exact decimals.
+"""Prices of a month's usage: pure arithmetic on exact decimals.
 
-A price is charged for each unit of ``unitSize`` beyond what is included, a begun unit like a whole one.
-``tiers`` are graduated: each tier's price holds for the part of the overage that lies within it.
+A price is charged for each started unit of ``unitSize`` beyond the included units. ``tiers`` are graduated:
+the price of a tier applies to the part of the overage that lies within it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ LARGEST = Decimal(10) ** 12
 
 
 class PriceError(PagemillError):
-    """A price of a plan contradicts itself; the message names the member."""
+    """A price that contradicts itself; the message names the member."""
 
 
 class Tier(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
-    """``price`` for each unit of the overage up to ``upTo``; the last tier has no end."""
+    """Price of each unit of the overage up to ``upTo``; the last tier has no end."""
 
     price: Decimal
     up_to: Annotated[int, Meta(ge=1)] | None = None
 
 
 class Price(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
-    """What one meter costs: ``included`` is free, then ``price``, or ``tiers``, for each ``unitSize``."""
+    """Price of a meter: ``included`` is free, then ``price``, or ``tiers``, for each ``unitSize``."""
 
     price: Decimal = Decimal(0)
     unit_size: Annotated[int, Meta(ge=1)] = 1
@@ -41,7 +41,7 @@ class Price(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     tiers: tuple[Tier, ...] = ()
 
     def check(self, name: str) -> None:
-        """Raises PriceError naming the member that is wrong."""
+        """Check that the members fit together. Raises PriceError, which names the first that does not."""
         for member, value in (("price", self.price), ("included", self.included)):
             _check_amount(f"{name}.{member}", value)
         if self.tiers and self.price:
@@ -57,7 +57,7 @@ class Price(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
             raise PriceError(f"{name}.tiers: upTo has to grow from tier to tier")
 
     def charge(self, overage: Decimal) -> tuple[Decimal, Decimal]:
-        """(units, amount) for what was used beyond what is included; the amount in cents of the currency."""
+        """Return the units to be paid for an overage, and their amount, rounded to cents."""
         units = (overage / self.unit_size).to_integral_value(ROUND_CEILING)
         tiers = self.tiers or (Tier(self.price),)
         amount, start = Decimal(0), Decimal(0)
@@ -81,8 +81,8 @@ PRICED: dict[str, Meter] = {
 """The meter behind each priced member of a plan."""
 
 
-class StatementLine(msgspec.Struct, frozen=True, rename="camel"):
-    """One priced member of the plan; ``amount`` is in the statement's currency."""
+class MonthStatementLine(msgspec.Struct, frozen=True, rename="camel"):
+    """Line of a month statement: a priced member of the plan, in the statement's currency."""
 
     name: str
     used: Decimal
@@ -93,42 +93,45 @@ class StatementLine(msgspec.Struct, frozen=True, rename="camel"):
     amount: Decimal
 
 
-class Statement(msgspec.Struct, frozen=True, rename="camel"):
-    """What an organization used in a month (UTC) and what it costs under its plan of now."""
+class MonthStatement(msgspec.Struct, frozen=True, rename="camel"):
+    """What an organization used in a month (UTC), and what it costs under a plan."""
 
     organization_id: str
     month: str
     plan_id: str | None
     currency: Currency
-    lines: tuple[StatementLine, ...]
+    lines: tuple[MonthStatementLine, ...]
     total: Decimal
 
 
-def monthly_statement(
+def price_month(
     organization_id: str,
     month: str,
     plan_id: str | None,
     currency: Currency,
     prices: Mapping[str, Price],
     used: Mapping[Meter, float],
-) -> Statement:
-    """The statement of ``prices`` (by the plan's members, ``license`` a fixed fee) for what was used."""
+) -> MonthStatement:
+    """Return the statement of a month's usage under ``prices``.
+
+    ``prices`` are named by the plan's members; ``license`` is a fixed fee.
+    """
     lines = []
     if "license" in prices:
         fee = prices["license"].price.quantize(CENT, ROUND_HALF_UP)
         one = Decimal(1)
-        lines.append(StatementLine("license", one, Decimal(0), one, 1, one, fee))
+        lines.append(MonthStatementLine("license", one, Decimal(0), one, 1, one, fee))
     for name, meter in PRICED.items():
         if name in prices:
             lines.append(_line(name, prices[name], Decimal(str(used.get(meter, 0)))))
     total = sum((line.amount for line in lines), Decimal(0)).quantize(CENT)
-    return Statement(organization_id, month, plan_id, currency, tuple(lines), total)
+    return MonthStatement(organization_id, month, plan_id, currency, tuple(lines), total)
 
 
-def _line(name: str, price: Price, used: Decimal) -> StatementLine:
+def _line(name: str, price: Price, used: Decimal) -> MonthStatementLine:
     overage = max(used - price.included, Decimal(0))
     units, amount = price.charge(overage)
-    return StatementLine(name, used, price.included, overage, price.unit_size, units, amount)
+    return MonthStatementLine(name, used, price.included, overage, price.unit_size, units, amount)
 
 
 def _check_amount(name: str, value: Decimal) -> None:

@@ -1,8 +1,8 @@
-"""How many requests an organization may send, shared by all API processes.
+"""Request rate limit of an organization, shared by all API processes.
 
-Each organization has a token bucket in Postgres. A process takes some tokens at a time and spends them by
-itself, so that most requests cost no round trip, and all processes together never admit more than the bucket
-gave. Tokens that a process does not spend soon are lost: a rate is a bound, not a promise.
+Each organization has a token bucket in Postgres. A process takes several tokens at a time and spends them
+locally, so most requests need no round trip, and all processes together never admit more than the bucket
+gave. Tokens that a process does not spend soon are lost: the rate is an upper bound.
 """
 
 from __future__ import annotations
@@ -13,86 +13,90 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import asyncpg
-
-from db.pool import acquire
+from db import usage as statements
+from db.pool import Pool, acquire
 from db.statements import Connection
-from db.usage import TAKE_REQUESTS
 from pagemill.errors import TooManyRequests
+from pagemill.ids import OrganizationId
 from pagemill.settings import Settings
 
 KEPT_SECONDS = 1.0
-"""Tokens that were taken longer ago are not spent any more."""
+"""Tokens that were taken longer ago are not spent."""
 ORGANIZATIONS_KEPT = 10_000
 BATCHES_A_SECOND = 10
 LARGEST_BATCH = 100
 
 
-class Borrowed(NamedTuple):
-    """What the bucket gave: ``tokens`` whole ones, or none and how many seconds until there is one."""
+class TakenTokens(NamedTuple):
+    """Tokens taken from a bucket: ``tokens`` of them, or none and the seconds until there is one."""
 
     tokens: int
     wait: float
 
 
-Borrow = Callable[[str, int], Awaitable[Borrowed]]
+TakeTokens: TypeAlias = Callable[[OrganizationId, int], Awaitable[TakenTokens]]
 """Takes at most so many tokens of an organization's bucket."""
 
 
 @dataclass(slots=True)
-class _Stock:
-    tokens: int = 0
+class _Tokens:
+    """Tokens of one organization that this process has not spent."""
+
+    count: int = 0
     taken_at: float = 0.0
     blocked_until: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class RequestRate:
-    """Admits the requests of one process. ``batch`` tokens are taken at once; ``clock`` is monotonic."""
+    """Admission of the requests of one process.
 
-    def __init__(self, borrow: Borrow, *, batch: int, clock: Callable[[], float]) -> None:
-        self._borrow = borrow
+    It takes ``batch`` tokens at a time; ``clock`` is monotonic.
+    """
+
+    def __init__(self, take: TakeTokens, *, batch: int, clock: Callable[[], float]) -> None:
+        self._take = take
         self._batch = max(1, batch)
         self._clock = clock
-        self._stocks: OrderedDict[str, _Stock] = OrderedDict()
+        self._tokens: OrderedDict[OrganizationId, _Tokens] = OrderedDict()
 
-    async def admit(self, organization_id: str) -> None:
-        """Spend a token. Raises TooManyRequests, which says after how many seconds to come again."""
-        stock = self._stock(organization_id)
-        if self._spend(stock):
+    async def admit(self, organization_id: OrganizationId) -> None:
+        """Spend a token. Raises TooManyRequests with the seconds until the next one."""
+        tokens = self._tokens_of(organization_id)
+        if self._spend(tokens):
             return
-        async with stock.lock:
+        async with tokens.lock:
             # Others may have waited for the same tokens.
-            if self._spend(stock):
+            if self._spend(tokens):
                 return
-            borrowed = await self._borrow(organization_id, self._batch)
+            taken = await self._take(organization_id, self._batch)
             now = self._clock()
-            if borrowed.tokens < 1:
-                stock.blocked_until = now + borrowed.wait
-                raise TooManyRequests(retry_after_seconds=_whole_seconds(borrowed.wait))
-            stock.tokens, stock.taken_at = borrowed.tokens - 1, now
+            if taken.tokens < 1:
+                tokens.blocked_until = now + taken.wait
+                raise TooManyRequests(retry_after_seconds=_whole_seconds(taken.wait))
+            tokens.count, tokens.taken_at = taken.tokens - 1, now
 
-    def _spend(self, stock: _Stock) -> bool:
-        """Whether a token was there. Raises TooManyRequests while the bucket is known to be empty."""
+    def _spend(self, tokens: _Tokens) -> bool:
+        """Return whether a token was there. Raises TooManyRequests while the bucket is known to be empty."""
         now = self._clock()
-        if stock.tokens and now - stock.taken_at <= KEPT_SECONDS:
-            stock.tokens -= 1
+        if tokens.count and now - tokens.taken_at <= KEPT_SECONDS:
+            tokens.count -= 1
             return True
-        if now < stock.blocked_until:
-            raise TooManyRequests(retry_after_seconds=_whole_seconds(stock.blocked_until - now))
+        if now < tokens.blocked_until:
+            raise TooManyRequests(retry_after_seconds=_whole_seconds(tokens.blocked_until - now))
         return False
 
-    def _stock(self, organization_id: str) -> _Stock:
-        stock = self._stocks.get(organization_id)
-        if stock is None:
-            stock = self._stocks[organization_id] = _Stock()
-            if len(self._stocks) > ORGANIZATIONS_KEPT:
-                self._stocks.popitem(last=False)
+    def _tokens_of(self, organization_id: OrganizationId) -> _Tokens:
+        tokens = self._tokens.get(organization_id)
+        if tokens is None:
+            tokens = self._tokens[organization_id] = _Tokens()
+            if len(self._tokens) > ORGANIZATIONS_KEPT:
+                self._tokens.popitem(last=False)
         else:
-            self._stocks.move_to_end(organization_id)
-        return stock
+            self._tokens.move_to_end(organization_id)
+        return tokens
 
 
 def _whole_seconds(wait: float) -> int:
@@ -100,24 +104,25 @@ def _whole_seconds(wait: float) -> int:
 
 
 async def take_requests(
-    connection: Connection, organization_id: str, *, rate: float, burst: int, batch: int
-) -> Borrowed:
-    """Take tokens of an organization's bucket, which fills by ``rate`` a second up to ``burst``."""
-    row = await TAKE_REQUESTS.fetch_one(connection, organization_id, rate, float(burst), batch)
-    assert row is not None
-    wait = 0.0 if row["granted"] else (1.0 - row["tokens"]) / rate
-    return Borrowed(row["granted"], wait)
+    connection: Connection, organization_id: OrganizationId, *, rate: float, burst: int, batch: int
+) -> TakenTokens:
+    """Take at most ``batch`` tokens of a bucket that gets ``rate`` a second and holds ``burst``."""
+    taken = await statements.take_requests(
+        connection, organization_id=organization_id, rate=rate, burst=float(burst), wanted=batch
+    )
+    wait = 0.0 if taken.granted else (1.0 - taken.tokens) / rate
+    return TakenTokens(taken.granted, wait)
 
 
-def open_request_rate(pool: asyncpg.Pool, settings: Settings) -> RequestRate:
-    """What a process admits by its settings; without a rate, everything."""
+def open_request_rate(pool: Pool, settings: Settings) -> RequestRate:
+    """Return the admission that the settings ask for; without a rate, every request is admitted."""
     rate, burst = settings.request_rate, settings.request_burst or math.ceil(2 * settings.request_rate)
     batch = min(max(1, int(rate / BATCHES_A_SECOND)), LARGEST_BATCH, max(burst, 1))
 
-    async def borrow(organization_id: str, most: int) -> Borrowed:
+    async def take(organization_id: OrganizationId, most: int) -> TakenTokens:
         if rate <= 0:
-            return Borrowed(most, 0.0)
+            return TakenTokens(most, 0.0)
         async with acquire(pool) as connection:
             return await take_requests(connection, organization_id, rate=rate, burst=burst, batch=most)
 
-    return RequestRate(borrow, batch=batch, clock=time.monotonic)
+    return RequestRate(take, batch=batch, clock=time.monotonic)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import cast
 
 import asyncpg
 
 from db import jobs as job_statements
 from db import usage as statements
-from db.pool import acquire
+from db.pool import Pool, acquire
 from db.statements import Connection
+from pagemill.ids import JobId
 from pagemill.usage.combiner import BatchExceedsLimit, Reservation, ReservationTransaction, UsageSnapshot
-from pagemill.usage.meters import current_month, period_of, to_decimal
+from pagemill.usage.meters import Meter, current_month, period_of, to_decimal
 
 
 class PostgresReservationTransaction:
@@ -22,7 +24,7 @@ class PostgresReservationTransaction:
         self._connection = connection
         self._month = current_month()
 
-    async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
+    async def count(self, reservations: Sequence[Reservation]) -> frozenset[JobId]:
         """Count all reservations, or none. Raises BatchExceedsLimit."""
         return await _count(self._connection, reservations, self._month)
 
@@ -32,27 +34,27 @@ class PostgresReservationTransaction:
         jobs = [one.job_id for one in reservations]
         counters = sorted({(one.organization_id, meter) for one in reservations for meter in one.amounts})
         open_jobs = await job_statements.LOCK_OPEN_AMONG.fetch(self._connection, organizations, jobs)
-        granted = await statements.RESERVED_AMONG.fetch(self._connection, jobs)
-        room = await statements.LOCK_ROOM.fetch(
+        granted = await statements.list_granted(self._connection, job_ids=jobs)
+        remaining = await statements.lock_remaining(
             self._connection,
-            [organization_id for organization_id, _ in counters],
-            [period_of(meter, self._month) for _, meter in counters],
-            [meter for _, meter in counters],
+            organization_ids=[organization_id for organization_id, _ in counters],
+            months=[period_of(meter, self._month) for _, meter in counters],
+            meters=[meter for _, meter in counters],
         )
         return UsageSnapshot(
             frozenset(row["id"] for row in open_jobs),
-            frozenset((row["job_id"], row["meter"]) for row in granted),
-            {(row["organization_id"], row["meter"]): row["room"] for row in room},
+            frozenset((row.job_id, cast("Meter", row.meter)) for row in granted),
+            {(row.organization_id, cast("Meter", row.meter)): row.remaining for row in remaining},
         )
 
 
 class PostgresReservationStore:
     """Reservation store on the connections of a pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def count(self, reservations: Sequence[Reservation]) -> frozenset[str]:
+    async def count(self, reservations: Sequence[Reservation]) -> frozenset[JobId]:
         """Count and commit all reservations, or none. Raises BatchExceedsLimit."""
         async with acquire(self._pool) as connection:
             return await _count(connection, reservations, current_month())
@@ -64,17 +66,19 @@ class PostgresReservationStore:
             yield PostgresReservationTransaction(connection)
 
 
-async def _count(connection: Connection, reservations: Sequence[Reservation], month: str) -> frozenset[str]:
-    rows = [
-        (one.organization_id, one.job_id, period_of(meter, month), meter, str(to_decimal(amount)))
-        for one in reservations
-        for meter, amount in one.amounts.items()
-    ]
+async def _count(connection: Connection, reservations: Sequence[Reservation], month: str) -> frozenset[JobId]:
+    wanted = [(one, meter, amount) for one in reservations for meter, amount in one.amounts.items()]
     try:
-        columns = list(zip(*rows, strict=True)) or [()] * 5
-        ended_jobs = await statements.RESERVE_TOGETHER.fetch_value(connection, *columns)
+        counted = await statements.count_reservations(
+            connection,
+            organization_ids=[one.organization_id for one, _, _ in wanted],
+            job_ids=[one.job_id for one, _, _ in wanted],
+            months=[period_of(meter, month) for _, meter, _ in wanted],
+            meters=[meter for _, meter, _ in wanted],
+            amounts=[str(to_decimal(amount)) for _, _, amount in wanted],
+        )
     except asyncpg.PostgresError as error:
-        if error.sqlstate == statements.EXCEEDED:
+        if error.sqlstate == statements.EXCEEDED_SQLSTATE:
             raise BatchExceedsLimit from error
         raise
-    return frozenset(ended_jobs)
+    return frozenset(counted.ended_jobs)

@@ -1,35 +1,29 @@
-"""When a month has ended, what it came to is written down, under the plan that it ended with."""
+"""Statements of ended months: each is stored once, under the plan that the month ended with."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
-import msgspec
-
-from db.month_statements import INSERT_MONTH_STATEMENT
-from db.pool import acquire
+from db.pool import Pool, acquire
+from pagemill.ids import OrganizationId
 from pagemill.jobs.job import Job
 from pagemill.jobs.outcomes import Done
 from pagemill.usage.meters import month_before
-from pagemill.usage.plan_administration import compute_statement
+from pagemill.usage.month_statements import store_month_statement
 
 SETTLING = timedelta(days=1)
-"""What was reserved in a month may be settled a little after it."""
+"""Reservations of a month may be settled a little after its end."""
 
 
 class MonthStatementRunner:
-    """Writes one organization's statement of the month before; the first one that is written stays."""
+    """Runner of jobs that store an organization's statement of the last month."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def __call__(self, job: Job) -> Done:
-        """Raises NotFound when the organization is gone."""
+        """Store the statement, unless there is one. Raises NotFound when the organization is gone."""
         month = month_before(datetime.now(UTC) - SETTLING)
         async with acquire(self._pool) as connection:
-            statement = await compute_statement(connection, job.organization_id, month)
-            await INSERT_MONTH_STATEMENT.execute(
-                connection, job.organization_id, month, msgspec.to_builtins(statement)
-            )
+            await store_month_statement(connection, OrganizationId(job.organization_id), month)
         return Done()

@@ -18,8 +18,11 @@ from db.predictions import PREDICTION_WORK
 from pagemill.applications.calling import answer_of
 from pagemill.applications.requests import PredictionRequest, count_fields, reading_request
 from pagemill.errors import BadRequest, NotFound
+from pagemill.ids import JobId, OrganizationId
 from pagemill.jobs.job import Job
 from pagemill.jobs.outcomes import PredictionResult
+from pagemill.usage.limits import limited_amounts
+from pagemill.usage.meters import Amount, Meter
 
 Answer = TypeVar("Answer")
 
@@ -31,7 +34,9 @@ PREDICTING_SECONDS = 120.0
 class Usage(Protocol):
     """The part of the usage client that is used here."""
 
-    async def reserve(self, organization_id: str, job_id: str, amounts: Mapping[Any, float]) -> None:
+    async def reserve(
+        self, organization_id: OrganizationId, job_id: JobId, amounts: Mapping[Meter, Amount]
+    ) -> None:
         """Count for a job, once however often it is tried. Raises LimitExceeded."""
         ...
 
@@ -63,14 +68,11 @@ class PredictionRunner:
             seconds=PREDICTING_SECONDS,
             who="Prediction",
         )
-        if work["limited_by"] == "pages":
-            predictions = await _with(predicting, self._reserve(job, {"pages": len(pages)}))
-        else:
-            predictions = await predicting
+        limited_pages = limited_amounts(work["limited_by"], {"pages": len(pages)})
+        predictions = await _with(predicting, self._reserve(job, limited_pages))
         fields = count_fields(predictions)
         inference_time = time.monotonic() - begun
-        if work["limited_by"] == "fields":
-            await self._reserve(job, {"fields": fields})
+        await self._reserve(job, limited_amounts(work["limited_by"], {"fields": fields}))
         return PredictionResult(
             predictions=predictions,
             inference_time=inference_time,
@@ -80,8 +82,9 @@ class PredictionRunner:
             fields=fields,
         )
 
-    async def _reserve(self, job: Job, amounts: Mapping[Any, float]) -> None:
-        await self._usage.reserve(job.organization_id, job.id, amounts)
+    async def _reserve(self, job: Job, amounts: Mapping[Meter, Amount]) -> None:
+        if amounts:
+            await self._usage.reserve(job.organization_id, job.id, amounts)
 
 
 async def _with(work: Coroutine[Any, Any, Answer], condition: Awaitable[None]) -> Answer:

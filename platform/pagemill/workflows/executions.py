@@ -13,7 +13,7 @@ from db import workflow_executions as statements
 from db.mail import MAIL_FAILED_EXECUTION
 from db.statements import Connection
 from pagemill.errors import BadRequest, LimitExceeded
-from pagemill.ids import WorkflowExecutionId, new_id
+from pagemill.ids import OrganizationId, WorkflowExecutionId, WorkflowId, new_id
 from pagemill.notices.events import tell
 from pagemill.usage.counting import count_freely, count_workflow_execution
 from pagemill.workflows.definition import COMMONS_FAILED, Definition, read_definition, task_of_transition
@@ -96,7 +96,8 @@ class Run:
         await self.tell(status)
         if self.production:
             minutes = max((ended - self.start_time).total_seconds(), 0.0) / 60
-            await count_freely(self.connection, self.organization_id, "production-workflow-minutes", minutes)
+            organization_id = OrganizationId(self.organization_id)
+            await count_freely(self.connection, organization_id, "production-workflow-minutes", minutes)
 
     async def say(self, line: str) -> None:
         await write_line(self.connection, self.organization_id, self.log_id, line)
@@ -125,7 +126,10 @@ async def start_execution(
     """Start a workflow whose row is held and return the execution's id. Raises LimitExceeded."""
     production = workflow["status"] == "production"
     await count_workflow_execution(
-        connection, organization_id, workflow_id, allowed=None if production else development_allowance
+        connection,
+        OrganizationId(organization_id),
+        WorkflowId(workflow_id),
+        allowed=None if production else development_allowance,
     )
     execution_id = new_id(WorkflowExecutionId)
     log_id = await open_log(

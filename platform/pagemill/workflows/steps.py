@@ -11,7 +11,7 @@ import asyncpg
 from db import transition_executions as statements
 from db.statements import Connection
 from pagemill.errors import BadRequest
-from pagemill.ids import TransitionExecutionId, new_id
+from pagemill.ids import OrganizationId, TransitionExecutionId, new_id
 from pagemill.usage.counting import count, count_freely
 from pagemill.workflows.logs import open_log, write_line
 from pagemill.workflows.retries import TASK_FAILED
@@ -51,7 +51,7 @@ async def begin_execution(
     step: StepOf | None = None,
 ) -> asyncpg.Record:
     """A new execution of a transition, alone or as a step, counted. Raises LimitExceeded."""
-    await count(connection, organization_id, "transition-executions")
+    await count(connection, OrganizationId(organization_id), "transition-executions")
     execution_id = new_id(TransitionExecutionId)
     log_id = await open_log(
         connection,
@@ -106,4 +106,5 @@ async def end_execution(
     if (row["claimed_by"] or "").startswith("las:user:"):
         # Not since startTime: that is whatever a client says.
         spent = min(ended - row["claimed_time"], LONGEST_CLAIM)
-        await count_freely(connection, organization_id, "user-minutes", spent.total_seconds() / 60)
+        minutes = spent.total_seconds() / 60
+        await count_freely(connection, OrganizationId(organization_id), "user-minutes", minutes)

@@ -24,7 +24,7 @@ from pagemill.jobs.job import INTERACTIVE
 from pagemill.jobs.queue import enqueue
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import words_key
-from pagemill.usage.counting import reserve
+from pagemill.usage.reservations import reserve
 from tests.support.labelled import store_document
 from tests.support.plans import most_rows_read
 from tests.support.seeds import seed_data_bundle, seed_dataset, seed_model, used

@@ -17,7 +17,7 @@ from pagemill.jobs.listener import OutcomeListener
 from pagemill.jobs.outcomes import Done, Finished
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.jobs.writing import OutcomeWriter
-from pagemill.usage.counting import reserve
+from pagemill.usage.reservations import reserve
 from tests.support.queries import statements_run
 from tests.support.tenants import Tenant
 from tests.support.working import RESULT, job_row, prediction_row, submit, until, used

@@ -377,7 +377,7 @@ async def test_ending_and_reserving_together_look_at_their_own_jobs_only(
         (statements.END_TOGETHER.sql, (organizations, ids, attempts)),
         (statements.LOCK_OPEN_AMONG.sql, (organizations, ids)),
         (
-            usage_statements.RESERVE_TOGETHER.sql,
+            usage_statements.count_reservations.sql,
             (organizations, ids, ["2026-11"] * 40, ["pages"] * 40, ["1"] * 40),
         ),
     ):
@@ -396,7 +396,7 @@ async def test_what_was_planned_for_an_empty_queue_looks_at_its_own_jobs_only(
         "END_TOGETHER": (statements.END_TOGETHER.sql, f"{texts}, integer[]", ["0"] * 40),
         "LOCK_OPEN_AMONG": (statements.LOCK_OPEN_AMONG.sql, texts),
         "RESERVE_TOGETHER": (
-            usage_statements.RESERVE_TOGETHER.sql,
+            usage_statements.count_reservations.sql,
             f"{texts}, text[], text[], text[]",
             *(["2026-11"] * 40, ["pages"] * 40, ["1"] * 40),
         ),

@@ -13,7 +13,7 @@ from pagemill.errors import BadRequest
 from pagemill.jobs import leases, outcomes
 from pagemill.jobs.job import Job
 from pagemill.jobs.queue import request_cancel
-from pagemill.usage.counting import JobEnded, reserve
+from pagemill.usage.reservations import JobEnded, reserve
 from tests.support.tenants import Tenant
 from tests.support.working import RESULT, submit, used
 

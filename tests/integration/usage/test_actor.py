@@ -13,7 +13,7 @@ import pytest
 
 from pagemill.errors import LimitExceeded, PagemillError, Unavailable
 from pagemill.settings import Settings, to_environment
-from pagemill.usage.counting import JobEnded
+from pagemill.usage.reservations import JobEnded
 from tests.support.ray_cluster import NAMESPACE, local_ray
 from tests.support.tenants import create_tenant
 from tests.support.working import submit, until, used

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from pagemill.errors import TooManyRequests
-from pagemill.usage.request_rate import Borrowed, RequestRate, take_requests
+from pagemill.usage.request_rate import RequestRate, TakenTokens, take_requests
 from tests.support.tenants import Tenant
 
 SLOW = 0.001
@@ -18,7 +18,7 @@ SLOW = 0.001
 
 async def take(
     pool: asyncpg.Pool, organization: Tenant, batch: int, *, rate: float = SLOW, burst: int = 50
-) -> Borrowed:
+) -> TakenTokens:
     async with pool.acquire() as connection:
         return await take_requests(
             connection, organization.organization_id, rate=rate, burst=burst, batch=batch
@@ -54,7 +54,7 @@ async def test_it_fills_with_time_but_not_over(
 async def test_processes_together_admit_what_the_bucket_holds(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
-    async def borrow(organization_id: str, most: int) -> Borrowed:
+    async def borrow(organization_id: str, most: int) -> TakenTokens:
         async with pool.acquire() as connection:
             return await take_requests(connection, organization_id, rate=SLOW, burst=50, batch=most)
 

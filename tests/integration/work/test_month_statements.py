@@ -11,7 +11,8 @@ from db.month_statements import ORGANIZATIONS_WITHOUT_STATEMENT
 from pagemill.jobs.schedule import Schedule, enqueue_scheduled
 from pagemill.usage.counting import count_freely
 from pagemill.usage.meters import month_before
-from pagemill.usage.plan_administration import apply_plans, statement_of
+from pagemill.usage.month_statements import month_statement_of
+from pagemill.usage.plan_changes import apply_plans
 from pagemill.usage.plan_file import parse_plans
 from pagemill.work.month_statements import SETTLING, MonthStatementRunner
 from tests.support.schedules import HOUR
@@ -59,7 +60,7 @@ async def test_it_is_written_once_and_stays(pool: asyncpg.Pool, organization: Te
         dearer = parse_plans(PLAN.replace("0.5", "5"))
         await apply_plans(connection, dearer, amend=True, dry_run=False)
         await count_freely(connection, owner, "pages", 8, at=last)
-        statement = await statement_of(connection, owner, month)
+        statement = await month_statement_of(connection, owner, month)
     assert (statement.month, statement.total) == (month, Decimal("4.00"))
     assert [(line.name, line.used) for line in statement.lines] == [("pagePredictions", 8)]
 

@@ -9,13 +9,8 @@ import torch
 from safetensors.torch import save
 
 from pagemill.extraction.artefact import Artefact
+from pagemill.extraction.configuration import Configuration, NetworkShape, number_of_outputs, split_fields
 from pagemill.extraction.network import Tagger
-from pagemill.extraction.tagger_configuration import (
-    NetworkShape,
-    TaggerConfiguration,
-    number_of_outputs,
-    split_fields,
-)
 from pagemill.extraction.warm_start import borrow_weights
 
 TOTAL, NAME = {"type": "amount"}, {"type": "string"}
@@ -23,10 +18,10 @@ ITEMS = {"type": "lines", "fields": {"price": TOTAL}}
 TAXES = {"type": "lines", "fields": {"rate": TOTAL, "sum": TOTAL}}
 
 
-def configured(config: dict[str, Any], hidden: int = 8) -> TaggerConfiguration:
+def configured(config: dict[str, Any], hidden: int = 8) -> Configuration:
     fields, lines = split_fields(config)
     shape = NetworkShape(number_of_outputs(fields, lines), len(fields), 4, hidden, 6, 1)
-    return TaggerConfiguration(shape, fields, lines, {}, {})
+    return Configuration(shape, fields, lines, {}, {})
 
 
 def other(config: dict[str, Any], hidden: int = 8) -> tuple[Tagger, Artefact]:

@@ -16,7 +16,7 @@ from pagemill.settings import Settings
 from pagemill.usage import client as client_module
 from pagemill.usage.client import CONCURRENT_CALLS, UsageClient
 from pagemill.usage.combiner import MAX_BATCH_SIZE, Reservation, Verdict
-from pagemill.usage.counting import JobEnded
+from pagemill.usage.reservations import JobEnded
 from tests.support.working import until
 
 VERDICTS: dict[str, Verdict] = {"full": "limit-exceeded", "over": "job-ended"}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagemill.usage.pricing import Price, PriceError, Tier, monthly_statement
+from pagemill.usage.pricing import Price, PriceError, Tier, price_month
 
 TIERED = Price(included=Decimal(1000), tiers=(Tier(Decimal("0.02"), 5000), Tier(Decimal("0.01"))))
 
@@ -32,7 +32,7 @@ def test_charge(price: Price, overage: str, units: str, amount: str) -> None:
 
 
 def test_a_statement_lists_what_the_plan_prices() -> None:
-    statement = monthly_statement(
+    statement = price_month(
         "las:organization:a",
         "2026-11",
         "las:plan:pro:1",
@@ -48,7 +48,7 @@ def test_a_statement_lists_what_the_plan_prices() -> None:
 
 
 def test_a_plan_without_prices_costs_nothing() -> None:
-    statement = monthly_statement("las:organization:a", "2026-11", None, "EUR", {}, {"pages": 5.0})
+    statement = price_month("las:organization:a", "2026-11", None, "EUR", {}, {"pages": 5.0})
     assert (statement.lines, statement.total) == ((), Decimal("0.00"))
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from pagemill.errors import TooManyRequests
-from pagemill.usage.request_rate import KEPT_SECONDS, Borrowed, RequestRate
+from pagemill.usage.request_rate import KEPT_SECONDS, RequestRate, TakenTokens
 
 
 class Bucket:
@@ -16,12 +16,12 @@ class Bucket:
     def __init__(self, tokens: int, wait: float = 2.5) -> None:
         self.tokens, self.wait, self.asked, self.now = tokens, wait, 0, 100.0
 
-    async def borrow(self, organization_id: str, most: int) -> Borrowed:
+    async def borrow(self, organization_id: str, most: int) -> TakenTokens:
         self.asked += 1
         await asyncio.sleep(0)
         given = min(most, self.tokens)
         self.tokens -= given
-        return Borrowed(given, 0.0 if given else self.wait)
+        return TakenTokens(given, 0.0 if given else self.wait)
 
     def rate(self, batch: int = 10) -> RequestRate:
         return RequestRate(self.borrow, batch=batch, clock=lambda: self.now)
@@ -79,11 +79,11 @@ async def test_one_organization_does_not_spend_another_ones() -> None:
 async def test_a_bucket_that_fails_leaves_the_next_request_its_chance() -> None:
     bucket = Bucket(10)
 
-    async def failing(organization_id: str, most: int) -> Borrowed:
+    async def failing(organization_id: str, most: int) -> TakenTokens:
         bucket.asked += 1
         if bucket.asked == 1:
             raise OSError("away")
-        return Borrowed(most, 0.0)
+        return TakenTokens(most, 0.0)
 
     rate = RequestRate(failing, batch=3, clock=lambda: bucket.now)
     with pytest.raises(OSError):

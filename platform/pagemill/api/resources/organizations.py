@@ -1,55 +1,52 @@
-"""Organizations, with what they have used and may use: ``/organizations``."""
+"""Organizations, with their usage and its limits: ``/organizations``."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-import asyncpg
 from litestar import Controller, get, patch, post
 from msgspec import UNSET, Meta, UnsetType
 
-from db.organizations import (
-    FIND_ORGANIZATION,
-    GET_PLAN,
-    INSERT_ORGANIZATION,
-    LIST_ORGANIZATIONS,
-    UPDATE_ORGANIZATION,
-)
-from db.payment_methods import KEEP_PAYMENT_METHOD
-from db.profiles import count_created_organization
+from db import organizations as statements
+from db.organizations import DOCUMENT_RETENTION_IN_DAYS, OrganizationRow
+from db.payment_methods import keep_payment_method
+from db.plans import find_plan
+from db.profiles import COUNT_ORGANIZATION
 from db.statements import Connection
-from db.users import insert_first_user
+from db.users import INSERT_FOUNDER
 from pagemill.api.auth.guard import Caller
 from pagemill.api.auth.resource_ids import OWN
 from pagemill.api.auth.seeded_roles import ADMIN
 from pagemill.api.auth.tokens import is_user
 from pagemill.api.http.database import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
-from pagemill.api.http.schemas import RequestStruct, ResponseStruct, Text, change, require_members, timestamp
+from pagemill.api.http.schemas import RequestStruct, ResponseStruct, Text, require_members, timestamp
 from pagemill.api.http.state import AppState
-from pagemill.api.resources.plans import find_plan
+from pagemill.api.resources.plans import find_visible_plan
 from pagemill.errors import BadRequest, Forbidden, NotFound
-from pagemill.ids import OrganizationId, UserId, new_id
+from pagemill.ids import OrganizationId, PaymentMethodId, PlanId, UserId, new_id
 from pagemill.settings import SettingsError
-from pagemill.usage.counting import Usage, count, limit_exceeded, usage_of, usage_of_many
+from pagemill.usage.counting import count
+from pagemill.usage.limits import limit_exceeded
 from pagemill.usage.meters import Meter
-
-DOCUMENT_RETENTION_IN_DAYS = 1825
+from pagemill.usage.organization_usage import OrganizationUsage, usage_of, usage_of_many
 
 ValidPlanId = Annotated[
     str,
     Meta(pattern=r"^(|las:organization:[a-z0-9-_]+/)las:plan:[a-z0-9-_]+(|:@[a-z0-9-_]+|:[0-9]+)$"),
 ]
 
-ValidPaymentMethodId = Annotated[str, Meta(pattern=r"^las:payment-method:[a-f0-9]{32}$")]
+ValidPaymentMethodId = Annotated[PaymentMethodId, Meta(pattern=r"^las:payment-method:[a-f0-9]{32}$")]
 
 
 class PostOrganization(RequestStruct):
+    """A new organization."""
+
     name: Text | None = None
 
 
 class PatchOrganization(RequestStruct):
-    """null clears name, description and paymentMethodId."""
+    """Changes of an organization; null clears name, description and paymentMethodId."""
 
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
@@ -58,13 +55,13 @@ class PatchOrganization(RequestStruct):
 
 
 class Organization(ResponseStruct, kw_only=True):
-    """Counters of this month (UTC) and of what exists, each beside its limit."""
+    """An organization, with its use of this month (UTC) and of what exists, each beside its limit."""
 
-    organization_id: str
+    organization_id: OrganizationId
     name: str | None
     description: str | None
-    plan_id: str | None
-    payment_method_id: str | None
+    plan_id: PlanId | None
+    payment_method_id: PaymentMethodId | None
     document_retention_in_days: int
     client_id: str | None
     created_time: str | None
@@ -113,6 +110,8 @@ class Organization(ResponseStruct, kw_only=True):
 
 
 class Organizations(ResponseStruct):
+    """A page of organizations."""
+
     organizations: list[Organization]
     next_token: str | None
 
@@ -137,8 +136,8 @@ CREATED: dict[str, Meter] = {
 """The meter behind each pair of ``...Created`` and ``...Allowed``."""
 
 
-def counters(usage: Usage) -> dict[str, Any]:
-    """All counters by the members of Organization."""
+def counters(usage: OrganizationUsage) -> dict[str, Any]:
+    """Return all counters and limits by the members of Organization."""
     used, allowed = usage.used, usage.allowed
     values: dict[str, Any] = {f"{name}_created": int(used[meter]) for name, meter in CREATED.items()}
     values |= {f"{name}_allowed": int(allowed[meter]) for name, meter in CREATED.items()}
@@ -155,23 +154,26 @@ def counters(usage: Usage) -> dict[str, Any]:
     }
 
 
-def to_organization(row: asyncpg.Record, usage: Usage) -> Organization:
+def to_organization(row: OrganizationRow, usage: OrganizationUsage) -> Organization:
+    """Return an organization as the API shows it."""
     return Organization(
-        organization_id=row["id"],
-        name=row["name"],
-        description=row["description"],
-        plan_id=row["plan_id"],
-        payment_method_id=row["payment_method_id"],
-        document_retention_in_days=row["document_retention_in_days"],
-        client_id=row["client_id"],
-        created_time=timestamp(row["created_time"]),
-        updated_time=timestamp(row["updated_time"]),
-        updated_by=row["updated_by"],
+        organization_id=row.id,
+        name=row.name,
+        description=row.description,
+        plan_id=row.plan_id,
+        payment_method_id=row.payment_method_id,
+        document_retention_in_days=row.document_retention_in_days,
+        client_id=row.client_id,
+        created_time=timestamp(row.created_time),
+        updated_time=timestamp(row.updated_time),
+        updated_by=row.updated_by,
         **counters(usage),
     )
 
 
 class OrganizationController(Controller):
+    """Operations on organizations."""
+
     path = "/organizations"
     tags = ("Organizations",)
 
@@ -179,39 +181,72 @@ class OrganizationController(Controller):
     async def create_organization(
         self, data: PostOrganization, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Organization:
-        """A user's person becomes the admin of the new one; an app client has no person."""
+        """Create an organization.
+
+        The user who calls becomes its first user, with the role `las:role:admin`. The new organization is on
+        the plan that the operator has chosen for new organizations. An app client cannot create organizations
+        and gets status 403. When the user has created as many as its profile allows
+        (`numberOfOrganizationsAllowed`), the answer is status 429 with the message `Limit Exceeded`.
+        """
         if not is_user(caller):
             raise Forbidden
         async with connection.transaction():
-            row = await _found(connection, caller, data.name, app_state.settings.new_organization_plan)
-            usage = await usage_of(connection, row["id"])
+            row = await _create(connection, caller, data.name, app_state.settings.new_organization_plan)
+            usage = await usage_of(connection, row.id)
         return to_organization(row, usage)
 
     @get()
     async def list_organizations(
         self, caller: Caller, connection: RequestConnection, page: PageRequest
     ) -> Organizations:
-        """An app client's one; a user's own and the others that its person is an active user of."""
-        rows = await LIST_ORGANIZATIONS.fetch(
-            connection, caller.organization_id, caller.principal_id, *page.after, page.limit
+        """List the organizations that the caller may use.
+
+        An app client belongs to one organization. For a user the list also has the other organizations in
+        which the same person is an active user. Each organization comes with its usage of this month and its
+        limits.
+        """
+        rows = await statements.list_organizations(
+            connection,
+            organization_id=caller.organization_id,
+            principal_id=caller.principal_id,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
         )
         shown, token = cut(rows, page)
-        usages = await usage_of_many(connection, [row["id"] for row in shown])
-        organizations = [to_organization(row, usages[row["id"]]) for row in shown]
+        usages = await usage_of_many(connection, [row.id for row in shown])
+        organizations = [to_organization(row, usages[row.id]) for row in shown]
         return Organizations(organizations=organizations, next_token=token)
 
     @get("/{organization_id:str}")
     async def get_organization(
-        self, organization_id: str, caller: Caller, connection: RequestConnection
+        self, organization_id: OrganizationId, caller: Caller, connection: RequestConnection
     ) -> Organization:
-        """One of those that are listed; ``me`` is the one that the caller acts in."""
+        """Get an organization with its usage and limits.
+
+        `me` stands for the organization that the token acts for; a user may also name another organization of
+        the list. Each `...Created` or `...Used` stands beside the `...Allowed` of the plan. Members that
+        begin with `monthly` count the current calendar month in UTC, the others what exists now. A limit of
+        2000000000 means that the plan does not limit it. The plan limits either pages or fields of
+        predictions: the other of the two is counted without a limit.
+        """
         return await _read(connection, caller, organization_id)
 
     @patch("/{organization_id:str}")
     async def update_organization(
-        self, organization_id: str, data: PatchOrganization, caller: Caller, connection: RequestConnection
+        self,
+        organization_id: OrganizationId,
+        data: PatchOrganization,
+        caller: Caller,
+        connection: RequestConnection,
     ) -> Organization:
-        """Only the one that the caller acts in: what it may do in the others is not known here."""
+        """Change the name, description, plan or payment method of an organization.
+
+        Only the organization that the token acts for can be changed; another one that the caller may use is
+        answered with status 403. A `planId` without a version means the newest version; the new limits hold
+        at once, and what was used this month stays counted. A plan or payment method that does not exist, or
+        a plan that is not `available`, gets status 400.
+        """
         if organization_id not in (OWN, caller.organization_id):
             await _read(connection, caller, organization_id)
             raise Forbidden
@@ -219,72 +254,86 @@ class OrganizationController(Controller):
         async with connection.transaction():
             plan_id = await _checked_plan(connection, caller, data.plan_id)
             await _hold_payment_method(connection, caller, data.payment_method_id)
-            await UPDATE_ORGANIZATION.fetch_one(
+            await statements.update_organization(
                 connection,
-                caller.organization_id,
-                *change(data.name),
-                *change(data.description),
-                *change(plan_id),
-                *change(data.payment_method_id),
-                caller.principal_id,
+                organization_id=caller.organization_id,
+                name=data.name,
+                description=data.description,
+                plan_id=plan_id,
+                payment_method_id=data.payment_method_id,
+                updated_by=caller.principal_id,
             )
-        return await _read(connection, caller, OWN)
+        return await _read(connection, caller, caller.organization_id)
 
 
-async def _found(connection: Connection, caller: Caller, name: str | None, plan_slug: str) -> asyncpg.Record:
-    """A new organization with its first user, within what the person's profile allows.
+async def _create(
+    connection: Connection, caller: Caller, name: str | None, plan_slug: str
+) -> OrganizationRow:
+    """Insert an organization with its first user.
 
-    Raises LimitExceeded, and SettingsError when there is no such plan.
+    Raises LimitExceeded when the user's profile allows no more, SettingsError when there is no such plan.
     """
-    person = await count_created_organization(
-        connection, organization_id=caller.organization_id, user_id=caller.principal_id
-    )
+    person = await COUNT_ORGANIZATION.fetch_one(connection, caller.organization_id, caller.principal_id)
     if person is None:
         raise limit_exceeded("organizations")
     organization_id = new_id(OrganizationId)
-    plan = await GET_PLAN.fetch_one(connection, organization_id, plan_slug, None)
+    plan = await find_plan(connection, organization_id=organization_id, slug=plan_slug, version=None)
     if plan is None:
         raise SettingsError(f"PAGEMILL_NEW_ORGANIZATION_PLAN: there is no plan {plan_slug}")
-    row = await INSERT_ORGANIZATION.fetch_one(
-        connection, organization_id, name, None, plan["id"], DOCUMENT_RETENTION_IN_DAYS
-    )
-    await insert_first_user(
+    row = await statements.insert_organization(
         connection,
         organization_id=organization_id,
-        user_id=new_id(UserId),
-        email=person.email,
-        profile_id=person.id,
-        role_ids=[ADMIN],
-        created_by=caller.principal_id,
+        name=name,
+        description=None,
+        plan_id=plan.id,
+        document_retention_in_days=DOCUMENT_RETENTION_IN_DAYS,
+    )
+    await INSERT_FOUNDER.execute(
+        connection,
+        organization_id,
+        new_id(UserId),
+        person["email"],
+        person["id"],
+        [ADMIN],
+        caller.principal_id,
     )
     await count(connection, organization_id, "users")
-    assert row is not None
     return row
 
 
-async def _checked_plan(connection: Connection, caller: Caller, plan_id: str | UnsetType) -> str | UnsetType:
-    """The id of the plan's version that is meant. Raises BadRequest."""
+async def _checked_plan(
+    connection: Connection, caller: Caller, plan_id: str | UnsetType
+) -> PlanId | UnsetType:
+    """Return the id of the version that a plan id means. Raises BadRequest."""
     if plan_id is UNSET:
         return UNSET
-    row = await find_plan(connection, caller, plan_id)
-    if row is None or not row["available"]:
+    plan = await find_visible_plan(connection, caller, plan_id)
+    if plan is None or not plan.available:
         raise BadRequest(f"planId: plan {plan_id} does not exist")
-    return str(row["id"])
+    return plan.id
 
 
 async def _hold_payment_method(
-    connection: Connection, caller: Caller, payment_method_id: str | UnsetType | None
+    connection: Connection, caller: Caller, payment_method_id: PaymentMethodId | UnsetType | None
 ) -> None:
-    """Keep it from being deleted until the transaction ends. Raises BadRequest."""
-    if isinstance(payment_method_id, str) and not await KEEP_PAYMENT_METHOD.fetch_value(
-        connection, caller.organization_id, payment_method_id
+    """Keep a payment method from being deleted until the transaction ends. Raises BadRequest."""
+    if payment_method_id is UNSET or payment_method_id is None:
+        return
+    if not await keep_payment_method(
+        connection, organization_id=caller.organization_id, payment_method_id=payment_method_id
     ):
         raise BadRequest(f"paymentMethodId: payment method {payment_method_id} does not exist")
 
 
-async def _read(connection: Connection, caller: Caller, organization_id: str) -> Organization:
-    wanted = caller.organization_id if organization_id == OWN else organization_id
-    row = await FIND_ORGANIZATION.fetch_one(connection, caller.organization_id, caller.principal_id, wanted)
+async def _read(connection: Connection, caller: Caller, organization_id: OrganizationId) -> Organization:
+    """Return an organization that the caller may use. Raises NotFound."""
+    wanted_id = caller.organization_id if organization_id == OWN else organization_id
+    row = await statements.find_organization(
+        connection,
+        organization_id=caller.organization_id,
+        principal_id=caller.principal_id,
+        wanted_id=wanted_id,
+    )
     if row is None:
         raise NotFound(f"Organization {organization_id} not found")
-    return to_organization(row, await usage_of(connection, wanted))
+    return to_organization(row, await usage_of(connection, wanted_id))

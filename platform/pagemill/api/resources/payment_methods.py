@@ -1,7 +1,7 @@
 """Payment methods: ``/paymentMethods``.
 
-A new one carries a secret with which the browser gives a card to Stripe; a PATCH with the same secret then
-completes it. Nothing is read from or written to the database while Stripe is asked.
+A new payment method has a secret with which the browser gives a card to Stripe; a PATCH with the same secret
+completes it. No database connection is held while Stripe is called.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import hashlib
 import hmac
 from typing import Annotated, Any
 
-import asyncpg
 from litestar import Controller, delete, get, patch, post
 from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType
 
 from db import payment_methods as statements
+from db.payment_methods import PaymentMethodRow
 from db.pool import CONNECTION_ERRORS
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.database import RequestConnection
@@ -27,7 +27,6 @@ from pagemill.api.http.schemas import (
     ResponseStruct,
     Text,
     audit,
-    change,
     require_members,
 )
 from pagemill.api.http.state import AppState
@@ -36,16 +35,23 @@ from pagemill.ids import PaymentMethodId, new_id
 from pagemill.payments import MANUAL, ConfirmedCard, NewSetupIntent
 
 SetupIntentSecret = Annotated[str, Meta(min_length=1, max_length=TEXT_LENGTH)]
-PaymentMethodPath = Annotated[str, Parameter(description="las:payment-method:<32 hexadecimal digits>")]
+PaymentMethodPath = Annotated[
+    PaymentMethodId, Parameter(description="las:payment-method:<32 hexadecimal digits>")
+]
 
 
 class PostPaymentMethod(RequestStruct):
+    """A new payment method."""
+
     name: Text | None = None
     description: Text | None = None
 
 
 class PatchPaymentMethod(RequestStruct):
-    """null clears name and description; the secret says that a card was given for it."""
+    """Changes of a payment method; null clears name and description.
+
+    The secret completes the payment method after the card was given to Stripe.
+    """
 
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
@@ -53,9 +59,12 @@ class PatchPaymentMethod(RequestStruct):
 
 
 class PaymentMethod(Audited, kw_only=True):
-    """The secret is shown once, when the payment method is new; without Stripe, all values say "manual"."""
+    """A way in which an organization pays. Without Stripe, all Stripe members say "manual".
 
-    payment_method_id: str
+    The secret is shown once, when the payment method is created.
+    """
+
+    payment_method_id: PaymentMethodId
     name: str | None
     description: str | None
     details: dict[str, Any] | None
@@ -64,28 +73,34 @@ class PaymentMethod(Audited, kw_only=True):
 
 
 class PaymentMethods(ResponseStruct):
+    """A page of payment methods."""
+
     payment_methods: list[PaymentMethod]
     next_token: str | None
 
 
-def to_payment_method(row: asyncpg.Record, state: AppState, secret: str | None = None) -> PaymentMethod:
-    by_hand = row["stripe_setup_intent_id"] is None
+def to_payment_method(row: PaymentMethodRow, state: AppState, secret: str | None = None) -> PaymentMethod:
+    """Return a payment method as the API shows it."""
+    is_manual = row.stripe_setup_intent_id is None
     return PaymentMethod(
-        payment_method_id=row["id"],
-        name=row["name"],
-        description=row["description"],
-        details=row["details"],
-        stripe_publishable_key=MANUAL if by_hand else state.setup_intents.publishable_key,
+        payment_method_id=row.id,
+        name=row.name,
+        description=row.description,
+        details=row.details,
+        stripe_publishable_key=MANUAL if is_manual else state.setup_intents.publishable_key,
         stripe_setup_intent_secret=secret,
         **audit(row),
     )
 
 
-def payment_method_not_found(payment_method_id: str) -> NotFound:
+def payment_method_not_found(payment_method_id: PaymentMethodId) -> NotFound:
+    """Return the error for an id that the organization does not have."""
     return NotFound(f"PaymentMethod {payment_method_id} not found")
 
 
 class PaymentMethodController(Controller):
+    """Operations on payment methods."""
+
     path = "/paymentMethods"
     tags = ("Payment methods",)
 
@@ -93,6 +108,14 @@ class PaymentMethodController(Controller):
     async def create_payment_method(
         self, data: PostPaymentMethod, caller: Caller, app_state: AppState
     ) -> PaymentMethod:
+        """Create a payment method.
+
+        The answer has a `stripeSetupIntentSecret`, which is shown only here, and a `stripePublishableKey`.
+        Give them to Stripe's library in the browser to set up a card, then send the secret with `PATCH
+        /v1/paymentMethods/{paymentMethodId}` to complete the payment method. The card's number never passes
+        through this API. On an installation without Stripe, all Stripe members say `manual`: the operator
+        collects the payments. Status 503 means that Stripe does not answer.
+        """
         payment_method_id = new_id(PaymentMethodId)
         intent = await app_state.setup_intents.create(caller.organization_id, payment_method_id)
         try:
@@ -110,8 +133,16 @@ class PaymentMethodController(Controller):
     async def list_payment_methods(
         self, caller: Caller, connection: RequestConnection, app_state: AppState, page: PageRequest
     ) -> PaymentMethods:
-        rows = await statements.LIST_PAYMENT_METHODS.fetch(
-            connection, caller.organization_id, *page.after, page.limit
+        """List the payment methods of the organization.
+
+        Payment methods without a card have no `details` yet.
+        """
+        rows = await statements.list_payment_methods(
+            connection,
+            organization_id=caller.organization_id,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
         )
         shown, token = cut(rows, page)
         return PaymentMethods(
@@ -122,6 +153,10 @@ class PaymentMethodController(Controller):
     async def get_payment_method(
         self, payment_method_id: PaymentMethodPath, caller: Caller, app_state: AppState
     ) -> PaymentMethod:
+        """Get a payment method.
+
+        `details` has the brand, last four digits and expiry of the card, or null until a card was given.
+        """
         return to_payment_method(await _find(app_state, caller, payment_method_id), app_state)
 
     @patch("/{payment_method_id:str}")
@@ -132,21 +167,27 @@ class PaymentMethodController(Controller):
         caller: Caller,
         app_state: AppState,
     ) -> PaymentMethod:
+        """Complete or rename a payment method.
+
+        Send the `stripeSetupIntentSecret` of the new payment method after Stripe has set up the card;
+        `details` are filled then. A secret of another payment method, or one for which no card was set up,
+        gets status 400; status 503 means that Stripe does not answer.
+        """
         require_members(data)
         card = None
         if data.stripe_setup_intent_secret is not UNSET:
             row = await _find(app_state, caller, payment_method_id)
             card = await _confirmed_card(app_state, row, data.stripe_setup_intent_secret)
         async with app_state.connection() as connection:
-            changed = await statements.UPDATE_PAYMENT_METHOD.fetch_one(
+            changed = await statements.update_payment_method(
                 connection,
-                caller.organization_id,
-                payment_method_id,
-                *change(data.name),
-                *change(data.description),
-                card.details if card else None,
-                card.payment_method_id if card else None,
-                caller.principal_id,
+                organization_id=caller.organization_id,
+                payment_method_id=payment_method_id,
+                name=data.name,
+                description=data.description,
+                details=card.details if card else None,
+                stripe_payment_method_id=card.payment_method_id if card else None,
+                updated_by=caller.principal_id,
             )
         if changed is None:
             raise payment_method_not_found(payment_method_id)
@@ -156,60 +197,68 @@ class PaymentMethodController(Controller):
     async def delete_payment_method(
         self, payment_method_id: PaymentMethodPath, caller: Caller, app_state: AppState
     ) -> PaymentMethod:
-        """The one that the organization pays with stays."""
-        key = (caller.organization_id, payment_method_id)
+        """Delete a payment method.
+
+        The payment method that the organization pays with (its `paymentMethodId`) cannot be deleted and gets
+        status 400: change the organization first.
+        """
+        organization_id = caller.organization_id
         async with app_state.connection() as connection, connection.transaction():
-            row = await statements.LOCK_PAYMENT_METHOD.fetch_one(connection, *key)
+            row = await statements.lock_payment_method(
+                connection, organization_id=organization_id, payment_method_id=payment_method_id
+            )
             if row is None:
                 raise payment_method_not_found(payment_method_id)
-            if await statements.PAYS_WITH.fetch_value(connection, *key):
-                raise BadRequest(f"PaymentMethod {payment_method_id} is used by {caller.organization_id}")
-            await statements.DELETE_PAYMENT_METHOD.execute(connection, *key)
-        if row["stripe_setup_intent_id"] is not None and row["details"] is None:
-            await app_state.setup_intents.abandon(row["stripe_setup_intent_id"])
+            if await statements.pays_with(
+                connection, organization_id=organization_id, payment_method_id=payment_method_id
+            ):
+                raise BadRequest(f"PaymentMethod {payment_method_id} is used by {organization_id}")
+            await statements.delete_payment_method(
+                connection, organization_id=organization_id, payment_method_id=payment_method_id
+            )
+        if row.stripe_setup_intent_id is not None and row.details is None:
+            await app_state.setup_intents.abandon(row.stripe_setup_intent_id)
         return to_payment_method(row, app_state)
 
 
 async def _insert(
     app_state: AppState,
     caller: Caller,
-    payment_method_id: str,
+    payment_method_id: PaymentMethodId,
     data: PostPaymentMethod,
     intent: NewSetupIntent,
-) -> asyncpg.Record:
+) -> PaymentMethodRow:
     async with app_state.connection() as connection:
-        row = await statements.INSERT_PAYMENT_METHOD.fetch_one(
+        return await statements.insert_payment_method(
             connection,
-            caller.organization_id,
-            payment_method_id,
-            data.name,
-            data.description,
-            _hash(intent.client_secret),
-            intent.intent_id,
-            caller.principal_id,
+            organization_id=caller.organization_id,
+            payment_method_id=payment_method_id,
+            name=data.name,
+            description=data.description,
+            setup_intent_secret_hash=_hash(intent.client_secret),
+            stripe_setup_intent_id=intent.intent_id,
+            created_by=caller.principal_id,
         )
-    assert row is not None
-    return row
 
 
-async def _find(app_state: AppState, caller: Caller, payment_method_id: str) -> asyncpg.Record:
-    """The row; the connection is given back. Raises NotFound."""
+async def _find(app_state: AppState, caller: Caller, payment_method_id: PaymentMethodId) -> PaymentMethodRow:
+    """Return the row and release the connection. Raises NotFound."""
     async with app_state.connection() as connection:
-        row = await statements.GET_PAYMENT_METHOD.fetch_one(
-            connection, caller.organization_id, payment_method_id
+        row = await statements.get_payment_method(
+            connection, organization_id=caller.organization_id, payment_method_id=payment_method_id
         )
     if row is None:
         raise payment_method_not_found(payment_method_id)
     return row
 
 
-async def _confirmed_card(app_state: AppState, row: asyncpg.Record, secret: str) -> ConfirmedCard:
-    """The card that was given for this payment method's secret. Raises BadRequest or Unavailable."""
-    if not hmac.compare_digest(_hash(secret), row["setup_intent_secret_hash"] or ""):
+async def _confirmed_card(app_state: AppState, row: PaymentMethodRow, secret: str) -> ConfirmedCard:
+    """Return the card that was set up with this secret. Raises BadRequest or Unavailable."""
+    if not hmac.compare_digest(_hash(secret), row.setup_intent_secret_hash or ""):
         raise BadRequest("stripeSetupIntentSecret: is not the one of this payment method")
-    if row["stripe_setup_intent_id"] is None:
+    if row.stripe_setup_intent_id is None:
         return ConfirmedCard(None, {"type": MANUAL})
-    return await app_state.setup_intents.confirmed(row["stripe_setup_intent_id"], row["id"])
+    return await app_state.setup_intents.confirmed(row.stripe_setup_intent_id, row.id)
 
 
 def _hash(secret: str) -> str:

@@ -1,21 +1,23 @@
-"""Plans: ``/plans`` (read only; operators define them)."""
+"""Plans: ``/plans``. They are read only: operators define them with ``pagemill plans apply``."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, cast
 
-import asyncpg
 from litestar import Controller, Request, get
 from litestar.params import Parameter
 
-from db.organizations import GET_PLAN, LIST_PLANS
+from db import plans as statements
+from db.plans import PlanRow
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.database import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import ResponseStruct
 from pagemill.errors import NotFound
+from pagemill.ids import OrganizationId, PlanId
+from pagemill.usage.pricing import Currency
 
 Owners = Annotated[list[str] | None, Parameter(query="owner")]
 
@@ -25,14 +27,14 @@ _PLAN_ID = re.compile(
 
 
 class Plan(ResponseStruct):
-    """What an organization pays for; the parts are free objects, null where the plan says nothing."""
+    """A version of a plan. Each price is an object, or null when the plan has no such price."""
 
-    plan_id: str
+    plan_id: PlanId
     name: str | None
     description: str | None
-    organization_id: str | None
+    organization_id: OrganizationId | None
     available: bool
-    currency: Literal["USD", "EUR", "NOK"]
+    currency: Currency
     latest: int
     active_models: dict[str, Any] | None = None
     field_predictions: dict[str, Any] | None = None
@@ -47,20 +49,23 @@ class Plan(ResponseStruct):
 
 
 class Plans(ResponseStruct):
+    """A page of plans."""
+
     plans: list[Plan]
     next_token: str | None
 
 
-def to_plan(row: asyncpg.Record) -> Plan:
-    definition = row["definition"]
+def to_plan(row: PlanRow) -> Plan:
+    """Return a plan as the API shows it."""
+    definition = row.definition
     return Plan(
-        plan_id=row["id"],
-        name=row["name"],
-        description=row["description"],
-        organization_id=row["organization_id"],
-        available=row["available"],
-        currency=row["currency"],
-        latest=row["latest"],
+        plan_id=row.id,
+        name=row.name,
+        description=row.description,
+        organization_id=row.organization_id,
+        available=row.available,
+        currency=cast("Currency", row.currency),
+        latest=row.latest,
         active_models=definition.get("activeModels"),
         field_predictions=definition.get("fieldPredictions"),
         flows=definition.get("flows"),
@@ -75,23 +80,32 @@ def to_plan(row: asyncpg.Record) -> Plan:
 
 
 def owners_of(caller: Caller, owner: list[str] | None) -> list[str] | None:
-    """The organizations that a filter names; ``me`` is the caller's."""
+    """Return the organizations that a filter names; ``me`` is the caller's."""
     return [caller.organization_id if one == "me" else one for one in owner] if owner else None
 
 
-async def find_plan(connection: Connection, caller: Caller, plan_id: str) -> asyncpg.Record | None:
-    """The plan of an id that may carry an organization before it, and a version or ``:@latest`` after it."""
+async def find_visible_plan(connection: Connection, caller: Caller, plan_id: str) -> PlanRow | None:
+    """Return the plan that an id means; None when the caller cannot see it.
+
+    An organization and a slash may come before the id, a version or ``:@latest`` after it.
+    """
     match = _PLAN_ID.fullmatch(plan_id)
     if match is None:
         return None
-    version = int(match["version"]) if match["version"] else None
-    row = await GET_PLAN.fetch_one(connection, caller.organization_id, match["slug"], version)
-    if row is not None and match["owner"] not in (None, row["organization_id"]):
+    row = await statements.find_plan(
+        connection,
+        organization_id=caller.organization_id,
+        slug=match["slug"],
+        version=int(match["version"]) if match["version"] else None,
+    )
+    if row is not None and match["owner"] not in (None, row.organization_id):
         return None
     return row
 
 
 class PlanController(Controller):
+    """Operations on plans."""
+
     path = "/plans"
     tags = ("Plans",)
 
@@ -99,9 +113,17 @@ class PlanController(Controller):
     async def list_plans(
         self, caller: Caller, connection: RequestConnection, page: PageRequest, owner: Owners = None
     ) -> Plans:
-        """The newest version of each plan."""
-        rows = await LIST_PLANS.fetch(
-            connection, caller.organization_id, owners_of(caller, owner), page.after[1], page.limit
+        """List the newest version of each plan.
+
+        The list has the plans that everybody may use and those that were made for the caller's organization.
+        Plans that are not `available` are listed as well, but an organization cannot change to them.
+        """
+        rows = await statements.list_plans(
+            connection,
+            organization_id=caller.organization_id,
+            owner_ids=owners_of(caller, owner),
+            after_id=page.after_id,
+            limit=page.limit,
         )
         shown, token = cut(rows, page)
         return Plans(plans=[to_plan(row) for row in shown], next_token=token)
@@ -110,9 +132,16 @@ class PlanController(Controller):
     async def get_plan(
         self, request: Request[Any, Any, Any], caller: Caller, connection: RequestConnection
     ) -> Plan:
-        """The id may be prefixed by an organization and may end in a version or ``:@latest``."""
+        """Get a plan.
+
+        The id may end in a version (`las:plan:pro:2`) or in `:@latest`; without either the newest version is
+        meant, whose number is `latest`. The id of the organization that the plan was made for may come first,
+        with a slash. A plan that was made for another organization is answered like an unknown one, with
+        status 404. Each price says how many units are `included`, and the `price` of each further `unitSize`,
+        or its `tiers`; amounts are in the plan's `currency`.
+        """
         plan_id = "/".join(str(part) for part in request.path_params.values())
-        row = await find_plan(connection, caller, plan_id)
+        row = await find_visible_plan(connection, caller, plan_id)
         if row is None:
             raise NotFound(f"Plan {plan_id} not found")
         return to_plan(row)

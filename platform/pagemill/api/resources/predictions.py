@@ -32,10 +32,11 @@ from pagemill.api.resources.page_configs import (
     sent_preprocess_config,
 )
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import PredictionId, new_id
+from pagemill.ids import JobId, PredictionId, new_id
 from pagemill.jobs.job import INTERACTIVE
 from pagemill.jobs.queue import ended_job, enqueue
-from pagemill.usage.counting import check_limited_meter, reserve_for_new
+from pagemill.usage.limits import check_not_used_up
+from pagemill.usage.reservations import reserve_for_new
 
 MODEL_REFERENCE = r"^(|las:organization:[a-z0-9\-_]+/)las:model:[a-z0-9\-_]+$(?!\n)"
 ModelReference: TypeAlias = Annotated[str, Meta(pattern=MODEL_REFERENCE, max_length=512)]
@@ -258,7 +259,7 @@ async def _begin(
     connection: Connection, caller: Caller, data: PostPrediction, plan: Plan, priority: int
 ) -> Mapping[str, Any]:
     """A new prediction with its job. Raises LimitExceeded, at once also where the worker would."""
-    await check_limited_meter(connection, caller.organization_id)
+    await check_not_used_up(connection, caller.organization_id)
     row = await _insert(connection, caller, data, plan)
     return {**row, "job_id": await _enqueue(connection, caller, row["id"], priority)}
 
@@ -287,7 +288,7 @@ async def _enqueue(connection: Connection, caller: Caller, prediction_id: str, p
         subject_id=prediction_id,
         priority=priority,
     )
-    await reserve_for_new(connection, caller.organization_id, job_id, {"predictions": 1})
+    await reserve_for_new(connection, caller.organization_id, JobId(job_id), {"predictions": 1})
     return job_id
 
 

@@ -235,6 +235,6 @@ class WorkflowController(Controller):
                 raise BadRequest(f"Workflow {workflow_id} has {row['running']} running executions")
             await DELETE_LOGS_OF_WORKFLOW.execute(connection, organization_id, workflow_id)
             await statements.DELETE_WORKFLOW.execute(connection, organization_id, workflow_id)
-            await forget_workflow(connection, organization_id, workflow_id)
+            await forget_workflow(connection, organization_id, WorkflowId(workflow_id))
             await uncount(connection, organization_id, "workflows")
         return to_workflow(row)

@@ -9,7 +9,8 @@ import asyncpg
 import httpx
 import pytest
 
-from db.organizations import UPSERT_PLAN
+from db.plans import upsert_plan
+from pagemill.ids import OrganizationId, PlanId
 from tests.support.queries import statements_run
 from tests.support.tenants import Tenant
 
@@ -72,19 +73,19 @@ async def add_plan(
     plan_id = f"las:plan:{slug}:{version}"
     definition = {"pagePredictions": {"price": 1.5, "included": 1000}}
     async with pool.acquire() as connection:
-        await UPSERT_PLAN.execute(
+        await upsert_plan(
             connection,
-            plan_id,
-            f"las:plan:{slug}",
-            version,
-            owner,
-            slug,
-            None,
-            available,
-            "EUR",
-            "pages",
-            definition,
-            {"documents": 5},
+            plan_id=PlanId(plan_id),
+            slug=f"las:plan:{slug}",
+            version=version,
+            organization_id=None if owner is None else OrganizationId(owner),
+            name=slug,
+            description=None,
+            available=available,
+            currency="EUR",
+            limited_by="pages",
+            definition=definition,
+            allowed={"documents": 5},
         )
     return plan_id
 
@@ -219,7 +220,7 @@ async def test_plans_run_one_statement(api: httpx.AsyncClient, pool: asyncpg.Poo
         await add_plan(pool, f"p{number}", 1)
     with statements_run() as names:
         await api.get("/v1/plans")
-    assert names == ["principals.find_principal", "plans.list"]
+    assert names == ["principals.find", "plans.list_plans"]
 
 
 async def test_a_version_that_is_anothers_is_not_the_latest(

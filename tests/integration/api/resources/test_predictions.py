@@ -399,14 +399,14 @@ async def test_how_many_statements_a_prediction_takes(
     with statements_run() as run:
         assert (await api.post("/v1/predictions", json={**body, "async": True})).status_code == 200
     assert run == [
-        "principals.find_principal",
+        "principals.find",
         "predictions.document",
         "predictions.model",
-        "usage.limited_meter",
+        "usage.get_limited_meter",
         "predictions.insert",
         "job.insert",
-        "usage.reserve",
-        "usage.count_guarded",
+        "usage.insert_reservations",
+        "usage.count_within_plan",
     ]
 
 

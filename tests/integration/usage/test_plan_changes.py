@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from decimal import Decimal
 from pathlib import Path
 
 import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
+from db.plans import list_all_plans
 from pagemill.cli import main
-from pagemill.errors import BadRequest, LimitExceeded, NotFound
-from pagemill.usage.counting import count, count_freely
-from pagemill.usage.meters import current_month
-from pagemill.usage.plan_administration import all_plans, apply_plans, statement_of
+from pagemill.errors import LimitExceeded
+from pagemill.usage.counting import count
+from pagemill.usage.plan_changes import apply_plans
 from pagemill.usage.plan_file import PlanFileError, parse_plans
 from tests.support.tenants import Tenant
 
@@ -47,7 +46,7 @@ async def test_a_dry_run_changes_nothing(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection:
         changes = await apply_plans(connection, parse_plans(PLAN), amend=False, dry_run=True)
         assert changes == {"las:plan:pro:1": "new"}
-        assert [row["id"] for row in await all_plans(connection)] == []
+        assert [plan.id for plan in await list_all_plans(connection)] == []
 
 
 async def test_a_version_is_not_changed_by_accident(pool: asyncpg.Pool) -> None:
@@ -57,7 +56,7 @@ async def test_a_version_is_not_changed_by_accident(pool: asyncpg.Pool) -> None:
         await apply_plans(connection, parse_plans(PLAN), amend=False, dry_run=False)
         with pytest.raises(PlanFileError, match="differs in definition, name"):
             await apply_plans(connection, parse_plans(both), amend=False, dry_run=False)
-        assert len(await all_plans(connection)) == 1
+        assert len(await list_all_plans(connection)) == 1
         changes = await apply_plans(connection, parse_plans(both), amend=True, dry_run=False)
         assert changes == {"las:plan:pro:1": "amended", "las:plan:pro:2": "new"}
 
@@ -80,26 +79,6 @@ async def test_an_amended_limit_holds_at_once(pool: asyncpg.Pool, organization: 
         more = parse_plans(PLAN.replace("datasets = 1", "datasets = 2"))
         await apply_plans(connection, more, amend=True, dry_run=False)
         await count(connection, organization.organization_id, "datasets")
-
-
-async def test_the_statement_of_a_month(pool: asyncpg.Pool, organization: Tenant) -> None:
-    async with pool.acquire() as connection:
-        await apply_plans(connection, parse_plans(PLAN), amend=False, dry_run=False)
-        await use_plan(pool, organization, "las:plan:pro:1")
-        await count_freely(connection, organization.organization_id, "pages", 13)
-        statement = await statement_of(connection, organization.organization_id)
-        assert statement.month == current_month()
-        assert statement.total == Decimal("100.50")
-        before = await statement_of(connection, organization.organization_id, "2020-01")
-        assert before.total == Decimal("99.00")
-
-
-async def test_statements_of_what_is_not_there(pool: asyncpg.Pool, organization: Tenant) -> None:
-    async with pool.acquire() as connection:
-        with pytest.raises(NotFound, match="las:organization:none"):
-            await statement_of(connection, "las:organization:none")
-        with pytest.raises(BadRequest, match="2020-13"):
-            await statement_of(connection, organization.organization_id, "2020-13")
 
 
 async def run(database_url: str, *arguments: str) -> Result:
