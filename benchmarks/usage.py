@@ -2,10 +2,10 @@
 
 python benchmarks/usage.py --out benchmarks/results/usage.json
 
-A round is: 64 clients of the reference, each with a connection of its own; 64 clients of the combiner in
-this process; and 64 clients of this process that reserve through the usage counter actor. In each, the limit
-is reached on the way, and the rate is that of what was granted. Every reservation is for a job of its own, as
-the platform's are: beyond what the reference does, its job is locked, and it is kept under the job's id.
+Each round measures three sides with 64 clients each: the reference, with a connection for each client; the
+combiner in this process; and the usage counter actor, called by this process. Every side reaches the limits,
+and its rate is the number of granted units a second. Every reservation is for a job of its own, like the
+platform's: unlike the reference, it locks the job and is stored under its id.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tests.support.ray_cluster import NAMESPACE, local_ray
 CLIENTS = 64
 ORGANIZATIONS = 10_000
 ASKED = 1.25
-"""How many units are asked for, for each one that is allowed."""
+"""Units that are asked for, by units that are allowed."""
 CALLS = 2000
 BATCHES = 100
 SIDES = ("reference", "combiner", "actor")
@@ -50,7 +50,7 @@ TARGETS = {
 }
 
 Reserve: TypeAlias = Callable[[int, str, str], Awaitable[bool]]
-"""Takes the client's number, the organization and the job; returns whether the unit was granted."""
+"""Takes the client's number, the organization and the job; returns whether a unit was granted."""
 
 PLAIN = """
     UPDATE usage_counter SET used = used + 1
@@ -61,7 +61,7 @@ PLAIN = """
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one side did in one round; ``seconds`` until the last unit was granted."""
+    """Result of one side in one round; ``seconds`` until the last unit was granted."""
 
     granted: int
     refused: int
@@ -70,6 +70,7 @@ class Run:
 
     @property
     def rate(self) -> float:
+        """Granted units a second."""
         return self.granted / self.seconds
 
 
@@ -96,7 +97,7 @@ def main() -> None:
 
 
 async def measure(settings: Settings, arguments: argparse.Namespace) -> dict[str, object]:
-    """All figures; in each round another side goes first."""
+    """Return all figures; in each round another side goes first."""
     began = machine()
     pool = await create_pool(settings.database_url, size=CONCURRENT_COMMITS, session=PLANNED_ONCE)
     clients = [await connect(settings.database_url) for _ in range(CLIENTS)]
@@ -133,7 +134,7 @@ async def measure(settings: Settings, arguments: argparse.Namespace) -> dict[str
 
 
 class Bench:
-    """One database; each side of each round begins with counters at zero and with jobs of its own."""
+    """Benchmark on one database; each side of a round begins with new jobs and counters at zero."""
 
     def __init__(self, settings: Settings, pool: asyncpg.Pool, clients: Sequence[asyncpg.Connection]) -> None:
         self._pool, self._clients = pool, clients
@@ -143,7 +144,7 @@ class Bench:
         self._client = UsageClient(settings)
 
     async def prepare(self) -> None:
-        """Organizations with a plan."""
+        """Insert organizations with a plan."""
         await self._pool.execute("INSERT INTO plan (id, slug, version) VALUES ('plan', 'plan', 1)")
         await self._pool.execute(
             "INSERT INTO organization (id, plan_id) SELECT name, 'plan' FROM unnest($1::text[]) AS name",
@@ -151,11 +152,11 @@ class Bench:
         )
 
     async def close(self) -> None:
-        """Connections to the counters."""
+        """Cancel the calls under way."""
         await self._client.close()
 
     async def run(self, side: str, organizations: int, allowed: int) -> Run:
-        """Every organization asks for all that it is allowed; then some ask for more."""
+        """Measure one side: each organization asks for all that it is allowed, some for more."""
         names = self._names[:organizations]
         units = allowed * organizations
         order = [names[number % organizations] for number in range(int(units * ASKED))]
@@ -183,7 +184,7 @@ class Bench:
         return Run(granted, refused, last - started, float(max(counted, granted) - units))
 
     async def batch(self) -> dict[str, float]:
-        """How long 64 reservations of 64 organizations take that have nothing to wait for."""
+        """Return how long 64 reservations of 64 organizations take without others before them."""
         names = self._names[:CLIENTS]
         order = names * BATCHES
         milliseconds = {}
@@ -237,7 +238,7 @@ class Bench:
 
 
 def figures_of(rounds: Sequence[Mapping[str, Run]]) -> dict[str, object]:
-    """Medians; the ratios are taken within each round, whose sides met the same weather."""
+    """Return medians. Ratios are taken within each round, whose sides ran under the same load."""
     rate = {name: statistics.median(one[name].rate for one in rounds) for name in SIDES}
     ratio = {
         name: statistics.median(one[name].rate / one["reference"].rate for one in rounds)
@@ -260,7 +261,7 @@ def figures_of(rounds: Sequence[Mapping[str, Run]]) -> dict[str, object]:
 
 
 async def ray_call(settings: Settings) -> dict[str, object]:
-    """What a call costs that does nothing: one after the other, and as many at once as there are clients."""
+    """Return the cost of a call that does nothing: one at a time, and 64 at a time."""
     counter = start_counters(settings)[0]
     await _ping(counter)
     seconds = []

@@ -1,6 +1,6 @@
-"""How a card becomes a payment method: Stripe's SetupIntents, or nobody's when Stripe is not configured.
+"""Set-up of cards: by Stripe's SetupIntents, or by nobody when Stripe is not configured.
 
-The browser gives the card to Stripe alone. It proves that it has done so by the intent's client secret.
+The browser gives the card to Stripe alone, and proves that with the client secret of the SetupIntent.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ AWAY = "Stripe is not available"
 
 @dataclass(frozen=True, slots=True)
 class NewSetupIntent:
-    """``intent_id`` is None when no Stripe is behind it."""
+    """Set-up of a card that has begun; ``intent_id`` is None without Stripe."""
 
     intent_id: str | None
     client_secret: str
@@ -33,54 +33,58 @@ class NewSetupIntent:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedCard:
-    """What may be known and shown of a card."""
+    """Card that was set up, with the details that may be stored and shown."""
 
     payment_method_id: str | None
     details: dict[str, Any]
 
 
 class SetupIntents(Protocol):
-    """Whoever takes cards. No database connection is held while it is asked."""
+    """Service that sets up cards. No database connection is held during its calls."""
 
     publishable_key: str
 
     async def create(self, organization_id: str, payment_method_id: str) -> NewSetupIntent:
-        """Begin to take a card. Raises Unavailable, or BadRequest when it is refused."""
+        """Begin to set up a card. Raises Unavailable, or BadRequest when it is refused."""
         ...
 
     async def confirmed(self, intent_id: str, payment_method_id: str) -> ConfirmedCard:
-        """The card that was given. Raises Unavailable, or BadRequest when none was."""
+        """Return the card that was set up. Raises Unavailable, or BadRequest when there is none."""
         ...
 
     async def abandon(self, intent_id: str) -> None:
-        """No card will be taken any more. Best effort: what fails is logged."""
+        """Cancel a set-up. A failure is only logged."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...
 
 
 class ManualSetupIntents:
-    """The operator settles payments outside of Pagemill: all values say so."""
+    """Service without Stripe: the operator collects the payments, and all values say ``manual``."""
 
     publishable_key = MANUAL
 
     async def create(self, organization_id: str, payment_method_id: str) -> NewSetupIntent:
+        """Return a set-up that needs no card."""
         return NewSetupIntent(None, f"{MANUAL}_{slug_of(payment_method_id)}")
 
     async def confirmed(self, intent_id: str, payment_method_id: str) -> ConfirmedCard:
+        """Raise BadRequest: the card was set up by a Stripe that is not configured any more."""
         raise BadRequest("stripeSetupIntentSecret: Stripe, which made it, is not configured any more")
 
     async def abandon(self, intent_id: str) -> None:
+        """Do nothing."""
         return
 
     async def close(self) -> None:
+        """Do nothing."""
         return
 
 
 class StripeSetupIntents:
-    """Stripe's SetupIntents for cards that are charged later."""
+    """Service with Stripe's SetupIntents, for cards that are charged later."""
 
     def __init__(self, secret_key: str, publishable_key: str, api_base: str) -> None:
         # It takes a fifth of a second to import, and most installations do without.
@@ -97,6 +101,7 @@ class StripeSetupIntents:
         )
 
     async def create(self, organization_id: str, payment_method_id: str) -> NewSetupIntent:
+        """Begin to set up a card. The id makes a repeated call create nothing new."""
         with self._failures():
             intent = await self._client.v1.setup_intents.create_async(
                 {
@@ -109,6 +114,7 @@ class StripeSetupIntents:
         return NewSetupIntent(intent["id"], intent["client_secret"])
 
     async def confirmed(self, intent_id: str, payment_method_id: str) -> ConfirmedCard:
+        """Return the card of a SetupIntent that has succeeded."""
         with self._failures():
             intent = await self._client.v1.setup_intents.retrieve_async(
                 intent_id, {"expand": ["payment_method"]}
@@ -133,6 +139,7 @@ class StripeSetupIntents:
         )
 
     async def abandon(self, intent_id: str) -> None:
+        """Cancel a SetupIntent. A failure is only logged."""
         try:
             with self._failures():
                 await self._client.v1.setup_intents.cancel_async(intent_id)
@@ -140,11 +147,12 @@ class StripeSetupIntents:
             logger.warning("%s was not cancelled: %s", intent_id, error.message)
 
     async def close(self) -> None:
+        """Close the connections to Stripe."""
         await self._http.close_async()
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
-        """Stripe's errors as ours. What it says of keys stays here: it quotes them in part."""
+        """Raise Stripe's errors as ours, without its words on keys: it quotes them in part."""
         stripe = self._stripe
         try:
             yield
@@ -158,7 +166,7 @@ class StripeSetupIntents:
 
 
 def check_stripe(settings: Settings) -> None:
-    """Raises SettingsError unless both keys are given, or neither."""
+    """Check that both keys are given, or neither. Raises SettingsError."""
     if bool(settings.stripe_secret_key) != bool(settings.stripe_publishable_key):
         raise SettingsError(
             "PAGEMILL_STRIPE_SECRET_KEY and PAGEMILL_STRIPE_PUBLISHABLE_KEY: both, or neither"
@@ -168,7 +176,7 @@ def check_stripe(settings: Settings) -> None:
 
 
 def open_setup_intents(settings: Settings) -> SetupIntents:
-    """Stripe's when its keys are given."""
+    """Return the service that the settings ask for: Stripe's when its keys are given."""
     if settings.stripe_secret_key and settings.stripe_publishable_key:
         return StripeSetupIntents(
             settings.stripe_secret_key, settings.stripe_publishable_key, settings.stripe_api_base

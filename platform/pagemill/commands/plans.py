@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 @click.group()
 def plans() -> None:
-    """What organizations may use, what they pay for it, and what a month came to."""
+    """Define plans, and show what organizations owe for a month."""
 
 
 @plans.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Only say what would change.")
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
 @click.option(
-    "--amend", is_flag=True, help="Also change versions that exist: their organizations feel it at once."
+    "--amend", is_flag=True, help="Also change versions that exist, for their organizations at once."
 )
 @data_directory_option
 def apply(file: Path, dry_run: bool, amend: bool, data_dir: Path) -> None:
-    """Bring the plans of a TOML FILE into the database; plans that it does not name stay.
+    r"""Insert or change the plans of a TOML FILE; plans that it does not name stay.
 
     \b
       [[plans]]
@@ -40,7 +40,7 @@ def apply(file: Path, dry_run: bool, amend: bool, data_dir: Path) -> None:
       license = { price = 99 }
       pagePredictions = { included = 1000, tiers = [{ upTo = 5000, price = 0.02 }, { price = 0.01 }] }
 
-    A version that exists is not changed, so that nobody pays other prices than were agreed: raise its number.
+    A version that exists is not changed, because organizations have agreed to its prices: raise the version.
     """
     from pagemill.usage.plan_changes import apply_plans
     from pagemill.usage.plan_file import PlanFileError, parse_plans
@@ -59,7 +59,7 @@ def apply(file: Path, dry_run: bool, amend: bool, data_dir: Path) -> None:
 @plans.command(name="list")
 @data_directory_option
 def list_plans(data_dir: Path) -> None:
-    """Every version of every plan, and how many organizations are on it."""
+    """List every version of every plan, with the number of its organizations."""
     from rich.console import Console
     from rich.table import Table
 
@@ -82,14 +82,14 @@ def list_plans(data_dir: Path) -> None:
 
 @plans.command()
 @click.argument("organization_id")
-@click.option("--month", metavar="YYYY-MM", help="In UTC; this month when not given.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--month", metavar="YYYY-MM", help="In UTC; the current month if not given.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
 @data_directory_option
 def statement(organization_id: str, month: str | None, as_json: bool, data_dir: Path) -> None:
-    """What an organization used in a month, and what it costs.
+    """Show what an organization used in a month, and what it costs.
 
-    A month that has ended was written down under the plan that it ended with; for any other, the prices are
-    those of the plan that the organization is on now.
+    The statement of a month that has ended is stored, with the prices of the plan at that time. Any other
+    month is computed with the prices of the plan that the organization is on now.
     """
     import msgspec
 

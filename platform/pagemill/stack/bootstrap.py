@@ -1,4 +1,4 @@
-"""The first organization with its plan and app client, and the roles: made once, repaired when missing."""
+"""Creation of the first organization, its plan and app client, and the roles; it can be repeated."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def _bootstrap(database_url: str, credentials: Credentials) -> None:
 
 
 async def create_first_organization(connection: Connection, credentials: Credentials) -> None:
-    """Bring plan and roles up to date; add the organization and its app client unless they are there."""
+    """Update the plan and the roles; insert the organization and its app client unless they exist."""
     await upsert_plan(
         connection,
         plan_id=PLAN_ID,
@@ -117,6 +117,6 @@ async def create_first_organization(connection: Connection, credentials: Credent
 
 
 async def seed_roles(connection: Connection) -> None:
-    """Bring the roles that every installation has up to date."""
+    """Insert or update the roles that every installation has."""
     for role_id, role in ROLES.items():
         await UPSERT_ROLE.execute(connection, role_id, *role)

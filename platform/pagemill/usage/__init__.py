@@ -1,0 +1,1 @@
+"""Usage of organizations: meters, plans, limits, reservations, and the usage counter actors."""
