@@ -25,9 +25,9 @@ from db.migrate import migrate
 from db.pool import connect
 from pagemill.settings import to_environment
 from pagemill.stack.bootstrap import create_first_organization
-from pagemill.stack.configuration import Configuration
 from pagemill.stack.directory import Credentials, DataDirectory
 from pagemill.stack.postgres import EmbeddedPostgres, free_port
+from pagemill.stack.stack_configuration import StackConfiguration
 
 DATABASE = "benchmark"
 START_SECONDS = 60.0
@@ -115,7 +115,7 @@ def world(documents: int, predictions: int) -> Iterator[World]:
         asyncio.run(create_database(postgres.url("postgres"), DATABASE))
         migrate(postgres.url(DATABASE))
         asyncio.run(_fill(postgres.url(DATABASE), documents, predictions))
-        settings = Configuration(directory, {}, port=0).settings(postgres.url(DATABASE), None)
+        settings = StackConfiguration(directory, {}, port=0).settings(postgres.url(DATABASE), None)
         environment = {**os.environ, **to_environment(settings)}
         servers = [
             stack.enter_context(server(application, environment, second, path / f"{number}.log"))

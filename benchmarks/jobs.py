@@ -36,9 +36,9 @@ from benchmarks.synchronous import sync_latency
 from db.pool import connect, create_pool
 from pagemill.settings import to_environment
 from pagemill.stack.bootstrap import create_first_organization
-from pagemill.stack.configuration import Configuration
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.postgres import EmbeddedPostgres
+from pagemill.stack.stack_configuration import StackConfiguration
 
 QUEUES = "benchmarks.queue_api:create_app"
 CONNECTIONS = 8
@@ -138,7 +138,7 @@ def accept(postgres: EmbeddedPostgres, rounds: int, seconds: float) -> dict[str,
         path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pagemill-benchmark-")))
         directory = DataDirectory(path)
         directory.prepare()
-        settings = Configuration(directory, {}, port=0).settings(postgres.url(DATABASE), None)
+        settings = StackConfiguration(directory, {}, port=0).settings(postgres.url(DATABASE), None)
         ours = {**os.environ, **to_environment(settings)}
         others = {**os.environ, "PAGEMILL_DATABASE_URL": postgres.url(OTHER_DATABASE)}
         api = stack.enter_context(server(API, ours, cores, path / "api.log"))

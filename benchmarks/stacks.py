@@ -19,11 +19,11 @@ import psutil
 
 from examples.local_stack import local_stack
 from pagemill.settings import Settings, load_settings, to_environment
-from pagemill.stack.configuration import Configuration
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.processes import child_environment, marked
 from pagemill.stack.ray_head import RayHead
-from pagemill.stack.state import StackState
+from pagemill.stack.stack_configuration import StackConfiguration
+from pagemill.stack.state_file import StackState
 from tests.support.stack import stack_processes
 
 DEPLOY_SECONDS = 180.0
@@ -47,7 +47,7 @@ class Stack:
 
     def deploy(self, *arguments: str) -> str:
         """Put applications that do nothing there; returns what the program said."""
-        configuration = Configuration(self.directory, {}, port=self.state.port)
+        configuration = StackConfiguration(self.directory, {}, port=self.state.port)
         environment = RayHead(configuration, lambda: self.settings).client_environment()
         return _deploy(self.directory, self.state.settings, environment, *arguments)
 
@@ -70,7 +70,7 @@ def bare_ray() -> Iterator[DataDirectory]:
     with tempfile.TemporaryDirectory(prefix="pagemill-benchmark-") as path:
         directory = DataDirectory(Path(path))
         directory.prepare()
-        configuration = Configuration(directory, {}, port=0)
+        configuration = StackConfiguration(directory, {}, port=0)
         settings = configuration.settings("postgresql://unused", None)
         head = RayHead(configuration, lambda: settings)
         with asyncio.Runner() as runner:

@@ -2,68 +2,143 @@
 
 from __future__ import annotations
 
-from db.statements import untyped_crossing as crossing
-from db.statements import untyped_tenant as tenant
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
-APP_CLIENT_COLUMNS = """
-    id, client_id, secret_hash IS NOT NULL AS has_secret, name, description, configuration, role_ids,
-    created_time, created_by, updated_time, updated_by
-"""
+from msgspec import UnsetType
 
-INSERT_APP_CLIENT = tenant(
-    "app_clients.insert",
-    f"""
+from db.statements import Connection, NeverNull, Row, columns, crossing, tenant
+from pagemill.ids import AppClientId, OrganizationId, PrincipalId, RoleId
+
+
+class AppClientRow(Row):
+    """An app client; ``configuration`` holds its URLs by the names of the API."""
+
+    id: AppClientId
+    client_id: str
+    has_secret: Annotated[bool, NeverNull("IS NOT NULL")]
+    name: str | None
+    description: str | None
+    configuration: dict[str, Any]
+    role_ids: list[RoleId]
+    created_time: datetime.datetime
+    created_by: PrincipalId | None
+    updated_time: datetime.datetime | None
+    updated_by: PrincipalId | None
+
+
+class AppClientCredentialsRow(Row):
+    """The hash of an app client's secret; null for a public app client."""
+
+    id: AppClientId
+    organization_id: OrganizationId
+    secret_hash: str | None
+
+
+APP_CLIENT = columns(AppClientRow, **{"has_secret": "secret_hash IS NOT NULL"})
+
+
+@tenant(f"""
     INSERT INTO app_client (
         organization_id, id, client_id, secret_hash, name, description, configuration, role_ids,
         created_time, created_by
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now(), $9)
-    RETURNING {APP_CLIENT_COLUMNS}
-    """,
-)
+    VALUES (
+        :organization_id, :app_client_id, :client_id, :secret_hash, :name, :description, :configuration,
+        :role_ids, now(), :created_by
+    )
+    RETURNING {APP_CLIENT}
+""")
+async def insert_app_client(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    app_client_id: AppClientId,
+    client_id: str,
+    secret_hash: str | None,
+    name: str | None,
+    description: str | None,
+    configuration: Mapping[str, Any],
+    role_ids: Sequence[RoleId],
+    created_by: PrincipalId | None,
+) -> AppClientRow:
+    """Add an app client."""
 
-FIND_APP_CLIENT = crossing(
-    "app_clients.find",
-    "the caller has no organization before its credentials are known",
-    "SELECT id, organization_id, secret_hash FROM app_client WHERE client_id = $1",
-)
 
-APP_CLIENT_EXISTS = tenant(
-    "app_clients.exists", "SELECT true FROM app_client WHERE organization_id = $1 AND id = $2"
+@crossing(
+    "the organization of a caller is not known before its credentials are checked",
+    f"SELECT {columns(AppClientCredentialsRow)} FROM app_client WHERE client_id = :client_id",
 )
+async def find_app_client(connection: Connection, *, client_id: str) -> AppClientCredentialsRow | None:
+    """Return the app client with this OAuth client id."""
 
-GET_APP_CLIENT = tenant(
-    "app_clients.get",
-    f"SELECT {APP_CLIENT_COLUMNS} FROM app_client WHERE organization_id = $1 AND id = $2",
+
+@tenant("SELECT id FROM app_client WHERE organization_id = :organization_id AND id = :app_client_id")
+async def find_app_client_id(
+    connection: Connection, *, organization_id: OrganizationId, app_client_id: AppClientId
+) -> AppClientId | None:
+    """Return the id if the organization has this app client."""
+
+
+@tenant(
+    f"SELECT {APP_CLIENT} FROM app_client WHERE organization_id = :organization_id AND id = :app_client_id"
 )
+async def get_app_client(
+    connection: Connection, *, organization_id: OrganizationId, app_client_id: AppClientId
+) -> AppClientRow | None:
+    """Return an app client."""
 
-LIST_APP_CLIENTS = tenant(
-    "app_clients.list",
-    f"""
-    SELECT {APP_CLIENT_COLUMNS} FROM app_client
-    WHERE organization_id = $1
-        AND (created_time, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
-    ORDER BY created_time, id LIMIT $4
-    """,
-)
 
-# A member that is not sent keeps its value: NULL says so where null is no value, a flag where it is one.
-UPDATE_APP_CLIENT = tenant(
-    "app_clients.update",
-    f"""
+@tenant(f"""
+    SELECT {APP_CLIENT} FROM app_client
+    WHERE organization_id = :organization_id
+        AND (created_time, id) > (
+            coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+        )
+    ORDER BY created_time, id LIMIT :limit
+""")
+async def list_app_clients(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[AppClientRow]:
+    """Return a page of app clients, oldest first."""
+
+
+@tenant(f"""
     UPDATE app_client SET
-        name = CASE WHEN $3 THEN $4 ELSE name END,
-        description = CASE WHEN $5 THEN $6 ELSE description END,
-        configuration = configuration || $7::jsonb,
-        role_ids = coalesce($8::jsonb, role_ids),
+        name = CASE WHEN :name_sent THEN :name ELSE name END,
+        description = CASE WHEN :description_sent THEN :description ELSE description END,
+        configuration = configuration || :configuration::jsonb,
+        role_ids = coalesce(:role_ids::jsonb, role_ids),
         updated_time = now(),
-        updated_by = $9
-    WHERE organization_id = $1 AND id = $2
-    RETURNING {APP_CLIENT_COLUMNS}
-    """,
-)
+        updated_by = :updated_by
+    WHERE organization_id = :organization_id AND id = :app_client_id
+    RETURNING {APP_CLIENT}
+""")
+async def update_app_client(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    app_client_id: AppClientId,
+    name: str | UnsetType | None,
+    description: str | UnsetType | None,
+    configuration: Mapping[str, Any],
+    role_ids: Sequence[RoleId] | None,
+    updated_by: PrincipalId,
+) -> AppClientRow | None:
+    """Change what is sent of an app client; ``configuration`` replaces the URLs that it names."""
 
-DELETE_APP_CLIENT = tenant(
-    "app_clients.delete",
-    f"DELETE FROM app_client WHERE organization_id = $1 AND id = $2 RETURNING {APP_CLIENT_COLUMNS}",
-)
+
+@tenant(f"""
+    DELETE FROM app_client WHERE organization_id = :organization_id AND id = :app_client_id
+    RETURNING {APP_CLIENT}
+""")
+async def delete_app_client(
+    connection: Connection, *, organization_id: OrganizationId, app_client_id: AppClientId
+) -> AppClientRow | None:
+    """Delete an app client and return what it was."""

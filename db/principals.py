@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from db.statements import untyped_tenant as tenant
+from db.statements import Connection, Row, tenant
+from pagemill.ids import OrganizationId, PrincipalId
 
-# ``permissions`` has the permissions of each role, as text, by which they are cached; NULL without any role.
-# Roles that are gone leave nothing behind that would allow anything.
-FIND_PRINCIPAL = tenant(
-    "principals.find",
-    """
+
+class PrincipalRow(Row):
+    """A principal's permissions: one JSON text for each of its roles, or null when it has no role."""
+
+    permissions: list[str] | None
+
+
+# Roles that do not exist any more add no permissions; they do not make the principal one without roles.
+@tenant("""
     SELECT CASE WHEN role_ids <> '[]'::jsonb THEN ARRAY(
         SELECT role.permissions::text FROM jsonb_array_elements_text(role_ids) AS wanted (id)
         JOIN role ON role.id = wanted.id ORDER BY role.id
     ) END AS permissions
     FROM (
-        SELECT role_ids FROM app_client WHERE organization_id = $1 AND id = $2
+        SELECT role_ids FROM app_client WHERE organization_id = :organization_id AND id = :principal_id
         UNION ALL
         SELECT role_ids FROM organization_user
-        WHERE organization_id = $1 AND id = $2 AND status = 'active'
+        WHERE organization_id = :organization_id AND id = :principal_id AND status = 'active'
     ) AS principal
-    """,
-)
+""")
+async def find_principal(
+    connection: Connection, *, organization_id: OrganizationId, principal_id: PrincipalId
+) -> PrincipalRow | None:
+    """Return the permissions of an app client or an active user."""

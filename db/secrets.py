@@ -2,120 +2,150 @@
 
 from __future__ import annotations
 
-from db.statements import UntypedStatement
-from db.statements import untyped_crossing as crossing
-from db.statements import untyped_tenant as tenant
+import datetime
+from collections.abc import Sequence
 
-SHOWN = "id, name, description, created_time, created_by, updated_time, updated_by"
+from msgspec import UnsetType
 
-INSERT_SECRET = tenant(
-    "secrets.insert",
-    f"""
+from db.statements import Connection, Row, RowCount, columns, tenant
+from pagemill.ids import OrganizationId, PrincipalId, SecretId
+
+
+class SecretRow(Row):
+    """A secret without its data."""
+
+    id: SecretId
+    name: str | None
+    description: str | None
+    created_time: datetime.datetime
+    created_by: PrincipalId | None
+    updated_time: datetime.datetime | None
+    updated_by: PrincipalId | None
+
+
+@tenant(f"""
     INSERT INTO secret (
         organization_id, id, name, description, key_id, nonce, ciphertext, created_by, created_time
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
-    RETURNING {SHOWN}
-    """,
-)
+    VALUES (
+        :organization_id, :secret_id, :name, :description, :key_id, :nonce, :ciphertext, :created_by, now()
+    )
+    RETURNING {columns(SecretRow)}
+""")
+async def insert_secret(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    secret_id: SecretId,
+    name: str | None,
+    description: str | None,
+    key_id: str,
+    nonce: bytes,
+    ciphertext: bytes,
+    created_by: PrincipalId | None,
+) -> SecretRow:
+    """Add a secret with its sealed data."""
 
-LIST_SECRETS = tenant(
-    "secrets.list",
-    f"""
-    SELECT {SHOWN} FROM secret
-    WHERE organization_id = $1
-        AND (created_time, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
-    ORDER BY created_time, id LIMIT $4
-    """,
-)
 
-# A member that is not sent keeps its value: NULL says so where null is no value, a flag where it is one.
-UPDATE_SECRET = tenant(
-    "secrets.update",
-    f"""
+@tenant(f"""
+    SELECT {columns(SecretRow)} FROM secret
+    WHERE organization_id = :organization_id
+        AND (created_time, id) > (
+            coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+        )
+    ORDER BY created_time, id LIMIT :limit
+""")
+async def list_secrets(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[SecretRow]:
+    """Return a page of secrets, oldest first."""
+
+
+@tenant(f"""
     UPDATE secret SET
-        name = CASE WHEN $3 THEN $4 ELSE name END,
-        description = CASE WHEN $5 THEN $6 ELSE description END,
-        key_id = coalesce($7, key_id),
-        nonce = coalesce($8, nonce),
-        ciphertext = coalesce($9, ciphertext),
-        updated_time = now(), updated_by = $10
-    WHERE organization_id = $1 AND id = $2
-    RETURNING {SHOWN}
-    """,
-)
+        name = CASE WHEN :name_sent THEN :name ELSE name END,
+        description = CASE WHEN :description_sent THEN :description ELSE description END,
+        key_id = coalesce(:key_id, key_id),
+        nonce = coalesce(:nonce, nonce),
+        ciphertext = coalesce(:ciphertext, ciphertext),
+        updated_time = now(), updated_by = :updated_by
+    WHERE organization_id = :organization_id AND id = :secret_id
+    RETURNING {columns(SecretRow)}
+""")
+async def update_secret(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    secret_id: SecretId,
+    name: str | UnsetType | None,
+    description: str | UnsetType | None,
+    key_id: str | None,
+    nonce: bytes | None,
+    ciphertext: bytes | None,
+    updated_by: PrincipalId | None,
+) -> SecretRow | None:
+    """Change what is sent of a secret; without new sealed data the old stays."""
 
-LOCK_SECRET = tenant(
-    "secrets.lock", f"SELECT {SHOWN} FROM secret WHERE organization_id = $1 AND id = $2 FOR UPDATE"
-)
 
-DELETE_SECRET = tenant("secrets.delete", "DELETE FROM secret WHERE organization_id = $1 AND id = $2")
+@tenant(f"""
+    SELECT {columns(SecretRow)} FROM secret
+    WHERE organization_id = :organization_id AND id = :secret_id FOR UPDATE
+""")
+async def lock_secret(
+    connection: Connection, *, organization_id: OrganizationId, secret_id: SecretId
+) -> SecretRow | None:
+    """Return a secret and lock it until the transaction ends."""
 
-# Whoever writes a transition or workflow that names secrets holds them with this, so that none is deleted
-# in between.
-KEEP_SECRETS = tenant(
-    "secrets.keep",
-    "SELECT id FROM secret WHERE organization_id = $1 AND id = ANY($2::text[]) ORDER BY id FOR KEY SHARE",
-)
 
-# The two places in which a docker image's parameters, or a workflow's configuration, name secrets.
+@tenant("DELETE FROM secret WHERE organization_id = :organization_id AND id = :secret_id")
+async def delete_secret(
+    connection: Connection, *, organization_id: OrganizationId, secret_id: SecretId
+) -> RowCount:
+    """Delete a secret."""
+
+
+@tenant("""
+    SELECT id FROM secret
+    WHERE organization_id = :organization_id AND id = ANY(:secret_ids::text[])
+    ORDER BY id FOR KEY SHARE
+""")
+async def keep_secrets(
+    connection: Connection, *, organization_id: OrganizationId, secret_ids: Sequence[SecretId]
+) -> list[SecretId]:
+    """Return which of the secrets exist, and keep them from being deleted until the transaction ends."""
+
+
+# The two members in which a docker image's parameters, or a workflow's configuration, name secrets.
 _NAMES_IT = """
     jsonb_path_exists(
-        {column}, '$.secretId ? (@ == $secret)', jsonb_build_object('secret', $2::text)
+        {column}, '$.secretId ? (@ == $secret)', jsonb_build_object('secret', :secret_id::text)
     )
     OR jsonb_path_exists(
-        {column}, '$.environmentSecrets[*] ? (@ == $secret)', jsonb_build_object('secret', $2::text)
+        {column}, '$.environmentSecrets[*] ? (@ == $secret)',
+        jsonb_build_object('secret', :secret_id::text)
     )
 """
 
-SECRET_USER = tenant(
-    "secrets.user",
-    f"""
+
+@tenant(f"""
     SELECT id FROM (
         SELECT id, created_time FROM transition
-        WHERE organization_id = $1 AND ({_NAMES_IT.format(column="parameters")})
+        WHERE organization_id = :organization_id AND ({_NAMES_IT.format(column="parameters")})
         UNION ALL
         SELECT id, created_time FROM workflow
-        WHERE organization_id = $1 AND (
-            {_NAMES_IT.format(column="completed_config")} OR {_NAMES_IT.format(column="email_config")}
+        WHERE organization_id = :organization_id AND (
+            {_NAMES_IT.format(column="completed_config")}
+            OR {_NAMES_IT.format(column="email_config")}
         )
     ) AS users
     ORDER BY created_time, id LIMIT 1
-    """,
-)
-
-
-def rotating(table: str) -> tuple[UntypedStatement, UntypedStatement]:
-    """What exchanges the key of a table's sealed rows: find those under other keys, and seal them anew.
-
-    A row that was changed meanwhile has another nonce and stays as it is. Rows are locked in the order of
-    their ids: two rotations do not wait in a ring.
-    """
-    find = crossing(
-        f"{table}s.to_rotate",
-        "the operator exchanges the key of all organizations",
-        f"""
-        SELECT organization_id, id, key_id, nonce, ciphertext FROM {table}
-        WHERE key_id <> $1 AND id > $2
-        ORDER BY id LIMIT $3
-        """,
-    )
-    seal = crossing(
-        f"{table}s.rotate",
-        "the operator exchanges the key of all organizations",
-        f"""
-        WITH chosen AS (
-            SELECT {table}.id, rotated.nonce, rotated.ciphertext
-            FROM {table} JOIN unnest($2::text[], $3::bytea[], $4::bytea[], $5::bytea[])
-                AS rotated (id, former_nonce, nonce, ciphertext)
-                ON {table}.id = rotated.id AND {table}.nonce = rotated.former_nonce
-            ORDER BY {table}.id FOR UPDATE OF {table}
-        )
-        UPDATE {table} SET key_id = $1, nonce = chosen.nonce, ciphertext = chosen.ciphertext
-        FROM chosen WHERE {table}.id = chosen.id
-        """,
-    )
-    return find, seal
-
-
-ROTATE_SECRETS = rotating("secret")
+""")
+async def find_user_of_secret(
+    connection: Connection, *, organization_id: OrganizationId, secret_id: SecretId
+) -> str | None:
+    """Return the id of the oldest transition or workflow that names the secret."""

@@ -60,10 +60,16 @@ class NeverNull:
     why: str
 
 
-def columns(row: type[Row], table: str = "") -> str:
-    """Return the columns of a row as a list for SELECT or RETURNING, qualified with ``table`` if given."""
+def columns(row: type[Row], table: str = "", **computed: str) -> str:
+    """Return the columns of a row as a list for SELECT or RETURNING, qualified with ``table`` if given.
+
+    ``computed`` has the expressions of the columns that are not the table's own, by name.
+    """
     prefix = f"{table}." if table else ""
-    return ", ".join(f"{prefix}{name}" for name in row.__struct_fields__)
+    return ", ".join(
+        f"{computed[name]} AS {name}" if name in computed else f"{prefix}{name}"
+        for name in row.__struct_fields__
+    )
 
 
 @dataclass(slots=True, eq=False)

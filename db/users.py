@@ -2,71 +2,144 @@
 
 from __future__ import annotations
 
-from db.statements import untyped_tenant as tenant
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeAlias
 
-# Who lets an invitation run out is inactive until the next one.
-USER_COLUMNS = """
-    id, profile_id, metadata, role_ids, created_time, created_by, updated_time, updated_by,
-    CASE
+from msgspec import UnsetType
+
+from db.statements import Connection, NeverNull, Row, columns, tenant
+from pagemill.ids import AppClientId, OrganizationId, PrincipalId, ProfileId, RoleId, UserId
+
+UserStatus: TypeAlias = Literal["inactive", "active", "invite_pending"]
+
+
+class UserRow(Row):
+    """A user; the profile is null until the first sign-in."""
+
+    id: UserId
+    profile_id: ProfileId | None
+    status: Annotated[UserStatus, NeverNull("the column is not null")]
+    metadata: dict[str, Any] | None
+    role_ids: list[RoleId]
+    created_time: datetime.datetime
+    created_by: PrincipalId | None
+    updated_time: datetime.datetime | None
+    updated_by: PrincipalId | None
+
+
+# A user whose invitation has expired is inactive until the next one.
+USER = columns(
+    UserRow,
+    status="""CASE
         WHEN status = 'invite_pending' AND invitation_expires <= now() THEN 'inactive' ELSE status
-    END AS status
-"""
+    END""",
+)
 
-# An address that is invited already keeps its row, and gives none back unless its invitation has run out.
-INVITE_USER = tenant(
-    "users.invite",
-    f"""
+
+@tenant(f"""
     INSERT INTO organization_user AS invited (
         organization_id, id, email, app_client_id, metadata, role_ids, status, invitation_expires, created_by
     )
-    VALUES ($1, $2, $3, $4, $5, $6, 'invite_pending', now() + make_interval(days => $7), $8)
+    VALUES (
+        :organization_id, :user_id, :email, :app_client_id, :metadata, :role_ids, 'invite_pending',
+        now() + make_interval(days => :valid_days), :invited_by
+    )
     ON CONFLICT (organization_id, email) DO UPDATE SET
         app_client_id = excluded.app_client_id, metadata = excluded.metadata, role_ids = excluded.role_ids,
-        invitation_expires = excluded.invitation_expires, updated_time = now(), updated_by = $8
+        invitation_expires = excluded.invitation_expires, updated_time = now(), updated_by = :invited_by
     WHERE invited.status = 'invite_pending' AND invited.invitation_expires <= now()
-    RETURNING {USER_COLUMNS}
-    """,
-)
+    RETURNING {USER}
+""")
+async def invite_user(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    user_id: UserId,
+    email: str,
+    app_client_id: AppClientId | None,
+    metadata: Mapping[str, Any] | None,
+    role_ids: Sequence[RoleId],
+    valid_days: int,
+    invited_by: PrincipalId,
+) -> UserRow | None:
+    """Add an invited user, or renew an invitation that has expired; then the user keeps its id.
 
-GET_USER = tenant(
-    "users.get", f"SELECT {USER_COLUMNS} FROM organization_user WHERE organization_id = $1 AND id = $2"
-)
-
-LIST_USERS = tenant(
-    "users.list",
-    f"""
-    SELECT {USER_COLUMNS} FROM organization_user
-    WHERE organization_id = $1
-        AND (created_time, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
-    ORDER BY created_time, id LIMIT $4
-    """,
-)
-
-# A member that is not sent keeps its value: NULL says so where null is no value, a flag where it is one.
-UPDATE_USER = tenant(
-    "users.update",
-    f"""
-    UPDATE organization_user SET
-        metadata = CASE WHEN $3 THEN $4 ELSE metadata END,
-        role_ids = coalesce($5::jsonb, role_ids),
-        updated_time = now(),
-        updated_by = $6
-    WHERE organization_id = $1 AND id = $2
-    RETURNING {USER_COLUMNS}
-    """,
-)
-
-DELETE_USER = tenant(
-    "users.delete",
-    f"DELETE FROM organization_user WHERE organization_id = $1 AND id = $2 RETURNING {USER_COLUMNS}",
-)
-
-INSERT_FOUNDER = tenant(
-    "users.insert_founder",
+    Returns None for the address of a user, and for one whose invitation is still valid.
     """
+
+
+@tenant(f"SELECT {USER} FROM organization_user WHERE organization_id = :organization_id AND id = :user_id")
+async def get_user(
+    connection: Connection, *, organization_id: OrganizationId, user_id: UserId
+) -> UserRow | None:
+    """Return a user."""
+
+
+@tenant(f"""
+    SELECT {USER} FROM organization_user
+    WHERE organization_id = :organization_id
+        AND (created_time, id) > (
+            coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+        )
+    ORDER BY created_time, id LIMIT :limit
+""")
+async def list_users(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[UserRow]:
+    """Return a page of users, oldest first."""
+
+
+@tenant(f"""
+    UPDATE organization_user SET
+        metadata = CASE WHEN :metadata_sent THEN :metadata ELSE metadata END,
+        role_ids = coalesce(:role_ids::jsonb, role_ids),
+        updated_time = now(),
+        updated_by = :updated_by
+    WHERE organization_id = :organization_id AND id = :user_id
+    RETURNING {USER}
+""")
+async def update_user(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    user_id: UserId,
+    metadata: dict[str, Any] | UnsetType | None,
+    role_ids: Sequence[RoleId] | None,
+    updated_by: PrincipalId,
+) -> UserRow | None:
+    """Change what is sent of a user."""
+
+
+@tenant(f"""
+    DELETE FROM organization_user WHERE organization_id = :organization_id AND id = :user_id
+    RETURNING {USER}
+""")
+async def delete_user(
+    connection: Connection, *, organization_id: OrganizationId, user_id: UserId
+) -> UserRow | None:
+    """Delete a user and return what it was."""
+
+
+@tenant("""
     INSERT INTO organization_user (
         organization_id, id, email, profile_id, status, role_ids, created_by
     )
-    VALUES ($1, $2, $3, $4, 'active', $5, $6)
-    """,
-)
+    VALUES (:organization_id, :user_id, :email, :profile_id, 'active', :role_ids, :created_by)
+""")
+async def insert_first_user(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    user_id: UserId,
+    email: str,
+    profile_id: ProfileId,
+    role_ids: Sequence[RoleId],
+    created_by: PrincipalId,
+) -> None:
+    """Add the active user that a new organization begins with."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from db.secrets import rotating
 from db.statements import untyped_crossing as crossing
 from db.statements import untyped_tenant as tenant
 
@@ -223,5 +222,3 @@ DELIVERIES_TO_REPLAY = crossing(
     ORDER BY created_time, id FOR UPDATE
     """,
 )
-
-ROTATE_WEBHOOKS = rotating("webhook")

@@ -16,7 +16,7 @@ import torch
 from ray.train.torch import get_device, prepare_model
 
 from pagemill.extraction.artefact import Artefact
-from pagemill.extraction.training import TaggerTrainer, TrainingOptions, TrainingOutcome, prepare
+from pagemill.extraction.tagger_training import TaggerTrainer, TrainingOptions, TrainingOutcome, prepare
 from pagemill.extraction.types import Example
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.objects import ObjectMissing, ObjectStore, open_objects

@@ -83,13 +83,13 @@ def up(data_dir: Path, port: int, without_ray: bool) -> None:
     """
     from rich.console import Console
 
-    from pagemill.stack.configuration import Configuration
     from pagemill.stack.progress import ConsoleProgress
+    from pagemill.stack.stack_configuration import StackConfiguration
     from pagemill.stack.supervisor import Supervisor
 
     directory = open_directory(data_dir)
     directory.prepare()
-    configuration = Configuration(directory, dict(os.environ), port, with_ray=not without_ray)
+    configuration = StackConfiguration(directory, dict(os.environ), port, with_ray=not without_ray)
     with directory.lock():
         asyncio.run(Supervisor(configuration, ConsoleProgress(Console())).run())
 

@@ -49,7 +49,7 @@ def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def world(is_long: bool) -> Iterator[World]:
     """A stack on a Postgres and an object storage of its own."""
-    from pagemill.extraction.training import TaggerTrainer, TrainingOptions, prepare
+    from pagemill.extraction.tagger_training import TaggerTrainer, TrainingOptions, prepare
 
     # A small one, made here in a second: what is to be found is not the question.
     options = TrainingOptions(hidden=16, layers=2, maximum_epochs=2, minimum_steps=10, tokens_per_batch=400)

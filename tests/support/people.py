@@ -1,4 +1,4 @@
-"""Principals that tests call as: users with their profiles, and app clients with roles."""
+"""Principals for tests: users with their profiles, and app clients with roles."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Literal
 
 import asyncpg
 
-from db.app_clients import INSERT_APP_CLIENT
+from db.app_clients import insert_app_client
 from db.statements import Connection
 from pagemill.api.auth.client_credentials import new_client_id
-from pagemill.ids import AppClientId, ProfileId, UserId, new_id
+from pagemill.ids import AppClientId, OrganizationId, PrincipalId, ProfileId, RoleId, UserId, new_id
 from pagemill.stack.bootstrap import seed_roles
 from pagemill.usage.counting import count_freely
 
@@ -23,21 +23,21 @@ PrincipalKind = Literal["app-client", "user"]
 class Person:
     """An active user of an organization, and the profile behind it."""
 
-    organization_id: str
-    user_id: str
-    profile_id: str
+    organization_id: OrganizationId
+    user_id: UserId
+    profile_id: ProfileId
     email: str
 
 
 async def add_user(
     connection: Connection,
-    organization_id: str,
+    organization_id: OrganizationId,
     *,
-    role_ids: Sequence[str] = (),
+    role_ids: Sequence[RoleId] = (),
     profile_of: Person | None = None,
     status: str = "active",
 ) -> Person:
-    """A user who has signed in; ``profile_of`` makes a person the user of one more organization."""
+    """Add an active user; ``profile_of`` is a person who is a user of another organization."""
     email = profile_of.email if profile_of else f"{uuid.uuid4().hex[:12]}@example.com"
     profile_id = profile_of.profile_id if profile_of else new_id(ProfileId)
     if profile_of is None:
@@ -64,29 +64,29 @@ async def add_user(
 
 
 async def add_app_client(
-    connection: Connection, organization_id: str, *, role_ids: Sequence[str] = ()
-) -> str:
-    """The id of an app client without a secret."""
+    connection: Connection, organization_id: OrganizationId, *, role_ids: Sequence[RoleId] = ()
+) -> AppClientId:
+    """Add an app client without a secret and return its id."""
     app_client_id = new_id(AppClientId)
-    await INSERT_APP_CLIENT.execute(
+    await insert_app_client(
         connection,
-        organization_id,
-        app_client_id,
-        new_client_id(),
-        None,
-        None,
-        None,
-        {},
-        list(role_ids),
-        None,
+        organization_id=organization_id,
+        app_client_id=app_client_id,
+        client_id=new_client_id(),
+        secret_hash=None,
+        name=None,
+        description=None,
+        configuration={},
+        role_ids=list(role_ids),
+        created_by=None,
     )
     await count_freely(connection, organization_id, "app-clients")
     return app_client_id
 
 
-async def add_role(connection: Connection, slug: str, *permissions: tuple[str, str, str]) -> str:
-    """A role of an operator's own, of (resourceId, action, effect)."""
-    role_id = f"las:role:{slug}"
+async def add_role(connection: Connection, slug: str, *permissions: tuple[str, str, str]) -> RoleId:
+    """Add a role with permissions of (resourceId, action, effect) and return its id."""
+    role_id = RoleId(f"las:role:{slug}")
     await connection.execute(
         "INSERT INTO role (id, permissions) VALUES ($1, $2)",
         role_id,
@@ -99,11 +99,11 @@ async def add_role(connection: Connection, slug: str, *permissions: tuple[str, s
 
 
 async def add_principal(
-    pool: asyncpg.Pool, organization_id: str, kind: PrincipalKind, role_ids: Sequence[str]
-) -> str:
-    """The id of a principal with roles, which are seeded first."""
+    pool: asyncpg.Pool, organization_id: OrganizationId, kind: PrincipalKind, role_ids: Sequence[RoleId]
+) -> PrincipalId:
+    """Seed the roles, add a principal with some of them, and return its id."""
     async with pool.acquire() as connection:
         await seed_roles(connection)
         if kind == "app-client":
-            return await add_app_client(connection, organization_id, role_ids=role_ids)
-        return (await add_user(connection, organization_id, role_ids=role_ids)).user_id
+            return PrincipalId(await add_app_client(connection, organization_id, role_ids=role_ids))
+        return PrincipalId((await add_user(connection, organization_id, role_ids=role_ids)).user_id)

@@ -7,12 +7,12 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from db.app_clients import INSERT_APP_CLIENT
+from db.app_clients import insert_app_client
 from db.organizations import insert_organization
 from db.plans import upsert_plan
 from db.statements import Connection
 from pagemill.api.auth.client_credentials import hash_secret
-from pagemill.ids import OrganizationId, PlanId
+from pagemill.ids import AppClientId, OrganizationId, PlanId
 from pagemill.usage.counting import count_freely
 
 
@@ -22,7 +22,7 @@ class Tenant:
 
     organization_id: OrganizationId
     plan_id: PlanId
-    app_client_id: str
+    app_client_id: AppClientId
     client_id: str
     client_secret: str
 
@@ -36,7 +36,7 @@ async def create_tenant(
     tenant = Tenant(
         organization_id=OrganizationId(f"las:organization:{slug}"),
         plan_id=PlanId(f"las:plan:{slug}:1"),
-        app_client_id=f"las:app-client:{slug}",
+        app_client_id=AppClientId(f"las:app-client:{slug}"),
         client_id=uuid.uuid4().hex,
         client_secret=secret,
     )
@@ -62,17 +62,17 @@ async def create_tenant(
         plan_id=tenant.plan_id,
         document_retention_in_days=1825,
     )
-    await INSERT_APP_CLIENT.execute(
+    await insert_app_client(
         connection,
-        tenant.organization_id,
-        tenant.app_client_id,
-        tenant.client_id,
-        hash_secret(secret),
-        "Test client",
-        None,
-        {},
-        [],
-        None,
+        organization_id=tenant.organization_id,
+        app_client_id=tenant.app_client_id,
+        client_id=tenant.client_id,
+        secret_hash=hash_secret(secret),
+        name="Test client",
+        description=None,
+        configuration={},
+        role_ids=[],
+        created_by=None,
     )
     await count_freely(connection, tenant.organization_id, "app-clients")
     return tenant

@@ -1,4 +1,4 @@
-"""What the operator does to a stack's database, past the API."""
+"""Administration of a stack's database, without the API."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ from typing import TypeVar
 
 import asyncpg
 
-from db.deployment_environments import DEFINE_DEPLOYMENT_ENVIRONMENT
+from db import deployment_environments
+from db.deployment_environments import DeploymentEnvironmentRow, DeploymentEnvironmentStatus
 from db.models import SHARE_MODEL
 from db.organizations import get_organization
 from db.pool import CONNECTION_ERRORS, connect
 from db.statements import Connection
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import OrganizationId
+from pagemill.ids import DeploymentEnvironmentId, OrganizationId
 from pagemill.settings import PREFIX, Settings, load_settings
-from pagemill.stack.configuration import DATABASE_URL, SECRET_KEYS
 from pagemill.stack.directory import DataDirectory, StackError
-from pagemill.stack.state import StackState
+from pagemill.stack.stack_configuration import DATABASE_URL, SECRET_KEYS
+from pagemill.stack.state_file import StackState
 
 T = TypeVar("T")
 
-# :@latest is no tag: it means the newest version.
+# :@latest is not a tag: it stands for the newest version.
 _DEPLOYMENT_ENVIRONMENT = re.compile(
     r"las:deployment-environment:[a-z0-9-_]+(?::@(?!latest$)[a-z0-9-_]+|:[1-9][0-9]{0,8})?"
 )
 
 
 def database_of(directory: DataDirectory, environ: Mapping[str, str]) -> str:
-    """The operator's own database, else that of the stack that runs. Raises StackError when none does."""
+    """Return the URL of the operator's own database, else that of the running stack.
+
+    Raises StackError when there is neither.
+    """
     if given := environ.get(DATABASE_URL):
         return given
     state = None if directory.supervisor() is None else directory.read(directory.state, StackState)
@@ -39,7 +43,10 @@ def database_of(directory: DataDirectory, environ: Mapping[str, str]) -> str:
 
 
 def secret_keys_of(directory: DataDirectory, environ: Mapping[str, str]) -> str:
-    """The operator's own keys, else those of the data directory. Raises StackError when there are none."""
+    """Return the operator's own secret keys, else those of the data directory.
+
+    Raises StackError when there are neither.
+    """
     keys = environ.get(SECRET_KEYS) or directory.kept_secret_keys()
     if keys is None:
         raise StackError(f"there are no keys: set {SECRET_KEYS}, or name a data directory that has some")
@@ -47,9 +54,9 @@ def secret_keys_of(directory: DataDirectory, environ: Mapping[str, str]) -> str:
 
 
 def settings_of(directory: DataDirectory, environ: Mapping[str, str]) -> Settings:
-    """The settings of the stack that runs, else those that the operator gives.
+    """Return the settings of the running stack, overridden by those in the environment.
 
-    Raises StackError when there are neither, SettingsError.
+    Raises StackError when there is no database, and SettingsError for wrong values.
     """
     database_url = database_of(directory, environ)
     state = None if directory.supervisor() is None else directory.read(directory.state, StackState)
@@ -59,7 +66,7 @@ def settings_of(directory: DataDirectory, environ: Mapping[str, str]) -> Setting
 
 
 async def operate(database_url: str, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Do ``work`` on a connection of its own. Raises StackError when the database is away."""
+    """Run ``work`` on a new connection. Raises StackError when the database cannot be used."""
     try:
         connection = await connect(database_url, application_name="pagemill-operator")
         try:
@@ -78,9 +85,9 @@ async def define_deployment_environment(
     name: str | None = None,
     description: str | None = None,
     units: int | None = None,
-    status: str | None = None,
-) -> asyncpg.Record:
-    """Add one, or change what is given of one that is there. Raises BadRequest."""
+    status: DeploymentEnvironmentStatus | None = None,
+) -> DeploymentEnvironmentRow:
+    """Add a deployment environment, or change what is given of an existing one. Raises BadRequest."""
     if not _DEPLOYMENT_ENVIRONMENT.fullmatch(environment_id):
         raise BadRequest("an id is las:deployment-environment:NAME, perhaps with :VERSION or :@TAG after it")
     if (
@@ -88,8 +95,14 @@ async def define_deployment_environment(
         and await get_organization(connection, organization_id=OrganizationId(owner)) is None
     ):
         raise BadRequest(f"Organization {owner} does not exist")
-    row = await DEFINE_DEPLOYMENT_ENVIRONMENT.fetch_one(
-        connection, environment_id, owner, name, description, units, status
+    row = await deployment_environments.define_deployment_environment(
+        connection,
+        environment_id=DeploymentEnvironmentId(environment_id),
+        owner=None if owner is None else OrganizationId(owner),
+        name=name,
+        description=description,
+        units=units,
+        status=status,
     )
     if row is None:
         raise BadRequest(f"{environment_id} has another owner, which cannot be changed")
@@ -97,7 +110,7 @@ async def define_deployment_environment(
 
 
 async def share_model(connection: Connection, model_id: str, *, shared: bool) -> str:
-    """Let everybody see a model and predict with it, or no longer; returns its composite id.
+    """Share a model with all organizations, or stop sharing it; return the id with its owner before it.
 
     Raises NotFound.
     """

@@ -1,4 +1,4 @@
-"""What several commands take, and how they reach the stack."""
+"""Options that several commands share, and access to the stack for them."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ data_directory_option = click.option(
     show_default=True,
     envvar="PAGEMILL_DATA_DIR",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where database, objects, certificates, credentials and logs lie.",
+    help="Directory of the stack: database, objects, certificates, credentials, logs.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def open_directory(path: Path) -> DataDirectory:
-    """The data directory that a command was given."""
+    """Return the data directory at a path."""
     from pagemill.stack.directory import DataDirectory
 
     return DataDirectory(path)
 
 
 def with_database(data_dir: Path, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Do ``work`` on a connection to the stack's database. Raises StackError when there is none."""
+    """Run ``work`` on a connection to the stack's database. Raises StackError when there is none."""
     from pagemill.commands.operating import database_of, operate
 
     return asyncio.run(operate(database_of(open_directory(data_dir), os.environ), work))
 
 
 def with_stores(data_dir: Path, work: Callable[[Connection, ObjectStore, Settings], Awaitable[T]]) -> T:
-    """Do ``work`` on the stack's database and objects. Raises StackError when there are none."""
+    """Run ``work`` on the stack's database and objects. Raises StackError when there are none."""
     from pagemill.commands.operating import operate, settings_of
     from pagemill.objects import open_objects
 
@@ -63,12 +63,12 @@ def with_stores(data_dir: Path, work: Callable[[Connection, ObjectStore, Setting
 
 @contextlib.asynccontextmanager
 async def always(connection: Connection) -> AsyncIterator[Connection]:
-    """The one connection of a command, where a part of a pool is asked for."""
+    """Yield the connection of a command, for functions that acquire one from a pool."""
     yield connection
 
 
 def print_json(content: object) -> None:
-    """For programs."""
+    """Print a value as indented JSON."""
     import msgspec
 
     click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())

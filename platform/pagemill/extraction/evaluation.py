@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from pagemill.extraction.configuration import Calibration, Configuration
 from pagemill.extraction.decoding import same_value
 from pagemill.extraction.inference import SMALLEST
 from pagemill.extraction.line_item_alignment import LabelledCell
 from pagemill.extraction.preparation import Truth
+from pagemill.extraction.tagger_configuration import Calibration, TaggerConfiguration
 from pagemill.extraction.types import Extracted, Field, Lines
 
 CALIBRATION_BINS = 10
@@ -43,7 +43,9 @@ def best_fields(extracted: Sequence[Extracted]) -> dict[str, Field]:
     return best
 
 
-def judge_scalars(extracted: Sequence[Extracted], truth: Truth, configuration: Configuration) -> list[Judged]:
+def judge_scalars(
+    extracted: Sequence[Extracted], truth: Truth, configuration: TaggerConfiguration
+) -> list[Judged]:
     """Judge each scalar label that the ground truth contains."""
     best = best_fields(extracted)
     judged = []
@@ -61,7 +63,7 @@ def judge_scalars(extracted: Sequence[Extracted], truth: Truth, configuration: C
 
 
 def _same_row(
-    row: Sequence[LabelledCell], found: Mapping[str, Field], label: str, configuration: Configuration
+    row: Sequence[LabelledCell], found: Mapping[str, Field], label: str, configuration: TaggerConfiguration
 ) -> bool:
     columns = configuration.lines[label]
     return all(
@@ -72,7 +74,7 @@ def _same_row(
 
 
 def judge_rows(
-    extracted: Sequence[Extracted], truth: Truth, configuration: Configuration
+    extracted: Sequence[Extracted], truth: Truth, configuration: TaggerConfiguration
 ) -> dict[str, tuple[int, int, int]]:
     """Return (correct, found, expected) rows of each lines label that the ground truth contains."""
     result = {}

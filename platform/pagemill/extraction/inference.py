@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pagemill.extraction.configuration import Calibration, Configuration
 from pagemill.extraction.decoding import field_type, fold, normalise
 from pagemill.extraction.line_item_decoding import read_rows
 from pagemill.extraction.losses import grouped_logsumexp
 from pagemill.extraction.network import Tagger
 from pagemill.extraction.sheets import Batch, Sheet, batches, collate, span_scores, span_table
+from pagemill.extraction.tagger_configuration import Calibration, TaggerConfiguration
 from pagemill.extraction.types import Extracted, Field, Lines
 
 TOKENS_PER_BATCH = 12_000
@@ -35,7 +35,7 @@ def _page_field(
     sheet: Sheet,
     place: int,
     spans: Sequence[tuple[int, int, float]],
-    configuration: Configuration,
+    configuration: TaggerConfiguration,
 ) -> tuple[Field | None, float]:
     """Return the best value of the page's likeliest spans; spans that print the same value add up."""
     definition, order = configuration.fields[label], configuration.order(label)
@@ -62,7 +62,7 @@ def _page_field(
 class SheetReader:
     """A network with its configuration that reads fields off sheets."""
 
-    def __init__(self, network: Tagger, configuration: Configuration, device: torch.device) -> None:
+    def __init__(self, network: Tagger, configuration: TaggerConfiguration, device: torch.device) -> None:
         self.network, self.configuration, self.device = network, configuration, device
 
     def read(self, sheets: Sequence[Sheet]) -> list[list[Extracted]]:

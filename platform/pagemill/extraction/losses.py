@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pagemill.extraction.configuration import Configuration
 from pagemill.extraction.sheets import Batch, SpanTable, span_scores, span_table
+from pagemill.extraction.tagger_configuration import TaggerConfiguration
 
 ABSENT_PAGE_WEIGHT = 0.3
 ROW_START_WEIGHT = 0.5
@@ -45,7 +45,7 @@ def _label_loss(
     return (losses * taught).sum() + ABSENT_PAGE_WEIGHT * (on_page * silent).sum()
 
 
-def _rows_loss(emissions: Tensor, batch: Batch, label: str, configuration: Configuration) -> Tensor:
+def _rows_loss(emissions: Tensor, batch: Batch, label: str, configuration: TaggerConfiguration) -> Tensor:
     device = emissions.device
     part = emissions[:, configuration.line_outputs(label)]
     loss = emissions.new_zeros(())
@@ -67,7 +67,9 @@ def _rows_loss(emissions: Tensor, batch: Batch, label: str, configuration: Confi
     return loss
 
 
-def batch_loss(emissions: Tensor, length_bias: Tensor, batch: Batch, configuration: Configuration) -> Tensor:
+def batch_loss(
+    emissions: Tensor, length_bias: Tensor, batch: Batch, configuration: TaggerConfiguration
+) -> Tensor:
     """Return the loss of a batch, per document."""
     device = emissions.device
     # Every parameter takes part in every step, whatever the batch teaches: workers reduce all gradients.

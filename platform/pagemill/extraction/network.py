@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pagemill.extraction.configuration import NetworkShape
 from pagemill.extraction.features import BUCKETS, MEASUREMENTS
+from pagemill.extraction.tagger_configuration import NetworkShape
 
 
 class TokenTable(NamedTuple):

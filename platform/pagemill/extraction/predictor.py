@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load
 
 from pagemill.extraction.artefact import Artefact
-from pagemill.extraction.configuration import Configuration
 from pagemill.extraction.inference import SheetReader
 from pagemill.extraction.network import Tagger
 from pagemill.extraction.sheets import read_sheet
+from pagemill.extraction.tagger_configuration import TaggerConfiguration
 from pagemill.extraction.types import Extracted, Page
 
 
@@ -25,7 +25,7 @@ class FieldPredictor:
     @classmethod
     def load(cls, artefact: Artefact, device: str = "cpu") -> FieldPredictor:
         """Return the predictor of an artefact."""
-        configuration = msgspec.json.decode(artefact.configuration, type=Configuration)
+        configuration = msgspec.json.decode(artefact.configuration, type=TaggerConfiguration)
         network = Tagger(configuration.shape)
         network.load_state_dict(load(artefact.weights))
         place = torch.device(device)

@@ -11,16 +11,16 @@ from typing import Any
 import msgspec
 
 from pagemill.extraction.alignment import PageText, learn_date_order, locate, page_hint
-from pagemill.extraction.configuration import (
-    MAXIMUM_SPAN,
-    Configuration,
-    NetworkShape,
-    number_of_outputs,
-    split_fields,
-)
 from pagemill.extraction.decoding import DateOrder, as_text, field_type
 from pagemill.extraction.line_item_alignment import LabelledCell, locate_rows, row_targets, truth_rows
 from pagemill.extraction.sheets import Sheet, Targets, read_sheet
+from pagemill.extraction.tagger_configuration import (
+    MAXIMUM_SPAN,
+    NetworkShape,
+    TaggerConfiguration,
+    number_of_outputs,
+    split_fields,
+)
 from pagemill.extraction.types import Example, FieldConfig
 
 HELD_OUT_SHARE = 0.15
@@ -65,7 +65,7 @@ class Truth:
 class Prepared:
     """Documents with targets, and the held-out part with its ground truth."""
 
-    configuration: Configuration
+    configuration: TaggerConfiguration
     training: list[Sheet]
     held_out: list[Sheet]
     held_out_truth: list[Truth]
@@ -207,7 +207,7 @@ def prepare(examples: Sequence[Example], field_config: FieldConfig, options: Tra
     )
     longest = {label: min(aligner.longest[label] + SPARE_TOKENS, MAXIMUM_SPAN) for label in fields}
     return Prepared(
-        configuration=Configuration(shape, fields, lines, orders, longest),
+        configuration=TaggerConfiguration(shape, fields, lines, orders, longest),
         training=[sheet for index, sheet in enumerate(ready) if index not in held],
         held_out=[ready[index] for index in sorted(held)],
         held_out_truth=[truths[index] for index in sorted(held)],

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from pagemill.extraction.alignment import PageText
 from pagemill.extraction.candidates import string_spans
-from pagemill.extraction.configuration import Configuration
 from pagemill.extraction.features import measure, text_pieces
 from pagemill.extraction.layout import layout_page
 from pagemill.extraction.network import TokenTable
+from pagemill.extraction.tagger_configuration import TaggerConfiguration
 from pagemill.extraction.types import Page
 
 SPAN_KEY = 64
@@ -120,7 +120,7 @@ class SpanTable:
     positive: torch.Tensor
 
 
-def span_table(batch: Batch, label: str, configuration: Configuration) -> SpanTable:
+def span_table(batch: Batch, label: str, configuration: TaggerConfiguration) -> SpanTable:
     """Return the candidates of ``label`` on all pages of the batch."""
     definition = configuration.fields[label]
     maximum = configuration.maximum_tokens[label]

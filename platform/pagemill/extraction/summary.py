@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
-from pagemill.extraction.configuration import split_fields
 from pagemill.extraction.decoding import as_text, enum_choices, field_type, parse_number
+from pagemill.extraction.tagger_configuration import split_fields
 from pagemill.extraction.types import FieldConfig
 
 COMMON_VALUES = 10

@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load
 
 from pagemill.extraction.artefact import Artefact
-from pagemill.extraction.configuration import OUTPUTS_PER_LABEL, Configuration
 from pagemill.extraction.network import Tagger
+from pagemill.extraction.tagger_configuration import OUTPUTS_PER_LABEL, TaggerConfiguration
 
 
-def _output_rows(own: Configuration, other: Configuration) -> list[tuple[slice, slice]]:
+def _output_rows(own: TaggerConfiguration, other: TaggerConfiguration) -> list[tuple[slice, slice]]:
     """Return outputs that mean the same in both: labels by name, lines fields with the same columns."""
     pairs = []
     theirs = list(other.fields)
@@ -27,9 +27,9 @@ def _output_rows(own: Configuration, other: Configuration) -> list[tuple[slice, 
 
 
 @torch.no_grad()
-def borrow_weights(network: Tagger, configuration: Configuration, artefact: Artefact) -> None:
+def borrow_weights(network: Tagger, configuration: TaggerConfiguration, artefact: Artefact) -> None:
     """Copy into ``network`` all weights of ``artefact`` that fit it; the rest keeps its initial values."""
-    other = msgspec.json.decode(artefact.configuration, type=Configuration)
+    other = msgspec.json.decode(artefact.configuration, type=TaggerConfiguration)
     weights = load(artefact.weights)
     for name, value in network.state_dict().items():
         if name.startswith(("leave.", "length_bias")):

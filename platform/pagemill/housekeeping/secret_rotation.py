@@ -1,65 +1,104 @@
-"""Exchanging the key that secrets, webhooks' too, are sealed with, while they are used and changed."""
+"""Exchange of the key that secrets, those of webhooks included, are sealed with, while they are in use."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from db.secrets import ROTATE_SECRETS
-from db.statements import Connection, UntypedStatement
-from db.webhooks import ROTATE_WEBHOOKS
+from db import key_rotation as statements
+from db.key_rotation import SealedRow
+from db.statements import Connection, RowCount
 from pagemill.secret_box import Sealed, SecretBox, SecretUnreadable
 
 BATCH = 100
 
 
+class ListToReseal(Protocol):
+    """A statement that returns the next rows of a table that are sealed with another key."""
+
+    def __call__(
+        self, connection: Connection, *, key_id: str, after_id: str, limit: int
+    ) -> Awaitable[list[SealedRow]]: ...
+
+
+class Reseal(Protocol):
+    """A statement that replaces the sealed data of a table's rows."""
+
+    def __call__(
+        self,
+        connection: Connection,
+        *,
+        key_id: str,
+        ids: Sequence[str],
+        former_nonces: Sequence[bytes],
+        nonces: Sequence[bytes],
+        ciphertexts: Sequence[bytes],
+    ) -> Awaitable[RowCount]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """How many secrets have a new seal, and why others have not."""
+    """Result of a rotation: how many secrets were sealed anew, and why others could not be."""
 
     rotated: int
     unreadable: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """Result of one pass through a table: rows that could be read, rows sealed anew, and failures."""
+
+    readable: int
+    resealed: int
+    unreadable: list[str]
+
+
 async def rotate_secrets(connection: Connection, box: SecretBox) -> Rotation:
-    """Seal everything with the box's first key; what is changed meanwhile is looked at again.
+    """Seal all secrets with the first key of the box; repeat for rows that are changed meanwhile.
 
-    Each batch is a transaction: what an interruption leaves, the next run does.
+    Each batch is a transaction of its own, so that an interrupted rotation can be continued.
     """
-    rotated = 0
+    resealed = 0
     unreadable: list[str] = []
-    for statements in (ROTATE_SECRETS, ROTATE_WEBHOOKS):
+    for list_rows, reseal in (
+        (statements.list_secrets_to_reseal, statements.reseal_secrets),
+        (statements.list_webhooks_to_reseal, statements.reseal_webhooks),
+    ):
         while True:
-            attempted, done, failed = await _pass(connection, box, *statements)
-            rotated += done
-            if done == attempted:
-                unreadable += failed
+            one = await _pass_through(connection, box, list_rows, reseal)
+            resealed += one.resealed
+            if one.resealed == one.readable:
+                unreadable += one.unreadable
                 break
-    return Rotation(rotated, unreadable)
+    return Rotation(resealed, unreadable)
 
 
-async def _pass(
-    connection: Connection, box: SecretBox, find: UntypedStatement, seal: UntypedStatement
-) -> tuple[int, int, list[str]]:
-    """Go through all rows under other keys once: how many could be read, were rotated, and what failed."""
-    attempted = done = 0
+async def _pass_through(
+    connection: Connection, box: SecretBox, list_rows: ListToReseal, reseal: Reseal
+) -> _Pass:
+    readable = resealed = 0
     unreadable: list[str] = []
-    after = ""
-    while rows := await find.fetch(connection, box.key_id, after, BATCH):
-        after = rows[-1]["id"]
-        ids: list[str] = []
-        former_nonces: list[bytes] = []
+    after_id = ""
+    while rows := await list_rows(connection, key_id=box.key_id, after_id=after_id, limit=BATCH):
+        after_id = rows[-1].id
+        opened: list[SealedRow] = []
         seals: list[Sealed] = []
         for row in rows:
-            former = Sealed(row["key_id"], row["nonce"], row["ciphertext"])
             try:
-                data = box.open(row["organization_id"], row["id"], former)
+                data = box.open(row.organization_id, row.id, Sealed(row.key_id, row.nonce, row.ciphertext))
             except SecretUnreadable as error:
                 unreadable.append(error.message)
                 continue
-            ids.append(row["id"])
-            former_nonces.append(former.nonce)
-            seals.append(box.seal(row["organization_id"], row["id"], data))
-        nonces, ciphertexts = [seal.nonce for seal in seals], [seal.ciphertext for seal in seals]
-        attempted += len(ids)
-        done += await seal.execute(connection, box.key_id, ids, former_nonces, nonces, ciphertexts)
-    return attempted, done, unreadable
+            opened.append(row)
+            seals.append(box.seal(row.organization_id, row.id, data))
+        readable += len(opened)
+        resealed += await reseal(
+            connection,
+            key_id=box.key_id,
+            ids=[row.id for row in opened],
+            former_nonces=[row.nonce for row in opened],
+            nonces=[seal.nonce for seal in seals],
+            ciphertexts=[seal.ciphertext for seal in seals],
+        )
+    return _Pass(readable, resealed, unreadable)

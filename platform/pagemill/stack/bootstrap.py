@@ -1,4 +1,4 @@
-"""Creation of the first organization, its plan and app client, and the roles; it can be repeated."""
+"""Creation of the first organization with its plan, app client and roles; repeatable."""
 
 from __future__ import annotations
 
@@ -8,30 +8,23 @@ from collections.abc import Iterator
 
 import asyncpg
 
-from db.app_clients import APP_CLIENT_EXISTS, INSERT_APP_CLIENT
-from db.deployment_environments import INSERT_DEPLOYMENT_ENVIRONMENT
+from db.app_clients import find_app_client_id, insert_app_client
+from db.deployment_environments import insert_deployment_environment
 from db.organizations import DOCUMENT_RETENTION_IN_DAYS, get_organization, insert_organization
 from db.plans import upsert_plan
 from db.pool import CONNECTION_ERRORS, connect
-from db.roles import UPSERT_ROLE
+from db.roles import upsert_role
 from db.statements import Connection
 from pagemill.api.auth.client_credentials import hash_secret
 from pagemill.api.auth.seeded_roles import ROLES
-from pagemill.ids import OrganizationId, PlanId
+from pagemill.ids import DeploymentEnvironmentId, PlanId
 from pagemill.stack.directory import Credentials, StackError
 from pagemill.usage.counting import count_freely
 
 PLAN_SLUG = "las:plan:self-hosted"
 PLAN_VERSION = 1
 PLAN_ID = PlanId(f"{PLAN_SLUG}:{PLAN_VERSION}")
-DEPLOYMENT_ENVIRONMENT = (
-    "las:deployment-environment:self-hosted",
-    None,
-    "Self-hosted",
-    "The machines of this installation",
-    1,
-    "available",
-)
+DEPLOYMENT_ENVIRONMENT_ID = DeploymentEnvironmentId("las:deployment-environment:self-hosted")
 
 
 def check_database(database_url: str) -> None:
@@ -71,7 +64,7 @@ async def _bootstrap(database_url: str, credentials: Credentials) -> None:
 
 
 async def create_first_organization(connection: Connection, credentials: Credentials) -> None:
-    """Update the plan and the roles; insert the organization and its app client unless they exist."""
+    """Bring plan and roles up to date; add the organization and its app client unless they exist."""
     await upsert_plan(
         connection,
         plan_id=PLAN_ID,
@@ -87,8 +80,16 @@ async def create_first_organization(connection: Connection, credentials: Credent
         allowed={},
     )
     await seed_roles(connection)
-    await INSERT_DEPLOYMENT_ENVIRONMENT.execute(connection, *DEPLOYMENT_ENVIRONMENT)
-    organization_id = OrganizationId(credentials.organization_id)
+    await insert_deployment_environment(
+        connection,
+        environment_id=DEPLOYMENT_ENVIRONMENT_ID,
+        owner=None,
+        name="Self-hosted",
+        description="The machines of this installation",
+        units=1,
+        status="available",
+    )
+    organization_id = credentials.organization_id
     if await get_organization(connection, organization_id=organization_id) is None:
         await insert_organization(
             connection,
@@ -98,25 +99,31 @@ async def create_first_organization(connection: Connection, credentials: Credent
             plan_id=PLAN_ID,
             document_retention_in_days=DOCUMENT_RETENTION_IN_DAYS,
         )
-    if not await APP_CLIENT_EXISTS.fetch_value(
-        connection, credentials.organization_id, credentials.app_client_id
+    if not await find_app_client_id(
+        connection, organization_id=credentials.organization_id, app_client_id=credentials.app_client_id
     ):
-        await INSERT_APP_CLIENT.execute(
+        await insert_app_client(
             connection,
-            credentials.organization_id,
-            credentials.app_client_id,
-            credentials.client_id,
-            hash_secret(credentials.client_secret),
-            "First app client",
-            "Made by pagemill up",
-            {},
-            [],
-            None,
+            organization_id=credentials.organization_id,
+            app_client_id=credentials.app_client_id,
+            client_id=credentials.client_id,
+            secret_hash=hash_secret(credentials.client_secret),
+            name="First app client",
+            description="Made by pagemill up",
+            configuration={},
+            role_ids=[],
+            created_by=None,
         )
         await count_freely(connection, organization_id, "app-clients")
 
 
 async def seed_roles(connection: Connection) -> None:
-    """Insert or update the roles that every installation has."""
+    """Add the roles that every installation has, or bring them up to date."""
     for role_id, role in ROLES.items():
-        await UPSERT_ROLE.execute(connection, role_id, *role)
+        await upsert_role(
+            connection,
+            role_id=role_id,
+            name=role.name,
+            description=role.description,
+            permissions=role.permissions,
+        )

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 
 from pagemill.stack.directory import DataDirectory, StackError
-from pagemill.stack.state import StackState
+from pagemill.stack.state_file import StackState
 
 
 def client_environment(directory: DataDirectory) -> dict[str, str]:

@@ -17,6 +17,7 @@ import msgspec
 
 from pagemill.api.auth.client_credentials import new_client_id, new_client_secret
 from pagemill.errors import PagemillError
+from pagemill.ids import AppClientId, OrganizationId, new_id
 from pagemill.secret_box import new_secret_key
 
 Content = TypeVar("Content")
@@ -36,8 +37,8 @@ class StackError(PagemillError):
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     """The first organization and its app client."""
 
-    organization_id: str
-    app_client_id: str
+    organization_id: OrganizationId
+    app_client_id: AppClientId
     client_id: str
     client_secret: str
 
@@ -134,8 +135,8 @@ class DataDirectory:
         found = self.read(path, Credentials)
         if found is None:
             found = Credentials(
-                organization_id=f"las:organization:{uuid.uuid4().hex}",
-                app_client_id=f"las:app-client:{uuid.uuid4().hex}",
+                organization_id=new_id(OrganizationId),
+                app_client_id=new_id(AppClientId),
                 client_id=new_client_id(),
                 client_secret=new_client_secret(),
             )

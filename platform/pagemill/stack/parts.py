@@ -13,12 +13,12 @@ from db.migrate import migrate
 from pagemill.settings import Settings, to_environment
 from pagemill.stack.bootstrap import bootstrap, check_database
 from pagemill.stack.certificates import Certificates
-from pagemill.stack.configuration import DATABASE_URL, Configuration, deploy_settings
 from pagemill.stack.directory import StackError
 from pagemill.stack.postgres import EmbeddedPostgres, PostgresError
 from pagemill.stack.probes import api_answers
 from pagemill.stack.processes import Child, child_environment
 from pagemill.stack.ray_head import RayHead
+from pagemill.stack.stack_configuration import DATABASE_URL, StackConfiguration, deploy_settings
 
 POLL_SECONDS = 0.1
 API_SECONDS = 60.0
@@ -54,7 +54,7 @@ class Database:
 
     name = "postgres"
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: StackConfiguration) -> None:
         self._configuration = configuration
         self._server: EmbeddedPostgres | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -117,7 +117,7 @@ class Api:
 
     name = "api"
 
-    def __init__(self, configuration: Configuration, settings: Callable[[], Settings]) -> None:
+    def __init__(self, configuration: StackConfiguration, settings: Callable[[], Settings]) -> None:
         self._configuration = configuration
         self._certificates = Certificates(configuration.directory.tls)
         self._settings = settings
@@ -181,7 +181,7 @@ class Apps:
     name = "apps"
 
     def __init__(
-        self, configuration: Configuration, settings: Callable[[], Settings], head: RayHead | None
+        self, configuration: StackConfiguration, settings: Callable[[], Settings], head: RayHead | None
     ) -> None:
         self._configuration = configuration
         self._settings = settings

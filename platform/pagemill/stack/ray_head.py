@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pagemill.settings import Settings, to_environment
-from pagemill.stack.configuration import Configuration, worker_settings
 from pagemill.stack.directory import StackError
 from pagemill.stack.postgres import free_port
 from pagemill.stack.probes import port_answers
 from pagemill.stack.processes import Child, child_environment
+from pagemill.stack.stack_configuration import StackConfiguration, worker_settings
 
 POLL_SECONDS = 0.1
 START_SECONDS = 90.0
@@ -80,7 +80,7 @@ class RayHead:
 
     name = "ray"
 
-    def __init__(self, configuration: Configuration, settings: Callable[[], Settings]) -> None:
+    def __init__(self, configuration: StackConfiguration, settings: Callable[[], Settings]) -> None:
         self._configuration = configuration
         self._settings = settings
         self._child: Child | None = None

@@ -18,7 +18,7 @@ from pagemill.objects import ObjectMissing, open_objects
 from pagemill.settings import Settings, load_settings
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.probes import api_answers, dashboard_json
-from pagemill.stack.state import StackState
+from pagemill.stack.state_file import StackState
 
 APPLICATIONS = "/api/serve/applications/"
 ACTORS = "/api/v0/actors?detail=0&filter_keys=name&filter_predicates=%3D&filter_values="

@@ -14,7 +14,6 @@ from pagemill.errors import PagemillError
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, to_environment
 from pagemill.stack.certificates import Certificates
-from pagemill.stack.configuration import Configuration, worker_settings
 from pagemill.stack.directory import StackError
 from pagemill.stack.forwarding import forward_ipv6
 from pagemill.stack.parts import Api, Apps, Database, Part
@@ -23,7 +22,8 @@ from pagemill.stack.processes import end_marked
 from pagemill.stack.progress import Progress
 from pagemill.stack.ray_head import RayHead
 from pagemill.stack.restarts import RestartPolicy, Restarts
-from pagemill.stack.state import PartPhase, PartState, StackState
+from pagemill.stack.stack_configuration import StackConfiguration, worker_settings
+from pagemill.stack.state_file import PartPhase, PartState, StackState
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -33,7 +33,7 @@ class Supervisor:
 
     def __init__(
         self,
-        configuration: Configuration,
+        configuration: StackConfiguration,
         progress: Progress,
         *,
         policy: RestartPolicy | None = None,

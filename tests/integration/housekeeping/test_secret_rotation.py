@@ -1,4 +1,4 @@
-"""Keys are exchanged while secrets are used and changed: each is readable at every moment, none is lost."""
+"""The key is exchanged while secrets are in use: each stays readable, none is lost."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 import asyncpg
 import pytest
 from click.testing import CliRunner, Result
+from msgspec import UNSET
 
-from db.secrets import INSERT_SECRET, UPDATE_SECRET
-from db.statements import UntypedStatement
+from db import key_rotation
+from db.key_rotation import SealedRow
+from db.secrets import insert_secret, update_secret
+from db.statements import Connection
 from pagemill.cli import main
 from pagemill.housekeeping import secret_rotation
 from pagemill.housekeeping.secret_rotation import Rotation, rotate_secrets
-from pagemill.ids import SecretId, new_id
+from pagemill.ids import OrganizationId, SecretId, new_id
 from pagemill.secret_box import Sealed, SecretBox, new_secret_key, read_secret_keys
 from pagemill.stack.directory import DataDirectory
 from tests.support.hooks import add_webhook
@@ -25,41 +28,39 @@ OLD, NEW = new_secret_key("old"), new_secret_key("new")
 BEFORE, BOTH, AFTER = (read_secret_keys(text) for text in (OLD, f"{NEW},{OLD}", NEW))
 
 
-async def add(pool: asyncpg.Pool, owner: str, box: SecretBox, data: dict[str, Any]) -> str:
+async def add(pool: asyncpg.Pool, owner: OrganizationId, box: SecretBox, data: dict[str, Any]) -> SecretId:
     secret_id = new_id(SecretId)
     sealed = box.seal(owner, secret_id, data)
     async with pool.acquire() as connection:
-        await INSERT_SECRET.execute(
+        await insert_secret(
             connection,
-            owner,
-            secret_id,
-            "name",
-            None,
-            sealed.key_id,
-            sealed.nonce,
-            sealed.ciphertext,
-            None,
+            organization_id=owner,
+            secret_id=secret_id,
+            name="name",
+            description=None,
+            key_id=sealed.key_id,
+            nonce=sealed.nonce,
+            ciphertext=sealed.ciphertext,
+            created_by=None,
         )
     return secret_id
 
 
 async def change(
-    pool: asyncpg.Pool, owner: str, secret_id: str, box: SecretBox, data: dict[str, Any]
+    pool: asyncpg.Pool, owner: OrganizationId, secret_id: SecretId, box: SecretBox, data: dict[str, Any]
 ) -> None:
     sealed = box.seal(owner, secret_id, data)
     async with pool.acquire() as connection:
-        await UPDATE_SECRET.execute(
+        await update_secret(
             connection,
-            owner,
-            secret_id,
-            False,
-            None,
-            False,
-            None,
-            sealed.key_id,
-            sealed.nonce,
-            sealed.ciphertext,
-            None,
+            organization_id=owner,
+            secret_id=secret_id,
+            name=UNSET,
+            description=UNSET,
+            key_id=sealed.key_id,
+            nonce=sealed.nonce,
+            ciphertext=sealed.ciphertext,
+            updated_by=None,
         )
 
 
@@ -112,18 +113,18 @@ async def test_what_is_changed_or_deleted_meanwhile_is_not_overwritten(
 ) -> None:
     owner = organization.organization_id
     by_new, by_old, gone, still = [await add(pool, owner, BEFORE, {"is": "former"}) for _ in range(4)]
-    original = UntypedStatement.fetch
+    original = key_rotation.list_secrets_to_reseal
     meanwhile = iter((True,))
 
-    async def then_changed(statement: UntypedStatement, *arguments: Any) -> list[asyncpg.Record]:
-        rows = await original(statement, *arguments)
-        if statement.name == "secrets.to_rotate" and next(meanwhile, False):
+    async def then_changed(connection: Connection, **arguments: Any) -> list[SealedRow]:
+        rows = await original(connection, **arguments)
+        if next(meanwhile, False):
             await change(pool, owner, by_new, BOTH, {"is": "changed"})
             await change(pool, owner, by_old, BEFORE, {"is": "changed too"})
             await pool.execute("DELETE FROM secret WHERE id = $1", gone)
         return rows
 
-    monkeypatch.setattr(UntypedStatement, "fetch", then_changed)
+    monkeypatch.setattr(key_rotation, "list_secrets_to_reseal", then_changed)
     assert await rotate(pool) == Rotation(2, [])
     assert await contents(pool, AFTER) == {
         by_new: {"is": "changed"},

@@ -1,4 +1,4 @@
-"""The first organization is made once, and whatever of it is missing is added."""
+"""The first organization is created once; missing parts of it are added later."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import hashlib
 import asyncpg
 import pytest
 
-from db.app_clients import FIND_APP_CLIENT
+from db.app_clients import find_app_client
 from db.organizations import get_organization
 from db.plans import find_plan
 from pagemill.api.auth.seeded_roles import ROLES
-from pagemill.ids import OrganizationId
+from pagemill.ids import AppClientId, OrganizationId
 from pagemill.stack.bootstrap import PLAN_SLUG, check_database, create_first_organization
 from pagemill.stack.directory import Credentials, StackError
 
 CREDENTIALS = Credentials(
-    organization_id="las:organization:first",
-    app_client_id="las:app-client:first",
+    organization_id=OrganizationId("las:organization:first"),
+    app_client_id=AppClientId("las:app-client:first"),
     client_id="abc",
     client_secret="secret",
 )
@@ -27,9 +27,9 @@ async def test_it_can_be_repeated(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection:
         for _ in range(2):
             await create_first_organization(connection, CREDENTIALS)
-        organization_id = OrganizationId(CREDENTIALS.organization_id)
+        organization_id = CREDENTIALS.organization_id
         organization = await get_organization(connection, organization_id=organization_id)
-        app_client = await FIND_APP_CLIENT.fetch_one(connection, CREDENTIALS.client_id)
+        app_client = await find_app_client(connection, client_id=CREDENTIALS.client_id)
         plan = await find_plan(connection, organization_id=organization_id, slug=PLAN_SLUG, version=None)
         roles = await connection.fetch("SELECT id FROM role")
         environments = await connection.fetch("SELECT organization_id, status FROM deployment_environment")
@@ -37,7 +37,7 @@ async def test_it_can_be_repeated(pool: asyncpg.Pool) -> None:
     assert app_client is not None
     assert plan is not None
     assert organization.plan_id == plan.id
-    assert app_client["organization_id"] == CREDENTIALS.organization_id
+    assert app_client.organization_id == CREDENTIALS.organization_id
     assert {row["id"] for row in roles} == set(ROLES)
     assert [tuple(row) for row in environments] == [(None, "available")]
 
@@ -45,9 +45,9 @@ async def test_it_can_be_repeated(pool: asyncpg.Pool) -> None:
 async def test_the_secret_is_not_in_the_database(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection:
         await create_first_organization(connection, CREDENTIALS)
-        found = await FIND_APP_CLIENT.fetch_one(connection, CREDENTIALS.client_id)
+        found = await find_app_client(connection, client_id=CREDENTIALS.client_id)
     assert found is not None
-    assert found["secret_hash"] == hashlib.sha256(b"secret").hexdigest()
+    assert found.secret_hash == hashlib.sha256(b"secret").hexdigest()
 
 
 @pytest.mark.parametrize(

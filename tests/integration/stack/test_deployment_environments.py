@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
-from db.deployment_environments import ALL_DEPLOYMENT_ENVIRONMENTS
+from db.deployment_environments import list_all_deployment_environments
 from pagemill.cli import main
 from tests.support.seeds import seed_model, seed_training
 from tests.support.tenants import Tenant
@@ -27,9 +27,9 @@ async def run(database_url: str, *command: str) -> Result:
 
 async def stored(pool: asyncpg.Pool) -> dict[str, tuple[object, ...]]:
     async with pool.acquire() as connection:
-        rows = await ALL_DEPLOYMENT_ENVIRONMENTS.fetch(connection)
+        rows = await list_all_deployment_environments(connection)
     names = ("organization_id", "name", "description", "model_deployment_units", "status")
-    return {row["id"]: tuple(row[name] for name in names) for row in rows}
+    return {row.id: tuple(getattr(row, name) for name in names) for row in rows}
 
 
 async def test_what_is_not_given_stays(pool: asyncpg.Pool, database_url: str, organization: Tenant) -> None:

@@ -6,7 +6,6 @@ import random
 
 import pytest
 
-from pagemill.extraction.configuration import Configuration, NetworkShape
 from pagemill.extraction.evaluation import (
     Judged,
     automation,
@@ -20,9 +19,10 @@ from pagemill.extraction.evaluation import (
 )
 from pagemill.extraction.inference import calibrated
 from pagemill.extraction.preparation import Truth
+from pagemill.extraction.tagger_configuration import NetworkShape, TaggerConfiguration
 from pagemill.extraction.types import Extracted, Field, Lines
 
-CONFIGURATION = Configuration(
+CONFIGURATION = TaggerConfiguration(
     NetworkShape(7, 2, 4),
     {"total": {"type": "amount"}, "name": {"type": "string"}},
     {"items": {"name": {"type": "string"}, "price": {"type": "amount"}}},

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from pagemill.extraction.configuration import Configuration, NetworkShape, number_of_outputs
 from pagemill.extraction.losses import batch_loss, grouped_logsumexp
 from pagemill.extraction.sheets import Batch, Sheet, Targets, collate, read_sheet
+from pagemill.extraction.tagger_configuration import NetworkShape, TaggerConfiguration, number_of_outputs
 from tests.unit.extraction.printed import page_of
 
 FIELDS: dict[str, dict[str, Any]] = {"total": {"type": "amount"}}
@@ -19,9 +19,9 @@ LINES: dict[str, dict[str, dict[str, Any]]] = {"items": {"price": {"type": "amou
 SURE = 10.0
 
 
-def configuration(lines: dict[str, dict[str, dict[str, Any]]]) -> Configuration:
+def configuration(lines: dict[str, dict[str, dict[str, Any]]]) -> TaggerConfiguration:
     shape = NetworkShape(number_of_outputs(FIELDS, lines), 1, 4)
-    return Configuration(shape, FIELDS, lines, {}, {"total": 1})
+    return TaggerConfiguration(shape, FIELDS, lines, {}, {"total": 1})
 
 
 def batch(targets: Targets, *printed: str) -> Batch:

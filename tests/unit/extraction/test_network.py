@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pagemill.extraction.configuration import NetworkShape
 from pagemill.extraction.network import Tagger
 from pagemill.extraction.sheets import Sheet, collate, read_sheet
+from pagemill.extraction.tagger_configuration import NetworkShape
 from tests.unit.extraction.printed import page_of
 
 SHAPE = NetworkShape(outputs=5, labels=1, maximum_span=4, hidden=12, embedding=8, layers=2)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError
 
 from pagemill.extraction.artefact import Artefact
-from pagemill.extraction.configuration import Calibration
 from pagemill.extraction.inference import calibrated
 from pagemill.extraction.predictor import FieldPredictor
-from pagemill.extraction.training import TaggerTrainer, TrainingOptions, prepare
+from pagemill.extraction.tagger_configuration import Calibration
+from pagemill.extraction.tagger_training import TaggerTrainer, TrainingOptions, prepare
 from pagemill.extraction.types import Field, Lines, Page, Word
 from tests.unit.extraction.printed import INVOICES, invoices, page_of
 

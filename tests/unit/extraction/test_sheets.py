@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 
-from pagemill.extraction.configuration import Configuration, NetworkShape
 from pagemill.extraction.sheets import (
     Sheet,
     Targets,
@@ -18,10 +17,11 @@ from pagemill.extraction.sheets import (
     span_scores,
     span_table,
 )
+from pagemill.extraction.tagger_configuration import NetworkShape, TaggerConfiguration
 from tests.unit.extraction.printed import page_of
 
 FIELDS: dict[str, dict[str, Any]] = {"name": {"type": "string"}, "total": {"type": "amount"}}
-CONFIGURATION = Configuration(NetworkShape(6, 2, 8), FIELDS, {}, {}, {"name": 2, "total": 1})
+CONFIGURATION = TaggerConfiguration(NetworkShape(6, 2, 8), FIELDS, {}, {}, {"name": 2, "total": 1})
 
 
 def sheet(*printed: list[str], positives: dict[str, list[tuple[int, int, int]]] | None = None) -> Sheet:

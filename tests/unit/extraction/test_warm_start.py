@@ -9,8 +9,13 @@ import torch
 from safetensors.torch import save
 
 from pagemill.extraction.artefact import Artefact
-from pagemill.extraction.configuration import Configuration, NetworkShape, number_of_outputs, split_fields
 from pagemill.extraction.network import Tagger
+from pagemill.extraction.tagger_configuration import (
+    NetworkShape,
+    TaggerConfiguration,
+    number_of_outputs,
+    split_fields,
+)
 from pagemill.extraction.warm_start import borrow_weights
 
 TOTAL, NAME = {"type": "amount"}, {"type": "string"}
@@ -18,10 +23,10 @@ ITEMS = {"type": "lines", "fields": {"price": TOTAL}}
 TAXES = {"type": "lines", "fields": {"rate": TOTAL, "sum": TOTAL}}
 
 
-def configured(config: dict[str, Any], hidden: int = 8) -> Configuration:
+def configured(config: dict[str, Any], hidden: int = 8) -> TaggerConfiguration:
     fields, lines = split_fields(config)
     shape = NetworkShape(number_of_outputs(fields, lines), len(fields), 4, hidden, 6, 1)
-    return Configuration(shape, fields, lines, {}, {})
+    return TaggerConfiguration(shape, fields, lines, {}, {})
 
 
 def other(config: dict[str, Any], hidden: int = 8) -> tuple[Tagger, Artefact]:

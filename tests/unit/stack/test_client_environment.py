@@ -9,7 +9,7 @@ import pytest
 
 from pagemill.stack.client_environment import client_environment, shell_exports
 from pagemill.stack.directory import DataDirectory, StackError
-from pagemill.stack.state import StackState
+from pagemill.stack.state_file import StackState
 
 NAMES = {
     "LAS_CLIENT_ID",

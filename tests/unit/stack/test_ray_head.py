@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from pagemill.stack.configuration import Configuration
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.ray_head import RESERVED_PORTS, HeadPorts, RayHead, choose_ports, head_command
+from pagemill.stack.stack_configuration import StackConfiguration
 
 PORTS = HeadPorts(head=40001, client=40002, dashboard=40003, dashboard_agent=40004)
 
@@ -46,7 +46,7 @@ def test_the_head_can_be_supervised_and_stays_on_this_machine() -> None:
 def test_whoever_is_let_in_shows_the_token_and_no_http_server_is_started(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path)
     directory.prepare()
-    configuration = Configuration(directory, {}, 9443)
+    configuration = StackConfiguration(directory, {}, 9443)
     head = RayHead(configuration, lambda: configuration.settings("postgresql://unused", None))
     environment = head.client_environment()
     assert environment["RAY_AUTH_MODE"] == "token"

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
-import asyncpg
 from litestar import Request
 
-from db.principals import FIND_PRINCIPAL
+from db.principals import PrincipalRow, find_principal
 from pagemill.api.auth.permissions import PermissionSet, permissions_of
 from pagemill.api.auth.resource_ids import action_of, resource_of
 from pagemill.api.auth.scopes import scope_of
@@ -41,17 +40,19 @@ async def require_caller(request: Request[Any, Any, Any]) -> None:
     # Before the database is asked: a flood costs it nothing. The token is ours, so its organization is true.
     await state.request_rate.admit(caller.organization_id)
 
-    async def find_principal() -> asyncpg.Record | None:
+    async def ask_database() -> PrincipalRow | None:
         database = await hold_connection(request)
-        row = await FIND_PRINCIPAL.fetch_one(database, caller.organization_id, caller.principal_id)
+        row = await find_principal(
+            database, organization_id=caller.organization_id, principal_id=caller.principal_id
+        )
         if not goes_on_to_handler(request):
             await release_connection(scope)
         return row
 
-    row = await state.principals.ask((caller.organization_id, caller.principal_id), find_principal)
+    row = await state.principals.ask((caller.organization_id, caller.principal_id), ask_database)
     if row is None:
         raise Forbidden
-    permissions = permissions_of(row["permissions"])
+    permissions = permissions_of(row.permissions)
     resource_id = resource_of(scope["path_template"]).identify(scope["path_params"], caller)
     if not permissions.allows(resource_id, action):
         raise Forbidden

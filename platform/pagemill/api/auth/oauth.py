@@ -13,12 +13,13 @@ import msgspec
 from litestar import Request, post
 from msgspec import UNSET, UnsetType
 
-from db.app_clients import FIND_APP_CLIENT
+from db.app_clients import find_app_client
 from pagemill.api.auth.client_credentials import hash_secret
 from pagemill.api.auth.scopes import read_scopes
 from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.api.http.state import AppState
 from pagemill.errors import BadRequest
+from pagemill.ids import PrincipalId
 
 LONGEST_FORM = 8192
 MOST_PARAMETERS = 20
@@ -62,12 +63,12 @@ async def create_token(request: Request[Any, Any, Any], app_state: AppState) -> 
     scopes = read_scopes(parameters.get("scope"))
     client_id, secret = _credentials(request, parameters)
     async with app_state.connection() as connection:
-        row = await FIND_APP_CLIENT.fetch_one(connection, client_id)
-    expected = row["secret_hash"] if row else None
+        row = await find_app_client(connection, client_id=client_id)
+    expected = row.secret_hash if row else None
     given = hash_secret(secret)
     if row is None or expected is None or not hmac.compare_digest(given, expected):
         raise BadRequest("invalid_client")
-    caller = Caller(organization_id=row["organization_id"], principal_id=row["id"], scopes=scopes)
+    caller = Caller(organization_id=row.organization_id, principal_id=PrincipalId(row.id), scopes=scopes)
     return Token(
         access_token=issue_token(caller, app_state.settings),
         expires_in=app_state.settings.token_lifetime,

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-ADMIN = "las:role:admin"
-MEMBER = "las:role:member"
-VALIDATOR = "las:role:validator"
+from pagemill.ids import RoleId
+
+ADMIN = RoleId("las:role:admin")
+MEMBER = RoleId("las:role:member")
+VALIDATOR = RoleId("las:role:validator")
 
 BUILT = (
     "asset",
@@ -61,7 +63,7 @@ def _allow(resource_id: str, action: str) -> dict[str, str]:
 _OWN_PROFILE = [_allow("las:profile:*", "read"), _allow("las:profile:*", "write")]
 """Nobody changes any but the own one."""
 
-ROLES: dict[str, SeededRole] = {
+ROLES: dict[RoleId, SeededRole] = {
     ADMIN: SeededRole("Admin", "Everything, including users, plans and roles", [_allow("*", "*")]),
     MEMBER: SeededRole(
         "Member",

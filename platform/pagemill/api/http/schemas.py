@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import Annotated, Any, Protocol, TypeAlias
+from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -19,6 +19,7 @@ EMAIL_LENGTH = 254
 Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_LENGTH)]
 Metadata: TypeAlias = dict[str, Any]
 """Any JSON object of at most 4 kB; ``checked_metadata`` looks at its size."""
+SentMetadata = TypeVar("SentMetadata", bound=Metadata | UnsetType | None)
 RetentionInDays: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 # Python's $ also matches before a line break at the end.
 ValidConsentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:consent:[a-f0-9]{32}$(?!\n)")]
@@ -102,8 +103,8 @@ def change(value: Any) -> tuple[bool, Any]:
     return (False, None) if value is UNSET else (True, value)
 
 
-def checked_metadata(metadata: Metadata | UnsetType | None) -> Metadata | UnsetType | None:
-    """The metadata as sent. Raises BadRequest when it is larger than 4 kB."""
+def checked_metadata(metadata: SentMetadata) -> SentMetadata:
+    """Return the metadata as sent. Raises BadRequest when it is larger than 4 kB."""
     if isinstance(metadata, dict) and len(msgspec.json.encode(metadata)) > METADATA_BYTES:
         raise BadRequest(f"metadata: must not be larger than {METADATA_BYTES} bytes")
     return metadata

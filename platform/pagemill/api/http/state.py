@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import asyncpg
 from litestar.connection import ASGIConnection
 
 from db.pool import Acquisition, Pool, acquire
+from db.principals import PrincipalRow
 from pagemill.api.auth.shared_lookups import SharedLookups
 from pagemill.documents.thumbnails.cache import Renditions
 from pagemill.jobs.listener import OutcomeListener
@@ -33,7 +33,7 @@ class AppState:
     request_rate: RequestRate
     renditions: Renditions
     pressure: Pressure
-    principals: SharedLookups[asyncpg.Record | None] = field(default_factory=SharedLookups)
+    principals: SharedLookups[PrincipalRow | None] = field(default_factory=SharedLookups)
 
     def connection(self) -> Acquisition:
         """Acquire a connection. Raises PoolExhausted when all stay in use."""

@@ -1,4 +1,4 @@
-"""App clients, their credentials and addresses: ``/appClients``."""
+"""REST resource ``/appClients``: app clients, their credentials and URLs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlsplit
 
-import asyncpg
 from litestar import Controller, delete, get, patch, post
+from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType, field
 
 from db import app_clients as statements
@@ -23,22 +23,22 @@ from pagemill.api.http.schemas import (
     ResponseStruct,
     Text,
     audit,
-    change,
     require_members,
 )
-from pagemill.api.resources.roles import ValidRoleIds, delegated
+from pagemill.api.resources.roles import ValidRoleIds, roles_to_give
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import AppClientId, new_id
+from pagemill.ids import AppClientId, PrincipalId, RoleId, new_id
 from pagemill.usage.counting import count, uncount
 
 MOST_URLS = 100
 
 Url: TypeAlias = Annotated[str, Meta(pattern=r"^http://localhost.*|^https://.*", max_length=TEXT_LENGTH)]
 Urls: TypeAlias = Annotated[list[Url], Meta(max_length=MOST_URLS)]
+AppClientPath = Annotated[AppClientId, Parameter(description="las:app-client:<slug>")]
 
 
 class PostAppClient(RequestStruct):
-    """Without a secret it is a public client, through which users sign in."""
+    """A new app client; without a secret it is a public client, through which users sign in."""
 
     name: Text | None = None
     description: Text | None = None
@@ -51,7 +51,7 @@ class PostAppClient(RequestStruct):
 
 
 class PatchAppClient(RequestStruct):
-    """null clears name and description."""
+    """Changes of an app client; null clears name and description."""
 
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
@@ -61,9 +61,9 @@ class PatchAppClient(RequestStruct):
 
 
 class AppClient(Audited, kw_only=True):
-    """``client_secret`` is told once, when the app client is made."""
+    """An app client; only the answer to its creation has ``client_secret``."""
 
-    app_client_id: str
+    app_client_id: AppClientId
     client_id: str
     client_secret: str | UnsetType = UNSET
     has_secret: bool
@@ -73,40 +73,44 @@ class AppClient(Audited, kw_only=True):
     logout_urls: list[str] | None
     login_urls: list[str] | None
     default_login_url: str | None
-    role_ids: list[str]
+    role_ids: list[RoleId]
 
 
 class AppClients(ResponseStruct):
+    """A page of app clients."""
+
     app_clients: list[AppClient]
     next_token: str | None
 
 
-def to_app_client(row: asyncpg.Record, *, secret: str | None = None) -> AppClient:
-    configuration = row["configuration"]
+def to_app_client(row: statements.AppClientRow, *, secret: str | None = None) -> AppClient:
+    """Return an app client as the API shows it."""
     return AppClient(
-        app_client_id=row["id"],
-        client_id=row["client_id"],
+        app_client_id=row.id,
+        client_id=row.client_id,
         client_secret=secret or UNSET,
-        has_secret=row["has_secret"],
-        name=row["name"],
-        description=row["description"],
-        callback_urls=configuration.get("callbackUrls"),
-        logout_urls=configuration.get("logoutUrls"),
-        login_urls=configuration.get("loginUrls"),
-        default_login_url=configuration.get("defaultLoginUrl"),
-        role_ids=row["role_ids"],
+        has_secret=row.has_secret,
+        name=row.name,
+        description=row.description,
+        callback_urls=row.configuration.get("callbackUrls"),
+        logout_urls=row.configuration.get("logoutUrls"),
+        login_urls=row.configuration.get("loginUrls"),
+        default_login_url=row.configuration.get("defaultLoginUrl"),
+        role_ids=row.role_ids,
         **audit(row),
     )
 
 
-def app_client_not_found(app_client_id: str) -> NotFound:
+def app_client_not_found(app_client_id: AppClientId) -> NotFound:
+    """Return the error for an app client that the organization does not have."""
     return NotFound(f"App client {app_client_id} not found")
 
 
 def checked_url(member: str, url: str) -> str:
-    """The address as sent. Raises BadRequest for one that only looks like it leads where the pattern says.
+    """Return the URL as sent. Raises BadRequest, naming the member, for an unsafe or malformed one.
 
-    ``http://localhost.example.com`` and ``http://localhost@example.com`` match it too.
+    The pattern of the schema alone also matches ``http://localhost.example.com`` and
+    ``http://localhost@example.com``.
     """
     try:
         parts = urlsplit(url)
@@ -114,18 +118,18 @@ def checked_url(member: str, url: str) -> str:
     except ValueError:
         plain = False
     if not plain or "\\" in url or not url.isprintable() or " " in url or parts.username is not None:
-        raise BadRequest(f"{member}: is not a valid address")
+        raise BadRequest(f"{member}: is not a valid URL")
     if not parts.hostname or (parts.scheme == "http" and parts.hostname != "localhost"):
-        raise BadRequest(f"{member}: must begin with https:// or be at http://localhost")
+        raise BadRequest(f"{member}: must begin with https:// or http://localhost")
     return url
 
 
-def configuration(data: PostAppClient | PatchAppClient) -> dict[str, Any]:
-    """The addresses that were sent, by the members of AppClient. Raises BadRequest."""
-    addresses = {"loginUrls": data.login_urls, "defaultLoginUrl": data.default_login_url}
+def read_configuration(data: PostAppClient | PatchAppClient) -> dict[str, Any]:
+    """Return the URLs that were sent, by the API's member names. Raises BadRequest."""
+    urls = {"loginUrls": data.login_urls, "defaultLoginUrl": data.default_login_url}
     if isinstance(data, PostAppClient):
-        addresses |= {"callbackUrls": data.callback_urls, "logoutUrls": data.logout_urls}
-    sent = {member: value for member, value in addresses.items() if value is not UNSET}
+        urls |= {"callbackUrls": data.callback_urls, "logoutUrls": data.logout_urls}
+    sent = {member: value for member, value in urls.items() if value is not UNSET}
     for member, value in sent.items():
         for url in _each(value):
             checked_url(member, url)
@@ -137,6 +141,8 @@ def _each(value: Any) -> Iterable[str]:
 
 
 class AppClientController(Controller):
+    """Operations on app clients."""
+
     path = "/appClients"
     tags = ("App clients",)
 
@@ -148,41 +154,67 @@ class AppClientController(Controller):
         permissions: PermissionSet,
         connection: RequestConnection,
     ) -> AppClient:
-        addresses = configuration(data)
+        """Create an app client.
+
+        An app client calls the API with the client id and client secret of the answer, which it exchanges
+        for an access token at the token endpoint. The secret is shown in this answer only and cannot be read
+        again. With `generateSecret` false the app client is public: it has no secret, and users sign in
+        through it.
+
+        URLs have to begin with `https://` or `http://localhost`. Without `roleIds` the app client has full
+        access to the organization. The caller needs the permission to delegate each role that it gives
+        (403), and to delegate every role to give full access.
+
+        The number of app clients is limited by the plan (429).
+        """
+        urls = read_configuration(data)
         secret = new_client_secret() if data.generate_secret else None
         async with connection.transaction():
-            role_ids = await delegated(connection, permissions, data.role_ids)
+            role_ids = await roles_to_give(connection, permissions, data.role_ids)
             await count(connection, caller.organization_id, "app-clients")
-            row = await statements.INSERT_APP_CLIENT.fetch_one(
+            row = await statements.insert_app_client(
                 connection,
-                caller.organization_id,
-                new_id(AppClientId),
-                new_client_id(),
-                None if secret is None else hash_secret(secret),
-                data.name,
-                data.description,
-                addresses,
-                role_ids,
-                caller.principal_id,
+                organization_id=caller.organization_id,
+                app_client_id=new_id(AppClientId),
+                client_id=new_client_id(),
+                secret_hash=None if secret is None else hash_secret(secret),
+                name=data.name,
+                description=data.description,
+                configuration=urls,
+                role_ids=role_ids,
+                created_by=caller.principal_id,
             )
-        assert row is not None
         return to_app_client(row, secret=secret)
 
     @get()
     async def list_app_clients(
         self, caller: Caller, connection: RequestConnection, page: PageRequest
     ) -> AppClients:
-        rows = await statements.LIST_APP_CLIENTS.fetch(
-            connection, caller.organization_id, *page.after, page.limit
+        """List the app clients of the organization, oldest first.
+
+        Client secrets are not shown.
+        """
+        rows = await statements.list_app_clients(
+            connection,
+            organization_id=caller.organization_id,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
         )
         shown, token = cut(rows, page)
         return AppClients(app_clients=[to_app_client(row) for row in shown], next_token=token)
 
     @get("/{app_client_id:str}")
     async def get_app_client(
-        self, app_client_id: str, caller: Caller, connection: RequestConnection
+        self, app_client_id: AppClientPath, caller: Caller, connection: RequestConnection
     ) -> AppClient:
-        row = await statements.GET_APP_CLIENT.fetch_one(connection, caller.organization_id, app_client_id)
+        """Return an app client.
+
+        `hasSecret` tells whether it has a client secret; the secret itself is not shown.
+        """
+        row = await statements.get_app_client(
+            connection, organization_id=caller.organization_id, app_client_id=app_client_id
+        )
         if row is None:
             raise app_client_not_found(app_client_id)
         return to_app_client(row)
@@ -190,26 +222,32 @@ class AppClientController(Controller):
     @patch("/{app_client_id:str}")
     async def update_app_client(
         self,
-        app_client_id: str,
+        app_client_id: AppClientPath,
         data: PatchAppClient,
         caller: Caller,
         permissions: PermissionSet,
         connection: RequestConnection,
     ) -> AppClient:
+        """Change an app client.
+
+        Members that are not sent keep their value. Lists of URLs and `roleIds` are replaced as a whole. The
+        caller needs the permission to delegate each role that it gives (403). Callback and logout URLs, and
+        the client secret, cannot be changed: create a new app client instead.
+        """
         require_members(data)
-        addresses = configuration(data)
+        urls = read_configuration(data)
         role_ids = None
         if data.role_ids is not UNSET:
-            role_ids = await delegated(connection, permissions, data.role_ids)
-        row = await statements.UPDATE_APP_CLIENT.fetch_one(
+            role_ids = await roles_to_give(connection, permissions, data.role_ids)
+        row = await statements.update_app_client(
             connection,
-            caller.organization_id,
-            app_client_id,
-            *change(data.name),
-            *change(data.description),
-            addresses,
-            role_ids,
-            caller.principal_id,
+            organization_id=caller.organization_id,
+            app_client_id=app_client_id,
+            name=data.name,
+            description=data.description,
+            configuration=urls,
+            role_ids=role_ids,
+            updated_by=caller.principal_id,
         )
         if row is None:
             raise app_client_not_found(app_client_id)
@@ -217,14 +255,17 @@ class AppClientController(Controller):
 
     @delete("/{app_client_id:str}", status_code=200)
     async def delete_app_client(
-        self, app_client_id: str, caller: Caller, connection: RequestConnection
+        self, app_client_id: AppClientPath, caller: Caller, connection: RequestConnection
     ) -> AppClient:
-        """Its tokens and credentials end with it. It cannot delete itself."""
-        if app_client_id == caller.principal_id:
+        """Delete an app client.
+
+        Its credentials and its access tokens stop working at once. An app client cannot delete itself (400).
+        """
+        if PrincipalId(app_client_id) == caller.principal_id:
             raise BadRequest("An app client cannot delete itself")
         async with connection.transaction():
-            row = await statements.DELETE_APP_CLIENT.fetch_one(
-                connection, caller.organization_id, app_client_id
+            row = await statements.delete_app_client(
+                connection, organization_id=caller.organization_id, app_client_id=app_client_id
             )
             if row is None:
                 raise app_client_not_found(app_client_id)

@@ -11,9 +11,9 @@ from db import organizations as statements
 from db.organizations import DOCUMENT_RETENTION_IN_DAYS, OrganizationRow
 from db.payment_methods import keep_payment_method
 from db.plans import find_plan
-from db.profiles import COUNT_ORGANIZATION
+from db.profiles import count_created_organization
 from db.statements import Connection
-from db.users import INSERT_FOUNDER
+from db.users import insert_first_user
 from pagemill.api.auth.guard import Caller
 from pagemill.api.auth.resource_ids import OWN
 from pagemill.api.auth.seeded_roles import ADMIN
@@ -273,7 +273,9 @@ async def _create(
 
     Raises LimitExceeded when the user's profile allows no more, SettingsError when there is no such plan.
     """
-    person = await COUNT_ORGANIZATION.fetch_one(connection, caller.organization_id, caller.principal_id)
+    person = await count_created_organization(
+        connection, organization_id=caller.organization_id, user_id=caller.principal_id
+    )
     if person is None:
         raise limit_exceeded("organizations")
     organization_id = new_id(OrganizationId)
@@ -288,14 +290,14 @@ async def _create(
         plan_id=plan.id,
         document_retention_in_days=DOCUMENT_RETENTION_IN_DAYS,
     )
-    await INSERT_FOUNDER.execute(
+    await insert_first_user(
         connection,
-        organization_id,
-        new_id(UserId),
-        person["email"],
-        person["id"],
-        [ADMIN],
-        caller.principal_id,
+        organization_id=organization_id,
+        user_id=new_id(UserId),
+        email=person.email,
+        profile_id=person.id,
+        role_ids=[ADMIN],
+        created_by=caller.principal_id,
     )
     await count(connection, organization_id, "users")
     return row

@@ -1,14 +1,14 @@
-"""Profiles of people: ``/profiles``."""
+"""REST resource ``/profiles``: profiles of people."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-import asyncpg
 from litestar import Controller, get, patch
+from litestar.params import Parameter
 from msgspec import UNSET, UnsetType
 
-from db.profiles import GET_OWN_PROFILE, GET_PUBLIC_PROFILE, UPDATE_OWN_PROFILE
+from db import profiles as statements
 from pagemill.api.auth.guard import Caller
 from pagemill.api.auth.resource_ids import OWN
 from pagemill.api.http.database import RequestConnection
@@ -17,16 +17,18 @@ from pagemill.api.http.schemas import (
     RequestStruct,
     ResponseStruct,
     Text,
-    change,
     checked_metadata,
     require_members,
     timestamp,
 )
 from pagemill.errors import Forbidden, NotFound
+from pagemill.ids import ProfileId
+
+ProfilePath = Annotated[ProfileId, Parameter(description="las:profile:<32 hexadecimal digits>, or me")]
 
 
 class PatchProfile(RequestStruct):
-    """null clears a member."""
+    """Changes of a profile; null clears a member."""
 
     given_name: Text | UnsetType | None = UNSET
     family_name: Text | UnsetType | None = UNSET
@@ -36,9 +38,9 @@ class PatchProfile(RequestStruct):
 
 
 class Profile(ResponseStruct):
-    """What is UNSET is for the person's own eyes."""
+    """A profile; the members that may be UNSET are shown to the person only."""
 
-    profile_id: str
+    profile_id: ProfileId
     given_name: str | None
     family_name: str | None
     picture: str | None
@@ -52,71 +54,92 @@ class Profile(ResponseStruct):
     updated_time: str | UnsetType | None = UNSET
 
 
-def public_view(row: asyncpg.Record) -> Profile:
+def to_public_profile(row: statements.PublicProfileRow) -> Profile:
+    """Return a profile as other users of the person's organizations see it."""
     return Profile(
-        profile_id=row["id"],
-        given_name=row["given_name"],
-        family_name=row["family_name"],
-        picture=row["picture"],
+        profile_id=row.id,
+        given_name=row.given_name,
+        family_name=row.family_name,
+        picture=row.picture,
     )
 
 
-def private_view(row: asyncpg.Record) -> Profile:
+def to_own_profile(row: statements.ProfileRow) -> Profile:
+    """Return a profile as the person itself sees it."""
     return Profile(
-        profile_id=row["id"],
-        given_name=row["given_name"],
-        family_name=row["family_name"],
-        picture=row["picture"],
-        name=row["name"],
-        email=row["email"],
-        locale=row["locale"],
-        metadata=row["metadata"],
-        number_of_organizations_allowed=row["number_of_organizations_allowed"],
-        number_of_organizations_created=row["number_of_organizations_created"],
-        created_time=timestamp(row["created_time"]),
-        updated_time=timestamp(row["updated_time"]),
+        profile_id=row.id,
+        given_name=row.given_name,
+        family_name=row.family_name,
+        picture=row.picture,
+        name=row.name,
+        email=row.email,
+        locale=row.locale,
+        metadata=row.metadata,
+        number_of_organizations_allowed=row.number_of_organizations_allowed,
+        number_of_organizations_created=row.number_of_organizations_created,
+        created_time=timestamp(row.created_time),
+        updated_time=timestamp(row.updated_time),
     )
 
 
-def profile_not_found(profile_id: str) -> NotFound:
+def profile_not_found(profile_id: ProfileId) -> NotFound:
+    """Return the error for a profile that the caller cannot see."""
     return NotFound(f"Profile {profile_id} not found")
 
 
 class ProfileController(Controller):
+    """Operations on profiles."""
+
     path = "/profiles"
     tags = ("Profiles",)
 
     @get("/{profile_id:str}")
-    async def get_profile(self, profile_id: str, caller: Caller, connection: RequestConnection) -> Profile:
-        """``me`` is the caller's own, which an app client has not. Others are those of its organization."""
-        own = await GET_OWN_PROFILE.fetch_one(connection, caller.organization_id, caller.principal_id)
-        if own is not None and profile_id in (OWN, own["id"]):
-            return private_view(own)
-        row = await GET_PUBLIC_PROFILE.fetch_one(connection, caller.organization_id, profile_id)
-        if row is None:
-            raise profile_not_found(profile_id)
-        return public_view(row)
-
-    @patch("/{profile_id:str}")
-    async def update_profile(
-        self, profile_id: str, data: PatchProfile, caller: Caller, connection: RequestConnection
+    async def get_profile(
+        self, profile_id: ProfilePath, caller: Caller, connection: RequestConnection
     ) -> Profile:
-        """Nobody changes another's, whether there is such a profile or not."""
-        principal = (caller.organization_id, caller.principal_id)
-        if profile_id != OWN:
-            own = await GET_OWN_PROFILE.fetch_one(connection, *principal)
-            if own is None or own["id"] != profile_id:
-                raise Forbidden
-        require_members(data)
-        row = await UPDATE_OWN_PROFILE.fetch_one(
-            connection,
-            *principal,
-            *change(data.given_name),
-            *change(data.family_name),
-            *change(data.locale),
-            *change(data.picture),
-            *change(checked_metadata(data.metadata)),
+        """Return the profile of a person.
+
+        `me` stands for the profile of the user who calls, with all members. Of other users of the
+        organization only the names and the picture are shown. An app client has no profile (404).
+        """
+        own = await statements.get_own_profile(
+            connection, organization_id=caller.organization_id, user_id=caller.principal_id
+        )
+        if own is not None and profile_id in (OWN, own.id):
+            return to_own_profile(own)
+        row = await statements.get_public_profile(
+            connection, organization_id=caller.organization_id, profile_id=profile_id
         )
         if row is None:
             raise profile_not_found(profile_id)
-        return private_view(row)
+        return to_public_profile(row)
+
+    @patch("/{profile_id:str}")
+    async def update_profile(
+        self, profile_id: ProfilePath, data: PatchProfile, caller: Caller, connection: RequestConnection
+    ) -> Profile:
+        """Change the profile of the user who calls.
+
+        Members that are not sent keep their value; null clears a member. The profile of another person
+        cannot be changed (403).
+        """
+        if profile_id != OWN:
+            own = await statements.get_own_profile(
+                connection, organization_id=caller.organization_id, user_id=caller.principal_id
+            )
+            if own is None or own.id != profile_id:
+                raise Forbidden
+        require_members(data)
+        row = await statements.update_own_profile(
+            connection,
+            organization_id=caller.organization_id,
+            user_id=caller.principal_id,
+            given_name=data.given_name,
+            family_name=data.family_name,
+            locale=data.locale,
+            picture=data.picture,
+            metadata=checked_metadata(data.metadata),
+        )
+        if row is None:
+            raise profile_not_found(profile_id)
+        return to_own_profile(row)

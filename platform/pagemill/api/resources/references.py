@@ -1,55 +1,64 @@
-"""Ids in a body: what they name has to be the organization's, and stays until the transaction ends."""
+"""Ids in a request's body: check that the resources exist, and keep them until the transaction ends."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
-from db import assets
-from db.secrets import KEEP_SECRETS
-from db.statements import Connection, UntypedStatement
+from db import assets, secrets
+from db.statements import Connection
 from db.transitions import KEEP_TRANSITIONS
 from pagemill.api.auth.guard import Caller
 from pagemill.errors import BadRequest
-from pagemill.ids import AssetId
+from pagemill.ids import AssetId, SecretId, TransitionId
+
+Id = TypeVar("Id", bound=str)
 
 
 async def keep_secrets(connection: Connection, caller: Caller, named: Mapping[str, Iterable[str]]) -> None:
-    """``named`` holds ids by the member that names them. Raises BadRequest naming the member."""
-    await _keep(connection, caller, "secret", KEEP_SECRETS, named)
+    """Check that the secrets exist; ``named`` has their ids by the member that names them.
+
+    Raises BadRequest naming the member.
+    """
+    members = _members_by_id(SecretId, named)
+    if members:
+        kept = await secrets.keep_secrets(
+            connection, organization_id=caller.organization_id, secret_ids=sorted(members)
+        )
+        _refuse_missing("secret", members, kept)
 
 
 async def keep_assets(connection: Connection, caller: Caller, named: Mapping[str, Iterable[str]]) -> None:
-    """``named`` holds ids by the member that names them. Raises BadRequest naming the member."""
-    wanted = {AssetId(identifier): member for member, ids in named.items() for identifier in ids}
-    kept = await assets.keep_assets(
-        connection, organization_id=caller.organization_id, asset_ids=sorted(wanted)
-    )
-    _refuse_missing("asset", wanted, kept)
+    """Check that the assets exist; ``named`` has their ids by the member that names them.
+
+    Raises BadRequest naming the member.
+    """
+    members = _members_by_id(AssetId, named)
+    if members:
+        kept = await assets.keep_assets(
+            connection, organization_id=caller.organization_id, asset_ids=sorted(members)
+        )
+        _refuse_missing("asset", members, kept)
 
 
 async def keep_transitions(
     connection: Connection, caller: Caller, named: Mapping[str, Iterable[str]]
 ) -> None:
-    """``named`` holds ids by the member that names them. Raises BadRequest naming the member."""
-    await _keep(connection, caller, "transition", KEEP_TRANSITIONS, named)
+    """Check that the transitions exist; ``named`` has their ids by the member that names them.
+
+    Raises BadRequest naming the member.
+    """
+    members = _members_by_id(TransitionId, named)
+    if members:
+        rows = await KEEP_TRANSITIONS.fetch(connection, caller.organization_id, sorted(members))
+        _refuse_missing("transition", members, [row["id"] for row in rows])
 
 
-async def _keep(
-    connection: Connection,
-    caller: Caller,
-    kind: str,
-    statement: UntypedStatement,
-    named: Mapping[str, Iterable[str]],
-) -> None:
-    wanted = {identifier: member for member, ids in named.items() for identifier in ids}
-    if not wanted:
-        return
-    rows = await statement.fetch(connection, caller.organization_id, sorted(wanted))
-    _refuse_missing(kind, wanted, [row["id"] for row in rows])
+def _members_by_id(id_type: Callable[[str], Id], named: Mapping[str, Iterable[str]]) -> dict[Id, str]:
+    return {id_type(identifier): member for member, ids in named.items() for identifier in ids}
 
 
-def _refuse_missing(kind: str, wanted: Mapping[Any, str], kept: Iterable[str]) -> None:
-    missing = sorted(wanted.keys() - set(kept))
+def _refuse_missing(kind: str, members: Mapping[Id, str], kept: Iterable[Id]) -> None:
+    missing = sorted(members.keys() - set(kept))
     if missing:
-        raise BadRequest(f"{wanted[missing[0]]}: {kind} {missing[0]} does not exist")
+        raise BadRequest(f"{members[missing[0]]}: {kind} {missing[0]} does not exist")

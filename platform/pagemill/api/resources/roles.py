@@ -1,15 +1,16 @@
-"""Roles: ``/roles`` (read only), and giving them to others."""
+"""REST resource ``/roles`` (read only), and the check for giving roles to others."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, TypeAlias
 
-import asyncpg
 import msgspec
 from litestar import Controller, get
+from litestar.params import Parameter
 from msgspec import Meta
 
-from db.roles import GET_ROLE, KNOWN_ROLES, LIST_ROLES
+from db import roles as statements
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
 from pagemill.api.auth.permissions import Permission, PermissionSet
@@ -17,48 +18,59 @@ from pagemill.api.http.database import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import Audited, ResponseStruct, timestamp
 from pagemill.errors import BadRequest, Forbidden, NotFound
+from pagemill.ids import RoleId
 
 MOST_ROLES = 100
-ANY_ROLE = "las:role:*"
+ANY_ROLE = RoleId("las:role:*")
 
 ValidRoleIds: TypeAlias = Annotated[
-    list[Annotated[str, Meta(pattern=r"^las:role:[0-9A-Za-z-_]{1,32}$")]], Meta(max_length=MOST_ROLES)
+    list[Annotated[RoleId, Meta(pattern=r"^las:role:[0-9A-Za-z-_]{1,32}$")]], Meta(max_length=MOST_ROLES)
 ]
+RolePath = Annotated[RoleId, Parameter(description="las:role:<name>")]
 
 
 class Role(Audited, kw_only=True):
-    role_id: str
+    """A role and the permissions that it gives."""
+
+    role_id: RoleId
     name: str | None
     description: str | None
     permissions: list[Permission]
 
 
 class Roles(ResponseStruct):
+    """A page of roles."""
+
     roles: list[Role]
     next_token: str | None
 
 
-def to_role(row: asyncpg.Record) -> Role:
+def to_role(row: statements.RoleRow) -> Role:
+    """Return a role as the API shows it."""
     return Role(
-        role_id=row["id"],
-        name=row["name"],
-        description=row["description"],
-        permissions=msgspec.convert(row["permissions"], list[Permission]),
-        created_time=timestamp(row["created_time"]),
+        role_id=row.id,
+        name=row.name,
+        description=row.description,
+        permissions=msgspec.convert(row.permissions, list[Permission]),
+        created_time=timestamp(row.created_time),
         created_by=None,
         updated_time=None,
         updated_by=None,
     )
 
 
-async def delegated(connection: Connection, permissions: PermissionSet, role_ids: list[str]) -> list[str]:
-    """The roles to give to a principal, each once. To give none gives everything, so it takes every role.
+async def roles_to_give(
+    connection: Connection, permissions: PermissionSet, role_ids: Sequence[RoleId]
+) -> list[RoleId]:
+    """Return the roles, each once, that a caller with these permissions gives to a principal.
 
-    Raises BadRequest for a role that does not exist, and Forbidden for one that the caller may not give.
+    A principal without roles may do everything, so giving none takes the permission to delegate every role.
+
+    Raises BadRequest for a role that does not exist, and Forbidden for one that the caller may not delegate.
     """
     wanted = list(dict.fromkeys(role_ids))
     if wanted:
-        known = {row["id"] for row in await KNOWN_ROLES.fetch(connection, wanted)}
+        known = await statements.find_roles(connection, role_ids=wanted)
         for role_id in wanted:
             if role_id not in known:
                 raise BadRequest(f"roleIds: role {role_id} does not exist")
@@ -68,18 +80,33 @@ async def delegated(connection: Connection, permissions: PermissionSet, role_ids
 
 
 class RoleController(Controller):
+    """Operations on roles."""
+
     path = "/roles"
     tags = ("Roles",)
 
     @get()
     async def list_roles(self, caller: Caller, connection: RequestConnection, page: PageRequest) -> Roles:
-        rows = await LIST_ROLES.fetch(connection, *page.after, page.limit)
+        """List the roles that users and app clients can have, oldest first.
+
+        Roles are the same for all organizations and cannot be changed. Every installation has
+        `las:role:admin`, `las:role:member` and `las:role:validator`.
+        """
+        rows = await statements.list_roles(
+            connection, after_time=page.after_time, after_id=page.after_id, limit=page.limit
+        )
         shown, token = cut(rows, page)
         return Roles(roles=[to_role(row) for row in shown], next_token=token)
 
     @get("/{role_id:str}")
-    async def get_role(self, role_id: str, caller: Caller, connection: RequestConnection) -> Role:
-        row = await GET_ROLE.fetch_one(connection, role_id)
+    async def get_role(self, role_id: RolePath, caller: Caller, connection: RequestConnection) -> Role:
+        """Return a role and its permissions.
+
+        A permission allows or denies an action (`read`, `write`, `delegate` or `*` for all) on the resources
+        whose ids match `resourceId`, in which `*` stands for any text. A principal may do what one
+        permission of its roles allows and none denies.
+        """
+        row = await statements.get_role(connection, role_id=role_id)
         if row is None:
             raise NotFound(f"Role {role_id} not found")
         return to_role(row)

@@ -1,10 +1,9 @@
-"""Secrets: ``/secrets``. Their data is written, and used by transitions and workflows; it is never shown."""
+"""REST resource ``/secrets``: sealed data that transitions and workflows use and that is never shown."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-import asyncpg
 import msgspec
 from litestar import Controller, delete, get, patch, post
 from litestar.params import Parameter
@@ -20,7 +19,6 @@ from pagemill.api.http.schemas import (
     ResponseStruct,
     Text,
     audit,
-    change,
     require_members,
 )
 from pagemill.api.http.state import AppState
@@ -32,17 +30,19 @@ from pagemill.usage.counting import count, uncount
 DATA_BYTES = 64 * 1024
 """Secrets become environment variables; the environment of a process has little more room."""
 
-SecretPath = Annotated[str, Parameter(description="las:secret:<32 hexadecimal digits>")]
+SecretPath = Annotated[SecretId, Parameter(description="las:secret:<32 hexadecimal digits>")]
 
 
 class PostSecret(RequestStruct):
+    """A new secret."""
+
     data: dict[str, Any]
     name: Text | None = None
     description: Text | None = None
 
 
 class PatchSecret(RequestStruct):
-    """null clears name and description; data is replaced as a whole."""
+    """Changes of a secret; null clears name and description, ``data`` is replaced as a whole."""
 
     data: dict[str, Any] | UnsetType = UNSET
     name: Text | UnsetType | None = UNSET
@@ -50,25 +50,33 @@ class PatchSecret(RequestStruct):
 
 
 class Secret(Audited, kw_only=True):
-    secret_id: str
+    """A secret without its data."""
+
+    secret_id: SecretId
     name: str | None
     description: str | None
 
 
 class Secrets(ResponseStruct):
+    """A page of secrets."""
+
     secrets: list[Secret]
     next_token: str | None
 
 
-def to_secret(row: asyncpg.Record) -> Secret:
-    return Secret(secret_id=row["id"], name=row["name"], description=row["description"], **audit(row))
+def to_secret(row: statements.SecretRow) -> Secret:
+    """Return a secret as the API shows it."""
+    return Secret(secret_id=row.id, name=row.name, description=row.description, **audit(row))
 
 
-def secret_not_found(secret_id: str) -> NotFound:
+def secret_not_found(secret_id: SecretId) -> NotFound:
+    """Return the error for a secret that the organization does not have."""
     return NotFound(f"Secret {secret_id} not found")
 
 
 class SecretController(Controller):
+    """Operations on secrets."""
+
     path = "/secrets"
     tags = ("Secrets",)
 
@@ -76,28 +84,41 @@ class SecretController(Controller):
     async def create_secret(
         self, data: PostSecret, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Secret:
+        """Create a secret.
+
+        `data` is any JSON object of at most 64 KiB, for instance credentials as names and values. It is
+        stored encrypted and never shown again; transitions and workflows use it by the secret's id. The
+        number of secrets is limited by the plan (429).
+        """
         secret_id = new_id(SecretId)
         sealed = _seal(app_state, caller, secret_id, data.data)
         async with connection.transaction():
             await count(connection, caller.organization_id, "secrets")
-            row = await statements.INSERT_SECRET.fetch_one(
+            row = await statements.insert_secret(
                 connection,
-                caller.organization_id,
-                secret_id,
-                data.name,
-                data.description,
-                sealed.key_id,
-                sealed.nonce,
-                sealed.ciphertext,
-                caller.principal_id,
+                organization_id=caller.organization_id,
+                secret_id=secret_id,
+                name=data.name,
+                description=data.description,
+                key_id=sealed.key_id,
+                nonce=sealed.nonce,
+                ciphertext=sealed.ciphertext,
+                created_by=caller.principal_id,
             )
-        assert row is not None
         return to_secret(row)
 
     @get()
     async def list_secrets(self, caller: Caller, connection: RequestConnection, page: PageRequest) -> Secrets:
-        rows = await statements.LIST_SECRETS.fetch(
-            connection, caller.organization_id, *page.after, page.limit
+        """List the secrets of the organization, oldest first.
+
+        The data of secrets is never shown.
+        """
+        rows = await statements.list_secrets(
+            connection,
+            organization_id=caller.organization_id,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
         )
         shown, token = cut(rows, page)
         return Secrets(secrets=[to_secret(row) for row in shown], next_token=token)
@@ -111,18 +132,22 @@ class SecretController(Controller):
         connection: RequestConnection,
         app_state: AppState,
     ) -> Secret:
+        """Change a secret.
+
+        Members that are not sent keep their value; `data` is replaced as a whole.
+        """
         require_members(data)
         sealed = None if data.data is UNSET else _seal(app_state, caller, secret_id, data.data)
-        row = await statements.UPDATE_SECRET.fetch_one(
+        row = await statements.update_secret(
             connection,
-            caller.organization_id,
-            secret_id,
-            *change(data.name),
-            *change(data.description),
-            sealed.key_id if sealed else None,
-            sealed.nonce if sealed else None,
-            sealed.ciphertext if sealed else None,
-            caller.principal_id,
+            organization_id=caller.organization_id,
+            secret_id=secret_id,
+            name=data.name,
+            description=data.description,
+            key_id=sealed.key_id if sealed else None,
+            nonce=sealed.nonce if sealed else None,
+            ciphertext=sealed.ciphertext if sealed else None,
+            updated_by=caller.principal_id,
         )
         if row is None:
             raise secret_not_found(secret_id)
@@ -132,21 +157,30 @@ class SecretController(Controller):
     async def delete_secret(
         self, secret_id: SecretPath, caller: Caller, connection: RequestConnection
     ) -> Secret:
-        """A secret that a transition or workflow names stays."""
+        """Delete a secret.
+
+        A secret that a transition or workflow names cannot be deleted (400).
+        """
         async with connection.transaction():
-            row = await statements.LOCK_SECRET.fetch_one(connection, caller.organization_id, secret_id)
+            row = await statements.lock_secret(
+                connection, organization_id=caller.organization_id, secret_id=secret_id
+            )
             if row is None:
                 raise secret_not_found(secret_id)
-            user = await statements.SECRET_USER.fetch_value(connection, caller.organization_id, secret_id)
+            user = await statements.find_user_of_secret(
+                connection, organization_id=caller.organization_id, secret_id=secret_id
+            )
             if user is not None:
                 raise BadRequest(f"Secret {secret_id} is used by {user}")
-            await statements.DELETE_SECRET.execute(connection, caller.organization_id, secret_id)
+            await statements.delete_secret(
+                connection, organization_id=caller.organization_id, secret_id=secret_id
+            )
             await uncount(connection, caller.organization_id, "secrets")
         return to_secret(row)
 
 
-def _seal(app_state: AppState, caller: Caller, secret_id: str, data: dict[str, Any]) -> Sealed:
-    """Raises BadRequest when the data is too large."""
+def _seal(app_state: AppState, caller: Caller, secret_id: SecretId, data: dict[str, Any]) -> Sealed:
+    """Seal the data of a secret. Raises BadRequest when it is too large."""
     if len(msgspec.json.encode(data)) > DATA_BYTES:
         raise BadRequest(f"data: must not be larger than {DATA_BYTES} bytes")
     return app_state.secret_box.seal(caller.organization_id, secret_id, data)

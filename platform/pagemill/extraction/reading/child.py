@@ -10,7 +10,6 @@ import threading
 import time
 
 from pagemill.errors import DocumentUnreadable
-from pagemill.extraction.reading.documents import open_document
 from pagemill.extraction.reading.messages import (
     DocumentInfo,
     Done,
@@ -25,6 +24,7 @@ from pagemill.extraction.reading.messages import (
     send,
 )
 from pagemill.extraction.reading.ocr import Recognizer
+from pagemill.extraction.reading.open_document import open_document
 from pagemill.sandbox.confinement import confine
 
 MAX_CAUSE_LENGTH = 160

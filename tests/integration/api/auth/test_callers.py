@@ -65,7 +65,7 @@ async def test_requests_of_one_caller_that_arrive_together_share_the_question_wh
     with statements_run() as names:
         responses = await asyncio.gather(*(api.get("/v1/organizations/me") for _ in range(20)))
     assert {response.status_code for response in responses} == {200}
-    assert 1 <= names.count("principals.find") < 10
+    assert 1 <= names.count("principals.find_principal") < 10
 
 
 async def test_token_of_a_deleted_app_client_is_forbidden(

@@ -69,7 +69,7 @@ async def test_pages(api: httpx.AsyncClient) -> None:
     assert seen == sorted(ROLES)
     with statements_run() as names:
         await api.get("/v1/roles")
-    assert names == ["principals.find", "roles.list"]
+    assert names == ["principals.find_principal", "roles.list_roles"]
 
 
 @pytest.mark.parametrize("kind", as_any(ADMIN))

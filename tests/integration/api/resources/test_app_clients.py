@@ -234,7 +234,7 @@ async def test_list_runs_the_same_statements_for_any_number(api: httpx.AsyncClie
         await create(api)
     with statements_run() as names:
         await api.get(PATH)
-    assert names == ["principals.find", "app_clients.list"]
+    assert names == ["principals.find_principal", "app_clients.list_app_clients"]
 
 
 async def test_they_are_counted_against_the_plan(

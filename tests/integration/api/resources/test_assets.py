@@ -240,4 +240,4 @@ async def test_a_list_runs_one_statement(api: httpx.AsyncClient) -> None:
         await create(api)
     with statements_run() as names:
         await api.get("/v1/assets")
-    assert names == ["principals.find", "assets.list_assets"]
+    assert names == ["principals.find_principal", "assets.list_assets"]

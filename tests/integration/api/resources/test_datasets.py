@@ -136,7 +136,7 @@ async def test_list_runs_the_same_statements_for_any_number(api: httpx.AsyncClie
         await create(api)
     with statements_run() as for_three:
         await api.get("/v1/datasets")
-    assert for_three == for_none == ["principals.find", "datasets.list"]
+    assert for_three == for_none == ["principals.find_principal", "datasets.list"]
 
 
 async def test_only_an_empty_dataset_is_deleted(

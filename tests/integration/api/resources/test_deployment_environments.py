@@ -8,7 +8,8 @@ import asyncpg
 import httpx
 import pytest
 
-from db.deployment_environments import INSERT_DEPLOYMENT_ENVIRONMENT
+from db.deployment_environments import DeploymentEnvironmentStatus, insert_deployment_environment
+from pagemill.ids import DeploymentEnvironmentId, OrganizationId
 from tests.support.queries import statements_run
 from tests.support.seeds import seed_training
 from tests.support.tenants import Tenant
@@ -17,10 +18,24 @@ PATH = "/v1/deploymentEnvironments"
 KIND = "las:deployment-environment"
 
 
-async def add(pool: asyncpg.Pool, slug: str, *, owner: str | None = None, status: str = "available") -> str:
-    identifier = f"{KIND}:{slug}"
+async def add(
+    pool: asyncpg.Pool,
+    slug: str,
+    *,
+    owner: OrganizationId | None = None,
+    status: DeploymentEnvironmentStatus = "available",
+) -> DeploymentEnvironmentId:
+    identifier = DeploymentEnvironmentId(f"{KIND}:{slug}")
     async with pool.acquire() as connection:
-        await INSERT_DEPLOYMENT_ENVIRONMENT.execute(connection, identifier, owner, slug, None, 2, status)
+        await insert_deployment_environment(
+            connection,
+            environment_id=identifier,
+            owner=owner,
+            name=slug,
+            description=None,
+            units=2,
+            status=status,
+        )
     return identifier
 
 
@@ -125,7 +140,7 @@ async def test_paging(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     assert (await api.get(PATH, params={"nextToken": "foo"})).status_code == 400
     with statements_run() as names:
         await api.get(PATH)
-    assert names[1:] == ["deployment_environments.list"]
+    assert names[1:] == ["deployment_environments.list_deployment_environments"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])

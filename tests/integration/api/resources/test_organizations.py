@@ -220,7 +220,7 @@ async def test_plans_run_one_statement(api: httpx.AsyncClient, pool: asyncpg.Poo
         await add_plan(pool, f"p{number}", 1)
     with statements_run() as names:
         await api.get("/v1/plans")
-    assert names == ["principals.find", "plans.list_plans"]
+    assert names == ["principals.find_principal", "plans.list_plans"]
 
 
 async def test_a_version_that_is_anothers_is_not_the_latest(

@@ -156,4 +156,4 @@ async def test_a_list_runs_one_statement(api: httpx.AsyncClient) -> None:
         await create(api)
     with statements_run() as names:
         await api.get("/v1/paymentMethods")
-    assert names == ["principals.find", "payment_methods.list_payment_methods"]
+    assert names == ["principals.find_principal", "payment_methods.list_payment_methods"]

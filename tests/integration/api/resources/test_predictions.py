@@ -399,7 +399,7 @@ async def test_how_many_statements_a_prediction_takes(
     with statements_run() as run:
         assert (await api.post("/v1/predictions", json={**body, "async": True})).status_code == 200
     assert run == [
-        "principals.find",
+        "principals.find_principal",
         "predictions.document",
         "predictions.model",
         "usage.get_limited_meter",

@@ -192,4 +192,4 @@ async def test_a_list_runs_one_statement(api: httpx.AsyncClient) -> None:
         await create(api)
     with statements_run() as names:
         await api.get("/v1/secrets")
-    assert names == ["principals.find", "secrets.list"]
+    assert names == ["principals.find_principal", "secrets.list_secrets"]

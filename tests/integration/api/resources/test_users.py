@@ -272,7 +272,7 @@ async def test_list_runs_the_same_statements_for_any_number(api: httpx.AsyncClie
         await invite(api, f"u{number}@example.com")
     with statements_run() as names:
         await api.get(PATH)
-    assert names == ["principals.find", "users.list"]
+    assert names == ["principals.find_principal", "users.list_users"]
 
 
 @pytest.mark.caller("user", MEMBER)

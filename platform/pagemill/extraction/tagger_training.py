@@ -15,7 +15,6 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from pagemill.extraction.artefact import Artefact
-from pagemill.extraction.configuration import Configuration
 from pagemill.extraction.evaluation import (
     Judged,
     field_measures,
@@ -29,6 +28,7 @@ from pagemill.extraction.losses import batch_loss
 from pagemill.extraction.network import Tagger
 from pagemill.extraction.preparation import Prepared, TrainingOptions, prepare
 from pagemill.extraction.sheets import batches, collate
+from pagemill.extraction.tagger_configuration import TaggerConfiguration
 from pagemill.extraction.warm_start import borrow_weights
 
 __all__ = ["Prepared", "TaggerTrainer", "TrainingOptions", "TrainingOutcome", "prepare"]
@@ -192,7 +192,7 @@ class TaggerTrainer:
             self.network.load_state_dict(own)
 
     def _judge(
-        self, configuration: Configuration
+        self, configuration: TaggerConfiguration
     ) -> tuple[list[Judged], list[dict[str, tuple[int, int, int]]]]:
         reader = SheetReader(self.network, configuration, self.device)
         judged: list[Judged] = []
@@ -281,7 +281,7 @@ class TaggerTrainer:
         return TrainingOutcome(artefact, evaluation)
 
 
-def _calibrated(item: Judged, configuration: Configuration) -> Judged:
+def _calibrated(item: Judged, configuration: TaggerConfiguration) -> Judged:
     calibration = configuration.calibration.get(item.label)
     if item.confidence is None or calibration is None:
         return item

@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import load
 
 from pagemill.extraction.artefact import Artefact
-from pagemill.extraction.configuration import Configuration
 from pagemill.extraction.predictor import FieldPredictor
-from pagemill.extraction.training import TaggerTrainer, TrainingOptions, TrainingOutcome, prepare
+from pagemill.extraction.tagger_configuration import TaggerConfiguration
+from pagemill.extraction.tagger_training import TaggerTrainer, TrainingOptions, TrainingOutcome, prepare
 from pagemill.extraction.types import Example, Field, Lines
 from tests.unit.extraction.printed import INVOICES, invoices, page_of
 
@@ -264,7 +264,7 @@ def test_wrapping_is_what_is_trained() -> None:
 
 
 def test_the_configuration_of_an_artefact_names_the_fields(outcome: TrainingOutcome) -> None:
-    configuration = msgspec.json.decode(outcome.artefact.configuration, type=Configuration)
+    configuration = msgspec.json.decode(outcome.artefact.configuration, type=TaggerConfiguration)
     assert list(configuration.fields) == ["number", "issued", "total"]
     assert configuration.order("issued") == "day"
     assert set(configuration.calibration) <= set(configuration.fields)

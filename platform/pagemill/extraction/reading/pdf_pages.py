@@ -12,7 +12,7 @@ import pypdfium2.raw as pdfium
 from PIL import Image
 
 from pagemill.errors import DocumentUnreadable
-from pagemill.extraction.reading.images import recognized_page
+from pagemill.extraction.reading.image_pages import recognized_page
 from pagemill.extraction.reading.messages import ReadLimits
 from pagemill.extraction.reading.ocr import LONGEST_SIDE, Recognizer
 from pagemill.extraction.reading.textlayer import Character, PrintedWord, group_words, is_usable

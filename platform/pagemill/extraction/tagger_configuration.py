@@ -1,4 +1,4 @@
-"""Configuration of an artefact: the JSON beside the weights, needed to rebuild and use the network."""
+"""TaggerConfiguration of an artefact: the JSON beside the weights, needed to rebuild and use the network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Calibration(msgspec.Struct, frozen=True):
     shift: float = 0.0
 
 
-class Configuration(msgspec.Struct, frozen=True):
+class TaggerConfiguration(msgspec.Struct, frozen=True):
     """An artefact's JSON. ``fields`` holds the scalar fields, ``lines`` the columns of each lines field."""
 
     shape: NetworkShape

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from pagemill.extraction.configuration import (
+from pagemill.extraction.tagger_configuration import (
     Calibration,
-    Configuration,
     NetworkShape,
+    TaggerConfiguration,
     number_of_outputs,
     split_fields,
 )
@@ -40,7 +40,7 @@ def test_fields_and_columns() -> None:
 def test_outputs_of_labels_do_not_overlap() -> None:
     fields, lines = split_fields(CONFIG)
     count = number_of_outputs(fields, lines)
-    configuration = Configuration(NetworkShape(count, 2, 4), fields, lines, {}, {})
+    configuration = TaggerConfiguration(NetworkShape(count, 2, 4), fields, lines, {}, {})
     assert configuration.line_outputs("items") == slice(6, 10)
     assert configuration.line_outputs("taxes") == slice(10, 16)
     assert count == 16
@@ -54,7 +54,7 @@ def test_nothing_to_find_still_has_an_output() -> None:
 
 def test_json_round_trip() -> None:
     fields, lines = split_fields(CONFIG)
-    written = Configuration(
+    written = TaggerConfiguration(
         NetworkShape(16, 2, 4, hidden=8),
         fields,
         lines,
@@ -62,7 +62,7 @@ def test_json_round_trip() -> None:
         {"total": 3},
         {"total": Calibration(1.5, -0.5)},
     )
-    read = msgspec.json.decode(msgspec.json.encode(written), type=Configuration)
+    read = msgspec.json.decode(msgspec.json.encode(written), type=TaggerConfiguration)
     assert read == written
     assert read.order("date") == "month"
     assert read.order("items", "when") == "month"

@@ -1,4 +1,4 @@
-"""Configuration of an embedded stack: the operator's settings, and embedded parts for the rest."""
+"""StackConfiguration of an embedded stack: the operator's settings, and embedded parts for the rest."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RAY_ADDRESS = PREFIX + "RAY_ADDRESS"
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class StackConfiguration:
     """The parts that ``pagemill up`` was asked to run, and their settings."""
 
     directory: DataDirectory

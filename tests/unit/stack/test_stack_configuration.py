@@ -9,17 +9,19 @@ import pytest
 
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import SettingsError, load_settings, to_environment
-from pagemill.stack.configuration import Configuration, deploy_settings, worker_settings
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.processes import child_environment
+from pagemill.stack.stack_configuration import StackConfiguration, deploy_settings, worker_settings
 
 EMBEDDED_URL = "postgresql://u:p@127.0.0.1:1/pagemill"
 
 
-def configuration(tmp_path: Path, environ: Mapping[str, str] | None = None, cores: int = 2) -> Configuration:
+def configuration(
+    tmp_path: Path, environ: Mapping[str, str] | None = None, cores: int = 2
+) -> StackConfiguration:
     directory = DataDirectory(tmp_path)
     directory.prepare()
-    return Configuration(directory, environ or {}, 9443, cores=cores)
+    return StackConfiguration(directory, environ or {}, 9443, cores=cores)
 
 
 def test_everything_is_embedded_unless_given(tmp_path: Path) -> None:

@@ -7,20 +7,20 @@ from typing import Protocol
 
 from pagemill.content_types import SNIFFED_BYTES, SUPPORTED, sniff
 from pagemill.errors import DocumentUnreadable
-from pagemill.extraction.reading.images import ImageDocument
+from pagemill.extraction.reading.image_pages import ImageDocument
 from pagemill.extraction.reading.messages import ReadLimits
 from pagemill.extraction.reading.ocr import Recognizer
-from pagemill.extraction.reading.pdf import PdfDocument
+from pagemill.extraction.reading.pdf_pages import PdfDocument
 from pagemill.extraction.types import Page, ReadOptions
 
 
-class Document(Protocol):
+class OpenDocument(Protocol):
     """A document that has been opened in the child."""
 
     content_type: str
     number_of_pages: int
 
-    def __enter__(self) -> Document: ...
+    def __enter__(self) -> OpenDocument: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -39,7 +39,7 @@ def content_type_of(content: bytes) -> str:
     return content_type
 
 
-def open_document(content: bytes, limits: ReadLimits, recognizer: Recognizer) -> Document:
+def open_document(content: bytes, limits: ReadLimits, recognizer: Recognizer) -> OpenDocument:
     """Open a document for reading."""
     content_type = content_type_of(content)
     if content_type == "application/pdf":
