@@ -1,10 +1,10 @@
-"""Accuracy on real documents through the public API: labelled ones in, a training, fields of others out.
+"""Accuracy on real documents through the public API: labels in, a training, fields of other documents out.
 
 python benchmarks/accuracy.py --data DIR [--only adbuy] [--out benchmarks/results/accuracy.json]
 
 DIR holds a folder per corpus (documents and ground_truth.json) and score.py, which judges. Without LAS_* in
-the environment a stack of its own is started whose data stay in the work directory: documents are uploaded
-and read once, later runs only train and predict again.
+the environment, the benchmark starts a stack of its own, whose data stay in the work directory: documents are
+uploaded and read once, later runs only train and predict again.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ console = Console(stderr=True)
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Documents of one kind: the fields to find, and the least score (mode, key) that is good enough."""
+    """Documents of one kind: the fields to find, and the lowest score (mode, key) that passes."""
 
     name: str
     field_config: Mapping[str, Any]
@@ -96,7 +96,7 @@ CORPORA = (
 
 @dataclass(slots=True)
 class Progressed:
-    """What earlier runs have done: ids by document, and how long the first reading took."""
+    """Progress of earlier runs: ids by document, and the duration of the first reading."""
 
     dataset_id: str | None = None
     model_id: str | None = None
@@ -106,7 +106,7 @@ class Progressed:
 
 
 class StateFile:
-    """The work directory's record, written after each step."""
+    """Record of the work directory, written after each step."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -114,29 +114,29 @@ class StateFile:
         self._corpora = {name: Progressed(**values) for name, values in content.items()}
 
     def of(self, corpus: str) -> Progressed:
-        """One corpus' part."""
+        """Return the part of one corpus."""
         return self._corpora.setdefault(corpus, Progressed())
 
     def forget(self, corpus: str) -> None:
-        """The stack does not know what was recorded."""
+        """Drop the record: the stack does not know what it names."""
         self._corpora.pop(corpus, None)
 
     def save(self) -> None:
-        """Write it, replacing what was there."""
+        """Write the record, replacing the former one."""
         temporary = self.path.with_suffix(".new")
         temporary.write_text(json.dumps({name: asdict(part) for name, part in self._corpora.items()}))
         temporary.replace(self.path)
 
 
 def in_test_part(document_id: str) -> bool:
-    """The fixed split: by a hash of the id, whatever else there is."""
+    """Return whether a document is in the test part: fixed by a hash of its id."""
     digest = hashlib.blake2b(document_id.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % TEST_SHARE == 0
 
 
 @contextmanager
 def progress_bar(description: str, total: int | None) -> Iterator[Callable[..., None]]:
-    """A bar on stderr; the function advances it by one or, given a text, describes it anew."""
+    """Show a bar on stderr; the function advances it by one, or describes it anew with a text."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task(description, total=total)
@@ -161,7 +161,7 @@ class CorpusRun:
         self.figures: Answer = {"trainingDocuments": len(self.training), "testDocuments": len(self.test)}
 
     def run(self) -> Answer:
-        """The corpus' figures."""
+        """Return the figures of the corpus."""
         self._upload()
         training_id = self._train(self._bundle())
         predictions = self._predict(training_id)
@@ -179,6 +179,7 @@ class CorpusRun:
 
     @property
     def part(self) -> Progressed:
+        """Return the progress of this corpus."""
         return self.state.of(self.corpus.name)
 
     def _upload(self) -> None:
@@ -197,7 +198,7 @@ class CorpusRun:
         self._upload_part("test", self.test, self.part.test, None)
 
     def _check_known(self) -> None:
-        """Start over when the stack has lost or never had what was recorded."""
+        """Start over when the stack does not have what was recorded."""
         if self.part.dataset_id is not None:
             try:
                 self.client.get_dataset(self.part.dataset_id)
@@ -228,7 +229,7 @@ class CorpusRun:
                 self.state.save()
 
     def _bundle(self) -> str:
-        """A bundle of the training part; making the first one reads all its pages."""
+        """Bundle the training part; the first bundle reads all its pages."""
         started = time.monotonic()
         bundle = self.client.create_data_bundle(self.part.model_id, [self.part.dataset_id])
         bundle_id: str = bundle["dataBundleId"]
@@ -275,7 +276,7 @@ class CorpusRun:
         return answer
 
     def _predict(self, training_id: str) -> dict[str, list[Answer]]:
-        """The predictions of the test part, by the corpus' ids. A failed one has no fields."""
+        """Return the predictions of the test part by the corpus' ids. A failed one has no fields."""
         predictions: dict[str, list[Answer]] = {}
         latencies: list[float] = []
         failed: dict[str, str] = {}
@@ -331,7 +332,7 @@ class CorpusRun:
 
 @contextmanager
 def reachable_stack(work: Path) -> Iterator[None]:
-    """The stack that LAS_* speak of, or one of our own whose data stay in the work directory."""
+    """Return the stack that LAS_* name, or one of our own whose data stay in the work directory."""
     if os.environ.get("LAS_API_ENDPOINT"):
         yield
         return

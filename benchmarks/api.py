@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def measure(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
-    """All figures."""
+    """Return all figures."""
     began = machine()
     return {
         "benchmark": "api",
@@ -85,7 +85,7 @@ def measure(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
 
 
 def compared(servers: World, path: Callable[[int], str], rounds: int, seconds: float) -> dict[str, Any]:
-    """Requests a second of the API over those of the reference: the median of the rounds' ratios."""
+    """Return the API's requests per second over the reference's: the median of the rounds' ratios."""
     requests = {
         server: [get(server.port, path(1 + number), servers.token) for number in range(ASKED)]
         for server in (servers.api, servers.reference)
@@ -121,7 +121,7 @@ def compared(servers: World, path: Callable[[int], str], rounds: int, seconds: f
 
 
 def latencies(loads: list[Load]) -> dict[str, float]:
-    """The medians over the rounds of each round's p50 and p99."""
+    """Return the medians over the rounds of each round's p50 and p99."""
     return {
         name: round(statistics.median(load.percentile(share) for load in loads) * MILLISECONDS, 2)
         for name, share in (("p50Ms", 0.5), ("p99Ms", 0.99))
@@ -129,7 +129,7 @@ def latencies(loads: list[Load]) -> dict[str, float]:
 
 
 def with_content(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
-    """The same of documents whose bytes are read from a directory and come along in base64."""
+    """Measure documents whose bytes are read from a directory and returned in base64."""
     numbers = range(servers.documents - 20, servers.documents)
     for number in numbers:
         path = f"/v1/files/{document_id(number)}"
@@ -144,7 +144,7 @@ def with_content(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
 
 
 def long_list(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
-    """The first page of all documents and a page deep in the list, asked for by one caller in turns."""
+    """Measure the first page of all documents and a page deep in the list, in turns."""
     path = f"/v1/documents?maxResults={PAGE}"
     before = min(PAGE * (DEEP_PAGE - 1), servers.documents - PAGE)
     deep = f"{path}&nextToken={token_after(_created(servers, before), document_id(before))}"
@@ -165,7 +165,7 @@ def long_list(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
 
 
 def _created(servers: World, number: int) -> datetime:
-    """When a document was created, from the document itself."""
+    """Return the time at which a document was created."""
     url = f"http://127.0.0.1:{servers.api.port}{servers.document_path(number)}"
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {servers.token}"})
     with urllib.request.urlopen(request, timeout=30) as answer:
@@ -174,7 +174,7 @@ def _created(servers: World, number: int) -> datetime:
 
 
 def uploads(servers: World) -> dict[str, Any]:
-    """What one upload of 64 MB adds to the memory of the server, and what 32 at once add."""
+    """Return the memory that one upload of 64 MB adds to the server, and that 32 at once add."""
     paths = [f"/v1/files/{document_id(number)}" for number in range(1, UPLOADS + 1)]
     # What the first upload loads stays: modules, buffers, threads.
     megabytes_added(servers.api, paths[:1], servers.token, CONTENT_BYTES)

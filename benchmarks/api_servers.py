@@ -1,4 +1,4 @@
-"""What the benchmark of the API runs: Postgres with a million documents, the API, and the reference."""
+"""Servers of the API benchmark: Postgres with a million documents, the API, and the reference."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ PREDICTIONS = [
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One granian that answers."""
+    """One granian server that answers."""
 
     port: int
     process: subprocess.Popen[bytes]
 
     def memory(self) -> int:
-        """Resident bytes of the server and its workers."""
+        """Return the resident bytes of the server and its workers."""
         return sum(one.memory_info().rss for one in self._processes())
 
     def cpu_seconds(self) -> float:
-        """What they have computed so far: the same however busy the machine is."""
+        """Return the CPU seconds used so far, which do not depend on the load of the machine."""
         times = [one.cpu_times() for one in self._processes()]
         return float(sum(one.user + one.system for one in times))
 
@@ -81,7 +81,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything that is measured."""
+    """All servers that are measured."""
 
     api: Server
     reference: Server
@@ -89,19 +89,22 @@ class World:
     documents: int
 
     def document_path(self, number: int) -> str:
+        """Return the path of the document."""
         return f"/v1/documents/{document_id(number)}"
 
     def prediction_path(self, number: int) -> str:
+        """Return the path of the prediction."""
         return f"/v1/predictions/las:prediction:{number:032x}"
 
 
 def document_id(number: int) -> str:
+    """Return the id of a document by its number."""
     return f"las:document:{number:032x}"
 
 
 @contextmanager
 def world(documents: int, predictions: int) -> Iterator[World]:
-    """Postgres on the first half of the cores, the servers on the second: neither takes the other's time."""
+    """Run Postgres on the first half of the cores and the servers on the second: they do not compete."""
     first, second = halves(os.sched_getaffinity(0))
     with ExitStack() as stack:
         path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pagemill-benchmark-")))
@@ -125,7 +128,7 @@ def world(documents: int, predictions: int) -> Iterator[World]:
 
 
 def halves(cores: set[int]) -> tuple[set[int], set[int]]:
-    """The cores in two parts; both are all of them when there is one."""
+    """Return the cores in two parts; both are the same when there is one core."""
     ordered = sorted(cores)
     middle = len(ordered) // 2
     return set(ordered[:middle] or ordered), set(ordered[middle:])
@@ -133,7 +136,7 @@ def halves(cores: set[int]) -> tuple[set[int], set[int]]:
 
 @contextmanager
 def server(application: str, environment: Mapping[str, str], cores: set[int], log: Path) -> Iterator[Server]:
-    """One worker with the options that ``pagemill up`` uses, but for TLS."""
+    """Start one worker with the options that ``pagemill up`` uses, without TLS."""
     port = free_port()
     command = [
         *(sys.executable, "-m", "granian", "--interface=asgi", "--factory", "--host=127.0.0.1"),
@@ -168,7 +171,7 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def access_token(port: int) -> str:
-    """What the server gives to the benchmark's app client."""
+    """Return an access token of the benchmark's app client."""
     credentials = base64.b64encode(f"{CREDENTIALS.client_id}:{CREDENTIALS.client_secret}".encode()).decode()
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/token?grant_type=client_credentials",

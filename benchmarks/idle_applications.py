@@ -1,7 +1,7 @@
-"""``python -m benchmarks.idle_applications``: a Serve application that does nothing, on a bare Ray.
+"""Serve applications that do nothing, on a bare Ray: ``python -m benchmarks.idle_applications``.
 
-With ``predictions`` it takes the places of the applications that read and predict, on the Ray of a stack; how
-long its calls and the reservations take that a job makes there is written to the standard output as JSON.
+With ``predictions`` they replace the reading and prediction applications on the Ray of a stack; the durations
+of their calls, and of the reservations that a job makes there, are written to the standard output as JSON.
 """
 
 from __future__ import annotations
@@ -39,29 +39,31 @@ ONGOING = 64
 
 
 class Nothing:
-    """Reads a page without words, and finds nothing on it."""
+    """Application that reads a page without words and finds nothing on it."""
 
     async def read(self, _request: ReadingRequest) -> ReadingResponse:
+        """Return one page without words."""
         return ReadingResponse(Reading(1, [Page(0, 0.7, "text", [])]), None)
 
     @serve.multiplexed(max_num_models_per_replica=MODELS_PER_REPLICA)  # type: ignore[untyped-decorator]
     async def predictor(self, artefact_key: str) -> str:
-        """As the application that predicts loads its trainings."""
+        """Load nothing, in the way in which the prediction application loads trainings."""
         return artefact_key
 
     async def predict(self, _request: PredictionRequest) -> Predictions:
+        """Return no fields."""
         await self.predictor(serve.get_multiplexed_model_id())
         return []
 
 
 class Prober:
-    """Calls from where the dispatcher calls: from an actor of the cluster."""
+    """Actor of the cluster that makes the calls that the dispatcher makes."""
 
     def __init__(self) -> None:
         self._settings = load_settings(os.environ)
 
     async def probe(self, organization_id: str) -> dict[str, dict[str, float]]:
-        """The medians, in milliseconds, in each rhythm."""
+        """Return the medians, in milliseconds, in each rhythm."""
         handle = await asyncio.to_thread(serve.get_app_handle, READING)
         usage = UsageClient(self._settings)
         request = ReadingRequest(content_key="none")
@@ -81,7 +83,7 @@ class Prober:
 
 
 def main() -> None:
-    """Deploy and leave; what was deployed stays."""
+    """Deploy the applications and leave; they stay."""
     settings = load_settings(os.environ)
     ray.init(
         address=settings.ray_address,

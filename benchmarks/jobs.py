@@ -1,9 +1,9 @@
-"""Jobs beside pgqueuer and procrastinate on the same Postgres, a prediction that does nothing, and idle load.
+"""Jobs beside pgqueuer and procrastinate on the same Postgres, an empty prediction, and idle load.
 
 python benchmarks/jobs.py --out benchmarks/results/jobs.json
 
-``drain`` is one worker that works off a queue of jobs whose handler does nothing. ``accept`` is the way from
-POST /predictions to 200 with ``async``, beside bare handlers that only queue. ``syncLatencyMs`` is the whole
+``drain`` is one worker that empties a queue of jobs whose handler does nothing. ``accept`` measures POST
+/predictions with ``async`` to 200, beside bare handlers that only queue. ``syncLatencyMs`` measures the whole
 stack, as ``pagemill up`` starts it, with applications that do nothing; ``idleCpuPercent`` is the same stack
 with nothing to do.
 """
@@ -88,7 +88,7 @@ def main() -> None:
 
 
 async def drains(postgres: EmbeddedPostgres, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Jobs a second of each queue, in turns; in each round another one goes first."""
+    """Return jobs per second of each queue, in turns; in each round another one goes first."""
     urls = postgres.url(DATABASE), postgres.url(OTHER_DATABASE)
     async with open_queues(*urls) as queues:
         jobs = dict.fromkeys(queues, arguments.jobs) | {"procrastinate": arguments.slow_jobs}
@@ -121,7 +121,7 @@ async def _drain(queue: Queue, jobs: int) -> float:
 
 
 def _ratios(rounds: Sequence[Mapping[str, float]]) -> dict[str, object]:
-    """Ours over each other's within a round, whose sides met the same weather: the medians, and all."""
+    """Return our rate over the other's within each round: the median, and all ratios."""
     others = [name for name in rounds[0] if name != "pagemill"]
     ratios = {name: [one["pagemill"] / one[name] for one in rounds] for name in sorted(others)}
     return {
@@ -131,7 +131,7 @@ def _ratios(rounds: Sequence[Mapping[str, float]]) -> dict[str, object]:
 
 
 def accept(postgres: EmbeddedPostgres, rounds: int, seconds: float) -> dict[str, Any]:
-    """How many jobs a second are taken on, with so many connections that each wait for their answer."""
+    """Return the jobs accepted per second over this many connections, each of which waits for its answer."""
     predictable = asyncio.run(_predictable(postgres.url(DATABASE)))
     cores = os.sched_getaffinity(0)
     with ExitStack() as stack:

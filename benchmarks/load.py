@@ -1,6 +1,7 @@
-"""A cheap HTTP client: keep-alive connections that each send the next request when the last is answered.
+"""Cheap HTTP client: keep-alive connections that each send the next request when the last is answered.
 
-It parses no more than it must, so that what is measured is the server; ``ceiling`` says how far it goes.
+It parses as little as possible, so that the server is what is measured; ``ceiling`` measures the client
+itself.
 """
 
 from __future__ import annotations
@@ -27,22 +28,24 @@ class LoadError(RuntimeError):
 
 @dataclass(slots=True)
 class Load:
-    """What one run saw; latencies in seconds."""
+    """Results of one run; latencies in seconds."""
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
 
     @property
     def per_second(self) -> float:
+        """Return the requests per second."""
         return len(self.latencies) / self.seconds
 
     def percentile(self, share: float) -> float:
+        """Return the latency that this share of the requests stayed below."""
         ordered = sorted(self.latencies)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 class _Caller(asyncio.Protocol):
-    """One connection, which asks for each of ``requests`` in turn until the deadline."""
+    """One connection, which sends each of ``requests`` in turn until the deadline."""
 
     def __init__(self, requests: Sequence[bytes], deadline: float, load: Load) -> None:
         self._requests, self._deadline, self._load = requests, deadline, load
@@ -54,16 +57,18 @@ class _Caller(asyncio.Protocol):
         self._lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def close(self) -> None:
-        """Break off whatever goes on; nothing of the connection is left then."""
+        """Close the connection at once."""
         self.ended.cancel()
         self._transport.abort()
         await self._lost
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the first request."""
         self._transport = cast("asyncio.Transport", transport)
         self._send()
 
     def data_received(self, data: bytes) -> None:
+        """Collect the answer; send the next request when it is complete."""
         if self._left < 0:
             data = self._begin(self._head + data)
             if self._left < 0:
@@ -73,6 +78,7 @@ class _Caller(asyncio.Protocol):
             self._answered()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Fail the run when the server closed the connection."""
         self._lost.set_result(None)
         if not self.ended.done():
             self.ended.set_exception(LoadError(f"the connection was closed: {exc}"))
@@ -84,7 +90,7 @@ class _Caller(asyncio.Protocol):
         self._next = (self._next + 1) % len(self._requests)
 
     def _begin(self, data: bytes) -> bytes:
-        """Look at the head as soon as it is complete; returns what has come of the body."""
+        """Parse the head when it is complete; return the part of the body that has come."""
         head, found, body = data.partition(HEADERS_END)
         if not found:
             self._head = data
@@ -115,7 +121,7 @@ class _Caller(asyncio.Protocol):
 
 
 def get(port: int, path: str, token: str) -> bytes:
-    """The bytes of a GET."""
+    """Return the bytes of a GET request."""
     return (
         f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAuthorization: Bearer {token}\r\n"
         "Accept: application/json\r\n\r\n"
@@ -123,7 +129,7 @@ def get(port: int, path: str, token: str) -> bytes:
 
 
 def post(port: int, path: str, token: str, body: bytes) -> bytes:
-    """The bytes of a POST of JSON."""
+    """Return the bytes of a POST request with JSON."""
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -132,7 +138,7 @@ def post(port: int, path: str, token: str, body: bytes) -> bytes:
 
 
 def run(port: int, requests: Sequence[bytes], *, seconds: float, connections: int) -> Load:
-    """Send ``requests`` over and over on so many connections. Raises LoadError."""
+    """Send ``requests`` repeatedly over this many connections. Raises LoadError."""
     return uvloop.run(_run(port, requests, seconds, connections))
 
 
@@ -159,7 +165,7 @@ async def _run(port: int, requests: Sequence[bytes], seconds: float, connections
 
 
 class _Canned(asyncio.Protocol):
-    """Answers whatever comes with the same bytes."""
+    """Server that answers everything with the same bytes."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -182,7 +188,7 @@ def _serve(answer: bytes, ready: Connection) -> None:
 
 @contextmanager
 def canned(body: bytes, *, status: str = "200 OK") -> Iterator[int]:
-    """The port of a server, in a process of its own, that does nothing but answer ``body``."""
+    """Run a server in another process that answers only ``body``; return its port."""
     head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -196,6 +202,6 @@ def canned(body: bytes, *, status: str = "200 OK") -> Iterator[int]:
 
 
 def ceiling(body: bytes, *, seconds: float, connections: int) -> float:
-    """How many requests a second this client makes of a server that takes no time to answer."""
+    """Return the requests per second that this client reaches against a server that takes no time."""
     with canned(body) as port:
         return run(port, [get(port, "/", "token")], seconds=seconds, connections=connections).per_second

@@ -1,4 +1,4 @@
-"""What a benchmark ran on."""
+"""Description of the machine that a benchmark ran on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def machine() -> dict[str, object]:
-    """What the figures were measured on, and how busy it was."""
+    """Return the processor, memory and load of the machine."""
     return {
         "cores": os.cpu_count(),
         "cpu_model": _cpu_model(),

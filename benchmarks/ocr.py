@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def measure(folder: Path, sample: int) -> dict[str, object]:
-    """Pooled and mean word F1, and pages per second of one reader, without its start."""
+    """Return pooled and mean word F1, and pages per second of one reader, without its start."""
     references = json.loads((folder / "given_ocr_lines.json").read_text())
     documents = sorted(path for path in folder.iterdir() if path.stem in references)
     chosen = random.Random(SEED).sample(documents, min(sample, len(documents)))
@@ -74,18 +74,18 @@ def measure(folder: Path, sample: int) -> dict[str, object]:
 
 
 def cpu_seconds(reader: PageReader) -> float:
-    """What the reader's child has computed so far: the same however busy the machine is."""
+    """Return the CPU seconds of the reader's child, which do not depend on the load of the machine."""
     times = psutil.Process(reader.child_process_id).cpu_times()
     return float(times.user + times.system)
 
 
 def bag(texts: Iterable[str]) -> Counter[str]:
-    """The alphanumeric words, in lower case, with how often each occurs."""
+    """Return the alphanumeric words in lower case, with their counts."""
     return Counter(word for text in texts for word in re.findall(r"[a-z0-9]+", text.lower()))
 
 
 def f1(common: int, found: int, expected: int) -> float:
-    """Harmonic mean of precision and recall."""
+    """Return the harmonic mean of precision and recall."""
     return 2 * common / (found + expected) if found + expected else 1.0
 
 

@@ -1,4 +1,4 @@
-"""Rows that make predictions of a document possible, where the applications do nothing."""
+"""Rows that allow predictions of a document, for applications that do nothing."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from pagemill.ids import DocumentId, ModelId, TrainingId, new_id
 
 @dataclass(frozen=True, slots=True)
 class Predictable:
-    """What a request names."""
+    """Ids that a request names."""
 
     document_id: str
     model_id: str
 
     def body(self, *, asynchronous: bool) -> dict[str, object]:
+        """Return the body of POST /predictions."""
         return {"documentId": self.document_id, "modelId": self.model_id, "async": asynchronous}
 
 
 async def store_predictable(connection: asyncpg.Connection, organization_id: str) -> Predictable:
-    """A document with a content, and a model with a training, as if there were objects."""
+    """Store a document with a content, and a model with a training, as if their objects existed."""
     document_id, model_id = new_id(DocumentId), new_id(ModelId)
     training_id = new_id(TrainingId)
     await connection.execute(

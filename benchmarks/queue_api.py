@@ -1,6 +1,6 @@
-"""What accepting jobs is measured against: bare Litestar handlers that queue one and answer.
+"""Reference for accepting jobs: bare Litestar handlers that queue one and answer.
 
-They ask for no token, look up nothing and store nothing but the job, which is on disk when they answer.
+They check no token, look up nothing and store nothing but the job, which is on disk when they answer.
 
 granian --interface=asgi --factory benchmarks.queue_api:create_app
 """
@@ -19,7 +19,7 @@ CONNECTIONS = 10
 
 
 def create_app() -> Litestar:
-    """On the database that PAGEMILL_DATABASE_URL names, where both are installed."""
+    """Create the application on the database of PAGEMILL_DATABASE_URL, where both queues are installed."""
     url = os.environ["PAGEMILL_DATABASE_URL"]
     queries: list[Queries] = []
     connector = procrastinate.PsycopgConnector(conninfo=url, max_size=CONNECTIONS)

@@ -1,7 +1,7 @@
-"""Three job queues in Postgres behind one face: Pagemill's, pgqueuer's and procrastinate's.
+"""Three job queues in Postgres behind one protocol: Pagemill's, pgqueuer's and procrastinate's.
 
-Each works with one worker in this process on its own pool of connections, runs ``AT_ONCE`` jobs at once, and
-all commits are on disk. A job is a handler that does nothing; it has ended when its row says so.
+Each runs one worker in this process, on its own pool of connections, with ``AT_ONCE`` jobs at a time; all
+commits are on disk. The handler of a job does nothing; a job has ended when its row says so.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Queue(Protocol):
     """One of the three, on a database of its own."""
 
     async def enqueue(self, jobs: int) -> None:
-        """Queue so many jobs, as fast as it can."""
+        """Queue this many jobs, as fast as it can."""
         ...
 
     async def drain(self, jobs: int) -> float:
-        """The seconds from the worker's start until all ``jobs`` that are queued have ended."""
+        """Return the seconds from the worker's start until all ``jobs`` in the queue have ended."""
         ...
 
 
@@ -52,7 +52,7 @@ async def until_ended(
     is_open: Callable[[], Awaitable[bool]],
     stop: Callable[[], None] | None = None,
 ) -> float:
-    """The seconds until every job has run and its row has ended; then the worker is stopped."""
+    """Return the seconds until every job has run and its row has ended; then stop the worker."""
     started = time.perf_counter()
     worker = asyncio.ensure_future(work())
     waiting = asyncio.ensure_future(all_ran.wait())
@@ -72,30 +72,33 @@ async def until_ended(
 
 
 class Countdown:
-    """Sets ``done`` when it was called as often as was expected."""
+    """Counter that sets ``done`` after the expected number of calls."""
 
     def __init__(self) -> None:
         self.done = asyncio.Event()
         self._left = 0
 
     def expect(self, calls: int) -> None:
+        """Set the expected number of calls."""
         self.done.clear()
         self._left = calls
 
     def __call__(self) -> None:
+        """Count one call."""
         self._left -= 1
         if self._left == 0:
             self.done.set()
 
 
 class Pagemill:
-    """Jobs of a kind that has no resource, of ten organizations that take turns."""
+    """Jobs of a kind without a resource, of ten organizations that take turns."""
 
     def __init__(self, pool: asyncpg.Pool, claiming: asyncpg.Pool) -> None:
         self._pool, self._claiming = pool, claiming
         self._ran = Countdown()
 
     async def enqueue(self, jobs: int) -> None:
+        """Queue this many jobs."""
         await self._pool.execute("TRUNCATE job")
         await self._pool.execute(
             """
@@ -111,6 +114,7 @@ class Pagemill:
         await self._pool.execute("VACUUM ANALYZE job")
 
     async def drain(self, jobs: int) -> float:
+        """Return the seconds until all have ended."""
         self._ran.expect(jobs)
         dispatcher = Dispatcher(
             self._pool,
@@ -134,7 +138,7 @@ class Pagemill:
 
 
 class Pgqueuer:
-    """Its tables are all logged, which it calls durable and is its default."""
+    """pgqueuer with logged tables, its durable default."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -142,9 +146,11 @@ class Pgqueuer:
         self._ran = Countdown()
 
     async def install(self) -> None:
+        """Create its tables."""
         await self._queries.install()
 
     async def enqueue(self, jobs: int) -> None:
+        """Queue this many jobs."""
         await self._pool.execute("TRUNCATE pgqueuer, pgqueuer_log")
         for start in range(0, jobs, FILLED_AT_ONCE):
             size = min(FILLED_AT_ONCE, jobs - start)
@@ -152,6 +158,7 @@ class Pgqueuer:
         await self._pool.execute("VACUUM ANALYZE pgqueuer")
 
     async def drain(self, jobs: int) -> float:
+        """Return the seconds until all have ended."""
         self._ran.expect(jobs)
         manager = QueueManager(self._queries)
 
@@ -169,7 +176,7 @@ class Pgqueuer:
 
 
 class Procrastinate:
-    """With its psycopg connector; ended jobs are kept, as is its default and ours."""
+    """procrastinate with its psycopg connector; ended jobs are kept, as by default and as ours."""
 
     def __init__(self, pool: asyncpg.Pool, app: procrastinate.App) -> None:
         self._pool, self._app = pool, app
@@ -182,15 +189,18 @@ class Procrastinate:
         self._task = run
 
     async def install(self) -> None:
+        """Create its tables."""
         await self._app.schema_manager.apply_schema_async()
 
     async def enqueue(self, jobs: int) -> None:
+        """Queue this many jobs."""
         await self._pool.execute("TRUNCATE procrastinate_jobs CASCADE")
         for start in range(0, jobs, FILLED_AT_ONCE):
             await self._task.batch_defer_async(*({} for _ in range(min(FILLED_AT_ONCE, jobs - start))))
         await self._pool.execute("VACUUM ANALYZE procrastinate_jobs")
 
     async def drain(self, jobs: int) -> float:
+        """Return the seconds until all have ended."""
         self._ran.expect(jobs)
 
         async def work() -> None:
@@ -205,7 +215,7 @@ class Procrastinate:
 
 @asynccontextmanager
 async def open_queues(database_url: str, other_database_url: str) -> AsyncIterator[dict[str, Queue]]:
-    """All three, installed: ours on the migrated database, the others on the empty one."""
+    """Install and return all three: ours on the migrated database, the others on the empty one."""
     logging.getLogger("procrastinate").setLevel(logging.WARNING)
     ours = await create_pool(database_url, size=CONNECTIONS - 1)
     claiming = await create_pool(database_url, size=1, session=PLANNED_ONCE)

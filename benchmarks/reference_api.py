@@ -1,7 +1,7 @@
-"""What the API is measured against: a bare Litestar handler, msgspec, and one row of asyncpg.
+"""Reference for the API: a bare Litestar handler, msgspec, and one row of asyncpg.
 
-It asks for no token and knows no roles, no tenants and no log. Its pool is asyncpg's as it comes; with
-``REFERENCE_POOL=pagemill`` it is ours, which saves a round trip when a connection goes back.
+It checks no token and has no roles, no tenants and no log. Its pool is asyncpg's default; with
+``REFERENCE_POOL=pagemill`` it is ours, which saves a round trip when a connection is given back.
 
 granian --interface=asgi --factory benchmarks.reference_api:create_app
 """
@@ -32,6 +32,8 @@ PREDICTION = """
 
 
 class Document(msgspec.Struct, rename="camel"):
+    """Body of a document."""
+
     document_id: str
     dataset_id: str | None
     content_type: str | None
@@ -48,6 +50,8 @@ class Document(msgspec.Struct, rename="camel"):
 
 
 class Prediction(msgspec.Struct, rename="camel"):
+    """Body of a prediction."""
+
     prediction_id: str
     document_id: str
     model_id: str
@@ -64,7 +68,7 @@ class Prediction(msgspec.Struct, rename="camel"):
 
 
 def create_app() -> Litestar:
-    """The reference, on the database that PAGEMILL_DATABASE_URL names."""
+    """Create the reference on the database of PAGEMILL_DATABASE_URL."""
     pools: list[asyncpg.Pool] = []
 
     async def open_pool() -> None:

@@ -1,4 +1,4 @@
-"""What benchmarks run against: a Postgres of their own, as durable as the platform's."""
+"""Servers of the benchmarks: a Postgres of their own, as durable as the platform's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER_DATABASE = "others"
 
 @contextlib.contextmanager
 def durable_postgres() -> Iterator[EmbeddedPostgres]:
-    """With the platform's settings, every commit on disk; it has a migrated database and an empty one."""
+    """Run Postgres with the platform's settings, a migrated database and an empty one."""
     directory = Path(tempfile.mkdtemp(prefix="pagemill-benchmark-"))
     directory.chmod(0o711)
     server = EmbeddedPostgres(directory)
@@ -39,12 +39,12 @@ def durable_postgres() -> Iterator[EmbeddedPostgres]:
 
 
 async def durability(pool: asyncpg.Pool) -> dict[str, str]:
-    """What makes a commit durable here, as the server says."""
+    """Return the settings that make a commit durable, as the server reports them."""
     return {name: await pool.fetchval(f"SHOW {name}") for name in ("fsync", "synchronous_commit")}
 
 
 def write_figures(figures: Mapping[str, object], out: Path) -> None:
-    """As a file, and for the one who watches."""
+    """Write the figures to a file and print them."""
     text = json.dumps(figures, indent=2)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text + "\n")

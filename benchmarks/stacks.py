@@ -1,4 +1,4 @@
-"""What the benchmark of jobs runs on Ray: a stack as ``pagemill up`` starts it, and a bare Ray beside it."""
+"""Stacks of the jobs benchmark: a stack as ``pagemill up`` starts it, and a bare Ray."""
 
 from __future__ import annotations
 
@@ -39,14 +39,15 @@ class Stack:
 
     @property
     def settings(self) -> Settings:
+        """Return the settings of the stack."""
         return load_settings(self.state.settings)
 
     def processes(self) -> list[psutil.Process]:
-        """All that belong to it."""
+        """Return all its processes."""
         return [self.supervisor, *stack_processes(self.directory.path)]
 
     def deploy(self, *arguments: str) -> str:
-        """Put applications that do nothing there; returns what the program said."""
+        """Deploy applications that do nothing; return the output of the program."""
         configuration = StackConfiguration(self.directory, {}, port=self.state.port)
         environment = RayHead(configuration, lambda: self.settings).client_environment()
         return _deploy(self.directory, self.state.settings, environment, *arguments)
@@ -54,7 +55,7 @@ class Stack:
 
 @contextmanager
 def running_stack() -> Iterator[Stack]:
-    """Everything on this machine, with its own data."""
+    """Run everything on this machine, with its own data."""
     with tempfile.TemporaryDirectory(prefix="pagemill-benchmark-") as path:
         Path(path).chmod(0o711)
         with local_stack(Path(path)) as local:
@@ -66,7 +67,7 @@ def running_stack() -> Iterator[Stack]:
 
 @contextmanager
 def bare_ray() -> Iterator[DataDirectory]:
-    """The Ray that a stack starts, with Serve and one replica that does nothing, and nothing else."""
+    """Run the Ray that a stack starts, with Serve and one replica that does nothing."""
     with tempfile.TemporaryDirectory(prefix="pagemill-benchmark-") as path:
         directory = DataDirectory(Path(path))
         directory.prepare()
@@ -101,7 +102,7 @@ def _deploy(
 
 
 def probe(stack: Stack, organization_id: str) -> dict[str, dict[str, float]]:
-    """Replace the applications; how long a call and a reservation take there."""
+    """Replace the applications; return the duration of a call and of a reservation."""
     found: dict[str, dict[str, float]] = json.loads(
         stack.deploy("predictions", organization_id).strip().splitlines()[-1]
     )
@@ -109,7 +110,7 @@ def probe(stack: Stack, organization_id: str) -> dict[str, dict[str, float]]:
 
 
 def idle_cpu(stack: Stack, windows: int, seconds: float) -> dict[str, object]:
-    """Percent of a core while nothing is to be done, of both in the same minutes."""
+    """Return the percent of a core that each uses with nothing to do, in the same minutes."""
     with bare_ray() as bare:
         time.sleep(seconds / 2)  # what starting has left to do
         ours, theirs, parts = [], [], {}
@@ -147,7 +148,7 @@ def _cpu_seconds(processes: Sequence[psutil.Process]) -> dict[psutil.Process, fl
 
 
 def _used(processes: Sequence[psutil.Process], before: Mapping[psutil.Process, float]) -> dict[str, float]:
-    """Seconds by the name of the process; those that came or went meanwhile are left out."""
+    """Return CPU seconds by name of the process; leave out those that came or went meanwhile."""
     used: dict[str, float] = {}
     for process, seconds in _cpu_seconds(processes).items():
         if process in before:
@@ -161,7 +162,7 @@ def _largest(used: Mapping[str, float]) -> list[tuple[str, float]]:
 
 
 def _name(process: psutil.Process) -> str:
-    """What it is, without what is told to it."""
+    """Return the name of a process, without its arguments."""
     with suppress(psutil.Error):
         words = process.cmdline()
         if words and words[0].startswith(("ray::", "postgres:")):

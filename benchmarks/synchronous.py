@@ -1,4 +1,4 @@
-"""A synchronous prediction that does nothing, from POST to answer, and where its milliseconds go."""
+"""Latency of a synchronous prediction that does nothing, from POST to answer, by stage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Answered:
 
 
 def sync_latency(stack: Stack, requests: int) -> dict[str, object]:
-    """Milliseconds, each request after the one before was answered."""
+    """Return milliseconds; each request follows the answer to the one before."""
     credentials = stack.directory.credentials()
     predictable = asyncio.run(_store(stack.settings.database_url, credentials.organization_id))
     parts = probe(stack, credentials.organization_id)
@@ -91,14 +91,14 @@ class Caller:
         self._connection = http.client.HTTPSConnection(url.hostname, url.port, context=context)
 
     def post(self, path: str, body: bytes) -> Any:
-        """The answer. Raises RuntimeError when it is not 200."""
+        """Return the answer. Raises RuntimeError when it is not 200."""
         status, answer = self._ask("POST", path, body)
         if status != http.client.OK:
             raise RuntimeError(f"answered {status}: {answer!r}")
         return json.loads(answer)
 
     def get(self, path: str) -> int:
-        """The status of the answer."""
+        """Return the status of the answer."""
         return self._ask("GET", path, None)[0]
 
     def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
@@ -116,7 +116,7 @@ async def _store(database_url: str, organization_id: str) -> Any:
 
 
 async def _stages(database_url: str, found: Sequence[Answered]) -> dict[str, float]:
-    """By the times in the job's row: each is that of the beginning of a transaction."""
+    """Return the stages by the times in the job's row, each the beginning of a transaction."""
     connection = await connect(database_url)
     try:
         rows = await connection.fetch(
@@ -155,7 +155,7 @@ def _seconds(at: datetime.datetime) -> float:
 
 
 async def _round_trips(database_url: str) -> dict[str, dict[str, float]]:
-    """What no job can do without: to be written, taken, ended and read; the first three are on disk."""
+    """Measure the statements that every job needs: write, take, end and read; three of them on disk."""
     connection = await connect(database_url)
     try:
         await connection.execute("CREATE TABLE parts (id integer PRIMARY KEY, state text)")

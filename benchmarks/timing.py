@@ -1,4 +1,4 @@
-"""How long one call takes, again and again: back to back, and at the pace of a prediction's parts."""
+"""Repeated timing of one call: back to back, and at the pace of a prediction's parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ meanwhile is slower."""
 
 
 async def repeated(work: Callable[[], Awaitable[None]]) -> dict[str, float]:
-    """The median of so many calls in each rhythm, in milliseconds."""
+    """Return the median of this many calls in each rhythm, in milliseconds."""
     for _ in range(WARM_UP):
         await work()
     found = {}
@@ -31,4 +31,5 @@ async def repeated(work: Callable[[], Awaitable[None]]) -> dict[str, float]:
 
 
 def median_milliseconds(seconds: Sequence[float]) -> float:
+    """Return the median in milliseconds."""
     return round(1000 * statistics.median(seconds), 3)

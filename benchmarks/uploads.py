@@ -1,4 +1,4 @@
-"""How much memory uploads add to a server."""
+"""Memory that uploads add to a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UploadError(RuntimeError):
 
 
 def upload(port: int, path: str, token: str, size: int) -> None:
-    """PUT so many bytes that begin like a PDF. Raises UploadError."""
+    """PUT this many bytes that begin like a PDF. Raises UploadError."""
     head = (
         f"PUT {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Length: {size}\r\nConnection: close\r\n\r\n%PDF-1.7\n"
@@ -40,7 +40,7 @@ def upload(port: int, path: str, token: str, size: int) -> None:
 
 
 def megabytes_added(server: Server, paths: Sequence[str], token: str, size: int) -> tuple[float, float]:
-    """By how much the server's memory grew at most while all ``paths`` were uploaded at once; and seconds."""
+    """Return the most memory that the server added while ``paths`` were uploaded at once, and seconds."""
     before = server.memory()
     failures: list[Exception] = []
 
@@ -65,7 +65,7 @@ def megabytes_added(server: Server, paths: Sequence[str], token: str, size: int)
 
 @contextmanager
 def highest_memory(server: Server) -> Iterator[list[int]]:
-    """What the server's memory was meanwhile."""
+    """Return the server's highest memory meanwhile."""
     samples = [server.memory()]
     ended = threading.Event()
 

@@ -1,1 +1,1 @@
-"""Programs that show Pagemill at work."""
+"""Example programs."""

@@ -1,4 +1,4 @@
-"""A stack of one's own for the length of a program: ``pagemill up`` as a child, stopped at the end."""
+"""Local stack for the length of a program: ``pagemill up`` as a child, stopped at the end."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StackFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class LocalStack:
-    """A running stack. ``environment`` is what points the official clients at it; ``log`` is what it says."""
+    """A running stack. ``environment`` points the official clients at it; ``log`` is its output."""
 
     data_directory: Path
     process: subprocess.Popen[bytes]
@@ -39,7 +39,7 @@ class LocalStack:
     log: Path
 
     def status(self) -> dict[str, Any]:
-        """What ``pagemill status --json`` says of every part."""
+        """Return the answer of ``pagemill status --json``."""
         output = _run("status", "--json", "--data-dir", str(self.data_directory))
         status: dict[str, Any] = json.loads(output)
         return status
@@ -53,9 +53,9 @@ def local_stack(
     settings: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] = lambda line: None,
 ) -> Iterator[LocalStack]:
-    """Start a stack, on a free port unless given, and stop it at the end. ``on_line`` hears what it says.
+    """Start a stack, on a free port unless given, and stop it at the end. ``on_line`` gets its output.
 
-    It sees ``settings`` alone: PAGEMILL_* of the caller speak of another stack. Raises StackFailed.
+    It sees only ``settings``: PAGEMILL_* of the caller belong to another stack. Raises StackFailed.
     """
     data_directory = data_directory.resolve()
     data_directory.mkdir(parents=True, exist_ok=True)
@@ -79,12 +79,12 @@ def local_stack(
 
 
 def without_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment without the settings of any stack."""
+    """Return an environment without the settings of any stack."""
     return {name: value for name, value in environ.items() if not name.startswith("PAGEMILL_")}
 
 
 def client_environment(data_directory: Path) -> dict[str, str]:
-    """The variables that ``pagemill env`` exports."""
+    """Return the variables that ``pagemill env`` exports."""
     lines = _run("env", "--data-dir", str(data_directory)).splitlines()
     words = [word for line in lines for word in shlex.split(line, comments=True) if "=" in word]
     return dict(word.split("=", 1) for word in words)
@@ -114,7 +114,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path, on_line: Call
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """As Ctrl-C does; harder when that does not help."""
+    """Stop the stack as Ctrl-C does, then by force."""
     for end in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         if process.poll() is None:
             process.send_signal(end)
@@ -125,7 +125,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _end_with_parent() -> None:
-    """In the child: a program that is killed leaves no stack behind."""
+    """End the child together with its parent: a program that is killed leaves no stack behind."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

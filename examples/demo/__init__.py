@@ -1,1 +1,1 @@
-"""The main job, shown: labelled documents in, a trained model, fields out of documents it has not seen."""
+"""Demo of the main job: labelled documents in, a trained model, fields of unseen documents out."""

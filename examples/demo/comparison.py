@@ -1,4 +1,4 @@
-"""Predicted fields beside the truth. Every cell of every row of line items is a field of its own."""
+"""Comparison of predicted fields with the truth. Every cell of a line item is a field of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One field: what was predicted and what is true (None: nothing)."""
+    """One field: its predicted and its true value (None: nothing)."""
 
     label: str
     predicted: str | None
@@ -26,9 +26,9 @@ class Compared:
 def compare(
     predictions: Sequence[Values], ground_truth: Sequence[Values], field_config: Values
 ) -> list[Compared]:
-    """All fields that the document has, and those that were predicted though it has them not.
+    """Return all fields of the document, and those that were predicted although it does not have them.
 
-    Rows stand against each other in their order, so that a row left out costs the ones behind it too.
+    Rows are compared in their order, so that a missing row costs the ones behind it too.
     """
     compared: list[Compared] = []
     for item in ground_truth:
@@ -47,7 +47,7 @@ def compare(
 
 
 def same(kind: str, predicted: str | None, truth: str | None) -> bool:
-    """Dates as dates, amounts as numbers, everything else without regard to case and spaces."""
+    """Return whether values are equal: dates as dates, amounts as numbers, text without case and spaces."""
     if predicted is None or truth is None:
         return predicted is truth
     if kind == "date":

@@ -1,4 +1,4 @@
-"""A page described once and drawn twice: as PDF with a text layer, or as pixels like a scan."""
+"""Drawing of pages: described once, drawn as a PDF with a text layer or as pixels like a scan."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Sheet:
 
 
 def to_pdf(sheets: Sequence[Sheet]) -> bytes:
-    """A PDF with a text layer."""
+    """Return a PDF with a text layer."""
     for bold, name in FONT_NAMES.items():
         if name not in pdfmetrics.getRegisteredFontNames():
             pdfmetrics.registerFont(TTFont(name, str(_font_path(bold))))
@@ -114,7 +114,7 @@ def _draw_on(canvas: Canvas, text: Text, page_height: float) -> None:
 
 
 def to_scan(sheet: Sheet, *, dots_per_inch: int, chance: random.Random) -> Image.Image:
-    """The page as a scanner sees it: a little tilted, blurred and noisy."""
+    """Return the page as a scanner sees it: a little tilted, blurred and noisy."""
     scale = dots_per_inch / POINTS_PER_INCH
     image = Image.new("L", (round(sheet.width * scale), round(sheet.height * scale)), 255)
     pen = ImageDraw.Draw(image)
@@ -135,7 +135,7 @@ def to_scan(sheet: Sheet, *, dots_per_inch: int, chance: random.Random) -> Image
 
 
 def encode_images(images: Sequence[Image.Image], content_type: str) -> bytes:
-    """JPEG and PNG hold the first page, TIFF holds all."""
+    """Encode pages: JPEG and PNG hold the first one, TIFF holds all."""
     target = io.BytesIO()
     first, *others = images
     if content_type == "image/tiff":

@@ -1,4 +1,4 @@
-"""What an invented invoice or receipt says, before anybody lays it out."""
+"""Contents of invented invoices and receipts, before they are laid out."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Item:
 
     @property
     def amount(self) -> Decimal:
-        """What the row costs."""
+        """Return the price of the row."""
         return self.price * self.quantity
 
 
@@ -119,7 +119,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One document's content. Templates print all or some of it."""
+    """Content of one document. Templates print all or some of it."""
 
     supplier: Party
     customer: Party
@@ -134,22 +134,22 @@ class Facts:
 
     @property
     def net(self) -> Decimal:
-        """The sum of the rows."""
+        """Return the sum of the rows."""
         return sum((item.amount for item in self.items), Decimal())
 
     @property
     def tax(self) -> Decimal:
-        """Tax on the sum."""
+        """Return the tax on the sum."""
         return (self.net * self.tax_rate).quantize(CENT)
 
     @property
     def total(self) -> Decimal:
-        """What is to be paid."""
+        """Return the sum to pay."""
         return self.net + self.tax
 
 
 def invent(chance: random.Random, *, currency: str, rows: tuple[int, int]) -> Facts:
-    """A document's content, with a number of rows within ``rows``."""
+    """Return the content of a document, with a number of rows within ``rows``."""
     issued = FIRST_DAY + datetime.timedelta(days=chance.randrange(DAYS))
     return Facts(
         supplier=_party(chance),

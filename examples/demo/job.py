@@ -1,4 +1,4 @@
-"""The main job through the official client, step by step, without any output."""
+"""Main job through the official client, step by step, without any output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class JobFailed(Exception):
 
 
 def create_model(client: las.Client) -> str:
-    """A model for the fields of the sample documents, its id."""
+    """Create a model for the fields of the sample documents and return its id."""
     model: Answer = client.create_model(
         FIELD_CONFIG,
         name="Invoices and receipts",
@@ -40,7 +40,7 @@ def create_model(client: las.Client) -> str:
 def upload(
     client: las.Client, documents: Sequence[SampleDocument], *, dataset_id: str | None
 ) -> Iterable[tuple[SampleDocument, str]]:
-    """Upload in threads; each document with its id. In a dataset it gets its labels."""
+    """Upload in threads and return each document with its id. In a dataset, documents get their labels."""
 
     def create(document: SampleDocument) -> tuple[SampleDocument, str]:
         labels = {"dataset_id": dataset_id, "ground_truth": document.ground_truth} if dataset_id else {}
@@ -54,7 +54,7 @@ def upload(
 
 
 def wait_for(read: Callable[[], Answer], on_status: Callable[[str], None] = lambda status: None) -> Answer:
-    """Ask until a data bundle or a training has ended. Raises JobFailed unless it succeeded."""
+    """Poll until a data bundle or a training has ended. Raises JobFailed unless it succeeded."""
     deadline = time.monotonic() + JOB_SECONDS
     while (answer := read())["status"] in UNFINISHED:
         on_status(answer["status"])
@@ -69,7 +69,7 @@ def wait_for(read: Callable[[], Answer], on_status: Callable[[str], None] = lamb
 def predict(
     client: las.Client, model_id: str, uploaded: Sequence[tuple[SampleDocument, str]]
 ) -> Iterable[tuple[SampleDocument, Answer]]:
-    """Predict some documents at once; each with its prediction."""
+    """Predict some documents at a time and return each with its prediction."""
     with ThreadPoolExecutor(PREDICTIONS_AT_ONCE) as threads:
         answers = threads.map(lambda item: client.create_prediction(item[1], model_id), uploaded)
         yield from zip((document for document, _ in uploaded), answers, strict=True)

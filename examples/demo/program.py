@@ -1,4 +1,4 @@
-"""What ``make demo`` shows. It drives the official client only and ends with one line of JSON."""
+"""Program of ``make demo``. It uses the official client only and ends with one line of JSON."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SHOWN_ROWS = 2
 
 @dataclass(slots=True)
 class Figures:
-    """What the last line says."""
+    """Figures of the last line."""
 
     documents: int = 0
     predictions: int = 0
@@ -52,10 +52,11 @@ class Figures:
 
     @property
     def share_right(self) -> float:
+        """Return the share of fields that are right."""
         return sum(item.right for item in self.compared) / max(len(self.compared), 1)
 
     def summary(self) -> dict[str, float]:
-        """The demo's result, as JSON."""
+        """Return the result as JSON."""
         return {
             "documents": self.documents,
             "predictions": self.predictions,
@@ -67,14 +68,14 @@ class Figures:
 
 
 class Demo:
-    """The steps, each with its progress."""
+    """Steps of the demo, each with its progress."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.figures = Figures()
 
     def run(self) -> None:
-        """From nothing to a table of predicted fields, and everything stopped again."""
+        """Run everything, show a table of predicted fields, and stop everything again."""
         shutil.rmtree(DATA_DIRECTORY, ignore_errors=True)
         with self._progress() as progress:
             task = progress.add_task("Drawing sample documents", total=2)
@@ -204,7 +205,7 @@ def _row_number(item: Compared) -> int:
 
 
 def _dashboard(status: Any) -> str | None:
-    """The first URL under a key that speaks of the dashboard."""
+    """Return the first URL below a key that names the dashboard."""
     if isinstance(status, dict):
         for key, value in status.items():
             if "dashboard" in key.lower() and isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Labelled sample documents, the same ones every time: invoices and receipts as PDF, JPEG, PNG and TIFF."""
+"""Labelled sample documents, always the same: invoices and receipts as PDF, JPEG, PNG and TIFF."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ GroundTruth = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class SampleDocument:
-    """A document's bytes and what it says; a label that it does not print has the value None."""
+    """Bytes of a document and its truth; a label that it does not print has the value None."""
 
     name: str
     content: bytes
@@ -50,7 +50,7 @@ class SampleDocument:
 
 
 def sample_documents(count: int, *, seed: int, scans_every: int = SCANS_EVERY) -> list[SampleDocument]:
-    """``count`` documents over all templates in turn; every ``scans_every``-th is a scan (0: none is)."""
+    """Return ``count`` documents over all templates; every ``scans_every``-th is a scan (0: none)."""
     return [_document(position, seed, scans_every) for position in range(count)]
 
 
@@ -91,7 +91,7 @@ def _scan(sheets: list[Sheet], content_type: str, chance: random.Random) -> byte
 
 
 def ground_truth(facts: Facts, template: Template) -> GroundTruth:
-    """The API's groundTruth of a document: every label once, rows as lists of cells."""
+    """Return the API's groundTruth of a document: every label once, rows as lists of cells."""
     values: dict[str, Any] = {
         "supplier": facts.supplier.name,
         "customer": facts.customer.name,

@@ -1,4 +1,4 @@
-"""How different companies lay out the same facts. Each template returns its pages."""
+"""Layouts of different companies for the same facts. Each template returns its pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROW_HEIGHT = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A layout, what it prints, and the habits of the country that it comes from."""
+    """A layout, the facts that it prints, and the number and date formats of its country."""
 
     name: str
     draw: Callable[[Facts], list[Sheet]]
@@ -26,22 +26,22 @@ class Template:
 
 
 def european(amount: Decimal) -> str:
-    """1.234,50"""
+    """Format a number as 1.234,50."""
     return f"{amount:,.2f}".translate(str.maketrans(",.", ".,"))
 
 
 def english(amount: Decimal) -> str:
-    """1,234.50"""
+    """Format a number as 1,234.50."""
     return f"{amount:,.2f}"
 
 
 def spaced(amount: Decimal) -> str:
-    """1 234,50"""
+    """Format a number as 1 234,50."""
     return f"{amount:,.2f}".replace(",", " ").replace(".", ",")
 
 
 def in_words(day: datetime.date) -> str:
-    """March 5, 2024"""
+    """Format a date as March 5, 2024."""
     return f"{day:%B} {day.day}, {day.year}"
 
 
@@ -62,7 +62,7 @@ def _pairs(
 
 
 def classic(facts: Facts) -> list[Sheet]:
-    """Labels left of their values, a table, the sums at its foot."""
+    """Lay out labels left of their values, a table, and the sums at its foot."""
     sheet = Sheet()
     _address(sheet, 50, 60, facts.supplier, size=11)
     sheet.write(545, 70, "INVOICE", size=20, bold=True, align="right")
@@ -98,7 +98,7 @@ def _table(
     items: Sequence[Item],
     money: Callable[[Decimal], str],
 ) -> float:
-    """Description, quantity, price and amount; all but the first flush right. The y below the last row."""
+    """Draw description, quantity, price and amount; return the y below the last row."""
     left = columns[0][0]
     sheet.fill(left - 4, y - 13, columns[-1][0] - left + 8, 19, grey=225)
     for position, (x, name) in enumerate(columns):
@@ -113,7 +113,7 @@ def _table(
 
 
 def modern(facts: Facts) -> list[Sheet]:
-    """Labels above their values in three columns, the total up there too."""
+    """Lay out labels above their values in three columns, with the total among them."""
     sheet = Sheet(612, 792)
     sheet.fill(0, 0, 612, 70, grey=60)
     sheet.write(40, 43, facts.supplier.name, size=17, bold=True, grey=255)
@@ -140,7 +140,7 @@ def modern(facts: Facts) -> list[Sheet]:
 
 
 def letter(facts: Facts) -> list[Sheet]:
-    """The customer in the window of the envelope, everything else in running text and a plain table."""
+    """Lay out a letter: the customer in the window, the rest as running text and a plain table."""
     sheet = Sheet()
     _address(sheet, 60, 120, facts.customer)
     sheet.write(535, 60, facts.supplier.name, size=12, bold=True, align="right")
@@ -162,7 +162,7 @@ def letter(facts: Facts) -> list[Sheet]:
 
 
 def statement(facts: Facts) -> list[Sheet]:
-    """So many rows that they go on on a second page, where the sums stand."""
+    """Lay out many rows, which continue on a second page with the sums."""
     first, second = Sheet(), Sheet()
     first.write(297, 60, facts.supplier.name, size=15, bold=True, align="centre")
     first.write(297, 76, f"{facts.supplier.street} * {facts.supplier.town}", size=8, align="centre")
@@ -203,7 +203,7 @@ def _till_lines(facts: Facts) -> Iterator[tuple[str, str, bool]]:
 
 
 def till(facts: Facts) -> list[Sheet]:
-    """A narrow receipt."""
+    """Lay out a narrow receipt."""
     rows = list(_till_lines(facts))
     sheet = Sheet(230, 190 + 15.0 * len(rows))
     sheet.write(115, 34, facts.supplier.name, size=10, bold=True, align="centre")
@@ -221,7 +221,7 @@ def till(facts: Facts) -> list[Sheet]:
 
 
 def slip(facts: Facts) -> list[Sheet]:
-    """A half page that a hotel or a parking house gives: sums only, no rows."""
+    """Lay out a half page of a hotel or a car park: sums only, no rows."""
     sheet = Sheet(420, 330)
     sheet.write(30, 42, facts.supplier.name, size=13, bold=True)
     sheet.write(30, 58, f"{facts.supplier.street}, {facts.supplier.town}", size=8)
