@@ -72,6 +72,9 @@ bench-jobs: install ## Jobs beside pgqueuer and procrastinate, a prediction that
 code-figures: ## Sizes of modules and functions, docstrings, untyped edges, as JSON
 	@$(BIN)/python -m benchmarks.code
 
+api-docs: install ## Write docs/api: the OpenAPI document and the Postman collection made from it (needs Node)
+	$(BIN)/python -m tools.api_docs
+
 api-examples: install ## Record the examples of the API document from calls of all operations
 	PAGEMILL_RECORD_EXAMPLES=1 $(BIN)/python -m pytest -q tests/integration/api/openapi/test_examples.py
 

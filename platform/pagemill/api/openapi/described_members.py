@@ -1,7 +1,7 @@
-"""What types do not say of members: forms of ids, times and texts in answers, and what functions check.
+"""Schemas of members that say more than the members' types: forms of ids and times, and free objects.
 
-Answers are written by us and not validated, so their structs say plain ``str`` and ``dict``; readers are told
-more. A name is a member's in all answers, or with a struct's name before it a member's of that struct alone.
+Answers are not validated, so their structs have plain ``str`` and ``dict``; the document says more. A key is
+the name of a member in all answers or, with the name of a struct before it, of that struct alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Json: TypeAlias = dict[str, Any]
 
 NEVER_EMPTY = ("PreprocessConfig",)
 CHECKED: tuple[type[msgspec.Struct], ...] = (ScalarField, LinesField, *PARAMETERS.values(), *CHANGES.values())
-"""Structs that functions check free objects with."""
+"""Structs with which functions validate free objects."""
 
 TIME = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}\+0000$"
 URL = "^http://localhost.*|^https://.*"
@@ -90,12 +90,12 @@ _CANDIDATE: Json = {
     "required": ["confidence", "label", "value"],
     "additionalProperties": False,
 }
-_LINES: Json = {
+_CANDIDATE_LINES: Json = {
     "type": "object",
     "properties": {
         "label": _CANDIDATE["properties"]["label"],
         "page": {"type": "integer", "minimum": 0},
-        "value": {"type": "array", "items": {"type": "array", "items": _CANDIDATE}},
+        "value": {"type": "array", "items": {"type": "array", "items": reference_to("Candidate")}},
     },
     "required": ["label", "value"],
     "additionalProperties": False,
@@ -108,7 +108,7 @@ SENT: Mapping[str, Json] = {
     "PostTransition.parameters": _any_of(*(one.__name__ for one in PARAMETERS.values())),
     "PatchTransition.parameters": _any_of(*(one.__name__ for one in CHANGES.values())),
 }
-"""Members of requests that a function checks."""
+"""Schemas of members of requests that a function validates."""
 
 ANSWERED: Mapping[str, Json] = {
     **dict.fromkeys(
@@ -177,12 +177,12 @@ ANSWERED: Mapping[str, Json] = {
     "errorConfig": reference_to("ErrorConfig"),
     "Transition.assets": _hexadecimal("asset"),
 }
-"""Members of answers."""
+"""Schemas of members of answers."""
 
 ANSWERED_WHOLE: Mapping[str, Json] = {
     "Prediction.predictions": {
         "anyOf": [
-            {"type": "array", "items": {"anyOf": [_CANDIDATE, _LINES]}},
+            {"type": "array", "items": _any_of("Candidate", "CandidateLines")},
             {
                 "type": "object",
                 "additionalProperties": {"type": "array", "items": {"type": "object"}},
@@ -191,14 +191,15 @@ ANSWERED_WHOLE: Mapping[str, Json] = {
         ]
     },
 }
-"""Members of answers that are several things; others keep what their type says of null, lists and maps."""
+"""Schemas that replace a member's whole schema; the others keep null, lists and maps of the type."""
 
 _COUNTER = re.compile(r"(?:numberOf|monthlyNumberOf)[A-Z]\w*|version|modelDeploymentUnits")
 
 
 def describe_members(components: Json) -> None:
-    """Complete the schemas in place. Answers are closed, and what is always there is required."""
+    """Complete the schemas in place. Answers are closed; members that they always have are required."""
     _write_patterns_plainly(components)
+    components |= {"Candidate": _CANDIDATE, "CandidateLines": _CANDIDATE_LINES}
     requests: tuple[type[msgspec.Struct], ...] = (*CHECKED, *_subclasses(RequestStruct))
     answers: tuple[type[msgspec.Struct], ...] = (*_subclasses(ResponseStruct), Permission)
     for kind in requests:
@@ -219,7 +220,7 @@ def describe_members(components: Json) -> None:
 
 
 def _write_patterns_plainly(schema: Any) -> None:
-    """Python's ``$`` also matches before a line break at the end; JSON Schema's does not."""
+    """Write patterns for JSON Schema, whose ``$`` never matches before a line break at the end."""
     for name, value in schema.items() if isinstance(schema, dict) else enumerate(schema):
         if name == "pattern" and isinstance(value, str):
             schema[name] = value.replace(r"$(?!\n)", "$").replace(r"\Z", "$")
@@ -258,7 +259,7 @@ def _by_form(member: str, kind: str) -> Json | None:
 
 
 def _plain(schema: Json) -> Iterator[Json]:
-    """The parts of a member's schema that say no more than a type."""
+    """Yield the parts of a member's schema that have only a type."""
     for option in schema.get("anyOf", ()):
         yield from _plain(option)
     kind = schema.get("type")

@@ -5,6 +5,7 @@ The schema of a request is made from the type that decodes it, so both refuse th
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Any, NamedTuple, TypeAlias, Union, get_args, get_origin
@@ -15,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 from msgspec import UNSET
 
 from pagemill.api.openapi.described_members import CHECKED, describe_members
+from pagemill.api.openapi.described_schemas import describe_schemas
 from pagemill.api.openapi.examples import Example, read_examples
 from pagemill.api.openapi.operation_texts import operation_texts
 from pagemill.api.openapi.parameters import parameters_of, path_of
@@ -53,10 +55,12 @@ def complete(document: Json, operations: Operations) -> Json:
             )
             for method, operation in item.items()
         }
+    schemas.components["Error"] = ERROR
     describe_members(schemas.components)
+    describe_schemas(schemas.components)
     document["tags"] = [{"name": name, "description": text} for name, text in read_texts("tags").items()]
     document["paths"] = dict(sorted(paths.items()))
-    document["components"]["schemas"] = dict(sorted({**schemas.components, "Error": ERROR}.items()))
+    document["components"]["schemas"] = dict(sorted(schemas.components.items()))
     return document
 
 
@@ -92,12 +96,15 @@ def _documented(paths: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _operation_names(paths: Json) -> dict[str, str]:
-    """Return the document's operation ids by Litestar's; a number follows if two paths share a handler."""
+    """Return the document's operation ids by Litestar's: a number follows for further paths of a handler."""
     names: dict[str, str] = {}
-    for _, item in _documented(paths):
+    paths_of_handler: Counter[str] = Counter()
+    for _, item in sorted(_documented(paths)):
         for operation in item.values():
             name = _handler_name(operation)
-            names[operation["operationId"]] = f"{name}{len(names)}" if name in names.values() else name
+            others = paths_of_handler[name]
+            names[operation["operationId"]] = f"{name}{others}" if others else name
+            paths_of_handler[name] += 1
     return names
 
 

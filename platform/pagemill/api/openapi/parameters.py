@@ -29,6 +29,7 @@ _IDEMPOTENCY_KEY: Json = {
     "description": "A value of your own, 1 to 255 printable ASCII characters. For 24 hours the same request "
     "with the same key gets the first answer again and has no second effect.",
     "schema": {"type": "string", "pattern": KEY_PATTERN},
+    "example": "invoice-4711",
 }
 
 
@@ -49,7 +50,7 @@ def parameters_of(
 def _described(operation_id: str, parameter: Json, example: Example) -> Json:
     name, texts = parameter["name"], read_texts("parameters")
     described = {**parameter, "description": texts.get(operation_id, {}).get(name) or texts.get(name, "")}
-    values = example.path if parameter["in"] == "path" else example.query
+    values = {**texts["example"], **(example.path if parameter["in"] == "path" else example.query)}
     if name in values:
         described["example"] = values[name]
     return described

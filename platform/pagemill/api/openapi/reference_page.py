@@ -2,89 +2,172 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from html import escape
-from typing import Any
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 from litestar import Request
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
-METHODS = ("get", "post", "patch", "put", "delete")
+from pagemill.api.openapi.schema_words import link_to, type_words
 
-STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-code, pre { font: 13px/1.4 ui-monospace, monospace }
-pre { overflow-x: auto; padding: .7rem; background: #8881 }
-summary { cursor: pointer; padding: .3rem 0 } details details { margin-left: 1rem }
-b { display: inline-block; min-width: 4.5rem; text-transform: uppercase }
-"""
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+Json: TypeAlias = Mapping[str, Any]
+
+METHODS = ("get", "post", "put", "patch", "delete")
+STYLE = "reference_page.css"
 
 
 class ReferencePage(OpenAPIRenderPlugin):
-    """Operations by their tags, each with its parameters, body and answers; then all schemas."""
+    """Page of the introduction, the operations by their tags, and the schemas."""
 
     def __init__(self) -> None:
         super().__init__(path="/reference")
+        self._page: bytes | None = None
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return render_reference(openapi_schema).encode()
+        """Return the page, which is rendered once."""
+        if self._page is None:
+            self._page = render_reference(openapi_schema).encode()
+        return self._page
 
 
-def render_reference(document: Mapping[str, Any]) -> str:
-    """The whole page."""
-    title = escape(document["info"]["title"])
-    by_tag: defaultdict[str, list[str]] = defaultdict(list)
-    for path, item in document["paths"].items():
+def render_reference(document: Json) -> str:
+    """Return the page of a document."""
+    info, schemas = document["info"], document.get("components", {}).get("schemas", {})
+    tags = document.get("tags", [])
+    operations = _by_tag(document["paths"])
+    sections = "".join(_section(tag["name"], tag["description"], operations[tag["name"]]) for tag in tags)
+    style = files(__package__).joinpath(STYLE).read_text()
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(info['title'])} API</title><style>{style}</style></head><body>"
+        f"{_contents(tags)}<main><h1>{escape(info['title'])} API {escape(info['version'])}</h1>"
+        '<p class="formats">Also as <a href="/schema/openapi.json">JSON</a>, and to try out with '
+        '<a href="/schema/swagger">Swagger UI</a> (loaded from the internet).</p>'
+        f"{_markdown(info.get('description', ''))}{sections}"
+        f'<section><h2 id="schemas">Schemas</h2>{"".join(_schemas(schemas))}</section></main></body></html>'
+    )
+
+
+def _by_tag(paths: Json) -> Mapping[str, list[tuple[str, str, Json]]]:
+    """Return (method, path, operation) by tag, in the order of paths."""
+    by_tag: defaultdict[str, list[tuple[str, str, Json]]] = defaultdict(list)
+    for path, item in paths.items():
         for method in METHODS:
             if method in item:
-                by_tag[(item[method].get("tags") or ["Other"])[0]].append(
-                    _operation(method, path, item[method])
-                )
-    sections = "".join(f"<h2>{escape(tag)}</h2>{''.join(by_tag[tag])}" for tag in sorted(by_tag))
-    schemas = "".join(_schemas(document.get("components", {}).get("schemas", {})))
+                by_tag[item[method]["tags"][0]].append((method, path, item[method]))
+    return by_tag
+
+
+def _contents(tags: list[Json]) -> str:
+    links = "".join(f'<li><a href="#{_anchor(tag["name"])}">{escape(tag["name"])}</a></li>' for tag in tags)
+    return f'<nav><strong>Contents</strong><ul>{links}<li><a href="#schemas">Schemas</a></li></ul></nav>'
+
+
+def _section(tag: str, description: str, operations: list[tuple[str, str, Json]]) -> str:
+    shown = "".join(_operation(*one) for one in operations)
+    heading = f'<h2 id="{_anchor(tag)}">{escape(tag)}</h2>'
+    return f"<section>{heading}{_markdown(description)}{shown}</section>"
+
+
+def _anchor(tag: str) -> str:
+    return tag.lower().replace(" ", "-")
+
+
+def _operation(method: str, path: str, operation: Json) -> str:
+    parts = [_markdown(operation.get("description", ""))]
+    if operation.get("parameters"):
+        parts.append(_parameters(operation["parameters"]))
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        parts.append(f"<h4>Body</h4>{_content(media_type, content)}")
+    parts.append("<h4>Answers</h4>")
+    parts += [_answer(status, answer) for status, answer in operation["responses"].items() if status < "400"]
+    parts.append(_errors(operation["responses"]))
+    heading = (
+        f'<b class="{method}">{method.upper()}</b> <code>{escape(path)}</code> '
+        f"<span>{_inline(operation.get('summary', ''))}</span>"
+    )
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-        f"<h1>{title} {escape(document['info']['version'])}</h1>"
-        '<p>As <a href="openapi.json">JSON</a>, or to try out with '
-        '<a href="swagger">Swagger UI</a> (loaded from the internet).</p>'
-        f"{sections}<h2>Schemas</h2>{schemas}</html>"
+        f'<details id="{escape(operation["operationId"])}"><summary>{heading}</summary>'
+        f'<div class="operation">{"".join(parts)}</div></details>'
     )
 
 
-def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
-    summary = operation.get("description") or operation.get("summary") or ""
-    parts = [f"<p>{escape(summary)}</p>"] if summary else []
-    for parameter in operation.get("parameters", []):
-        need = "required" if parameter.get("required") else "optional"
-        place = f"{parameter['in']}, {need}"
-        parts.append(
-            f"<p><code>{escape(parameter['name'])}</code> ({place}) {_type(parameter['schema'])}</p>"
-        )
-    parts += [f"<p>Body: {_type(schema)}</p>" for schema in _contents(operation.get("requestBody", {}))]
-    for status, answer in operation.get("responses", {}).items():
-        shown = ", ".join(_type(schema) for schema in _contents(answer))
-        parts.append(f"<p>{escape(status)}: {shown or escape(answer.get('description', ''))}</p>")
-    return (
-        f"<details><summary><b>{method}</b> <code>{escape(path)}</code></summary>{''.join(parts)}</details>"
+def _parameters(parameters: list[Json]) -> str:
+    rows = "".join(
+        f"<tr><td><code>{escape(one['name'])}</code></td>"
+        f"<td>{escape(one['in'])}{', required' if one.get('required') else ''}</td>"
+        f"<td>{type_words(one['schema'])}</td><td>{_inline(one.get('description', ''))}</td></tr>"
+        for one in parameters
     )
+    heading = "<tr><th>Name</th><th>In</th><th>Type</th><th>Description</th></tr>"
+    return f"<h4>Parameters</h4><table>{heading}{rows}</table>"
 
 
-def _contents(holder: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for content in holder.get("content", {}).values():
-        yield content.get("schema", {})
+def _content(media_type: str, content: Json) -> str:
+    """Return the type of a body, and its example where there is one."""
+    schema = content.get("schema", {})
+    kind = link_to(schema["$ref"]) if "$ref" in schema else type_words(schema)
+    example = f"<pre>{_json(content['example'])}</pre>" if "example" in content else ""
+    return f"<p>{kind} as <code>{escape(media_type)}</code></p>{example}"
 
 
-def _type(schema: Mapping[str, Any]) -> str:
-    """A schema in one line; a named one is a link."""
-    if "$ref" in schema:
-        name = escape(schema["$ref"].rsplit("/", 1)[-1])
-        return f'<a href="#{name}">{name}</a>'
-    return f"<code>{escape(msgspec.json.encode(schema).decode())}</code>"
+def _answer(status: str, answer: Json) -> str:
+    contents = "".join(_content(*one) for one in answer.get("content", {}).items())
+    return f"<p><strong>{escape(status)}</strong> {_inline(answer['description'])}</p>{contents}"
 
 
-def _schemas(schemas: Mapping[str, Any]) -> Iterator[str]:
+def _errors(responses: Json) -> str:
+    rows = "".join(
+        f"<tr><td>{escape(status)}</td><td>{_inline(answer['description'])}</td></tr>"
+        for status, answer in responses.items()
+        if status >= "400"
+    )
+    return f"<details><summary>Errors</summary><table>{rows}</table></details>"
+
+
+def _schemas(schemas: Json) -> Iterator[str]:
     for name, schema in sorted(schemas.items()):
-        text = msgspec.json.format(msgspec.json.encode(schema), indent=2).decode()
-        yield f'<h3 id="{escape(name)}">{escape(name)}</h3><pre>{escape(text)}</pre>'
+        description = _markdown(schema.get("description", ""))
+        raw = f"<details><summary>JSON Schema</summary><pre>{_json(schema)}</pre></details>"
+        heading = f'<h3 id="{escape(name)}">{escape(name)}</h3>'
+        yield f"<article>{heading}{description}{_members(schema)}{raw}</article>"
+
+
+def _members(schema: Json) -> str:
+    required = schema.get("required", ())
+    rows = "".join(
+        f"<tr><td><code>{escape(member)}</code>{'' if member in required else ' (optional)'}</td>"
+        f"<td>{type_words(one)}</td><td>{_inline(one.get('description', ''))}</td></tr>"
+        for member, one in schema.get("properties", {}).items()
+    )
+    heading = "<tr><th>Member</th><th>Type</th><th>Description</th></tr>"
+    return f"<table>{heading}{rows}</table>" if rows else ""
+
+
+def _json(value: Any) -> str:
+    return escape(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _markdown(text: str) -> str:
+    return str(_parser().render(text))
+
+
+def _inline(text: str) -> str:
+    return str(_parser().renderInline(text))
+
+
+@functools.cache
+def _parser() -> MarkdownIt:
+    # Imported late: most processes never show the page.
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).enable("table")

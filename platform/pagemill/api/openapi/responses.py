@@ -18,23 +18,7 @@ Json: TypeAlias = dict[str, Any]
 BINARY: Json = {"type": "string", "format": "binary"}
 ERROR: Json = {
     "type": "object",
-    "description": "The body of every error. Other members than these may follow.",
-    "properties": {
-        "message": {
-            "type": "string",
-            "description": "What went wrong, in English. Begins with the name of the member or parameter "
-            "where one of them is the cause.",
-        },
-        "detail": {"type": "string", "description": "Which limit was reached, for status 429."},
-        "requestId": {
-            "type": "string",
-            "description": "The request's id in the server's log, for status 500.",
-        },
-        "predictionId": {
-            "type": "string",
-            "description": "The prediction that continues after the request's deadline, for status 503.",
-        },
-    },
+    "properties": {name: {"type": "string"} for name in ("message", "detail", "requestId", "predictionId")},
     "required": ["message"],
     "examples": [{"message": "retentionInDays: Expected `int` >= 1"}],
 }
@@ -68,6 +52,7 @@ def responses_of(
         "Retry-After": {
             "description": "Seconds to wait before the request is repeated.",
             "schema": {"type": "string", "pattern": "^[0-9]+$"},
+            "example": "5",
         }
     }
     return responses

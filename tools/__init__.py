@@ -1,0 +1,1 @@
+"""Programs that developers run from the root of the repository."""

@@ -1,0 +1,1 @@
+"""Writes the API document and the Postman collection to ``docs/api`` (``make api-docs``)."""
