@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from db.documents import DOCUMENT_COLUMNS
-from db.predictions import PREDICTION_COLUMNS
+from db.predictions import PredictionRow
+from db.statements import columns
 from db.statements import untyped_tenant as tenant
 
 CONSENT_SUMMARY = tenant(
@@ -46,7 +47,7 @@ CONSENT_DOCUMENTS = tenant(
 DOCUMENT_PREDICTIONS = tenant(
     "consents.predictions",
     f"""
-    SELECT {PREDICTION_COLUMNS} FROM prediction
+    SELECT {columns(PredictionRow)} FROM prediction
     WHERE organization_id = $1 AND document_id = $2
         AND (created_time, id) > (coalesce($3::timestamptz, '-infinity'), coalesce($4::text, ''))
     ORDER BY created_time, id LIMIT $5

@@ -2,121 +2,241 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import UnsetType
+
 from db.keyset import within_bytes
-from db.statements import untyped_tenant as tenant
+from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant, untyped_tenant
+from pagemill.ids import DataBundleId, ModelId, OrganizationId, PrincipalId
 
-DATA_BUNDLE_COLUMNS = """
-    id, model_id, name, description, datasets, summary, status, object_key, retention_in_days,
-    created_time, created_by, updated_time, updated_by
-"""
+DataBundleStatus: TypeAlias = Literal["running", "succeeded", "failed"]
 
-# The datasets whose state a bundle records.
-DATASETS_TO_BUNDLE = tenant(
+
+class DataBundleRow(Row):
+    """A data bundle; its snapshot is the object ``object_key``."""
+
+    id: DataBundleId
+    model_id: ModelId
+    name: str | None
+    description: str | None
+    datasets: list[dict[str, Any]]
+    summary: dict[str, Any] | None
+    status: DataBundleStatus
+    object_key: str | None
+    retention_in_days: int
+    created_time: datetime.datetime
+    created_by: PrincipalId | None
+    updated_time: datetime.datetime | None
+    updated_by: PrincipalId | None
+
+
+class ListedDataBundleRow(DataBundleRow):
+    """A data bundle in a list; ``rows_in_page`` is the number of rows without the limit in bytes."""
+
+    rows_in_page: Annotated[int, NeverNull("count(*)")]
+
+
+class TrainableDataBundleRow(Row):
+    """The part of a data bundle that decides whether a training can learn from it."""
+
+    id: DataBundleId
+    status: DataBundleStatus
+    datasets: list[dict[str, Any]]
+
+
+class DataBundleInputRow(Row):
+    """Datasets to bundle, and how their model reads documents."""
+
+    datasets: list[dict[str, Any]]
+    field_config: dict[str, Any]
+    preprocess_config: dict[str, Any]
+
+
+# TODO-DATASETS
+DATASETS_TO_BUNDLE = untyped_tenant(
     "data_bundles.datasets", "SELECT * FROM dataset WHERE organization_id = $1 AND id = ANY($2::text[])"
 )
 
-INSERT_DATA_BUNDLE = tenant(
-    "data_bundles.insert",
-    f"""
+
+@tenant(f"""
     INSERT INTO data_bundle (
         organization_id, id, model_id, name, description, datasets, retention_in_days, created_by
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-    RETURNING {DATA_BUNDLE_COLUMNS}
-    """,
-)
+    VALUES (
+        :organization_id, :data_bundle_id, :model_id, :name, :description, :datasets, :retention_in_days,
+        :created_by
+    )
+    RETURNING {columns(DataBundleRow)}
+""")
+async def insert_data_bundle(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    data_bundle_id: DataBundleId,
+    model_id: ModelId,
+    name: str | None,
+    description: str | None,
+    datasets: list[dict[str, Any]],
+    retention_in_days: int,
+    created_by: PrincipalId,
+) -> DataBundleRow:
+    """Add a running data bundle."""
 
-GET_DATA_BUNDLE = tenant(
-    "data_bundles.get",
-    f"""
-    SELECT {DATA_BUNDLE_COLUMNS} FROM data_bundle
-    WHERE organization_id = $1 AND model_id = $2 AND id = $3
-    """,
-)
 
-LOCK_DATA_BUNDLE = tenant(
-    "data_bundles.lock",
-    f"""
-    SELECT {DATA_BUNDLE_COLUMNS} FROM data_bundle
-    WHERE organization_id = $1 AND model_id = $2 AND id = $3 FOR UPDATE
-    """,
-)
+@tenant(f"""
+    SELECT {columns(DataBundleRow)} FROM data_bundle
+    WHERE organization_id = :organization_id AND model_id = :model_id AND id = :data_bundle_id
+""")
+async def get_data_bundle(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId,
+    data_bundle_id: DataBundleId,
+) -> DataBundleRow | None:
+    """Return a data bundle of a model."""
 
-LIST_DATA_BUNDLES = tenant(
-    "data_bundles.list",
+
+@tenant(f"""
+    SELECT {columns(DataBundleRow)} FROM data_bundle
+    WHERE organization_id = :organization_id AND model_id = :model_id AND id = :data_bundle_id FOR UPDATE
+""")
+async def lock_data_bundle(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId,
+    data_bundle_id: DataBundleId,
+) -> DataBundleRow | None:
+    """Return a data bundle of a model and lock it until the transaction ends."""
+
+
+@tenant(
     within_bytes(
         f"""
-    SELECT {DATA_BUNDLE_COLUMNS} FROM data_bundle
-    WHERE organization_id = $1 AND model_id = $2
-        AND ($3::text[] IS NULL OR status = ANY($3))
-        AND (created_time, id) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))
-    ORDER BY created_time, id LIMIT $6
-    """,
+        SELECT {columns(DataBundleRow)} FROM data_bundle
+        WHERE organization_id = :organization_id AND model_id = :model_id
+            AND (:statuses::text[] IS NULL OR status = ANY(:statuses))
+            AND (created_time, id) > (
+                coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+            )
+        ORDER BY created_time, id LIMIT :limit
+        """,
         "datasets",
         "summary",
         order="created_time, id",
-    ),
+        columns=columns(DataBundleRow),
+    )
 )
+async def list_data_bundles(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId,
+    statuses: Sequence[DataBundleStatus] | None,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[ListedDataBundleRow]:
+    """Return a page of a model's data bundles, of all statuses or of some, oldest first."""
 
-# Locked against being made anew, or deleted, while a training is written that learns from them.
-DATA_BUNDLES_TO_TRAIN = tenant(
-    "data_bundles.to_train",
-    """
-    SELECT id, status, datasets FROM data_bundle
-    WHERE organization_id = $1 AND model_id = $2 AND id = ANY($3::text[]) FOR SHARE
-    """,
-)
 
-UPDATE_DATA_BUNDLE = tenant(
-    "data_bundles.update",
-    f"""
+@tenant(f"""
+    SELECT {columns(TrainableDataBundleRow)} FROM data_bundle
+    WHERE organization_id = :organization_id AND model_id = :model_id
+        AND id = ANY(:data_bundle_ids::text[]) FOR SHARE
+""")
+async def keep_data_bundles(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId,
+    data_bundle_ids: Sequence[DataBundleId],
+) -> list[TrainableDataBundleRow]:
+    """Return data bundles of a model, and keep them as they are until the transaction ends."""
+
+
+@tenant(f"""
     UPDATE data_bundle SET
-        name = CASE WHEN $4 THEN $5 ELSE name END,
-        description = CASE WHEN $6 THEN $7 ELSE description END,
+        name = CASE WHEN :name_sent THEN :name ELSE name END,
+        description = CASE WHEN :description_sent THEN :description ELSE description END,
         updated_time = now(),
-        updated_by = $8
-    WHERE organization_id = $1 AND model_id = $2 AND id = $3
-    RETURNING {DATA_BUNDLE_COLUMNS}
-    """,
-)
+        updated_by = :updated_by
+    WHERE organization_id = :organization_id AND model_id = :model_id AND id = :data_bundle_id
+    RETURNING {columns(DataBundleRow)}
+""")
+async def update_data_bundle(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId,
+    data_bundle_id: DataBundleId,
+    name: str | UnsetType | None,
+    description: str | UnsetType | None,
+    updated_by: PrincipalId,
+) -> DataBundleRow:
+    """Change the name or the description of a data bundle."""
 
-# A bundle that is made anew keeps its object until the new one is written.
-RESTART_DATA_BUNDLE = tenant(
-    "data_bundles.restart",
-    f"""
-    UPDATE data_bundle SET datasets = $4, retention_in_days = $5, status = 'running', summary = NULL
-    WHERE organization_id = $1 AND model_id = $2 AND id = $3
-    RETURNING {DATA_BUNDLE_COLUMNS}
-    """,
-)
 
-DELETE_DATA_BUNDLE = tenant(
-    "data_bundles.delete",
-    "DELETE FROM data_bundle WHERE organization_id = $1 AND model_id = $2 AND id = $3",
-)
+@tenant("""
+    UPDATE data_bundle SET
+        datasets = :datasets, retention_in_days = :retention_in_days, status = 'running', summary = NULL
+    WHERE organization_id = :organization_id AND model_id = :model_id AND id = :data_bundle_id
+""")
+async def restart_data_bundle(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId,
+    data_bundle_id: DataBundleId,
+    datasets: list[dict[str, Any]],
+    retention_in_days: int,
+) -> RowCount:
+    """Set a data bundle to running with other datasets; it keeps its object until the new one is written."""
 
-# What the worker needs.
-DATA_BUNDLE_WORK = tenant(
-    "data_bundles.work",
-    """
+
+@tenant("""
+    DELETE FROM data_bundle
+    WHERE organization_id = :organization_id AND model_id = :model_id AND id = :data_bundle_id
+""")
+async def delete_data_bundle(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId,
+    data_bundle_id: DataBundleId,
+) -> RowCount:
+    """Delete a data bundle."""
+
+
+@tenant("""
     SELECT data_bundle.datasets, model.field_config, model.preprocess_config
     FROM data_bundle
-    JOIN model ON model.organization_id = $1 AND model.id = data_bundle.model_id
-    WHERE data_bundle.organization_id = $1 AND data_bundle.id = $2
-    """,
-)
+    JOIN model ON model.organization_id = :organization_id AND model.id = data_bundle.model_id
+    WHERE data_bundle.organization_id = :organization_id AND data_bundle.id = :data_bundle_id
+""")
+async def get_data_bundle_input(
+    connection: Connection, *, organization_id: OrganizationId, data_bundle_id: DataBundleId
+) -> DataBundleInputRow | None:
+    """Return what the job of a data bundle works with."""
 
-# The snapshots that a training learns from, oldest first: of a document in several the newest counts.
-DATA_BUNDLE_SNAPSHOTS = tenant(
-    "data_bundles.snapshots",
-    """
-    SELECT id, object_key FROM data_bundle
-    WHERE organization_id = $1 AND id = ANY($2::text[]) AND object_key IS NOT NULL
+
+@tenant("""
+    SELECT object_key FROM data_bundle
+    WHERE organization_id = :organization_id AND id = ANY(:data_bundle_ids::text[])
+        AND object_key IS NOT NULL
     ORDER BY created_time, id
-    """,
-)
+""")
+async def list_snapshot_keys(
+    connection: Connection, *, organization_id: OrganizationId, data_bundle_ids: Sequence[DataBundleId]
+) -> list[Annotated[str, NeverNull("filtered")]]:
+    """Return the keys of the snapshots of data bundles, oldest first."""
 
-SUCCEED_DATA_BUNDLE = tenant(
+
+SUCCEED_DATA_BUNDLE = untyped_tenant(
     "data_bundles.succeed",
     """
     UPDATE data_bundle SET status = 'succeeded', summary = $3, object_key = $4
@@ -125,7 +245,7 @@ SUCCEED_DATA_BUNDLE = tenant(
     """,
 )
 
-FAIL_DATA_BUNDLE = tenant(
+FAIL_DATA_BUNDLE = untyped_tenant(
     "data_bundles.fail",
     """
     UPDATE data_bundle SET status = 'failed'
@@ -134,7 +254,7 @@ FAIL_DATA_BUNDLE = tenant(
     """,
 )
 
-REOPEN_DATA_BUNDLE = tenant(
+REOPEN_DATA_BUNDLE = untyped_tenant(
     "data_bundles.reopen",
     """
     UPDATE data_bundle SET status = 'running'

@@ -1,12 +1,45 @@
-"""Models: what fields to find, how, and with which training."""
+"""Models: which fields to find, how, and with which training."""
 
 from __future__ import annotations
 
-from db.keyset import within_bytes
-from db.statements import untyped_crossing as crossing
-from db.statements import untyped_tenant as tenant
+import datetime
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-# Computed: how many bundles there are, and how many trainings are not in a final state.
+from msgspec import UnsetType
+
+from db.keyset import within_bytes
+from db.statements import Connection, NeverNull, Row, RowCount, columns, crossing, tenant
+from pagemill.ids import DataBundleId, ModelId, OrganizationId, PrincipalId, SubjectId, TrainingId
+
+
+class ModelRow(Row):
+    """A model, with the number of its data bundles and of its trainings that are not in a final state."""
+
+    id: ModelId
+    organization_id: OrganizationId
+    name: str | None
+    description: str | None
+    metadata: dict[str, Any]
+    field_config: dict[str, Any]
+    preprocess_config: dict[str, Any]
+    postprocess_config: dict[str, Any]
+    training_id: TrainingId | None
+    version: int
+    created_time: datetime.datetime
+    created_by: PrincipalId | None
+    updated_time: datetime.datetime | None
+    updated_by: PrincipalId | None
+    number_of_data_bundles: Annotated[int, NeverNull("count(*)")]
+    number_of_running_trainings: Annotated[int, NeverNull("count(*)")]
+
+
+class ListedModelRow(ModelRow):
+    """A model in a list; ``rows_in_page`` is the number of rows without the limit in bytes."""
+
+    rows_in_page: Annotated[int, NeverNull("count(*)")]
+
+
 MODEL_COLUMNS = """
     id, organization_id, name, description, metadata, field_config, preprocess_config, postprocess_config,
     training_id, version, created_time, created_by, updated_time, updated_by,
@@ -21,117 +54,201 @@ MODEL_COLUMNS = """
     ) AS number_of_running_trainings
 """
 
-INSERT_MODEL = tenant(
-    "models.insert",
-    f"""
+
+@tenant(f"""
     INSERT INTO model (
         organization_id, id, name, description, metadata, field_config, preprocess_config,
         postprocess_config, created_by
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    VALUES (
+        :organization_id, :model_id, :name, :description, :metadata, :field_config, :preprocess_config,
+        :postprocess_config, :created_by
+    )
     RETURNING {MODEL_COLUMNS}
-    """,
-)
+""")
+async def insert_model(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId,
+    name: str | None,
+    description: str | None,
+    metadata: dict[str, Any],
+    field_config: dict[str, Any],
+    preprocess_config: dict[str, Any],
+    postprocess_config: dict[str, Any],
+    created_by: PrincipalId,
+) -> ModelRow:
+    """Add a model without a training."""
 
-GET_MODEL = tenant("models.get", f"SELECT {MODEL_COLUMNS} FROM model WHERE organization_id = $1 AND id = $2")
 
-# ``$1`` is the owner, not the caller.
-GET_SHARED_MODEL = crossing(
-    "models.get_shared",
+@tenant(f"SELECT {MODEL_COLUMNS} FROM model WHERE organization_id = :organization_id AND id = :model_id")
+async def get_model(
+    connection: Connection, *, organization_id: OrganizationId, model_id: ModelId
+) -> ModelRow | None:
+    """Return a model of the organization."""
+
+
+@crossing(
     "a shared model is shown to everybody who names its owner",
-    f"SELECT {MODEL_COLUMNS} FROM model WHERE organization_id = $1 AND id = $2 AND shared",
+    f"SELECT {MODEL_COLUMNS} FROM model WHERE organization_id = :owner_id AND id = :model_id AND shared",
 )
+async def get_shared_model(
+    connection: Connection, *, owner_id: OrganizationId, model_id: ModelId
+) -> ModelRow | None:
+    """Return a model that its owner shares."""
 
-MODEL_EXISTS = tenant("models.exists", "SELECT true FROM model WHERE organization_id = $1 AND id = $2")
 
-# Whatever hangs on the model is written under this lock, so that it cannot be deleted in between.
-LOCK_MODEL = tenant(
-    "models.lock", "SELECT id FROM model WHERE organization_id = $1 AND id = $2 FOR KEY SHARE"
-)
+@tenant("SELECT id FROM model WHERE organization_id = :organization_id AND id = :model_id")
+async def find_model(
+    connection: Connection, *, organization_id: OrganizationId, model_id: ModelId
+) -> ModelId | None:
+    """Return the id of a model if it exists."""
 
-LIST_MODELS = tenant(
-    "models.list",
+
+@tenant("SELECT id FROM model WHERE organization_id = :organization_id AND id = :model_id FOR KEY SHARE")
+async def keep_model(
+    connection: Connection, *, organization_id: OrganizationId, model_id: ModelId
+) -> ModelId | None:
+    """Return the id of a model if it exists, and keep it from being deleted until the transaction ends."""
+
+
+@tenant(f"""
+    SELECT {MODEL_COLUMNS} FROM model WHERE organization_id = :organization_id AND id = :model_id FOR UPDATE
+""")
+async def lock_model(
+    connection: Connection, *, organization_id: OrganizationId, model_id: ModelId
+) -> ModelRow | None:
+    """Return a model and lock it until the transaction ends."""
+
+
+@tenant(
     within_bytes(
         f"""
-    SELECT {MODEL_COLUMNS} FROM model
-    WHERE organization_id = $1
-        AND (created_time, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
-    ORDER BY created_time, id LIMIT $4
-    """,
+        SELECT {MODEL_COLUMNS} FROM model
+        WHERE organization_id = :organization_id
+            AND (created_time, id) > (
+                coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+            )
+        ORDER BY created_time, id LIMIT :limit
+        """,
         "field_config",
         order="created_time, id",
-    ),
+        columns=columns(ModelRow),
+    )
 )
+async def list_models(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[ListedModelRow]:
+    """Return a page of the organization's models, oldest first."""
 
-LIST_MODELS_OF_OWNERS = crossing(
-    "models.list_of_owners",
-    "of other organizations only what they share is listed",
+
+@crossing(
+    "of other organizations only the shared models are listed",
     within_bytes(
         f"""
-    SELECT {MODEL_COLUMNS} FROM model
-    WHERE organization_id = ANY($2::text[]) AND (organization_id = $1 OR shared)
-        AND (created_time, id) > (coalesce($3::timestamptz, '-infinity'), coalesce($4::text, ''))
-    ORDER BY created_time, id LIMIT $5
-    """,
+        SELECT {MODEL_COLUMNS} FROM model
+        WHERE organization_id = ANY(:owner_ids::text[]) AND (organization_id = :organization_id OR shared)
+            AND (created_time, id) > (
+                coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+            )
+        ORDER BY created_time, id LIMIT :limit
+        """,
         "field_config",
         order="created_time, id",
+        columns=columns(ModelRow),
     ),
 )
+async def list_models_of_owners(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    owner_ids: Sequence[OrganizationId],
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[ListedModelRow]:
+    """Return a page of the models of several owners that the organization may see, oldest first."""
 
-SHARE_MODEL = crossing(
-    "models.share",
-    "the operator decides what is shared",
-    "UPDATE model SET shared = $2 WHERE id = $1 RETURNING organization_id",
+
+@crossing(
+    "the operator decides which models are shared",
+    "UPDATE model SET shared = :shared WHERE id = :model_id RETURNING organization_id",
 )
+async def share_model(connection: Connection, *, model_id: ModelId, shared: bool) -> OrganizationId | None:
+    """Share a model with all organizations, or with none; return its owner."""
 
-# A member that is not sent keeps its value: NULL says so where null is no value, a flag where it is one.
-UPDATE_MODEL = tenant(
-    "models.update",
-    f"""
+
+@tenant(f"""
     UPDATE model SET
-        name = CASE WHEN $3 THEN $4 ELSE name END,
-        description = CASE WHEN $5 THEN $6 ELSE description END,
-        metadata = coalesce($7::jsonb, metadata),
-        field_config = coalesce($8::json, field_config),
-        preprocess_config = coalesce($9::jsonb, preprocess_config),
-        postprocess_config = coalesce($10::jsonb, postprocess_config),
-        training_id = CASE WHEN $11 THEN $12 ELSE training_id END,
+        name = CASE WHEN :name_sent THEN :name ELSE name END,
+        description = CASE WHEN :description_sent THEN :description ELSE description END,
+        metadata = coalesce(:metadata::jsonb, metadata),
+        field_config = coalesce(:field_config::json, field_config),
+        preprocess_config = coalesce(:preprocess_config::jsonb, preprocess_config),
+        postprocess_config = coalesce(:postprocess_config::jsonb, postprocess_config),
+        training_id = CASE WHEN :training_id_sent THEN :training_id ELSE training_id END,
         version = version + (
-            coalesce($8::json, field_config)::jsonb IS DISTINCT FROM field_config::jsonb
-            OR ($11 AND $12 IS DISTINCT FROM training_id)
+            coalesce(:field_config::json, field_config)::jsonb IS DISTINCT FROM field_config::jsonb
+            OR (:training_id_sent AND :training_id IS DISTINCT FROM training_id)
         )::integer,
         updated_time = now(),
-        updated_by = $13
-    WHERE organization_id = $1 AND id = $2
+        updated_by = :updated_by
+    WHERE organization_id = :organization_id AND id = :model_id
     RETURNING {MODEL_COLUMNS}
-    """,
-)
+""")
+async def update_model(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId,
+    name: str | UnsetType | None,
+    description: str | UnsetType | None,
+    metadata: dict[str, Any] | UnsetType,
+    field_config: dict[str, Any] | UnsetType,
+    preprocess_config: dict[str, Any] | UnsetType,
+    postprocess_config: dict[str, Any] | UnsetType,
+    training_id: TrainingId | UnsetType | None,
+    updated_by: PrincipalId,
+) -> ModelRow:
+    """Change members of a model; another ``field_config`` or training makes a new version."""
 
-# Everything that may still be worked on for a model, whose jobs end with it.
-MODEL_SUBJECTS = tenant(
-    "models.subjects",
-    """
-    SELECT id FROM data_bundle WHERE organization_id = $1 AND model_id = $2 AND status = 'running'
+
+@tenant("""
+    SELECT id FROM data_bundle
+    WHERE organization_id = :organization_id AND model_id = :model_id AND status = 'running'
     UNION ALL
     SELECT id FROM training
-    WHERE organization_id = $1 AND model_id = $2 AND status NOT IN ('succeeded', 'failed', 'cancelled')
-    """,
-)
+    WHERE organization_id = :organization_id AND model_id = :model_id
+        AND status NOT IN ('succeeded', 'failed', 'cancelled')
+""")
+async def list_unfinished_subjects(
+    connection: Connection, *, organization_id: OrganizationId, model_id: ModelId
+) -> list[Annotated[SubjectId, NeverNull("primary keys")]]:
+    """Return the data bundles and trainings of a model that jobs may still work for."""
 
-# Everything that left objects behind for a model.
-MODEL_PARTS = tenant(
-    "models.parts",
-    """
-    SELECT id, 'data-bundle' AS kind FROM data_bundle WHERE organization_id = $1 AND model_id = $2
-    UNION ALL
-    SELECT id, 'training' AS kind FROM training WHERE organization_id = $1 AND model_id = $2
-    """,
-)
 
-# Bundles and trainings go with their model; predictions are history and stay.
-DELETE_MODEL = tenant("models.delete", "DELETE FROM model WHERE organization_id = $1 AND id = $2")
+@tenant("SELECT id FROM data_bundle WHERE organization_id = :organization_id AND model_id = :model_id")
+async def list_data_bundle_ids(
+    connection: Connection, *, organization_id: OrganizationId, model_id: ModelId
+) -> list[DataBundleId]:
+    """Return the ids of all data bundles of a model."""
 
-LOCK_MODEL_TO_DELETE = tenant(
-    "models.lock_to_delete",
-    f"SELECT {MODEL_COLUMNS} FROM model WHERE organization_id = $1 AND id = $2 FOR UPDATE",
-)
+
+@tenant("SELECT id FROM training WHERE organization_id = :organization_id AND model_id = :model_id")
+async def list_training_ids(
+    connection: Connection, *, organization_id: OrganizationId, model_id: ModelId
+) -> list[TrainingId]:
+    """Return the ids of all trainings of a model."""
+
+
+@tenant("DELETE FROM model WHERE organization_id = :organization_id AND id = :model_id")
+async def delete_model(
+    connection: Connection, *, organization_id: OrganizationId, model_id: ModelId
+) -> RowCount:
+    """Delete a model with its data bundles and trainings; its predictions are history and stay."""

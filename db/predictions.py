@@ -2,138 +2,290 @@
 
 from __future__ import annotations
 
+import datetime
+from typing import Annotated, Any, Literal, TypeAlias
+
 from db.documents import LIVE
 from db.keyset import within_bytes
-from db.statements import untyped_crossing as crossing
-from db.statements import untyped_tenant as tenant
-from db.webhooks import is_wanted
-
-PREDICTION_COLUMNS = """
-    id, document_id, model_id, model_reference, training_id, preprocess_config, postprocess_config, status,
-    predictions, error, inference_time, next_page, created_time, created_by
-"""
-
-DOCUMENT_TO_PREDICT = tenant(
-    "predictions.document",
-    f"SELECT content_key FROM document WHERE organization_id = $1 AND id = $2 AND {LIVE}",
+from db.statements import (
+    Connection,
+    NeverNull,
+    Row,
+    RowCount,
+    columns,
+    crossing,
+    tenant,
+    untyped_crossing,
+    untyped_tenant,
 )
+from db.webhooks import is_wanted
+from pagemill.ids import DocumentId, JobId, ModelId, OrganizationId, PredictionId, PrincipalId, TrainingId
 
-MODEL_TO_PREDICT_WITH = crossing(
-    "predictions.model",
-    "a shared model ($2 its owner) predicts for everybody",
+PredictionStatus: TypeAlias = Literal["pending", "succeeded", "failed"]
+
+
+class PredictionRow(Row):
+    """A prediction; ``model_reference`` is the ``modelId`` of the request, with or without its owner."""
+
+    id: PredictionId
+    document_id: DocumentId
+    model_id: ModelId
+    model_reference: str
+    training_id: TrainingId
+    preprocess_config: dict[str, Any]
+    postprocess_config: dict[str, Any]
+    status: PredictionStatus
+    predictions: list[dict[str, Any]] | dict[str, Any] | None
+    error: str | None
+    inference_time: float | None
+    next_page: int | None
+    created_time: datetime.datetime
+    created_by: PrincipalId | None
+
+
+class ListedPredictionRow(PredictionRow):
+    """A prediction in a list; ``rows_in_page`` is the number of rows without the limit in bytes."""
+
+    rows_in_page: Annotated[int, NeverNull("count(*)")]
+
+
+class UnansweredPredictionRow(PredictionRow):
+    """A pending prediction with its job."""
+
+    job_id: JobId
+
+
+class PredictedDocumentRow(Row):
+    """The part of a document that predictions need; no content has been uploaded while the key is null."""
+
+    content_key: str | None
+
+
+class PredictingModelRow(Row):
+    """The defaults of a model for its predictions."""
+
+    training_id: TrainingId | None
+    preprocess_config: dict[str, Any]
+    postprocess_config: dict[str, Any]
+
+
+class PredictionInputRow(Row):
+    """What the job of a prediction works with; a part that was deleted, or is no longer shared, is null."""
+
+    preprocess_config: dict[str, Any]
+    postprocess_config: dict[str, Any]
+    document_id: DocumentId | None
+    content_key: str | None
+    artefact_key: str | None
+    limited_by: Annotated[Literal["pages", "fields"], NeverNull("coalesce")]
+
+
+class LabelStatisticsRow(Row):
+    """The number of predictions of one label, and how many of them need no human."""
+
+    label: Annotated[str, NeverNull("labels are keys or required members")]
+    predictions: Annotated[int, NeverNull("count(*)")]
+    automated: Annotated[int, NeverNull("count(*)")]
+
+
+@tenant(f"""
+    SELECT content_key FROM document
+    WHERE organization_id = :organization_id AND id = :document_id AND {LIVE}
+""")
+async def get_document_to_predict(
+    connection: Connection, *, organization_id: OrganizationId, document_id: DocumentId
+) -> PredictedDocumentRow | None:
+    """Return a document that has not expired."""
+
+
+@crossing(
+    "a shared model predicts for everybody",
     """
     SELECT training_id, preprocess_config, postprocess_config FROM model
-    WHERE organization_id = $2 AND id = $3 AND (organization_id = $1 OR shared)
+    WHERE organization_id = :owner_id AND id = :model_id
+        AND (organization_id = :organization_id OR shared)
     """,
 )
+async def get_model_to_predict_with(
+    connection: Connection, *, organization_id: OrganizationId, owner_id: OrganizationId, model_id: ModelId
+) -> PredictingModelRow | None:
+    """Return a model that is the organization's own or shared by its owner."""
 
-INSERT_PREDICTION = tenant(
-    "predictions.insert",
-    f"""
+
+@tenant(f"""
     INSERT INTO prediction (
         organization_id, id, document_id, model_id, model_reference, training_id, preprocess_config,
         postprocess_config, created_by
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-    RETURNING {PREDICTION_COLUMNS}
-    """,
-)
+    VALUES (
+        :organization_id, :prediction_id, :document_id, :model_id, :model_reference, :training_id,
+        :preprocess_config, :postprocess_config, :created_by
+    )
+    RETURNING {columns(PredictionRow)}
+""")
+async def insert_prediction(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    prediction_id: PredictionId,
+    document_id: DocumentId,
+    model_id: ModelId,
+    model_reference: str,
+    training_id: TrainingId,
+    preprocess_config: dict[str, Any],
+    postprocess_config: dict[str, Any],
+    created_by: PrincipalId,
+) -> PredictionRow:
+    """Add a pending prediction."""
 
-GET_PREDICTION = tenant(
-    "predictions.get", f"SELECT {PREDICTION_COLUMNS} FROM prediction WHERE organization_id = $1 AND id = $2"
-)
 
-# The same request whose caller was told to come again ($10 is how long it had waited), and whose job still
-# works or waits to.
-UNANSWERED_PREDICTION = tenant(
-    "predictions.unanswered",
-    f"""
-    SELECT {", ".join(f"prediction.{column.strip()}" for column in PREDICTION_COLUMNS.split(","))},
-        job.id AS job_id
+@tenant(f"""
+    SELECT {columns(PredictionRow)} FROM prediction
+    WHERE organization_id = :organization_id AND id = :prediction_id
+""")
+async def get_prediction(
+    connection: Connection, *, organization_id: OrganizationId, prediction_id: PredictionId
+) -> PredictionRow | None:
+    """Return a prediction."""
+
+
+@tenant(f"""
+    SELECT {columns(PredictionRow, "prediction")}, job.id AS job_id
     FROM prediction
-    JOIN job ON job.organization_id = $1 AND job.subject_id = prediction.id
-    WHERE prediction.organization_id = $1 AND prediction.model_id = $3 AND prediction.document_id = $2
-        AND prediction.model_reference = $4 AND prediction.training_id = $5
-        AND prediction.preprocess_config = $6 AND prediction.postprocess_config = $7
-        AND prediction.created_by = $8 AND prediction.status = 'pending' AND job.priority = $9
+    JOIN job ON job.organization_id = :organization_id AND job.subject_id = prediction.id
+    WHERE prediction.organization_id = :organization_id AND prediction.model_id = :model_id
+        AND prediction.document_id = :document_id
+        AND prediction.model_reference = :model_reference AND prediction.training_id = :training_id
+        AND prediction.preprocess_config = :preprocess_config
+        AND prediction.postprocess_config = :postprocess_config
+        AND prediction.created_by = :created_by AND prediction.status = 'pending'
+        AND job.priority = :priority
         AND prediction.created_time > now() - interval '1 hour'
-        AND prediction.created_time < now() - make_interval(secs => $10)
+        AND prediction.created_time < now() - make_interval(secs => :waited)
     ORDER BY prediction.created_time, prediction.id LIMIT 1
-    """,
-)
+""")
+async def find_unanswered_prediction(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    document_id: DocumentId,
+    model_id: ModelId,
+    model_reference: str,
+    training_id: TrainingId,
+    preprocess_config: dict[str, Any],
+    postprocess_config: dict[str, Any],
+    created_by: PrincipalId,
+    priority: int,
+    waited: float,
+) -> UnansweredPredictionRow | None:
+    """Return the oldest pending prediction of the same request that is older than ``waited`` seconds."""
 
-LIST_PREDICTIONS_ASCENDING = tenant(
-    "predictions.list_ascending",
+
+@tenant(
     within_bytes(
         f"""
-    SELECT {PREDICTION_COLUMNS} FROM prediction
-    WHERE organization_id = $1
-        AND ($2::text IS NULL OR model_id = $2)
-        AND (created_time, id) > (coalesce($3::timestamptz, '-infinity'), coalesce($4::text, ''))
-    ORDER BY created_time, id LIMIT $5
-    """,
+        SELECT {columns(PredictionRow)} FROM prediction
+        WHERE organization_id = :organization_id
+            AND (:model_id::text IS NULL OR model_id = :model_id)
+            AND (created_time, id) > (
+                coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+            )
+        ORDER BY created_time, id LIMIT :limit
+        """,
         "predictions",
         order="created_time, id",
-    ),
+        columns=columns(PredictionRow),
+    )
 )
+async def list_predictions_ascending(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId | None,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[ListedPredictionRow]:
+    """Return a page of predictions, of all models or of one, oldest first."""
 
-LIST_PREDICTIONS_DESCENDING = tenant(
-    "predictions.list_descending",
+
+@tenant(
     within_bytes(
         f"""
-    SELECT {PREDICTION_COLUMNS} FROM prediction
-    WHERE organization_id = $1
-        AND ($2::text IS NULL OR model_id = $2)
-        AND (created_time, id) < (coalesce($3::timestamptz, 'infinity'), coalesce($4::text, ''))
-    ORDER BY created_time DESC, id DESC LIMIT $5
-    """,
+        SELECT {columns(PredictionRow)} FROM prediction
+        WHERE organization_id = :organization_id
+            AND (:model_id::text IS NULL OR model_id = :model_id)
+            AND (created_time, id) < (
+                coalesce(:after_time::timestamptz, 'infinity'), coalesce(:after_id::text, '')
+            )
+        ORDER BY created_time DESC, id DESC LIMIT :limit
+        """,
         "predictions",
         order="created_time DESC, id DESC",
-    ),
+        columns=columns(PredictionRow),
+    )
 )
+async def list_predictions_descending(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId | None,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[ListedPredictionRow]:
+    """Return a page of predictions, of all models or of one, newest first."""
 
-# A synchronous caller that is answered with an error keeps no failed prediction.
-DELETE_FAILED_PREDICTION = tenant(
-    "predictions.delete_failed",
-    "DELETE FROM prediction WHERE organization_id = $1 AND id = $2 AND status = 'failed'",
-)
 
-# What the worker needs; a part that has been deleted, or is shared no more, is null.
-PREDICTION_WORK = crossing(
-    "predictions.work",
+@tenant("""
+    DELETE FROM prediction
+    WHERE organization_id = :organization_id AND id = :prediction_id AND status = 'failed'
+""")
+async def delete_failed_prediction(
+    connection: Connection, *, organization_id: OrganizationId, prediction_id: PredictionId
+) -> RowCount:
+    """Delete a prediction if it failed."""
+
+
+@crossing(
     "the training of a shared model is its owner's",
     """
     SELECT prediction.preprocess_config, prediction.postprocess_config,
         document.id AS document_id, document.content_key, training.artefact_key,
         coalesce(plan.limited_by, 'pages') AS limited_by
     FROM prediction
-    LEFT JOIN organization ON organization.id = $1
+    LEFT JOIN organization ON organization.id = :organization_id
     LEFT JOIN plan ON plan.id = organization.plan_id
-    LEFT JOIN document ON document.organization_id = $1 AND document.id = prediction.document_id
-    LEFT JOIN model ON model.id = prediction.model_id AND (model.organization_id = $1 OR model.shared)
+    LEFT JOIN document ON document.organization_id = :organization_id
+        AND document.id = prediction.document_id
+    LEFT JOIN model ON model.id = prediction.model_id
+        AND (model.organization_id = :organization_id OR model.shared)
     LEFT JOIN training ON training.organization_id = model.organization_id AND training.model_id = model.id
         AND training.id = prediction.training_id
-    WHERE prediction.organization_id = $1 AND prediction.id = $2
+    WHERE prediction.organization_id = :organization_id AND prediction.id = :prediction_id
     """,
 )
+async def get_prediction_input(
+    connection: Connection, *, organization_id: OrganizationId, prediction_id: PredictionId
+) -> PredictionInputRow | None:
+    """Return what the job of a prediction works with."""
 
-# How many predictions spoke of each label, and how many were sure enough of it to need no human: as sure as
-# the evaluation of their training asks for, else as $5. Of more than $6 predictions the newest count. Of
-# several candidates the surest counts, lines are as sure as their least sure cell.
-PREDICTION_STATISTICS = crossing(
-    "predictions.statistics",
+
+@crossing(
     "the predictions are the caller's, the training of a shared model is its owner's",
     """
     WITH recent AS (
         SELECT id, training_id, predictions FROM prediction
-        WHERE organization_id = $1 AND model_id = $2 AND created_time >= $3
-        ORDER BY created_time DESC, id DESC LIMIT $6
+        WHERE organization_id = :organization_id AND model_id = :model_id AND created_time >= :from_time
+        ORDER BY created_time DESC, id DESC LIMIT :newest
     ),
     chosen AS (
         SELECT recent.id, recent.predictions,
-            coalesce((training.evaluation #>> '{automation,threshold}')::float8, $5::float8) AS threshold
-        FROM recent LEFT JOIN training ON training.id = recent.training_id AND training.model_id = $2
-        WHERE $4::text IS NULL OR recent.training_id = $4
+            coalesce(
+                (training.evaluation #>> '{automation,threshold}')::float8, :default_threshold::float8
+            ) AS threshold
+        FROM recent LEFT JOIN training ON training.id = recent.training_id AND training.model_id = :model_id
+        WHERE :training_id::text IS NULL OR recent.training_id = :training_id
     ),
     -- The two output formats, v1 and v2.
     candidate AS (
@@ -160,9 +312,26 @@ PREDICTION_STATISTICS = crossing(
     FROM surest WHERE confidence IS NOT NULL GROUP BY label ORDER BY label
     """,
 )
+async def list_label_statistics(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId,
+    from_time: datetime.datetime,
+    training_id: TrainingId | None,
+    default_threshold: float,
+    newest: int,
+) -> list[LabelStatisticsRow]:
+    """Count, by label, the predictions since ``from_time`` and those that need no human.
+
+    Of more than ``newest`` predictions the newest count. No human is needed when the confidence reaches the
+    threshold that the evaluation of the training recommends, else ``default_threshold``. Of several
+    candidates the most confident one counts; line items are as confident as their least confident cell.
+    """
+
 
 # ``wanted`` spares a prediction that nobody wants to hear of a statement of its own.
-SUCCEED_PREDICTIONS = crossing(
+SUCCEED_PREDICTIONS = untyped_crossing(
     "predictions.succeed",
     "jobs of all organizations that succeeded at the same time share a commit",
     f"""
@@ -178,7 +347,7 @@ SUCCEED_PREDICTIONS = crossing(
     """,
 )
 
-FAIL_PREDICTION = tenant(
+FAIL_PREDICTION = untyped_tenant(
     "predictions.fail",
     f"""
     UPDATE prediction SET status = 'failed', error = $3
@@ -188,7 +357,7 @@ FAIL_PREDICTION = tenant(
     """,
 )
 
-REOPEN_PREDICTION = tenant(
+REOPEN_PREDICTION = untyped_tenant(
     "predictions.reopen",
     """
     UPDATE prediction SET status = 'pending', error = NULL

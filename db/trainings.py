@@ -2,64 +2,221 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import UnsetType
+
 from db.keyset import within_bytes
-from db.statements import untyped_tenant as tenant
+from db.statements import Connection, NeverNull, Row, columns, tenant, untyped_tenant
+from pagemill.ids import (
+    DataBundleId,
+    DeploymentEnvironmentId,
+    JobId,
+    ModelId,
+    OrganizationId,
+    PrincipalId,
+    TrainingId,
+)
 
-TRAINING_COLUMNS = """
-    id, model_id, name, description, metadata, data_bundle_ids, warm_start_config, instance_type,
-    data_scientist_assistance, deployment_environment_id, status, evaluation, gpu_hours, artefact_key,
-    created_time, created_by, updated_time, updated_by
-"""
+TrainingStatus: TypeAlias = Literal[
+    "waiting-for-approval",
+    "preparing",
+    "pending",
+    "running",
+    "running-final-evaluation",
+    "succeeded",
+    "failed",
+    "cancelled",
+]
+InstanceType: TypeAlias = Literal["small-gpu", "medium-gpu", "large-gpu"]
 
-INSERT_TRAINING = tenant(
-    "trainings.insert",
-    f"""
+
+class TrainingRow(Row):
+    """A training; ``artefact_key`` is the prefix of its artefact's files."""
+
+    id: TrainingId
+    model_id: ModelId
+    name: str | None
+    description: str | None
+    metadata: dict[str, Any] | None
+    data_bundle_ids: list[DataBundleId]
+    warm_start_config: dict[str, Any] | None
+    instance_type: InstanceType
+    data_scientist_assistance: bool
+    deployment_environment_id: DeploymentEnvironmentId | None
+    status: TrainingStatus
+    evaluation: dict[str, Any]
+    gpu_hours: float | None
+    artefact_key: str | None
+    created_time: datetime.datetime
+    created_by: PrincipalId | None
+    updated_time: datetime.datetime | None
+    updated_by: PrincipalId | None
+
+
+class ListedTrainingRow(TrainingRow):
+    """A training in a list; ``rows_in_page`` is the number of rows without the limit in bytes."""
+
+    rows_in_page: Annotated[int, NeverNull("count(*)")]
+
+
+class TrainingInputRow(Row):
+    """Input of a training; ``warm_start_key`` is the prefix of the artefact that it starts from."""
+
+    data_bundle_ids: Annotated[list[DataBundleId], NeverNull("a column of the training itself")]
+    field_config: dict[str, Any]
+    preprocess_config: dict[str, Any]
+    warm_start_key: str | None
+
+
+@tenant(f"""
     INSERT INTO training (
         organization_id, id, model_id, name, description, metadata, data_bundle_ids, warm_start_config,
         instance_type, data_scientist_assistance, status, created_by
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-    RETURNING {TRAINING_COLUMNS}
-    """,
-)
+    VALUES (
+        :organization_id, :training_id, :model_id, :name, :description, :metadata, :data_bundle_ids,
+        :warm_start_config, :instance_type, :data_scientist_assistance, :status, :created_by
+    )
+    RETURNING {columns(TrainingRow)}
+""")
+async def insert_training(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    training_id: TrainingId,
+    model_id: ModelId,
+    name: str | None,
+    description: str | None,
+    metadata: dict[str, Any] | None,
+    data_bundle_ids: list[DataBundleId],
+    warm_start_config: dict[str, Any] | None,
+    instance_type: InstanceType,
+    data_scientist_assistance: bool,
+    status: TrainingStatus,
+    created_by: PrincipalId,
+) -> TrainingRow:
+    """Add a training."""
 
-GET_TRAINING = tenant(
-    "trainings.get",
-    f"SELECT {TRAINING_COLUMNS} FROM training WHERE organization_id = $1 AND model_id = $2 AND id = $3",
-)
 
-LIST_TRAININGS = tenant(
-    "trainings.list",
+@tenant(f"""
+    SELECT {columns(TrainingRow)} FROM training
+    WHERE organization_id = :organization_id AND model_id = :model_id AND id = :training_id
+""")
+async def get_training(
+    connection: Connection, *, organization_id: OrganizationId, model_id: ModelId, training_id: TrainingId
+) -> TrainingRow | None:
+    """Return a training of a model."""
+
+
+@tenant(
     within_bytes(
         f"""
-    SELECT {TRAINING_COLUMNS} FROM training
-    WHERE organization_id = $1 AND model_id = $2
-        AND ($3::text[] IS NULL OR status = ANY($3))
-        AND (created_time, id) > (coalesce($4::timestamptz, '-infinity'), coalesce($5::text, ''))
-    ORDER BY created_time, id LIMIT $6
-    """,
+        SELECT {columns(TrainingRow)} FROM training
+        WHERE organization_id = :organization_id AND model_id = :model_id
+            AND (:statuses::text[] IS NULL OR status = ANY(:statuses))
+            AND (created_time, id) > (
+                coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+            )
+        ORDER BY created_time, id LIMIT :limit
+        """,
         "evaluation",
         order="created_time, id",
-    ),
+        columns=columns(TrainingRow),
+    )
 )
+async def list_trainings(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId,
+    statuses: Sequence[TrainingStatus] | None,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[ListedTrainingRow]:
+    """Return a page of a model's trainings, of all statuses or of some, oldest first."""
 
-UPDATE_TRAINING = tenant(
-    "trainings.update",
-    f"""
+
+@tenant(f"""
     UPDATE training SET
-        name = CASE WHEN $4 THEN $5 ELSE name END,
-        description = CASE WHEN $6 THEN $7 ELSE description END,
-        metadata = coalesce($8::jsonb, metadata),
-        deployment_environment_id = CASE WHEN $9 THEN $10 ELSE deployment_environment_id END,
+        name = CASE WHEN :name_sent THEN :name ELSE name END,
+        description = CASE WHEN :description_sent THEN :description ELSE description END,
+        metadata = coalesce(:metadata::jsonb, metadata),
+        deployment_environment_id = CASE
+            WHEN :deployment_environment_id_sent THEN :deployment_environment_id
+            ELSE deployment_environment_id
+        END,
         updated_time = now(),
-        updated_by = $11
-    WHERE organization_id = $1 AND model_id = $2 AND id = $3
-    RETURNING {TRAINING_COLUMNS}
-    """,
-)
+        updated_by = :updated_by
+    WHERE organization_id = :organization_id AND model_id = :model_id AND id = :training_id
+    RETURNING {columns(TrainingRow)}
+""")
+async def update_training(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    model_id: ModelId,
+    training_id: TrainingId,
+    name: str | UnsetType | None,
+    description: str | UnsetType | None,
+    metadata: dict[str, Any] | UnsetType,
+    deployment_environment_id: DeploymentEnvironmentId | UnsetType | None,
+    updated_by: PrincipalId,
+) -> TrainingRow:
+    """Change members of a training."""
 
-# For one that no job works for yet; the others end cancelled with their job.
-CANCEL_UNAPPROVED_TRAINING = tenant(
+
+@tenant("""
+    SELECT id FROM training
+    WHERE organization_id = :organization_id AND id = :training_id AND status = 'succeeded'
+""")
+async def find_succeeded_training(
+    connection: Connection, *, organization_id: OrganizationId, training_id: TrainingId
+) -> TrainingId | None:
+    """Return the id of a training of any model if it succeeded."""
+
+
+@tenant("""
+    SELECT id FROM training
+    WHERE organization_id = :organization_id AND model_id = :model_id AND id = :training_id
+        AND status = 'succeeded'
+""")
+async def find_succeeded_training_of_model(
+    connection: Connection, *, organization_id: OrganizationId, model_id: ModelId, training_id: TrainingId
+) -> TrainingId | None:
+    """Return the id of a training of a model if it succeeded."""
+
+
+@tenant("""
+    SELECT training.data_bundle_ids, model.field_config, model.preprocess_config,
+        base.artefact_key AS warm_start_key
+    FROM training
+    JOIN model ON model.organization_id = :organization_id AND model.id = training.model_id
+    LEFT JOIN training AS base ON base.organization_id = :organization_id
+        AND base.id = training.warm_start_config ->> 'trainingId' AND base.status = 'succeeded'
+    WHERE training.organization_id = :organization_id AND training.id = :training_id
+""")
+async def get_training_input(
+    connection: Connection, *, organization_id: OrganizationId, training_id: TrainingId
+) -> TrainingInputRow | None:
+    """Return what a training learns from and starts with."""
+
+
+@tenant("""
+    SELECT id FROM job
+    WHERE organization_id = :organization_id AND id = :job_id AND attempt = :attempt
+        AND state = 'running' AND NOT cancel_requested
+""")
+async def find_current_attempt(
+    connection: Connection, *, organization_id: OrganizationId, job_id: JobId, attempt: int
+) -> JobId | None:
+    """Return the id of a job if this attempt is its latest, and nobody asked to cancel it."""
+
+
+CANCEL_UNAPPROVED_TRAINING = untyped_tenant(
     "trainings.cancel_unapproved",
     """
     UPDATE training SET status = 'cancelled'
@@ -68,35 +225,8 @@ CANCEL_UNAPPROVED_TRAINING = tenant(
     """,
 )
 
-TRAINING_TO_START_FROM = tenant(
-    "trainings.to_start_from",
-    "SELECT true FROM training WHERE organization_id = $1 AND id = $2 AND status = 'succeeded'",
-)
 
-TRAINING_TO_PREDICT_WITH = tenant(
-    "trainings.to_predict_with",
-    """
-    SELECT true FROM training
-    WHERE organization_id = $1 AND model_id = $2 AND id = $3 AND status = 'succeeded'
-    """,
-)
-
-# What the worker needs; the artefact to start from is null when there is none (any more).
-TRAINING_WORK = tenant(
-    "trainings.work",
-    """
-    SELECT training.data_bundle_ids, model.field_config, model.preprocess_config,
-        base.artefact_key AS warm_start_key
-    FROM training
-    JOIN model ON model.organization_id = $1 AND model.id = training.model_id
-    LEFT JOIN training AS base ON base.organization_id = $1
-        AND base.id = training.warm_start_config ->> 'trainingId' AND base.status = 'succeeded'
-    WHERE training.organization_id = $1 AND training.id = $2
-    """,
-)
-
-# Only the job's latest attempt moves the training on, and none once it is to be cancelled.
-ADVANCE_TRAINING = tenant(
+ADVANCE_TRAINING = untyped_tenant(
     "trainings.advance",
     """
     WITH former AS (
@@ -115,15 +245,8 @@ ADVANCE_TRAINING = tenant(
     """,
 )
 
-TRAINING_GOES_ON = tenant(
-    "trainings.goes_on",
-    """
-    SELECT true FROM job
-    WHERE organization_id = $1 AND id = $2 AND attempt = $3 AND state = 'running' AND NOT cancel_requested
-    """,
-)
 
-SUCCEED_TRAINING = tenant(
+SUCCEED_TRAINING = untyped_tenant(
     "trainings.succeed",
     """
     UPDATE training SET status = 'succeeded', evaluation = $3, artefact_key = $4, gpu_hours = $5
@@ -132,7 +255,8 @@ SUCCEED_TRAINING = tenant(
     """,
 )
 
-END_TRAINING = tenant(
+
+END_TRAINING = untyped_tenant(
     "trainings.end",
     """
     UPDATE training SET status = $3
@@ -141,7 +265,8 @@ END_TRAINING = tenant(
     """,
 )
 
-REOPEN_TRAINING = tenant(
+
+REOPEN_TRAINING = untyped_tenant(
     "trainings.reopen",
     """
     UPDATE training SET status = 'pending'

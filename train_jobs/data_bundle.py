@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray import serve
 
-from db.data_bundles import DATA_BUNDLE_WORK
+from db.data_bundles import DataBundleInputRow, get_data_bundle_input
 from db.documents import DOCUMENTS_TO_BUNDLE
 from db.pool import connect
 from pagemill.applications.calling import answer_of
@@ -19,6 +19,7 @@ from pagemill.concurrency import gather_or_cancel
 from pagemill.errors import DocumentUnreadable, NotFound
 from pagemill.extraction.summary import SummaryDocument, summarise
 from pagemill.extraction.types import ReadOptions
+from pagemill.ids import DataBundleId, OrganizationId
 from pagemill.jobs.job import Job
 from pagemill.jobs.outcomes import DataBundleResult
 from pagemill.objects import open_objects
@@ -62,7 +63,7 @@ class DataBundling:
     async def run(self, job: Job) -> DataBundleResult:
         """Raises NotFound when the bundle or its model is gone, Unavailable."""
         work, rows = await self._work(job)
-        options = read_options(work["preprocess_config"])
+        options = read_options(work.preprocess_config)
         problems = await self._read_all(rows, options)
         snapshot = Snapshot(
             options,
@@ -78,15 +79,19 @@ class DataBundling:
             await objects.put(object_key, encode(snapshot))
         finally:
             await objects.close()
-        return DataBundleResult(summary=_summary(rows, work["field_config"], problems), object_key=object_key)
+        return DataBundleResult(summary=_summary(rows, work.field_config, problems), object_key=object_key)
 
-    async def _work(self, job: Job) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+    async def _work(self, job: Job) -> tuple[DataBundleInputRow, Sequence[Mapping[str, Any]]]:
         connection = await connect(self._settings.database_url, application_name="pagemill data bundle")
         try:
-            work = await DATA_BUNDLE_WORK.fetch_one(connection, job.organization_id, job.subject_id)
+            work = await get_data_bundle_input(
+                connection,
+                organization_id=OrganizationId(job.organization_id),
+                data_bundle_id=DataBundleId(job.subject_id),
+            )
             if work is None:
                 raise NotFound("The data bundle does not exist any more")
-            dataset_ids = [dataset["datasetId"] for dataset in work["datasets"]]
+            dataset_ids = [dataset["datasetId"] for dataset in work.datasets]
             return work, await DOCUMENTS_TO_BUNDLE.fetch(connection, job.organization_id, dataset_ids)
         finally:
             await connection.close()

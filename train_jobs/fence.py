@@ -6,7 +6,8 @@ import asyncio
 import threading
 
 from db.pool import CONNECTION_ERRORS, connect
-from db.trainings import ADVANCE_TRAINING, TRAINING_GOES_ON
+from db.trainings import ADVANCE_TRAINING, find_current_attempt
+from pagemill.ids import JobId, OrganizationId
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.notices.events import tell_of_training
 
@@ -63,8 +64,12 @@ class Watch:
         connection = await connect(self._database_url, application_name="pagemill training watch")
         try:
             job = self._job
-            return bool(
-                await TRAINING_GOES_ON.fetch_value(connection, job.organization_id, job.id, job.attempt)
+            found = await find_current_attempt(
+                connection,
+                organization_id=OrganizationId(job.organization_id),
+                job_id=JobId(job.id),
+                attempt=job.attempt,
             )
+            return found is not None
         finally:
             await connection.close()

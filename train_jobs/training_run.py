@@ -7,19 +7,19 @@ import importlib
 import os
 import threading
 import time
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 from ray import serve
 
-from db.data_bundles import DATA_BUNDLE_SNAPSHOTS
+from db.data_bundles import list_snapshot_keys
 from db.pool import connect
-from db.trainings import TRAINING_WORK
+from db.trainings import TrainingInputRow, get_training_input
 from pagemill.applications.calling import answer_of
 from pagemill.applications.requests import READING, ReadingRequest
 from pagemill.errors import BadRequest, NotFound
+from pagemill.ids import OrganizationId, TrainingId
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.outcomes import TrainingResult
 from pagemill.objects import ObjectMissing, ObjectStore, open_objects
@@ -57,7 +57,7 @@ class _TrainingRun:
         seconds = self._fit(work) if work is not None else 0.0
         return asyncio.run(self._collect(seconds))
 
-    async def _prepare(self) -> Mapping[str, Any] | None:
+    async def _prepare(self) -> TrainingInputRow | None:
         """What to train, with the examples laid down for the workers; None when it has been done."""
         objects = open_objects(self._settings)
         try:
@@ -72,17 +72,21 @@ class _TrainingRun:
         await advance(self._settings.database_url, self._job, "running")
         return work
 
-    async def _work(self) -> tuple[Mapping[str, Any], list[str]]:
-        organization_id = self._job.organization_id
+    async def _work(self) -> tuple[TrainingInputRow, list[str]]:
+        organization_id = OrganizationId(self._job.organization_id)
         connection = await connect(self._settings.database_url, application_name="pagemill training")
         try:
-            work = await TRAINING_WORK.fetch_one(connection, organization_id, self._job.subject_id)
+            work = await get_training_input(
+                connection, organization_id=organization_id, training_id=TrainingId(self._job.subject_id)
+            )
             if work is None:
                 raise NotFound("The training does not exist any more")
-            rows = await DATA_BUNDLE_SNAPSHOTS.fetch(connection, organization_id, work["data_bundle_ids"])
+            keys = await list_snapshot_keys(
+                connection, organization_id=organization_id, data_bundle_ids=work.data_bundle_ids
+            )
         finally:
             await connection.close()
-        return work, [row["object_key"] for row in rows]
+        return work, keys
 
     async def _gather(self, objects: ObjectStore, object_keys: list[str]) -> None:
         documents = snapshot.united([snapshot.decode(await objects.get(key)) for key in object_keys])
@@ -97,7 +101,7 @@ class _TrainingRun:
             raise BadRequest("dataBundleIds: no document can be read and has ground truth")
         await objects.put(self._places.examples, examples.encode(gathered))
 
-    def _fit(self, work: Mapping[str, Any]) -> float:
+    def _fit(self, work: TrainingInputRow) -> float:
         """Train; the seconds it took."""
         from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
@@ -108,8 +112,8 @@ class _TrainingRun:
         config = LoopConfig(
             job=self._job,
             places=self._places,
-            field_config=work["field_config"],
-            warm_start_key=work["warm_start_key"],
+            field_config=work.field_config,
+            warm_start_key=work.warm_start_key,
         )
         begun = time.monotonic()
         TorchTrainer(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncpg
 
-from db.models import SHARE_MODEL
+from db.models import share_model
 from db.pool import create_pool
 from examples.local_stack import LocalStack, local_stack
 from pagemill.api.auth.tokens import Caller, issue_token
@@ -123,7 +123,7 @@ async def _prepare(settings: Settings, artefact: Artefact) -> str:
         )
         await pool.execute("UPDATE model SET training_id = $2 WHERE id = $1", model_id, training_id)
         async with pool.acquire() as connection:
-            await SHARE_MODEL.fetch_value(connection, model_id, True)
+            await share_model(connection, model_id=ModelId(model_id), shared=True)
         return f"{organization_id}/{model_id}"
     finally:
         await pool.close()

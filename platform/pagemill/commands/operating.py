@@ -8,14 +8,13 @@ from typing import TypeVar
 
 import asyncpg
 
-from db import deployment_environments
+from db import deployment_environments, models
 from db.deployment_environments import DeploymentEnvironmentRow, DeploymentEnvironmentStatus
-from db.models import SHARE_MODEL
 from db.organizations import get_organization
 from db.pool import CONNECTION_ERRORS, connect
 from db.statements import Connection
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import DeploymentEnvironmentId, OrganizationId
+from pagemill.ids import DeploymentEnvironmentId, ModelId, OrganizationId
 from pagemill.settings import PREFIX, Settings, load_settings
 from pagemill.stack.directory import DataDirectory, StackError
 from pagemill.stack.stack_configuration import DATABASE_URL, SECRET_KEYS
@@ -115,7 +114,7 @@ async def share_model(connection: Connection, model_id: str, *, shared: bool) ->
     Raises NotFound.
     """
     model_id = model_id.rpartition("/")[2]
-    owner = await SHARE_MODEL.fetch_value(connection, model_id, shared)
+    owner = await models.share_model(connection, model_id=ModelId(model_id), shared=shared)
     if owner is None:
         raise NotFound(f"Model {model_id} not found")
     return f"{owner}/{model_id}"

@@ -14,11 +14,11 @@ from typing import Any, Protocol, TypeVar
 import asyncpg
 
 from db.pool import acquire
-from db.predictions import PREDICTION_WORK
+from db.predictions import PredictionInputRow, get_prediction_input
 from pagemill.applications.calling import answer_of
 from pagemill.applications.requests import PredictionRequest, count_fields, reading_request
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import JobId, OrganizationId
+from pagemill.ids import JobId, OrganizationId, PredictionId
 from pagemill.jobs.job import Job
 from pagemill.jobs.outcomes import PredictionResult
 from pagemill.usage.limits import limited_amounts
@@ -52,32 +52,36 @@ class PredictionRunner:
     async def __call__(self, job: Job) -> PredictionResult:
         """Raises DocumentUnreadable, NotFound, BadRequest, LimitExceeded; Unavailable may be tried again."""
         async with acquire(self._pool) as connection:
-            work = await PREDICTION_WORK.fetch_one(connection, job.organization_id, job.subject_id)
+            work = await get_prediction_input(
+                connection,
+                organization_id=OrganizationId(job.organization_id),
+                prediction_id=PredictionId(job.subject_id),
+            )
         work, content_key, artefact_key = _checked(work)
         begun = time.monotonic()
         response = await answer_of(
-            self._reading.read.remote(reading_request(content_key, work["preprocess_config"])),
+            self._reading.read.remote(reading_request(content_key, work.preprocess_config)),
             seconds=READING_SECONDS,
             who="Reading",
         )
         pages = response.reading.pages
         predicting = answer_of(
             self._prediction.options(multiplexed_model_id=artefact_key).predict.remote(
-                PredictionRequest(pages, work["postprocess_config"])
+                PredictionRequest(pages, work.postprocess_config)
             ),
             seconds=PREDICTING_SECONDS,
             who="Prediction",
         )
-        limited_pages = limited_amounts(work["limited_by"], {"pages": len(pages)})
+        limited_pages = limited_amounts(work.limited_by, {"pages": len(pages)})
         predictions = await _with(predicting, self._reserve(job, limited_pages))
         fields = count_fields(predictions)
         inference_time = time.monotonic() - begun
-        await self._reserve(job, limited_amounts(work["limited_by"], {"fields": fields}))
+        await self._reserve(job, limited_amounts(work.limited_by, {"fields": fields}))
         return PredictionResult(
             predictions=predictions,
             inference_time=inference_time,
             next_page=response.next_page,
-            preprocess_config=work["preprocess_config"],
+            preprocess_config=work.preprocess_config,
             pages=len(pages),
             fields=fields,
         )
@@ -98,12 +102,12 @@ async def _with(work: Coroutine[Any, Any, Answer], condition: Awaitable[None]) -
         await asyncio.gather(working, return_exceptions=True)
 
 
-def _checked(work: Mapping[str, Any] | None) -> tuple[Mapping[str, Any], str, str]:
-    """The work, the key of the content, and that of the artefact."""
-    if work is None or work["document_id"] is None:
+def _checked(work: PredictionInputRow | None) -> tuple[PredictionInputRow, str, str]:
+    """Return the input, the key of the content, and that of the artefact. Raises NotFound, BadRequest."""
+    if work is None or work.document_id is None:
         raise NotFound("The document does not exist any more")
-    if work["content_key"] is None:
+    if work.content_key is None:
         raise BadRequest("documentId: the document has no content")
-    if work["artefact_key"] is None:
+    if work.artefact_key is None:
         raise BadRequest("trainingId: the training does not exist any more")
-    return work, work["content_key"], work["artefact_key"]
+    return work, work.content_key, work.artefact_key

@@ -8,16 +8,16 @@ from typing import Any
 import asyncpg
 import pytest
 
-from db.data_bundles import LIST_DATA_BUNDLES
-from db.models import GET_MODEL, LIST_MODELS, LIST_MODELS_OF_OWNERS
+from db.data_bundles import list_data_bundles
+from db.models import get_model, list_models, list_models_of_owners
 from db.predictions import (
-    GET_PREDICTION,
-    LIST_PREDICTIONS_ASCENDING,
-    LIST_PREDICTIONS_DESCENDING,
-    PREDICTION_STATISTICS,
+    get_prediction,
+    list_label_statistics,
+    list_predictions_ascending,
+    list_predictions_descending,
 )
-from db.statements import UntypedStatement
-from db.trainings import LIST_TRAININGS
+from db.statements import Statement
+from db.trainings import list_trainings
 from tests.support.plans import most_rows_read
 from tests.support.tenants import Tenant
 
@@ -73,29 +73,34 @@ async def test_a_page_reads_about_a_page(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant, models: None
 ) -> None:
     own, other = organization.organization_id, other_organization.organization_id
-    one, missing, start = f"{own}/model-7", f"{own}/model-0", (None, None, PAGE)
-    since = datetime.now(UTC) - timedelta(days=7)
-    counted: list[tuple[UntypedStatement, tuple[Any, ...]]] = [
-        (LIST_MODELS, (own, *start)),
-        (LIST_MODELS_OF_OWNERS, (own, [other], *start)),
-        (LIST_MODELS_OF_OWNERS, (own, [other, own], *start)),
-        (GET_MODEL, (own, one)),
+    one, missing = f"{own}/model-7", f"{own}/model-0"
+    start = {"after_time": None, "after_id": None, "limit": PAGE}
+    newest = {
+        "from_time": datetime.now(UTC) - timedelta(days=7),
+        "default_threshold": 0.9,
+        "newest": PAGE,
+    }
+    counted: list[tuple[Statement[..., Any], dict[str, Any]]] = [
+        (list_models, start),
+        (list_models_of_owners, {"owner_ids": [other], **start}),
+        (list_models_of_owners, {"owner_ids": [other, own], **start}),
+        (get_model, {"model_id": one}),
     ]
-    read: list[tuple[UntypedStatement, tuple[Any, ...]]] = [
-        (GET_PREDICTION, (own, f"{own}/prediction-7")),
-        (PREDICTION_STATISTICS, (own, one, since, None, 0.9, PAGE)),
-        (PREDICTION_STATISTICS, (own, one, since, "training-9", 0.9, PAGE)),
+    read: list[tuple[Statement[..., Any], dict[str, Any]]] = [
+        (get_prediction, {"prediction_id": f"{own}/prediction-7"}),
+        (list_label_statistics, {"model_id": one, "training_id": None, **newest}),
+        (list_label_statistics, {"model_id": one, "training_id": "training-9", **newest}),
     ]
-    for listing in (LIST_PREDICTIONS_ASCENDING, LIST_PREDICTIONS_DESCENDING):
-        read += [(listing, (own, model_id, *start)) for model_id in (None, one, missing)]
-    for listing in (LIST_TRAININGS, LIST_DATA_BUNDLES):
+    for listing in (list_predictions_ascending, list_predictions_descending):
+        read += [(listing, {"model_id": model_id, **start}) for model_id in (None, one, missing)]
+    for listing in (list_trainings, list_data_bundles):
         read += [
-            (listing, (own, model_id, status, *start))
+            (listing, {"model_id": model_id, "statuses": statuses, **start})
             for model_id in (one, missing)
-            for status in (None, ["failed"], ["running"], ["failed", "succeeded"])
+            for statuses in (None, ["failed"], ["running"], ["failed", "succeeded"])
         ]
     async with pool.acquire() as connection:
         for bound, statements in ((READ_AT_MOST, read), (COUNTED_AT_MOST, counted)):
             for statement, arguments in statements:
-                rows = await most_rows_read(connection, statement, *arguments)
-                assert rows <= bound, (statement.name, arguments[1:], rows)
+                rows = await most_rows_read(connection, statement, organization_id=own, **arguments)
+                assert rows <= bound, (statement.name, arguments, rows)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -18,6 +18,13 @@ PAGES = [Page(0, 0.7, "text", []), Page(1, 0.7, "text", [])]
 FOUND = [{"label": "total", "value": "1.00", "confidence": 0.9}]
 
 
+class Record(dict[str, Any]):
+    """A row as asyncpg gives it: iterating it gives the values."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.values())
+
+
 class Pool:
     """Has one prediction, of an organization whose plan limits ``limited_by``."""
 
@@ -31,15 +38,15 @@ class Pool:
     def get_idle_size(self) -> int:
         return 1
 
-    async def fetchrow(self, _sql: str, *_arguments: Any) -> dict[str, Any]:
-        return {
-            "document_id": "document",
-            "content_key": "content",
-            "artefact_key": "artefact",
-            "preprocess_config": {},
-            "postprocess_config": {},
-            "limited_by": self._limited_by,
-        }
+    async def fetchrow(self, _sql: str, *_arguments: Any) -> Record:
+        return Record(
+            preprocess_config={},
+            postprocess_config={},
+            document_id="document",
+            content_key="content",
+            artefact_key="artefact",
+            limited_by=self._limited_by,
+        )
 
 
 class Application:

@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from db.statements import Row
 from pagemill.errors import BadRequest
+from pagemill.ids import DatasetId, DocumentId
 
 TEXT_LENGTH = 4096
 METADATA_BYTES = 4096
@@ -23,8 +24,8 @@ SentMetadata = TypeVar("SentMetadata", bound=Metadata | UnsetType | None)
 RetentionInDays: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 # Python's $ also matches before a line break at the end.
 ValidConsentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:consent:[a-f0-9]{32}$(?!\n)")]
-ValidDocumentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:document:[a-f0-9]{32}$(?!\n)")]
-ValidDatasetId: TypeAlias = Annotated[str, Meta(pattern=r"^las:dataset:[a-f0-9]{32}$(?!\n)")]
+ValidDocumentId: TypeAlias = Annotated[DocumentId, Meta(pattern=r"^las:document:[a-f0-9]{32}$(?!\n)")]
+ValidDatasetId: TypeAlias = Annotated[DatasetId, Meta(pattern=r"^las:dataset:[a-f0-9]{32}$(?!\n)")]
 # The reference's pattern written so that it is matched in linear time, without a line break at the end.
 Email: TypeAlias = Annotated[
     str,
@@ -108,3 +109,8 @@ def checked_metadata(metadata: SentMetadata) -> SentMetadata:
     if isinstance(metadata, dict) and len(msgspec.json.encode(metadata)) > METADATA_BYTES:
         raise BadRequest(f"metadata: must not be larger than {METADATA_BYTES} bytes")
     return metadata
+
+
+def changed_metadata(metadata: Metadata | UnsetType | None) -> Metadata | UnsetType:
+    """Return the metadata to store where null means an empty object. Raises BadRequest as above."""
+    return {} if metadata is None else checked_metadata(metadata)

@@ -1,16 +1,16 @@
-"""Data bundles of a model: ``/models/{modelId}/dataBundles``."""
+"""Data bundles of a model, snapshots of datasets: ``/models/{modelId}/dataBundles``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import asyncpg
 import msgspec
 from litestar import Controller, Request, delete, get, patch, post
 from msgspec import UNSET, Meta, UnsetType
 
 from db import data_bundles as statements
+from db.data_bundles import DataBundleStatus
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.database import RequestConnection, release_connection
@@ -22,27 +22,27 @@ from pagemill.api.http.schemas import (
     Text,
     ValidDatasetId,
     audit,
-    change,
     require_members,
 )
 from pagemill.api.http.state import AppState
 from pagemill.api.resources.datasets import to_dataset
-from pagemill.api.resources.models import MODEL_DEPENDENCIES, below_model, hold_model, require_model
+from pagemill.api.resources.models import MODEL_DEPENDENCIES, below_model, keep_model, require_model
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import DataBundleId, new_id
+from pagemill.ids import DataBundleId, DatasetId, ModelId, OrganizationId, new_id
 from pagemill.jobs.job import BATCH
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.objects.keys import data_bundle_key
 from pagemill.objects.removal import remove
 from pagemill.usage.counting import count
 
-DataBundleStatus = Literal["running", "succeeded", "failed"]
-RETENTION_OF_NOTHING = 1825
+RETENTION_WITHOUT_DATASETS = 1825
 MAXIMUM_DATASETS = 1000
 ONE = below_model("/dataBundles/{data_bundle_id:str}")
 
 
 class PostDataBundle(RequestStruct):
+    """A new data bundle."""
+
     dataset_ids: (
         Annotated[list[ValidDatasetId], Meta(min_length=1, max_length=MAXIMUM_DATASETS)] | UnsetType
     ) = UNSET
@@ -51,15 +51,17 @@ class PostDataBundle(RequestStruct):
 
 
 class PatchDataBundle(RequestStruct):
+    """Changes of a data bundle; null clears."""
+
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
 
 
 class DataBundle(Audited, kw_only=True):
-    """``datasets`` are the datasets as they were when the bundle was made."""
+    """A snapshot of datasets; ``datasets`` are the datasets as they were when the bundle was made."""
 
-    data_bundle_id: str
-    model_id: str
+    data_bundle_id: DataBundleId
+    model_id: ModelId
     name: str | None
     description: str | None
     datasets: list[dict[str, Any]]
@@ -69,54 +71,67 @@ class DataBundle(Audited, kw_only=True):
 
 
 class DataBundles(ResponseStruct):
+    """A page of data bundles."""
+
     data_bundles: list[DataBundle]
     next_token: str | None
     status: list[DataBundleStatus] | UnsetType = UNSET
 
 
-def to_data_bundle(row: asyncpg.Record) -> DataBundle:
+def to_data_bundle(row: statements.DataBundleRow) -> DataBundle:
+    """Return a data bundle as the API shows it."""
     return DataBundle(
-        data_bundle_id=row["id"],
-        model_id=row["model_id"],
-        name=row["name"],
-        description=row["description"],
-        datasets=row["datasets"],
-        status=row["status"],
-        summary=row["summary"],
-        retention_in_days=row["retention_in_days"],
+        data_bundle_id=row.id,
+        model_id=row.model_id,
+        name=row.name,
+        description=row.description,
+        datasets=row.datasets,
+        status=row.status,
+        summary=row.summary,
+        retention_in_days=row.retention_in_days,
         **audit(row),
     )
 
 
-def data_bundle_not_found(data_bundle_id: str) -> NotFound:
+def data_bundle_not_found(data_bundle_id: DataBundleId) -> NotFound:
+    """Return the error for a data bundle that the model does not have."""
     return NotFound(f"Data bundle {data_bundle_id} not found")
 
 
 class DataBundleController(Controller):
+    """Operations on the data bundles of a model."""
+
     path = "/models"
     tags = ("Data bundles",)
     dependencies = MODEL_DEPENDENCIES
 
     @post(below_model("/dataBundles"), status_code=200)
     async def create_data_bundle(
-        self, own_model_id: str, data: PostDataBundle, caller: Caller, connection: RequestConnection
+        self, own_model_id: ModelId, data: PostDataBundle, caller: Caller, connection: RequestConnection
     ) -> DataBundle:
-        """Snapshot datasets; their summary follows when the documents have been read."""
+        """Create a data bundle from datasets.
+
+        Its documents are read in the background: the bundle is ``running``, then ``succeeded`` with a
+        ``summary`` of the quality of the labels, or ``failed``. Get it until then. Documents that cannot be
+        read do not fail a bundle, the summary lists them. ``retentionInDays`` is the shortest of the
+        datasets'. Answers 400 when a dataset does not exist, and 429 when the plan allows no more bundles
+        this month.
+        """
         organization_id, data_bundle_id = caller.organization_id, new_id(DataBundleId)
         dataset_ids = [] if data.dataset_ids is UNSET else list(dict.fromkeys(data.dataset_ids))
         async with connection.transaction():
-            await hold_model(connection, caller, own_model_id)
+            await keep_model(connection, caller, own_model_id)
             datasets = await _snapshot(connection, organization_id, dataset_ids)
-            row = await statements.INSERT_DATA_BUNDLE.fetch_one(
+            row = await statements.insert_data_bundle(
                 connection,
-                organization_id,
-                data_bundle_id,
-                own_model_id,
-                data.name,
-                data.description,
-                datasets,
-                _retention(datasets),
-                caller.principal_id,
+                organization_id=organization_id,
+                data_bundle_id=data_bundle_id,
+                model_id=own_model_id,
+                name=data.name,
+                description=data.description,
+                datasets=datasets,
+                retention_in_days=_retention(datasets),
+                created_by=caller.principal_id,
             )
             await _enqueue(connection, organization_id, data_bundle_id)
             await count(connection, organization_id, "data-bundles")
@@ -125,15 +140,25 @@ class DataBundleController(Controller):
     @get(below_model("/dataBundles"))
     async def list_data_bundles(
         self,
-        own_model_id: str,
+        own_model_id: ModelId,
         caller: Caller,
         connection: RequestConnection,
         page: PageRequest,
         status: list[DataBundleStatus] | None = None,
     ) -> DataBundles:
+        """List the data bundles of a model, oldest first.
+
+        ``status`` can be repeated to list several statuses.
+        """
         await require_model(connection, caller, own_model_id)
-        rows = await statements.LIST_DATA_BUNDLES.fetch(
-            connection, caller.organization_id, own_model_id, status, *page.after, page.limit
+        rows = await statements.list_data_bundles(
+            connection,
+            organization_id=caller.organization_id,
+            model_id=own_model_id,
+            statuses=status,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
         )
         shown, next_token = cut(rows, page)
         return DataBundles(
@@ -144,10 +169,21 @@ class DataBundleController(Controller):
 
     @get(ONE)
     async def get_data_bundle(
-        self, own_model_id: str, data_bundle_id: str, caller: Caller, connection: RequestConnection
+        self,
+        own_model_id: ModelId,
+        data_bundle_id: DataBundleId,
+        caller: Caller,
+        connection: RequestConnection,
     ) -> DataBundle:
-        row = await statements.GET_DATA_BUNDLE.fetch_one(
-            connection, caller.organization_id, own_model_id, data_bundle_id
+        """Get a data bundle.
+
+        ``summary`` is null until the bundle has succeeded.
+        """
+        row = await statements.get_data_bundle(
+            connection,
+            organization_id=caller.organization_id,
+            model_id=own_model_id,
+            data_bundle_id=data_bundle_id,
         )
         if row is None:
             raise data_bundle_not_found(data_bundle_id)
@@ -156,57 +192,84 @@ class DataBundleController(Controller):
     @patch(ONE)
     async def update_data_bundle(
         self,
-        own_model_id: str,
-        data_bundle_id: str,
+        own_model_id: ModelId,
+        data_bundle_id: DataBundleId,
         data: PatchDataBundle,
         caller: Caller,
         connection: RequestConnection,
     ) -> DataBundle:
-        """Change the name or the description; datasets that changed since are bundled anew."""
+        """Change the name or the description of a data bundle.
+
+        When one of its datasets has changed since, the bundle is also made again from the datasets as they
+        are now: it is ``running`` with ``summary`` null, as after its creation.
+        """
         require_members(data)
-        key = (caller.organization_id, own_model_id, data_bundle_id)
+        organization_id = caller.organization_id
         async with connection.transaction():
-            bundle = await statements.LOCK_DATA_BUNDLE.fetch_one(connection, *key)
+            bundle = await statements.lock_data_bundle(
+                connection,
+                organization_id=organization_id,
+                model_id=own_model_id,
+                data_bundle_id=data_bundle_id,
+            )
             if bundle is None:
                 raise data_bundle_not_found(data_bundle_id)
-            if bundle["status"] != "running":
-                await _restart_if_changed(connection, key, bundle["datasets"])
-            row = await statements.UPDATE_DATA_BUNDLE.fetch_one(
-                connection, *key, *change(data.name), *change(data.description), caller.principal_id
+            if bundle.status != "running":
+                await _restart_if_changed(connection, organization_id, bundle)
+            row = await statements.update_data_bundle(
+                connection,
+                organization_id=organization_id,
+                model_id=own_model_id,
+                data_bundle_id=data_bundle_id,
+                name=data.name,
+                description=data.description,
+                updated_by=caller.principal_id,
             )
         return to_data_bundle(row)
 
     @delete(ONE, status_code=200)
     async def delete_data_bundle(
         self,
-        own_model_id: str,
-        data_bundle_id: str,
+        own_model_id: ModelId,
+        data_bundle_id: DataBundleId,
         request: Request[Any, Any, Any],
         caller: Caller,
         connection: RequestConnection,
         app_state: AppState,
     ) -> DataBundle:
-        """A bundle that is still being made is cancelled."""
-        key = (caller.organization_id, own_model_id, data_bundle_id)
+        """Delete a data bundle.
+
+        A bundle that is ``running`` is cancelled first. Trainings that have learned from it stay.
+        """
+        organization_id = caller.organization_id
         async with connection.transaction():
-            row = await statements.GET_DATA_BUNDLE.fetch_one(connection, *key)
+            row = await statements.get_data_bundle(
+                connection,
+                organization_id=organization_id,
+                model_id=own_model_id,
+                data_bundle_id=data_bundle_id,
+            )
             if row is None:
                 raise data_bundle_not_found(data_bundle_id)
             # The job before the bundle, as its worker locks them: the other way round would deadlock.
-            await request_cancel(connection, caller.organization_id, data_bundle_id)
-            await statements.DELETE_DATA_BUNDLE.execute(connection, *key)
+            await request_cancel(connection, organization_id, data_bundle_id)
+            await statements.delete_data_bundle(
+                connection,
+                organization_id=organization_id,
+                model_id=own_model_id,
+                data_bundle_id=data_bundle_id,
+            )
         # Storage may be slow: meanwhile others need the connection.
         await release_connection(request.scope)
-        await remove(app_state.objects, keys=[data_bundle_key(caller.organization_id, data_bundle_id)])
+        await remove(app_state.objects, keys=[data_bundle_key(organization_id, data_bundle_id)])
         return to_data_bundle(row)
 
 
 async def _snapshot(
-    connection: Connection, organization_id: str, dataset_ids: Sequence[str]
+    connection: Connection, organization_id: OrganizationId, dataset_ids: Sequence[DatasetId]
 ) -> list[dict[str, Any]]:
-    """The datasets as the API shows them, in the order asked for. Raises BadRequest for unknown ones."""
-    rows = await statements.DATASETS_TO_BUNDLE.fetch(connection, organization_id, list(dataset_ids))
-    datasets = {row["id"]: msgspec.to_builtins(to_dataset(row)) for row in rows}
+    """Return the datasets as the API shows them, in this order. Raises BadRequest for an unknown one."""
+    datasets = await _shown_datasets(connection, organization_id, dataset_ids)
     unknown = [dataset_id for dataset_id in dataset_ids if dataset_id not in datasets]
     if unknown:
         raise BadRequest(f"datasetIds: dataset {unknown[0]} does not exist")
@@ -214,25 +277,40 @@ async def _snapshot(
 
 
 async def _restart_if_changed(
-    connection: Connection, key: tuple[str, str, str], bundled: Sequence[dict[str, Any]]
+    connection: Connection, organization_id: OrganizationId, bundle: statements.DataBundleRow
 ) -> None:
-    """Bundle the datasets that still exist anew when one of them has another version."""
-    organization_id, _, data_bundle_id = key
-    ids = [dataset["datasetId"] for dataset in bundled]
-    rows = await statements.DATASETS_TO_BUNDLE.fetch(connection, organization_id, ids)
-    current = {row["id"]: msgspec.to_builtins(to_dataset(row)) for row in rows}
-    datasets = [current.get(dataset["datasetId"], dataset) for dataset in bundled]
-    if [dataset["version"] for dataset in datasets] != [dataset["version"] for dataset in bundled]:
-        await statements.RESTART_DATA_BUNDLE.execute(connection, *key, datasets, _retention(datasets))
-        await _enqueue(connection, organization_id, data_bundle_id)
+    """Bundle the datasets that still exist again when one of them has another version."""
+    ids = [DatasetId(dataset["datasetId"]) for dataset in bundle.datasets]
+    current = await _shown_datasets(connection, organization_id, ids)
+    datasets = [current.get(dataset["datasetId"], dataset) for dataset in bundle.datasets]
+    if [dataset["version"] for dataset in datasets] != [dataset["version"] for dataset in bundle.datasets]:
+        await statements.restart_data_bundle(
+            connection,
+            organization_id=organization_id,
+            model_id=bundle.model_id,
+            data_bundle_id=bundle.id,
+            datasets=datasets,
+            retention_in_days=_retention(datasets),
+        )
+        await _enqueue(connection, organization_id, bundle.id)
+
+
+async def _shown_datasets(
+    connection: Connection, organization_id: OrganizationId, dataset_ids: Sequence[DatasetId]
+) -> dict[str, dict[str, Any]]:
+    """Return those of the datasets that exist as the API shows them, by id."""
+    rows = await statements.DATASETS_TO_BUNDLE.fetch(connection, organization_id, list(dataset_ids))
+    return {row["id"]: msgspec.to_builtins(to_dataset(row)) for row in rows}
 
 
 def _retention(datasets: Sequence[dict[str, Any]]) -> int:
-    """A bundle is kept as long as the shortest-lived of its datasets."""
-    return min((int(dataset["retentionInDays"]) for dataset in datasets), default=RETENTION_OF_NOTHING)
+    """Return the shortest retention of the datasets, in days."""
+    return min((int(dataset["retentionInDays"]) for dataset in datasets), default=RETENTION_WITHOUT_DATASETS)
 
 
-async def _enqueue(connection: Connection, organization_id: str, data_bundle_id: str) -> None:
+async def _enqueue(
+    connection: Connection, organization_id: OrganizationId, data_bundle_id: DataBundleId
+) -> None:
     await enqueue(
         connection,
         kind="data-bundle",

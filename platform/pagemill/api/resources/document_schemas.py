@@ -21,6 +21,7 @@ from pagemill.api.http.schemas import (
 from pagemill.api.http.state import AppState
 from pagemill.api.resources.ground_truth import GroundTruthItem
 from pagemill.documents.content import MAXIMUM_INLINE_CHARACTERS
+from pagemill.ids import DatasetId
 
 ContentType = Literal["application/pdf", "image/jpeg", "image/png", "image/tiff", "image/webp"]
 
@@ -70,7 +71,7 @@ class Document(Audited, kw_only=True):
 class Documents(ResponseStruct):
     documents: list[Document]
     next_token: str | None
-    dataset_id: list[str] | UnsetType = UNSET
+    dataset_id: list[DatasetId] | UnsetType = UNSET
     consent_id: list[str] | UnsetType = UNSET
     sort_by: str | UnsetType = UNSET
     order: str | UnsetType = UNSET

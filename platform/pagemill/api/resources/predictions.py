@@ -1,20 +1,19 @@
-"""Predictions: ``/predictions``."""
+"""Predictions, the fields found in documents: ``/predictions``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-import asyncpg
 import msgspec
 from litestar import Controller, Request, Response, get, post
 from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType
 
 from db import predictions as statements
+from db.predictions import PredictionStatus
 from db.statements import Connection
-from db.trainings import TRAINING_TO_PREDICT_WITH
+from db.trainings import find_succeeded_training_of_model
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.database import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
@@ -32,7 +31,15 @@ from pagemill.api.resources.page_configs import (
     sent_preprocess_config,
 )
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import JobId, PredictionId, new_id
+from pagemill.ids import (
+    DocumentId,
+    JobId,
+    ModelId,
+    OrganizationId,
+    PredictionId,
+    TrainingId,
+    new_id,
+)
 from pagemill.jobs.job import INTERACTIVE
 from pagemill.jobs.queue import ended_job, enqueue
 from pagemill.usage.limits import check_not_used_up
@@ -40,16 +47,15 @@ from pagemill.usage.reservations import reserve_for_new
 
 MODEL_REFERENCE = r"^(|las:organization:[a-z0-9\-_]+/)las:model:[a-z0-9\-_]+$(?!\n)"
 ModelReference: TypeAlias = Annotated[str, Meta(pattern=MODEL_REFERENCE, max_length=512)]
-PredictionStatus: TypeAlias = Literal["pending", "succeeded", "failed"]
 Order: TypeAlias = Literal["ascending", "descending"]
 
 ASYNCHRONOUS = 5
-"""Priority between a caller who waits and a batch."""
+"""Priority between a request that waits and a batch."""
 SECONDS_TO_RETRY_AFTER = 5
 
 
 class PostPrediction(RequestStruct):
-    """The members after ``async`` are deprecated: they count where preprocessConfig does not have them."""
+    """A new prediction. The members after ``async`` are deprecated: use ``preprocessConfig``."""
 
     document_id: ValidDocumentId
     model_id: ModelReference
@@ -63,6 +69,7 @@ class PostPrediction(RequestStruct):
     rotation: Rotation | UnsetType = UNSET
 
     def deprecated_preprocess_config(self) -> dict[str, Any]:
+        """Return the deprecated members that were sent, as a preprocessConfig."""
         return members(
             PreprocessConfig(
                 auto_rotate=self.auto_rotate,
@@ -74,12 +81,16 @@ class PostPrediction(RequestStruct):
 
 
 class Prediction(ResponseStruct):
-    """``predictions`` is a list (v1), an object by label (v2), or null while they are pending."""
+    """Fields found in a document.
 
-    prediction_id: str
-    document_id: str
+    ``predictions`` is a list of candidates (output format v1), an object of them by label (v2), or null while
+    the prediction is pending.
+    """
+
+    prediction_id: PredictionId
+    document_id: DocumentId
     model_id: str
-    training_id: str
+    training_id: TrainingId
     status: PredictionStatus
     error: str | None
     predictions: list[dict[str, Any]] | dict[str, Any] | None
@@ -92,6 +103,8 @@ class Prediction(ResponseStruct):
 
 
 class Predictions(ResponseStruct):
+    """A page of predictions."""
+
     predictions: list[Prediction]
     next_token: str | None
     model_id: str | UnsetType = UNSET
@@ -100,34 +113,48 @@ class Predictions(ResponseStruct):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What a request comes to once the document and the model are known."""
+class ResolvedRequest:
+    """A request whose document and model were found; the configs are those that are applied."""
 
-    model_id: str
-    training_id: str
+    document_id: DocumentId
+    model_reference: str
+    """``modelId`` as it was sent, with or without its owner."""
+    model_id: ModelId
+    training_id: TrainingId
     preprocess_config: dict[str, Any]
     postprocess_config: dict[str, Any]
 
 
-def to_prediction(row: Mapping[str, Any]) -> Prediction:
+@dataclass(frozen=True, slots=True)
+class SubmittedPrediction:
+    """A pending prediction and its job."""
+
+    row: statements.PredictionRow
+    job_id: JobId
+
+
+def to_prediction(row: statements.PredictionRow) -> Prediction:
+    """Return a prediction as the API shows it."""
     return Prediction(
-        prediction_id=row["id"],
-        document_id=row["document_id"],
-        model_id=row["model_reference"],
-        training_id=row["training_id"],
-        status=row["status"],
-        error=row["error"],
-        predictions=row["predictions"],
-        preprocess_config=row["preprocess_config"],
-        postprocess_config=row["postprocess_config"],
-        next_page=row["next_page"],
-        inference_time=row["inference_time"],
-        created_time=timestamp(row["created_time"]),
-        created_by=row["created_by"],
+        prediction_id=row.id,
+        document_id=row.document_id,
+        model_id=row.model_reference,
+        training_id=row.training_id,
+        status=row.status,
+        error=row.error,
+        predictions=row.predictions,
+        preprocess_config=row.preprocess_config,
+        postprocess_config=row.postprocess_config,
+        next_page=row.next_page,
+        inference_time=row.inference_time,
+        created_time=timestamp(row.created_time),
+        created_by=row.created_by,
     )
 
 
 class PredictionController(Controller):
+    """Operations on predictions."""
+
     path = "/predictions"
     tags = ("Predictions",)
 
@@ -135,27 +162,43 @@ class PredictionController(Controller):
     async def create_prediction(
         self, data: PostPrediction, request: Request[Any, Any, Any], caller: Caller
     ) -> Prediction | Response[dict[str, str]]:
-        """Find the fields of a document; with ``async`` the answer is pending and is fetched by its id.
+        """Find the fields of a document.
 
-        The connection goes back to the pool before the outcome is waited for: a slow document must not
-        keep others from being submitted. A request that is repeated after its deadline waits on for the same
-        prediction.
+        The document needs content. ``modelId`` is a model of the caller, or a shared model of another
+        organization as ``<organizationId>/<modelId>``; it is used with ``trainingId``, else with the model's
+        own training. Members of ``preprocessConfig`` that are left out come from the model, ``pages`` goes
+        before ``startPage`` and ``maxPages``; the answer shows what was applied. ``nextPage`` is the first
+        page that was not read, null when nothing is left.
+
+        Without ``async`` the answer is the ``succeeded`` prediction, or the error. A prediction that takes
+        too long answers 503 with ``Retry-After`` and its ``predictionId``: it goes on, get it by its id, or
+        repeat the request to wait for it again. With ``async`` the answer is ``pending`` at once: get the
+        prediction until it is ``succeeded`` or ``failed``, or have a webhook told of it.
+
+        Answers 404 when the document or the model does not exist, 400 when the document has no content or
+        cannot be read, or no training can be used, and 429 ``Limit Exceeded`` when the plan allows no more
+        predictions, pages or fields.
         """
         state = state_of(request)
         priority = ASYNCHRONOUS if data.is_async else INTERACTIVE
         await state.pressure.admit(caller.organization_id, priority)
+        # The connection goes back to the pool before the job is waited for: slow documents must not keep
+        # other requests from being taken.
         async with state.connection() as connection, connection.transaction():
-            plan = await _plan(connection, caller, data)
-            repeated = None if data.is_async else await _unanswered(connection, caller, data, plan, state)
-            row = repeated or await _begin(connection, caller, data, plan, priority)
-            outcome = None if data.is_async else state.listener.register(row["job_id"])
-            # One that is taken up again can have ended before it was registered.
-            ended = repeated and await ended_job(connection, caller.organization_id, row["job_id"])
-        if outcome is None:
-            return to_prediction(row)
-        if not ended and not await state.listener.wait(outcome, state.settings.prediction_wait):
-            return _still_pending(row["id"])
-        return await _outcome(state, caller, row["id"], row["job_id"])
+            resolved = await _resolve(connection, caller, data)
+            repeated = None
+            if not data.is_async:
+                waited = state.settings.prediction_wait
+                repeated = await _find_repeated(connection, caller, resolved, waited)
+            submitted = repeated or await _submit(connection, caller, resolved, priority)
+            waiter = None if data.is_async else state.listener.register(submitted.job_id)
+            # A job that is taken up again can have ended before it was registered.
+            ended = repeated and await ended_job(connection, caller.organization_id, repeated.job_id)
+        if waiter is None:
+            return to_prediction(submitted.row)
+        if not ended and not await state.listener.wait(waiter, state.settings.prediction_wait):
+            return _still_pending(submitted.row.id)
+        return await _finished_prediction(state, caller, submitted)
 
     @get()
     async def list_predictions(
@@ -169,14 +212,23 @@ class PredictionController(Controller):
         sort_by: Annotated[Literal["createdTime"] | None, Parameter(query="sortBy")] = None,
         order: Order | None = None,
     ) -> Predictions:
-        """Oldest first unless ``order`` says otherwise."""
+        """List predictions, oldest first unless ``order`` is ``descending``.
+
+        ``modelId`` lists the predictions of one model, with or without its owner.
+        """
         listing = (
-            statements.LIST_PREDICTIONS_DESCENDING
+            statements.list_predictions_descending
             if order == "descending"
-            else statements.LIST_PREDICTIONS_ASCENDING
+            else statements.list_predictions_ascending
         )
-        plain_id = None if model_id is None else model_id.rpartition("/")[2]
-        rows = await listing.fetch(connection, caller.organization_id, plain_id, *page.after, page.limit)
+        rows = await listing(
+            connection,
+            organization_id=caller.organization_id,
+            model_id=None if model_id is None else split_reference(model_id)[1],
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
+        )
         shown, next_token = cut(rows, page)
         return Predictions(
             predictions=[to_prediction(row) for row in shown],
@@ -188,47 +240,77 @@ class PredictionController(Controller):
 
     @get("/{prediction_id:str}")
     async def get_prediction(
-        self, prediction_id: str, caller: Caller, connection: RequestConnection
+        self, prediction_id: PredictionId, caller: Caller, connection: RequestConnection
     ) -> Prediction:
-        row = await statements.GET_PREDICTION.fetch_one(connection, caller.organization_id, prediction_id)
+        """Get a prediction.
+
+        It is ``pending`` until its fields are found, then ``succeeded`` with ``predictions``, or ``failed``
+        with ``error``.
+        """
+        row = await statements.get_prediction(
+            connection, organization_id=caller.organization_id, prediction_id=prediction_id
+        )
         if row is None:
-            raise NotFound(f"Prediction {prediction_id} not found")
+            raise prediction_not_found(prediction_id)
         return to_prediction(row)
 
 
-async def _plan(connection: Connection, caller: Caller, data: PostPrediction) -> Plan:
-    """Raises NotFound for the document or the model, BadRequest when one of them cannot be used yet."""
+def prediction_not_found(prediction_id: PredictionId) -> NotFound:
+    """Return the error for a prediction that the caller's organization does not have."""
+    return NotFound(f"Prediction {prediction_id} not found")
+
+
+def split_reference(reference: str) -> tuple[OrganizationId | None, ModelId]:
+    """Return the owner that a ``modelId`` names, if it names one, and the plain id."""
+    owner, _, model_id = reference.rpartition("/")
+    return (OrganizationId(owner) if owner else None), ModelId(model_id)
+
+
+async def _resolve(connection: Connection, caller: Caller, data: PostPrediction) -> ResolvedRequest:
+    """Find the document, the model and the training of a request, and the configs to apply.
+
+    Raises NotFound for the document or the model, BadRequest when one of them cannot be used yet.
+    """
     preprocess_config = sent_preprocess_config(data.preprocess_config)
-    document = await statements.DOCUMENT_TO_PREDICT.fetch_one(
-        connection, caller.organization_id, data.document_id
+    document = await statements.get_document_to_predict(
+        connection, organization_id=caller.organization_id, document_id=data.document_id
     )
     if document is None:
         raise NotFound(f"Document {data.document_id} not found")
-    named_owner, _, model_id = data.model_id.rpartition("/")
+    named_owner, model_id = split_reference(data.model_id)
     owner = named_owner or caller.organization_id
-    model = await statements.MODEL_TO_PREDICT_WITH.fetch_one(
-        connection, caller.organization_id, owner, model_id
+    model = await statements.get_model_to_predict_with(
+        connection, organization_id=caller.organization_id, owner_id=owner, model_id=model_id
     )
     if model is None:
         raise model_not_found(model_id)
-    if document["content_key"] is None:
+    if document.content_key is None:
         raise BadRequest("documentId: the document has no content yet, upload it to its fileUrl")
-    return Plan(
+    return ResolvedRequest(
+        document_id=data.document_id,
+        model_reference=data.model_id,
         model_id=model_id,
-        training_id=await _training_id(connection, owner, model_id, data, model["training_id"]),
+        training_id=await _training_id(connection, owner, model_id, data, model.training_id),
         preprocess_config=effective_preprocess_config(
-            preprocess_config, data.deprecated_preprocess_config(), model["preprocess_config"]
+            preprocess_config, data.deprecated_preprocess_config(), model.preprocess_config
         ),
-        postprocess_config=members(data.postprocess_config) or model["postprocess_config"],
+        postprocess_config=members(data.postprocess_config) or model.postprocess_config,
     )
 
 
 async def _training_id(
-    connection: Connection, owner: str, model_id: str, data: PostPrediction, active: str | None
-) -> str:
-    """The training that the request names, else the model's."""
+    connection: Connection,
+    owner: OrganizationId,
+    model_id: ModelId,
+    data: PostPrediction,
+    active: TrainingId | None,
+) -> TrainingId:
+    """Return the training that the request names, else the model's. Raises BadRequest when there is none."""
     if data.training_id is not UNSET:
-        if not await TRAINING_TO_PREDICT_WITH.fetch_value(connection, owner, model_id, data.training_id):
+        found = await find_succeeded_training_of_model(
+            connection, organization_id=owner, model_id=model_id, training_id=data.training_id
+        )
+        if found is None:
             raise BadRequest("trainingId: must be a succeeded training of this model")
         return data.training_id
     if active is None:
@@ -236,80 +318,93 @@ async def _training_id(
     return active
 
 
-async def _unanswered(
-    connection: Connection, caller: Caller, data: PostPrediction, plan: Plan, state: AppState
-) -> asyncpg.Record | None:
-    """The prediction that this request repeats: clients send a POST again after the 503 at its deadline."""
-    return await statements.UNANSWERED_PREDICTION.fetch_one(
+async def _find_repeated(
+    connection: Connection, caller: Caller, resolved: ResolvedRequest, waited: float
+) -> SubmittedPrediction | None:
+    """Return the prediction that this request repeats: clients send a POST again after a 503.
+
+    It has been pending for longer than ``waited`` seconds, so that its first caller has had the 503.
+    """
+    row = await statements.find_unanswered_prediction(
         connection,
-        caller.organization_id,
-        data.document_id,
-        plan.model_id,
-        data.model_id,
-        plan.training_id,
-        plan.preprocess_config,
-        plan.postprocess_config,
-        caller.principal_id,
-        INTERACTIVE,
-        state.settings.prediction_wait,
-    )
-
-
-async def _begin(
-    connection: Connection, caller: Caller, data: PostPrediction, plan: Plan, priority: int
-) -> Mapping[str, Any]:
-    """A new prediction with its job. Raises LimitExceeded, at once also where the worker would."""
-    await check_not_used_up(connection, caller.organization_id)
-    row = await _insert(connection, caller, data, plan)
-    return {**row, "job_id": await _enqueue(connection, caller, row["id"], priority)}
-
-
-async def _insert(connection: Connection, caller: Caller, data: PostPrediction, plan: Plan) -> asyncpg.Record:
-    return await statements.INSERT_PREDICTION.fetch_one(
-        connection,
-        caller.organization_id,
-        new_id(PredictionId),
-        data.document_id,
-        plan.model_id,
-        data.model_id,
-        plan.training_id,
-        plan.preprocess_config,
-        plan.postprocess_config,
-        caller.principal_id,
-    )
-
-
-async def _enqueue(connection: Connection, caller: Caller, prediction_id: str, priority: int) -> str:
-    """The job and its reservation, which is given back if the job fails."""
-    job_id = await enqueue(
-        connection,
-        kind="prediction",
         organization_id=caller.organization_id,
-        subject_id=prediction_id,
-        priority=priority,
+        document_id=resolved.document_id,
+        model_id=resolved.model_id,
+        model_reference=resolved.model_reference,
+        training_id=resolved.training_id,
+        preprocess_config=resolved.preprocess_config,
+        postprocess_config=resolved.postprocess_config,
+        created_by=caller.principal_id,
+        priority=INTERACTIVE,
+        waited=waited,
     )
-    await reserve_for_new(connection, caller.organization_id, JobId(job_id), {"predictions": 1})
+    return None if row is None else SubmittedPrediction(row, row.job_id)
+
+
+async def _submit(
+    connection: Connection, caller: Caller, resolved: ResolvedRequest, priority: int
+) -> SubmittedPrediction:
+    """Insert a prediction and its job, and reserve it.
+
+    Raises LimitExceeded, also for pages or fields that the worker would reserve in vain.
+    """
+    await check_not_used_up(connection, caller.organization_id)
+    row = await statements.insert_prediction(
+        connection,
+        organization_id=caller.organization_id,
+        prediction_id=new_id(PredictionId),
+        document_id=resolved.document_id,
+        model_id=resolved.model_id,
+        model_reference=resolved.model_reference,
+        training_id=resolved.training_id,
+        preprocess_config=resolved.preprocess_config,
+        postprocess_config=resolved.postprocess_config,
+        created_by=caller.principal_id,
+    )
+    return SubmittedPrediction(row, await _enqueue(connection, caller, row.id, priority))
+
+
+async def _enqueue(
+    connection: Connection, caller: Caller, prediction_id: PredictionId, priority: int
+) -> JobId:
+    """Queue the job and reserve a prediction for it; the reservation is given back if the job fails."""
+    job_id = JobId(
+        await enqueue(
+            connection,
+            kind="prediction",
+            organization_id=caller.organization_id,
+            subject_id=prediction_id,
+            priority=priority,
+        )
+    )
+    await reserve_for_new(connection, caller.organization_id, job_id, {"predictions": 1})
     return job_id
 
 
-async def _outcome(state: AppState, caller: Caller, prediction_id: str, job_id: str) -> Prediction:
-    """The finished prediction, or the error that its job ended with: then nothing of it is kept."""
+async def _finished_prediction(state: AppState, caller: Caller, submitted: SubmittedPrediction) -> Prediction:
+    """Return the prediction of a job that has ended.
+
+    Raises the error that the job ended with; nothing of the prediction is kept then.
+    """
+    organization_id, prediction_id = caller.organization_id, submitted.row.id
     async with state.connection() as connection:
-        row = await statements.GET_PREDICTION.fetch_one(connection, caller.organization_id, prediction_id)
-        if row is None or row["status"] != "succeeded":
-            ended = await ended_job(connection, caller.organization_id, job_id)
+        row = await statements.get_prediction(
+            connection, organization_id=organization_id, prediction_id=prediction_id
+        )
+        if row is None or row.status != "succeeded":
+            ended = await ended_job(connection, organization_id, submitted.job_id)
             error = None if ended is None else ended.error()
             if error is not None:
-                await statements.DELETE_FAILED_PREDICTION.execute(
-                    connection, caller.organization_id, prediction_id
+                await statements.delete_failed_prediction(
+                    connection, organization_id=organization_id, prediction_id=prediction_id
                 )
                 raise error
     if row is None:
-        raise NotFound(f"Prediction {prediction_id} not found")
+        raise prediction_not_found(prediction_id)
     return to_prediction(row)
 
 
-def _still_pending(prediction_id: str) -> Response[dict[str, str]]:
+def _still_pending(prediction_id: PredictionId) -> Response[dict[str, str]]:
     return Response(
         {
             "message": f"The prediction takes longer; get it from /predictions/{prediction_id}",

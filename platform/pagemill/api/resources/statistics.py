@@ -1,4 +1,4 @@
-"""How much of what a model finds needs no human: ``statistics`` of models and trainings."""
+"""``statistics`` of models and trainings: how much of what they find needs no human."""
 
 from __future__ import annotations
 
@@ -7,46 +7,52 @@ from typing import Annotated, Any, TypeAlias
 
 from litestar.params import Parameter
 
-from db.predictions import PREDICTION_STATISTICS
+from db.predictions import list_label_statistics
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.schemas import timestamp
+from pagemill.ids import ModelId, TrainingId
 
 StatisticsLastNDays: TypeAlias = Annotated[
     int | None, Parameter(query="statisticsLastNDays", ge=1, le=30, required=False)
 ]
 DEFAULT_DAYS = 7
 NEWEST_PREDICTIONS = 1000
-"""So many are looked at, however many there are: a rate does not get better by more, only slower."""
-SURE_ENOUGH = 0.9
-"""Where the training's evaluation found no threshold of its own."""
+"""Maximum number of predictions that are counted: more make the rate slower to compute, not more precise."""
+DEFAULT_THRESHOLD = 0.9
+"""Confidence that needs no human where the evaluation of the training recommends no threshold."""
 
 
 async def statistics_of(
-    connection: Connection, caller: Caller, model_id: str, days: int | None, *, training_id: str | None = None
+    connection: Connection,
+    caller: Caller,
+    model_id: ModelId,
+    days: int | None,
+    *,
+    training_id: TrainingId | None = None,
 ) -> dict[str, Any] | None:
-    """The share of the caller's latest predictions in which a field's value was sure enough, by label.
+    """Return the automation rate of each label in the caller's predictions of the last ``days`` days.
 
-    None when nobody asked for a period and there is nothing to tell.
+    Return None when the request names no period and there are no predictions.
     """
     to_time = datetime.datetime.now(datetime.UTC)
     from_time = to_time - datetime.timedelta(days=days or DEFAULT_DAYS)
-    rows = await PREDICTION_STATISTICS.fetch(
+    rows = await list_label_statistics(
         connection,
-        caller.organization_id,
-        model_id,
-        from_time,
-        training_id,
-        SURE_ENOUGH,
-        NEWEST_PREDICTIONS,
+        organization_id=caller.organization_id,
+        model_id=model_id,
+        from_time=from_time,
+        training_id=training_id,
+        default_threshold=DEFAULT_THRESHOLD,
+        newest=NEWEST_PREDICTIONS,
     )
     if not rows and days is None:
         return None
     return {
         "fields": {
-            row["label"]: {
-                "automationRate": round(row["automated"] / row["predictions"], 4),
-                "numberOfPredictions": row["predictions"],
+            row.label: {
+                "automationRate": round(row.automated / row.predictions, 4),
+                "numberOfPredictions": row.predictions,
             }
             for row in rows
         },

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
-import asyncpg
 from litestar import Controller, get, patch, post
 from msgspec import UNSET, Meta, UnsetType
 
 from db import trainings as statements
-from db.data_bundles import DATA_BUNDLES_TO_TRAIN
+from db.data_bundles import keep_data_bundles
 from db.statements import Connection
+from db.trainings import InstanceType, TrainingStatus
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.database import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
@@ -22,7 +22,7 @@ from pagemill.api.http.schemas import (
     ResponseStruct,
     Text,
     audit,
-    change,
+    changed_metadata,
     checked_metadata,
     require_members,
 )
@@ -31,49 +31,49 @@ from pagemill.api.resources.models import (
     MODEL_DEPENDENCIES,
     ValidTrainingId,
     below_model,
-    hold_model,
+    keep_model,
     require_model,
 )
 from pagemill.api.resources.statistics import StatisticsLastNDays, statistics_of
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import TrainingId, new_id
+from pagemill.ids import (
+    DataBundleId,
+    DeploymentEnvironmentId,
+    ModelId,
+    OrganizationId,
+    TrainingId,
+    new_id,
+)
 from pagemill.jobs.job import BATCH
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.notices.events import tell_of_training
 from pagemill.usage.counting import count
 
-TrainingStatus: TypeAlias = Literal[
-    "waiting-for-approval",
-    "preparing",
-    "pending",
-    "running",
-    "running-final-evaluation",
-    "succeeded",
-    "failed",
-    "cancelled",
-]
-ValidDataBundleId: TypeAlias = Annotated[str, Meta(pattern=r"^las:model-data-bundle:[a-f0-9]{32}$")]
+ValidDataBundleId: TypeAlias = Annotated[DataBundleId, Meta(pattern=r"^las:model-data-bundle:[a-f0-9]{32}$")]
 ValidDeploymentEnvironmentId: TypeAlias = Annotated[
-    str,
+    DeploymentEnvironmentId,
     Meta(
         pattern=r"^(|las:organization:[a-z0-9\-_]+/)"
         r"las:deployment-environment:[a-z0-9\-_]+(|:@[a-z0-9\-_]+|:[0-9]+)$",
         max_length=512,
     ),
 ]
-InstanceType: TypeAlias = Literal["small-gpu", "medium-gpu", "large-gpu"]
-FINAL = ("succeeded", "failed", "cancelled")
+FINAL: tuple[TrainingStatus, ...] = ("succeeded", "failed", "cancelled")
 MINIMUM_DOCUMENTS = 5
-"""With fewer there is nothing left to judge the training by once a part is held out."""
+"""Fewer documents leave no part to evaluate the training on."""
 MAXIMUM_DATA_BUNDLES = 100
 ONE = below_model("/trainings/{training_id:str}")
 
 
 class WarmStartConfig(RequestStruct):
+    """The training whose weights a new training starts from."""
+
     training_id: ValidTrainingId
 
 
 class PostTraining(RequestStruct):
+    """A new training."""
+
     data_bundle_ids: (
         Annotated[list[ValidDataBundleId], Meta(min_length=1, max_length=MAXIMUM_DATA_BUNDLES)] | UnsetType
     ) = UNSET
@@ -86,6 +86,8 @@ class PostTraining(RequestStruct):
 
 
 class PatchTraining(RequestStruct):
+    """Changes of a training; null clears."""
+
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
     metadata: Metadata | UnsetType | None = UNSET
@@ -94,16 +96,18 @@ class PatchTraining(RequestStruct):
 
 
 class Training(Audited, kw_only=True):
-    training_id: str
-    model_id: str
+    """A training of a model; ``evaluation`` is empty and ``gpuHours`` null until it has succeeded."""
+
+    training_id: TrainingId
+    model_id: ModelId
     name: str | None
     description: str | None
     metadata: dict[str, Any] | None
-    data_bundle_ids: list[str]
+    data_bundle_ids: list[DataBundleId]
     warm_start_config: dict[str, Any] | UnsetType
     instance_type: InstanceType
     data_scientist_assistance: bool
-    deployment_environment_id: str | None
+    deployment_environment_id: DeploymentEnvironmentId | None
     status: TrainingStatus
     evaluation: dict[str, Any]
     statistics: dict[str, Any] | None
@@ -111,47 +115,64 @@ class Training(Audited, kw_only=True):
 
 
 class Trainings(ResponseStruct):
+    """A page of trainings."""
+
     trainings: list[Training]
     next_token: str | None
     status: list[TrainingStatus] | UnsetType = UNSET
 
 
-def to_training(row: asyncpg.Record, statistics: dict[str, Any] | None = None) -> Training:
+def to_training(row: statements.TrainingRow, statistics: dict[str, Any] | None = None) -> Training:
+    """Return a training as the API shows it."""
     return Training(
-        training_id=row["id"],
-        model_id=row["model_id"],
-        name=row["name"],
-        description=row["description"],
-        metadata=row["metadata"],
-        data_bundle_ids=row["data_bundle_ids"],
-        warm_start_config=row["warm_start_config"] or UNSET,
-        instance_type=row["instance_type"],
-        data_scientist_assistance=row["data_scientist_assistance"],
-        deployment_environment_id=row["deployment_environment_id"],
-        status=row["status"],
-        evaluation=row["evaluation"],
+        training_id=row.id,
+        model_id=row.model_id,
+        name=row.name,
+        description=row.description,
+        metadata=row.metadata,
+        data_bundle_ids=row.data_bundle_ids,
+        warm_start_config=row.warm_start_config or UNSET,
+        instance_type=row.instance_type,
+        data_scientist_assistance=row.data_scientist_assistance,
+        deployment_environment_id=row.deployment_environment_id,
+        status=row.status,
+        evaluation=row.evaluation,
         statistics=statistics,
-        gpu_hours=row["gpu_hours"],
+        gpu_hours=row.gpu_hours,
         **audit(row),
     )
 
 
-def training_not_found(training_id: str) -> NotFound:
+def training_not_found(training_id: TrainingId) -> NotFound:
+    """Return the error for a training that the model does not have."""
     return NotFound(f"Training {training_id} not found")
 
 
 class TrainingController(Controller):
+    """Operations on the trainings of a model."""
+
     path = "/models"
     tags = ("Trainings",)
     dependencies = MODEL_DEPENDENCIES
 
     @post(below_model("/trainings"), status_code=200)
     async def create_training(
-        self, own_model_id: str, data: PostTraining, caller: Caller, connection: RequestConnection
+        self, own_model_id: ModelId, data: PostTraining, caller: Caller, connection: RequestConnection
     ) -> Training:
-        """Train on succeeded data bundles of the model."""
+        """Start a training of a model.
+
+        ``dataBundleIds`` are succeeded data bundles of the model with at least 5 documents together. The
+        training is queued: ``pending``, ``preparing`` (the documents are gathered), ``running``,
+        ``running-final-evaluation``, then ``succeeded`` or ``failed``. With ``dataScientistAssistance`` it is
+        ``waiting-for-approval`` first. It can be ``cancelled`` until it ends. Get the training to follow it,
+        or have a webhook told of each change.
+
+        ``warmStartConfig`` starts from the weights of an earlier succeeded training. Set the ``trainingId``
+        of the model to predict with the training. Answers 400 when a bundle is missing or not ready, and 429
+        when the plan allows no more trainings this month.
+        """
         async with connection.transaction():
-            await hold_model(connection, caller, own_model_id)
+            await keep_model(connection, caller, own_model_id)
             await _check_warm_start(connection, caller, data.warm_start_config)
             data_bundle_ids = await _checked_data_bundles(connection, caller, own_model_id, data)
             training = await _insert(connection, caller, own_model_id, data, data_bundle_ids)
@@ -161,15 +182,25 @@ class TrainingController(Controller):
     @get(below_model("/trainings"))
     async def list_trainings(
         self,
-        own_model_id: str,
+        own_model_id: ModelId,
         caller: Caller,
         connection: RequestConnection,
         page: PageRequest,
         status: list[TrainingStatus] | None = None,
     ) -> Trainings:
+        """List the trainings of a model, oldest first.
+
+        ``status`` can be repeated to list several statuses.
+        """
         await require_model(connection, caller, own_model_id)
-        rows = await statements.LIST_TRAININGS.fetch(
-            connection, caller.organization_id, own_model_id, status, *page.after, page.limit
+        rows = await statements.list_trainings(
+            connection,
+            organization_id=caller.organization_id,
+            model_id=own_model_id,
+            statuses=status,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
         )
         shown, next_token = cut(rows, page)
         return Trainings(
@@ -181,14 +212,24 @@ class TrainingController(Controller):
     @get(ONE)
     async def get_training(
         self,
-        own_model_id: str,
-        training_id: str,
+        own_model_id: ModelId,
+        training_id: TrainingId,
         caller: Caller,
         connection: RequestConnection,
         statistics_last_n_days: StatisticsLastNDays = None,
     ) -> Training:
-        row = await statements.GET_TRAINING.fetch_one(
-            connection, caller.organization_id, own_model_id, training_id
+        """Get a training.
+
+        Once it has succeeded, ``evaluation`` tells how well it found each field in documents that it did not
+        learn from, and ``gpuHours`` what it took (0 without a GPU). ``statistics`` tells, for the predictions
+        with this training in the last ``statisticsLastNDays`` days (7 unless given), the share of each
+        field's values whose confidence makes a check by a human unnecessary.
+        """
+        row = await statements.get_training(
+            connection,
+            organization_id=caller.organization_id,
+            model_id=own_model_id,
+            training_id=training_id,
         )
         if row is None:
             raise training_not_found(training_id)
@@ -200,26 +241,43 @@ class TrainingController(Controller):
     @patch(ONE)
     async def update_training(
         self,
-        own_model_id: str,
-        training_id: str,
+        own_model_id: ModelId,
+        training_id: TrainingId,
         data: PatchTraining,
         caller: Caller,
         connection: RequestConnection,
     ) -> Training:
-        """Change what describes the training, or cancel it: its workers stop when they hear of it."""
+        """Change or cancel a training.
+
+        ``status`` can only be set to ``cancelled``, and only before the training has ended (400 otherwise):
+        the training shows it at once and its workers stop soon after. Setting ``deploymentEnvironmentId``
+        deploys the training to an available environment; null takes it out again.
+        """
         require_members(data)
-        key = (caller.organization_id, own_model_id, training_id)
+        organization_id = caller.organization_id
         async with connection.transaction():
-            training = await statements.GET_TRAINING.fetch_one(connection, *key)
+            training = await statements.get_training(
+                connection, organization_id=organization_id, model_id=own_model_id, training_id=training_id
+            )
             if training is None:
                 raise training_not_found(training_id)
             environment = data.deployment_environment_id
             if isinstance(environment, str):
-                environment = await checked_deployment_environment(connection, caller, environment)
+                environment = DeploymentEnvironmentId(
+                    await checked_deployment_environment(connection, caller, environment)
+                )
             if data.status == "cancelled":
-                await _cancel(connection, key, training["status"])
-            row = await statements.UPDATE_TRAINING.fetch_one(
-                connection, *key, *_changes(data, environment), caller.principal_id
+                await _cancel(connection, organization_id, training)
+            row = await statements.update_training(
+                connection,
+                organization_id=organization_id,
+                model_id=own_model_id,
+                training_id=training_id,
+                name=data.name,
+                description=data.description,
+                metadata=changed_metadata(data.metadata),
+                deployment_environment_id=environment,
+                updated_by=caller.principal_id,
             )
         return to_training(row)
 
@@ -227,21 +285,28 @@ class TrainingController(Controller):
 async def _check_warm_start(
     connection: Connection, caller: Caller, warm_start: WarmStartConfig | UnsetType
 ) -> None:
+    """Check that the training to start from has succeeded. Raises BadRequest."""
     if warm_start is UNSET:
         return
-    if not await statements.TRAINING_TO_START_FROM.fetch_value(
-        connection, caller.organization_id, warm_start.training_id
-    ):
+    found = await statements.find_succeeded_training(
+        connection, organization_id=caller.organization_id, training_id=warm_start.training_id
+    )
+    if found is None:
         raise BadRequest("warmStartConfig.trainingId: must be a succeeded training")
 
 
 async def _checked_data_bundles(
-    connection: Connection, caller: Caller, model_id: str, data: PostTraining
-) -> list[str]:
-    """The bundles to train on, each once. Raises BadRequest unless they are the model's, ready and enough."""
+    connection: Connection, caller: Caller, model_id: ModelId, data: PostTraining
+) -> list[DataBundleId]:
+    """Return the data bundles to train on, each once.
+
+    Raises BadRequest unless they belong to the model, have succeeded and have enough documents.
+    """
     ids = [] if data.data_bundle_ids is UNSET else list(dict.fromkeys(data.data_bundle_ids))
-    rows = await DATA_BUNDLES_TO_TRAIN.fetch(connection, caller.organization_id, model_id, ids)
-    status = {row["id"]: row["status"] for row in rows}
+    rows = await keep_data_bundles(
+        connection, organization_id=caller.organization_id, model_id=model_id, data_bundle_ids=ids
+    )
+    status = {row.id: row.status for row in rows}
     for data_bundle_id in ids:
         if data_bundle_id not in status:
             raise BadRequest(f"dataBundleIds: {data_bundle_id} does not exist in this model")
@@ -249,7 +314,7 @@ async def _checked_data_bundles(
             raise BadRequest(
                 f"dataBundleIds: {data_bundle_id} is {status[data_bundle_id]}, it must have succeeded"
             )
-    documents = number_of_documents([row["datasets"] for row in rows])
+    documents = number_of_documents([row.datasets for row in rows])
     if documents < MINIMUM_DOCUMENTS:
         raise BadRequest(
             f"dataBundleIds: a training needs at least {MINIMUM_DOCUMENTS} documents, there are {documents}"
@@ -258,7 +323,7 @@ async def _checked_data_bundles(
 
 
 def number_of_documents(bundled: Sequence[Sequence[dict[str, Any]]]) -> int:
-    """How many documents bundles hold: a dataset that is in several of them counts once."""
+    """Return the number of documents in bundles; a dataset that is in several of them counts once."""
     sizes = {
         dataset["datasetId"]: dataset["numberOfDocuments"] for datasets in bundled for dataset in datasets
     }
@@ -266,28 +331,33 @@ def number_of_documents(bundled: Sequence[Sequence[dict[str, Any]]]) -> int:
 
 
 async def _insert(
-    connection: Connection, caller: Caller, model_id: str, data: PostTraining, data_bundle_ids: list[str]
+    connection: Connection,
+    caller: Caller,
+    model_id: ModelId,
+    data: PostTraining,
+    data_bundle_ids: list[DataBundleId],
 ) -> Training:
-    """The training and, unless a human was asked for, its job.
+    """Insert the training and, unless a data scientist was asked for, its job.
 
-    More than 1000 documents need no approval here: whoever runs the machines decides about them by the
-    plan's limits. Who asks for a data scientist wants to wait for one.
+    More than 1000 documents need no approval here: the operator limits trainings by the plan.
     """
     training_id = new_id(TrainingId)
-    row = await statements.INSERT_TRAINING.fetch_one(
+    row = await statements.insert_training(
         connection,
-        caller.organization_id,
-        training_id,
-        model_id,
-        data.name,
-        data.description,
-        checked_metadata(data.metadata),
-        data_bundle_ids,
-        None if data.warm_start_config is UNSET else {"trainingId": data.warm_start_config.training_id},
-        data.instance_type or "small-gpu",
-        data.data_scientist_assistance,
-        "waiting-for-approval" if data.data_scientist_assistance else "pending",
-        caller.principal_id,
+        organization_id=caller.organization_id,
+        training_id=training_id,
+        model_id=model_id,
+        name=data.name,
+        description=data.description,
+        metadata=checked_metadata(data.metadata),
+        data_bundle_ids=data_bundle_ids,
+        warm_start_config=(
+            None if data.warm_start_config is UNSET else {"trainingId": data.warm_start_config.training_id}
+        ),
+        instance_type=data.instance_type or "small-gpu",
+        data_scientist_assistance=data.data_scientist_assistance,
+        status="waiting-for-approval" if data.data_scientist_assistance else "pending",
+        created_by=caller.principal_id,
     )
     if not data.data_scientist_assistance:
         await enqueue(
@@ -300,26 +370,19 @@ async def _insert(
     return to_training(row)
 
 
-async def _cancel(connection: Connection, key: tuple[str, str, str], status: TrainingStatus) -> None:
-    """Cancel the training or its job. Raises BadRequest when it is in a final state."""
-    organization_id, _, training_id = key
-    if status in FINAL:
+async def _cancel(
+    connection: Connection, organization_id: OrganizationId, training: statements.TrainingRow
+) -> None:
+    """Cancel the training, or the job that works for it. Raises BadRequest when it has ended."""
+    if training.status in FINAL:
         cancelled = False
-    elif status == "waiting-for-approval":
-        training = await statements.CANCEL_UNAPPROVED_TRAINING.fetch_one(connection, *key)
-        await tell_of_training(connection, organization_id, training)
-        cancelled = training is not None
+    elif training.status == "waiting-for-approval":
+        row = await statements.CANCEL_UNAPPROVED_TRAINING.fetch_one(
+            connection, organization_id, training.model_id, training.id
+        )
+        await tell_of_training(connection, organization_id, row)
+        cancelled = row is not None
     else:
-        cancelled = await request_cancel(connection, organization_id, training_id)
+        cancelled = await request_cancel(connection, organization_id, training.id)
     if not cancelled:
         raise BadRequest("status: the training is in a final state, it cannot be cancelled")
-
-
-def _changes(data: PatchTraining, environment: str | UnsetType | None) -> tuple[Any, ...]:
-    """The arguments of UPDATE_TRAINING between its key and the caller."""
-    return (
-        *change(data.name),
-        *change(data.description),
-        None if data.metadata is UNSET else checked_metadata(data.metadata) or {},
-        *change(environment),
-    )

@@ -8,17 +8,18 @@ import asyncpg
 import httpx
 import pytest
 
-from db.data_bundles import LIST_DATA_BUNDLES
+from db.data_bundles import list_data_bundles
 from db.datasets import LIST_DATASETS
 from db.documents import DOCUMENTS_TO_DELETE, LIST_DOCUMENTS
 from db.keyset import PAGE_BYTES
-from db.models import LIST_MODELS, LIST_MODELS_OF_OWNERS
-from db.predictions import LIST_PREDICTIONS_ASCENDING, LIST_PREDICTIONS_DESCENDING
-from db.statements import UntypedStatement
-from db.trainings import LIST_TRAININGS
+from db.models import list_models, list_models_of_owners
+from db.predictions import list_predictions_ascending, list_predictions_descending
+from db.statements import Statement
+from db.trainings import list_trainings
 from db.transitions import LIST_TRANSITIONS
 from db.workflows import LIST_WORKFLOWS
 from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.schemas import member_of
 from pagemill.ids import DocumentId, new_id
 from tests.support.flows import create_transition, create_workflow, ok, start, task
 from tests.support.tenants import Tenant
@@ -105,33 +106,43 @@ WORKFLOWS = """
         (DOCUMENTS, LIST_DOCUMENTS["ascending"], (None, None, None)),
         (DOCUMENTS, LIST_DOCUMENTS["descending"], (None, None, None)),
         (DOCUMENTS, DOCUMENTS_TO_DELETE, (None, None)),
-        (MODELS, LIST_MODELS, ()),
-        (MODELS, LIST_MODELS_OF_OWNERS, "own"),
-        (PREDICTIONS, LIST_PREDICTIONS_ASCENDING, (None,)),
-        (PREDICTIONS, LIST_PREDICTIONS_DESCENDING, (None,)),
+        (MODELS, list_models, {}),
+        (MODELS, list_models_of_owners, {"owner_ids": ["own"]}),
+        (PREDICTIONS, list_predictions_ascending, {"model_id": None}),
+        (PREDICTIONS, list_predictions_descending, {"model_id": None}),
         (DATASETS, LIST_DATASETS, ()),
-        (DATA_BUNDLES, LIST_DATA_BUNDLES, ("m", None)),
-        (TRAININGS, LIST_TRAININGS, ("m", None)),
+        (DATA_BUNDLES, list_data_bundles, {"model_id": "m", "statuses": None}),
+        (TRAININGS, list_trainings, {"model_id": "m", "statuses": None}),
         (TRANSITIONS, LIST_TRANSITIONS, (None,)),
         (WORKFLOWS, LIST_WORKFLOWS, ()),
     ],
-    ids=lambda value: value.name if isinstance(value, UntypedStatement) else "",
+    ids=lambda value: getattr(value, "name", ""),
 )
 async def test_other_lists(
-    pool: asyncpg.Pool, organization: Tenant, rows: str, statement: UntypedStatement, filters: Any
+    pool: asyncpg.Pool, organization: Tenant, rows: str, statement: Any, filters: Any
 ) -> None:
     own = organization.organization_id
     await pool.execute(rows, own, [new_id(DocumentId) for _ in range(ROWS)], LARGE)
-    filters = ([own],) if filters == "own" else filters
     counted = ("2024-01", 100) if statement is LIST_WORKFLOWS else ()
     page, pages = PageRequest(100, (None, None)), []
     token: str | None = ""
     async with pool.acquire() as connection:
         while token is not None:
-            after = (*page.after, page.limit, *counted)
-            found = await statement.fetch(connection, own, *filters, *after)
+            if isinstance(statement, Statement):
+                asked = filters if "owner_ids" not in filters else {"owner_ids": [own]}
+                found = await statement(
+                    connection,
+                    organization_id=own,
+                    after_time=page.after_time,
+                    after_id=page.after_id,
+                    limit=page.limit,
+                    **asked,
+                )
+            else:
+                after = (*page.after, page.limit, *counted)
+                found = await statement.fetch(connection, own, *filters, *after)
             shown, token = cut(found, page)
-            pages.append([row["id"] for row in shown])
-            page = PageRequest(100, (shown[-1]["created_time"], shown[-1]["id"]))
+            pages.append([member_of(row, "id") for row in shown])
+            page = PageRequest(100, (member_of(shown[-1], "created_time"), pages[-1][-1]))
     assert [len(ids) for ids in pages] == [3, 3, 1]
     assert len({one for ids in pages for one in ids}) == ROWS

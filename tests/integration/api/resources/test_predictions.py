@@ -400,10 +400,10 @@ async def test_how_many_statements_a_prediction_takes(
         assert (await api.post("/v1/predictions", json={**body, "async": True})).status_code == 200
     assert run == [
         "principals.find_principal",
-        "predictions.document",
-        "predictions.model",
+        "predictions.get_document_to_predict",
+        "predictions.get_model_to_predict_with",
         "usage.get_limited_meter",
-        "predictions.insert",
+        "predictions.insert_prediction",
         "job.insert",
         "usage.insert_reservations",
         "usage.count_within_plan",
