@@ -1,4 +1,4 @@
-"""Batches: in order, bounded, and broken only for those who are in the broken one."""
+"""Batching: results are in order, batches are bounded, and a failure stays in its batch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pagemill.batching import Batcher, BatchFailed
 
 
 class Work:
-    """Doubles numbers once it may; an odd batch of one fails when told so."""
+    """Doubles numbers once ``may`` is set; raises ``failure`` instead when there is one."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -35,7 +35,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_the_first_goes_alone_and_the_rest_together() -> None:
+async def test_items_submitted_during_a_batch_share_the_next_one() -> None:
     work = Work()
     batcher = Batcher(work, max_size=3)
     first = asyncio.create_task(batcher.submit(0))
@@ -49,7 +49,7 @@ async def test_the_first_goes_alone_and_the_rest_together() -> None:
     assert work.batches == [[0], [1, 2, 3], [4, 5]]
 
 
-async def test_so_many_batches_at_once() -> None:
+async def test_batches_in_progress_are_bounded() -> None:
     work = Work()
     batcher = Batcher(work, max_size=2, concurrency=2)
     asked = asyncio.gather(*(batcher.submit(number) for number in range(7)))
@@ -59,7 +59,7 @@ async def test_so_many_batches_at_once() -> None:
     assert work.most_at_once == 2
 
 
-async def test_one_key_is_not_twice_in_a_batch() -> None:
+async def test_items_with_one_key_never_share_a_batch() -> None:
     work = Work()
     work.may.set()
     batcher = Batcher(work, max_size=10, key=lambda number: number % 2)
@@ -67,7 +67,7 @@ async def test_one_key_is_not_twice_in_a_batch() -> None:
     assert work.batches == [[1, 2], [3], [5]]
 
 
-async def test_a_failure_is_told_to_each_and_the_next_batch_works() -> None:
+async def test_each_caller_of_a_failed_batch_gets_its_own_exception() -> None:
     work = Work()
     work.may.set()
     work.failure = ValueError("no")
@@ -80,7 +80,7 @@ async def test_a_failure_is_told_to_each_and_the_next_batch_works() -> None:
     assert await batcher.submit(4) == 8
 
 
-async def test_what_nobody_waits_for_is_not_begun() -> None:
+async def test_items_of_cancelled_callers_are_not_processed() -> None:
     work = Work()
     batcher = Batcher(work, max_size=10)
     first = asyncio.create_task(batcher.submit(0))
@@ -95,14 +95,14 @@ async def test_what_nobody_waits_for_is_not_begun() -> None:
     assert work.batches == [[0], [2]]
 
 
-async def test_who_asks_as_soon_as_he_is_answered_is_answered_again() -> None:
+async def test_an_item_submitted_right_after_a_result_is_processed() -> None:
     work = Work()
     work.may.set()
     batcher = Batcher(work, max_size=10)
     assert [await asyncio.wait_for(batcher.submit(number), 5.0) for number in range(5)] == [0, 2, 4, 6, 8]
 
 
-async def test_a_group_is_in_one_batch_at_a_time_and_others_go_on() -> None:
+async def test_a_group_is_in_one_batch_at_a_time_and_does_not_hold_up_others() -> None:
     work = Work()
     batcher = Batcher(work, max_size=10, concurrency=2, group=lambda number: number % 2)
     first = asyncio.create_task(batcher.submit(1))
@@ -115,7 +115,7 @@ async def test_a_group_is_in_one_batch_at_a_time_and_others_go_on() -> None:
     assert work.batches == [[1], [2], [3, 5]]
 
 
-async def test_batches_under_way_share_what_is_asked_unless_it_is_little() -> None:
+async def test_concurrent_batches_share_the_items_unless_there_are_few() -> None:
     work = Work()
     batcher = Batcher(work, max_size=10, concurrency=2, share_above=3)
     asked = asyncio.gather(*(batcher.submit(number) for number in range(8)))
@@ -127,7 +127,7 @@ async def test_batches_under_way_share_what_is_asked_unless_it_is_little() -> No
     assert work.batches[2:] == [[0, 1, 2]]
 
 
-async def test_a_group_is_not_divided_for_its_share() -> None:
+async def test_a_group_is_not_divided_between_batches() -> None:
     work = Work()
     work.may.set()
     batcher = Batcher(work, max_size=10, concurrency=2, share_above=1, group=lambda number: number % 2)
@@ -135,7 +135,7 @@ async def test_a_group_is_not_divided_for_its_share() -> None:
     assert work.batches == [[1, 3, 5], [2, 4]]
 
 
-async def test_who_asks_for_much_is_answered_in_order_from_several_batches() -> None:
+async def test_results_of_several_batches_are_in_the_order_of_the_items() -> None:
     work = Work()
     work.may.set()
     batcher = Batcher(work, max_size=2)
@@ -144,7 +144,7 @@ async def test_who_asks_for_much_is_answered_in_order_from_several_batches() -> 
     assert work.batches == [[0, 1], [2, 3], [4]]
 
 
-async def test_who_asks_for_much_hears_that_one_batch_failed_and_the_rest_is_not_begun() -> None:
+async def test_a_failed_batch_fails_its_call_and_the_rest_is_not_processed() -> None:
     work = Work()
     work.may.set()
     work.failure = ValueError("no")

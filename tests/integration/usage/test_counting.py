@@ -140,7 +140,7 @@ async def test_fractions_add_up(pool: asyncpg.Pool, organization: Tenant) -> Non
 
 
 @pytest.mark.parametrize("amount", [-1, float("nan"), float("inf")])
-async def test_no_nonsense_is_counted(pool: asyncpg.Pool, organization: Tenant, amount: float) -> None:
+async def test_invalid_amounts_are_refused(pool: asyncpg.Pool, organization: Tenant, amount: float) -> None:
     async with pool.acquire() as connection:
         with pytest.raises(ValueError, match="cannot count"):
             await count(connection, organization.organization_id, "documents", amount)

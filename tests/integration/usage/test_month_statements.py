@@ -1,4 +1,4 @@
-"""Statements of months: computed under the plan of now, while none is stored."""
+"""Statements of months for which none is stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.integration.usage.test_plan_changes import PLAN, use_plan
 from tests.support.tenants import Tenant
 
 
-async def test_the_statement_of_a_month(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_a_month_is_computed_under_the_current_plan(pool: asyncpg.Pool, organization: Tenant) -> None:
     async with pool.acquire() as connection:
         await apply_plans(connection, parse_plans(PLAN), amend=False, dry_run=False)
         await use_plan(pool, organization, "las:plan:pro:1")
@@ -30,7 +30,9 @@ async def test_the_statement_of_a_month(pool: asyncpg.Pool, organization: Tenant
         assert before.total == Decimal("99.00")
 
 
-async def test_statements_of_what_is_not_there(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_unknown_organizations_and_invalid_months_are_refused(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
     async with pool.acquire() as connection:
         with pytest.raises(NotFound, match=OrganizationId("las:organization:none")):
             await month_statement_of(connection, OrganizationId("las:organization:none"))

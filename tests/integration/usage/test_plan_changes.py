@@ -1,4 +1,4 @@
-"""Operators define plans and ask what a month came to."""
+"""Plans that operators define, and the commands for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bucket in Postgres, which all API processes share."""
+"""The token bucket in Postgres, shared by all API processes."""
 
 from __future__ import annotations
 
@@ -30,14 +30,16 @@ async def test_the_bucket_begins_full_and_ends_empty(pool: asyncpg.Pool, organiz
     assert taken == [20, 20, 10, 0]
 
 
-async def test_it_says_when_to_come_again(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_an_empty_bucket_tells_when_the_next_token_comes(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
     await take(pool, organization, 50, rate=0.5)
     refused = await take(pool, organization, 1, rate=0.5)
     assert refused.tokens == 0
     assert 1.0 < refused.wait <= 2.0
 
 
-async def test_it_fills_with_time_but_not_over(
+async def test_the_bucket_fills_with_time_up_to_the_burst(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
 ) -> None:
     for tenant, seconds, expected in ((organization, 2, 20), (other_organization, 3600, 50)):

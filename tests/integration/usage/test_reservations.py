@@ -38,9 +38,7 @@ async def test_a_job_that_is_tried_again_reserves_once(pool: asyncpg.Pool, organ
     assert await used(pool, organization_id, "fields") == 2
 
 
-async def test_a_failed_job_gives_back_what_it_reserved_and_no_more(
-    pool: asyncpg.Pool, organization: Tenant
-) -> None:
+async def test_a_failed_job_is_refunded_exactly_once(pool: asyncpg.Pool, organization: Tenant) -> None:
     organization_id = organization.organization_id
     job_id, _ = await submit(pool, organization_id)
     async with pool.acquire() as connection:
@@ -91,9 +89,7 @@ async def test_nothing_is_reserved_for_foreign_unknown_and_ended_jobs(
     assert await used(pool, organization.organization_id, "pages") == 0
 
 
-async def test_a_job_cannot_end_between_the_look_and_the_reservation(
-    pool: asyncpg.Pool, organization: Tenant
-) -> None:
+async def test_a_job_cannot_end_during_its_reservation(pool: asyncpg.Pool, organization: Tenant) -> None:
     job_id, _ = await submit(pool, organization.organization_id)
     async with pool.acquire() as connection, pool.acquire() as other, connection.transaction():
         await reserve(connection, organization.organization_id, job_id, {"pages": 1})
@@ -102,7 +98,7 @@ async def test_a_job_cannot_end_between_the_look_and_the_reservation(
 
 
 @pytest.mark.parametrize(("reserved", "really"), [(4, 4), (4, 1), (1, 4), (None, 4)])
-async def test_settling_makes_the_count_what_was_really_used(
+async def test_settling_counts_what_was_used(
     pool: asyncpg.Pool, organization: Tenant, reserved: int | None, really: int
 ) -> None:
     organization_id = organization.organization_id

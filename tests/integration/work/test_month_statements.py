@@ -1,4 +1,4 @@
-"""A month that has ended is written down once, under the plan that it ended with."""
+"""Stored statements of ended months."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def run(pool: asyncpg.Pool) -> list[str]:
         return await until_ended(pool, *job_ids)
 
 
-async def test_it_is_written_once_and_stays(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_the_statement_is_stored_once(pool: asyncpg.Pool, organization: Tenant) -> None:
     owner = organization.organization_id
     month = month_before(datetime.now(UTC) - SETTLING)
     await make_older(pool)
@@ -65,7 +65,9 @@ async def test_it_is_written_once_and_stays(pool: asyncpg.Pool, organization: Te
     assert [(line.name, line.used) for line in statement.lines] == [("pagePredictions", 8)]
 
 
-async def test_who_came_this_month_gets_none(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_an_organization_of_this_month_has_no_statement_of_the_last(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
     assert await missing(pool) == []
     await make_older(pool)
     assert await missing(pool) == [organization.organization_id]

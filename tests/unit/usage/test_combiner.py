@@ -1,4 +1,4 @@
-"""Combining, against a store in memory whose commits the test lets happen."""
+"""Combining, on a store in memory whose commits a test can hold back."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ async def test_nothing_is_answered_before_its_commit() -> None:
     assert store.used["one"] == 1
 
 
-async def test_what_is_asked_during_a_commit_goes_into_the_next_one_together() -> None:
+async def test_reservations_made_during_a_commit_share_the_next_one() -> None:
     store = MemoryStore()
     store.may_commit.clear()
     combiner = Combiner(store)
@@ -190,7 +190,7 @@ async def test_an_ended_job_reserves_nothing() -> None:
     assert store.used["one"] == 1
 
 
-async def test_a_broken_commit_is_told_to_its_callers_and_the_next_one_works() -> None:
+async def test_a_failed_commit_is_raised_to_its_callers_and_the_next_one_works() -> None:
     store = MemoryStore()
     store.failures = [OSError("away")]
     combiner = Combiner(store)
@@ -202,7 +202,7 @@ async def test_a_broken_commit_is_told_to_its_callers_and_the_next_one_works() -
     assert await ask(combiner, *(wanted(f"job {number}") for number in range(3))) == ["granted"] * 3
 
 
-async def test_a_caller_who_left_takes_nobody_with_him() -> None:
+async def test_a_cancelled_caller_does_not_disturb_others() -> None:
     store = MemoryStore()
     store.may_commit.clear()
     combiner = Combiner(store)
@@ -216,14 +216,14 @@ async def test_a_caller_who_left_takes_nobody_with_him() -> None:
     assert await stays == "granted"
 
 
-async def test_splitting_takes_few_statements() -> None:
+async def test_selecting_what_fits_takes_few_statements() -> None:
     store = MemoryStore(allowed=100)
     verdicts = await ask(Combiner(store), *(wanted(f"job {number}") for number in range(200)))
     assert Counter(verdicts) == {"granted": 100, "limit-exceeded": 100}
     assert store.statements == 3
 
 
-async def test_what_others_take_between_seeing_and_counting_is_not_granted_again() -> None:
+async def test_units_taken_between_locking_and_counting_are_not_granted_again() -> None:
     store = MemoryStore(allowed=10)
     store.surprises = [3, 2]
     verdicts = await ask(Combiner(store), *(wanted(f"job {number}") for number in range(20)))
@@ -231,7 +231,7 @@ async def test_what_others_take_between_seeing_and_counting_is_not_granted_again
     assert store.used["one"] + store.taken_by_others == 10
 
 
-async def test_counters_that_never_hold_still_are_given_up() -> None:
+async def test_counters_that_keep_changing_are_unavailable() -> None:
     store = MemoryStore(allowed=10)
     store.surprises = [1] * MAX_SPLITS
     combiner = Combiner(store)
@@ -254,7 +254,7 @@ AMOUNTS = st.dictionaries(st.sampled_from(METER_NAMES), st.integers(0, 9), min_s
     ended=st.sets(st.integers(0, 29), max_size=4),
     granted=st.sets(st.tuples(st.integers(0, 29), st.sampled_from(METER_NAMES)), max_size=6),
 )
-def test_a_split_refuses_only_what_does_not_fit(
+def test_only_reservations_that_do_not_fit_are_refused(
     asked: list[tuple[str, dict[Meter, int]]],
     rooms: dict[tuple[str, Meter], int],
     ended: set[int],

@@ -1,4 +1,4 @@
-"""Plans as operators write them."""
+"""Plan files of operators."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_prices_of_another_shape_cost_nothing() -> None:
         (PRO.replace("name =", "nam ="), "nam"),
     ],
 )
-def test_what_is_wrong_is_named(text: str, message: str) -> None:
+def test_mistakes_are_named(text: str, message: str) -> None:
     with pytest.raises(PlanFileError, match=message):
         parse_plans(text)
 

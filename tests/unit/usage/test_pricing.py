@@ -1,4 +1,4 @@
-"""What a month costs, to the cent."""
+"""Costs of a month, to the cent."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pagemill.usage.request_rate import KEPT_SECONDS, RequestRate, TakenTokens
 
 
 class Bucket:
-    """Gives what it holds; counts how often it was asked."""
+    """Bucket in memory that counts the calls."""
 
     def __init__(self, tokens: int, wait: float = 2.5) -> None:
         self.tokens, self.wait, self.asked, self.now = tokens, wait, 0, 100.0

@@ -1,4 +1,4 @@
-"""Payment methods through HTTP, without Stripe: every value says that a human settles payments."""
+"""Payment methods through HTTP, without Stripe."""
 
 from __future__ import annotations
 

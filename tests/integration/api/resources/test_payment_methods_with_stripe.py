@@ -1,4 +1,4 @@
-"""Payment methods with Stripe: what Stripe is asked, what is made of its answers, and what stays secret."""
+"""Payment methods with Stripe: its calls, its answers, and secrets that stay secret."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ async def test_a_card_is_set_up(
     assert secret not in str(dict(row))
 
 
-async def test_anothers_intent_completes_nothing(api: httpx.AsyncClient, stripe: StripeDouble) -> None:
+async def test_an_intent_of_another_payment_method_completes_nothing(
+    api: httpx.AsyncClient, stripe: StripeDouble
+) -> None:
     first, second = await create(api), await create(api)
     for intent_id in stripe.intents:
         stripe.succeed(intent_id)
@@ -114,7 +116,7 @@ async def test_anothers_intent_completes_nothing(api: httpx.AsyncClient, stripe:
     assert (await api.get(path)).json()["details"] is None
 
 
-async def test_foreign_payment_methods_are_not_asked_about(
+async def test_stripe_is_not_called_about_foreign_payment_methods(
     api: httpx.AsyncClient, other_api: httpx.AsyncClient, stripe: StripeDouble
 ) -> None:
     method = await create(api)
@@ -125,7 +127,7 @@ async def test_foreign_payment_methods_are_not_asked_about(
     assert len(stripe.requests) == asked
 
 
-async def test_no_connection_is_held_while_stripe_thinks(
+async def test_no_connection_is_held_while_stripe_is_called(
     api: httpx.AsyncClient, stripe: StripeDouble
 ) -> None:
     method = await create(api)
@@ -171,16 +173,14 @@ async def test_what_stripe_refuses(
     assert stripe.refusals == []
 
 
-async def test_a_hiccup_of_stripe_makes_no_second_intent(
-    api: httpx.AsyncClient, stripe: StripeDouble
-) -> None:
+async def test_a_repeated_call_makes_no_second_intent(api: httpx.AsyncClient, stripe: StripeDouble) -> None:
     stripe.refusals.append(refusal(500, "api_error", "sorry"))
     method = await create(api)
     assert [request.idempotency_key for request in stripe.requests] == [method["paymentMethodId"]] * 2
     assert len(stripe.intents) == 1
 
 
-async def test_deleting_gives_up_what_was_not_completed(api: httpx.AsyncClient, stripe: StripeDouble) -> None:
+async def test_deleting_cancels_an_incomplete_intent(api: httpx.AsyncClient, stripe: StripeDouble) -> None:
     open_method = await create(api)
     completed = await create(api)
     intents = list(stripe.intents)
@@ -197,7 +197,9 @@ async def test_deleting_gives_up_what_was_not_completed(api: httpx.AsyncClient, 
     assert (await api.get(PATH)).json()["paymentMethods"] == []
 
 
-async def test_what_cannot_be_stored_is_given_up(api: httpx.AsyncClient, stripe: StripeDouble) -> None:
+async def test_an_intent_that_cannot_be_stored_is_cancelled(
+    api: httpx.AsyncClient, stripe: StripeDouble
+) -> None:
     assert (await api.post(PATH, json={"name": "a\0b"})).status_code == 400
     assert [intent["status"] for intent in stripe.intents.values()] == ["canceled"]
 
