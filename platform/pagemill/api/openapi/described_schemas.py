@@ -12,9 +12,9 @@ Json: TypeAlias = dict[str, Any]
 COUNTERS = (
     (r"monthlyNumberOf(\w+)Created", "How many {} were created this month."),
     (r"monthlyNumberOf(\w+)Used", "How many {} were used this month."),
-    (r"monthlyNumberOf(\w+)Allowed", "How many {} the plan allows in a month."),
+    (r"monthlyNumberOf(\w+)Allowed", "How many {} the plan allows in a month; 2000000000 means no limit."),
     (r"numberOf(\w+)Created", "How many {} there are."),
-    (r"numberOf(\w+)Allowed", "How many {} the plan allows at the same time."),
+    (r"numberOf(\w+)Allowed", "How many {} the plan allows at the same time; 2000000000 means no limit."),
 )
 """Descriptions of an organization's counters by the form of their names."""
 
