@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
+from db.plan_limits import LimitedBy
 from db.statements import Connection, NeverNull, Row, columns, crossing, tenant
 from pagemill.ids import OrganizationId, PlanId
 
@@ -24,7 +25,7 @@ class PlanVersionRow(Row):
     description: str | None
     available: bool
     currency: str
-    limited_by: str
+    limited_by: LimitedBy
     definition: dict[str, Any]
     """The prices, as sub-objects of the API."""
     allowed: dict[str, Any]
@@ -42,7 +43,7 @@ class PlanRow(Row):
     description: str | None
     available: bool
     currency: str
-    limited_by: str
+    limited_by: LimitedBy
     definition: dict[str, Any]
     allowed: dict[str, Any]
     created_time: datetime.datetime
@@ -119,7 +120,7 @@ async def upsert_plan(
     description: str | None,
     available: bool,
     currency: str,
-    limited_by: str,
+    limited_by: LimitedBy,
     definition: Mapping[str, Any],
     allowed: Mapping[str, float],
 ) -> None:
@@ -137,7 +138,7 @@ class PlanListRow(Row):
     id: PlanId
     name: str | None
     currency: str
-    limited_by: str
+    limited_by: LimitedBy
     available: bool
     organizations: Annotated[int, NeverNull("count(*)")]
     """How many organizations are on it."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from db.documents import LIVE
 from db.keyset import within_bytes
+from db.plan_limits import LIMITED_BY, LimitedBy
 from db.statements import (
     Connection,
     NeverNull,
@@ -77,7 +78,7 @@ class PredictionInputRow(Row):
     document_id: DocumentId | None
     content_key: str | None
     artefact_key: str | None
-    limited_by: Annotated[Literal["pages", "fields"], NeverNull("coalesce")]
+    limited_by: Annotated[LimitedBy, NeverNull("coalesce")]
 
 
 class LabelStatisticsRow(Row):
@@ -249,10 +250,10 @@ async def delete_failed_prediction(
 
 @crossing(
     "the training of a shared model is its owner's",
-    """
+    f"""
     SELECT prediction.preprocess_config, prediction.postprocess_config,
         document.id AS document_id, document.content_key, training.artefact_key,
-        coalesce(plan.limited_by, 'pages') AS limited_by
+        {LIMITED_BY} AS limited_by
     FROM prediction
     LEFT JOIN organization ON organization.id = :organization_id
     LEFT JOIN plan ON plan.id = organization.plan_id

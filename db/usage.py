@@ -9,30 +9,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
+from db.plan_limits import LIMITED_BY, LimitedBy, allowed_by_plan
 from db.statements import Connection, NeverNull, Row, columns, crossing, tenant
 from pagemill.ids import JobId, ModelId, OrganizationId
 
-UNLIMITED = 2_000_000_000
-"""The limit of a meter that the plan does not name; the API shows it."""
 EXCEEDED_SQLSTATE = "PM429"
 """What the function ``refuse_exceeded`` raises."""
-
-
-def allowed_by_plan(meter: str) -> str:
-    """Return the SQL expression of what the plan of the table ``plan`` allows of a meter.
-
-    ``meter`` is an SQL expression. A plan limits pages or fields, never both.
-    """
-    return f"""
-        CASE
-            WHEN {meter} IN ('pages', 'fields') AND plan.limited_by <> {meter} THEN 'Infinity'::numeric
-            ELSE coalesce((plan.allowed ->> {meter})::numeric, {UNLIMITED})
-        END
-    """
-
-
-LIMITED_METER = "coalesce(plan.limited_by, 'pages')"
-"""SQL expression of the meter, pages or fields, that the plan of the table ``plan`` limits."""
 
 
 @tenant(f"""
@@ -325,7 +307,7 @@ class PlanLimitsRow(Row):
 
     organization_id: OrganizationId
     allowed: dict[str, Any] | None
-    limited_by: str | None
+    limited_by: LimitedBy | None
 
 
 @crossing(
@@ -345,7 +327,7 @@ async def list_plan_limits(
 class LimitedMeterRow(Row):
     """The meter, pages or fields, that the plan limits."""
 
-    meter: Annotated[str, NeverNull("it has a default")]
+    meter: Annotated[LimitedBy, NeverNull("it has a default")]
     used_up: Annotated[bool, NeverNull("both terms have defaults")]
 
 
@@ -353,7 +335,7 @@ class LimitedMeterRow(Row):
     SELECT limited.meter, coalesce(counter.used, 0) >= {allowed_by_plan("limited.meter")} AS used_up
     FROM organization
     LEFT JOIN plan ON plan.id = organization.plan_id
-    CROSS JOIN LATERAL (SELECT {LIMITED_METER} AS meter) AS limited
+    CROSS JOIN LATERAL (SELECT {LIMITED_BY} AS meter) AS limited
     LEFT JOIN usage_counter AS counter
         ON counter.organization_id = :organization_id AND counter.month = :month
         AND counter.meter = limited.meter

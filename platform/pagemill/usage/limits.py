@@ -1,24 +1,20 @@
 """What a plan allows of each meter. A plan limits pages or fields, never both.
 
-The same rule for statements is ``db.usage.allowed_by_plan``.
+``db.plan_limits`` has the same rules for SQL.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
 
 from db import usage as statements
+from db.plan_limits import UNLIMITED, LimitedBy
 from db.statements import Connection
-from db.usage import UNLIMITED
 from pagemill.errors import LimitExceeded
 from pagemill.ids import OrganizationId
 from pagemill.usage.meters import METERS, Amount, Meter, current_month
 
 __all__ = ["UNLIMITED", "LimitedBy", "allowances", "check_not_used_up", "limit_exceeded", "limited_amounts"]
-
-LimitedBy: TypeAlias = Literal["pages", "fields"]
-"""The meter of predictions that a plan limits."""
 
 
 def limit_exceeded(meter: str) -> LimitExceeded:
@@ -32,7 +28,7 @@ def allowances(allowed: Mapping[str, float] | None) -> dict[Meter, float]:
     return {meter: float(named.get(meter, UNLIMITED)) for meter in METERS}
 
 
-def limited_amounts(limited_by: str, amounts: Mapping[Meter, Amount]) -> dict[Meter, Amount]:
+def limited_amounts(limited_by: LimitedBy, amounts: Mapping[Meter, Amount]) -> dict[Meter, Amount]:
     """Return the amounts that have to be reserved under a plan that limits pages or fields.
 
     Amounts of the other one are counted when the job ends, without a limit.
