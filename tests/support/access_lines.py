@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from pagemill.api.http.correlation import logger
+from pagemill.api.http.access_log import logger
 
 
 class _Lines(logging.Handler):

@@ -15,20 +15,25 @@ from db.pool import create_pool
 from pagemill.api.auth.guard import provide_caller, provide_permissions, require_caller
 from pagemill.api.auth.oauth import create_token
 from pagemill.api.auth.tokens import check_token_key
-from pagemill.api.http.bodies import JsonRequest
-from pagemill.api.http.correlation import HEADER as REQUEST_ID
-from pagemill.api.http.correlation import access_log, correlation_middleware
-from pagemill.api.http.database import provide_connection, release_middleware
-from pagemill.api.http.dispatch import check_hook, resolve_in_turn, skip_cors_without_origin
-from pagemill.api.http.failures import EXCEPTION_HANDLERS
+from pagemill.api.http.access_log import access_log
+from pagemill.api.http.allowed_methods import answer_options
+from pagemill.api.http.app_state import AppState, state_of
+from pagemill.api.http.connections import provide_connection, release_middleware
+from pagemill.api.http.error_responses import EXCEPTION_HANDLERS
 from pagemill.api.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from pagemill.api.http.idempotency import REPLAYED, claim_key, idempotency_middleware
-from pagemill.api.http.media_types import require_json
-from pagemill.api.http.options import allowed_methods
+from pagemill.api.http.litestar_tuning import (
+    check_before_request,
+    resolve_dependencies_in_order,
+    skip_cors_without_origin,
+)
 from pagemill.api.http.paging import provide_page
-from pagemill.api.http.queries import refuse_null
-from pagemill.api.http.state import AppState, state_of
-from pagemill.api.http.unread import drain_middleware
+from pagemill.api.http.query_parameters import refuse_null_parameters
+from pagemill.api.http.request_bodies import JsonRequest, require_json
+from pagemill.api.http.request_draining import drain_middleware
+from pagemill.api.http.request_ids import HEADER as REQUEST_ID
+from pagemill.api.http.request_ids import request_id_middleware
+from pagemill.api.http.route_options import CONNECTION, check_route_options
 from pagemill.api.openapi.configuration import describe_api
 from pagemill.api.resources.app_clients import AppClientController
 from pagemill.api.resources.assets import AssetController
@@ -103,17 +108,20 @@ async def health() -> dict[str, str]:
 
 
 async def before_handler(request: Request[Any, Any, Any]) -> Response[Any] | None:
-    """What every request goes through before its handler; an answer stands for the handler's."""
+    """Check a request before its handler runs, and claim its idempotency key.
+
+    Returns the response when there is no need for the handler.
+    """
     if request.method == "OPTIONS":
-        return allowed_methods(request)
+        return answer_options(request)
     await require_caller(request)
-    refuse_null(request)
+    refuse_null_parameters(request)
     require_json(request)
     return await claim_key(request)
 
 
 def provide_app_state(request: Request[Any, Any, Any]) -> AppState:
-    """The application's state as a dependency."""
+    """Return the application's state."""
     return state_of(request)
 
 
@@ -149,7 +157,10 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
 
 
 def create_app(settings: Settings | None = None) -> Litestar:
-    """The application, with settings from the environment unless given. Raises SettingsError."""
+    """Create the application, with settings from the environment unless given.
+
+    Raises SettingsError, and RuntimeError for a route that does not say how it uses the database.
+    """
     settings = settings or load_settings(os.environ)
     check_token_key(settings)
     check_stripe(settings)
@@ -168,7 +179,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         dependencies={
             "app_state": Provide(provide_app_state, sync_to_thread=False),
             "caller": Provide(provide_caller, sync_to_thread=False),
-            "connection": Provide(provide_connection),
+            CONNECTION: Provide(provide_connection),
             "page": Provide(provide_page, sync_to_thread=False),
             "permissions": Provide(provide_permissions, sync_to_thread=False),
         },
@@ -192,10 +203,11 @@ def create_app(settings: Settings | None = None) -> Litestar:
         logging_config=None,
         debug=False,
     )
-    check_hook(app, before_handler)
-    resolve_in_turn(app)
+    check_before_request(app, before_handler)
+    check_route_options(app)
+    resolve_dependencies_in_order(app)
     skip_cors_without_origin(app)
-    # Litestar's own middleware does not see requests that no route takes.
-    for middleware in (release_middleware, idempotency_middleware, drain_middleware, correlation_middleware):
+    # Litestar's own middleware does not see requests for which there is no route.
+    for middleware in (release_middleware, idempotency_middleware, drain_middleware, request_id_middleware):
         app.asgi_handler = middleware(app.asgi_handler)
     return app

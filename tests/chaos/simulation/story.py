@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast
 from unittest import mock
 
-from pagemill.api.http.failures import DATABASE_BUSY
+from pagemill.api.http.error_responses import DATABASE_BUSY
 from pagemill.errors import PagemillError
 from pagemill.usage import meters
 from tests.chaos.simulation.clock import SimulatedLoop

@@ -9,11 +9,11 @@ from litestar import Request
 
 from db.principals import PrincipalRow, find_principal
 from pagemill.api.auth.permissions import PermissionSet, permissions_of
-from pagemill.api.auth.resource_ids import action_of, resource_of
+from pagemill.api.auth.requested_resources import action_of, resource_of
 from pagemill.api.auth.scopes import scope_of
 from pagemill.api.auth.tokens import Caller, read_token
-from pagemill.api.http.database import goes_on_to_handler, hold_connection, release_connection
-from pagemill.api.http.state import state_of
+from pagemill.api.http.app_state import state_of
+from pagemill.api.http.connections import hold_connection, release_unless_handed_on
 from pagemill.errors import Forbidden
 
 __all__ = ["Caller", "provide_caller", "provide_permissions", "require_caller"]
@@ -45,8 +45,7 @@ async def require_caller(request: Request[Any, Any, Any]) -> None:
         row = await find_principal(
             database, organization_id=caller.organization_id, principal_id=caller.principal_id
         )
-        if not goes_on_to_handler(request):
-            await release_connection(scope)
+        await release_unless_handed_on(request)
         return row
 
     row = await state.principals.ask((caller.organization_id, caller.principal_id), ask_database)

@@ -17,7 +17,7 @@ from db.app_clients import find_app_client
 from pagemill.api.auth.client_credentials import hash_secret
 from pagemill.api.auth.scopes import read_scopes
 from pagemill.api.auth.tokens import Caller, issue_token
-from pagemill.api.http.state import AppState
+from pagemill.api.http.app_state import AppState
 from pagemill.errors import BadRequest
 from pagemill.ids import PrincipalId
 

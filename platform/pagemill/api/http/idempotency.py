@@ -1,8 +1,8 @@
 """``Idempotency-Key``: a POST that is repeated with the same key has its effect once, and the same answer.
 
-Where a handler works on the request's connection, the key is a row of the same transaction as the effect:
-both are there or neither is, and a repetition waits for that row. A handler with transactions of its own has
-its key in a row that is committed before, and completed after. See docs/decisions/0007-idempotency.md.
+On a route with ``transaction="request"`` the key is a row of the same transaction as the effect: both are
+committed or neither is, and a repetition waits for that row. On a route with ``transaction="own"`` the row is
+committed before the handler runs, and completed after it. See docs/decisions/0007-idempotency.md.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ from db import idempotency as statements
 from db.pool import CONNECTION_ERRORS
 from db.statements import Connection
 from pagemill.api.auth.tokens import Caller
-from pagemill.api.http.failures import DATABASE_AWAY, DATABASE_BUSY
-from pagemill.api.http.state import AppState, state_of
+from pagemill.api.http.app_state import AppState, state_of
+from pagemill.api.http.error_responses import DATABASE_AWAY, DATABASE_BUSY
+from pagemill.api.http.route_options import transaction_of
 from pagemill.errors import BadRequest, Unavailable
 from pagemill.settings import Settings
 
@@ -46,14 +47,14 @@ logger = logging.getLogger("pagemill.api.http.idempotency")
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 CLAIM = "idempotency"
-"""Where a request's state has its claim."""
+"""Key of the claim in the state of a request."""
 
 KEPT_SECONDS = 24 * 3600.0
 WAIT_SECONDS = 5.0
-"""How long a repetition waits for the first answer before it is told to come again."""
+"""Longest wait of a repetition for the first answer, before it is answered 503."""
 POLL_SECONDS = 0.1
 ABANDONED_SECONDS = 120.0
-"""Beside the longest wait of a handler: work that is older than both is not going on any more."""
+"""Added to the longest wait of a handler, the age after which unfinished work counts as abandoned."""
 NONCE_BYTES = 12
 
 KEY_PATTERN = r"^[!-~]([ -~]{0,253}[!-~])?$"
@@ -76,7 +77,7 @@ class Stored:
 
 
 class Cipher:
-    """Answers can hold secrets: they are readable, and bodies recognisable, with the token key only."""
+    """Encryption of answers and fingerprints of requests, by the token key. Answers can hold secrets."""
 
     def __init__(self, settings: Settings) -> None:
         derived = HKDF(SHA256(), length=64, salt=None, info=b"idempotency").derive(
@@ -95,7 +96,7 @@ class Cipher:
         return nonce + self._cipher.encrypt(nonce, body, bound_to.encode())
 
     def open(self, sealed: bytes, bound_to: str) -> bytes:
-        """Raises BadRequest when the token key is another one than when the answer was given."""
+        """Decrypt an answer. Raises BadRequest when the token key has changed since it was given."""
         try:
             return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to.encode())
         except InvalidTag:
@@ -103,7 +104,10 @@ class Cipher:
 
 
 class Claim:
-    """A key while its request is worked on; ``connection`` is the request's when both share a transaction."""
+    """A key while its request is worked on.
+
+    ``connection`` is the request's when the key is in its transaction, else None.
+    """
 
     def __init__(self, state: AppState, caller: Caller, key: str, cipher: Cipher, fingerprint: str) -> None:
         self._state, self._cipher, self._fingerprint = state, cipher, fingerprint
@@ -114,11 +118,15 @@ class Claim:
 
     @property
     def is_first(self) -> bool:
-        """Whether this request is the one that does the work."""
+        """Whether this request does the work."""
         return self._claimed is not None
 
-    async def begin_together(self) -> Stored | None:
-        """The first answer, or None when this request is the first. Raises BadRequest and Unavailable."""
+    async def begin_in_request_transaction(self) -> Stored | None:
+        """Claim the key in the transaction that the handler will work in.
+
+        Returns the first answer, or None when this request is the first. Raises BadRequest when another
+        request had the key, Unavailable when the first is still worked on.
+        """
         self.connection = await self._state.connection()
         self._transaction = self.connection.transaction()
         await self._transaction.start()
@@ -127,13 +135,13 @@ class Claim:
             stored = await self._take(self.connection)
             await statements.BOUND_WAIT.fetch_value(self.connection, "0")
         except asyncpg.LockNotAvailableError:
-            raise _still_worked_on() from None
+            raise _still_in_work() from None
         if stored is None and not self.is_first:
-            raise _still_worked_on()
+            raise _still_in_work()
         return stored
 
-    async def begin_apart(self) -> Stored | None:
-        """The same for a handler with transactions of its own; holds no connection while it waits."""
+    async def begin_in_own_transaction(self) -> Stored | None:
+        """Claim the key and commit that. Otherwise the same; no connection is held while waiting."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WAIT_SECONDS):
                 while True:
@@ -142,10 +150,10 @@ class Claim:
                     if stored is not None or self.is_first:
                         return stored
                     await asyncio.sleep(POLL_SECONDS)
-        raise _still_worked_on()
+        raise _still_in_work()
 
     async def _take(self, connection: Connection) -> Stored | None:
-        """Claim the key, or return its answer, or neither while another request works on it."""
+        """Claim the key, or return its answer; do neither while another request works on it."""
         abandoned = self._state.settings.prediction_wait + ABANDONED_SECONDS
         self._claimed = await statements.CLAIM.fetch_value(
             connection, *self._row, self._fingerprint, KEPT_SECONDS, abandoned
@@ -160,7 +168,7 @@ class Claim:
         return Stored(row["status_code"], self._cipher.open(row["body"], self._bound_to))
 
     async def complete(self, status: int, body: bytes) -> None:
-        """Keep the answer; with the request's connection this commits the request's work."""
+        """Store the answer. In the request's transaction this commits the request's work."""
         sealed = self._cipher.seal(body, self._bound_to)
         async with self._connected() as connection:
             await statements.COMPLETE.execute(connection, *self._row, self._claimed, status, sealed)
@@ -171,7 +179,7 @@ class Claim:
             await transaction.commit()
 
     async def end(self) -> None:
-        """Give back what the claim still holds: a key without an answer is free again, its work undone."""
+        """Release the key if it has no answer, undo the work of its transaction, release the connection."""
         transaction, self._transaction = self._transaction, None
         claimed, self._claimed = self._claimed, None
         connection, self.connection = self.connection, None
@@ -201,12 +209,15 @@ class Claim:
         return "\n".join(self._row)
 
 
-def _still_worked_on() -> Unavailable:
+def _still_in_work() -> Unavailable:
     return Unavailable("The first request with this Idempotency-Key is still being answered")
 
 
 async def claim_key(request: Request[Any, Any, Any]) -> Response[Any] | None:
-    """Before the handler: the answer that was given to the key before, or None and the key is claimed."""
+    """Claim the key of a request, if it has one. Returns the answer that was given to the key before.
+
+    Raises BadRequest and Unavailable.
+    """
     if request.method != "POST" or request.route_handler.opt.get("public"):
         return None
     key = request.headers.get(HEADER)
@@ -224,13 +235,16 @@ async def claim_key(request: Request[Any, Any, Any]) -> Response[Any] | None:
     )
     claim = Claim(state, request.scope["state"]["caller"], key, cipher, fingerprint)
     request.scope["state"][CLAIM] = claim
-    together = "connection" in request.route_handler.parsed_fn_signature.parameters
-    stored = await (claim.begin_together() if together else claim.begin_apart())
+    match transaction_of(request.route_handler):
+        case "request":
+            stored = await claim.begin_in_request_transaction()
+        case "own":
+            stored = await claim.begin_in_own_transaction()
     return None if stored is None else stored.response()
 
 
 def idempotency_middleware(app: ASGIApp) -> ASGIApp:
-    """Keeps the answer to a claimed key before it is sent; a key whose request fails is given back."""
+    """Store the answer to a claimed key before it is sent, and release the key of a failed request."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or scope["method"] != "POST":
@@ -238,7 +252,7 @@ def idempotency_middleware(app: ASGIApp) -> ASGIApp:
             return
         answer = _Answer()
 
-        async def keep_and_send(message: Message) -> None:
+        async def store_and_send(message: Message) -> None:
             claim = scope.get("state", {}).get(CLAIM)
             if claim is None:
                 await send(message)
@@ -247,7 +261,7 @@ def idempotency_middleware(app: ASGIApp) -> ASGIApp:
                     await send(kept)
 
         try:
-            await app(scope, receive, keep_and_send)
+            await app(scope, receive, store_and_send)
         finally:
             claim = scope.get("state", {}).pop(CLAIM, None)
             if claim is not None:
@@ -257,7 +271,7 @@ def idempotency_middleware(app: ASGIApp) -> ASGIApp:
 
 
 class _Answer:
-    """The messages of an answer until its body is complete."""
+    """An answer, collected until its body is complete."""
 
     def __init__(self) -> None:
         self.start: HTTPResponseStartEvent | None = None
@@ -276,8 +290,8 @@ class _Answer:
         assert self.start is not None
         return [self.start, {"type": "http.response.body", "body": self.body, "more_body": False}]
 
-    def becomes_unavailable(self) -> None:
-        """The request's work could not be committed."""
+    def become_unavailable(self) -> None:
+        """Replace the answer by 503, because the request's work could not be committed."""
         assert self.start is not None
         self.body = msgspec.json.encode({"message": DATABASE_AWAY})
         self.start["status"] = Unavailable.status
@@ -287,15 +301,15 @@ class _Answer:
 
 
 async def _settle(claim: Claim, answer: _Answer) -> Sequence[Message]:
-    """Keep the answer, or give the key back; returns what is to be sent."""
+    """Store the answer or release the key; return the messages to send."""
     assert answer.start is not None
     try:
         if claim.is_first and 200 <= answer.start["status"] < 300:
             await claim.complete(answer.start["status"], answer.body)
     except DATABASE_BUSY as error:
-        logger.warning("the answer to an idempotency key was not kept: %r", error)
+        logger.warning("the answer to an idempotency key was not stored: %r", error)
         if claim.connection is not None:
-            answer.becomes_unavailable()
+            answer.become_unavailable()
     finally:
         await claim.end()
     return answer.messages()

@@ -1,4 +1,4 @@
-"""Keyset paging: a token names the last row seen, so pages survive inserts and deletes between them."""
+"""Keyset paging: a token names the last row of a page, so pages survive inserts and deletes between them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ PagedRow = TypeVar("PagedRow", bound=Row | asyncpg.Record)
 
 DEFAULT_RESULTS = 100
 MAXIMUM_RESULTS = 1000
-LONGEST_TOKEN = 512
+MAX_TOKEN_LENGTH = 512
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """``after`` is (createdTime, id) of the last row seen, or two Nones for the first page.
+    """The page that a caller asks for.
 
-    Some lists are sorted by another time, which may be None although there is an id.
+    ``after`` is (createdTime, id) of the last row of the page before, or two Nones for the first page. Some
+    lists are sorted by another time, which may be None although there is an id.
     """
 
     results: int
@@ -36,17 +37,17 @@ class PageRequest:
 
     @property
     def after_time(self) -> datetime.datetime | None:
-        """The time of the last row seen."""
+        """The time of the last row of the page before."""
         return self.after[0]
 
     @property
     def after_id(self) -> str | None:
-        """The id of the last row seen."""
+        """The id of the last row of the page before."""
         return self.after[1]
 
     @property
     def limit(self) -> int:
-        """How many rows to fetch: one more than are shown tells whether there is another page."""
+        """Number of rows to fetch: one more than are shown, which tells whether there is another page."""
         return self.results + 1
 
 
@@ -54,7 +55,7 @@ def provide_page(
     max_results: Annotated[str | None, Parameter(query="maxResults")] = None,
     next_token: Annotated[str | None, Parameter(query="nextToken")] = None,
 ) -> PageRequest:
-    """The page that the query asks for. Raises BadRequest."""
+    """Return the page that the query asks for. Raises BadRequest."""
     return PageRequest(results=_results(max_results), after=_after(next_token))
 
 
@@ -78,7 +79,7 @@ def cut(
 
 
 def token_after(time: datetime.datetime | None, identifier: str) -> str:
-    """The token of the page that follows a row. Its time is None in lists sorted by one that may be."""
+    """Return the token of the page after a row. ``time`` can be None where it is not the created time."""
     return base64.urlsafe_b64encode(msgspec.json.encode([time, identifier])).decode().rstrip("=")
 
 
@@ -93,7 +94,7 @@ def _results(text: str | None) -> int:
 def _after(token: str | None) -> tuple[datetime.datetime | None, str | None]:
     if not token:
         return None, None
-    if len(token) > LONGEST_TOKEN:
+    if len(token) > MAX_TOKEN_LENGTH:
         raise BadRequest("nextToken: is not valid")
     try:
         decoded = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)

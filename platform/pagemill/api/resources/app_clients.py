@@ -14,7 +14,7 @@ from db import app_clients as statements
 from pagemill.api.auth.client_credentials import hash_secret, new_client_id, new_client_secret
 from pagemill.api.auth.guard import Caller
 from pagemill.api.auth.permissions import PermissionSet
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     TEXT_LENGTH,
@@ -146,7 +146,7 @@ class AppClientController(Controller):
     path = "/appClients"
     tags = ("App clients",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="request")
     async def create_app_client(
         self,
         data: PostAppClient,

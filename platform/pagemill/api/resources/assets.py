@@ -13,7 +13,8 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from db import assets as statements
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.app_state import AppState
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     Audited,
@@ -23,7 +24,6 @@ from pagemill.api.http.schemas import (
     audit,
     require_members,
 )
-from pagemill.api.http.state import AppState
 from pagemill.documents.content import (
     MAXIMUM_INLINE_CHARACTERS,
     READ_ATTEMPTS,
@@ -89,7 +89,7 @@ class AssetController(Controller):
     path = "/assets"
     tags = ("Assets",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="own")
     async def create_asset(self, data: PostAsset, caller: Caller, app_state: AppState) -> Asset:
         asset_id = new_id(AssetId)
         stored = await _store(app_state.objects, caller, asset_id, decode_inline(data.content))
@@ -123,7 +123,7 @@ class AssetController(Controller):
         shown, token = cut(rows, page)
         return Assets(assets=[to_asset(row) for row in shown], next_token=token)
 
-    @get("/{asset_id:str}")
+    @get("/{asset_id:str}", own_connection=True)
     async def get_asset(self, asset_id: AssetPath, caller: Caller, app_state: AppState) -> Asset:
         for _ in range(READ_ATTEMPTS):
             row = await _find(app_state, caller, asset_id)

@@ -13,7 +13,8 @@ from db import data_bundles as statements
 from db.data_bundles import DataBundleStatus
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection, release_connection
+from pagemill.api.http.app_state import AppState
+from pagemill.api.http.connections import RequestConnection, release_connection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     Audited,
@@ -24,7 +25,6 @@ from pagemill.api.http.schemas import (
     audit,
     require_members,
 )
-from pagemill.api.http.state import AppState
 from pagemill.api.resources.datasets import to_dataset
 from pagemill.api.resources.models import MODEL_DEPENDENCIES, below_model, keep_model, require_model
 from pagemill.errors import BadRequest, NotFound
@@ -105,7 +105,7 @@ class DataBundleController(Controller):
     tags = ("Data bundles",)
     dependencies = MODEL_DEPENDENCIES
 
-    @post(below_model("/dataBundles"), status_code=200)
+    @post(below_model("/dataBundles"), status_code=200, transaction="request")
     async def create_data_bundle(
         self, own_model_id: ModelId, data: PostDataBundle, caller: Caller, connection: RequestConnection
     ) -> DataBundle:

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from db import datasets as statements
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     Audited,
@@ -109,7 +109,7 @@ class DatasetController(Controller):
     path = "/datasets"
     tags = ("Datasets",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="request")
     async def create_dataset(
         self, data: PostDataset, caller: Caller, connection: RequestConnection
     ) -> Dataset:

@@ -10,7 +10,7 @@ from litestar import Controller, Request, get
 from db import deployment_environments as statements
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import ResponseStruct
 from pagemill.api.resources.plans import Owners, owners_of

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import asyncpg
 from msgspec import UNSET, Meta, UnsetType, field
 
+from pagemill.api.http.app_state import AppState
 from pagemill.api.http.schemas import (
     Audited,
     Metadata,
@@ -18,7 +19,6 @@ from pagemill.api.http.schemas import (
     ValidDatasetId,
     audit,
 )
-from pagemill.api.http.state import AppState
 from pagemill.api.resources.ground_truth import GroundTruthItem
 from pagemill.documents.content import MAXIMUM_INLINE_CHARACTERS
 from pagemill.ids import DatasetId

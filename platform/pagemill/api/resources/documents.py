@@ -13,7 +13,8 @@ from msgspec import UNSET, UnsetType
 
 from db import documents as statements
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection, release_connection
+from pagemill.api.http.app_state import AppState
+from pagemill.api.http.connections import RequestConnection, release_connection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     ValidConsentId,
@@ -22,7 +23,6 @@ from pagemill.api.http.schemas import (
     checked_metadata,
     require_members,
 )
-from pagemill.api.http.state import AppState
 from pagemill.api.resources.document_changes import change_document, insert_document
 from pagemill.api.resources.document_schemas import (
     Document,
@@ -73,7 +73,7 @@ class DocumentController(Controller):
     path = "/documents"
     tags = ("Documents",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="own")
     async def create_document(self, data: PostDocument, caller: Caller, app_state: AppState) -> Document:
         document_id = new_id(DocumentId)
         ground_truth = checked_ground_truth(data.ground_truth or [])

@@ -16,8 +16,8 @@ from msgspec import field
 
 from db.documents import LOCK_DOCUMENT, SWITCH_CONTENT
 from pagemill.api.auth.guard import Caller
+from pagemill.api.http.app_state import AppState
 from pagemill.api.http.schemas import ResponseStruct
-from pagemill.api.http.state import AppState
 from pagemill.api.resources.documents import document_not_found, find_document
 from pagemill.documents.content import (
     READ_ATTEMPTS,
@@ -77,7 +77,7 @@ class FileController(Controller):
             await remove(app_state.objects, keys=[replaced], prefixes=[renditions_prefix(replaced)])
         return StoredFile(document_id=document_id, content_type=stored.content_type, content_md5=stored.md5)
 
-    @get("/{document_id:str}", binary_answer=True)
+    @get("/{document_id:str}", binary_answer=True, own_connection=True)
     async def get_file(
         self,
         document_id: str,

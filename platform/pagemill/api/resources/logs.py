@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from db import logs as statements
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import ResponseStruct, timestamp
 from pagemill.errors import NotFound

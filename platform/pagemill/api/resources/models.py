@@ -14,7 +14,8 @@ from db import models as statements
 from db.statements import Connection
 from db.trainings import find_succeeded_training_of_model
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection, release_connection
+from pagemill.api.http.app_state import AppState
+from pagemill.api.http.connections import RequestConnection, release_connection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     Audited,
@@ -27,7 +28,6 @@ from pagemill.api.http.schemas import (
     checked_metadata,
     require_members,
 )
-from pagemill.api.http.state import AppState
 from pagemill.api.resources.field_config import FieldConfig, checked_field_config
 from pagemill.api.resources.page_configs import (
     PostprocessConfig,
@@ -184,7 +184,7 @@ class ModelController(Controller):
     tags = ("Models",)
     dependencies = MODEL_DEPENDENCIES
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="request")
     async def create_model(self, data: PostModel, caller: Caller, connection: RequestConnection) -> Model:
         """Create a model.
 

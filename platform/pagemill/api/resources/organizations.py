@@ -15,13 +15,13 @@ from db.profiles import count_created_organization
 from db.statements import Connection
 from db.users import insert_first_user
 from pagemill.api.auth.guard import Caller
-from pagemill.api.auth.resource_ids import OWN
+from pagemill.api.auth.requested_resources import OWN
 from pagemill.api.auth.seeded_roles import ADMIN
 from pagemill.api.auth.tokens import is_user
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.app_state import AppState
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import RequestStruct, ResponseStruct, Text, require_members, timestamp
-from pagemill.api.http.state import AppState
 from pagemill.api.resources.plans import find_visible_plan
 from pagemill.errors import BadRequest, Forbidden, NotFound
 from pagemill.ids import OrganizationId, PaymentMethodId, PlanId, UserId, new_id
@@ -177,7 +177,7 @@ class OrganizationController(Controller):
     path = "/organizations"
     tags = ("Organizations",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="request")
     async def create_organization(
         self, data: PostOrganization, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Organization:

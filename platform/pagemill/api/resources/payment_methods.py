@@ -18,7 +18,8 @@ from db import payment_methods as statements
 from db.payment_methods import PaymentMethodRow
 from db.pool import CONNECTION_ERRORS
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.app_state import AppState
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     TEXT_LENGTH,
@@ -29,7 +30,6 @@ from pagemill.api.http.schemas import (
     audit,
     require_members,
 )
-from pagemill.api.http.state import AppState
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import PaymentMethodId, new_id
 from pagemill.payments import MANUAL, ConfirmedCard, NewSetupIntent
@@ -104,7 +104,7 @@ class PaymentMethodController(Controller):
     path = "/paymentMethods"
     tags = ("Payment methods",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="own")
     async def create_payment_method(
         self, data: PostPaymentMethod, caller: Caller, app_state: AppState
     ) -> PaymentMethod:
@@ -149,7 +149,7 @@ class PaymentMethodController(Controller):
             payment_methods=[to_payment_method(row, app_state) for row in shown], next_token=token
         )
 
-    @get("/{payment_method_id:str}")
+    @get("/{payment_method_id:str}", own_connection=True)
     async def get_payment_method(
         self, payment_method_id: PaymentMethodPath, caller: Caller, app_state: AppState
     ) -> PaymentMethod:

@@ -12,7 +12,7 @@ from db import plans as statements
 from db.plans import PlanRow
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import ResponseStruct
 from pagemill.errors import NotFound

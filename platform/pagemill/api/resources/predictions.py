@@ -15,10 +15,10 @@ from db.predictions import PredictionStatus
 from db.statements import Connection
 from db.trainings import find_succeeded_training_of_model
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.app_state import AppState, state_of
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import RequestStruct, ResponseStruct, ValidDocumentId, timestamp
-from pagemill.api.http.state import AppState, state_of
 from pagemill.api.resources.models import ValidTrainingId, model_not_found
 from pagemill.api.resources.page_configs import (
     ImageQuality,
@@ -158,7 +158,7 @@ class PredictionController(Controller):
     path = "/predictions"
     tags = ("Predictions",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="own")
     async def create_prediction(
         self, data: PostPrediction, request: Request[Any, Any, Any], caller: Caller
     ) -> Prediction | Response[dict[str, str]]:

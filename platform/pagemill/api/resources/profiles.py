@@ -10,8 +10,8 @@ from msgspec import UNSET, UnsetType
 
 from db import profiles as statements
 from pagemill.api.auth.guard import Caller
-from pagemill.api.auth.resource_ids import OWN
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.auth.requested_resources import OWN
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.schemas import (
     Metadata,
     RequestStruct,

@@ -14,7 +14,7 @@ from db import roles as statements
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
 from pagemill.api.auth.permissions import Permission, PermissionSet
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import Audited, ResponseStruct, timestamp
 from pagemill.errors import BadRequest, Forbidden, NotFound

@@ -11,7 +11,8 @@ from msgspec import UNSET, UnsetType
 
 from db import secrets as statements
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.app_state import AppState
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     Audited,
@@ -21,7 +22,6 @@ from pagemill.api.http.schemas import (
     audit,
     require_members,
 )
-from pagemill.api.http.state import AppState
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import SecretId, new_id
 from pagemill.secret_box import Sealed
@@ -80,7 +80,7 @@ class SecretController(Controller):
     path = "/secrets"
     tags = ("Secrets",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="request")
     async def create_secret(
         self, data: PostSecret, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Secret:

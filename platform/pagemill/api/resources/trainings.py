@@ -13,7 +13,7 @@ from db.data_bundles import keep_data_bundles
 from db.statements import Connection
 from db.trainings import InstanceType, TrainingStatus
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     Audited,
@@ -155,7 +155,7 @@ class TrainingController(Controller):
     tags = ("Trainings",)
     dependencies = MODEL_DEPENDENCIES
 
-    @post(below_model("/trainings"), status_code=200)
+    @post(below_model("/trainings"), status_code=200, transaction="request")
     async def create_training(
         self, own_model_id: ModelId, data: PostTraining, caller: Caller, connection: RequestConnection
     ) -> Training:

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from db import transformations as statements
 from db.datasets import GET_DATASET, KEEP_DATASET
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import Audited, RequestStruct, ResponseStruct, audit
 from pagemill.api.resources.datasets import DatasetPath, dataset_not_found
@@ -65,7 +65,7 @@ class TransformationController(Controller):
     path = "/datasets/{dataset_id:str}/transformations"
     tags = ("Transformations",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="request")
     async def create_transformation(
         self, dataset_id: DatasetPath, data: PostTransformation, caller: Caller, connection: RequestConnection
     ) -> Transformation:

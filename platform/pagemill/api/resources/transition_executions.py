@@ -15,10 +15,10 @@ from db.keyset import SORT_COLUMNS, Order, SortBy
 from db.statements import Connection
 from db.transitions import GET_TRANSITION, KEEP_TRANSITION
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import RequestStruct, ResponseStruct, Text, timestamp
-from pagemill.api.http.times import checked_time
+from pagemill.api.http.timestamps import parse_time
 from pagemill.api.resources.transitions import transition_not_found
 from pagemill.errors import BadRequest, NotFound
 from pagemill.workflows.executions import finish_step
@@ -110,7 +110,7 @@ class TransitionExecutionController(Controller):
     path = "/transitions/{transition_id:str}/executions"
     tags = ("Transition executions",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="request")
     async def execute_transition(
         self,
         transition_id: str,
@@ -183,7 +183,7 @@ class TransitionExecutionController(Controller):
     ) -> TransitionExecution:
         """Say how it ended: the workflow that it is a step of goes on in the same transaction."""
         organization_id = caller.organization_id
-        start_time = checked_time(data.start_time, "startTime") if data.start_time else None
+        start_time = parse_time(data.start_time, "startTime") if data.start_time else None
         async with connection.transaction():
             if data.status is not UNSET:
                 outcome = Outcome(
@@ -205,7 +205,7 @@ class TransitionExecutionController(Controller):
             row = await _find(connection, caller, transition_id, execution_id)
         return to_execution(row)
 
-    @post("/{execution_id:str}/heartbeats", status_code=204)
+    @post("/{execution_id:str}/heartbeats", status_code=204, transaction="request")
     async def send_heartbeat(
         self,
         transition_id: str,

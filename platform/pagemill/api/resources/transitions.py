@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 from db import transitions as statements
 from db.logs import DELETE_LOGS_OF_TRANSITION
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     Audited,
@@ -94,7 +94,7 @@ class TransitionController(Controller):
     path = "/transitions"
     tags = ("Transitions",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="request")
     async def create_transition(
         self, data: PostTransition, caller: Caller, connection: RequestConnection
     ) -> Transition:

@@ -13,7 +13,7 @@ from db.app_clients import find_app_client_id
 from db.mail import MAIL_INVITATION
 from pagemill.api.auth.guard import Caller
 from pagemill.api.auth.permissions import PermissionSet
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     Audited,
@@ -92,7 +92,7 @@ class UserController(Controller):
     path = "/users"
     tags = ("Users",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="request")
     async def create_user(
         self, data: PostUser, caller: Caller, permissions: PermissionSet, connection: RequestConnection
     ) -> User:

@@ -14,7 +14,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from db import webhooks as statements
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.app_state import AppState
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     Audited,
@@ -26,7 +27,6 @@ from pagemill.api.http.schemas import (
     require_members,
     timestamp,
 )
-from pagemill.api.http.state import AppState
 from pagemill.api.resources.app_clients import checked_url
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import WebhookId, new_id
@@ -147,7 +147,7 @@ class WebhookController(Controller):
     path = "/webhooks"
     tags = ("Webhooks",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="request")
     async def create_webhook(
         self, data: PostWebhook, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Webhook:

@@ -15,11 +15,11 @@ from db.logs import DELETE_LOGS_OF_WORKFLOW_EXECUTION
 from db.statements import Connection
 from db.workflows import KEEP_WORKFLOW, WORKFLOW_EXISTS
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.app_state import AppState
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import RequestStruct, ResponseStruct, timestamp
-from pagemill.api.http.state import AppState
-from pagemill.api.http.times import checked_time
+from pagemill.api.http.timestamps import parse_time
 from pagemill.api.resources.transition_executions import SortByQuery, checked_data
 from pagemill.api.resources.workflows import workflow_not_found
 from pagemill.errors import BadRequest, NotFound
@@ -98,7 +98,7 @@ class WorkflowExecutionController(Controller):
     path = "/workflows/{workflow_id:str}/executions"
     tags = ("Workflow executions",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="request")
     async def execute_workflow(
         self,
         workflow_id: str,
@@ -138,8 +138,8 @@ class WorkflowExecutionController(Controller):
         sort_by: SortByQuery = None,
         order: Order | None = None,
     ) -> WorkflowExecutions:
-        earliest = checked_time(from_start_time, "fromStartTime") if from_start_time else None
-        latest = checked_time(to_start_time, "toStartTime") if to_start_time else None
+        earliest = parse_time(from_start_time, "fromStartTime") if from_start_time else None
+        latest = parse_time(to_start_time, "toStartTime") if to_start_time else None
         if not await WORKFLOW_EXISTS.fetch_value(connection, caller.organization_id, workflow_id):
             raise workflow_not_found(workflow_id)
         sorting = sort_by or "startTime"

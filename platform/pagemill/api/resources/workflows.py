@@ -12,7 +12,8 @@ from db import workflows as statements
 from db.logs import DELETE_LOGS_OF_WORKFLOW
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
-from pagemill.api.http.database import RequestConnection
+from pagemill.api.http.app_state import AppState
+from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
     Audited,
@@ -25,7 +26,6 @@ from pagemill.api.http.schemas import (
     checked_metadata,
     require_members,
 )
-from pagemill.api.http.state import AppState
 from pagemill.api.resources.references import keep_transitions
 from pagemill.api.resources.workflow_configs import (
     CompletedConfig,
@@ -137,7 +137,7 @@ class WorkflowController(Controller):
     path = "/workflows"
     tags = ("Workflows",)
 
-    @post(status_code=200)
+    @post(status_code=200, transaction="request")
     async def create_workflow(
         self, data: PostWorkflow, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Workflow:

@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
-from pagemill.api.http.correlation import access_log
+from pagemill.api.http.access_log import access_log
 from pagemill.logging_setup import JsonFormatter
 from tests.support.tenants import Tenant
 

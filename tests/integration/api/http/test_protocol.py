@@ -13,7 +13,7 @@ from litestar import Litestar
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from pagemill.api.app import create_app
-from pagemill.api.http import correlation
+from pagemill.api.http import access_log
 from pagemill.settings import Settings, SettingsError
 from tests.integration.api.conftest import client_of
 from tests.support.access_lines import access_lines
@@ -304,7 +304,7 @@ async def test_a_trailing_slash_changes_nothing(
 async def test_access_lines_that_wait_are_written_when_the_application_ends(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(correlation, "GATHER_SECONDS", 3600.0)
+    monkeypatch.setattr(access_log, "GATHER_SECONDS", 3600.0)
     app = create_app(settings)
     with access_lines() as lines:
         async with app.lifespan():

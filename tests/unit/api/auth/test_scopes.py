@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pagemill.api.auth.resource_ids import action_of
+from pagemill.api.auth.requested_resources import action_of
 from pagemill.api.auth.scopes import PREFIX, SCOPES, read_scopes, scope_of
 from pagemill.errors import BadRequest
-from tests.unit.api.auth.test_resource_ids import ROUTES
+from tests.unit.api.auth.test_requested_resources import ROUTES
 
 
 def test_every_route_has_a_scope_and_every_scope_a_route() -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pagemill.api.http import correlation
-from pagemill.api.http.correlation import GATHERED_LINES, AccessLog
+from pagemill.api.http import access_log
+from pagemill.api.http.access_log import GATHERED_LINES, AccessLog
 from tests.support.access_lines import access_lines
 from tests.support.working import until
 
@@ -97,8 +97,8 @@ def test_a_child_does_not_write_its_parents_lines(lines: list[logging.LogRecord]
 
 def test_nothing_is_kept_where_no_line_is_wanted(lines: list[logging.LogRecord]) -> None:
     log = AccessLog()
-    correlation.logger.setLevel(logging.WARNING)
+    access_log.logger.setLevel(logging.WARNING)
     answer(log, "one")
-    correlation.logger.setLevel(logging.INFO)
+    access_log.logger.setLevel(logging.INFO)
     log.write()
     assert lines == []

@@ -1,6 +1,7 @@
-"""Refusals reach clients that are still sending: the rest of the body is read before the answer goes out.
+"""Draining of requests: the rest of a body is read before the answer is sent.
 
-A server that answers and closes while the client sends resets the connection, and the client never reads why.
+A server that answers and closes while the client is sending resets the connection, and the client never reads
+the answer.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import contextlib
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-DRAINED_BYTES = 128 * 1024 * 1024
-DRAIN_SECONDS = 30.0
+MAX_DRAINED_BYTES = 128 * 1024 * 1024
+MAX_DRAIN_SECONDS = 30.0
 
 
 class _Body:
-    """Knows whether the whole body was received."""
+    """The body of a request, and whether all of it was received."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -28,17 +29,17 @@ class _Body:
         return message  # type: ignore[return-value]
 
     async def drain(self) -> None:
-        """Receive what is left, within bounds, and drop it."""
-        left = DRAINED_BYTES
+        """Receive and drop the rest, within the limits of size and time."""
+        left = MAX_DRAINED_BYTES
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_SECONDS):
+            async with asyncio.timeout(MAX_DRAIN_SECONDS):
                 while not self._ended and left > 0:
                     message = await self.receive()
                     left -= len(message.get("body", b""))  # type: ignore[arg-type]
 
 
 def drain_middleware(app: ASGIApp) -> ASGIApp:
-    """Reads what the application left unread before an answer begins; nothing of it is kept."""
+    """Drain the body that the application left unread before an answer begins."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP or not _has_body(scope):

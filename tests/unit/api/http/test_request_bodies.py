@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pagemill.api.http.bodies import DEEPEST, decode_body
+from pagemill.api.http.request_bodies import MAX_DEPTH, decode_body
 from pagemill.api.resources.document_schemas import PatchDocument, PostDocument
 from pagemill.errors import BadRequest
 
@@ -48,7 +48,7 @@ def test_depth_is_bounded() -> None:
     assert message_of(deep) == "body: is nested too deeply"
 
 
-@pytest.mark.parametrize(("depth", "accepted"), [(DEEPEST, True), (DEEPEST + 1, False), (500, False)])
+@pytest.mark.parametrize(("depth", "accepted"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False), (500, False)])
 def test_brackets_are_counted_where_they_are_no_text(depth: int, accepted: bool) -> None:
     around = depth - 3
     inside = b"[" + b"[], {}, " * 200 + b"1]"

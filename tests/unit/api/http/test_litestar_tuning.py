@@ -11,7 +11,11 @@ from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.testing import TestClient
 
-from pagemill.api.http.dispatch import check_hook, resolve_in_turn, skip_cors_without_origin
+from pagemill.api.http.litestar_tuning import (
+    check_before_request,
+    resolve_dependencies_in_order,
+    skip_cors_without_origin,
+)
 
 
 async def hook(_request: Request[Any, Any, Any]) -> None:
@@ -43,11 +47,11 @@ async def plain() -> None:
 
 @pytest.mark.parametrize("handler", [with_own_hook, OwnHook])
 def test_a_hook_that_is_replaced_is_found(handler: Any) -> None:
-    check_hook(Litestar([plain], before_request=hook), hook)
+    check_before_request(Litestar([plain], before_request=hook), hook)
     with pytest.raises(RuntimeError, match="without hook"):
-        check_hook(Litestar([plain, handler], before_request=hook), hook)
+        check_before_request(Litestar([plain, handler], before_request=hook), hook)
     with pytest.raises(RuntimeError, match="without hook"):
-        check_hook(Litestar([plain]), hook)
+        check_before_request(Litestar([plain]), hook)
 
 
 def test_dependencies_are_resolved_in_the_requests_own_task_and_the_connection_last() -> None:
@@ -67,7 +71,7 @@ def test_dependencies_are_resolved_in_the_requests_own_task_and_the_connection_l
 
     names = ("connection", "caller", "page")
     app = Litestar([all_of_them], dependencies={name: provider(name) for name in names}, openapi_config=None)
-    resolve_in_turn(app)
+    resolve_dependencies_in_order(app)
     with TestClient(app) as client:
         assert client.get("/all").json() == ["caller", "connection", "page"]
     assert [name for name, _ in resolved][2:] == ["connection", "handler"]

@@ -1,4 +1,4 @@
-"""Every error is answered with JSON: ``{"message": ...}`` and nothing of what is inside."""
+"""Responses to errors: JSON like ``{"message": ...}``, without anything internal."""
 
 from __future__ import annotations
 
@@ -17,48 +17,48 @@ from litestar.exceptions import (
 from litestar.types import ExceptionHandlersMap
 
 from db.pool import CONNECTION_ERRORS
-from pagemill.api.http.correlation import request_id_of
+from pagemill.api.http.request_ids import request_id_of
 from pagemill.errors import PagemillError, TooManyRequests, Unavailable
 
 logger = logging.getLogger("pagemill.api")
 
 INTERNAL = "Internal Server Error"
-# Deadlocks, Postgres shutting down in the middle of a statement, and a connection that it ended just before
-# one (asyncpg then finds itself in a state it cannot send from): nothing was written, it may be repeated.
 DATABASE_BUSY = (
     *CONNECTION_ERRORS,
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.TransactionRollbackError,
 )
-# Postgres stores no U+0000 in text.
+"""Errors after which nothing was written and the request may be repeated: Postgres is away, shuts down during
+a statement, has ended the connection just before one (asyncpg then cannot send), or there was a deadlock."""
 UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+"""Errors when a text contains U+0000, which Postgres does not store."""
 
 DATABASE_AWAY = "The database is not available"
 
 
 def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """The answer to any exception."""
+    """Return the response to an exception of a handler."""
     if isinstance(error, PagemillError):
-        return _on_own_error(request, error)
+        return _on_pagemill_error(request, error)
     if isinstance(error, DATABASE_BUSY):
         logger.warning("database away: %r", error, extra={"request_id": request_id_of(request)})
-        return _on_own_error(request, Unavailable(DATABASE_AWAY))
+        return _on_pagemill_error(request, Unavailable(DATABASE_AWAY))
     if isinstance(error, UNSTORABLE):
-        return _answer(400, "text must not contain the character U+0000")
+        return _respond(400, "text must not contain the character U+0000")
     if isinstance(error, ValidationException):
-        return _answer(400, validation_message(error))
+        return _respond(400, validation_message(error))
     if isinstance(error, NotFoundException):
-        return _answer(404, "Not Found")
+        return _respond(404, "Not Found")
     if isinstance(error, MethodNotAllowedException):
-        return _answer(405, "Method Not Allowed", headers=error.headers)
+        return _respond(405, "Method Not Allowed", headers=error.headers)
     if isinstance(error, HTTPException) and error.status_code < 500:
-        return _answer(error.status_code, error.detail)
+        return _respond(error.status_code, error.detail)
     return _on_unexpected(request, error)
 
 
 def validation_message(error: ClientException) -> str:
-    """What is wrong with which member, in one line."""
+    """Return one line that names each wrong parameter and its problem."""
     causes = error.extra if isinstance(error.extra, list) else []
     texts = []
     for cause in causes:
@@ -70,12 +70,12 @@ def validation_message(error: ClientException) -> str:
 
 
 def _camel(name: str) -> str:
-    """A handler's parameter as the API writes it."""
+    """Return the name of a handler's parameter as the API spells it."""
     first, *others = name.split("_")
     return first + "".join(other.capitalize() for other in others)
 
 
-def _on_own_error(request: Request[Any, Any, Any], error: PagemillError) -> Response[Any]:
+def _on_pagemill_error(request: Request[Any, Any, Any], error: PagemillError) -> Response[Any]:
     if error.status >= 500 and not isinstance(error, Unavailable):
         return _on_unexpected(request, error)
     headers = {}
@@ -85,9 +85,9 @@ def _on_own_error(request: Request[Any, Any, Any], error: PagemillError) -> Resp
         logger.warning(
             "unavailable: %s (%s)", error.message, error.detail, extra={"request_id": request_id_of(request)}
         )
-        return _answer(error.status, error.message, headers=headers)
+        return _respond(error.status, error.message, headers=headers)
     detail = error.detail if error.status == 429 else None
-    return _answer(error.status, error.message, detail, headers=headers)
+    return _respond(error.status, error.message, detail, headers=headers)
 
 
 def _on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -96,7 +96,7 @@ def _on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Respons
     return Response({"message": INTERNAL, "requestId": request_id}, status_code=500)
 
 
-def _answer(
+def _respond(
     status: int, message: str, detail: str | None = None, *, headers: dict[str, str] | None = None
 ) -> Response[Any]:
     content = {"message": message} if detail is None else {"message": message, "detail": detail}

@@ -1,4 +1,4 @@
-"""Times that clients send: any ISO-8601 form, with any offset."""
+"""Times that clients send: any form of ISO 8601, with any offset."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import re
 
 from pagemill.errors import BadRequest
 
-LONGEST_TIME = 64
+MAX_LENGTH = 64
 
-# What the reference allows beside ISO-8601: no separator between date and time.
+# The API also allows, beside ISO 8601, a time without a separator after the date.
 _UNSEPARATED = re.compile(r"([0-9]{4}-?[0-9]{2}-?[0-9]{2})([0-9]{2}:?[0-9]{2}:?[0-9]{2}.*)")
-# A plus sign that was not encoded in a query is a space.
+# A plus sign that is not encoded in a query arrives as a space.
 _PLUS_LOST = re.compile(r"(.*[0-9]{2}:?[0-9]{2}:?[0-9]{2}(?:\.[0-9]+)?) ([0-9]{2}(?::?[0-9]{2})?)")
 
 
-def checked_time(text: str, member: str) -> datetime.datetime:
-    """The time in UTC; one without an offset is in UTC already. Raises BadRequest."""
-    if len(text) <= LONGEST_TIME:
+def parse_time(text: str, member: str) -> datetime.datetime:
+    """Return the time in UTC; without an offset it is in UTC. Raises BadRequest naming ``member``."""
+    if len(text) <= MAX_LENGTH:
         for form in _forms(text.strip()):
             try:
                 time = datetime.datetime.fromisoformat(form)

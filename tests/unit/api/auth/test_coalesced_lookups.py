@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from pagemill.api.auth.shared_lookups import SharedLookups
+from pagemill.api.auth.coalesced_lookups import CoalescedLookups
 
 
 class Lookups:
     """Look-ups that end when they are told to, and answer with their number."""
 
     def __init__(self) -> None:
-        self.shared: SharedLookups[int] = SharedLookups()
+        self.shared: CoalescedLookups[int] = CoalescedLookups()
         self.begun: list[asyncio.Future[None]] = []
 
     async def look_up(self) -> int:

@@ -1,4 +1,4 @@
-"""A request's connection to Postgres."""
+"""The connection to Postgres that a request works on."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from litestar.params import Dependency
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.statements import Connection
+from pagemill.api.http.app_state import state_of
 from pagemill.api.http.idempotency import CLAIM
-from pagemill.api.http.state import state_of
+from pagemill.api.http.route_options import hands_connection_on
 
-# What a handler declares; the framework cannot check a union of two classes.
+# The type of a handler's parameter; the framework cannot validate a union of two classes.
 RequestConnection: TypeAlias = Annotated[Connection, Dependency(skip_validation=True)]
 
 HELD = "connection"
+"""Key of the held connection in the state of a request."""
 
 
 async def provide_connection(request: Request[Any, Any, Any]) -> Connection:
-    """A connection until the answer begins; handlers open the transactions that they need.
+    """Return the request's connection, which it holds until the answer begins.
 
-    With an idempotency key they are parts of the transaction that the key is in.
+    Handlers open the transactions that they need. With an idempotency key these are savepoints of the
+    transaction that has the key.
     """
     claim = request.scope["state"].get(CLAIM)
     if claim is not None and claim.connection is not None:
@@ -30,7 +33,7 @@ async def provide_connection(request: Request[Any, Any, Any]) -> Connection:
 
 
 async def hold_connection(request: Request[Any, Any, Any]) -> Connection:
-    """The request's connection, which it holds until it ends or ``release_connection`` is called."""
+    """Return the connection that the request holds; acquire it first if it holds none."""
     held = request.scope["state"].get(HELD)
     if held is None:
         state = state_of(request)
@@ -39,19 +42,20 @@ async def hold_connection(request: Request[Any, Any, Any]) -> Connection:
 
 
 async def release_connection(scope: Scope) -> None:
-    """Give the request's connection back, if it holds one: before it waits for something else."""
+    """Give the request's connection back, if it holds one."""
     pool, connection = scope.get("state", {}).pop(HELD, (None, None))
     if pool is not None:
         await pool.release(connection)
 
 
-def goes_on_to_handler(request: Request[Any, Any, Any]) -> bool:
-    """Whether the handler takes what the guard has held: other requests wait for their bodies first."""
-    return request.method == "GET" and "connection" in request.route_handler.parsed_fn_signature.parameters
+async def release_unless_handed_on(request: Request[Any, Any, Any]) -> None:
+    """Give the guard's connection back, unless the handler goes on with it."""
+    if not hands_connection_on(request.route_handler, request.method):
+        await release_connection(request.scope)
 
 
 def release_middleware(app: ASGIApp) -> ASGIApp:
-    """Gives back the connection of a request before its answer is sent, also when no handler was reached."""
+    """Give a request's connection back before its answer is sent, whether or not a handler was reached."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_without_connection(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""What one API process holds."""
+"""State of an API process: its settings and connections."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from litestar.connection import ASGIConnection
 
 from db.pool import Acquisition, Pool, acquire
 from db.principals import PrincipalRow
-from pagemill.api.auth.shared_lookups import SharedLookups
+from pagemill.api.auth.coalesced_lookups import CoalescedLookups
 from pagemill.documents.thumbnails.cache import Renditions
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.jobs.pressure import Pressure
@@ -22,7 +22,7 @@ from pagemill.usage.request_rate import RequestRate
 
 @dataclass(frozen=True, slots=True)
 class AppState:
-    """Settings and connections, opened by the application's lifespan."""
+    """Settings, connections and caches, opened when the application starts."""
 
     settings: Settings
     pool: Pool
@@ -33,7 +33,7 @@ class AppState:
     request_rate: RequestRate
     renditions: Renditions
     pressure: Pressure
-    principals: SharedLookups[PrincipalRow | None] = field(default_factory=SharedLookups)
+    principals: CoalescedLookups[PrincipalRow | None] = field(default_factory=CoalescedLookups)
 
     def connection(self) -> Acquisition:
         """Acquire a connection. Raises PoolExhausted when all stay in use."""
@@ -41,5 +41,5 @@ class AppState:
 
 
 def state_of(connection: ASGIConnection[Any, Any, Any, Any]) -> AppState:
-    """The state of the application that serves a request."""
+    """Return the state of the application that serves a request."""
     return cast("AppState", connection.app.state.pagemill)

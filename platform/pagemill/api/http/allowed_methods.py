@@ -1,4 +1,4 @@
-"""``OPTIONS``: which methods a path has."""
+"""Answers to ``OPTIONS``: the methods of a path."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from litestar import Litestar, Request, Response
 from litestar.routes import HTTPRoute
 
 
-def allowed_methods(request: Request[Any, Any, Any]) -> Response[Any]:
-    """The answer to OPTIONS; Litestar's own knows only the methods of the handler that came first."""
-    methods = _methods(request.app, request.scope["path_template"])
+def answer_options(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Return the answer to OPTIONS. Litestar's own names only the methods of the first handler of a path."""
+    methods = _allowed_methods(request.app, request.scope["path_template"])
     return Response(None, status_code=204, headers={"Allow": ", ".join(methods)})
 
 
-def _methods(app: Litestar, path_template: str) -> list[str]:
+def _allowed_methods(app: Litestar, path_template: str) -> list[str]:
     for route in app.routes:
         if isinstance(route, HTTPRoute) and route.path_format == path_template:
             return sorted(route.methods)

@@ -11,7 +11,7 @@ from litestar.routes import HTTPRoute
 
 from pagemill.api.app import create_app
 from pagemill.api.auth.permissions import Permission, PermissionSet
-from pagemill.api.auth.resource_ids import NoResource, action_of, resource_of
+from pagemill.api.auth.requested_resources import NoResource, action_of, resource_of
 from pagemill.api.auth.seeded_roles import ADMIN, MEMBER, ROLES, VALIDATOR
 from pagemill.api.auth.tokens import Caller
 from pagemill.secret_box import new_secret_key

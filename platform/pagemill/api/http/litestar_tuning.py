@@ -1,4 +1,4 @@
-"""What happens to a request between its route and its handler."""
+"""Changes to how Litestar runs an application: what it leaves open, and what it does too slowly."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from litestar.middleware import AbstractMiddleware
 from litestar.routes import HTTPRoute
 from litestar.types import Receive, Scope, Send
 
+from pagemill.api.http.route_options import CONNECTION
 
-def check_hook(app: Litestar, hook: Callable[..., Any]) -> None:
-    """Raises RuntimeError for a controller with a ``before_request`` of its own, which replaces ``hook``.
 
-    The hook decides who may call. As a guard it would be copied with its handler for each request.
+def check_before_request(app: Litestar, hook: Callable[..., Any]) -> None:
+    """Check that every handler is preceded by ``hook``, which decides who may call. Raises RuntimeError.
+
+    A controller with a ``before_request`` of its own replaces it. A guard cannot be used instead: Litestar
+    copies guards with their handler for each request.
     """
     for route in _routes(app):
         for handler in route.route_handlers:
@@ -22,23 +25,23 @@ def check_hook(app: Litestar, hook: Callable[..., Any]) -> None:
                 raise RuntimeError(f"{handler} is reached without {hook.__name__}")
 
 
-def resolve_in_turn(app: Litestar) -> None:
-    """Have the dependencies of a handler resolved one after the other, the connection last.
+def resolve_dependencies_in_order(app: Litestar) -> None:
+    """Make Litestar resolve the dependencies of a handler one after the other, the connection last.
 
-    Litestar starts a task for each that needs no other one. Ours take no time but for the connection, and a
-    request that another one refuses has no need of that.
+    Litestar starts a task for each dependency that needs no other one. Ours take no time except for the
+    connection, and a request that another dependency refuses does not need that.
     """
     for route in _routes(app):
         for _, parameters in route.route_handler_map.values():
             parameters.dependency_batches = [
                 {dependency}
                 for batch in parameters.dependency_batches
-                for dependency in sorted(batch, key=lambda one: one.key == "connection")
+                for dependency in sorted(batch, key=lambda one: one.key == CONNECTION)
             ]
 
 
 def skip_cors_without_origin(app: Litestar) -> None:
-    """Only browsers name an origin: other requests go past Litestar's CORS, which reads all their headers."""
+    """Make requests without an ``Origin``, which only browsers send, bypass Litestar's slow CORS."""
     cors = app.asgi_handler
     if not isinstance(cors, AbstractMiddleware):
         raise RuntimeError("CORS is not the outermost middleware")

@@ -1,4 +1,4 @@
-"""What holds for the query of every request."""
+"""Checks of the query of every request."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pagemill.errors import BadRequest
 PAGING = {"maxResults", "nextToken"}
 
 
-def refuse_null(request: Request[Any, Any, Any]) -> None:
-    """A query has no null: where a word of a list is expected, Litestar would take ``null`` for nothing.
+def refuse_null_parameters(request: Request[Any, Any, Any]) -> None:
+    """Refuse ``null`` as the value of a query parameter. Raises BadRequest naming the parameter.
 
-    Raises BadRequest.
+    A query has no null, but Litestar would take it for a missing value where an enumeration is expected.
     """
     if not request.scope["query_string"]:
         return

@@ -12,7 +12,7 @@ _Turn: TypeAlias = "asyncio.Future[tuple[Answer] | None]"
 """What somebody waits for: another's answer, or None when it is his turn to look it up."""
 
 
-class SharedLookups(Generic[Answer]):
+class CoalescedLookups(Generic[Answer]):
     """Belongs to one event loop. Who asks while a look-up is under way waits for the next, which all share.
 
     An answer is as new as if everyone had looked it up for himself, and a caller that sends many requests at

@@ -1,0 +1,68 @@
+"""Request bodies: JSON, decoded strictly into the schema of the handler."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any
+
+import msgspec
+from litestar import Request
+
+from pagemill.errors import BadRequest, UnsupportedMediaType
+from pagemill.members import name_member
+
+JSON = "application/json"
+MAX_DEPTH = 100
+"""Deepest nesting of objects and lists. Deeper ones could be decoded, but not be encoded everywhere."""
+TOO_DEEP = "body: is nested too deeply"
+
+_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# Brackets become signed bytes, by which they change the depth; all other bytes are left out.
+_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_STEPS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+class JsonRequest(Request[Any, Any, Any]):
+    """A request whose body is decoded into the handler's schema.
+
+    Litestar would convert it leniently: "5" would be taken for 5.
+    """
+
+    async def json(self) -> Any:
+        """Return the body as the handler's ``data``. Raises BadRequest naming the wrong member."""
+        field = self.route_handler.parsed_data_field
+        return decode_body(await self.body(), Any if field is None else field.annotation)
+
+
+def decode_body(body: bytes, schema: Any) -> Any:
+    """Decode a body into ``schema``. Raises BadRequest naming the wrong member."""
+    try:
+        decoded = msgspec.json.decode(body, type=schema)
+    except msgspec.ValidationError as error:
+        raise BadRequest(name_member(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"body: is not JSON ({error})") from None
+    except RecursionError:
+        raise BadRequest(TOO_DEEP) from None
+    if is_too_deep(body):
+        raise BadRequest(TOO_DEEP)
+    return decoded
+
+
+def is_too_deep(body: bytes) -> bool:
+    """Return whether JSON is nested deeper than ``MAX_DEPTH``."""
+    # Few bodies have so many brackets that their depth has to be computed.
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return False
+    steps = memoryview(_TEXT.sub(b"", body).translate(_STEPS, _NO_STEPS)).cast("b")
+    return max(itertools.accumulate(steps), default=0) > MAX_DEPTH
+
+
+def require_json(request: Request[Any, Any, Any]) -> None:
+    """Refuse a POST or PATCH whose body is not declared as JSON. Raises UnsupportedMediaType."""
+    if request.method not in ("POST", "PATCH") or request.route_handler.opt.get("public"):
+        return
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        raise UnsupportedMediaType(f"Content-Type must be {JSON}")

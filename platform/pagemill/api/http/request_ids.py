@@ -1,0 +1,58 @@
+"""Request ids: one for each request, in the answer's ``X-Request-Id`` and in its log lines."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from pagemill.api.http.access_log import access_log
+
+HEADER = "X-Request-Id"
+_RAW_HEADER = HEADER.lower().encode()
+_ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def request_id_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """Return the id of a request."""
+    return str(connection.scope.get("state", {}).get("request_id", ""))
+
+
+def request_id_middleware(app: ASGIApp) -> ASGIApp:
+    """Give each request the id that its caller sends, or a new one, and log its answer."""
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await app(scope, receive, send)
+            return
+        request_id = _sent_id(scope) or os.urandom(16).hex()
+        scope["state"]["request_id"] = request_id
+        started, status = time.perf_counter(), 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (_RAW_HEADER, request_id.encode())]
+            await send(message)
+
+        try:
+            await app(scope, receive, send_with_id)
+        finally:
+            access_log.add(scope, request_id, status, time.perf_counter() - started)
+
+    return middleware
+
+
+def _sent_id(scope: Scope) -> str | None:
+    """Return the caller's id for the request if it has 1 to 64 harmless characters."""
+    for name, value in scope["headers"]:
+        if name == _RAW_HEADER:
+            sent = value.decode("latin-1")
+            return sent if _ACCEPTED.fullmatch(sent) else None
+    return None
