@@ -14,7 +14,7 @@ from __future__ import annotations
 import inspect
 import re
 import types
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import (
     Annotated,
@@ -90,35 +90,36 @@ class Statement(Generic[Parameters, Result]):
     hints: dict[str, Any]
     """The declared types of the parameters."""
     crosses: str = ""
-    _row_type: type[Row] | None = None
+    _row_type: type[Row] = Row
     _can_be_unset: bool = False
     _is_checked: bool = field(default=False, init=False)
 
-    async def __call__(
+    def __call__(
         self, connection: Connection, *args: Parameters.args, **arguments: Parameters.kwargs
-    ) -> Result:
+    ) -> Coroutine[Any, Any, Result]:
         """Run the statement. Raises asyncpg.PostgresError, and what else asyncpg raises."""
-        return cast("Result", await self._run(connection, arguments))
+        return self._run(connection, arguments)
 
-    def values(self, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+    def values(self, arguments: Mapping[str, Any]) -> list[Any]:
         """Return the values of the numbered parameters. Raises TypeError when arguments are missing."""
         if len(arguments) != len(self.hints):
             raise TypeError(f"{self.name} takes {tuple(self.hints)}, not {tuple(arguments)}")
         if self._can_be_unset:
             arguments = _with_sent(arguments)
-        return tuple(arguments[name] for name in self.parameters)
+        return [arguments[name] for name in self.parameters]
 
     async def _run(self, connection: Connection, arguments: dict[str, Any]) -> Any:
         values = self.values(arguments)
         match self.shape:
             case "row":
                 record = await connection.fetchrow(self.sql, *values)
-                return self._one(None if record is None else self._row(record))
+                return self._row(record) if record is not None else self._nothing_found()
             case "rows":
                 return [self._row(record) for record in await connection.fetch(self.sql, *values)]
             case "value":
                 record = await connection.fetchrow(self.sql, *values)
-                return self._one(None if record is None else record[0])
+                value = None if record is None else record[0]
+                return value if value is not None else self._nothing_found()
             case "values":
                 return [record[0] for record in await connection.fetch(self.sql, *values)]
             case "count":
@@ -128,18 +129,19 @@ class Statement(Generic[Parameters, Result]):
                 return None
 
     def _row(self, record: asyncpg.Record) -> Row:
-        row_type = self._row_type
-        assert row_type is not None
         if not self._is_checked:
-            if tuple(record.keys()) != row_type.__struct_fields__:
-                raise TypeError(f"{self.name} returns {tuple(record.keys())}, not a {row_type.__name__}")
-            self._is_checked = True
-        return row_type(*record)
+            self._check(record)
+        return self._row_type(*record)
 
-    def _one(self, found: Any) -> Any:
-        if found is None and not self.optional:
+    def _check(self, record: asyncpg.Record) -> None:
+        """Compare the columns with the row's fields, once. Raises TypeError."""
+        if tuple(record.keys()) != self._row_type.__struct_fields__:
+            raise TypeError(f"{self.name} returns {tuple(record.keys())}, not a {self._row_type.__name__}")
+        self._is_checked = True
+
+    def _nothing_found(self) -> None:
+        if not self.optional:
             raise LookupError(f"{self.name} found nothing")
-        return found
 
 
 REGISTRY: dict[str, Statement[..., Any] | UntypedStatement] = {}
@@ -194,7 +196,7 @@ def _statement(
         optional=optional,
         hints=given,
         crosses=crosses,
-        _row_type=plain if shape in ("row", "rows") else None,
+        _row_type=plain if shape in ("row", "rows") else Row,
         _can_be_unset=any(can_be_unset(hint) for hint in given.values()),
     )
 
