@@ -20,7 +20,12 @@ ERROR: Json = {
     "type": "object",
     "properties": {name: {"type": "string"} for name in ("message", "detail", "requestId", "predictionId")},
     "required": ["message"],
-    "examples": [{"message": "retentionInDays: Expected `int` >= 1"}],
+}
+REPEATABLE = ("429", "503")
+RETRY_AFTER: Json = {
+    "description": "Seconds to wait before the request is repeated.",
+    "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    "example": "5",
 }
 
 
@@ -28,7 +33,7 @@ def responses_of(
     operation_id: str, method: str, handler: HTTPRouteHandler, answer: Json | None, example: Example
 ) -> Json:
     """Return the responses by status; ``answer`` is the schema of a JSON result, or None."""
-    status, errors = str(handler.status_code), read_texts("responses")["errors"]
+    status = str(handler.status_code)
     responses: Json = {status: {"description": _result_text(operation_id)}}
     if handler.opt.get("binary_answer"):
         bytes_of_file = {kind: {"schema": BINARY} for kind in CONTENT_TYPES}
@@ -43,19 +48,19 @@ def responses_of(
         if example.answer is not UNSET:
             content["example"] = example.answer
         responses[status]["content"] = {"application/json": content}
-    for code in _error_statuses(method, handler):
-        responses[str(code)] = {
-            "description": errors[str(code)],
-            "content": {"application/json": {"schema": reference_to("Error")}},
-        }
-    responses["503"]["headers"] = {
-        "Retry-After": {
-            "description": "Seconds to wait before the request is repeated.",
-            "schema": {"type": "string", "pattern": "^[0-9]+$"},
-            "example": "5",
-        }
+    return responses | {str(code): _error(str(code)) for code in _error_statuses(method, handler)}
+
+
+def _error(status: str) -> Json:
+    texts = read_texts("responses")
+    example = {"message": texts["messages"][status]}
+    response: Json = {
+        "description": texts["errors"][status],
+        "content": {"application/json": {"schema": reference_to("Error"), "example": example}},
     }
-    return responses
+    if status in REPEATABLE:
+        response["headers"] = {"Retry-After": RETRY_AFTER}
+    return response
 
 
 def _error_statuses(method: str, handler: HTTPRouteHandler) -> list[int]:
