@@ -1,68 +1,112 @@
-"""What is stored under a consent: documents, and the predictions of them."""
+"""Data stored under a consent: documents, and their predictions."""
 
 from __future__ import annotations
 
-from db.documents import DOCUMENT_COLUMNS
-from db.predictions import PredictionRow
-from db.statements import columns
-from db.statements import untyped_tenant as tenant
+import datetime
+from collections.abc import Sequence
+from typing import Annotated
 
-CONSENT_SUMMARY = tenant(
-    "consents.summary",
-    """
+from db.documents import DocumentRow
+from db.predictions import PredictionRow
+from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
+from pagemill.ids import ConsentId, DataBundleId, DocumentId, OrganizationId, PredictionId
+
+
+class ConsentSummaryRow(Row):
+    """How much is stored under a consent."""
+
+    documents: Annotated[int, NeverNull("count(*)")]
+    bytes: Annotated[int, NeverNull("coalesced")]
+    predictions: Annotated[int, NeverNull("coalesced")]
+
+
+@tenant("""
     SELECT count(*) AS documents, coalesce(sum(content_size), 0)::bigint AS bytes, coalesce(sum((
         SELECT count(*) FROM prediction
-        WHERE prediction.organization_id = $1 AND prediction.document_id = document.id
+        WHERE prediction.organization_id = :organization_id AND prediction.document_id = document.id
     )), 0)::bigint AS predictions
-    FROM document WHERE organization_id = $1 AND consent_id = $2
-    """,
-)
+    FROM document WHERE organization_id = :organization_id AND consent_id = :consent_id
+""")
+async def summarise_consent(
+    connection: Connection, *, organization_id: OrganizationId, consent_id: ConsentId
+) -> ConsentSummaryRow:
+    """Return how many documents and predictions are stored under a consent, and the size of the files."""
 
-# Their snapshots may hold what the documents said.
-CONSENT_DATA_BUNDLES = tenant(
-    "consents.data_bundles",
-    """
+
+@tenant("""
     SELECT id FROM data_bundle
-    WHERE organization_id = $1 AND EXISTS (
+    WHERE organization_id = :organization_id AND EXISTS (
         SELECT 1 FROM jsonb_array_elements(datasets) AS dataset
         WHERE dataset ->> 'datasetId' IN (
-            SELECT dataset_id FROM document WHERE organization_id = $1 AND consent_id = $2
+            SELECT dataset_id FROM document
+            WHERE organization_id = :organization_id AND consent_id = :consent_id
         )
     )
     ORDER BY created_time, id
-    """,
-)
+""")
+async def list_data_bundles(
+    connection: Connection, *, organization_id: OrganizationId, consent_id: ConsentId
+) -> list[DataBundleId]:
+    """Return the data bundles of datasets with such documents: their snapshots may hold labels of these."""
 
-# Those whose time has passed and that are not removed yet are stored too.
-CONSENT_DOCUMENTS = tenant(
-    "consents.documents",
-    f"""
-    SELECT {DOCUMENT_COLUMNS} FROM document
-    WHERE organization_id = $1 AND consent_id = $2
-        AND (created_time, id) > (coalesce($3::timestamptz, '-infinity'), coalesce($4::text, ''))
-    ORDER BY created_time, id LIMIT $5
-    """,
-)
 
-DOCUMENT_PREDICTIONS = tenant(
-    "consents.predictions",
-    f"""
+@tenant(f"""
+    SELECT {columns(DocumentRow)} FROM document
+    WHERE organization_id = :organization_id AND consent_id = :consent_id
+        AND (created_time, id) > (
+            coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+        )
+    ORDER BY created_time, id LIMIT :limit
+""")
+async def list_documents(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    consent_id: ConsentId,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[DocumentRow]:
+    """Return a page of the documents under a consent, oldest first, also those that have expired."""
+
+
+@tenant(f"""
     SELECT {columns(PredictionRow)} FROM prediction
-    WHERE organization_id = $1 AND document_id = $2
-        AND (created_time, id) > (coalesce($3::timestamptz, '-infinity'), coalesce($4::text, ''))
-    ORDER BY created_time, id LIMIT $5
-    """,
-)
+    WHERE organization_id = :organization_id AND document_id = :document_id
+        AND (created_time, id) > (
+            coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+        )
+    ORDER BY created_time, id LIMIT :limit
+""")
+async def list_predictions(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    document_id: DocumentId,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[PredictionRow]:
+    """Return a page of the predictions of a document, oldest first."""
 
-PENDING_PREDICTIONS = tenant(
-    "consents.pending_predictions",
-    """
+
+@tenant("""
     SELECT id FROM prediction
-    WHERE organization_id = $1 AND document_id = ANY($2::text[]) AND status = 'pending' ORDER BY id
-    """,
-)
+    WHERE organization_id = :organization_id AND document_id = ANY(:document_ids::text[])
+        AND status = 'pending'
+    ORDER BY id
+""")
+async def list_pending_predictions(
+    connection: Connection, *, organization_id: OrganizationId, document_ids: Sequence[DocumentId]
+) -> list[PredictionId]:
+    """Return the predictions of some documents that have not ended."""
 
-DELETE_PREDICTIONS = tenant(
-    "consents.delete_predictions",
-    "DELETE FROM prediction WHERE organization_id = $1 AND document_id = ANY($2::text[])",
-)
+
+@tenant("""
+    DELETE FROM prediction
+    WHERE organization_id = :organization_id AND document_id = ANY(:document_ids::text[])
+""")
+async def delete_predictions(
+    connection: Connection, *, organization_id: OrganizationId, document_ids: Sequence[DocumentId]
+) -> RowCount:
+    """Delete the predictions of some documents."""

@@ -1,81 +1,159 @@
-"""Datasets: named sets of documents, with counters that documents keep true."""
+"""Datasets: named sets of documents, with counters that every change of a document updates."""
 
 from __future__ import annotations
 
+import datetime
+from typing import Annotated, Any
+
+from msgspec import UnsetType
+
 from db.keyset import within_bytes
-from db.statements import untyped_tenant as tenant
+from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
+from pagemill.ids import DatasetId, OrganizationId, PrincipalId
 
-DATASET_COLUMNS = """
-    id, name, description, metadata, retention_in_days, contains_pii, number_of_documents,
-    ground_truth_summary, version, created_time, created_by, updated_time, updated_by
-"""
 
-INSERT_DATASET = tenant(
-    "datasets.insert",
-    f"""
+class DatasetRow(Row):
+    """A dataset. ``ground_truth_summary`` has the number of values by label, ``version`` counts changes."""
+
+    id: DatasetId
+    name: str | None
+    description: str | None
+    metadata: dict[str, Any] | None
+    retention_in_days: int
+    contains_pii: bool
+    number_of_documents: int
+    ground_truth_summary: dict[str, int]
+    version: int
+    created_time: datetime.datetime
+    created_by: PrincipalId | None
+    updated_time: datetime.datetime | None
+    updated_by: PrincipalId | None
+
+
+class ListedDatasetRow(DatasetRow):
+    """A dataset in a page that may end early because its rows are large."""
+
+    rows_in_page: Annotated[int, NeverNull("count(*)")]
+
+
+@tenant(f"""
     INSERT INTO dataset (
         organization_id, id, name, description, metadata, retention_in_days, contains_pii, created_by,
         created_time
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now())
-    RETURNING {DATASET_COLUMNS}
-    """,
-)
+    VALUES (
+        :organization_id, :dataset_id, :name, :description, :metadata, :retention_in_days, :contains_pii,
+        :created_by, now()
+    )
+    RETURNING {columns(DatasetRow)}
+""")
+async def insert_dataset(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    dataset_id: DatasetId,
+    name: str | None,
+    description: str | None,
+    metadata: dict[str, Any] | None,
+    retention_in_days: int,
+    contains_pii: bool,
+    created_by: PrincipalId,
+) -> DatasetRow:
+    """Add an empty dataset."""
 
-GET_DATASET = tenant(
-    "datasets.get", f"SELECT {DATASET_COLUMNS} FROM dataset WHERE organization_id = $1 AND id = $2"
-)
 
-LIST_DATASETS = tenant(
-    "datasets.list",
+@tenant(f"""
+    SELECT {columns(DatasetRow)} FROM dataset WHERE organization_id = :organization_id AND id = :dataset_id
+""")
+async def get_dataset(
+    connection: Connection, *, organization_id: OrganizationId, dataset_id: DatasetId
+) -> DatasetRow | None:
+    """Return a dataset."""
+
+
+@tenant(
     within_bytes(
         f"""
-    SELECT {DATASET_COLUMNS} FROM dataset
-    WHERE organization_id = $1
-        AND (created_time, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
-    ORDER BY created_time, id LIMIT $4
-    """,
+        SELECT {columns(DatasetRow)} FROM dataset
+        WHERE organization_id = :organization_id
+            AND (created_time, id) > (
+                coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+            )
+        ORDER BY created_time, id LIMIT :limit
+        """,
         "ground_truth_summary",
         order="created_time, id",
-    ),
+        columns=columns(DatasetRow),
+    )
 )
+async def list_datasets(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[ListedDatasetRow]:
+    """Return a page of datasets, oldest first."""
 
-# A member that is not sent keeps its value: each nullable one comes with a flag that says whether it was.
-UPDATE_DATASET = tenant(
-    "datasets.update",
-    f"""
+
+@tenant(f"""
     UPDATE dataset SET
-        name = CASE WHEN $3 THEN $4 ELSE name END,
-        description = CASE WHEN $5 THEN $6 ELSE description END,
-        metadata = CASE WHEN $7 THEN $8 ELSE metadata END,
-        retention_in_days = coalesce($9, retention_in_days),
-        contains_pii = coalesce($10, contains_pii),
-        updated_time = now(), updated_by = $11
-    WHERE organization_id = $1 AND id = $2
-    RETURNING {DATASET_COLUMNS}
-    """,
-)
+        name = CASE WHEN :name_sent THEN :name ELSE name END,
+        description = CASE WHEN :description_sent THEN :description ELSE description END,
+        metadata = CASE WHEN :metadata_sent THEN :metadata ELSE metadata END,
+        retention_in_days = coalesce(:retention_in_days, retention_in_days),
+        contains_pii = coalesce(:contains_pii, contains_pii),
+        updated_time = now(), updated_by = :updated_by
+    WHERE organization_id = :organization_id AND id = :dataset_id
+    RETURNING {columns(DatasetRow)}
+""")
+async def update_dataset(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    dataset_id: DatasetId,
+    name: str | UnsetType | None,
+    description: str | UnsetType | None,
+    metadata: dict[str, Any] | UnsetType | None,
+    retention_in_days: int | UnsetType,
+    contains_pii: bool | UnsetType,
+    updated_by: PrincipalId,
+) -> DatasetRow | None:
+    """Change the members that are sent of a dataset."""
 
-# Whoever puts a document into a dataset holds this, so that it is not deleted in between.
-KEEP_DATASET = tenant(
-    "datasets.keep",
-    "SELECT retention_in_days FROM dataset WHERE organization_id = $1 AND id = $2 FOR KEY SHARE",
-)
 
-LOCK_DATASET = tenant(
-    "datasets.lock",
-    f"SELECT {DATASET_COLUMNS} FROM dataset WHERE organization_id = $1 AND id = $2 FOR UPDATE",
-)
+@tenant("""
+    SELECT retention_in_days FROM dataset
+    WHERE organization_id = :organization_id AND id = :dataset_id FOR KEY SHARE
+""")
+async def keep_dataset(
+    connection: Connection, *, organization_id: OrganizationId, dataset_id: DatasetId
+) -> int | None:
+    """Return the retention of a dataset in days, and keep it from being deleted in this transaction."""
 
-DELETE_DATASET = tenant("datasets.delete", "DELETE FROM dataset WHERE organization_id = $1 AND id = $2")
 
-# $3 documents more (or less), $4 changes, $5 label -> how many values more (or less).
-COUNT_DOCUMENTS = tenant(
-    "datasets.count_documents",
-    """
+@tenant(f"""
+    SELECT {columns(DatasetRow)} FROM dataset
+    WHERE organization_id = :organization_id AND id = :dataset_id FOR UPDATE
+""")
+async def lock_dataset(
+    connection: Connection, *, organization_id: OrganizationId, dataset_id: DatasetId
+) -> DatasetRow | None:
+    """Return a dataset and lock it until the transaction ends."""
+
+
+@tenant("DELETE FROM dataset WHERE organization_id = :organization_id AND id = :dataset_id")
+async def delete_dataset(
+    connection: Connection, *, organization_id: OrganizationId, dataset_id: DatasetId
+) -> RowCount:
+    """Delete a dataset."""
+
+
+@tenant("""
     UPDATE dataset SET
-        number_of_documents = number_of_documents + $3,
-        version = version + $4,
+        number_of_documents = number_of_documents + :documents,
+        version = version + :changes,
         ground_truth_summary = (
             SELECT coalesce(jsonb_object_agg(key, total) FILTER (WHERE total > 0), '{}')
             FROM (
@@ -83,12 +161,24 @@ COUNT_DOCUMENTS = tenant(
                 FROM (
                     SELECT key, value FROM jsonb_each_text(ground_truth_summary)
                     UNION ALL
-                    SELECT key, value FROM jsonb_each_text($5::jsonb)
+                    SELECT key, value FROM jsonb_each_text(:labels::jsonb)
                 ) AS counted
                 GROUP BY key
             ) AS summed
         )
-    WHERE organization_id = $1 AND id = $2
+    WHERE organization_id = :organization_id AND id = :dataset_id
     RETURNING (SELECT count(*) FROM jsonb_object_keys(ground_truth_summary)) AS labels
-    """,
-)
+""")
+async def update_counters(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    dataset_id: DatasetId,
+    documents: int,
+    changes: int,
+    labels: dict[str, int],
+) -> int | None:
+    """Add to the counters of a dataset, and return how many different labels it has now.
+
+    Each number may be negative; ``labels`` has the number of values to add by label.
+    """

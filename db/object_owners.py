@@ -1,60 +1,114 @@
-"""What rows say of objects: for each room of an organization, its rows in the order of their keys."""
+"""Owners of stored objects: documents, assets, data bundles and trainings, in the order of their keys.
+
+Object storage lists keys by their bytes, hence the collation "C".
+"""
 
 from __future__ import annotations
 
-from db.statements import untyped_tenant as tenant
+from collections.abc import Sequence
+from typing import Annotated
 
-# Object storage lists keys by their bytes, hence the collation.
-DOCUMENTS_IN_ORDER = tenant(
-    "object_owners.documents",
+from db.statements import Connection, NeverNull, Row, tenant
+from pagemill.ids import OrganizationId
+
+
+class ObjectOwnerRow(Row):
+    """A resource that owns objects.
+
+    ``object_key`` is the object that the row names, or the prefix of its objects if it ends in a slash.
+    ``discarded`` says that nothing of the resource is kept.
     """
-    SELECT id, content_key FROM document
-    WHERE organization_id = $1 AND id COLLATE "C" > $2 ORDER BY id COLLATE "C" LIMIT $3
-    """,
-)
 
-ASSETS_IN_ORDER = tenant(
-    "object_owners.assets",
-    """
-    SELECT id, content_key FROM asset
-    WHERE organization_id = $1 AND id COLLATE "C" > $2 ORDER BY id COLLATE "C" LIMIT $3
-    """,
-)
+    id: str
+    object_key: str | None
+    discarded: Annotated[bool, NeverNull("of a column that is not null, or a constant")]
 
-DATA_BUNDLES_IN_ORDER = tenant(
-    "object_owners.data_bundles",
-    """
-    SELECT id, object_key FROM data_bundle
-    WHERE organization_id = $1 AND id COLLATE "C" > $2 ORDER BY id COLLATE "C" LIMIT $3
-    """,
-)
 
-# Ids of any length: with the slash that follows them in the key, a-b is before a.
-TRAININGS_IN_ORDER = tenant(
-    "object_owners.trainings",
-    """
-    SELECT id, status, artefact_key FROM training
-    WHERE organization_id = $1 AND (id || '/') COLLATE "C" > ($2 || '/')
-    ORDER BY (id || '/') COLLATE "C" LIMIT $3
-    """,
-)
+_DOCUMENT = "id, content_key AS object_key, false AS discarded"
+_ASSET = "id, content_key AS object_key, false AS discarded"
+_DATA_BUNDLE = "id, object_key, false AS discarded"
+_TRAINING = "id, artefact_key AS object_key, status IN ('failed', 'cancelled') AS discarded"
 
-SOME_DOCUMENTS = tenant(
-    "object_owners.some_documents",
-    "SELECT id, content_key FROM document WHERE organization_id = $1 AND id = ANY($2::text[])",
-)
 
-SOME_ASSETS = tenant(
-    "object_owners.some_assets",
-    "SELECT id, content_key FROM asset WHERE organization_id = $1 AND id = ANY($2::text[])",
-)
+@tenant(f"""
+    SELECT {_DOCUMENT} FROM document
+    WHERE organization_id = :organization_id AND id COLLATE "C" > :after_id
+    ORDER BY id COLLATE "C" LIMIT :limit
+""")
+async def list_documents(
+    connection: Connection, *, organization_id: OrganizationId, after_id: str, limit: int
+) -> list[ObjectOwnerRow]:
+    """Return the documents after an id."""
 
-SOME_DATA_BUNDLES = tenant(
-    "object_owners.some_data_bundles",
-    "SELECT id, object_key FROM data_bundle WHERE organization_id = $1 AND id = ANY($2::text[])",
-)
 
-SOME_TRAININGS = tenant(
-    "object_owners.some_trainings",
-    "SELECT id, status, artefact_key FROM training WHERE organization_id = $1 AND id = ANY($2::text[])",
-)
+@tenant(f"""
+    SELECT {_ASSET} FROM asset
+    WHERE organization_id = :organization_id AND id COLLATE "C" > :after_id
+    ORDER BY id COLLATE "C" LIMIT :limit
+""")
+async def list_assets(
+    connection: Connection, *, organization_id: OrganizationId, after_id: str, limit: int
+) -> list[ObjectOwnerRow]:
+    """Return the assets after an id."""
+
+
+@tenant(f"""
+    SELECT {_DATA_BUNDLE} FROM data_bundle
+    WHERE organization_id = :organization_id AND id COLLATE "C" > :after_id
+    ORDER BY id COLLATE "C" LIMIT :limit
+""")
+async def list_data_bundles(
+    connection: Connection, *, organization_id: OrganizationId, after_id: str, limit: int
+) -> list[ObjectOwnerRow]:
+    """Return the data bundles after an id."""
+
+
+# Ids of trainings have any length: with the slash that follows them in the key, a-b sorts before a.
+@tenant(f"""
+    SELECT {_TRAINING} FROM training
+    WHERE organization_id = :organization_id AND (id || '/') COLLATE "C" > (:after_id || '/')
+    ORDER BY (id || '/') COLLATE "C" LIMIT :limit
+""")
+async def list_trainings(
+    connection: Connection, *, organization_id: OrganizationId, after_id: str, limit: int
+) -> list[ObjectOwnerRow]:
+    """Return the trainings after an id."""
+
+
+@tenant(f"""
+    SELECT {_DOCUMENT} FROM document
+    WHERE organization_id = :organization_id AND id = ANY(:owner_ids::text[])
+""")
+async def find_documents(
+    connection: Connection, *, organization_id: OrganizationId, owner_ids: Sequence[str]
+) -> list[ObjectOwnerRow]:
+    """Return those of the documents that exist."""
+
+
+@tenant(f"""
+    SELECT {_ASSET} FROM asset WHERE organization_id = :organization_id AND id = ANY(:owner_ids::text[])
+""")
+async def find_assets(
+    connection: Connection, *, organization_id: OrganizationId, owner_ids: Sequence[str]
+) -> list[ObjectOwnerRow]:
+    """Return those of the assets that exist."""
+
+
+@tenant(f"""
+    SELECT {_DATA_BUNDLE} FROM data_bundle
+    WHERE organization_id = :organization_id AND id = ANY(:owner_ids::text[])
+""")
+async def find_data_bundles(
+    connection: Connection, *, organization_id: OrganizationId, owner_ids: Sequence[str]
+) -> list[ObjectOwnerRow]:
+    """Return those of the data bundles that exist."""
+
+
+@tenant(f"""
+    SELECT {_TRAINING} FROM training
+    WHERE organization_id = :organization_id AND id = ANY(:owner_ids::text[])
+""")
+async def find_trainings(
+    connection: Connection, *, organization_id: OrganizationId, owner_ids: Sequence[str]
+) -> list[ObjectOwnerRow]:
+    """Return those of the trainings that exist."""

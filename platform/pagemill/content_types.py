@@ -1,4 +1,4 @@
-"""Which kind of document some bytes are, by how they begin."""
+"""Content types of documents, recognised from their first bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def sniff(beginning: bytes) -> str | None:
-    """The media type of a document that begins so; None for what is not supported."""
+    """Return the media type of a document with this beginning, None if it is not supported."""
     if beginning.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if beginning.startswith(b"\x89PNG\r\n\x1a\n"):

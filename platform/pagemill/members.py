@@ -1,4 +1,4 @@
-"""Errors of msgspec name the member that is wrong."""
+"""Error messages of msgspec with the name of the wrong member in front."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PLACE = re.compile(r"^(?P<message>.*) - at `\$\.?(?P<place>.*)`$", re.DOTALL)
 
 
 def convert_member(value: Any, schema: type[T], member: str) -> T:
-    """A member as what its schema makes of it. Raises BadRequest naming what is wrong in it."""
+    """Convert a member to its schema's type. Raises BadRequest naming the wrong part."""
     try:
         return msgspec.convert(value, type=schema)
     except msgspec.ValidationError as error:
@@ -23,7 +23,7 @@ def convert_member(value: Any, schema: type[T], member: str) -> T:
 
 
 def name_member(text: str, member: str = "") -> str:
-    """A message of msgspec with the place in front: ``groundTruth[0].label: Expected `str`, got `int```."""
+    """Return a message of msgspec with its path in front: ``groundTruth[0].label: Expected `str```."""
     match = _PLACE.match(text)
     if match is None:
         return f"{member or 'body'}: {text}"

@@ -1,4 +1,4 @@
-"""Secrets at rest: AES-256-GCM under keys that the database does not hold.
+"""Encryption of secrets at rest: AES-256-GCM under keys that the database does not hold.
 
 A ciphertext is bound to its organization and its secret: moved to another row, it cannot be opened.
 """
@@ -29,12 +29,12 @@ _KEY_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class SecretUnreadable(PagemillError):
-    """The key is not among those given, or what is stored is not what was written."""
+    """A secret that cannot be decrypted: its key is unknown, or the stored data was changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """What is stored of a secret's data."""
+    """Encrypted data of a secret."""
 
     key_id: str
     nonce: bytes
@@ -42,22 +42,22 @@ class Sealed:
 
 
 class SecretBox:
-    """Seals with the first key and opens with all of them, so that keys can be exchanged."""
+    """Box that encrypts with its first key and decrypts with all of them, so that keys can be rotated."""
 
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._ciphers = {key_id: AESGCM(key) for key_id, key in keys.items()}
         self.key_id = next(iter(keys))
-        """The key that seals."""
+        """The id of the key that encrypts."""
 
     def seal(self, organization_id: str, secret_id: str, data: Mapping[str, Any]) -> Sealed:
-        """The data, readable with the key only."""
+        """Encrypt the data of a secret."""
         nonce = os.urandom(NONCE_BYTES)
         plain = msgspec.json.encode(data)
         ciphertext = self._ciphers[self.key_id].encrypt(nonce, plain, _bound_to(organization_id, secret_id))
         return Sealed(self.key_id, nonce, ciphertext)
 
     def open(self, organization_id: str, secret_id: str, sealed: Sealed) -> dict[str, Any]:
-        """The data that was sealed for this secret. Raises SecretUnreadable."""
+        """Decrypt the data of a secret. Raises SecretUnreadable."""
         cipher = self._ciphers.get(sealed.key_id)
         if cipher is None:
             raise SecretUnreadable(f"{secret_id}: its key {sealed.key_id} is not in {VARIABLE}")
@@ -69,12 +69,12 @@ class SecretBox:
 
 
 def open_secret_box(settings: Settings) -> SecretBox:
-    """The box of these settings. Raises SettingsError, which says nothing of the keys."""
+    """Return the box of these settings. Raises SettingsError, which does not show the keys."""
     return read_secret_keys(settings.secret_keys)
 
 
 def read_secret_keys(text: str) -> SecretBox:
-    """The box of a setting's value. Raises SettingsError, which says nothing of the keys."""
+    """Return the box of the setting's value. Raises SettingsError, which does not show the keys."""
     keys: dict[str, bytes] = {}
     for number, entry in enumerate(text.split(","), start=1):
         key_id, _, encoded = entry.strip().partition(":")
@@ -91,7 +91,7 @@ def read_secret_keys(text: str) -> SecretBox:
 
 
 def new_secret_key(key_id: str) -> str:
-    """An entry of the setting with a new random key."""
+    """Return an entry of the setting with a new random key."""
     return f"{key_id}:{base64.b64encode(os.urandom(KEY_BYTES)).decode()}"
 
 

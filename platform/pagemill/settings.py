@@ -93,8 +93,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_bundles_at_once: int = 2
     trainings_at_once: int = 1
     transformations_at_once: int = 2
-    renditions_at_once: int = 2
-    """How many thumbnails and lighter PDFs one API process has made at once."""
+    thumbnails_at_once: int = 2
+    """How many thumbnails one API process renders at a time."""
     retention_interval: Interval = 3600.0
     """How often documents and data bundles that are due are removed; 0: never."""
     object_sweep_interval: Interval = 86400.0

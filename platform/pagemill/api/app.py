@@ -59,7 +59,7 @@ from pagemill.api.resources.users import UserController
 from pagemill.api.resources.webhooks import WebhookController
 from pagemill.api.resources.workflow_executions import WorkflowExecutionController
 from pagemill.api.resources.workflows import WorkflowController
-from pagemill.documents.thumbnails.cache import Renditions
+from pagemill.documents.thumbnails.cache import ThumbnailCache
 from pagemill.documents.thumbnails.renderer import Renderer
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.jobs.pressure import open_pressure
@@ -141,8 +141,8 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
         listener = OutcomeListener(pool)
         await listener.start()
         stack.push_async_callback(listener.close)
-        renditions = Renditions(pool, objects, Renderer(at_once=settings.renditions_at_once))
-        stack.push_async_callback(renditions.close)
+        thumbnails = ThumbnailCache(pool, objects, Renderer(concurrency=settings.thumbnails_at_once))
+        stack.push_async_callback(thumbnails.close)
         yield AppState(
             settings,
             pool,
@@ -151,7 +151,7 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
             secret_box,
             setup_intents,
             open_request_rate(pool, settings),
-            renditions,
+            thumbnails,
             open_pressure(pool, settings),
         )
 

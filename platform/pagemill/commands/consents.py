@@ -1,4 +1,4 @@
-"""``pagemill consents``: all that is stored under a consent, handed over or deleted."""
+"""``pagemill consents``: export and deletion of all data under a consent."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from pagemill.commands.options import data_directory_option, json_option, print_json, with_stores
+from pagemill.ids import ConsentId, OrganizationId
 
 if TYPE_CHECKING:
     from db.statements import Connection
-    from pagemill.housekeeping.consent_export import Contents
+    from pagemill.housekeeping.consent_export import ExportReport
     from pagemill.housekeeping.consents import ConsentSummary
     from pagemill.objects import ObjectStore
     from pagemill.settings import Settings
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 _CONSENT_ID = re.compile(r"las:consent:[a-f0-9]{32}")
 
 
-def _checked(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+def _checked(_context: click.Context, _parameter: click.Parameter, value: str) -> ConsentId:
     if not _CONSENT_ID.fullmatch(value):
         raise click.BadParameter("is not las:consent: and 32 hexadecimal digits")
-    return value
+    return ConsentId(value)
 
 
 consent_argument = click.argument("consent_id", callback=_checked)
@@ -33,9 +34,9 @@ organization_option = click.option("--organization", "organization_id", required
 
 @click.group()
 def consents() -> None:
-    """All that is stored under a consent, handed over or deleted.
+    """Export or delete all data under a consent.
 
-    A consent is the consentId that a client gave with its documents.
+    A consent is the consentId that a client sends with its documents.
     """
 
 
@@ -50,8 +51,8 @@ def consents() -> None:
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
 )
 @data_directory_option
-def export(consent_id: str, organization_id: str, output: Path, data_dir: Path) -> None:
-    """Write the documents, their files and labels, and the predictions of them into one zip file.
+def export(consent_id: ConsentId, organization_id: OrganizationId, output: Path, data_dir: Path) -> None:
+    """Write the documents, their files, labels and predictions into one zip file.
 
     \b
       pagemill consents export las:consent:... --organization las:organization:acme -o consent.zip
@@ -59,7 +60,7 @@ def export(consent_id: str, organization_id: str, output: Path, data_dir: Path) 
     The exit status is 1 when a file that should be stored is missing; consent.json names it.
     """
 
-    async def run(connection: Connection, objects: ObjectStore, _settings: Settings) -> Contents:
+    async def run(connection: Connection, objects: ObjectStore, _settings: Settings) -> ExportReport:
         from pagemill.housekeeping.consent_export import export_consent
         from pagemill.housekeeping.consents import summarise_consent
 
@@ -69,24 +70,26 @@ def export(consent_id: str, organization_id: str, output: Path, data_dir: Path) 
                 connection, objects, organization_id, consent_id, output, progress=bar.update
             )
 
-    contents = with_stores(data_dir, run)
-    click.echo(f"{output}: {contents.documents} documents, {contents.predictions} predictions")
-    if contents.missing:
-        click.echo(f"pagemill: {len(contents.missing)} stored files are missing", err=True)
+    report = with_stores(data_dir, run)
+    click.echo(f"{output}: {report.documents} documents, {report.predictions} predictions")
+    if report.missing:
+        click.echo(f"pagemill: {len(report.missing)} stored files are missing", err=True)
         sys.exit(1)
 
 
 @consents.command()
 @consent_argument
 @organization_option
-@click.option("--yes", is_flag=True, help="Delete; without it only what would be deleted is said.")
+@click.option("--yes", is_flag=True, help="Delete; without it the command only shows what it would delete.")
 @json_option
 @data_directory_option
-def delete(consent_id: str, organization_id: str, yes: bool, as_json: bool, data_dir: Path) -> None:
-    """Delete the documents, their files, and the predictions of them.
+def delete(
+    consent_id: ConsentId, organization_id: OrganizationId, yes: bool, as_json: bool, data_dir: Path
+) -> None:
+    """Delete the documents, their files and their predictions.
 
-    Data bundles made of datasets with these documents are named: they hold labels of the documents until they
-    are deleted too, or due. Models keep what they have learned.
+    Data bundles of datasets with these documents are listed: they may hold labels of the documents until they
+    are deleted or expire. Models keep what they have learned.
     """
 
     async def run(connection: Connection, objects: ObjectStore, _settings: Settings) -> ConsentSummary:

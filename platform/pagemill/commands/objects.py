@@ -1,4 +1,4 @@
-"""``pagemill objects``: whether storage and database agree."""
+"""``pagemill objects``: comparison of object storage with the database."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def objects() -> None:
-    """Whether storage and database agree."""
+    """Compare object storage with the database."""
 
 
 @objects.command()
-@click.option("--delete", is_flag=True, help="Remove the objects that no row names.")
-@click.option("--organization", "organization_id", metavar="ID", help="Only this one; else all of them.")
+@click.option("--delete", is_flag=True, help="Delete the objects that no row names.")
+@click.option("--organization", "organization_id", metavar="ID", help="Sweep this organization only.")
 @click.option(
     "--grace",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="Leave younger objects alone: they may be on their way to a row.  [default: PAGEMILL_OBJECT_GRACE]",
+    help="Leave younger objects alone: their rows may not be written yet.  [default: PAGEMILL_OBJECT_GRACE]",
 )
 @json_option
 @data_directory_option
@@ -37,8 +37,8 @@ def sweep(
 ) -> None:
     """Find objects that no row names, and rows whose object is missing.
 
-    Without --delete nothing is changed. The exit status is 1 when an object is missing. A stack does the same
-    every day by itself, unless there is so much to remove that it asks for a human first.
+    Without --delete nothing is changed. The exit status is 1 when an object is missing. A running stack
+    sweeps every day by itself, but deletes nothing if most objects have no row: an operator has to decide.
 
     \b
       pagemill objects sweep
@@ -46,7 +46,7 @@ def sweep(
     """
 
     async def run(connection: Connection, objects: ObjectStore, settings: Settings) -> list[SweepReport]:
-        from pagemill.housekeeping.sweep import ObjectSweep, swept_organizations
+        from pagemill.housekeeping.sweep import ObjectSweep, organizations_to_sweep
 
         return [
             await ObjectSweep(
@@ -56,7 +56,7 @@ def sweep(
                 grace=settings.object_grace if grace is None else grace,
                 delete=delete,
             ).run()
-            for one in await swept_organizations(connection, organization_id)
+            for one in await organizations_to_sweep(connection, organization_id)
         ]
 
     reports = with_stores(data_dir, run)

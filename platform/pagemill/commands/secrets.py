@@ -1,4 +1,4 @@
-"""``pagemill secrets``: the keys that secrets are sealed with."""
+"""``pagemill secrets``: the keys that secrets are encrypted with."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pagemill.commands.options import data_directory_option, open_directory, wit
 
 @click.group()
 def secrets() -> None:
-    """The keys that secrets are sealed with, and how they are exchanged.
+    """Make and exchange the keys that secrets are encrypted with.
 
     \b
       1. Put a new key (`pagemill secrets new-key`) first in PAGEMILL_SECRET_KEYS, before a comma; where that
          is not set, in the file secret-keys of the data directory.
-      2. Start everything again: what is written from now on has the new key, and all of it can be read.
+      2. Restart everything: new secrets are encrypted with the new key, and all of them can be read.
       3. pagemill secrets rotate
-      4. Remove the former key, and start everything again.
+      4. Remove the former key, and restart everything.
     """
 
 
@@ -39,10 +39,10 @@ def new_key(key_id: str | None) -> None:
 @secrets.command()
 @data_directory_option
 def rotate(data_dir: Path) -> None:
-    """Seal every secret with the first key.
+    """Encrypt every secret with the first key.
 
-    Nothing has to stop for it, and it can be interrupted and repeated. The exit status is 1 when some could
-    not be read: they stay as they are.
+    Nothing has to stop for it, and it can be interrupted and repeated. The exit status is 1 if some secrets
+    cannot be decrypted: those stay as they are.
     """
     from pagemill.commands.operating import secret_keys_of
     from pagemill.housekeeping.secret_rotation import rotate_secrets

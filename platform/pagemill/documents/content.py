@@ -1,4 +1,4 @@
-"""Taking in the bytes of documents: bounded, sniffed, and visible only when they are complete."""
+"""Content of documents: bytes are checked and stored completely before a row names them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 
+from db.documents import DocumentRow
 from db.pool import CONNECTION_ERRORS
 from pagemill.content_types import SNIFFED_BYTES, SUPPORTED, sniff
 from pagemill.errors import BadRequest
+from pagemill.ids import DocumentId, OrganizationId
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import new_content_key
 from pagemill.objects.removal import remove
@@ -21,12 +23,12 @@ MAXIMUM_FILE_BYTES = 64 * MEBIBYTE
 MAXIMUM_INLINE_CHARACTERS = 6_250_000
 MAXIMUM_INLINE_BYTES = MAXIMUM_INLINE_CHARACTERS // 4 * 3
 READ_ATTEMPTS = 3
-"""How often a row is read again whose content was replaced before it could be opened."""
+"""How often a row is read whose content is replaced each time before it can be opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredContent:
-    """A complete object that no document names yet."""
+    """A complete object with the bytes of a document."""
 
     key: str
     content_type: str
@@ -34,11 +36,22 @@ class StoredContent:
     size: int
 
 
+def content_of(row: DocumentRow) -> StoredContent | None:
+    """Return the content of a document, None until it is uploaded."""
+    if row.content_key is None:
+        return None
+    assert row.content_type is not None
+    assert row.content_md5 is not None
+    assert row.content_size is not None
+    return StoredContent(row.content_key, row.content_type, row.content_md5, row.content_size)
+
+
 def too_large(member: str) -> BadRequest:
+    """Return the error for a file with too many bytes."""
     return BadRequest(f"{member}: must not be larger than 64 MB")
 
 
-class _Inspected:
+class _CheckedBytes:
     """Bytes on their way to storage: counted, hashed, and refused as soon as they are known to be wrong."""
 
     def __init__(self, source: AsyncIterable[bytes], member: str, announced: int | None) -> None:
@@ -86,32 +99,32 @@ class _Inspected:
 
 async def store_content(
     objects: ObjectStore,
-    organization_id: str,
-    document_id: str,
+    organization_id: OrganizationId,
+    document_id: DocumentId,
     source: AsyncIterable[bytes],
     *,
     member: str = "content",
     announced: int | None = None,
 ) -> StoredContent:
-    """Write a document's bytes under a key of their own. Raises BadRequest naming ``member``.
+    """Store the bytes of a document under a new key. Raises BadRequest naming ``member``.
 
-    ``announced`` is how many bytes there should be. When it raises, nothing is left in storage.
+    ``announced`` is the number of bytes that the client promised. An error leaves nothing in storage.
     """
     if announced is not None and announced > MAXIMUM_FILE_BYTES:
         raise too_large(member)
     key = new_content_key(organization_id, document_id)
-    inspected = _Inspected(source, member, announced)
-    await objects.put(key, inspected)
-    return StoredContent(key, inspected.content_type, inspected.md5, inspected.size)
+    checked = _CheckedBytes(source, member, announced)
+    await objects.put(key, checked)
+    return StoredContent(key, checked.content_type, checked.md5, checked.size)
 
 
 @contextlib.asynccontextmanager
-async def forgotten_unless_named(objects: ObjectStore, key: str | None) -> AsyncIterator[None]:
-    """Around the transaction that makes a row name the object ``key``: the object goes when that fails."""
+async def delete_on_failure(objects: ObjectStore, key: str | None) -> AsyncIterator[None]:
+    """Delete the object ``key`` if the enclosed transaction fails, which makes a row name it."""
     try:
         yield
     except CONNECTION_ERRORS:
-        # Perhaps it was committed: an object too many does less harm than one that is missing.
+        # Perhaps it was committed: an object without a row does less harm than a row without its object.
         raise
     except Exception:
         if key is not None:
@@ -120,7 +133,7 @@ async def forgotten_unless_named(objects: ObjectStore, key: str | None) -> Async
 
 
 def decode_inline_document(content: str) -> bytes:
-    """The bytes of a document's base64 ``content``. Raises BadRequest."""
+    """Return the bytes of a document's base64 ``content``. Raises BadRequest."""
     if len(content) > MAXIMUM_INLINE_CHARACTERS:
         raise BadRequest(
             f"content: must not have more than {MAXIMUM_INLINE_CHARACTERS} characters; "
@@ -130,7 +143,7 @@ def decode_inline_document(content: str) -> bytes:
 
 
 def decode_inline(content: str) -> bytes:
-    """The bytes of a base64 ``content``. Raises BadRequest."""
+    """Return the bytes of a base64 ``content``. Raises BadRequest."""
     try:
         return base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError):
@@ -138,5 +151,5 @@ def decode_inline(content: str) -> bytes:
 
 
 async def inline_source(content: bytes) -> AsyncIterator[bytes]:
-    """Inline bytes as a source."""
+    """Yield inline bytes as ``store_content`` takes them."""
     yield content

@@ -1,21 +1,21 @@
-"""How a dataset counts the labels of its documents' ground truth."""
+"""Labels in the ground truth of documents, as datasets count them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
-GroundTruth = list[dict[str, Any]]
+GroundTruth: TypeAlias = list[dict[str, Any]]
 
 
 def label_counts(ground_truth: GroundTruth | None) -> Counter[str]:
-    """How many values each label has; a nested label counts as ``lines.column``."""
+    """Return the number of values of each label; a nested label counts as ``lines.column``."""
     return Counter(_labels(ground_truth or [], ""))
 
 
 def difference(after: Counter[str], before: Counter[str]) -> dict[str, int]:
-    """What has to be added to a summary that counted ``before``."""
+    """Return the numbers to add to a summary that has counted ``before``, without zeros."""
     return {label: after[label] - before[label] for label in after | before if after[label] != before[label]}
 
 

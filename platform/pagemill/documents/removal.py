@@ -1,15 +1,15 @@
-"""Removing documents: their rows with the counters of their datasets, then what is stored of them."""
+"""Deletion of documents: their rows with the counters of their datasets, then their stored objects."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 
-import asyncpg
-
 from db import documents as statements
+from db.documents import DocumentRow
 from db.statements import Connection
-from pagemill.documents.counting import count_documents
+from pagemill.documents.dataset_counters import count_in_dataset
+from pagemill.ids import ConsentId, DatasetId, DocumentId, OrganizationId
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import document_prefix
 from pagemill.objects.removal import remove
@@ -22,31 +22,37 @@ async def remove_documents(
     *,
     dataset_ids: Sequence[str] | None = None,
     consent_ids: Sequence[str] | None = None,
-) -> list[asyncpg.Record]:
-    """The rows that are gone, oldest first; one that the filters do not take (any more) stays."""
+) -> list[DocumentRow]:
+    """Delete documents and return their rows, oldest first; one outside the filters stays.
+
+    Call ``remove_objects`` with the rows once the transaction is committed.
+    """
+    owner = OrganizationId(organization_id)
     async with connection.transaction():
-        rows = await statements.DELETE_DOCUMENTS.fetch(
-            connection, organization_id, document_ids, dataset_ids, consent_ids
+        rows = await statements.delete_documents(
+            connection,
+            organization_id=owner,
+            document_ids=[DocumentId(one) for one in document_ids],
+            dataset_ids=None if dataset_ids is None else [DatasetId(one) for one in dataset_ids],
+            consent_ids=None if consent_ids is None else [ConsentId(one) for one in consent_ids],
         )
-        by_dataset: defaultdict[str, list[asyncpg.Record]] = defaultdict(list)
+        by_dataset: defaultdict[DatasetId, list[DocumentRow]] = defaultdict(list)
         for row in rows:
-            if row["dataset_id"] is not None:
-                by_dataset[row["dataset_id"]].append(row)
-        for dataset_id in sorted(by_dataset):
-            gone = by_dataset[dataset_id]
-            truth = [item for row in gone for item in row["ground_truth"]]
-            await count_documents(
+            if row.dataset_id is not None:
+                by_dataset[row.dataset_id].append(row)
+        for dataset_id, deleted in sorted(by_dataset.items()):
+            await count_in_dataset(
                 connection,
-                organization_id,
+                owner,
                 dataset_id,
-                documents=-len(gone),
-                changes=len(gone),
-                before=truth,
+                documents=-len(deleted),
+                changes=len(deleted),
+                before=[item for row in deleted for item in row.ground_truth],
             )
-    return sorted(rows, key=lambda row: (row["created_time"], row["id"]))
+    return sorted(rows, key=lambda row: (row.created_time, row.id))
 
 
-async def remove_objects(objects: ObjectStore, organization_id: str, rows: Sequence[asyncpg.Record]) -> None:
-    """Everything stored of documents whose rows are gone."""
-    uploaded = (row["id"] for row in rows if row["content_key"] is not None)
+async def remove_objects(objects: ObjectStore, organization_id: str, rows: Sequence[DocumentRow]) -> None:
+    """Delete the stored objects of documents whose rows are deleted."""
+    uploaded = (row.id for row in rows if row.content_key is not None)
     await remove(objects, prefixes=[document_prefix(organization_id, one) for one in uploaded])

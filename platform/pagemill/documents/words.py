@@ -1,4 +1,4 @@
-"""The words of a document's pages, kept as one object beside its content for each way of reading it."""
+"""Cache of the words of a document's pages: one object beside its content for each set of read options."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from pagemill.objects.store import ObjectStore
 
 
 class CachedWords(msgspec.Struct, frozen=True):
-    """How many pages the document has, and those that have been read, by index."""
+    """The number of pages of a document, and the pages that have been read, by index."""
 
     number_of_pages: int
     pages: dict[int, Page]
 
     def missing(self, indexes: Iterable[int]) -> list[int]:
-        """Those of ``indexes`` that have not been read."""
+        """Return those of ``indexes`` that have not been read."""
         return [index for index in indexes if index not in self.pages]
 
     def merged(self, reading: Reading) -> CachedWords:
-        """With the pages of ``reading``; its words replace older ones of the same page."""
+        """Return these words with the pages of ``reading``, which replace older ones of the same page."""
         return CachedWords(
             reading.number_of_pages, {**self.pages, **{page.index: page for page in reading.pages}}
         )
 
     def reading(self, indexes: Iterable[int]) -> Reading:
-        """Those of ``indexes`` that have been read, in that order."""
+        """Return those pages of ``indexes`` that have been read, in that order."""
         return Reading(self.number_of_pages, [self.pages[index] for index in indexes if index in self.pages])
 
 
@@ -40,23 +40,23 @@ _decoder = msgspec.msgpack.Decoder(CachedWords)
 
 
 def options_name(options: ReadOptions) -> str:
-    """The part of the key that says how the pages were read."""
+    """Return the part of the key that identifies the options."""
     turned = "auto" if options.auto_rotate else "as-is"
     return f"{options.image_quality.lower()}-{options.rotation}-{turned}"
 
 
 def words_key_of(content_key: str, options: ReadOptions) -> str:
-    """The key of the words of ``content_key``."""
+    """Return the key of the words of a content."""
     return words_key(content_key, READER_VERSION, options_name(options))
 
 
 def encode(words: CachedWords) -> bytes:
-    """As kept."""
+    """Return the bytes of the object."""
     return _encoder.encode(words)
 
 
 def decode(content: bytes) -> CachedWords:
-    """What has been read; nothing when the object is not what it should be, so that it is read again."""
+    """Return the words in an object; none if its bytes are invalid, so that the document is read again."""
     try:
         return _decoder.decode(content)
     except msgspec.MsgspecError:
@@ -64,7 +64,7 @@ def decode(content: bytes) -> CachedWords:
 
 
 async def load_words(objects: ObjectStore, content_key: str, options: ReadOptions) -> CachedWords:
-    """What has been read of ``content_key``. Raises Unavailable."""
+    """Return the words that have been read of a content. Raises Unavailable."""
     try:
         return decode(await objects.get(words_key_of(content_key, options)))
     except NotFound:
@@ -74,9 +74,9 @@ async def load_words(objects: ObjectStore, content_key: str, options: ReadOption
 async def add_words(
     objects: ObjectStore, content_key: str, options: ReadOptions, reading: Reading
 ) -> CachedWords:
-    """Keep ``reading`` too and return all that is kept. Raises Unavailable.
+    """Add the pages of ``reading`` to the stored words and return all of them. Raises Unavailable.
 
-    Two writers at the same moment may lose pages of one of them; those are read again when asked for.
+    Of two writers at the same moment one may lose pages; those are read again when they are needed.
     """
     words = (await load_words(objects, content_key, options)).merged(reading)
     await objects.put(words_key_of(content_key, options), encode(words))

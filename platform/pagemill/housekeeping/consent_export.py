@@ -1,7 +1,7 @@
-"""All that is stored under a consent as one zip file.
+"""Export of all data under a consent as one zip file.
 
-``consent.json`` says what there is. Each document has a folder: the resource as the API shows it, its file,
-the predictions of it, and what else is stored of it.
+``consent.json`` has the summary. Each document has a folder with the document as the API shows it, its file,
+its predictions, and its other objects.
 """
 
 from __future__ import annotations
@@ -11,22 +11,24 @@ import contextlib
 import datetime
 import os
 import zipfile
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from db import consents as statements
-from db.statements import Connection, UntypedStatement
+from db.documents import DocumentRow
+from db.predictions import PredictionRow
+from db.statements import Connection, Row
 from pagemill.errors import PagemillError
 from pagemill.housekeeping.consents import ConsentSummary, Progress, summarise_consent
-from pagemill.ids import slug_of
+from pagemill.ids import ConsentId, DocumentId, OrganizationId, slug_of
 from pagemill.objects import ObjectMissing, ObjectStore
 from pagemill.objects.keys import document_prefix
 
-ROWS_AT_ONCE = 200
-ENDINGS = {
+PAGE_SIZE = 200
+SUFFIXES = {
     "application/pdf": ".pdf",
     "image/jpeg": ".jpg",
     "image/png": ".png",
@@ -35,17 +37,17 @@ ENDINGS = {
 }
 NAMES = {"content_md5": "contentMD5", "model_reference": "modelId"}
 INTERNAL = ("content_key", "model_id")
-"""Where bytes lie, and the plain form of a model's id."""
+"""Columns that are not exported: keys of objects, and a model's id without its organization."""
 
 
 class ExportFailed(PagemillError):
     """The file cannot be written."""
 
 
-class Contents(msgspec.Struct, rename="camel"):
-    """What was written. ``missing`` are keys whose object is not there."""
+class ExportReport(msgspec.Struct, rename="camel"):
+    """ExportReport of an export; ``missing`` are the keys of objects that do not exist."""
 
-    organization_id: str
+    organization_id: OrganizationId
     exported_time: datetime.datetime
     summary: ConsentSummary
     documents: int = 0
@@ -56,18 +58,18 @@ class Contents(msgspec.Struct, rename="camel"):
 async def export_consent(
     connection: Connection,
     objects: ObjectStore,
-    organization_id: str,
-    consent_id: str,
+    organization_id: OrganizationId,
+    consent_id: ConsentId,
     path: Path,
     *,
     progress: Progress = lambda _documents: None,
-) -> Contents:
-    """Write the file; it is there as a whole or not at all, and only its owner may read it.
+) -> ExportReport:
+    """Write the zip file ``path``, readable only by its owner, as a whole or not at all.
 
     Raises NotFound, and ExportFailed when the file cannot be written.
     """
     summary = await summarise_consent(connection, organization_id, consent_id)
-    contents = Contents(organization_id, datetime.datetime.now(datetime.UTC), summary)
+    report = ExportReport(organization_id, datetime.datetime.now(datetime.UTC), summary)
     partial = path.with_name(f".{path.name}.part")
     try:
         with _file_errors(path):
@@ -75,15 +77,15 @@ async def export_consent(
             partial.unlink(missing_ok=True)
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w") as archive:
-            export = _Export(connection, objects, contents, archive, path)
+            export = _Export(connection, objects, report, archive, path)
             await export.documents(progress)
-            await export.write("consent.json", _json(contents))
+            await export.write("consent.json", _json(report))
         with _file_errors(path):
             os.replace(partial, path)
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-    return contents
+    return report
 
 
 class _Export:
@@ -91,66 +93,84 @@ class _Export:
         self,
         connection: Connection,
         objects: ObjectStore,
-        contents: Contents,
+        report: ExportReport,
         archive: zipfile.ZipFile,
         path: Path,
     ) -> None:
         self._connection, self._objects = connection, objects
-        self._contents, self._archive, self._path = contents, archive, path
+        self._report, self._archive, self._path = report, archive, path
 
     async def documents(self, progress: Progress) -> None:
-        consent_id = self._contents.summary.consent_id
-        async for row in self._rows(statements.CONSENT_DOCUMENTS, consent_id):
-            folder = f"documents/{slug_of(row['id'])}/"
+        """Write the folders of all documents."""
+        async for row in self._documents():
+            folder = f"documents/{slug_of(row.id)}/"
             await self.write(f"{folder}document.json", _json(_resource(row, "documentId")))
-            await self._stored(folder, row)
-            await self.write(f"{folder}predictions.json", self._predictions(row["id"]))
-            self._contents.documents += 1
+            await self._write_objects(folder, row)
+            await self.write(f"{folder}predictions.json", self._predictions(row.id))
+            self._report.documents += 1
             progress(1)
 
-    async def _stored(self, folder: str, row: Mapping[str, Any]) -> None:
-        """The file, and beside it the words that were read and the pictures that were made of it."""
-        prefix, current = document_prefix(self._contents.organization_id, row["id"]), row["content_key"]
+    async def _write_objects(self, folder: str, row: DocumentRow) -> None:
+        """Write a document's file, and its words and thumbnails."""
+        prefix, current = document_prefix(self._report.organization_id, row.id), row.content_key
         found = False
         async for key in self._objects.list(prefix):
             if key == current:
                 found = True
-                name = f"content{ENDINGS.get(row['content_type'], '')}"
+                name = f"content{SUFFIXES.get(row.content_type or '', '')}"
             else:
                 name = f"stored/{key.removeprefix(prefix)}"
             try:
                 await self.write(folder + name, self._objects.stream(key))
             except ObjectMissing:
-                self._contents.missing.append(key)
+                self._report.missing.append(key)
         if current is not None and not found:
-            self._contents.missing.append(current)
+            self._report.missing.append(current)
 
-    async def _predictions(self, document_id: str) -> AsyncIterator[bytes]:
-        """A JSON list, however long."""
-        separator = b"[\n"
-        async for row in self._rows(statements.DOCUMENT_PREDICTIONS, document_id):
-            yield separator + msgspec.json.encode(_resource(row, "predictionId"))
-            separator = b",\n"
-            self._contents.predictions += 1
-        yield b"[]" if separator == b"[\n" else b"\n]"
-
-    async def _rows(self, statement: UntypedStatement, of: str) -> AsyncIterator[Mapping[str, Any]]:
-        after: tuple[datetime.datetime | None, str | None] = (None, None)
+    async def _documents(self) -> AsyncIterator[DocumentRow]:
+        last: DocumentRow | None = None
         while True:
-            rows = await statement.fetch(
-                self._connection, self._contents.organization_id, of, *after, ROWS_AT_ONCE
+            rows = await statements.list_documents(
+                self._connection,
+                organization_id=self._report.organization_id,
+                consent_id=self._report.summary.consent_id,
+                after_time=None if last is None else last.created_time,
+                after_id=None if last is None else last.id,
+                limit=PAGE_SIZE,
             )
             for row in rows:
                 yield row
-            if len(rows) < ROWS_AT_ONCE:
+            if len(rows) < PAGE_SIZE:
                 return
-            after = (rows[-1]["created_time"], rows[-1]["id"])
+            last = rows[-1]
+
+    async def _predictions(self, document_id: DocumentId) -> AsyncIterator[bytes]:
+        """Yield the predictions of a document as a JSON list, piece by piece."""
+        separator = b"[\n"
+        last: PredictionRow | None = None
+        while True:
+            rows = await statements.list_predictions(
+                self._connection,
+                organization_id=self._report.organization_id,
+                document_id=document_id,
+                after_time=None if last is None else last.created_time,
+                after_id=None if last is None else last.id,
+                limit=PAGE_SIZE,
+            )
+            for row in rows:
+                yield separator + msgspec.json.encode(_resource(row, "predictionId"))
+                separator = b",\n"
+                self._report.predictions += 1
+            if len(rows) < PAGE_SIZE:
+                break
+            last = rows[-1]
+        yield b"[]" if separator == b"[\n" else b"\n]"
 
     async def write(self, name: str, content: bytes | AsyncIterable[bytes]) -> None:
-        """One file of the archive. Raises ObjectMissing before it has begun."""
+        """Write one file of the archive. Raises ObjectMissing before anything is written."""
         pieces = _pieces(content)
         first = await anext(pieces, b"")
-        information = zipfile.ZipInfo(name, self._contents.exported_time.timetuple()[:6])
+        information = zipfile.ZipInfo(name, self._report.exported_time.timetuple()[:6])
         information.compress_type = zipfile.ZIP_DEFLATED if name.endswith(".json") else zipfile.ZIP_STORED
         information.external_attr = 0o600 << 16
         with self._archive.open(information, "w", force_zip64=True) as file:
@@ -177,11 +197,11 @@ async def _pieces(content: bytes | AsyncIterable[bytes]) -> AsyncIterator[bytes]
         yield piece
 
 
-def _resource(row: Mapping[str, Any], name_of_id: str) -> dict[str, Any]:
-    """A row with the names that the API gives to its members."""
+def _resource(row: Row, name_of_id: str) -> dict[str, Any]:
+    """Return a row with the names that the API gives to its members."""
     return {
         name_of_id if column == "id" else NAMES.get(column) or _camel(column): value
-        for column, value in row.items()
+        for column, value in msgspec.structs.asdict(row).items()
         if column not in INTERNAL
     }
 

@@ -1,8 +1,9 @@
-"""What is stored under a consent: how much it is, and its deletion."""
+"""Data stored under a consent: its amount, and its deletion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import msgspec
 
@@ -10,77 +11,93 @@ from db import consents as statements
 from db.statements import Connection
 from pagemill.documents.removal import remove_documents, remove_objects
 from pagemill.errors import NotFound
+from pagemill.ids import ConsentId, DataBundleId, DocumentId, OrganizationId
 from pagemill.jobs.queue import request_cancel
 from pagemill.objects import ObjectStore
 
-DELETED_AT_ONCE = 200
+BATCH_SIZE = 200
 
-Progress = Callable[[int], None]
-"""Is told how many more documents are done."""
+Progress: TypeAlias = Callable[[int], None]
+"""Called with the number of documents that were processed since the last call."""
 
 
 class ConsentSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """``data_bundles`` are made of datasets in which such documents are: they may hold what those said."""
+    """Amount of data under a consent; ``data_bundles`` are of datasets with such documents."""
 
-    consent_id: str
+    consent_id: ConsentId
     documents: int
     predictions: int
     content_bytes: int
-    data_bundles: list[str]
+    data_bundles: list[DataBundleId]
 
 
-async def summarise_consent(connection: Connection, organization_id: str, consent_id: str) -> ConsentSummary:
-    """Raises NotFound when nothing is stored under the consent."""
-    row = await statements.CONSENT_SUMMARY.fetch_one(connection, organization_id, consent_id)
-    assert row is not None
-    if not row["documents"]:
+async def summarise_consent(
+    connection: Connection, organization_id: OrganizationId, consent_id: ConsentId
+) -> ConsentSummary:
+    """Return how much is stored under a consent. Raises NotFound when nothing is."""
+    row = await statements.summarise_consent(
+        connection, organization_id=organization_id, consent_id=consent_id
+    )
+    if not row.documents:
         raise NotFound(f"{organization_id} has nothing stored under {consent_id}")
-    bundles = await statements.CONSENT_DATA_BUNDLES.fetch(connection, organization_id, consent_id)
     return ConsentSummary(
         consent_id=consent_id,
-        documents=row["documents"],
-        predictions=row["predictions"],
-        content_bytes=row["bytes"],
-        data_bundles=[bundle["id"] for bundle in bundles],
+        documents=row.documents,
+        predictions=row.predictions,
+        content_bytes=row.bytes,
+        data_bundles=await statements.list_data_bundles(
+            connection, organization_id=organization_id, consent_id=consent_id
+        ),
     )
 
 
 async def delete_consent(
     connection: Connection,
     objects: ObjectStore,
-    organization_id: str,
-    consent_id: str,
+    organization_id: OrganizationId,
+    consent_id: ConsentId,
     *,
     progress: Progress = lambda _documents: None,
 ) -> int:
-    """Delete the documents, their objects and the predictions of them; how many documents there were."""
+    """Delete the documents under a consent with their objects and predictions; return how many there were."""
     deleted = 0
-    while gone := await _delete_some(connection, objects, organization_id, consent_id):
-        deleted += gone
-        progress(gone)
+    while batch := await _delete_batch(connection, objects, organization_id, consent_id):
+        deleted += batch
+        progress(batch)
     return deleted
 
 
-async def _delete_some(
-    connection: Connection, objects: ObjectStore, organization_id: str, consent_id: str
+async def _delete_batch(
+    connection: Connection, objects: ObjectStore, organization_id: OrganizationId, consent_id: ConsentId
 ) -> int:
     async with connection.transaction():
-        chosen = await statements.CONSENT_DOCUMENTS.fetch(
-            connection, organization_id, consent_id, None, None, DELETED_AT_ONCE
+        chosen = await statements.list_documents(
+            connection,
+            organization_id=organization_id,
+            consent_id=consent_id,
+            after_time=None,
+            after_id=None,
+            limit=BATCH_SIZE,
         )
-        ids = [row["id"] for row in chosen]
-        await _delete_predictions(connection, organization_id, ids)
-        rows = await remove_documents(connection, organization_id, ids, consent_ids=[consent_id])
-    # Asked for before the documents were gone, and written only now.
-    await _delete_predictions(connection, organization_id, ids)
+        document_ids = [row.id for row in chosen]
+        await _delete_predictions(connection, organization_id, document_ids)
+        rows = await remove_documents(connection, organization_id, document_ids, consent_ids=[consent_id])
+    # A prediction requested before the documents were deleted may be written only now.
+    await _delete_predictions(connection, organization_id, document_ids)
     await remove_objects(objects, organization_id, rows)
     return len(rows)
 
 
-async def _delete_predictions(connection: Connection, organization_id: str, document_ids: list[str]) -> None:
-    """Those that are still worked on are cancelled first, so that they are not counted."""
+async def _delete_predictions(
+    connection: Connection, organization_id: OrganizationId, document_ids: list[DocumentId]
+) -> None:
+    """Delete predictions; pending ones are cancelled first, so that they are not counted."""
     async with connection.transaction():
-        pending = await statements.PENDING_PREDICTIONS.fetch(connection, organization_id, document_ids)
-        for prediction in pending:
-            await request_cancel(connection, organization_id, prediction["id"])
-        await statements.DELETE_PREDICTIONS.execute(connection, organization_id, document_ids)
+        pending = await statements.list_pending_predictions(
+            connection, organization_id=organization_id, document_ids=document_ids
+        )
+        for prediction_id in pending:
+            await request_cancel(connection, organization_id, prediction_id)
+        await statements.delete_predictions(
+            connection, organization_id=organization_id, document_ids=document_ids
+        )

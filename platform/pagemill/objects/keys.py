@@ -1,4 +1,4 @@
-"""Where things lie in object storage. Every key begins with its organization."""
+"""Keys in object storage. Every key begins with its organization."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ from pagemill.ids import slug_of
 
 
 def organization_prefix(organization_id: str) -> str:
-    """Everything of one organization."""
+    """Return the prefix of everything of one organization."""
     return f"organizations/{slug_of(organization_id)}/"
 
 
 def document_prefix(organization_id: str, document_id: str) -> str:
-    """Everything of one document: its content, and the words that were read from it."""
+    """Return the prefix of everything of one document: its content, its words and its thumbnails."""
     return f"{organization_prefix(organization_id)}documents/{slug_of(document_id)}/"
 
 
 def new_content_key(organization_id: str, document_id: str) -> str:
-    """A key that was never used: an upload writes beside the content that it replaces."""
+    """Return a key that was never used: an upload writes beside the content that it replaces."""
     return f"{document_prefix(organization_id, document_id)}content/{uuid.uuid4().hex}"
 
 
 def asset_prefix(organization_id: str, asset_id: str) -> str:
-    """Every content that an asset has, or had for a moment."""
+    """Return the prefix of the contents of an asset, the present one and the ones being replaced."""
     return f"{organization_prefix(organization_id)}assets/{slug_of(asset_id)}/"
 
 
 def new_asset_key(organization_id: str, asset_id: str) -> str:
-    """A key that was never used: a change writes beside the content that it replaces."""
+    """Return a key that was never used: a change writes beside the content that it replaces."""
     return f"{asset_prefix(organization_id, asset_id)}{uuid.uuid4().hex}"
 
 
 def words_key(content_key: str, reader_version: str, options_name: str) -> str:
-    """The words of a content, by the reader's version and options."""
+    """Return the key of the words of a content, by the reader's version and options."""
     return f"{content_key.replace('/content/', '/words/')}-{reader_version}-{options_name}.msgpack"
 
 
-def renditions_prefix(content_key: str) -> str:
-    """Everything that was rendered from a content."""
-    return f"{content_key.replace('/content/', '/renditions/')}/"
+def thumbnails_prefix(content_key: str) -> str:
+    """Return the prefix of the thumbnails of a content."""
+    return f"{content_key.replace('/content/', '/thumbnails/')}/"
 
 
 def data_bundle_key(organization_id: str, data_bundle_id: str) -> str:
-    """The snapshot that trainings learn from."""
+    """Return the key of the snapshot that trainings learn from."""
     return f"{organization_prefix(organization_id)}data-bundles/{slug_of(data_bundle_id)}.json"
 
 
 def training_prefix(organization_id: str, training_id: str) -> str:
-    """The checkpoints and the artefact of a training."""
+    """Return the prefix of the checkpoints and the artefact of a training."""
     return f"{organization_prefix(organization_id)}trainings/{slug_of(training_id)}/"

@@ -1,4 +1,4 @@
-"""Objects as files below a directory."""
+"""Object storage in a local directory."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ from pagemill.objects.store import (
 
 # Keys have no part that begins with a dot, so what is being written is never taken for an object.
 TEMPORARY = ".writing"
-SCANNED_AT_ONCE = 1000
+SCAN_BATCH_SIZE = 1000
 
 
 class LocalObjectStore:
-    """A directory. An object is written to a temporary file, flushed to disk, and then renamed."""
+    """Objects as files below a directory: written to a temporary file, flushed to disk, then renamed."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     async def put(self, key: str, content: Content) -> int:
+        """Write an object and return its size in bytes. Raises Unavailable, or the error of ``content``."""
         target = self._path(key)
         temporary = self._directory / TEMPORARY / uuid.uuid4().hex
         size = 0
@@ -57,10 +58,12 @@ class LocalObjectStore:
         return size
 
     async def get(self, key: str) -> bytes:
+        """Return the whole object. Raises ObjectMissing, Unavailable."""
         with _storage_errors(key):
             return await asyncio.to_thread(self._path(key).read_bytes)
 
     async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Yield the bytes from ``start`` up to, not including, ``end``. Raises ObjectMissing, Unavailable."""
         with _storage_errors(key):
             file = await asyncio.to_thread(self._path(key).open, "rb")
         with file:
@@ -77,33 +80,39 @@ class LocalObjectStore:
                 yield piece
 
     async def size(self, key: str) -> int:
+        """Return the size in bytes. Raises ObjectMissing, Unavailable."""
         with _storage_errors(key):
             return (await asyncio.to_thread(self._path(key).stat)).st_size
 
     async def delete(self, key: str) -> None:
+        """Delete an object, if there is one. Raises Unavailable."""
         with _storage_errors(key), contextlib.suppress(ObjectMissing, FileNotFoundError):
             await asyncio.to_thread(self._path(key).unlink)
 
     async def delete_prefix(self, prefix: str) -> int:
+        """Delete everything below a prefix; return how many objects there were. Raises Unavailable."""
         directory = self._directory / check_prefix(prefix)
         with _storage_errors(prefix):
             return await asyncio.to_thread(_remove_tree, directory)
 
     async def scan(self, prefix: str) -> AsyncIterator[StoredObject]:
+        """Yield the objects below a prefix in the order of their keys. Raises Unavailable."""
         found = _walk(self._directory / check_prefix(prefix), prefix)
         while True:
             with _storage_errors(prefix):
-                some = await asyncio.to_thread(lambda: list(itertools.islice(found, SCANNED_AT_ONCE)))
+                some = await asyncio.to_thread(lambda: list(itertools.islice(found, SCAN_BATCH_SIZE)))
             for one in some:
                 yield one
-            if len(some) < SCANNED_AT_ONCE:
+            if len(some) < SCAN_BATCH_SIZE:
                 return
 
     async def list(self, prefix: str) -> AsyncIterator[str]:
+        """Yield the keys below a prefix in their order. Raises Unavailable."""
         async for found in self.scan(prefix):
             yield found.key
 
     async def close(self) -> None:
+        """Do nothing: no file stays open."""
         return
 
     def _path(self, key: str) -> Path:
@@ -139,7 +148,7 @@ def _publish(temporary: Path, target: Path) -> None:
 
 
 def _walk(directory: Path, prefix: str) -> Iterator[StoredObject]:
-    """The files below a directory in the order of their keys; one directory's names in memory at a time."""
+    """Yield the files below a directory in the order of their keys, with one directory's names in memory."""
     # A directory sorts as its keys do: by its name and the slash that follows.
     names: list[str] = []
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:

@@ -1,4 +1,4 @@
-"""Which storage the settings name."""
+"""Choice of the object storage by the settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pagemill.settings import Settings, SettingsError
 
 
 def open_objects(settings: Settings) -> ObjectStore:
-    """The storage of ``settings.objects_url``; connects when it is first used. Raises SettingsError."""
+    """Return the storage of ``settings.objects_url``, not connected yet. Raises SettingsError."""
     url = urlsplit(settings.objects_url)
     if url.scheme == "file" and url.path:
         return LocalObjectStore(Path(unquote(url.path)))

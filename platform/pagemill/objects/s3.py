@@ -1,4 +1,4 @@
-"""Objects in a bucket that speaks S3."""
+"""Object storage in a bucket of S3."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from pagemill.objects.store import (
 from pagemill.settings import Settings
 
 PART_BYTES = 8 * 1024 * 1024
-"""S3 wants parts of at least 5 MiB, all but the last."""
-KEPT_IN_MEMORY = 64 * 1024
+"""S3 requires parts of at least 5 MiB, all but the last."""
+MEMORY_BYTES = 64 * 1024
 MISSING = ("NoSuchKey", "404", "NotFound")
-DELETED_AT_ONCE = 1000
+DELETE_BATCH_SIZE = 1000
 
 
 class S3ObjectStore:
-    """A bucket and a prefix in it. One client for the store's life, opened when it is first needed."""
+    """Objects below a prefix of a bucket. One client is opened when it is first needed, and kept."""
 
     def __init__(self, settings: Settings, bucket: str, prefix: str) -> None:
         self._settings = settings
@@ -43,6 +43,7 @@ class S3ObjectStore:
         self._client: Any = None
 
     async def put(self, key: str, content: Content) -> int:
+        """Write an object and return its size in bytes. Raises Unavailable, or the error of ``content``."""
         client = await self._ready()
         where = {"Bucket": self._bucket, "Key": self._name(key)}
         async with contextlib.aclosing(_parts(content)) as parts:
@@ -73,16 +74,18 @@ class S3ObjectStore:
                     **where, UploadId=upload, MultipartUpload={"Parts": sent}
                 )
         except BaseException:
-            # The first error is what the caller needs; what an abort leaves, the bucket's life cycle removes.
+            # The caller needs the first error; the bucket's rules remove parts that stay after a failure.
             with contextlib.suppress(BotoCoreError, ClientError):
                 await client.abort_multipart_upload(**where, UploadId=upload)
             raise
         return size
 
     async def get(self, key: str) -> bytes:
+        """Return the whole object. Raises ObjectMissing, Unavailable."""
         return b"".join([piece async for piece in self.stream(key)])
 
     async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Yield the bytes from ``start`` up to, not including, ``end``. Raises ObjectMissing, Unavailable."""
         client = await self._ready()
         if end is not None and end <= start:
             await self.size(key)
@@ -100,6 +103,7 @@ class S3ObjectStore:
                 yield piece
 
     async def size(self, key: str) -> int:
+        """Return the size in bytes. Raises ObjectMissing, Unavailable."""
         client = await self._ready()
         with _storage_errors(key):
             answer = await client.head_object(Bucket=self._bucket, Key=self._name(key))
@@ -107,20 +111,23 @@ class S3ObjectStore:
         return size
 
     async def delete(self, key: str) -> None:
+        """Delete an object, if there is one. Raises Unavailable."""
         client = await self._ready()
         with _storage_errors(key):
             await client.delete_object(Bucket=self._bucket, Key=self._name(key))
 
     async def delete_prefix(self, prefix: str) -> int:
+        """Delete everything below a prefix; return how many objects there were. Raises Unavailable."""
         client = await self._ready()
         keys = [key async for key in self.list(prefix)]
-        for begin in range(0, len(keys), DELETED_AT_ONCE):
-            names = [{"Key": self._name(key)} for key in keys[begin : begin + DELETED_AT_ONCE]]
+        for begin in range(0, len(keys), DELETE_BATCH_SIZE):
+            names = [{"Key": self._name(key)} for key in keys[begin : begin + DELETE_BATCH_SIZE]]
             with _storage_errors(prefix):
                 await client.delete_objects(Bucket=self._bucket, Delete={"Objects": names, "Quiet": True})
         return len(keys)
 
     async def scan(self, prefix: str) -> AsyncIterator[StoredObject]:
+        """Yield the objects below a prefix in the order of their keys. Raises Unavailable."""
         client = await self._ready()
         pages = client.get_paginator("list_objects_v2").paginate(
             Bucket=self._bucket, Prefix=self._prefix + check_prefix(prefix)
@@ -131,10 +138,12 @@ class S3ObjectStore:
                     yield StoredObject(item["Key"].removeprefix(self._prefix), item["LastModified"])
 
     async def list(self, prefix: str) -> AsyncIterator[str]:
+        """Yield the keys below a prefix in their order. Raises Unavailable."""
         async for found in self.scan(prefix):
             yield found.key
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._stack.aclose()
         self._client = None
 
@@ -176,18 +185,18 @@ def _storage_errors(key: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """``file`` is valid until the next part is asked for."""
+    """A part of an upload; ``file`` is valid until the next part is requested."""
 
     file: IO[bytes]
     size: int
 
 
 async def _parts(content: Content) -> AsyncGenerator[_Part, None]:
-    """The content in parts of the size that S3 wants, the last one shorter: empty when it has to be.
+    """Yield the content in parts of ``PART_BYTES``; the last is shorter, perhaps empty.
 
-    Parts wait on disk: however many clients upload at once, and however slowly, it takes no memory.
+    Parts are kept on disk: many slow uploads at the same time take no memory.
     """
-    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=KEPT_IN_MEMORY)  # noqa: SIM115 - closed below
+    file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=MEMORY_BYTES)  # noqa: SIM115 - closed below
     size = 0
     try:
         async for piece in chunks(content):

@@ -1,4 +1,4 @@
-"""What every object storage does."""
+"""Interface of object storage, and its keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHUNK_BYTES = 1024 * 1024
 
 
 class ObjectMissing(NotFound):
-    """There is no object under this key."""
+    """A key without an object."""
 
     def __init__(self, key: str) -> None:
         super().__init__("The file does not exist", detail=key)
@@ -27,18 +27,18 @@ class ObjectMissing(NotFound):
 
 
 class InvalidKey(PagemillError):
-    """A key that no part of Pagemill makes: it could name something outside the storage."""
+    """A key that Pagemill never makes, which could name something outside the storage."""
 
 
 class StoredObject(NamedTuple):
-    """What a scan finds."""
+    """A key and the time of its last change."""
 
     key: str
     modified_time: datetime.datetime
 
 
 class ObjectStore(Protocol):
-    """Objects by key. All methods raise errors.Unavailable while the storage is away."""
+    """Storage of objects by key. All methods raise errors.Unavailable while the storage is away."""
 
     async def put(self, key: str, content: Content) -> int:
         """Write an object and return its size in bytes.
@@ -48,43 +48,43 @@ class ObjectStore(Protocol):
         ...
 
     async def get(self, key: str) -> bytes:
-        """The whole object. Raises ObjectMissing."""
+        """Return the whole object. Raises ObjectMissing."""
         ...
 
     def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes from ``start`` up to, not including, ``end``. Raises ObjectMissing."""
+        """Yield the bytes from ``start`` up to, not including, ``end``. Raises ObjectMissing."""
         ...
 
     async def size(self, key: str) -> int:
-        """The size in bytes. Raises ObjectMissing."""
+        """Return the size in bytes. Raises ObjectMissing."""
         ...
 
     async def delete(self, key: str) -> None:
-        """Remove an object, if there is one."""
+        """Delete an object, if there is one."""
         ...
 
     async def delete_prefix(self, prefix: str) -> int:
-        """Remove everything below a prefix that ends in "/"; how many objects there were."""
+        """Delete everything below a prefix that ends in "/"; return how many objects there were."""
         ...
 
     def scan(self, prefix: str) -> AsyncIterator[StoredObject]:
-        """The objects below a prefix that ends in "/", in the order of their keys, never all in memory.
+        """Yield the objects below a prefix that ends in "/", in the order of their keys.
 
-        What is written or removed meanwhile is found or is not.
+        They are never all in memory. Objects that are written or deleted meanwhile may or may not appear.
         """
         ...
 
     def list(self, prefix: str) -> AsyncIterator[str]:
-        """The keys below a prefix that ends in "/", in their order."""
+        """Yield the keys below a prefix that ends in "/", in their order."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...
 
 
 def check_key(key: str) -> str:
-    """The key itself. Raises InvalidKey for one that could lead elsewhere."""
+    """Return the key. Raises InvalidKey if it could lead outside the storage."""
     parts = key.split("/")
     if len(key) > MAXIMUM_KEY_LENGTH or not _KEY.fullmatch(key) or "." in parts or ".." in parts:
         raise InvalidKey("not an object key", detail=key[:MAXIMUM_KEY_LENGTH])
@@ -92,7 +92,7 @@ def check_key(key: str) -> str:
 
 
 def check_prefix(prefix: str) -> str:
-    """The prefix itself. Raises InvalidKey unless it is a key and a slash."""
+    """Return the prefix. Raises InvalidKey unless it is a key and a slash."""
     if not prefix.endswith("/"):
         raise InvalidKey("a prefix ends in a slash", detail=prefix[:MAXIMUM_KEY_LENGTH])
     check_key(prefix[:-1])
@@ -100,7 +100,7 @@ def check_prefix(prefix: str) -> str:
 
 
 async def chunks(content: Content) -> AsyncIterator[bytes]:
-    """The content piece by piece."""
+    """Yield the content piece by piece."""
     if isinstance(content, bytes):
         yield content
         return

@@ -1,0 +1,1 @@
+"""Confined child processes for parsers of untrusted bytes: their start, their bounds, and their messages."""

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
 import asyncpg
 import pytest
 
-from db.documents import DOCUMENTS_TO_DELETE, LIST_DOCUMENTS
+from db.documents import list_documents_ascending, list_documents_descending, list_documents_to_delete
+from db.statements import Statement
 from tests.support.plans import most_rows_read
 from tests.support.tenants import Tenant
 
 DOCUMENTS = 20_000
 PAGE = 10
 READ_AT_MOST = 200
-Order = Literal["ascending", "descending"]
+FIRST_PAGE = {"after_time": None, "after_id": None, "limit": PAGE}
 
-# By dataset, by consent, by document.
-FILTERS: list[tuple[list[str] | None, ...]] = [
-    (None, None, None),
-    (["dataset-7"], None, None),
-    (["missing"], None, None),
-    (None, ["consent-7"], None),
-    (["dataset-7"], ["consent-8"], None),
-    (None, None, ["document-5", "document-4000"]),
+FILTERS: list[dict[str, list[str]]] = [
+    {},
+    {"dataset_ids": ["dataset-7"]},
+    {"dataset_ids": ["missing"]},
+    {"consent_ids": ["consent-7"]},
+    {"dataset_ids": ["dataset-7"], "consent_ids": ["consent-8"]},
 ]
+BY_ID = {"document_ids": ["document-5", "document-4000"]}
 
 
 @pytest.fixture
@@ -51,22 +51,24 @@ async def documents(pool: asyncpg.Pool, organization: Tenant) -> None:
     await pool.execute("ANALYZE document")
 
 
-@pytest.mark.parametrize("order", ["ascending", "descending"])
+@pytest.mark.parametrize("statement", [list_documents_ascending, list_documents_descending])
 async def test_a_page_reads_about_a_page(
-    pool: asyncpg.Pool, organization: Tenant, documents: None, order: Order
+    pool: asyncpg.Pool, organization: Tenant, documents: None, statement: Statement[..., Any]
 ) -> None:
+    unfiltered = dict.fromkeys(("dataset_ids", "consent_ids", "document_ids"))
     async with pool.acquire() as connection:
-        for filters in FILTERS:
-            arguments = (organization.organization_id, *filters, None, None, PAGE)
-            read = await most_rows_read(connection, LIST_DOCUMENTS[order], *arguments)
+        for filters in (*FILTERS, BY_ID):
+            arguments = {"organization_id": organization.organization_id, **unfiltered, **filters}
+            read = await most_rows_read(connection, statement, **arguments, **FIRST_PAGE)
             assert read <= READ_AT_MOST, filters
 
 
 async def test_a_page_to_delete_reads_about_a_page(
     pool: asyncpg.Pool, organization: Tenant, documents: None
 ) -> None:
+    unfiltered = dict.fromkeys(("dataset_ids", "consent_ids"))
     async with pool.acquire() as connection:
-        for filters in FILTERS[:-1]:
-            arguments = (organization.organization_id, *filters[:2], None, None, PAGE)
-            read = await most_rows_read(connection, DOCUMENTS_TO_DELETE, *arguments)
+        for filters in FILTERS:
+            arguments = {"organization_id": organization.organization_id, **unfiltered, **filters}
+            read = await most_rows_read(connection, list_documents_to_delete, **arguments, **FIRST_PAGE)
             assert read <= READ_AT_MOST, filters

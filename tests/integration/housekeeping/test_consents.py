@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
-from db.consents import CONSENT_DOCUMENTS, DELETE_PREDICTIONS, DOCUMENT_PREDICTIONS
+from db.consents import delete_predictions, list_documents, list_predictions
 from pagemill.cli import main
 from pagemill.errors import NotFound
 from pagemill.housekeeping import consent_export, consents
@@ -133,7 +133,7 @@ async def test_long_lists_are_exported_in_parts(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(consent_export, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(consent_export, "PAGE_SIZE", 2)
     owner = organization.organization_id
     ids = [await store(pool, objects, owner) for _ in range(4)]
     for _ in range(5):
@@ -213,7 +213,7 @@ async def test_deleting_takes_documents_objects_and_predictions(
     monkeypatch: pytest.MonkeyPatch,
     batch: int,
 ) -> None:
-    monkeypatch.setattr(consents, "DELETED_AT_ONCE", batch)
+    monkeypatch.setattr(consents, "BATCH_SIZE", batch)
     owner = organization.organization_id
     dataset_id = await seed_dataset(pool, owner, documents=6)
     await pool.execute("UPDATE dataset SET ground_truth_summary = $1", {"total": 6})
@@ -287,11 +287,17 @@ async def test_one_consent_is_found_among_many(pool: asyncpg.Pool, organization:
     )
     await pool.execute("ANALYZE document, prediction")
     async with pool.acquire() as connection:
-        read = await most_rows_read(connection, CONSENT_DOCUMENTS, owner, "consent-7", None, None, 200)
+        first_page = {"organization_id": owner, "after_time": None, "after_id": None, "limit": 200}
+        read = await most_rows_read(connection, list_documents, consent_id="consent-7", **first_page)
         assert read <= 20
-        read = await most_rows_read(connection, DOCUMENT_PREDICTIONS, owner, "document-7", None, None, 200)
+        read = await most_rows_read(connection, list_predictions, document_id="document-7", **first_page)
         assert read <= 2
-        read = await most_rows_read(connection, DELETE_PREDICTIONS, owner, ["document-7", "document-8"])
+        read = await most_rows_read(
+            connection,
+            delete_predictions,
+            organization_id=owner,
+            document_ids=["document-7", "document-8"],
+        )
         assert read <= 4
 
 

@@ -1,4 +1,4 @@
-"""Storage and database are compared, whatever happens meanwhile; only what nobody names is removed."""
+"""A sweep deletes orphans and reports missing objects, also while rows and objects change."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
-from db.object_owners import DOCUMENTS_IN_ORDER
+from db.object_owners import list_documents
 from pagemill.cli import main
 from pagemill.housekeeping import sweep
-from pagemill.housekeeping.rooms import ROOMS
-from pagemill.housekeeping.sweep import Missing, ObjectSweep, SweepReport
+from pagemill.housekeeping.object_ownership import OWNER_KINDS
+from pagemill.housekeeping.sweep import MissingObject, ObjectSweep, SweepReport
 from pagemill.ids import AssetId, DataBundleId, DocumentId, TrainingId, new_id
 from pagemill.jobs.schedule import Schedule, enqueue_scheduled
 from pagemill.objects import ObjectStore
@@ -157,7 +157,7 @@ async def test_young_objects_are_left_alone(
     assert await keys(objects) == {young}
 
 
-async def test_rows_without_their_object_are_told(
+async def test_rows_without_their_object_are_reported(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     owner = organization.organization_id
@@ -166,11 +166,11 @@ async def test_rows_without_their_object_are_told(
     report = await swept(pool, objects, owner)
     document = await pool.fetchrow("SELECT id, content_key FROM document WHERE content_key IS NOT NULL")
     assert report.missing == 4
-    assert Missing(document["id"], document["content_key"]) in report.missing_objects
+    assert MissingObject(document["id"], document["content_key"]) in report.missing_objects
     assert await pool.fetchval("SELECT count(*) FROM document") == 2
 
 
-async def test_unknown_rooms_and_places_are_left_alone(
+async def test_objects_at_unknown_locations_are_left_alone(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     prefix = organization_prefix(organization.organization_id)
@@ -184,7 +184,7 @@ async def test_unknown_rooms_and_places_are_left_alone(
 
 @pytest.mark.parametrize("at_once", [1, 2, 7, 1000])
 @pytest.mark.parametrize("seed", range(3))
-async def test_any_mixture_is_told_apart_in_parts_of_any_size(
+async def test_any_mixture_of_rows_and_objects_is_compared_in_batches_of_any_size(
     pool: asyncpg.Pool,
     objects: ObjectStore,
     organization: Tenant,
@@ -192,8 +192,8 @@ async def test_any_mixture_is_told_apart_in_parts_of_any_size(
     at_once: int,
     seed: int,
 ) -> None:
-    monkeypatch.setattr(sweep, "ROWS_AT_ONCE", at_once)
-    monkeypatch.setattr(sweep, "SUSPECTS_AT_ONCE", at_once)
+    monkeypatch.setattr(sweep, "PAGE_SIZE", at_once)
+    monkeypatch.setattr(sweep, "SUSPECTS_BATCH_SIZE", at_once)
     owner, chance = organization.organization_id, random.Random(seed)
     kept, missing, orphans = set[str](), set[str](), set[str]()
     model_id = await seed_model(pool, owner)
@@ -241,7 +241,7 @@ class Meddling:
             await self._meddle()
 
 
-async def test_what_gets_its_row_during_the_sweep_stays(
+async def test_an_object_that_gets_its_row_during_the_sweep_stays(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     owner, document_id = organization.organization_id, new_id(DocumentId)
@@ -260,7 +260,7 @@ async def test_what_gets_its_row_during_the_sweep_stays(
     assert (report.orphans, await keys(objects)) == (0, {key})
 
 
-async def test_what_is_replaced_during_the_sweep_is_not_missing(
+async def test_an_object_that_is_replaced_during_the_sweep_is_not_missing(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     owner = organization.organization_id
@@ -284,7 +284,7 @@ async def queue(pool: asyncpg.Pool) -> str:
     return str(await pool.fetchval("SELECT id FROM job"))
 
 
-async def test_the_scheduled_one_removes(
+async def test_the_scheduled_sweep_deletes_orphans(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     kept = await seed_everything(pool, objects, organization.organization_id)
@@ -296,7 +296,7 @@ async def test_the_scheduled_one_removes(
     assert await keys(objects) == kept
 
 
-async def test_the_scheduled_one_asks_first_when_most_would_go(
+async def test_the_scheduled_sweep_fails_if_it_would_delete_most_objects(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep_runner, "UNSUSPICIOUS_ORPHANS", 3)
@@ -325,7 +325,7 @@ async def test_missing_objects_are_logged(
 @pytest.mark.parametrize(
     ("orphans", "objects", "suspicious"), [(100, 100, False), (101, 150, True), (101, 1000, False)]
 )
-def test_what_is_suspicious(orphans: int, objects: int, suspicious: bool) -> None:
+def test_how_many_orphans_are_suspicious(orphans: int, objects: int, suspicious: bool) -> None:
     assert is_suspicious(SweepReport("o", orphans=orphans, objects=objects)) is suspicious
 
 
@@ -338,13 +338,18 @@ async def test_a_page_of_documents_reads_a_page(pool: asyncpg.Pool, organization
     await pool.execute("ANALYZE document")
     async with pool.acquire() as connection:
         read = await most_rows_read(
-            connection, DOCUMENTS_IN_ORDER, organization.organization_id, "document-5", 50
+            connection,
+            list_documents,
+            organization_id=organization.organization_id,
+            after_id="document-5",
+            limit=50,
         )
     assert read <= 60
 
 
-def test_rooms_are_in_the_order_of_their_names() -> None:
-    assert [room.name for room in ROOMS] == sorted(room.name for room in ROOMS)
+def test_kinds_are_in_the_order_of_their_folders() -> None:
+    folders = [kind.folder for kind in OWNER_KINDS]
+    assert folders == sorted(folders)
 
 
 async def run(database_url: str, objects_directory: Path, *arguments: str) -> Result:

@@ -128,7 +128,7 @@ async def test_a_prefix_is_removed_and_its_neighbours_stay(store: ObjectStore) -
 
 
 async def test_a_scan_is_in_the_order_of_keys(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "SCANNED_AT_ONCE", 2)
+    monkeypatch.setattr(local, "SCAN_BATCH_SIZE", 2)
     keys = [
         f"organizations/acme/{rest}"
         for rest in ("a-b/x", "a.json", "a/b/c", "a/b-c", "a/B", "a0/x", "a_b", "aa", "a/b.c", "a/b/0/z")

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from db.documents import DELETE_DOCUMENTS
+from db.documents import delete_documents
 from db.retention import DUE_DATA_BUNDLES, LOCK_DUE_DOCUMENTS
 from db.schedule import ORGANIZATIONS_WITH_DUE
 from pagemill.jobs.job import BATCH, Job, JobCancelled
@@ -141,7 +141,10 @@ async def test_a_retention_job_and_a_caller_delete_the_same_documents_without_a_
 
     async def delete(some: list[str]) -> int:
         async with pool.acquire() as connection:
-            return len(await DELETE_DOCUMENTS.fetch(connection, owner, some, None, None))
+            deleted = await delete_documents(
+                connection, organization_id=owner, document_ids=some, dataset_ids=None, consent_ids=None
+            )
+            return len(deleted)
 
     await asyncio.gather(RetentionRunner(pool, objects)(job), delete(ids), delete(ids[::-1]))
     assert await left(pool) == set()

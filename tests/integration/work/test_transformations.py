@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from db.jobs import CLAIM
-from pagemill.documents.counting import count_documents
+from pagemill.documents.dataset_counters import count_in_dataset
 from pagemill.ids import DatasetId, DocumentId, TransformationId, new_id
 from pagemill.jobs.job import BATCH, Job, JobCancelled
 from pagemill.jobs.queue import enqueue, request_cancel
@@ -56,7 +56,7 @@ async def add(
             None if key is None else letter,
             TRUTH,
         )
-        await count_documents(connection, organization_id, dataset_id, documents=1, after=TRUTH)
+        await count_in_dataset(connection, organization_id, dataset_id, documents=1, after=TRUTH)
     return document_id
 
 

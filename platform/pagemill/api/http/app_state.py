@@ -10,7 +10,7 @@ from litestar.connection import ASGIConnection
 from db.pool import Acquisition, Pool, acquire
 from db.principals import PrincipalRow
 from pagemill.api.auth.coalesced_lookups import CoalescedLookups
-from pagemill.documents.thumbnails.cache import Renditions
+from pagemill.documents.thumbnails.cache import ThumbnailCache
 from pagemill.jobs.listener import OutcomeListener
 from pagemill.jobs.pressure import Pressure
 from pagemill.objects import ObjectStore
@@ -31,7 +31,7 @@ class AppState:
     secret_box: SecretBox
     setup_intents: SetupIntents
     request_rate: RequestRate
-    renditions: Renditions
+    thumbnails: ThumbnailCache
     pressure: Pressure
     principals: CoalescedLookups[PrincipalRow | None] = field(default_factory=CoalescedLookups)
 

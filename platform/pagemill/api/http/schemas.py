@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from db.statements import Row
 from pagemill.errors import BadRequest
-from pagemill.ids import DatasetId, DocumentId
+from pagemill.ids import ConsentId, DatasetId, DocumentId
 
 TEXT_LENGTH = 4096
 METADATA_BYTES = 4096
@@ -23,7 +23,7 @@ Metadata: TypeAlias = dict[str, Any]
 SentMetadata = TypeVar("SentMetadata", bound=Metadata | UnsetType | None)
 RetentionInDays: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 # Python's $ also matches before a line break at the end.
-ValidConsentId: TypeAlias = Annotated[str, Meta(pattern=r"^las:consent:[a-f0-9]{32}$(?!\n)")]
+ValidConsentId: TypeAlias = Annotated[ConsentId, Meta(pattern=r"^las:consent:[a-f0-9]{32}$(?!\n)")]
 ValidDocumentId: TypeAlias = Annotated[DocumentId, Meta(pattern=r"^las:document:[a-f0-9]{32}$(?!\n)")]
 ValidDatasetId: TypeAlias = Annotated[DatasetId, Meta(pattern=r"^las:dataset:[a-f0-9]{32}$(?!\n)")]
 # The reference's pattern written so that it is matched in linear time, without a line break at the end.

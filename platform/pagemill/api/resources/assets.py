@@ -28,7 +28,7 @@ from pagemill.documents.content import (
     MAXIMUM_INLINE_CHARACTERS,
     READ_ATTEMPTS,
     decode_inline,
-    forgotten_unless_named,
+    delete_on_failure,
 )
 from pagemill.errors import BadRequest, NotFound, PagemillError
 from pagemill.ids import AssetId, new_id
@@ -94,7 +94,7 @@ class AssetController(Controller):
         asset_id = new_id(AssetId)
         stored = await _store(app_state.objects, caller, asset_id, decode_inline(data.content))
         async with (
-            forgotten_unless_named(app_state.objects, stored.key),
+            delete_on_failure(app_state.objects, stored.key),
             app_state.connection() as connection,
             connection.transaction(),
         ):
@@ -146,7 +146,7 @@ class AssetController(Controller):
             await _find(app_state, caller, asset_id)
             stored = await _store(app_state.objects, caller, asset_id, content)
         async with (
-            forgotten_unless_named(app_state.objects, stored.key if stored else None),
+            delete_on_failure(app_state.objects, stored.key if stored else None),
             app_state.connection() as connection,
             connection.transaction(),
         ):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import asyncpg
 from litestar import Controller, delete, get, patch, post
 from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType
 
 from db import datasets as statements
-from db.statements import Connection
+from db.datasets import DatasetRow
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
@@ -21,7 +20,6 @@ from pagemill.api.http.schemas import (
     ResponseStruct,
     Text,
     audit,
-    change,
     checked_metadata,
     require_members,
 )
@@ -34,10 +32,12 @@ LONGEST_RETENTION_IN_DAYS = 1825
 
 DatasetRetention = Annotated[int, Meta(ge=1, le=LONGEST_RETENTION_IN_DAYS)]
 
-DatasetPath = Annotated[str, Parameter(description="las:dataset:<32 hexadecimal digits>")]
+DatasetPath = Annotated[DatasetId, Parameter(description="las:dataset:<32 hexadecimal digits>")]
 
 
 class PostDataset(RequestStruct):
+    """A new dataset."""
+
     name: Text | None = None
     description: Text | None = None
     metadata: Metadata | None = None
@@ -46,7 +46,7 @@ class PostDataset(RequestStruct):
 
 
 class PatchDataset(RequestStruct):
-    """null clears name and description. A new retention leaves the documents already inside alone."""
+    """Changes of a dataset. null clears name and description."""
 
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
@@ -56,6 +56,8 @@ class PatchDataset(RequestStruct):
 
 
 class Dataset(Audited, kw_only=True):
+    """A dataset. ``groundTruthSummary`` has the number of values by label, ``version`` counts changes."""
+
     dataset_id: str
     name: str | None
     description: str | None
@@ -69,43 +71,36 @@ class Dataset(Audited, kw_only=True):
 
 
 class Datasets(ResponseStruct):
+    """A page of datasets."""
+
     datasets: list[Dataset]
     next_token: str | None
 
 
-def to_dataset(row: asyncpg.Record) -> Dataset:
+def to_dataset(row: DatasetRow) -> Dataset:
+    """Return a dataset as the API shows it."""
     return Dataset(
-        dataset_id=row["id"],
-        name=row["name"],
-        description=row["description"],
-        metadata=row["metadata"],
-        number_of_documents=row["number_of_documents"],
-        ground_truth_summary=row["ground_truth_summary"],
-        retention_in_days=row["retention_in_days"],
-        contains_personally_identifiable_information=row["contains_pii"],
-        version=row["version"],
+        dataset_id=row.id,
+        name=row.name,
+        description=row.description,
+        metadata=row.metadata,
+        number_of_documents=row.number_of_documents,
+        ground_truth_summary=row.ground_truth_summary,
+        retention_in_days=row.retention_in_days,
+        contains_personally_identifiable_information=row.contains_pii,
+        version=row.version,
         **audit(row),
     )
 
 
-def dataset_not_found(dataset_id: str) -> NotFound:
+def dataset_not_found(dataset_id: DatasetId) -> NotFound:
+    """Return the error for a dataset that does not exist or is another organization's."""
     return NotFound(f"Dataset {dataset_id} not found")
 
 
-async def dataset_retention(connection: Connection, caller: Caller, dataset_id: str) -> int:
-    """How long the dataset keeps documents; it stays until the caller's transaction ends.
-
-    Raises BadRequest when the organization has no such dataset.
-    """
-    retention: int | None = await statements.KEEP_DATASET.fetch_value(
-        connection, caller.organization_id, dataset_id
-    )
-    if retention is None:
-        raise BadRequest(f"datasetId: dataset {dataset_id} does not exist")
-    return retention
-
-
 class DatasetController(Controller):
+    """Operations on datasets."""
+
     path = "/datasets"
     tags = ("Datasets",)
 
@@ -113,28 +108,37 @@ class DatasetController(Controller):
     async def create_dataset(
         self, data: PostDataset, caller: Caller, connection: RequestConnection
     ) -> Dataset:
+        """Create a dataset.
+
+        A dataset holds the documents that a model learns from; POST or PATCH documents with its `datasetId`
+        to fill it. `retentionInDays` (1 to 1825, the default) is the longest time that it keeps a document.
+        """
         async with connection.transaction():
             await count(connection, caller.organization_id, "datasets")
-            row = await statements.INSERT_DATASET.fetch_one(
+            row = await statements.insert_dataset(
                 connection,
-                caller.organization_id,
-                new_id(DatasetId),
-                data.name,
-                data.description,
-                checked_metadata(data.metadata),
-                data.retention_in_days,
-                data.contains_personally_identifiable_information,
-                caller.principal_id,
+                organization_id=caller.organization_id,
+                dataset_id=new_id(DatasetId),
+                name=data.name,
+                description=data.description,
+                metadata=checked_metadata(data.metadata),
+                retention_in_days=data.retention_in_days,
+                contains_pii=data.contains_personally_identifiable_information,
+                created_by=caller.principal_id,
             )
-        assert row is not None
         return to_dataset(row)
 
     @get()
     async def list_datasets(
         self, caller: Caller, connection: RequestConnection, page: PageRequest
     ) -> Datasets:
-        rows = await statements.LIST_DATASETS.fetch(
-            connection, caller.organization_id, *page.after, page.limit
+        """List datasets, oldest first."""
+        rows = await statements.list_datasets(
+            connection,
+            organization_id=caller.organization_id,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
         )
         shown, token = cut(rows, page)
         return Datasets(datasets=[to_dataset(row) for row in shown], next_token=token)
@@ -143,7 +147,14 @@ class DatasetController(Controller):
     async def get_dataset(
         self, dataset_id: DatasetPath, caller: Caller, connection: RequestConnection
     ) -> Dataset:
-        row = await statements.GET_DATASET.fetch_one(connection, caller.organization_id, dataset_id)
+        """Get a dataset.
+
+        `numberOfDocuments`, `groundTruthSummary` and `version` (one more with each document that is added,
+        changed or removed) are always up to date.
+        """
+        row = await statements.get_dataset(
+            connection, organization_id=caller.organization_id, dataset_id=dataset_id
+        )
         if row is None:
             raise dataset_not_found(dataset_id)
         return to_dataset(row)
@@ -152,19 +163,22 @@ class DatasetController(Controller):
     async def update_dataset(
         self, dataset_id: DatasetPath, data: PatchDataset, caller: Caller, connection: RequestConnection
     ) -> Dataset:
+        """Update a dataset.
+
+        At least one member is required; members that are not sent keep their values. A new
+        `retentionInDays` holds for documents that are added later, not for those already in the dataset.
+        """
         require_members(data)
-        metadata = checked_metadata(data.metadata)
-        personal = data.contains_personally_identifiable_information
-        row = await statements.UPDATE_DATASET.fetch_one(
+        row = await statements.update_dataset(
             connection,
-            caller.organization_id,
-            dataset_id,
-            *change(data.name),
-            *change(data.description),
-            *change(metadata),
-            None if data.retention_in_days is UNSET else data.retention_in_days,
-            None if personal is UNSET else personal,
-            caller.principal_id,
+            organization_id=caller.organization_id,
+            dataset_id=dataset_id,
+            name=data.name,
+            description=data.description,
+            metadata=checked_metadata(data.metadata),
+            retention_in_days=data.retention_in_days,
+            contains_pii=data.contains_personally_identifiable_information,
+            updated_by=caller.principal_id,
         )
         if row is None:
             raise dataset_not_found(dataset_id)
@@ -174,15 +188,23 @@ class DatasetController(Controller):
     async def delete_dataset(
         self, dataset_id: DatasetPath, caller: Caller, connection: RequestConnection
     ) -> Dataset:
-        """Only an empty dataset can be deleted."""
+        """Delete an empty dataset.
+
+        A dataset that still has documents is refused with 400: delete them first with
+        `DELETE /documents?datasetId=...`.
+        """
         async with connection.transaction():
-            row = await statements.LOCK_DATASET.fetch_one(connection, caller.organization_id, dataset_id)
+            row = await statements.lock_dataset(
+                connection, organization_id=caller.organization_id, dataset_id=dataset_id
+            )
             if row is None:
                 raise dataset_not_found(dataset_id)
-            if row["number_of_documents"]:
+            if row.number_of_documents:
                 raise BadRequest(
-                    f"Dataset {dataset_id} must be empty: it has {row['number_of_documents']} documents"
+                    f"Dataset {dataset_id} must be empty: it has {row.number_of_documents} documents"
                 )
-            await statements.DELETE_DATASET.execute(connection, caller.organization_id, dataset_id)
+            await statements.delete_dataset(
+                connection, organization_id=caller.organization_id, dataset_id=dataset_id
+            )
             await uncount(connection, caller.organization_id, "datasets")
         return to_dataset(row)

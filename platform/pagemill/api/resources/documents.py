@@ -3,51 +3,56 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import logging
 from typing import Annotated, Any, Literal
 
-import asyncpg
 from litestar import Controller, Request, delete, get, patch, post
 from litestar.params import Parameter
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
 from db import documents as statements
+from db.documents import DocumentRow, Order
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.connections import RequestConnection, release_connection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
+    Audited,
+    Metadata,
+    RequestStruct,
+    ResponseStruct,
+    RetentionInDays,
+    Text,
     ValidConsentId,
     ValidDatasetId,
     ValidDocumentId,
+    audit,
     checked_metadata,
     require_members,
 )
-from pagemill.api.resources.document_changes import change_document, insert_document
-from pagemill.api.resources.document_schemas import (
-    Document,
-    Documents,
-    PatchDocument,
-    PostDocument,
-    to_document,
-)
-from pagemill.api.resources.ground_truth import checked_ground_truth
+from pagemill.api.resources.datasets import DEFAULT_RETENTION_IN_DAYS
+from pagemill.api.resources.ground_truth import GroundTruthItem, checked_ground_truth
+from pagemill.documents.changes import DocumentChanges, NewDocument, insert_document, update_document
 from pagemill.documents.content import (
     MAXIMUM_INLINE_BYTES,
+    MAXIMUM_INLINE_CHARACTERS,
     READ_ATTEMPTS,
     decode_inline_document,
-    forgotten_unless_named,
+    delete_on_failure,
     inline_source,
     store_content,
 )
 from pagemill.documents.removal import remove_documents, remove_objects
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import DocumentId, new_id
+from pagemill.ids import ConsentId, DatasetId, DocumentId, new_id
 from pagemill.objects import ObjectMissing, ObjectStore
+from pagemill.usage.counting import count
 
 logger = logging.getLogger("pagemill.api.resources.documents")
 
-Order = Literal["ascending", "descending"]
+ContentType = Literal["application/pdf", "image/jpeg", "image/png", "image/tiff", "image/webp"]
+DocumentPath = Annotated[DocumentId, Parameter(description="las:document:<32 hexadecimal digits>")]
 DatasetIds = Annotated[list[ValidDatasetId] | None, Parameter(query="datasetId")]
 ConsentIds = Annotated[list[ValidConsentId] | None, Parameter(query="consentId")]
 DocumentIds = Annotated[list[ValidDocumentId] | None, Parameter(query="documentId")]
@@ -56,38 +61,122 @@ SortBy = Annotated[Literal["createdTime"] | None, Parameter(query="sortBy")]
 DELETE_QUERY = {"maxResults", "nextToken", "datasetId", "consentId"}
 
 
-def document_not_found(document_id: str) -> NotFound:
+class PostDocument(RequestStruct):
+    """A new document. Without ``content`` it is created empty; PUT its bytes to its ``fileUrl`` then."""
+
+    content: Annotated[str, Meta(min_length=1, max_length=MAXIMUM_INLINE_CHARACTERS)] | UnsetType = UNSET
+    content_type: ContentType | None = None
+    consent_id: ValidConsentId | UnsetType = UNSET
+    dataset_id: ValidDatasetId | UnsetType = UNSET
+    name: Text | None = None
+    description: Text | None = None
+    metadata: Metadata | None = None
+    ground_truth: list[GroundTruthItem] | None = None
+    retention_in_days: RetentionInDays | UnsetType = UNSET
+
+
+class PatchDocument(RequestStruct):
+    """Changes of a document. null clears name, description and groundTruth, which is replaced as a whole."""
+
+    dataset_id: ValidDatasetId | UnsetType = UNSET
+    name: Text | UnsetType | None = UNSET
+    description: Text | UnsetType | None = UNSET
+    metadata: Metadata | UnsetType | None = UNSET
+    ground_truth: list[GroundTruthItem] | UnsetType | None = UNSET
+    retention_in_days: RetentionInDays | UnsetType = UNSET
+
+
+class Document(Audited, kw_only=True):
+    """A document. ``content`` (base64) is present when one document is requested and its file is small."""
+
+    document_id: str
+    dataset_id: str | UnsetType = UNSET
+    consent_id: str | UnsetType = UNSET
+    content: str | UnsetType = UNSET
+    content_type: str | None
+    content_md5: str | None = field(name="contentMD5")
+    file_url: str
+    name: str | None
+    description: str | None
+    metadata: dict[str, Any] | None
+    ground_truth: list[dict[str, Any]]
+    retention_in_days: int
+
+
+class Documents(ResponseStruct):
+    """A page of documents, with the filters and the order that were asked for."""
+
+    documents: list[Document]
+    next_token: str | None
+    dataset_id: list[DatasetId] | UnsetType = UNSET
+    consent_id: list[ConsentId] | UnsetType = UNSET
+    sort_by: str | UnsetType = UNSET
+    order: str | UnsetType = UNSET
+
+
+def to_document(row: DocumentRow, state: AppState, content: str | UnsetType = UNSET) -> Document:
+    """Return a document as the API shows it."""
+    return Document(
+        document_id=row.id,
+        dataset_id=row.dataset_id or UNSET,
+        consent_id=row.consent_id or UNSET,
+        content=content,
+        content_type=row.content_type,
+        content_md5=row.content_md5,
+        file_url=f"{state.settings.public_url}/v1/files/{row.id}",
+        name=row.name,
+        description=row.description,
+        metadata=row.metadata,
+        ground_truth=row.ground_truth,
+        retention_in_days=row.retention_in_days,
+        **audit(row),
+    )
+
+
+def document_not_found(document_id: DocumentId) -> NotFound:
+    """Return the error for a document that does not exist, has expired, or is another organization's."""
     return NotFound(f"Document {document_id} not found")
 
 
-async def find_document(app_state: AppState, caller: Caller, document_id: str) -> asyncpg.Record:
-    """The document's row. The connection is given back: its bytes can take minutes. Raises NotFound."""
+async def find_document(app_state: AppState, caller: Caller, document_id: DocumentId) -> DocumentRow:
+    """Return a document's row, without keeping a connection. Raises NotFound."""
     async with app_state.connection() as connection:
-        row = await statements.GET_DOCUMENT.fetch_one(connection, caller.organization_id, document_id)
+        row = await statements.get_document(
+            connection, organization_id=caller.organization_id, document_id=document_id
+        )
     if row is None:
         raise document_not_found(document_id)
     return row
 
 
 class DocumentController(Controller):
+    """Operations on documents."""
+
     path = "/documents"
     tags = ("Documents",)
 
     @post(status_code=200, transaction="own")
     async def create_document(self, data: PostDocument, caller: Caller, app_state: AppState) -> Document:
-        document_id = new_id(DocumentId)
-        ground_truth = checked_ground_truth(data.ground_truth or [])
-        checked_metadata(data.metadata)
-        stored = None
+        """Create a document.
+
+        Send its file as base64 in `content` (at most 6,250,000 characters), or create the document without
+        and PUT the bytes to its `fileUrl` (at most 64 MB). A file is a PDF, JPEG, PNG, TIFF or WebP; its type
+        is recognised from the bytes, whatever `contentType` says. A document expires `retentionInDays` days
+        (default 1825) after its creation, or earlier if its dataset keeps documents for a shorter time.
+        `consentId` is an id of your own: documents with the same one can be listed and deleted together.
+        """
+        document = _new_document(data)
         if data.content is not UNSET:
             source = inline_source(decode_inline_document(data.content))
-            stored = await store_content(app_state.objects, caller.organization_id, document_id, source)
+            stored = await store_content(app_state.objects, caller.organization_id, document.id, source)
+            document = dataclasses.replace(document, content=stored)
         async with (
-            forgotten_unless_named(app_state.objects, stored.key if stored else None),
+            delete_on_failure(app_state.objects, document.content.key if document.content else None),
             app_state.connection() as connection,
             connection.transaction(),
         ):
-            row = await insert_document(connection, caller, document_id, data, ground_truth, stored)
+            row = await insert_document(connection, caller.organization_id, caller.principal_id, document)
+            await count(connection, caller.organization_id, "documents")
         return to_document(row, app_state)
 
     @get()
@@ -103,14 +192,22 @@ class DocumentController(Controller):
         sort_by: SortBy = None,
         order: Order | None = None,
     ) -> Documents:
-        rows = await statements.LIST_DOCUMENTS[order or "ascending"].fetch(
+        """List documents.
+
+        Each filter can be repeated: a document is listed if each filter that is given has one of its values.
+        Documents are sorted by the time of their creation, oldest first unless `order` is `descending`. They
+        come without `content`.
+        """
+        rows = await statements.list_documents(
             connection,
-            caller.organization_id,
-            dataset_id,
-            consent_id,
-            document_id,
-            *page.after,
-            page.limit,
+            organization_id=caller.organization_id,
+            dataset_ids=dataset_id,
+            consent_ids=consent_id,
+            document_ids=document_id,
+            order=order or "ascending",
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
         )
         shown, token = cut(rows, page)
         return Documents(
@@ -133,18 +230,29 @@ class DocumentController(Controller):
         dataset_id: DatasetIds = None,
         consent_id: ConsentIds = None,
     ) -> Documents:
-        """Delete up to 1000 documents; without a filter, all of the organization's, call by call."""
+        """Delete several documents.
+
+        Deletes the documents of the datasets and consents that are given, at most `maxResults` (default 100,
+        at most 1000), and returns them. Call again with `nextToken` until it is null. Without a filter it
+        deletes all documents of the organization.
+        """
         if unknown := sorted(set(request.query_params) - DELETE_QUERY):
             # A filter that is not understood must not delete what it was meant to spare.
             raise BadRequest(f"{unknown[0]}: is not a filter of DELETE /documents")
-        rows = await statements.DOCUMENTS_TO_DELETE.fetch(
-            connection, caller.organization_id, dataset_id, consent_id, *page.after, page.limit
+        rows = await statements.list_documents_to_delete(
+            connection,
+            organization_id=caller.organization_id,
+            dataset_ids=dataset_id,
+            consent_ids=consent_id,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
         )
         chosen, token = cut(rows, page)
         deleted = await remove_documents(
             connection,
             caller.organization_id,
-            [row["id"] for row in chosen],
+            [row.id for row in chosen],
             dataset_ids=dataset_id,
             consent_ids=consent_id,
         )
@@ -161,13 +269,20 @@ class DocumentController(Controller):
     @get("/{document_id:str}")
     async def get_document(
         self,
-        document_id: str,
+        document_id: DocumentPath,
         request: Request[Any, Any, Any],
         caller: Caller,
         connection: RequestConnection,
         app_state: AppState,
     ) -> Document:
-        row = await statements.GET_DOCUMENT.fetch_one(connection, caller.organization_id, document_id)
+        """Get a document.
+
+        `content` has its file as base64, unless the file is not uploaded yet or is larger than 4.7 MB: GET
+        the bytes from `fileUrl` then.
+        """
+        row = await statements.get_document(
+            connection, organization_id=caller.organization_id, document_id=document_id
+        )
         if row is None:
             raise document_not_found(document_id)
         # Bytes may be long in coming: meanwhile others need the connection.
@@ -184,15 +299,24 @@ class DocumentController(Controller):
     @patch("/{document_id:str}")
     async def update_document(
         self,
-        document_id: str,
+        document_id: DocumentPath,
         data: PatchDocument,
         caller: Caller,
         connection: RequestConnection,
         app_state: AppState,
     ) -> Document:
+        """Update a document.
+
+        At least one member is required; members that are not sent keep their values. `groundTruth` replaces
+        the whole list. `datasetId` moves the document into that dataset, and shortens its retention to the
+        dataset's if that is shorter.
+        """
         require_members(data)
+        changes = _changes(data)
         async with connection.transaction():
-            row = await change_document(connection, caller, document_id, data)
+            row = await update_document(
+                connection, caller.organization_id, caller.principal_id, document_id, changes
+            )
         if row is None:
             raise document_not_found(document_id)
         return to_document(row, app_state)
@@ -200,12 +324,16 @@ class DocumentController(Controller):
     @delete("/{document_id:str}", status_code=200)
     async def delete_document(
         self,
-        document_id: str,
+        document_id: DocumentPath,
         request: Request[Any, Any, Any],
         caller: Caller,
         connection: RequestConnection,
         app_state: AppState,
     ) -> Document:
+        """Delete a document.
+
+        Deletes its file, words and thumbnails too, and returns the document. Its predictions stay.
+        """
         rows = await remove_documents(connection, caller.organization_id, [document_id])
         if not rows:
             raise document_not_found(document_id)
@@ -215,7 +343,36 @@ class DocumentController(Controller):
         return to_document(rows[0], app_state)
 
 
-async def _inline_content(objects: ObjectStore, row: asyncpg.Record) -> str | UnsetType:
-    if row["content_key"] is None or row["content_size"] > MAXIMUM_INLINE_BYTES:
+def _new_document(data: PostDocument) -> NewDocument:
+    """Return the document that a request describes, without its content. Raises BadRequest."""
+    return NewDocument(
+        id=new_id(DocumentId),
+        dataset_id=None if data.dataset_id is UNSET else data.dataset_id,
+        consent_id=None if data.consent_id is UNSET else data.consent_id,
+        name=data.name,
+        description=data.description,
+        metadata=checked_metadata(data.metadata),
+        ground_truth=checked_ground_truth(data.ground_truth or []),
+        retention_in_days=(
+            DEFAULT_RETENTION_IN_DAYS if data.retention_in_days is UNSET else data.retention_in_days
+        ),
+        content=None,
+    )
+
+
+def _changes(data: PatchDocument) -> DocumentChanges:
+    """Return the changes that a request describes. Raises BadRequest."""
+    return DocumentChanges(
+        dataset_id=data.dataset_id,
+        name=data.name,
+        description=data.description,
+        metadata=checked_metadata(data.metadata),
+        ground_truth=UNSET if data.ground_truth is UNSET else checked_ground_truth(data.ground_truth or []),
+        retention_in_days=data.retention_in_days,
+    )
+
+
+async def _inline_content(objects: ObjectStore, row: DocumentRow) -> str | UnsetType:
+    if row.content_key is None or row.content_size is None or row.content_size > MAXIMUM_INLINE_BYTES:
         return UNSET
-    return base64.b64encode(await objects.get(row["content_key"])).decode()
+    return base64.b64encode(await objects.get(row.content_key)).decode()

@@ -1,4 +1,4 @@
-"""The file server: bytes of documents, as uploaded or rendered, ``/files/{documentId}``."""
+"""Files of documents, as uploaded or as thumbnails: ``/files/{documentId}``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-import asyncpg
 from litestar import Controller, MediaType, Request, Response, get, put
 from litestar.datastructures import Headers
 from litestar.exceptions import InternalServerException
@@ -14,28 +13,32 @@ from litestar.params import Parameter
 from litestar.response import Stream
 from msgspec import field
 
-from db.documents import LOCK_DOCUMENT, SWITCH_CONTENT
+from db.documents import lock_document, update_content
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.schemas import ResponseStruct
-from pagemill.api.resources.documents import document_not_found, find_document
+from pagemill.api.resources.documents import DocumentPath, document_not_found, find_document
 from pagemill.documents.content import (
     READ_ATTEMPTS,
     StoredContent,
-    forgotten_unless_named,
+    content_of,
+    delete_on_failure,
     store_content,
 )
-from pagemill.documents.thumbnails.cache import (
-    File,
-    asked_rendition,
-    rendition_for,
-    rendition_name,
-    rendition_type,
+from pagemill.documents.thumbnails.cache import Download
+from pagemill.documents.thumbnails.thumbnail import (
+    HIGHEST_DENSITY,
+    LONGEST_SIDE,
+    Thumbnail,
+    parse_thumbnail,
+    thumbnail_content_type,
+    thumbnail_name,
+    thumbnail_of,
 )
-from pagemill.documents.thumbnails.messages import HIGHEST_DENSITY, LONGEST_SIDE, Rendition
 from pagemill.errors import BadRequest, NotFound
-from pagemill.objects import ObjectMissing
-from pagemill.objects.keys import renditions_prefix
+from pagemill.ids import DocumentId
+from pagemill.objects import ObjectMissing, ObjectStore
+from pagemill.objects.keys import thumbnails_prefix
 from pagemill.objects.removal import remove
 
 Side = Annotated[int | None, Parameter(ge=1, le=LONGEST_SIDE)]
@@ -46,7 +49,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 class StoredFile(ResponseStruct):
-    """What an upload was recognised as."""
+    """The recognised type of an uploaded file, and its hash."""
 
     document_id: str
     content_type: str
@@ -54,14 +57,21 @@ class StoredFile(ResponseStruct):
 
 
 class FileController(Controller):
+    """Uploads and downloads of documents' files."""
+
     path = "/files"
     tags = ("Files",)
 
     @put("/{document_id:str}", status_code=200, request_max_body_size=None, binary_body=True)
     async def put_file(
-        self, document_id: str, request: Request[Any, Any, Any], caller: Caller, app_state: AppState
+        self, document_id: DocumentPath, request: Request[Any, Any, Any], caller: Caller, app_state: AppState
     ) -> StoredFile:
-        """Replace a document's content by the raw bytes of the body, whatever type the client claims."""
+        """Upload the file of a document.
+
+        The body is the raw bytes of a PDF, JPEG, PNG, TIFF or WebP of at most 64 MB. The type is recognised
+        from the bytes; the Content-Type header is ignored. The new file replaces the former one once it is
+        complete; an upload that ends early changes nothing.
+        """
         await find_document(app_state, caller, document_id)
         length = request.headers.get("content-length", "")
         stored = await store_content(
@@ -74,13 +84,13 @@ class FileController(Controller):
         )
         replaced = await _switch(app_state, caller, document_id, stored)
         if replaced is not None:
-            await remove(app_state.objects, keys=[replaced], prefixes=[renditions_prefix(replaced)])
+            await remove(app_state.objects, keys=[replaced], prefixes=[thumbnails_prefix(replaced)])
         return StoredFile(document_id=document_id, content_type=stored.content_type, content_md5=stored.md5)
 
     @get("/{document_id:str}", binary_answer=True, own_connection=True)
     async def get_file(
         self,
-        document_id: str,
+        document_id: DocumentPath,
         request: Request[Any, Any, Any],
         caller: Caller,
         app_state: AppState,
@@ -91,12 +101,15 @@ class FileController(Controller):
         density: Density = None,
         quality: Literal["low"] | None = None,
     ) -> Response[Any]:
-        """The bytes as they were uploaded, a page of them as a JPEG, or a lighter PDF; or a range of either.
+        """Download the file of a document, or a thumbnail of it.
 
-        ``page`` counts from 0, or from -1 backwards; ``rotation`` is in degrees clockwise, ``density`` in
-        dots per inch of a PDF or TIFF. Any of these, ``width`` and ``height`` makes a JPEG.
+        Without parameters it is the file as it was uploaded. With `width` or `height` (pixels, at most 4096;
+        with one of them the page keeps its shape), `page` (from 0, or from -1 backwards), `rotation` (0, 90,
+        180 or 270 degrees clockwise) or `density` (dots per inch of a PDF or TIFF, at most 600) it is a JPEG
+        of one page. With `quality=low` alone it is a PDF with fewer bytes, or the file itself if that is not
+        a PDF or cannot be made smaller. Range requests and ETags work for all of them.
         """
-        asked = asked_rendition(
+        requested = parse_thumbnail(
             width=width,
             height=height,
             page=page_index,
@@ -106,10 +119,18 @@ class FileController(Controller):
         )
         for _ in range(READ_ATTEMPTS):
             row = await find_document(app_state, caller, document_id)
-            if row["content_key"] is None:
+            content = content_of(row)
+            if content is None:
                 break
+            thumbnail = thumbnail_of(requested, content.content_type)
+            etag = _etag(content, thumbnail)
+            if etag in request.headers.get("if-none-match", ""):
+                return _not_modified(etag, content, thumbnail)
             try:
-                return await _answer(app_state, caller, row, asked, request.headers)
+                download = await app_state.thumbnails.download(
+                    caller.organization_id, document_id, content, thumbnail
+                )
+                return await _respond(app_state.objects, download, etag, request.headers)
             except ObjectMissing:
                 # An upload has replaced the content since the row was read.
                 continue
@@ -117,40 +138,41 @@ class FileController(Controller):
 
 
 async def _body(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
-    """The body, or BadRequest when the client went away in the middle of it."""
+    """Yield the body piece by piece. Raises BadRequest when the client disconnects before its end."""
     try:
         async for piece in request.stream():
             yield piece
     except InternalServerException:
-        raise BadRequest("file: the upload was broken off") from None
+        raise BadRequest("file: the upload ended early") from None
 
 
-async def _answer(
-    app_state: AppState, caller: Caller, row: asyncpg.Record, asked: Rendition | None, headers: Headers
+def _etag(content: StoredContent, thumbnail: Thumbnail | None) -> str:
+    name = "" if thumbnail is None else f"-{thumbnail_name(thumbnail)}"
+    return f'"{content.md5}{name}"'
+
+
+def _not_modified(etag: str, content: StoredContent, thumbnail: Thumbnail | None) -> Response[Any]:
+    media_type = content.content_type if thumbnail is None else thumbnail_content_type(thumbnail)
+    return Response(b"", status_code=304, headers=_validators(etag), media_type=media_type)
+
+
+async def _respond(
+    objects: ObjectStore, download: Download, etag: str, request_headers: Headers
 ) -> Response[Any]:
-    rendition = rendition_for(asked, row["content_type"])
-    name = "" if rendition is None else f"-{rendition_name(rendition)}"
-    etag = f'"{row["content_md5"]}{name}"'
-    if etag in headers.get("if-none-match", ""):
-        media_type = row["content_type"] if rendition is None else rendition_type(rendition)
-        return Response(b"", status_code=304, headers=_validators(etag), media_type=media_type)
-    file = await app_state.renditions.file_of(caller.organization_id, row, rendition)
-    return await _download(app_state, file, etag, headers)
-
-
-async def _download(app_state: AppState, file: File, etag: str, asked: Headers) -> Response[Any]:
-    headers, size = _validators(etag), file.size
-    part = requested_range(asked.get("range"), size) if asked.get("if-range", etag) == etag else None
+    """Return the bytes, or the range of them that is requested. Raises ObjectMissing."""
+    headers, size = _validators(etag), download.size
+    in_range = request_headers.get("if-range", etag) == etag
+    part = requested_range(request_headers.get("range"), size) if in_range else None
     start, end = part or (0, size)
     if start >= end:
         headers["Content-Range"] = f"bytes */{size}"
         message = {"message": "The range lies outside the file"}
         return Response(message, status_code=416, headers=headers, media_type=MediaType.JSON)
     headers["Content-Length"] = str(end - start)
-    headers["Content-Type"] = file.content_type
+    headers["Content-Type"] = download.content_type
     if part is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
-    content = await _opened(app_state.objects.stream(file.key, start, end))
+    content = await _opened(objects.stream(download.key, start, end))
     return Stream(content, status_code=200 if part is None else 206, headers=headers)
 
 
@@ -164,7 +186,10 @@ def _validators(etag: str) -> dict[str, str]:
 
 
 def requested_range(asked: str | None, size: int) -> tuple[int, int] | None:
-    """(start, end) of a single byte range, end exclusive; None for the whole; empty when it lies outside."""
+    """Return the start and the (exclusive) end of a single byte range, None for the whole file.
+
+    The range is empty when it lies outside the file.
+    """
     match = _RANGE.fullmatch(asked.strip()) if asked else None
     if match is None or match.group() == "bytes=-":
         return None
@@ -175,7 +200,7 @@ def requested_range(asked: str | None, size: int) -> tuple[int, int] | None:
 
 
 async def _opened(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same bytes, of an object that is there: what is missing is known before the answer begins."""
+    """Return the bytes of an object that exists. Raises ObjectMissing before the answer begins."""
     first = await anext(source)
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -186,24 +211,29 @@ async def _opened(source: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     return pieces()
 
 
-async def _switch(app_state: AppState, caller: Caller, document_id: str, stored: StoredContent) -> str | None:
-    """Make the new content the document's; the key of the old one. The new one goes when that fails."""
+async def _switch(
+    app_state: AppState, caller: Caller, document_id: DocumentId, stored: StoredContent
+) -> str | None:
+    """Make a new object the document's content and return the key of the former one. Raises NotFound.
+
+    The new object is deleted when that fails.
+    """
+    organization_id = caller.organization_id
     async with (
-        forgotten_unless_named(app_state.objects, stored.key),
+        delete_on_failure(app_state.objects, stored.key),
         app_state.connection() as connection,
         connection.transaction(),
     ):
-        before = await LOCK_DOCUMENT.fetch_one(connection, caller.organization_id, document_id)
+        before = await lock_document(connection, organization_id=organization_id, document_id=document_id)
         if before is None:
             raise document_not_found(document_id)
-        await SWITCH_CONTENT.execute(
+        await update_content(
             connection,
-            caller.organization_id,
-            document_id,
-            stored.key,
-            stored.content_type,
-            stored.md5,
-            stored.size,
+            organization_id=organization_id,
+            document_id=document_id,
+            content_key=stored.key,
+            content_type=stored.content_type,
+            content_md5=stored.md5,
+            content_size=stored.size,
         )
-    replaced: str | None = before["content_key"]
-    return replaced
+    return before.content_key

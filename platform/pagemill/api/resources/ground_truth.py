@@ -1,4 +1,4 @@
-"""What a document's groundTruth may say."""
+"""Validation of a document's groundTruth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LABEL = re.compile(r"[0-9A-Za-z_-]{1,36}")
 
 
 class GroundTruthItem(RequestStruct, omit_defaults=True):
-    """A labelled value: text, null, a boolean, a number, or items and rows of items for ``lines`` fields."""
+    """A labelled value: text, null, a boolean, a number, or for a ``lines`` field items or rows of items."""
 
     label: Annotated[str, Meta(min_length=1, max_length=36, pattern=r"^[0-9A-Za-z-_]+$")]
     value: str | bool | int | float | list[Any] | None
@@ -30,7 +30,7 @@ class GroundTruthItem(RequestStruct, omit_defaults=True):
 
 
 def checked_ground_truth(items: list[GroundTruthItem]) -> GroundTruth:
-    """The items as they are stored, types and all. Raises BadRequest naming the place of what is wrong."""
+    """Return the items as they are stored. Raises BadRequest naming the place of an error."""
     stored: GroundTruth = []
     budget = [MAXIMUM_VALUES]
     for index, item in enumerate(items):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import asyncpg
 import msgspec
 from litestar import Controller, delete, get, post
+from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType, field
 
 from db import transformations as statements
-from db.datasets import GET_DATASET, KEEP_DATASET
+from db.datasets import get_dataset, keep_dataset
+from db.transformations import TransformationRow, TransformationStatus
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
@@ -22,23 +23,29 @@ from pagemill.jobs.job import BATCH
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.usage.counting import count
 
-TransformationStatus = Literal["running", "succeeded", "failed"]
+TransformationPath = Annotated[
+    TransformationId, Parameter(description="las:dataset-transformation:<32 hexadecimal digits>")
+]
 MAXIMUM_OPERATIONS = 10
 OPTIONS_BYTES = 4096
 
 
 class Operation(RequestStruct, omit_defaults=True):
-    """``remove-duplicates`` keeps the oldest of the documents that have the same content."""
+    """One change of a dataset. ``remove-duplicates`` keeps the oldest of documents with the same content."""
 
     type: Literal["remove-duplicates"]
     options: dict[str, Any] | UnsetType = UNSET
 
 
 class PostTransformation(RequestStruct):
+    """A new transformation, at most ten operations in their order."""
+
     operations: Annotated[list[Operation], Meta(max_length=MAXIMUM_OPERATIONS)] = field(default_factory=list)
 
 
 class Transformation(Audited, kw_only=True):
+    """A transformation of a dataset and its progress."""
+
     transformation_id: str
     dataset_id: str
     operations: list[dict[str, Any]]
@@ -46,22 +53,27 @@ class Transformation(Audited, kw_only=True):
 
 
 class Transformations(ResponseStruct):
+    """A page of transformations, with the states that were asked for."""
+
     transformations: list[Transformation]
     next_token: str | None
     status: list[TransformationStatus] | UnsetType = UNSET
 
 
-def to_transformation(row: asyncpg.Record) -> Transformation:
+def to_transformation(row: TransformationRow) -> Transformation:
+    """Return a transformation as the API shows it."""
     return Transformation(
-        transformation_id=row["id"],
-        dataset_id=row["dataset_id"],
-        operations=row["operations"],
-        status=row["status"],
+        transformation_id=row.id,
+        dataset_id=row.dataset_id,
+        operations=row.operations,
+        status=row.status,
         **audit(row),
     )
 
 
 class TransformationController(Controller):
+    """Operations on the transformations of a dataset."""
+
     path = "/datasets/{dataset_id:str}/transformations"
     tags = ("Transformations",)
 
@@ -69,14 +81,25 @@ class TransformationController(Controller):
     async def create_transformation(
         self, dataset_id: DatasetPath, data: PostTransformation, caller: Caller, connection: RequestConnection
     ) -> Transformation:
-        """Change the documents of a dataset; the status says when that is done."""
+        """Create a transformation.
+
+        It changes the documents of the dataset in the background, and is `running` until it has `succeeded`
+        or `failed`: list the transformations to follow it. `remove-duplicates` deletes documents whose
+        content the dataset has more than once, and keeps the oldest of each.
+        """
         organization_id, transformation_id = caller.organization_id, new_id(TransformationId)
         operations = _checked(data.operations)
         async with connection.transaction():
-            if await KEEP_DATASET.fetch_value(connection, organization_id, dataset_id) is None:
+            retention = await keep_dataset(connection, organization_id=organization_id, dataset_id=dataset_id)
+            if retention is None:
                 raise dataset_not_found(dataset_id)
-            row = await statements.INSERT_TRANSFORMATION.fetch_one(
-                connection, organization_id, transformation_id, dataset_id, operations, caller.principal_id
+            row = await statements.insert_transformation(
+                connection,
+                organization_id=organization_id,
+                transformation_id=transformation_id,
+                dataset_id=dataset_id,
+                operations=operations,
+                created_by=caller.principal_id,
             )
             await enqueue(
                 connection,
@@ -97,10 +120,21 @@ class TransformationController(Controller):
         page: PageRequest,
         status: list[TransformationStatus] | None = None,
     ) -> Transformations:
-        if await GET_DATASET.fetch_one(connection, caller.organization_id, dataset_id) is None:
+        """List the transformations of a dataset, oldest first.
+
+        `status` can be repeated: those in one of the given states are listed.
+        """
+        dataset = await get_dataset(connection, organization_id=caller.organization_id, dataset_id=dataset_id)
+        if dataset is None:
             raise dataset_not_found(dataset_id)
-        rows = await statements.LIST_TRANSFORMATIONS.fetch(
-            connection, caller.organization_id, dataset_id, status, *page.after, page.limit
+        rows = await statements.list_transformations(
+            connection,
+            organization_id=caller.organization_id,
+            dataset_id=dataset_id,
+            statuses=status,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
         )
         shown, token = cut(rows, page)
         return Transformations(
@@ -111,22 +145,39 @@ class TransformationController(Controller):
 
     @delete("/{transformation_id:str}", status_code=200)
     async def delete_transformation(
-        self, dataset_id: DatasetPath, transformation_id: str, caller: Caller, connection: RequestConnection
+        self,
+        dataset_id: DatasetPath,
+        transformation_id: TransformationPath,
+        caller: Caller,
+        connection: RequestConnection,
     ) -> Transformation:
-        """One that still runs is cancelled; what it has removed stays removed."""
-        key = (caller.organization_id, dataset_id, transformation_id)
+        """Delete a transformation.
+
+        One that is still running is cancelled first; documents that it has deleted stay deleted.
+        """
+        organization_id = caller.organization_id
         async with connection.transaction():
-            row = await statements.GET_TRANSFORMATION.fetch_one(connection, *key)
+            row = await statements.get_transformation(
+                connection,
+                organization_id=organization_id,
+                dataset_id=dataset_id,
+                transformation_id=transformation_id,
+            )
             if row is None:
                 raise NotFound(f"Transformation {transformation_id} not found")
             # The job before the transformation, as its worker locks them: the other way round would deadlock.
-            await request_cancel(connection, caller.organization_id, transformation_id)
-            await statements.DELETE_TRANSFORMATION.execute(connection, *key)
+            await request_cancel(connection, organization_id, transformation_id)
+            await statements.delete_transformation(
+                connection,
+                organization_id=organization_id,
+                dataset_id=dataset_id,
+                transformation_id=transformation_id,
+            )
         return to_transformation(row)
 
 
 def _checked(operations: list[Operation]) -> list[dict[str, Any]]:
-    """The operations as they are stored. Raises BadRequest for options that are too large."""
+    """Return the operations as they are stored. Raises BadRequest for options that are too large."""
     for index, operation in enumerate(operations):
         if len(msgspec.json.encode(operation.options or {})) > OPTIONS_BYTES:
             raise BadRequest(f"operations[{index}].options: must not be larger than {OPTIONS_BYTES} bytes")

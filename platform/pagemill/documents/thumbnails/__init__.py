@@ -1,0 +1,1 @@
+"""Thumbnails: pages of a document's file as JPEGs, and PDFs with fewer bytes."""

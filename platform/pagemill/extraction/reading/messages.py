@@ -7,7 +7,7 @@ import socket
 import msgspec
 
 from pagemill.extraction.types import Page, ReadOptions
-from pagemill.sandbox.confinement import HEADER, receive_exactly
+from pagemill.sandbox.framing import receive_message, send_message
 
 MEBIBYTE = 1024 * 1024
 
@@ -83,18 +83,15 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def send(connection: socket.socket, message: Request | Reply) -> None:
-    """Write one message; the socket's timeout bounds the whole of it."""
-    payload = _encoder.encode(message)
-    connection.sendall(HEADER.pack(len(payload)))
-    connection.sendall(payload)
+    """Send a message; the socket's timeout bounds the whole of it."""
+    send_message(connection, _encoder.encode(message))
 
 
 def receive_request(connection: socket.socket) -> Request:
-    """The next request. Raises EOFError when the parent is gone."""
-    (length,) = HEADER.unpack(receive_exactly(connection, HEADER.size))
-    return _request_decoder.decode(receive_exactly(connection, length))
+    """Return the next request. Raises EOFError when the parent is gone."""
+    return _request_decoder.decode(receive_message(connection))
 
 
 def decode_reply(payload: bytes | bytearray) -> Reply:
-    """A reply from its payload; raises msgspec.DecodeError when it is none."""
+    """Return the reply in a payload. Raises msgspec.DecodeError when it is none."""
     return _reply_decoder.decode(payload)

@@ -1,10 +1,8 @@
-"""The child process that parses: how it is started, spoken to and ended."""
+"""The child process that parses documents: its start, its messages and its end."""
 
 from __future__ import annotations
 
 import signal
-import socket
-import subprocess
 import time
 
 from pagemill.errors import Unavailable
@@ -17,7 +15,8 @@ from pagemill.extraction.reading.messages import (
     decode_reply,
     send,
 )
-from pagemill.sandbox.confinement import HEADER, child_command, child_environment, receive_exactly
+from pagemill.sandbox.child_process import ChildProcess
+from pagemill.sandbox.framing import receive_message
 
 CHILD_MODULE = "pagemill.extraction.reading.child"
 REPLY_BYTES = 32 * 1024 * 1024
@@ -25,27 +24,18 @@ CLOSING_SECONDS = 0.2
 DYING_SECONDS = 2.0
 
 
-class ChildProcess:
-    """One running child. Its methods raise OSError or EOFError once it is gone or silent for too long."""
+class ReaderProcess:
+    """A running child. Its methods raise OSError or EOFError once it is gone or silent for too long."""
 
     def __init__(self, limits: ReadLimits) -> None:
-        self._connection, theirs = socket.socketpair()
+        self._child = ChildProcess(CHILD_MODULE)
         self.requests_sent = 0
-        try:
-            self.process = subprocess.Popen(
-                child_command(CHILD_MODULE, theirs.fileno()),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                env=child_environment(),
-            )
-        except OSError:
-            self._connection.close()
-            raise
-        finally:
-            theirs.close()
         self._start(limits)
+
+    @property
+    def process_id(self) -> int:
+        """The child's process id."""
+        return self._child.process.pid
 
     def _start(self, limits: ReadLimits) -> None:
         try:
@@ -57,35 +47,30 @@ class ChildProcess:
         assert isinstance(reply, Ready)
 
     def send(self, request: Request, seconds: float) -> None:
-        """Hand over one document."""
+        """Send a document."""
         self.requests_sent += 1
         self._write(request, seconds)
 
     def _write(self, request: Request, seconds: float) -> None:
-        self._connection.settimeout(max(seconds, 0.001))
-        send(self._connection, request)
+        self._child.connection.settimeout(max(seconds, 0.001))
+        send(self._child.connection, request)
 
     def receive(self, seconds: float) -> Reply:
-        """The next reply. The size of a reply is bounded: it comes from a process that we do not trust."""
+        """Return the next reply. Its size is bounded: it comes from a process that is not trusted."""
         deadline = time.monotonic() + seconds
-        self._connection.settimeout(max(seconds, 0.001))
-        (length,) = HEADER.unpack(receive_exactly(self._connection, HEADER.size))
-        if length > REPLY_BYTES:
-            raise OSError("the reply is too large")
-        self._connection.settimeout(max(deadline - time.monotonic(), 0.001))
-        return decode_reply(receive_exactly(self._connection, length))
+        return decode_reply(receive_message(self._child.connection, maximum=REPLY_BYTES, deadline=deadline))
 
     def running(self) -> bool:
-        """Whether the process is alive."""
-        return self.process.poll() is None
+        """Return whether the process is alive."""
+        return self._child.is_running()
 
     def end(self, seconds: float = CLOSING_SECONDS) -> str:
-        """End the process; how it ended by itself, in words, if it had."""
-        self._connection.close()
-        try:
-            code = self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        """End the process, and return in words how it ended."""
+        status = self._child.end(seconds)
+        if status is None:
             return "it was stopped"
-        return f"it ended with {signal.Signals(-code).name}" if code < 0 else f"it ended with status {code}"
+        return (
+            f"it ended with {signal.Signals(-status).name}"
+            if status < 0
+            else f"it ended with status {status}"
+        )

@@ -21,7 +21,7 @@ from pagemill.extraction.reading.messages import (
     Reply,
     Request,
 )
-from pagemill.extraction.reading.process import DYING_SECONDS, ChildProcess
+from pagemill.extraction.reading.process import DYING_SECONDS, ReaderProcess
 from pagemill.extraction.types import Page, Reading, ReadOptions
 
 
@@ -34,7 +34,7 @@ class PageReader:
     def __init__(self, limits: ReadLimits | None = None) -> None:
         self.limits = limits or ReadLimits()
         self._lock = threading.Lock()
-        self._child: ChildProcess | None = None
+        self._child: ReaderProcess | None = None
         self._closed = False
 
     def __enter__(self) -> PageReader:
@@ -49,7 +49,7 @@ class PageReader:
     def child_process_id(self) -> int | None:
         """Return the process id of the child, None without one."""
         child = self._child
-        return child.process.pid if child is not None else None
+        return child.process_id if child is not None else None
 
     def close(self) -> None:
         """End the child; a document that is being read is finished first."""
@@ -81,14 +81,14 @@ class PageReader:
         if len(content) > self.limits.content_bytes:
             raise DocumentUnreadable(f"The document is larger than {self.limits.content_bytes} bytes")
 
-    def _ready_child(self) -> ChildProcess:
+    def _ready_child(self) -> ReaderProcess:
         if self._closed:
             raise RuntimeError("the reader is closed")
         child = self._child
         worn_out = child is not None and child.requests_sent >= self.limits.documents_per_child
         if child is None or worn_out or not child.running():
             self._end_child()
-            self._child = child = ChildProcess(self.limits)
+            self._child = child = ReaderProcess(self.limits)
         return child
 
     def _end_child(self) -> None:
@@ -100,7 +100,7 @@ class PageReader:
 class _Conversation:
     """One request and its replies. An error ends the child, because its state is unknown."""
 
-    def __init__(self, child: ChildProcess, limits: ReadLimits) -> None:
+    def __init__(self, child: ReaderProcess, limits: ReadLimits) -> None:
         self._child = child
         self._limits = limits
         self._document_deadline = time.monotonic() + limits.document_seconds

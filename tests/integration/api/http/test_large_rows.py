@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from db.data_bundles import list_data_bundles
-from db.datasets import LIST_DATASETS
-from db.documents import DOCUMENTS_TO_DELETE, LIST_DOCUMENTS
+from db.datasets import list_datasets
+from db.documents import list_documents_ascending, list_documents_descending, list_documents_to_delete
 from db.keyset import PAGE_BYTES
 from db.models import list_models, list_models_of_owners
 from db.predictions import list_predictions_ascending, list_predictions_descending
@@ -103,14 +103,14 @@ WORKFLOWS = """
 @pytest.mark.parametrize(
     ("rows", "statement", "filters"),
     [
-        (DOCUMENTS, LIST_DOCUMENTS["ascending"], (None, None, None)),
-        (DOCUMENTS, LIST_DOCUMENTS["descending"], (None, None, None)),
-        (DOCUMENTS, DOCUMENTS_TO_DELETE, (None, None)),
+        (DOCUMENTS, list_documents_ascending, dict.fromkeys(("dataset_ids", "consent_ids", "document_ids"))),
+        (DOCUMENTS, list_documents_descending, dict.fromkeys(("dataset_ids", "consent_ids", "document_ids"))),
+        (DOCUMENTS, list_documents_to_delete, {"dataset_ids": None, "consent_ids": None}),
         (MODELS, list_models, {}),
         (MODELS, list_models_of_owners, {"owner_ids": ["own"]}),
         (PREDICTIONS, list_predictions_ascending, {"model_id": None}),
         (PREDICTIONS, list_predictions_descending, {"model_id": None}),
-        (DATASETS, LIST_DATASETS, ()),
+        (DATASETS, list_datasets, {}),
         (DATA_BUNDLES, list_data_bundles, {"model_id": "m", "statuses": None}),
         (TRAININGS, list_trainings, {"model_id": "m", "statuses": None}),
         (TRANSITIONS, LIST_TRANSITIONS, (None,)),

@@ -9,7 +9,7 @@ import asyncpg
 import httpx
 import pytest
 
-from pagemill.documents import counting
+from pagemill.documents import dataset_counters
 from tests.support.queries import statements_run
 from tests.support.seeds import used
 from tests.support.tenants import Tenant
@@ -136,7 +136,7 @@ async def test_list_runs_the_same_statements_for_any_number(api: httpx.AsyncClie
         await create(api)
     with statements_run() as for_three:
         await api.get("/v1/datasets")
-    assert for_three == for_none == ["principals.find_principal", "datasets.list"]
+    assert for_three == for_none == ["principals.find_principal", "datasets.list_datasets"]
 
 
 async def test_only_an_empty_dataset_is_deleted(
@@ -220,7 +220,7 @@ async def test_a_dataset_is_not_deleted_under_a_new_document(api: httpx.AsyncCli
 async def test_a_dataset_has_so_many_labels(
     api: httpx.AsyncClient, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "MOST_LABELS", 3)
+    monkeypatch.setattr(dataset_counters, "MAXIMUM_LABELS", 3)
     dataset_id = (await create(api))["datasetId"]
 
     def labelled(*labels: str) -> dict[str, Any]:

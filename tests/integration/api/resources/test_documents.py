@@ -309,7 +309,7 @@ async def test_list_runs_the_same_statements_for_any_number(api: httpx.AsyncClie
         await create(api, content=encoded(PDF), groundTruth=[{"label": "a", "value": 1}])
     with statements_run() as for_three:
         await listed(api)
-    assert for_three == for_none == ["principals.find_principal", "documents.list_ascending"]
+    assert for_three == for_none == ["principals.find_principal", "documents.list_documents_ascending"]
 
 
 async def test_deletion_removes_content_once(api: httpx.AsyncClient, objects_directory: Path) -> None:
@@ -420,7 +420,11 @@ async def test_bulk_deletion_runs_a_fixed_number_of_statements(api: httpx.AsyncC
         await create(api, content=encoded(PDF))
     with statements_run() as names:
         await api.delete("/v1/documents")
-    assert names == ["principals.find_principal", "documents.to_delete", "documents.delete_many"]
+    assert names == [
+        "principals.find_principal",
+        "documents.list_documents_to_delete",
+        "documents.delete_documents",
+    ]
 
 
 async def expire(pool: asyncpg.Pool, document_id: str) -> None:

@@ -155,7 +155,7 @@ async def test_list_runs_the_same_statements_for_any_number(api: httpx.AsyncClie
     with statements_run() as for_three:
         await api.get(path)
     assert for_three == for_none
-    assert for_three[-2:] == ["datasets.get", "transformations.list"]
+    assert for_three[-2:] == ["datasets.get_dataset", "transformations.list_transformations"]
 
 
 async def test_deletion_cancels_the_job(api: httpx.AsyncClient, pool: asyncpg.Pool, path: str) -> None:

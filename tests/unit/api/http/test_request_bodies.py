@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pagemill.api.http.request_bodies import MAX_DEPTH, decode_body
-from pagemill.api.resources.document_schemas import PatchDocument, PostDocument
+from pagemill.api.resources.documents import PatchDocument, PostDocument
 from pagemill.errors import BadRequest
 
 

@@ -1,4 +1,4 @@
-"""Children are bounded, and what becomes of them is one document's failure."""
+"""Child processes of the renderer are bounded, and a failure of one is one document's failure."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ import psutil
 import pytest
 
 from pagemill.documents.thumbnails import renderer as parent
-from pagemill.documents.thumbnails.messages import Lighter, Picture, RenderRequest, Rendition
+from pagemill.documents.thumbnails.render_messages import RenderRequest
 from pagemill.documents.thumbnails.renderer import Renderer
+from pagemill.documents.thumbnails.thumbnail import LightPdf, PageImage, Thumbnail
 from pagemill.errors import DocumentUnreadable, Unavailable
+from pagemill.sandbox import child_process
 from tests.support.pictures import opened, pdf, picture
 
-# Stands in for the module that forks; its children do what the document's first word says.
+# Stands in for the fork server; its children do what the document's first word says.
 MISBEHAVING = """
 import os, signal
-import pagemill.documents.thumbnails.forks as forks
+import pagemill.documents.thumbnails.fork_server as fork_server
 class Promise(bytes):
     def __new__(cls, content, length):
         promise = super().__new__(cls, content)
@@ -46,15 +48,15 @@ def misbehave(request, content):
         return Promise(b"x", 10)
     if what == b"error": raise RuntimeError("secret")
     return content
-forks._rendered = misbehave
-forks.SECONDS = 1
-forks.main()
+fork_server._render = misbehave
+fork_server.RENDER_SECONDS = 1
+fork_server.main()
 """
 
 
 @pytest.fixture
 async def renderer() -> AsyncIterator[Renderer]:
-    renderer = Renderer(at_once=2)
+    renderer = Renderer(concurrency=2)
     yield renderer
     await renderer.close()
 
@@ -62,9 +64,11 @@ async def renderer() -> AsyncIterator[Renderer]:
 @pytest.fixture
 def misbehaving(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        parent, "child_command", lambda _, descriptor: [sys.executable, "-c", MISBEHAVING, str(descriptor)]
+        child_process,
+        "child_command",
+        lambda _, descriptor: [sys.executable, "-c", MISBEHAVING, str(descriptor)],
     )
-    monkeypatch.setattr(parent, "SECONDS", 1)
+    monkeypatch.setattr(parent, "RENDER_SECONDS", 1)
 
 
 async def pieces(content: bytes) -> AsyncIterator[bytes]:
@@ -72,21 +76,21 @@ async def pieces(content: bytes) -> AsyncIterator[bytes]:
         yield content[begin : begin + 65536]
 
 
-async def render(renderer: Renderer, content: bytes, rendition: Rendition | None = None) -> bytes:
+async def render(renderer: Renderer, content: bytes, thumbnail: Thumbnail | None = None) -> bytes:
     kind = "image/png" if content.startswith(b"\x89PNG") else "application/pdf"
-    request = RenderRequest(rendition or Picture(width=10), kind, len(content))
+    request = RenderRequest(thumbnail or PageImage(width=10), kind, len(content))
     return b"".join([piece async for piece in renderer.render(request, pieces(content))])
 
 
-async def test_nothing_runs_before_it_is_needed(renderer: Renderer) -> None:
-    assert renderer._forks is None
+async def test_the_fork_server_starts_when_it_is_needed(renderer: Renderer) -> None:
+    assert renderer._fork_server is None
     assert opened(await render(renderer, picture())).size == (10, 5)
-    assert await render(renderer, pdf((72, 72)), Lighter()) == b""
+    assert await render(renderer, pdf((72, 72)), LightPdf()) == b""
 
 
-async def test_many_at_once_each_get_their_own(renderer: Renderer) -> None:
+async def test_concurrent_requests_each_get_their_own_thumbnail(renderer: Renderer) -> None:
     sizes = range(1, 20)
-    made = await asyncio.gather(*(render(renderer, picture(), Picture(width=size)) for size in sizes))
+    made = await asyncio.gather(*(render(renderer, picture(), PageImage(width=size)) for size in sizes))
     assert [opened(one).size[0] for one in made] == list(sizes)
 
 
@@ -111,9 +115,9 @@ async def test_a_document_that_harms_its_child_is_refused(
 
 
 @pytest.mark.usefixtures("misbehaving")
-async def test_a_child_is_not_believed(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_child_is_not_trusted(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parent, "GRACE_SECONDS", 0.3)
-    with pytest.raises(DocumentUnreadable, match="has no end"):
+    with pytest.raises(DocumentUnreadable, match="is too large"):
         await render(renderer, b"promise")
     begun = time.monotonic()
     with pytest.raises(Unavailable):
@@ -141,32 +145,32 @@ async def test_large_documents_go_through(renderer: Renderer) -> None:
 
 
 @pytest.mark.usefixtures("misbehaving")
-async def test_a_source_that_fails_is_what_the_caller_hears_of(renderer: Renderer) -> None:
+async def test_an_error_of_the_source_reaches_the_caller(renderer: Renderer) -> None:
     async def failing() -> AsyncIterator[bytes]:
         yield b"fine"
         raise Unavailable("storage")
 
     with pytest.raises(Unavailable, match="storage"):
-        async for _ in renderer.render(RenderRequest(Picture(), "application/pdf", 100), failing()):
+        async for _ in renderer.render(RenderRequest(PageImage(), "application/pdf", 100), failing()):
             pass
     assert await render(renderer, b"fine") == b"fine"
 
 
 @pytest.mark.usefixtures("misbehaving")
-async def test_one_that_is_broken_off_gives_its_turn_back(renderer: Renderer) -> None:
+async def test_a_cancelled_rendering_frees_its_slot(renderer: Renderer) -> None:
     content = b"large " + os.urandom(5 * 1024 * 1024)
     for _ in range(5):
-        request = RenderRequest(Picture(), "application/pdf", len(content))
+        request = RenderRequest(PageImage(), "application/pdf", len(content))
         async with contextlib.aclosing(renderer.render(request, pieces(content))) as rendering:
             await anext(rendering)
     assert await render(renderer, b"fine") == b"fine"
 
 
-async def test_without_the_process_that_forks_it_is_not_available(
+async def test_without_the_fork_server_thumbnails_are_not_available(
     renderer: Renderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as changed:
-        changed.setattr(parent, "MODULE", "pagemill.renditions.missing")
+        changed.setattr(parent, "FORK_SERVER", "pagemill.documents.thumbnails.missing")
         with pytest.raises(Unavailable):
             await render(renderer, picture())
     assert opened(await render(renderer, picture())).size == (10, 5)
@@ -175,8 +179,8 @@ async def test_without_the_process_that_forks_it_is_not_available(
 async def test_children_leave_nothing_behind(renderer: Renderer) -> None:
     for _ in range(3):
         await render(renderer, picture())
-    assert renderer._forks is not None
-    process = psutil.Process(renderer._forks._process.pid)
+    assert renderer._fork_server is not None
+    process = psutil.Process(renderer._fork_server._child.process.pid)
     assert process.num_threads() == 1
     deadline = time.monotonic() + 5
     while process.children():
@@ -190,9 +194,9 @@ async def test_children_leave_nothing_behind(renderer: Renderer) -> None:
 def test_nothing_outlives_a_killed_parent() -> None:
     program = """
 import asyncio, os, signal
-from pagemill.documents.thumbnails.renderer import _Forks
-forks = _Forks()
-print(forks._process.pid, flush=True)
+from pagemill.documents.thumbnails.renderer import _ForkServer
+fork_server = _ForkServer()
+print(fork_server._child.process.pid, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

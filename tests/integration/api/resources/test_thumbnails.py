@@ -1,4 +1,4 @@
-"""Renditions of files through HTTP."""
+"""Thumbnails of files through HTTP."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from pagemill.documents.thumbnails import cache as renditions
-from pagemill.documents.thumbnails import renderer
-from pagemill.documents.thumbnails.cache import Renditions
+from db.documents import get_document
+from pagemill.documents.content import content_of
+from pagemill.documents.thumbnails import cache, renderer
+from pagemill.documents.thumbnails.cache import ThumbnailCache
 from pagemill.documents.thumbnails.renderer import Renderer
+from pagemill.documents.thumbnails.thumbnail import PageImage
+from pagemill.ids import DocumentId
 from pagemill.objects import ObjectStore
 from tests.support.pictures import BLUE, RED, is_near, opened, pdf, picture, scan, sizes_of, tiff
 from tests.support.samples import PDF
@@ -35,16 +38,16 @@ def stored_files(directory: Path) -> list[Path]:
 
 @pytest.fixture
 def rendered(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the renderer was asked for."""
-    asked: list[Any] = []
+    """The thumbnails that the renderer is asked for."""
+    requested: list[Any] = []
     render = Renderer.render
 
     def recorded(self: Renderer, request: Any, content: Any) -> Any:
-        asked.append(request.rendition)
+        requested.append(request.thumbnail)
         return render(self, request, content)
 
     monkeypatch.setattr(Renderer, "render", recorded)
-    return asked
+    return requested
 
 
 @pytest.mark.parametrize(
@@ -105,15 +108,13 @@ async def test_a_tiff(api: httpx.AsyncClient, parameters: dict[str, Any], size: 
     assert opened(answer.content).size == size
 
 
-async def test_density_of_a_tiff_that_does_not_say_its_own(api: httpx.AsyncClient) -> None:
+async def test_density_of_a_tiff_without_one(api: httpx.AsyncClient) -> None:
     answer = await api.get(await upload(api, tiff((100, 50))), params={"density": 600})
     assert opened(answer.content).size == (100, 50)
 
 
 @pytest.mark.parametrize(("kind", "orientation"), [("JPEG", 6), ("WEBP", 8), ("JPEG", 1)])
-async def test_an_image_that_says_how_it_was_held(
-    api: httpx.AsyncClient, kind: str, orientation: int
-) -> None:
+async def test_an_image_with_an_exif_orientation(api: httpx.AsyncClient, kind: str, orientation: int) -> None:
     from PIL import Image
 
     exif = Image.Exif()
@@ -157,7 +158,7 @@ async def test_bad_parameters_are_named(
     assert len(stored_files(objects_directory)) == 1
 
 
-async def test_a_picture_that_would_be_too_large_is_refused(api: httpx.AsyncClient) -> None:
+async def test_an_image_that_would_be_too_large_is_refused(api: httpx.AsyncClient) -> None:
     path = await upload(api, pdf((3000, 3000), (1, 3000)))
     for parameters in ({"density": 600}, {"page": 1, "width": 4096}):
         answer = await api.get(path, params=parameters)
@@ -182,7 +183,7 @@ async def test_low_quality_makes_scans_lighter(api: httpx.AsyncClient) -> None:
     assert (await api.get(path)).content == content
 
 
-async def test_low_quality_of_what_cannot_be_lighter_is_the_original(
+async def test_low_quality_of_a_file_that_cannot_be_smaller_is_the_original(
     api: httpx.AsyncClient, rendered: list[Any]
 ) -> None:
     content = pdf((72, 144))
@@ -216,7 +217,7 @@ async def test_ranges_and_validators(api: httpx.AsyncClient, rendered: list[Any]
     assert len(rendered) == 2
 
 
-async def test_a_rendition_is_made_once(
+async def test_a_thumbnail_is_made_once(
     api: httpx.AsyncClient, rendered: list[Any], objects_directory: Path
 ) -> None:
     path = await upload(api, picture())
@@ -228,7 +229,7 @@ async def test_a_rendition_is_made_once(
     assert len(stored_files(objects_directory)) == 2
 
 
-async def test_a_new_file_has_new_renditions(api: httpx.AsyncClient, objects_directory: Path) -> None:
+async def test_a_new_file_has_new_thumbnails(api: httpx.AsyncClient, objects_directory: Path) -> None:
     path = await upload(api, picture((40, 20)))
     first = await api.get(path, params={"width": 10})
     await api.put(path, content=picture((40, 80)))
@@ -238,7 +239,7 @@ async def test_a_new_file_has_new_renditions(api: httpx.AsyncClient, objects_dir
     assert first.headers["etag"] != second.headers["etag"]
 
 
-async def test_renditions_are_deleted_with_their_document(
+async def test_thumbnails_are_deleted_with_their_document(
     api: httpx.AsyncClient, objects_directory: Path
 ) -> None:
     path = await upload(api, picture())
@@ -250,7 +251,7 @@ async def test_renditions_are_deleted_with_their_document(
 
 
 @pytest.mark.parametrize("change", ["deleted", "replaced"])
-async def test_what_changes_while_a_rendition_is_made_leaves_nothing(
+async def test_a_change_while_a_thumbnail_is_made_leaves_nothing_behind(
     api: httpx.AsyncClient, objects_directory: Path, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     path = await upload(api, picture((40, 20)))
@@ -278,10 +279,10 @@ async def test_what_changes_while_a_rendition_is_made_leaves_nothing(
         assert len(stored_files(objects_directory)) == 2
 
 
-async def test_storage_for_renditions_has_an_end(
+async def test_the_number_of_stored_thumbnails_is_bounded(
     api: httpx.AsyncClient, objects_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renditions, "KEPT_OF_A_CONTENT", 3)
+    monkeypatch.setattr(cache, "MAXIMUM_THUMBNAILS", 3)
     path = await upload(api, picture())
     for width in range(1, 9):
         assert (await api.get(path, params={"width": width})).status_code == 200
@@ -312,37 +313,40 @@ async def test_a_bomb_is_refused(api: httpx.AsyncClient) -> None:
     assert answer.json()["message"] == "The image has more than 40 megapixels"
 
 
-async def test_the_renderer_begins_anew_when_it_was_killed(api: httpx.AsyncClient, app: Litestar) -> None:
+async def test_a_killed_fork_server_is_started_again(api: httpx.AsyncClient, app: Litestar) -> None:
     path = await upload(api, picture())
     await api.get(path, params={"width": 10})
-    forks = app.state.pagemill.renditions._renderer._forks
-    os.kill(forks._process.pid, signal.SIGKILL)
-    forks._process.wait()
+    process = app.state.pagemill.thumbnails._renderer._fork_server._child.process
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
     assert (await api.get(path, params={"width": 11})).status_code == 200
 
 
-async def test_too_many_at_once_are_told_to_come_again(
+async def test_too_many_at_a_time_are_answered_503(
     api: httpx.AsyncClient, app: Litestar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renderer, "TURN_SECONDS", 0.05)
-    monkeypatch.setattr(app.state.pagemill.renditions._renderer, "_gate", asyncio.Semaphore(0))
+    monkeypatch.setattr(renderer, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(app.state.pagemill.thumbnails._renderer, "_slots", asyncio.Semaphore(0))
     answer = await api.get(await upload(api, picture()), params={"width": 10})
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
 
 
-async def test_a_client_that_goes_takes_the_rendition_from_nobody(
+async def test_a_client_that_disconnects_does_not_cancel_the_thumbnail_for_others(
     api: httpx.AsyncClient, pool: Any, objects: ObjectStore, organization: Any
 ) -> None:
     path = await upload(api, picture())
-    row = await pool.fetchrow("SELECT * FROM document WHERE id = $1", path.rsplit("/", 1)[1])
-    ours = Renditions(pool, objects, Renderer(at_once=1))
-    asked = renditions.asked_rendition(
-        width=10, height=None, page=None, rotation=None, density=None, quality=None
+    owner, document_id = organization.organization_id, DocumentId(path.rsplit("/", 1)[1])
+    async with pool.acquire() as connection:
+        row = await get_document(connection, organization_id=owner, document_id=document_id)
+    assert row is not None
+    content = content_of(row)
+    assert content is not None
+    ours = ThumbnailCache(pool, objects, Renderer(concurrency=1))
+    gone, stays = (
+        asyncio.create_task(ours.download(owner, document_id, content, PageImage(width=10))) for _ in range(2)
     )
-    gone = asyncio.create_task(ours.file_of(organization.organization_id, row, asked))
-    stays = asyncio.create_task(ours.file_of(organization.organization_id, row, asked))
-    while not ours._making:  # noqa: ASYNC110 - a few turns of the loop
+    while not ours._rendering:  # noqa: ASYNC110 - a few turns of the loop
         await asyncio.sleep(0)
     gone.cancel()
     assert (await stays).content_type == "image/jpeg"

@@ -1,4 +1,4 @@
-"""PDFs made lighter: scanned pages become JPEGs of a screen's resolution, all others stay as they are."""
+"""PDFs with fewer bytes: scanned pages become JPEGs of a screen's resolution, all others stay as they are."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import Any
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from pagemill.documents.thumbnails.messages import SECONDS
-from pagemill.documents.thumbnails.pdf import drawn, opened, page_of
+from pagemill.documents.thumbnails.pdf_pages import open_page, open_pdf, render_page
+from pagemill.documents.thumbnails.render_messages import RENDER_SECONDS
 
 POINTS_PER_INCH = 72
 DENSITY = 100
 LONGEST_SIDE = 2000
 JPEG_QUALITY = 50
 SCAN_COVERAGE = 0.5
-"""A page is a scan when one image covers more of it."""
-WORTHWHILE = 0.8
-"""A page is replaced when that takes less of its bytes."""
-HURRY = SECONDS / 2
+"""A page is a scan if one image covers a larger part of it."""
+WORTHWHILE_SHARE = 0.8
+"""A page is replaced if its JPEG has less than this share of its bytes."""
+TIME_LIMIT = RENDER_SECONDS / 2
 
 
-def lighter(content: bytes) -> bytes:
-    """A PDF with fewer bytes, or nothing when the original is the lightest. Raises DocumentUnreadable."""
-    deadline = time.monotonic() + HURRY
+def make_light_pdf(content: bytes) -> bytes:
+    """Return a PDF with fewer bytes, empty if that cannot be done in time. Raises DocumentUnreadable."""
+    deadline = time.monotonic() + TIME_LIMIT
     replaced = 0
-    with opened(content) as document:
+    with open_pdf(content) as document:
         for index in range(len(document)):
             if time.monotonic() > deadline:
                 return b""
@@ -41,15 +41,15 @@ def lighter(content: bytes) -> bytes:
 
 
 def _replace_scan(document: Any, index: int) -> bool:
-    with page_of(document, index) as page:
+    with open_page(document, index) as page:
         stored = _scanned_bytes(page)
         if stored is None:
             return False
         width, height = page.get_size()
-        image = drawn(page, min(DENSITY / POINTS_PER_INCH, LONGEST_SIDE / max(width, height)))
+        image = render_page(page, min(DENSITY / POINTS_PER_INCH, LONGEST_SIDE / max(width, height)))
     jpeg = io.BytesIO()
     image.save(jpeg, "JPEG", quality=JPEG_QUALITY)
-    if jpeg.tell() > WORTHWHILE * stored:
+    if jpeg.tell() > WORTHWHILE_SHARE * stored:
         return False
     del document[index]
     new = document.new_page(width, height, index)
@@ -65,7 +65,7 @@ def _replace_scan(document: Any, index: int) -> bool:
 
 
 def _scanned_bytes(page: Any) -> int | None:
-    """How many bytes the images of a scanned page take; None for a page that is no scan."""
+    """Return how many bytes the images of a scanned page take, None if the page is not a scan."""
     left, bottom, right, top = page.get_bbox()
     area = abs((right - left) * (top - bottom))
     stored, is_scan = 0, False

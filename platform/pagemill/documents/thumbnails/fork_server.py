@@ -1,40 +1,40 @@
-"""Run as a module by its parent only: forks a bounded child for each rendition.
+"""Fork server of the renderer: it forks a confined child for each thumbnail. Run as a module by its parent.
 
-This process never looks at untrusted bytes. It has the parsers loaded, so that a child takes milliseconds to
-begin; and each child parses one document and is gone, so that no document meets another one's bytes.
+The server never looks at untrusted bytes. It has the parsers loaded, so that a child starts in milliseconds;
+each child parses one document and ends, so that no document meets the bytes of another.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 import sys
 
 import msgspec
 
-from pagemill.documents.thumbnails.lighter import lighter
-from pagemill.documents.thumbnails.messages import (
+from pagemill.documents.thumbnails.light_pdfs import make_light_pdf
+from pagemill.documents.thumbnails.page_images import make_page_image
+from pagemill.documents.thumbnails.render_messages import (
     MEMORY_BYTES,
     READY,
-    SECONDS,
-    Picture,
+    RENDER_SECONDS,
     RenderReply,
     RenderRequest,
 )
-from pagemill.documents.thumbnails.pictures import render
+from pagemill.documents.thumbnails.thumbnail import PageImage
 from pagemill.errors import DocumentUnreadable
-from pagemill.sandbox.confinement import HEADER, confine, receive_exactly
+from pagemill.sandbox.confinement import confine
+from pagemill.sandbox.framing import receive_exactly, receive_message, send_message
 
 OUT_OF_MEMORY = "The document needs more memory to render than is allowed"
 DAMAGED = "The document is damaged: it cannot be rendered"
 
 
 def main() -> None:
-    """Fork for each connection that comes over the socket in the first argument, until the parent goes."""
+    """Fork for each connection that comes over the socket in the first argument, until the parent ends."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    # Nobody waits for children: the kernel buries them.
+    # Nobody waits for children: the kernel removes them when they end.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     control.sendall(READY)
     while True:
@@ -62,31 +62,28 @@ def _fork(control: socket.socket, descriptor: int) -> None:
 
 
 def _serve(connection: socket.socket) -> None:
-    """One rendition, within bounds that the kernel keeps."""
+    """Make one thumbnail, within bounds that the kernel enforces."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(SECONDS)
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    confine(MEMORY_BYTES)
-    (length,) = HEADER.unpack(receive_exactly(connection, HEADER.size))
-    request = msgspec.msgpack.decode(receive_exactly(connection, length), type=RenderRequest)
+    signal.alarm(RENDER_SECONDS)
+    confine(MEMORY_BYTES, processor_seconds=RENDER_SECONDS)
+    request = msgspec.msgpack.decode(receive_message(connection), type=RenderRequest)
     rendered, problem = b"", None
     try:
-        rendered = _rendered(request, bytes(receive_exactly(connection, request.size)))
+        rendered = _render(request, bytes(receive_exactly(connection, request.size)))
     except DocumentUnreadable as error:
         problem = error.message
     except MemoryError:
         problem = OUT_OF_MEMORY
     except Exception:  # noqa: BLE001 - parsers of untrusted bytes fail in ways that nobody lists
         problem = DAMAGED
-    reply = msgspec.msgpack.encode(RenderReply(size=len(rendered), problem=problem))
-    connection.sendall(HEADER.pack(len(reply)) + reply)
+    send_message(connection, msgspec.msgpack.encode(RenderReply(size=len(rendered), problem=problem)))
     connection.sendall(rendered)
 
 
-def _rendered(request: RenderRequest, content: bytes) -> bytes:
-    if isinstance(request.rendition, Picture):
-        return render(content, request.content_type, request.rendition)
-    return lighter(content)
+def _render(request: RenderRequest, content: bytes) -> bytes:
+    if isinstance(request.thumbnail, PageImage):
+        return make_page_image(content, request.content_type, request.thumbnail)
+    return make_light_pdf(content)
 
 
 if __name__ == "__main__":

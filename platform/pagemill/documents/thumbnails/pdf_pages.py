@@ -1,4 +1,4 @@
-"""PDFs as the renderer's children open them."""
+"""PDFs and their pages, opened for rendering."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pagemill.errors import DocumentUnreadable
 
 
 @contextlib.contextmanager
-def opened(content: bytes) -> Iterator[Any]:
-    """The document. Raises DocumentUnreadable."""
+def open_pdf(content: bytes) -> Iterator[Any]:
+    """Open a PDF for the duration of a block. Raises DocumentUnreadable."""
     try:
         document = pypdfium2.PdfDocument(content)
     except pypdfium2.PdfiumError as error:
@@ -29,8 +29,8 @@ def opened(content: bytes) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def page_of(document: Any, index: int) -> Iterator[Any]:
-    """A page that has a size. Raises DocumentUnreadable."""
+def open_page(document: Any, index: int) -> Iterator[Any]:
+    """Open a page that has a size for the duration of a block. Raises DocumentUnreadable."""
     try:
         page = document[index]
     except pypdfium2.PdfiumError:
@@ -44,8 +44,8 @@ def page_of(document: Any, index: int) -> Iterator[Any]:
         page.close()
 
 
-def drawn(page: Any, scale: float) -> Image.Image:
-    """The page as RGB, ``scale`` pixels to the point."""
+def render_page(page: Any, scale: float) -> Image.Image:
+    """Return the page as an RGB image, ``scale`` pixels to the point."""
     bitmap = page.render(scale=scale)
     try:
         image: Image.Image = bitmap.to_pil()
