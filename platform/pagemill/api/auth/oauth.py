@@ -27,10 +27,7 @@ BASIC = "basic "
 
 
 class TokenRequest(msgspec.Struct, kw_only=True):
-    """Form of a token request; the same members may stand in the query instead.
-
-    Client id and client secret are left out when they come by HTTP Basic.
-    """
+    """Form of a token request, for the API document: the handler reads the query as well."""
 
     grant_type: Literal["client_credentials"]
     client_id: str | UnsetType = UNSET
@@ -39,7 +36,7 @@ class TokenRequest(msgspec.Struct, kw_only=True):
 
 
 class Token(msgspec.Struct, kw_only=True):
-    """An OAuth 2 access token; ``expires_in`` is in seconds. ``scope`` is told when some were asked for."""
+    """OAuth 2 access token; ``expires_in`` is in seconds, ``scope`` only there when the request had one."""
 
     access_token: str
     expires_in: int
@@ -56,7 +53,17 @@ class Token(msgspec.Struct, kw_only=True):
     request_max_body_size=LONGEST_FORM,
 )
 async def create_token(request: Request[Any, Any, Any], app_state: AppState) -> Token:
-    """Client credentials, by HTTP Basic or as client_id and client_secret; query and form are both read."""
+    """Get an access token for an app client.
+
+    Send the client id and the client secret of the app client by HTTP Basic, or as ``client_id`` and
+    ``client_secret``, together with ``grant_type=client_credentials``. Form and query are both read. Send the
+    ``access_token`` of the answer in the header ``Authorization: Bearer <token>`` of all other requests, and
+    get a new one when it expires, after ``expires_in`` seconds.
+
+    With ``scope`` the token may do less than its app client. Wrong credentials are answered with status 400
+    and the message ``invalid_client``, an unknown scope with ``invalid_scope``. ``/token`` and
+    ``/oauth2/token`` are the same operation.
+    """
     parameters = await _parameters(request)
     if parameters.get("grant_type") != "client_credentials":
         raise BadRequest("grant_type: must be client_credentials")
@@ -77,6 +84,7 @@ async def create_token(request: Request[Any, Any, Any], app_state: AppState) -> 
 
 
 async def _parameters(request: Request[Any, Any, Any]) -> Mapping[str, str]:
+    """Return the parameters of the query and the form; the form wins. Raises BadRequest."""
     try:
         form = parse_qsl((await request.body()).decode(), max_num_fields=MOST_PARAMETERS)
     except ValueError:
@@ -85,6 +93,7 @@ async def _parameters(request: Request[Any, Any, Any]) -> Mapping[str, str]:
 
 
 def _credentials(request: Request[Any, Any, Any], parameters: Mapping[str, str]) -> tuple[str, str]:
+    """Return client id and client secret, of HTTP Basic if there is any. Raises BadRequest."""
     header = request.headers.get("authorization", "")
     if header[: len(BASIC)].lower() != BASIC:
         return parameters.get("client_id", ""), parameters.get("client_secret", "")

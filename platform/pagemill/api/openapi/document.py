@@ -156,7 +156,7 @@ def _operation(
         "responses": responses_of(operation_id, method, handler, schemas.answers.get(key), example),
     }
     if public:
-        operation["security"] = [{"clientCredentials": []}]
+        operation["security"] = [{"clientCredentials": []}, {}]
     if key in schemas.bodies:
         schema = dict(schemas.bodies[key])
         if method == "patch" and not handler.opt.get("empty_patch"):
