@@ -6,15 +6,15 @@ from piccolo.columns import Bytea, Text, Timestamptz
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
 
+from db.tables.foreign_key import foreign_key
 from db.tables.organizations import Organization
-from db.tables.reference import reference
 
 
 class Asset(Table, tablename="asset"):
     """A file. ``content_key`` names the object with its bytes; each change writes a new one."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
+    organization_id = foreign_key(Organization)
     name = Text(null=True, default=None)
     description = Text(null=True, default=None)
     content_key = Text()
@@ -29,7 +29,7 @@ class Secret(Table, tablename="secret"):
     """Encrypted data. ``key_id`` names the key, which the database does not hold."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
+    organization_id = foreign_key(Organization)
     name = Text(null=True, default=None)
     description = Text(null=True, default=None)
     key_id = Text()

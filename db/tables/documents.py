@@ -6,15 +6,15 @@ from piccolo.columns import JSONB, BigInt, Boolean, Integer, OnDelete, Text, Tim
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
 
+from db.tables.foreign_key import foreign_key
 from db.tables.organizations import Organization
-from db.tables.reference import reference
 
 
 class Dataset(Table, tablename="dataset"):
     """A collection of documents."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
+    organization_id = foreign_key(Organization)
     name = Text(null=True, default=None)
     description = Text(null=True, default=None)
     metadata = JSONB(null=True, default=None)
@@ -33,8 +33,8 @@ class Document(Table, tablename="document"):
     """A document. ``content_key`` names the object with its bytes; each upload writes a new one."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
-    dataset_id = reference(Dataset, null=True)
+    organization_id = foreign_key(Organization)
+    dataset_id = foreign_key(Dataset, null=True)
     consent_id = Text(null=True, default=None)
     name = Text(null=True, default=None)
     description = Text(null=True, default=None)
@@ -55,8 +55,8 @@ class Transformation(Table, tablename="transformation"):
     """A change of a dataset, made by a job."""
 
     id = Text(primary_key=True, help_text="las:dataset-transformation:<hex>")
-    organization_id = reference(Organization)
-    dataset_id = reference(Dataset, on_delete=OnDelete.cascade)
+    organization_id = foreign_key(Organization)
+    dataset_id = foreign_key(Dataset, on_delete=OnDelete.cascade)
     operations = JSONB(default="[]")
     status = Text(default="running", help_text="running, succeeded, failed")
     created_time = Timestamptz(default=TimestamptzNow())

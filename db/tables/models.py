@@ -6,15 +6,15 @@ from piccolo.columns import JSON, JSONB, Boolean, DoublePrecision, Integer, OnDe
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
 
+from db.tables.foreign_key import foreign_key
 from db.tables.organizations import Organization
-from db.tables.reference import reference
 
 
 class Model(Table, tablename="model"):
     """A model: the fields that it extracts and the training that predicts them."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
+    organization_id = foreign_key(Organization)
     name = Text(null=True, default=None)
     description = Text(null=True, default=None)
     metadata = JSONB(default="{}")
@@ -34,8 +34,8 @@ class DataBundle(Table, tablename="data_bundle"):
     """A snapshot of datasets. ``object_key`` names the documents, labels and readings to learn from."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
-    model_id = reference(Model, on_delete=OnDelete.cascade)
+    organization_id = foreign_key(Organization)
+    model_id = foreign_key(Model, on_delete=OnDelete.cascade)
     name = Text(null=True, default=None)
     description = Text(null=True, default=None)
     datasets = JSONB(default="[]")
@@ -65,8 +65,8 @@ class Training(Table, tablename="training"):
     """A training of a model. ``artefact_key`` is the prefix of its weights and configuration."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
-    model_id = reference(Model, on_delete=OnDelete.cascade)
+    organization_id = foreign_key(Organization)
+    model_id = foreign_key(Model, on_delete=OnDelete.cascade)
     name = Text(null=True, default=None)
     description = Text(null=True, default=None)
     metadata = JSONB(null=True, default=None)
@@ -89,7 +89,7 @@ class Prediction(Table, tablename="prediction"):
     """A prediction for one document. ``model_reference`` is the modelId as the caller gave it."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
+    organization_id = foreign_key(Organization)
     document_id = Text()
     model_id = Text()
     model_reference = Text()

@@ -6,8 +6,8 @@ from piccolo.columns import JSONB, Boolean, Bytea, Integer, OnDelete, Text, Time
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
 
+from db.tables.foreign_key import foreign_key
 from db.tables.organizations import Organization
-from db.tables.reference import reference
 
 
 class MailService(Table, tablename="mail_service"):
@@ -22,7 +22,7 @@ class Webhook(Table, tablename="webhook"):
     """An address for an organization's events. Its signing secret is encrypted as in ``secret``."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
+    organization_id = foreign_key(Organization)
     name = Text(null=True, default=None)
     description = Text(null=True, default=None)
     url = Text()
@@ -41,8 +41,8 @@ class WebhookDelivery(Table, tablename="webhook_delivery"):
     """An event for one webhook; ``body`` is signed and sent. It is the subject of its jobs."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
-    webhook_id = reference(Webhook, on_delete=OnDelete.cascade)
+    organization_id = foreign_key(Organization)
+    webhook_id = foreign_key(Webhook, on_delete=OnDelete.cascade)
     event_type = Text()
     body = Text()
     status = Text(default="pending", help_text="pending, succeeded, failed")
@@ -53,9 +53,9 @@ class WebhookAttempt(Table, tablename="webhook_attempt"):
     """An attempt to deliver an event; ``next_attempt_time`` is null after the last one."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
-    webhook_id = reference(Webhook, on_delete=OnDelete.cascade)
-    delivery_id = reference(WebhookDelivery, on_delete=OnDelete.cascade)
+    organization_id = foreign_key(Organization)
+    webhook_id = foreign_key(Webhook, on_delete=OnDelete.cascade)
+    delivery_id = foreign_key(WebhookDelivery, on_delete=OnDelete.cascade)
     job_id = Text()
     status_code = Integer(null=True, default=None)
     error = Text(null=True, default=None)

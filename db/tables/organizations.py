@@ -7,7 +7,7 @@ from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.constraints import Unique
 from piccolo.table import Table
 
-from db.tables.reference import reference
+from db.tables.foreign_key import foreign_key
 
 
 class Plan(Table, tablename="plan"):
@@ -56,7 +56,7 @@ class AppClient(Table, tablename="app_client"):
     """Credentials with which a program calls the API for an organization."""
 
     id = Text(primary_key=True, help_text="las:app-client:<slug>")
-    organization_id = reference(Organization)
+    organization_id = foreign_key(Organization)
     client_id = Text(unique=True)
     secret_hash = Text(null=True, default=None, help_text="sha256 of the (random) secret, hex; null: public")
     name = Text(null=True, default=None)
@@ -90,9 +90,9 @@ class OrganizationUser(Table, tablename="organization_user"):
     """A user of the API: the membership of a person in one organization, from the invitation on."""
 
     id = Text(primary_key=True, help_text="las:user:<hex>")
-    organization_id = reference(Organization)
+    organization_id = foreign_key(Organization)
     email = Text()
-    profile_id = reference(Profile, null=True, help_text="null until the first sign-in")
+    profile_id = foreign_key(Profile, null=True, help_text="null until the first sign-in")
     app_client_id = Text(null=True, default=None, help_text="the invitation leads to its defaultLoginUrl")
     status = Text(default="invite_pending", help_text="inactive, active, invite_pending")
     invitation_expires = Timestamptz(null=True, default=None)
@@ -108,7 +108,7 @@ class OrganizationUser(Table, tablename="organization_user"):
 class IdempotencyKey(Table, tablename="idempotency_key"):
     """The answer to a POST with an ``Idempotency-Key``; ``status_code`` is null while it is worked on."""
 
-    organization_id = reference(Organization, primary_key=True)
+    organization_id = foreign_key(Organization, primary_key=True)
     principal_id = Text(primary_key=True)
     key = Text(primary_key=True)
     fingerprint = Text(help_text="sha256 of method, path and body, hex")

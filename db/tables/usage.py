@@ -11,8 +11,8 @@ from piccolo.columns import JSONB, Integer, Numeric, Text, Timestamptz
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
 
+from db.tables.foreign_key import foreign_key
 from db.tables.organizations import Organization
-from db.tables.reference import reference
 
 
 class UsageCounter(Table, tablename="usage_counter"):
@@ -37,7 +37,7 @@ class UsageReservation(Table, tablename="usage_reservation"):
 class LimitWarning(Table, tablename="limit_warning"):
     """A warning that was sent: ``threshold`` percent of a meter's limit are used in a month."""
 
-    organization_id = reference(Organization, primary_key=True)
+    organization_id = foreign_key(Organization, primary_key=True)
     month = Text(primary_key=True)
     meter = Text(primary_key=True)
     threshold = Integer(primary_key=True)
@@ -47,7 +47,7 @@ class LimitWarning(Table, tablename="limit_warning"):
 class MonthStatement(Table, tablename="month_statement"):
     """The statement of a month, as it was when the month ended."""
 
-    organization_id = reference(Organization, primary_key=True)
+    organization_id = foreign_key(Organization, primary_key=True)
     month = Text(primary_key=True)
     content = JSONB()
     created_time = Timestamptz(default=TimestamptzNow())
@@ -57,7 +57,7 @@ class PaymentMethod(Table, tablename="payment_method"):
     """A payment method. ``stripe_setup_intent_id`` is null when the operator collects the payments."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
+    organization_id = foreign_key(Organization)
     name = Text(null=True, default=None)
     description = Text(null=True, default=None)
     details = JSONB(null=True, default=None)

@@ -6,15 +6,15 @@ from piccolo.columns import JSONB, BigSerial, Integer, OnDelete, Text, Timestamp
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
 
+from db.tables.foreign_key import foreign_key
 from db.tables.organizations import Organization
-from db.tables.reference import reference
 
 
 class Transition(Table, tablename="transition"):
     """A step of workflows, or of its own: the work of a person or of a program."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
+    organization_id = foreign_key(Organization)
     name = Text(null=True, default=None)
     description = Text(null=True, default=None)
     transition_type = Text(help_text="docker, manual, lambda")
@@ -30,7 +30,7 @@ class Workflow(Table, tablename="workflow"):
     """A workflow. ``definition`` is its state machine, which is never changed or shown."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
+    organization_id = foreign_key(Organization)
     name = Text(null=True, default=None)
     description = Text(null=True, default=None)
     metadata = JSONB(null=True, default=None)
@@ -49,8 +49,8 @@ class WorkflowExecution(Table, tablename="workflow_execution"):
     """A run of a workflow. ``state`` names the state that it waits in."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
-    workflow_id = reference(Workflow, on_delete=OnDelete.cascade)
+    organization_id = foreign_key(Organization)
+    workflow_id = foreign_key(Workflow, on_delete=OnDelete.cascade)
     input = JSONB(default="{}")
     output = JSONB(null=True, default=None)
     state = Text(null=True, default=None)
@@ -70,9 +70,9 @@ class TransitionExecution(Table, tablename="transition_execution"):
     """A run of a transition, alone or as a step. ``claimed_by`` is null while a manual one waits."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
-    transition_id = reference(Transition, on_delete=OnDelete.cascade)
-    workflow_execution_id = reference(WorkflowExecution, null=True, on_delete=OnDelete.cascade)
+    organization_id = foreign_key(Organization)
+    transition_id = foreign_key(Transition, on_delete=OnDelete.cascade)
+    workflow_execution_id = foreign_key(WorkflowExecution, null=True, on_delete=OnDelete.cascade)
     state = Text(null=True, default=None, help_text="the state of the workflow that it is a step of")
     attempt = Integer(default=1, help_text="1 for the first run of the step, then each retry one more")
     input = JSONB(default="{}")
@@ -94,7 +94,7 @@ class Log(Table, tablename="log"):
     """The output of an execution; its lines are rows of ``log_event``."""
 
     id = Text(primary_key=True)
-    organization_id = reference(Organization)
+    organization_id = foreign_key(Organization)
     workflow_id = Text(null=True, default=None)
     workflow_execution_id = Text(null=True, default=None)
     transition_id = Text(null=True, default=None)
@@ -106,7 +106,7 @@ class LogEvent(Table, tablename="log_event"):
     """A line of a log. ``id`` keeps lines of the same instant in their order."""
 
     id = BigSerial(primary_key=True)
-    organization_id = reference(Organization)
-    log_id = reference(Log, on_delete=OnDelete.cascade)
+    organization_id = foreign_key(Organization)
+    log_id = foreign_key(Log, on_delete=OnDelete.cascade)
     time = Timestamptz(default=TimestamptzNow())
     message = Text()

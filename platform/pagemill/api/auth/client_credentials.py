@@ -1,4 +1,4 @@
-"""Credentials of app clients. A secret is random, so its hash alone is kept."""
+"""Credentials of app clients. Secrets are random, so a plain hash of them is stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SECRET_BYTES = 32
 
 
 def new_client_id() -> str:
-    """What an app client asks for tokens with; it says nothing about the app client's own id."""
+    """Return a new client id, which does not reveal the app client's own id."""
     return uuid.uuid4().hex
 
 
@@ -19,5 +19,5 @@ def new_client_secret() -> str:
 
 
 def hash_secret(secret: str) -> str:
-    """What is kept of a secret: its sha256, hex."""
+    """Return the sha256 of a secret in hex, which is stored instead of it."""
     return hashlib.sha256(secret.encode()).hexdigest()

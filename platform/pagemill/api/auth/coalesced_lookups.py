@@ -1,4 +1,4 @@
-"""One look-up for all that ask for the same at the same time, and never one that began before they asked."""
+"""Look-ups that callers share when they ask at the same time."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import Generic, TypeAlias, TypeVar
 Answer = TypeVar("Answer")
 
 _Turn: TypeAlias = "asyncio.Future[tuple[Answer] | None]"
-"""What somebody waits for: another's answer, or None when it is his turn to look it up."""
+"""Future of a waiting caller: the shared answer, or None when this caller has to look it up."""
 
 
 class CoalescedLookups(Generic[Answer]):
-    """Belongs to one event loop. Who asks while a look-up is under way waits for the next, which all share.
+    """Look-ups of which one at a time runs for each key, within one event loop.
 
-    An answer is as new as if everyone had looked it up for himself, and a caller that sends many requests at
-    once costs the database few statements.
+    A caller never gets the answer of a look-up that began before it asked: it waits for the next one, which
+    all waiting callers share. So answers are as fresh as with a look-up each, and many requests of one caller
+    cost the database few statements.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[Hashable, list[_Turn[Answer]]] = {}
 
     async def ask(self, key: Hashable, look_up: Callable[[], Awaitable[Answer]]) -> Answer:
-        """The answer of ``look_up``, or of one for the same ``key`` that is shared. Raises what it raises."""
+        """Return the answer of ``look_up``, or of a shared one for this ``key``. Errors are shared too."""
         waiting = self._waiting.get(key)
         if waiting is not None:
             turn: _Turn[Answer] = asyncio.get_running_loop().create_future()
@@ -32,32 +33,32 @@ class CoalescedLookups(Generic[Answer]):
                 answered = await turn
             except asyncio.CancelledError:
                 if not turn.cancelled():
-                    # Broken off when its turn had come.
-                    self._end(key)
+                    # Cancelled when it was this caller's turn: the next one looks up.
+                    self._start_next(key)
                 raise
             if answered is not None:
                 return answered[0]
-        together, self._waiting[key] = self._waiting.get(key, []), []
+        sharing, self._waiting[key] = self._waiting.get(key, []), []
         try:
             answer = await look_up()
         except Exception as error:
-            for turn in _undone(together):
+            for turn in _pending(sharing):
                 turn.set_exception(error)
             raise
         except BaseException:
-            # Broken off for a reason of its own, which the others do not share.
-            self._waiting[key] = together + self._waiting[key]
+            # Only this caller was cancelled: the others wait for the next look-up.
+            self._waiting[key] = sharing + self._waiting[key]
             raise
         else:
-            for turn in _undone(together):
+            for turn in _pending(sharing):
                 turn.set_result((answer,))
             return answer
         finally:
-            self._end(key)
+            self._start_next(key)
 
-    def _end(self, key: Hashable) -> None:
-        """The turn of the first that waits; without any, the key is free."""
-        waiting = _undone(self._waiting[key])
+    def _start_next(self, key: Hashable) -> None:
+        """Let the first waiting caller look up; without any, forget the key."""
+        waiting = _pending(self._waiting[key])
         if waiting:
             waiting.pop(0).set_result(None)
             self._waiting[key] = waiting
@@ -65,6 +66,6 @@ class CoalescedLookups(Generic[Answer]):
             del self._waiting[key]
 
 
-def _undone(turns: list[_Turn[Answer]]) -> list[_Turn[Answer]]:
-    """Those whose callers have not been broken off meanwhile."""
+def _pending(turns: list[_Turn[Answer]]) -> list[_Turn[Answer]]:
+    """Return the turns whose callers have not been cancelled."""
     return [turn for turn in turns if not turn.done()]

@@ -1,4 +1,4 @@
-"""Who may call: every handler is protected unless it says ``public=True``."""
+"""The guard: checks token, scopes and permissions before every handler that does not say ``public=True``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SCHEME = "bearer"
 
 
 async def require_caller(request: Request[Any, Any, Any]) -> None:
-    """Before all handlers: a valid token whose scopes, and the roles of whose principal, allow the call.
+    """Check that the token, its scopes and the roles of its principal allow the request.
 
-    It runs before the body is looked at: who may not call learns nothing about what is wrong with it. Roles
-    are asked about the id in the path, whether there is such a resource or not.
+    The body has not been read yet, so a refused caller learns nothing about its mistakes. Roles are checked
+    for the id in the path, whether or not there is such a resource.
 
     Raises Forbidden, and TooManyRequests when the organization sends too fast.
     """
@@ -37,7 +37,7 @@ async def require_caller(request: Request[Any, Any, Any]) -> None:
     action = action_of(method)
     if caller.scopes is not None and scope_of(scope["path_template"], action) not in caller.scopes:
         raise Forbidden
-    # Before the database is asked: a flood costs it nothing. The token is ours, so its organization is true.
+    # Before the database is used: a flood costs it nothing. The token is signed, so its organization is true.
     await state.request_rate.admit(caller.organization_id)
 
     async def ask_database() -> PrincipalRow | None:
@@ -60,7 +60,7 @@ async def require_caller(request: Request[Any, Any, Any]) -> None:
 
 
 def _bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """The token in the Authorization header. Raises Forbidden when there is none."""
+    """Return the token in the Authorization header. Raises Forbidden when there is none."""
     for name, value in headers:
         if name == b"authorization":
             scheme, _, token = value.decode("latin-1").partition(" ")
@@ -71,10 +71,10 @@ def _bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 def provide_caller(request: Request[Any, Any, Any]) -> Caller:
-    """The caller that the guard has let in."""
+    """Return the caller that the guard has admitted."""
     return cast("Caller", request.scope["state"]["caller"])
 
 
 def provide_permissions(request: Request[Any, Any, Any]) -> PermissionSet:
-    """What that caller's roles allow."""
+    """Return the permissions of the caller."""
     return cast("PermissionSet", request.scope["state"]["permissions"])

@@ -1,4 +1,4 @@
-"""What roles allow: from permissions to decisions, without any input or output."""
+"""Permissions of roles, and decisions from them: pure functions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CACHED_SETS = 256
 
 
 class Permission(msgspec.Struct, frozen=True, rename="camel"):
-    """``resource_id`` is a glob over ids: ``*``, ``las:document:*``, ``las:role:validator``."""
+    """A permission; ``resource_id`` is a glob over ids: ``*``, ``las:document:*``, ``las:role:validator``."""
 
     resource_id: str
     action: Action | Literal["*"]
@@ -32,7 +32,7 @@ def _pattern(permissions: list[Permission], action: Action, effect: Effect) -> r
 
 
 class PermissionSet:
-    """What the permissions of a principal come to: it may do what one allows and none denies."""
+    """All permissions of a principal. An action is allowed when one allows it and none denies it."""
 
     def __init__(self, permissions: Iterable[Permission]) -> None:
         permissions = list(permissions)
@@ -40,7 +40,7 @@ class PermissionSet:
         self._denied = {action: _pattern(permissions, action, "deny") for action in get_args(Action)}
 
     def allows(self, resource_id: str, action: Action) -> bool:
-        """Whether an action on a resource is allowed; ``las:<kind>:*`` stands for all of a kind."""
+        """Return whether an action on a resource is allowed; ``las:<kind>:*`` means all of a kind."""
         allowed, denied = self._allowed[action], self._denied[action]
         if allowed is None or not allowed.match(resource_id):
             return False
@@ -48,13 +48,13 @@ class PermissionSet:
 
 
 EVERYTHING = PermissionSet([Permission("*", "*", "allow")])
-"""What a principal without roles may do within its organization."""
+"""Permissions of a principal without roles, within its organization."""
 
 
 def permissions_of(roles: Sequence[str] | None) -> PermissionSet:
-    """What roles come to, each given as the JSON of its permissions; None is a principal without roles.
+    """Return the permissions of roles, each given as JSON; None means a principal without roles.
 
-    Compiled sets are kept by that text, so that a changed role is another set.
+    Compiled sets are cached by that JSON, so a changed role is another set.
     """
     return EVERYTHING if roles is None else _compiled(tuple(roles))
 

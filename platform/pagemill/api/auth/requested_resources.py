@@ -1,4 +1,4 @@
-"""Which resource a request is about and what it does to it: the one table that the guard decides from."""
+"""The resource and the action of a request, from its route: the table by which the guard decides."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ KINDS = {
     "webhooks": "webhook",
     "workflows": "workflow",
 }
-"""The kind in the ids of each collection."""
+"""Kind, as in ids, of the resources in a collection, by the collection's name."""
 
 BELOW = {
     ("transition", "executions"): "transition-execution",
@@ -45,24 +45,24 @@ BELOW = {
     ("webhook", "attempts"): "webhook",
     ("workflow", "executions"): "workflow-execution",
 }
-"""The same for collections that are named like another one's."""
+"""The same by (kind above, name), for names that several collections have."""
 
 READING = ("GET", "HEAD")
 
 
 class NoResource(LookupError):
-    """A route that is not in the table: nobody can be let in."""
+    """A route is not in the table, so nobody can be admitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """``parameter`` is the path's parameter with the id; a collection has none."""
+    """The resource of a route. ``parameter`` is the path parameter with its id; a collection has none."""
 
     kind: str
     parameter: str | None
 
     def identify(self, path_parameters: Mapping[str, Any], caller: Caller) -> str:
-        """The id that is asked about, ``las:<kind>:*`` for a collection. It always is one of this kind."""
+        """Return the id to check permissions for, always of this kind; ``las:<kind>:*`` for a collection."""
         prefix = f"las:{self.kind}:"
         if self.parameter is None:
             return f"{prefix}*"
@@ -74,7 +74,7 @@ class Resource:
 
 @functools.cache
 def resource_of(path_template: str) -> Resource:
-    """What a route's path is about: its last collection, and the last parameter after that.
+    """Return the resource of a route: the last collection in its path, and the last parameter after it.
 
     Raises NoResource.
     """
@@ -84,7 +84,7 @@ def resource_of(path_template: str) -> Resource:
             parameter = segment.strip("{}").partition(":")[0]
         elif segment != VERSION_PREFIX:
             below = BELOW.get((kind or "", segment))
-            # What is done to one resource, like a heartbeat, has the id of that.
+            # An action on one resource, like a heartbeat, has the id of that resource.
             parameter = parameter if below is not None and below == kind else None
             kind = below or KINDS.get(segment)
             if kind is None:
@@ -95,5 +95,5 @@ def resource_of(path_template: str) -> Resource:
 
 
 def action_of(method: str) -> Action:
-    """What a request does by its method."""
+    """Return the action of a request by its method."""
     return "read" if method in READING else "write"

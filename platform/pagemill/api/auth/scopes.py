@@ -1,4 +1,4 @@
-"""OAuth scopes: a token may be asked for that does less than its principal may."""
+"""OAuth scopes: a token can be limited to a part of what its principal may do."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ SCOPES = frozenset(
     + [f"{PREFIX}{name}:write" for name in (*CHANGED, *WRITE_ONLY)]
 )
 FILES = "files"
-"""The contents of documents."""
+"""Collection of the contents of documents, which has no scope of its own."""
 NOT_ALONE = {"attempts", "executions", "heartbeats"}
-"""Collections that have the name of the one above before theirs."""
+"""Collections whose scope starts with the name of the collection above."""
 
 
 def read_scopes(text: str | None) -> frozenset[str] | None:
-    """The scopes that a token is asked for; None for all. Raises BadRequest for one that does not exist."""
+    """Return the requested scopes; None means all. Raises BadRequest for an unknown scope."""
     names = frozenset((text or "").split())
     if not names <= SCOPES:
         raise BadRequest("invalid_scope")
@@ -51,7 +51,7 @@ def read_scopes(text: str | None) -> frozenset[str] | None:
 
 @functools.cache
 def scope_of(path_template: str, action: Action) -> str:
-    """The scope that a request of this kind needs."""
+    """Return the scope that a request needs."""
     names: list[str] = []
     for segment in path_template.strip("/").split("/")[1:]:
         if not segment.startswith("{"):

@@ -1,7 +1,7 @@
-"""The roles that every installation has.
+"""The roles of every installation.
 
-They only allow: what several roles of one principal allow adds up. A deny in an operator's own role goes
-before all that is allowed.
+They contain no denials, so that the permissions of several roles add up. A denial in a role of the operator
+overrides them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ ADMIN = RoleId("las:role:admin")
 MEMBER = RoleId("las:role:member")
 VALIDATOR = RoleId("las:role:validator")
 
-BUILT = (
+MEMBER_WRITES = (
     "asset",
     "dataset",
     "dataset-transformation",
@@ -30,9 +30,9 @@ BUILT = (
     "workflow",
     "workflow-execution",
 )
-"""What members build with; the rest is administration."""
+"""Kinds that a member may write; all others are administration."""
 
-REVIEWED = (
+VALIDATOR_READS = (
     "asset",
     "dataset",
     "document",
@@ -47,10 +47,12 @@ REVIEWED = (
     "workflow",
     "workflow-execution",
 )
-"""What a review shows: neither credentials nor what is paid for."""
+"""Kinds that a validator may read: neither credentials nor payments."""
 
 
 class SeededRole(NamedTuple):
+    """A role, as it is stored."""
+
     name: str
     description: str
     permissions: list[dict[str, str]]
@@ -61,7 +63,7 @@ def _allow(resource_id: str, action: str) -> dict[str, str]:
 
 
 _OWN_PROFILE = [_allow("las:profile:*", "read"), _allow("las:profile:*", "write")]
-"""Nobody changes any but the own one."""
+"""The handlers refuse to change another person's profile."""
 
 ROLES: dict[RoleId, SeededRole] = {
     ADMIN: SeededRole("Admin", "Everything, including users, plans and roles", [_allow("*", "*")]),
@@ -71,14 +73,14 @@ ROLES: dict[RoleId, SeededRole] = {
         [
             _allow("*", "read"),
             *_OWN_PROFILE,
-            *(_allow(f"las:{kind}:*", "write") for kind in BUILT),
+            *(_allow(f"las:{kind}:*", "write") for kind in MEMBER_WRITES),
         ],
     ),
     VALIDATOR: SeededRole(
         "Validator",
         "Reviews, corrects and approves",
         [
-            *(_allow(f"las:{kind}:*", "read") for kind in REVIEWED),
+            *(_allow(f"las:{kind}:*", "read") for kind in VALIDATOR_READS),
             *_OWN_PROFILE,
             _allow("las:transition-execution:*", "write"),
         ],

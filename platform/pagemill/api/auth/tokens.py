@@ -1,4 +1,4 @@
-"""Access tokens: signed JSON Web Tokens that name an app client or a user, and its organization."""
+"""Access tokens: signed JSON Web Tokens with an app client or a user, and its organization."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ TOKENS_KEPT = 4096
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sends a request: ``principal_id``, an app client's or user's, stands in createdBy and updatedBy.
+    """The sender of a request. ``principal_id`` is an app client's or a user's, and is shown as createdBy.
 
-    ``scopes`` is what the token is limited to; None when it may do all that its principal may.
+    ``scopes`` are those of the token; None when it is not limited by scopes.
     """
 
     organization_id: OrganizationId
@@ -31,18 +31,18 @@ class Caller:
 
 
 def is_user(caller: Caller) -> bool:
-    """Whether a person calls, not an app client."""
+    """Return whether the caller is a user, not an app client."""
     return caller.principal_id.startswith("las:user:")
 
 
 def check_token_key(settings: Settings) -> None:
-    """Raises SettingsError when tokens signed with this key could be forged."""
+    """Check that the key is long enough to sign tokens. Raises SettingsError."""
     if len(settings.token_key) < SHORTEST_KEY:
         raise SettingsError(f"PAGEMILL_TOKEN_KEY needs at least {SHORTEST_KEY} characters")
 
 
 def issue_token(caller: Caller, settings: Settings) -> str:
-    """A token for ``settings.token_lifetime`` seconds."""
+    """Return a token that is valid for ``settings.token_lifetime`` seconds."""
     now = int(time.time())
     claims = {
         "sub": caller.principal_id,
@@ -57,7 +57,7 @@ def issue_token(caller: Caller, settings: Settings) -> str:
 
 
 def read_token(token: str, settings: Settings) -> Caller:
-    """The caller that a token names. Raises Forbidden for one that is forged, expired or no token."""
+    """Return the caller of a token. Raises Forbidden when it is forged, expired or no token."""
     try:
         caller, expires = _verified(token, settings.token_key)
     except jwt.InvalidTokenError:
@@ -69,9 +69,10 @@ def read_token(token: str, settings: Settings) -> Caller:
 
 @functools.lru_cache(maxsize=TOKENS_KEPT)
 def _verified(token: str, key: str) -> tuple[Caller, float]:
-    """The caller, and when the token expires. Clients send the same token for an hour: it is verified once.
+    """Return the caller, and when the token expires.
 
-    Only good ones are kept. Whether the caller still exists is asked of the database each time.
+    Cached, because clients send the same token for an hour. Only valid tokens are cached, and the guard asks
+    the database each time whether the caller still exists.
     """
     claims = jwt.decode(
         token,

@@ -111,7 +111,9 @@ class Claim:
 
     def __init__(self, state: AppState, caller: Caller, key: str, cipher: Cipher, fingerprint: str) -> None:
         self._state, self._cipher, self._fingerprint = state, cipher, fingerprint
-        self._row = (caller.organization_id, caller.principal_id, key)
+        self._key = statements.KeyOfCaller(
+            organization_id=caller.organization_id, principal_id=caller.principal_id, key=key
+        )
         self._claimed: datetime.datetime | None = None
         self._transaction: Transaction | None = None
         self.connection: PoolConnectionProxy | None = None
@@ -131,9 +133,9 @@ class Claim:
         self._transaction = self.connection.transaction()
         await self._transaction.start()
         try:
-            await statements.BOUND_WAIT.fetch_value(self.connection, f"{WAIT_SECONDS}s")
+            await statements.limit_lock_wait(self.connection, timeout=f"{WAIT_SECONDS}s")
             stored = await self._take(self.connection)
-            await statements.BOUND_WAIT.fetch_value(self.connection, "0")
+            await statements.limit_lock_wait(self.connection, timeout="0")
         except asyncpg.LockNotAvailableError:
             raise _still_in_work() from None
         if stored is None and not self.is_first:
@@ -155,24 +157,31 @@ class Claim:
     async def _take(self, connection: Connection) -> Stored | None:
         """Claim the key, or return its answer; do neither while another request works on it."""
         abandoned = self._state.settings.prediction_wait + ABANDONED_SECONDS
-        self._claimed = await statements.CLAIM.fetch_value(
-            connection, *self._row, self._fingerprint, KEPT_SECONDS, abandoned
+        self._claimed = await statements.claim_key(
+            connection,
+            **self._key,
+            fingerprint=self._fingerprint,
+            kept_seconds=KEPT_SECONDS,
+            abandoned_seconds=abandoned,
         )
-        row = None if self.is_first else await statements.GET.fetch_one(connection, *self._row)
+        row = None if self.is_first else await statements.find_answer(connection, **self._key)
         if row is None:
             return None
-        if row["fingerprint"] != self._fingerprint:
+        if row.fingerprint != self._fingerprint:
             raise BadRequest(f"{HEADER}: was used for another request")
-        if row["status_code"] is None:
+        if row.status_code is None or row.body is None:
             return None
-        return Stored(row["status_code"], self._cipher.open(row["body"], self._bound_to))
+        return Stored(row.status_code, self._cipher.open(row.body, self._bound_to))
 
     async def complete(self, status: int, body: bytes) -> None:
         """Store the answer. In the request's transaction this commits the request's work."""
+        assert self._claimed is not None
         sealed = self._cipher.seal(body, self._bound_to)
         async with self._connected() as connection:
-            await statements.COMPLETE.execute(connection, *self._row, self._claimed, status, sealed)
-            await statements.SWEEP.execute(connection, KEPT_SECONDS)
+            await statements.complete_key(
+                connection, **self._key, claimed_time=self._claimed, status_code=status, body=sealed
+            )
+            await statements.delete_expired_keys(connection, kept_seconds=KEPT_SECONDS)
         self._claimed = None
         if self._transaction is not None:
             transaction, self._transaction = self._transaction, None
@@ -188,7 +197,7 @@ class Claim:
                 await transaction.rollback()
             elif claimed is not None:
                 async with self._state.connection() as other:
-                    await statements.RELEASE.execute(other, *self._row, claimed)
+                    await statements.release_key(other, **self._key, claimed_time=claimed)
         except CONNECTION_ERRORS as error:
             # Postgres rolls back by itself; a key that stays claimed is free when it counts as abandoned.
             logger.warning("idempotency key not released: %r", error)
@@ -206,7 +215,7 @@ class Claim:
 
     @property
     def _bound_to(self) -> str:
-        return "\n".join(self._row)
+        return "\n".join((self._key["organization_id"], self._key["principal_id"], self._key["key"]))
 
 
 def _still_in_work() -> Unavailable:

@@ -1,4 +1,4 @@
-"""Columns that reference another table."""
+"""Foreign keys of the tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from piccolo.columns import ForeignKey, OnDelete, OnUpdate
 from piccolo.table import Table
 
 
-def reference(
+def foreign_key(
     table: type[Table],
     *,
     null: bool = False,
