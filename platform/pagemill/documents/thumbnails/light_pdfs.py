@@ -10,7 +10,7 @@ from typing import Any
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from pagemill.documents.thumbnails.pdf_pages import open_page, open_pdf, render_page
+from pagemill.documents.thumbnails.pdf_rendering import open_page, open_pdf, render_page
 from pagemill.documents.thumbnails.render_messages import RENDER_SECONDS
 
 POINTS_PER_INCH = 72

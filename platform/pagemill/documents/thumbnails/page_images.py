@@ -15,7 +15,7 @@ from PIL import (  # noqa: F401
     WebPImagePlugin,
 )
 
-from pagemill.documents.thumbnails.pdf_pages import open_page, open_pdf, render_page
+from pagemill.documents.thumbnails.pdf_rendering import open_page, open_pdf, render_page
 from pagemill.documents.thumbnails.render_messages import MAXIMUM_PIXELS
 from pagemill.documents.thumbnails.thumbnail import LONGEST_SIDE, PageImage
 from pagemill.errors import DocumentUnreadable

@@ -1,4 +1,4 @@
-"""The child's side: bounds itself, then parses what it is given. Run as a module by its parent only."""
+"""Child process of the reader: it confines itself, then parses documents. Run as a module by its parent."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import threading
 import time
 
 from pagemill.errors import DocumentUnreadable
-from pagemill.extraction.reading.messages import (
+from pagemill.extraction.reading.ocr import Recognizer
+from pagemill.extraction.reading.open_document import open_document
+from pagemill.extraction.reading.read_messages import (
+    AllPagesRead,
     DocumentInfo,
-    Done,
-    Failure,
     InspectRequest,
     PageRead,
+    ReadFailure,
     ReadLimits,
     ReadRequest,
     Ready,
@@ -23,8 +25,6 @@ from pagemill.extraction.reading.messages import (
     receive_request,
     send,
 )
-from pagemill.extraction.reading.ocr import Recognizer
-from pagemill.extraction.reading.open_document import open_document
 from pagemill.sandbox.confinement import confine
 
 MAX_CAUSE_LENGTH = 160
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _exit_with_parent(parent: int) -> None:
-    """A parent that is killed closes no socket while the child is busy parsing: watch for it."""
+    """End with the parent: a busy child does not notice that the socket of a killed parent closes."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -70,17 +70,17 @@ def _attempt(
     request: InspectRequest | ReadRequest,
     limits: ReadLimits,
     recognizer: Recognizer,
-) -> Failure | None:
+) -> ReadFailure | None:
     try:
         _answer(connection, request, limits, recognizer)
     except DocumentUnreadable as error:
-        return Failure(error.message)
+        return ReadFailure(error.message)
     except MemoryError:
-        return Failure(OUT_OF_MEMORY, fatal=True)
+        return ReadFailure(OUT_OF_MEMORY, fatal=True)
     except Exception as error:  # noqa: BLE001 - parsers of untrusted bytes fail in ways that nobody lists
         if any(sign in str(error).lower() for sign in MEMORY_SIGNS):
-            return Failure(OUT_OF_MEMORY, fatal=True)
-        return Failure(f"The document is damaged: {describe(error)}")
+            return ReadFailure(OUT_OF_MEMORY, fatal=True)
+        return ReadFailure(f"The document is damaged: {describe(error)}")
     return None
 
 
@@ -106,7 +106,7 @@ def _answer(
         for index in request.page_indexes:
             if 0 <= index < count:
                 send(connection, PageRead(document.read_page(index, request.options)))
-        send(connection, Done())
+        send(connection, AllPagesRead())
 
 
 if __name__ == "__main__":

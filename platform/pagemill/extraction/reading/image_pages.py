@@ -6,9 +6,9 @@ from types import TracebackType
 
 from PIL import Image, ImageOps
 
-from pagemill.extraction.reading.messages import ReadLimits
 from pagemill.extraction.reading.ocr import Recognizer
 from pagemill.extraction.reading.pixels import number_of_frames, open_image, rgb, seek_frame, turned
+from pagemill.extraction.reading.read_messages import ReadLimits
 from pagemill.extraction.reading.word_geometry import in_reading_order
 from pagemill.extraction.types import Page, ReadOptions
 

@@ -8,9 +8,9 @@ from typing import Protocol
 from pagemill.content_types import SNIFFED_BYTES, SUPPORTED, sniff
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading.image_pages import ImageDocument
-from pagemill.extraction.reading.messages import ReadLimits
 from pagemill.extraction.reading.ocr import Recognizer
 from pagemill.extraction.reading.pdf_pages import PdfDocument
+from pagemill.extraction.reading.read_messages import ReadLimits
 from pagemill.extraction.types import Page, ReadOptions
 
 

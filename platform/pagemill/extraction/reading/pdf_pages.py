@@ -13,8 +13,8 @@ from PIL import Image
 
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading.image_pages import recognized_page
-from pagemill.extraction.reading.messages import ReadLimits
 from pagemill.extraction.reading.ocr import LONGEST_SIDE, Recognizer
+from pagemill.extraction.reading.read_messages import ReadLimits
 from pagemill.extraction.reading.textlayer import Character, PrintedWord, group_words, is_usable
 from pagemill.extraction.reading.word_geometry import in_reading_order, rotation_to_upright, turn_word
 from pagemill.extraction.types import Page, ReadOptions

@@ -6,7 +6,7 @@ import signal
 import time
 
 from pagemill.errors import Unavailable
-from pagemill.extraction.reading.messages import (
+from pagemill.extraction.reading.read_messages import (
     ReadLimits,
     Ready,
     Reply,

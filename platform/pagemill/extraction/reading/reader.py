@@ -10,18 +10,18 @@ from types import TracebackType
 import msgspec
 
 from pagemill.errors import DocumentUnreadable
-from pagemill.extraction.reading.messages import (
+from pagemill.extraction.reading.process import DYING_SECONDS, ReaderProcess
+from pagemill.extraction.reading.read_messages import (
+    AllPagesRead,
     DocumentInfo,
-    Done,
-    Failure,
     InspectRequest,
     PageRead,
+    ReadFailure,
     ReadLimits,
     ReadRequest,
     Reply,
     Request,
 )
-from pagemill.extraction.reading.process import DYING_SECONDS, ReaderProcess
 from pagemill.extraction.types import Page, Reading, ReadOptions
 
 
@@ -120,11 +120,11 @@ class _Conversation:
         try:
             self._child.send(request, self._seconds_left())
         except OSError as error:
-            raise self._broken_off(error) from error
+            raise self._error_of(error) from error
         reply = self._receive()
         if isinstance(reply, DocumentInfo):
             return reply
-        raise DocumentUnreadable("The document is damaged: its reader answered out of turn")
+        raise DocumentUnreadable("The document is damaged: its reader sent an invalid reply")
 
     def pages(self) -> list[Page]:
         """Receive the pages that follow."""
@@ -132,16 +132,16 @@ class _Conversation:
         while isinstance(reply := self._receive(), PageRead):
             pages.append(reply.page)
             self._page_deadline = time.monotonic() + self._limits.page_seconds
-        if isinstance(reply, Done):
+        if isinstance(reply, AllPagesRead):
             return pages
-        raise DocumentUnreadable("The document is damaged: its reader answered out of turn")
+        raise DocumentUnreadable("The document is damaged: its reader sent an invalid reply")
 
     def _receive(self) -> Reply:
         try:
             reply = self._child.receive(self._seconds_left())
         except (OSError, EOFError, msgspec.MsgspecError) as error:
-            raise self._broken_off(error) from error
-        if isinstance(reply, Failure):
+            raise self._error_of(error) from error
+        if isinstance(reply, ReadFailure):
             if reply.fatal:
                 raise DocumentUnreadable(reply.message)
             raise _DocumentRefused(reply.message)
@@ -150,7 +150,7 @@ class _Conversation:
     def _seconds_left(self) -> float:
         return min(self._page_deadline, self._document_deadline) - time.monotonic()
 
-    def _broken_off(self, error: Exception) -> DocumentUnreadable:
+    def _error_of(self, error: Exception) -> DocumentUnreadable:
         if not isinstance(error, TimeoutError):
             ending = self._child.end(DYING_SECONDS)
             return DocumentUnreadable(f"The document is damaged: its reader failed, {ending}")

@@ -1,4 +1,4 @@
-"""What the reader and its child say to each other: length-prefixed msgpack on a socket pair."""
+"""Messages between the reader and its child process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MEBIBYTE = 1024 * 1024
 
 
 class ReadLimits(msgspec.Struct, frozen=True):
-    """The bounds within which one document is parsed."""
+    """Limits for one document."""
 
     memory_bytes: int = 4096 * MEBIBYTE
     content_bytes: int = 64 * MEBIBYTE
@@ -27,26 +27,29 @@ class ReadLimits(msgspec.Struct, frozen=True):
 
 
 class DocumentInfo(msgspec.Struct, frozen=True, tag="info"):
-    """What a document is, without reading its pages."""
+    """The type of a document and the number of its pages."""
 
     content_type: str
     number_of_pages: int
 
 
 class Start(msgspec.Struct, frozen=True, tag="start"):
-    """The first message to a child."""
+    """First message to a child: the limits of its documents."""
 
     limits: ReadLimits
 
 
 class InspectRequest(msgspec.Struct, frozen=True, tag="inspect"):
-    """Answered by DocumentInfo or Failure."""
+    """Request for a DocumentInfo; answered by that or a ReadFailure."""
 
     content: bytes
 
 
 class ReadRequest(msgspec.Struct, frozen=True, tag="read"):
-    """Answered by DocumentInfo, a PageRead for each page, then Done; or Failure at any point."""
+    """Request for pages; answered by DocumentInfo, a PageRead for each page, and AllPagesRead.
+
+    A ReadFailure at any point ends the answer.
+    """
 
     content: bytes
     page_indexes: list[int]
@@ -54,7 +57,7 @@ class ReadRequest(msgspec.Struct, frozen=True, tag="read"):
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The child is up, bounded, and waits for documents."""
+    """First message of a child: it is confined and waits for documents."""
 
 
 class PageRead(msgspec.Struct, frozen=True, tag="page"):
@@ -63,19 +66,19 @@ class PageRead(msgspec.Struct, frozen=True, tag="page"):
     page: Page
 
 
-class Done(msgspec.Struct, frozen=True, tag="done"):
-    """Every page that was asked for has been sent."""
+class AllPagesRead(msgspec.Struct, frozen=True, tag="done"):
+    """End of an answer: every requested page has been sent."""
 
 
-class Failure(msgspec.Struct, frozen=True, tag="failure"):
-    """The document cannot be read, and why, for the client; after a fatal one the child is spent."""
+class ReadFailure(msgspec.Struct, frozen=True, tag="failure"):
+    """Error message for the client; after a fatal one the child cannot be used again."""
 
     message: str
     fatal: bool = False
 
 
 Request = Start | InspectRequest | ReadRequest
-Reply = Ready | DocumentInfo | PageRead | Done | Failure
+Reply = Ready | DocumentInfo | PageRead | AllPagesRead | ReadFailure
 
 _request_decoder: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
