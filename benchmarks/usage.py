@@ -17,7 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 import ray
@@ -28,7 +28,7 @@ from benchmarks.servers import DATABASE, durability, durable_postgres, write_fig
 from db.pool import PLANNED_ONCE, connect, create_pool
 from pagemill.errors import LimitExceeded
 from pagemill.settings import Settings, to_environment
-from pagemill.usage.actor import start_counters
+from pagemill.usage.actor import UsageCounterHandle, start_counters
 from pagemill.usage.client import UsageClient
 from pagemill.usage.combiner import CONCURRENT_COMMITS, Combiner, Reservation
 from pagemill.usage.meters import current_month
@@ -285,7 +285,7 @@ async def ray_call(settings: Settings) -> dict[str, object]:
     }
 
 
-async def _ping(counter: Any) -> None:
+async def _ping(counter: UsageCounterHandle) -> None:
     await counter.ping.remote()
 
 

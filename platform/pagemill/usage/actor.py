@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Any
+from collections.abc import Awaitable
+from typing import Protocol
 
 import msgspec
 import ray
@@ -61,12 +62,42 @@ class UsageCounterActor:
             return self._combiner
 
 
+class ReserveMethod(Protocol):
+    """Ray's handle of ``UsageCounterActor.reserve``."""
+
+    def remote(self, reservations: bytes) -> Awaitable[bytes]:
+        """Call the method on the actor."""
+        ...
+
+
+class PingMethod(Protocol):
+    """Ray's handle of ``UsageCounterActor.ping``."""
+
+    def remote(self) -> Awaitable[str]:
+        """Call the method on the actor."""
+        ...
+
+
+class UsageCounterHandle(Protocol):
+    """Ray's handle of a usage counter."""
+
+    @property
+    def reserve(self) -> ReserveMethod:
+        """Handle of the method."""
+        ...
+
+    @property
+    def ping(self) -> PingMethod:
+        """Handle of the method."""
+        ...
+
+
 def counter_name(shard: int) -> str:
     """Return the name under which Ray knows the counter of a shard (from 0)."""
     return f"usage-counter-{shard}"
 
 
-def start_counters(settings: Settings) -> list[Any]:
+def start_counters(settings: Settings) -> list[UsageCounterHandle]:
     """Start the counters that do not run yet and return the handles of all.
 
     They are detached: they outlive the driver that starts them. Ray restarts them when they die and sends

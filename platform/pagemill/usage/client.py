@@ -7,7 +7,7 @@ import functools
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, assert_never
+from typing import assert_never, cast
 
 import msgspec
 import ray
@@ -17,7 +17,7 @@ from pagemill.batching import Batcher, BatchFailed
 from pagemill.errors import Unavailable
 from pagemill.ids import JobId, OrganizationId
 from pagemill.settings import Settings
-from pagemill.usage.actor import counter_name, start_counters
+from pagemill.usage.actor import UsageCounterHandle, counter_name, start_counters
 from pagemill.usage.combiner import MAX_BATCH_SIZE, SHARE_ABOVE, Reservation, Verdict
 from pagemill.usage.limits import limit_exceeded
 from pagemill.usage.meters import Amount, Meter
@@ -51,7 +51,7 @@ class UsageClient:
 
     def __init__(self, settings: Settings) -> None:
         self._namespace = settings.ray_namespace
-        self._counters: dict[int, Any] = {}
+        self._counters: dict[int, UsageCounterHandle] = {}
         self._batchers: list[Batcher[Reservation, Verdict]] = [
             Batcher(
                 functools.partial(self._reserve_batch, shard),
@@ -113,11 +113,13 @@ class UsageClient:
             self._counters.pop(shard, None)
             raise
 
-    async def _counter(self, shard: int) -> Any:
+    async def _counter(self, shard: int) -> UsageCounterHandle:
         """Return the handle of a counter. Raises ValueError, as Ray does, when there is no such actor."""
         if shard not in self._counters:
             self._counters[shard] = await self._look_up(shard)
         return self._counters[shard]
 
-    async def _look_up(self, shard: int) -> Any:
-        return await asyncio.to_thread(ray.get_actor, counter_name(shard), namespace=self._namespace)
+    async def _look_up(self, shard: int) -> UsageCounterHandle:
+        name = counter_name(shard)
+        handle = await asyncio.to_thread(ray.get_actor, name, namespace=self._namespace)
+        return cast("UsageCounterHandle", handle)
