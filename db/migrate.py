@@ -14,7 +14,7 @@ import asyncpg
 from pagemill.errors import PagemillError
 
 MIGRATION_LOCK = 7_240_001
-"""Advisory lock: of several processes that start together, one migrates and the others wait."""
+"""Advisory lock: when several processes start together, one migrates and the others wait."""
 MIGRATION_SECONDS = 600
 
 

@@ -1,4 +1,4 @@
-"""Registers the tables and migrations with Piccolo."""
+"""Piccolo's configuration of the tables and migrations."""
 
 from __future__ import annotations
 

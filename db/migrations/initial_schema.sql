@@ -1,6 +1,6 @@
 -- The whole schema of the first release: one CREATE TABLE per table with its constraints, then its indexes.
 --
--- What the columns mean stands in db/tables.py, which has to agree with this file (a test compares them).
+-- Columns are explained in db/tables, which has to agree with this file (a test compares them).
 -- Ids are the API's own text ids. A table with an organization_id belongs to that organization, and every
 -- statement on it filters by it.
 --

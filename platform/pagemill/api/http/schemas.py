@@ -1,4 +1,4 @@
-"""What all schemas share: closed requests, responses in the API's case, and the bounds of common members."""
+"""Base classes of the schemas of requests and responses, and the types of members that many of them have."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ EMAIL_LENGTH = 254
 
 Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_LENGTH)]
 Metadata: TypeAlias = dict[str, Any]
-"""Any JSON object of at most 4 kB; ``checked_metadata`` looks at its size."""
+"""Any JSON object of at most 4 kB; ``checked_metadata`` checks its size."""
 SentMetadata = TypeVar("SentMetadata", bound=Metadata | UnsetType | None)
 RetentionInDays: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 # Python's $ also matches before a line break at the end.
 ValidConsentId: TypeAlias = Annotated[ConsentId, Meta(pattern=r"^las:consent:[a-f0-9]{32}$(?!\n)")]
 ValidDocumentId: TypeAlias = Annotated[DocumentId, Meta(pattern=r"^las:document:[a-f0-9]{32}$(?!\n)")]
 ValidDatasetId: TypeAlias = Annotated[DatasetId, Meta(pattern=r"^las:dataset:[a-f0-9]{32}$(?!\n)")]
-# The reference's pattern written so that it is matched in linear time, without a line break at the end.
+# The original API's pattern, rewritten to be matched in linear time and without a line break at the end.
 Email: TypeAlias = Annotated[
     str,
     Meta(
@@ -37,15 +37,15 @@ Email: TypeAlias = Annotated[
 
 
 class RequestStruct(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True):
-    """The body of a request: what is not a member of the schema is refused."""
+    """Base of request bodies. Unknown members are refused."""
 
 
 class ResponseStruct(msgspec.Struct, rename="camel", kw_only=True):
-    """The body of a response: a member that is UNSET is left out."""
+    """Base of response bodies. Members that are UNSET are left out."""
 
 
 class Audited(ResponseStruct, kw_only=True):
-    """A resource that knows who made it and who changed it last; ``updated*`` are null until then."""
+    """Base of resources that show who created and last changed them; ``updated*`` are null until a change."""
 
     created_time: str | None
     created_by: str | None
@@ -54,7 +54,7 @@ class Audited(ResponseStruct, kw_only=True):
 
 
 class AuditedRow(Protocol):
-    """A row that tells who made the resource and who changed it last."""
+    """A row of a resource that shows who created and last changed it."""
 
     @property
     def created_time(self) -> datetime.datetime | None: ...
@@ -70,7 +70,7 @@ class AuditedRow(Protocol):
 
 
 def audit(row: AuditedRow | Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members of Audited."""
+    """Return the members of Audited from a row."""
     return {
         "created_time": timestamp(member_of(row, "created_time")),
         "created_by": member_of(row, "created_by"),
@@ -85,14 +85,14 @@ def member_of(row: Any, name: str) -> Any:
 
 
 def timestamp(time: datetime.datetime | None) -> str | None:
-    """A time as the API writes it: 2021-08-16T12:53:13.374930+0000."""
+    """Return a time as the API writes it: 2021-08-16T12:53:13.374930+0000."""
     if time is None:
         return None
     return time.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "+0000"
 
 
 def require_members(data: msgspec.Struct) -> None:
-    """A PATCH has to change something. Raises BadRequest."""
+    """Refuse a PATCH without any member. Raises BadRequest."""
     names = msgspec.structs.fields(data)
     if all(getattr(data, field.name) is UNSET for field in names):
         known = ", ".join(field.encode_name for field in names)
@@ -100,7 +100,7 @@ def require_members(data: msgspec.Struct) -> None:
 
 
 def change(value: Any) -> tuple[bool, Any]:
-    """Whether a member was sent, and the value to store: what an UPDATE statement takes for it."""
+    """Return whether a member was sent, and its value, as untyped UPDATE statements take it."""
     return (False, None) if value is UNSET else (True, value)
 
 
