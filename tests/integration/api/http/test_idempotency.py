@@ -11,7 +11,8 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from pagemill.api.http import idempotency
+from pagemill.api.http import idempotency_claim
+from pagemill.api.http.idempotency_claim import IdempotencyClaim
 from pagemill.settings import Settings
 from tests.integration.api.conftest import client_of
 from tests.support.everything import body_of, fill, rows_of, seed_everything
@@ -135,7 +136,7 @@ async def test_what_cannot_be_committed_is_not_acknowledged(
         raise ConnectionResetError
 
     with monkeypatch.context() as broken:
-        broken.setattr(idempotency.Claim, "complete", away)
+        broken.setattr(IdempotencyClaim, "complete", away)
         answer = await api.post("/v1/datasets", json={}, headers=headers | {"Origin": "https://example.com"})
     assert answer.status_code == 503
     assert answer.json() == {"message": "The database is not available"}
@@ -184,7 +185,7 @@ async def test_a_repetition_waits_only_so_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another process works on the key: it holds the row, or has committed it without an answer."""
-    monkeypatch.setattr(idempotency, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(idempotency_claim, "WAIT_SECONDS", 0.2)
     fingerprint = await fingerprint_of(api, pool, f"/v1/{kind}")
     row = (organization.organization_id, organization.app_client_id, "held", fingerprint)
     async with pool.acquire() as connection:
