@@ -23,7 +23,8 @@ from pgqueuer.queries import Queries
 from db.pool import PLANNED_ONCE, create_pool
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.jobs.job import BATCH, Job
-from pagemill.jobs.outcomes import Done
+from pagemill.jobs.kind import RunnableKind
+from pagemill.work.mail import MAIL
 
 AT_ONCE = 64
 CONNECTIONS = 10
@@ -118,19 +119,17 @@ class Pagemill:
         self._ran.expect(jobs)
         dispatcher = Dispatcher(
             self._pool,
-            {"mail": self._run},
+            [RunnableKind(kind=MAIL, run=self._run, concurrency=AT_ONCE)],
             owner=uuid.uuid4().hex,
             lease=20.0,
             heartbeat=5.0,
             poll=5.0,
-            limits={"mail": AT_ONCE},
             claiming=self._claiming,
         )
         return await until_ended(dispatcher.run, self._ran.done, self._is_open, dispatcher.stop)
 
-    async def _run(self, _job: Job) -> Done:
+    async def _run(self, _job: Job) -> None:
         self._ran()
-        return Done()
 
     async def _is_open(self) -> bool:
         is_open = "SELECT EXISTS (SELECT FROM job WHERE state IN ('queued', 'running'))"

@@ -9,16 +9,34 @@ from __future__ import annotations
 from db.statements import untyped_crossing as crossing
 from db.statements import untyped_tenant as tenant
 
+NEW_ID = "replace(gen_random_uuid()::text, '-', '')"
+"""An expression for the id of a new job."""
+
+
+def queueing(kind: str, jobs: str, *, parts: str = "", conflict: str = "", result: str = "jobs") -> str:
+    """Return SQL that queues the jobs of one kind that the query ``jobs`` selects, and tells dispatchers.
+
+    ``jobs`` selects the organization, id, kind, subject, payload, priority and maximum attempts of each job.
+    ``kind`` is an SQL expression. ``parts`` are CTEs that ``jobs`` reads, each with a comma behind it. The
+    statement returns the number of jobs unless ``result`` says otherwise.
+    """
+    return f"""
+    WITH {parts} queued AS (
+        INSERT INTO job (organization_id, id, kind, subject_id, payload, priority, maximum_attempts)
+        {jobs}
+        {conflict}
+        RETURNING id
+    ), told AS MATERIALIZED (
+        SELECT jobs, CASE WHEN jobs > 0 THEN pg_notify('pagemill_job_ready', {kind}) END AS told
+        FROM (SELECT count(*) AS jobs FROM queued) AS counted
+    )
+    SELECT {result} FROM told
+    """
+
+
 INSERT = tenant(
     "job.insert",
-    """
-    WITH inserted AS (
-        INSERT INTO job (organization_id, id, kind, subject_id, payload, priority, maximum_attempts)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
-        RETURNING kind
-    )
-    SELECT pg_notify('pagemill_job_ready', kind) FROM inserted
-    """,
+    queueing("$3", "SELECT $1::text, $2::text, $3::text, $4::text, $5::jsonb, $6::integer, $7::integer"),
 )
 
 ENDED = tenant(
@@ -34,10 +52,10 @@ REQUEST_CANCEL = tenant(
     """
     WITH asked AS (
         UPDATE job SET cancel_requested = true
-        WHERE organization_id = $1 AND subject_id = $2 AND state IN ('queued', 'running')
-        RETURNING id, kind, state
+        WHERE organization_id = $1 AND subject_id = $2 AND kind = $3 AND state IN ('queued', 'running')
+        RETURNING id, state
     )
-    SELECT id, kind, state,
+    SELECT id, state,
            CASE WHEN state = 'running' THEN pg_notify('pagemill_job_cancel', id) END AS told
     FROM asked
     """,
@@ -300,7 +318,7 @@ EXPIRED = crossing(
     SELECT id, kind, organization_id, subject_id, payload, attempt, maximum_attempts, lost_workers,
            cancel_requested
     FROM job
-    WHERE state = 'running' AND lease_expires < now()
+    WHERE state = 'running' AND lease_expires < now() AND kind = ANY($2::text[])
     ORDER BY lease_expires
     LIMIT $1
     FOR UPDATE SKIP LOCKED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.mail import AVAILABLE, OWNERS, queueing
+from db.mail import AVAILABLE, OWNERS, queueing_mail
 from db.statements import untyped_crossing as crossing
 
 THRESHOLDS = (80, 100)
@@ -40,7 +40,7 @@ ORGANIZATIONS_NEAR_LIMITS = crossing(
 )
 
 # Whoever inserts the marker tells; of several thresholds of a meter the highest is told.
-MAIL_LIMITS = queueing(
+MAIL_LIMITS = queueing_mail(
     "mail.limits",
     parts=f"""
         near AS MATERIALIZED (

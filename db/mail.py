@@ -6,10 +6,12 @@ has what the message is made of, not its text.
 
 from __future__ import annotations
 
+from db.jobs import NEW_ID, queueing
 from db.statements import UntypedStatement
 from db.statements import untyped_crossing as crossing
 from db.statements import untyped_tenant as tenant
 
+KIND = "mail"
 PRIORITY = 10
 MAXIMUM_ATTEMPTS = 8
 """Over about 18 hours; ``pagemill.work.mail`` has the delays."""
@@ -25,35 +27,33 @@ SET_MAIL_SERVICE = crossing(
 )
 
 AVAILABLE = "EXISTS (SELECT FROM mail_service WHERE available)"
-_NEW_ID = "replace(gen_random_uuid()::text, '-', '')"
 
 
-def queueing(name: str, *, parts: str, recipients: str, payload: str) -> UntypedStatement:
-    """A statement that queues the same mail for each address of ``recipients``; returns how many.
+def queueing_mail(name: str, *, parts: str, recipients: str, payload: str) -> UntypedStatement:
+    """Return a statement that queues the same mail for each address of ``recipients``; it returns how many.
 
     ``parts`` are CTEs, each with a comma behind it, that the other two read.
     """
     return tenant(
         name,
-        f"""
-        WITH {parts} recipient AS MATERIALIZED (
-            SELECT address, {_NEW_ID} AS job_id
-            FROM (SELECT DISTINCT address FROM ({recipients}) AS one) AS each
-            WHERE {AVAILABLE}
-        ), queued AS (
-            INSERT INTO job (organization_id, id, kind, subject_id, payload, priority, maximum_attempts)
-            SELECT organization.id, job_id, 'mail', job_id,
+        queueing(
+            f"'{KIND}'",
+            f"""
+            SELECT organization.id, job_id, '{KIND}', job_id,
                 jsonb_build_object(
                     'to', address, 'organization', coalesce(organization.name, organization.id)
                 ) || {payload},
                 {PRIORITY}, {MAXIMUM_ATTEMPTS}
             FROM recipient JOIN organization ON organization.id = $1
-            RETURNING kind
-        )
-        SELECT count(*) AS queued,
-            CASE WHEN count(*) > 0 THEN pg_notify('pagemill_job_ready', 'mail') END AS told
-        FROM queued
-        """,
+            """,
+            parts=f"""
+            {parts} recipient AS MATERIALIZED (
+                SELECT address, {NEW_ID} AS job_id
+                FROM (SELECT DISTINCT address FROM ({recipients}) AS one) AS each
+                WHERE {AVAILABLE}
+            ),
+            """,
+        ),
     )
 
 
@@ -63,7 +63,7 @@ OWNERS = f"""
     WHERE organization_id = $1 AND status = 'active' AND role_ids ? '{ADMIN}'
 """
 
-MAIL_TRAINING = queueing(
+MAIL_TRAINING = queueing_mail(
     "mail.training",
     parts="",
     recipients=f"""
@@ -85,7 +85,7 @@ MAIL_TRAINING = queueing(
 )
 
 # The button leads to the login page of the app client that the invitation is for, when it has one.
-MAIL_INVITATION = queueing(
+MAIL_INVITATION = queueing_mail(
     "mail.invitation",
     parts="",
     recipients="SELECT $2::text AS address",
@@ -95,7 +95,7 @@ MAIL_INVITATION = queueing(
 )
 
 # To the address in the workflow's errorConfig, when it has one.
-MAIL_FAILED_EXECUTION = queueing(
+MAIL_FAILED_EXECUTION = queueing_mail(
     "mail.failed_execution",
     parts="""
         workflow_of AS MATERIALIZED (

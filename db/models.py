@@ -219,17 +219,24 @@ async def update_model(
     """Change members of a model; another ``field_config`` or training makes a new version."""
 
 
+class UnfinishedSubjectRow(Row):
+    """A data bundle or a training that a job may still work for, and the kind of the job."""
+
+    id: Annotated[SubjectId, NeverNull("primary keys")]
+    kind: Annotated[str, NeverNull("a constant")]
+
+
 @tenant("""
-    SELECT id FROM data_bundle
+    SELECT id, 'data-bundle' AS kind FROM data_bundle
     WHERE organization_id = :organization_id AND model_id = :model_id AND status = 'running'
     UNION ALL
-    SELECT id FROM training
+    SELECT id, 'training' AS kind FROM training
     WHERE organization_id = :organization_id AND model_id = :model_id
         AND status NOT IN ('succeeded', 'failed', 'cancelled')
 """)
 async def list_unfinished_subjects(
     connection: Connection, *, organization_id: OrganizationId, model_id: ModelId
-) -> list[Annotated[SubjectId, NeverNull("primary keys")]]:
+) -> list[UnfinishedSubjectRow]:
     """Return the data bundles and trainings of a model that jobs may still work for."""
 
 

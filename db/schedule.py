@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from db.jobs import queueing
 from db.retention import DUE_TIME
 from db.statements import untyped_crossing as crossing
 
@@ -33,10 +34,10 @@ ORGANIZATIONS_WITH_DUE = crossing(
 ENQUEUE = crossing(
     "schedule.enqueue",
     "the schedule is the platform's, for all organizations",
-    """
-    WITH inserted AS (
-        INSERT INTO job (organization_id, id, kind, subject_id, payload, priority, maximum_attempts)
-        SELECT wanted.organization_id, wanted.id, $1, wanted.id, '{}', $4, $5
+    queueing(
+        "$1",
+        """
+        SELECT wanted.organization_id, wanted.id, $1, wanted.id, '{}'::jsonb, $4::integer, $5::integer
         FROM unnest($2::text[], $3::text[]) AS wanted (id, organization_id)
         WHERE NOT EXISTS (
             SELECT 1 FROM job AS open
@@ -46,11 +47,7 @@ ENQUEUE = crossing(
             WHERE open.kind = $1 AND open.organization_id = wanted.organization_id AND open.state = 'running'
         )
         ORDER BY wanted.id
-        ON CONFLICT (id) DO NOTHING
-        RETURNING id
-    ), counted AS (
-        SELECT count(*) AS jobs FROM inserted
-    )
-    SELECT jobs, CASE WHEN jobs > 0 THEN pg_notify('pagemill_job_ready', $1) END AS told FROM counted
-    """,
+        """,
+        conflict="ON CONFLICT (id) DO NOTHING",
+    ),
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from db.jobs import NEW_ID, queueing
 from db.statements import untyped_crossing as crossing
 from db.statements import untyped_tenant as tenant
 
+KIND = "webhook"
 PRIORITY = 10
 MAXIMUM_ATTEMPTS = 8
 """``pagemill.work.webhooks`` has the delays between them."""
@@ -96,27 +98,21 @@ def is_wanted(event_type: str, *, organization: str = "$1") -> str:
 # at the same time must not take the outcome with it.
 TELL_WEBHOOKS = tenant(
     "webhooks.tell",
-    f"""
-    WITH wanting AS (
-        SELECT id FROM webhook
-        WHERE organization_id = $1 AND status = 'enabled' AND event_types ? $2
-        ORDER BY id FOR KEY SHARE
-    ), delivery AS (
-        INSERT INTO webhook_delivery (organization_id, id, webhook_id, event_type, body)
-        SELECT $1, 'las:webhook-delivery:' || replace(gen_random_uuid()::text, '-', ''), id, $2, $3
-        FROM wanting
-        RETURNING id
-    ), queued AS (
-        INSERT INTO job (organization_id, id, kind, subject_id, payload, priority, maximum_attempts)
-        SELECT $1, replace(gen_random_uuid()::text, '-', ''), 'webhook', id, '{{}}',
-            {PRIORITY}, {MAXIMUM_ATTEMPTS}
-        FROM delivery
-        RETURNING kind
-    )
-    SELECT count(*) AS queued,
-        CASE WHEN count(*) > 0 THEN pg_notify('pagemill_job_ready', 'webhook') END AS told
-    FROM queued
-    """,
+    queueing(
+        f"'{KIND}'",
+        f"SELECT $1, {NEW_ID}, '{KIND}', id, '{{}}'::jsonb, {PRIORITY}, {MAXIMUM_ATTEMPTS} FROM delivery",
+        parts=f"""
+        wanting AS (
+            SELECT id FROM webhook
+            WHERE organization_id = $1 AND status = 'enabled' AND event_types ? $2
+            ORDER BY id FOR KEY SHARE
+        ), delivery AS (
+            INSERT INTO webhook_delivery (organization_id, id, webhook_id, event_type, body)
+            SELECT $1, 'las:webhook-delivery:' || {NEW_ID}, id, $2, $3 FROM wanting
+            RETURNING id
+        ),
+        """,
+    ),
 )
 
 DELIVERY_WORK = tenant(
@@ -212,13 +208,27 @@ ATTEMPTS_OF = crossing(
     """,
 )
 
-# A delivery by its id, whatever became of it; of a webhook those that failed. Oldest first.
-DELIVERIES_TO_REPLAY = crossing(
-    "webhooks.to_replay",
+# A delivery by its id, whatever its outcome; of a webhook those that failed. Oldest first.
+REPLAY_DELIVERIES = crossing(
+    "webhooks.replay",
     "the operator names a webhook or a delivery, not its organization",
-    """
-    SELECT id, organization_id FROM webhook_delivery
-    WHERE (id = $1 OR (webhook_id = $1 AND status = 'failed')) AND status <> 'pending'
-    ORDER BY created_time, id FOR UPDATE
-    """,
+    queueing(
+        f"'{KIND}'",
+        f"""
+        SELECT organization_id, {NEW_ID}, '{KIND}', id, '{{}}'::jsonb, {PRIORITY}, {MAXIMUM_ATTEMPTS}
+        FROM reopened
+        """,
+        parts="""
+        ended AS (
+            SELECT id FROM webhook_delivery
+            WHERE (id = $1 OR (webhook_id = $1 AND status = 'failed')) AND status <> 'pending'
+            ORDER BY created_time, id FOR UPDATE
+        ), reopened AS (
+            UPDATE webhook_delivery SET status = 'pending' WHERE id IN (SELECT id FROM ended)
+            RETURNING id, organization_id, created_time
+        ),
+        """,
+        result="reopened.id",
+    )
+    + "CROSS JOIN reopened ORDER BY reopened.created_time, reopened.id",
 )

@@ -9,7 +9,8 @@ import torch
 from ray import serve
 from ray.serve import Application
 
-from pagemill.applications.requests import PredictionRequest, Predictions
+from pagemill.applications.found_fields import Predictions
+from pagemill.applications.requests import PredictionRequest
 from pagemill.errors import NotFound, Unavailable
 from pagemill.extraction.artefact import Artefact
 from pagemill.extraction.postprocess import postprocess

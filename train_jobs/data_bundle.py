@@ -21,10 +21,10 @@ from pagemill.extraction.summary import SummaryDocument, summarise
 from pagemill.extraction.types import ReadOptions
 from pagemill.ids import DataBundleId, OrganizationId
 from pagemill.jobs.job import Job
-from pagemill.jobs.outcomes import DataBundleResult
 from pagemill.objects import open_objects
 from pagemill.objects.keys import data_bundle_key
 from pagemill.settings import Settings, load_settings
+from pagemill.work.data_bundles import DataBundleResult
 from train_jobs.snapshot import BundledDocument, Snapshot, encode
 
 READING_SECONDS = 3600.0

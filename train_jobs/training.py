@@ -6,7 +6,7 @@ import ray
 
 from pagemill.applications.calling import answer_of
 from pagemill.jobs.job import Job
-from pagemill.jobs.outcomes import TrainingResult
+from pagemill.work.trainings import TrainingResult
 
 
 class TrainingRunner:

@@ -21,9 +21,9 @@ from pagemill.applications.requests import READING, ReadingRequest
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import OrganizationId, TrainingId
 from pagemill.jobs.job import Job, JobCancelled
-from pagemill.jobs.outcomes import TrainingResult
 from pagemill.objects import ObjectMissing, ObjectStore, open_objects
 from pagemill.settings import Settings, load_settings
+from pagemill.work.trainings import TrainingResult
 from train_jobs import examples, snapshot
 from train_jobs.fence import advance
 from train_jobs.places import TrainingPlaces

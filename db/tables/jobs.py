@@ -11,7 +11,7 @@ class Job(Table, tablename="job"):
     """A durable job. ``attempt`` is the fencing token; the first terminal write wins."""
 
     id = Text(primary_key=True, help_text="uuid4 hex; of a scheduled job its kind, organization and time")
-    kind = Text(help_text="one of pagemill.jobs.job.JobKind")
+    kind = Text(help_text="name of a kind declared in pagemill.work")
     organization_id = Text()
     subject_id = Text(help_text="id of the resource the job works for")
     payload = JSONB(default="{}")

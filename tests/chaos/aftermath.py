@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import psutil
 
-from pagemill.applications.requests import count_fields
+from pagemill.applications.found_fields import count_fields
 from pagemill.housekeeping.sweep import ObjectSweep, SweepReport
 from pagemill.objects import ObjectStore
 from pagemill.usage.meters import METERS

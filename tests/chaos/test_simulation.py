@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from db import jobs, usage
-from pagemill.jobs import leases, outcomes
+from pagemill.jobs import leases
+from pagemill.work import metering
 from tests.chaos.simulation.running import Played, first_problem, histories
 
 if TYPE_CHECKING:
@@ -113,11 +114,11 @@ def _no_refund(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refund(*_arguments: Any) -> None:
         return
 
-    monkeypatch.setattr(outcomes, "refund", refund)
+    monkeypatch.setattr(metering, "refund", refund)
 
 
 def _nobody_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def reap(_connection: Any) -> list[Any]:
+    async def reap(*_arguments: Any) -> list[Any]:
         return []
 
     monkeypatch.setattr(leases, "reap", reap)

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import psutil
 
-from pagemill.jobs.job import BATCH, INTERACTIVE, JobKind
+from pagemill.jobs.kind import AnyKind
 from pagemill.jobs.queue import enqueue
 from pagemill.settings import Settings
 
@@ -19,15 +19,9 @@ FINAL = ("succeeded", "failed", "cancelled")
 TRAINING_PROCESSES = ("ray::TrainingActor", "ray::TrainController", "RayTrainWorker")
 
 
-async def submit(pool: asyncpg.Pool, kind: JobKind, organization_id: str, subject_id: str) -> str:
+async def submit(pool: asyncpg.Pool, kind: AnyKind, organization_id: str, subject_id: str) -> str:
     async with pool.acquire() as connection:
-        return await enqueue(
-            connection,
-            kind=kind,
-            organization_id=organization_id,
-            subject_id=subject_id,
-            priority=INTERACTIVE if kind == "prediction" else BATCH,
-        )
+        return await enqueue(connection, kind, organization_id=organization_id, subject_id=subject_id)
 
 
 async def eventually(look: Callable[[], Awaitable[Any]], *, seconds: float) -> Any:

@@ -9,7 +9,8 @@ import asyncpg
 
 from db.jobs import CLAIM
 from pagemill.ids import AssetId, DataBundleId, DatasetId, DocumentId, ModelId, SecretId, TrainingId, new_id
-from pagemill.jobs.job import Job, JobKind
+from pagemill.jobs.job import Job
+from pagemill.jobs.kind import AnyKind
 
 
 async def seed_dataset(pool: asyncpg.Pool, organization_id: str, *, documents: int = 10) -> str:
@@ -128,12 +129,12 @@ async def seed_asset(pool: asyncpg.Pool, organization_id: str) -> str:
     return asset_id
 
 
-async def claim_job(pool: asyncpg.Pool, kind: JobKind, *, seconds: float = 10.0) -> Job:
+async def claim_job(pool: asyncpg.Pool, kind: AnyKind, *, seconds: float = 10.0) -> Job:
     """What a worker would be given next; waits until there is a job."""
     async with asyncio.timeout(seconds):
         while True:
             async with pool.acquire() as connection, connection.transaction():
-                row = await CLAIM.fetch_one(connection, kind, "test", 60.0, 1)
+                row = await CLAIM.fetch_one(connection, kind.name, "test", 60.0, 1)
             if row is not None:
                 return Job(**dict(row))
             await asyncio.sleep(0.01)

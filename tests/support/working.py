@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,14 +12,13 @@ from typing import Any
 import asyncpg
 
 from pagemill.ids import PredictionId, new_id
-from pagemill.jobs.dispatcher import Dispatcher, Runner
-from pagemill.jobs.job import INTERACTIVE, Job, JobKind
-from pagemill.jobs.outcomes import PredictionResult
+from pagemill.jobs.dispatcher import Dispatcher
+from pagemill.jobs.job import INTERACTIVE, Job
+from pagemill.jobs.kind import AnyKind, RunnableKind, Runner
 from pagemill.jobs.queue import enqueue
-from pagemill.jobs.schedule import Schedule
 from pagemill.usage.meters import Meter
 from pagemill.usage.organization_usage import usage_of
-from pagemill.usage.reservations import reserve
+from pagemill.work.predictions import PREDICTION, PredictionResult
 
 DEADLINE = 15.0
 RESULT = PredictionResult(
@@ -53,13 +53,11 @@ async def submit(
         )
         job_id = await enqueue(
             connection,
-            kind="prediction",
+            dataclasses.replace(PREDICTION, maximum_attempts=maximum_attempts),
             organization_id=organization_id,
             subject_id=prediction_id,
             priority=priority,
-            maximum_attempts=maximum_attempts,
         )
-        await reserve(connection, organization_id, job_id, {"predictions": 1})
     return job_id, prediction_id
 
 
@@ -97,26 +95,24 @@ async def until_ended(pool: asyncpg.Pool, *job_ids: str, seconds: float = DEADLI
 @asynccontextmanager
 async def dispatching(
     pool: asyncpg.Pool,
-    runner: Runner,
+    runner: Runner[Any],
     *,
-    kinds: tuple[JobKind, ...] = ("prediction",),
+    kinds: Sequence[AnyKind] = (PREDICTION,),
     owner: str | None = None,
     lease: float = 5.0,
     heartbeat: float = 0.1,
     poll: float = 60.0,
     limit: int = 4,
-    schedules: Sequence[Schedule] = (),
+    interval: float = 0.0,
 ) -> AsyncIterator[Dispatcher]:
     """A dispatcher that works until the block is left; it listens when the block begins."""
     dispatcher = Dispatcher(
         pool,
-        dict.fromkeys(kinds, runner),
+        [RunnableKind(kind=kind, run=runner, concurrency=limit, interval=interval) for kind in kinds],
         owner=owner or uuid.uuid4().hex,
         lease=lease,
         heartbeat=heartbeat,
         poll=poll,
-        limits=dict.fromkeys(kinds, limit),
-        schedules=schedules,
     )
     task = asyncio.create_task(dispatcher.run())
 

@@ -61,14 +61,15 @@ from pagemill.api.resources.workflow_executions import WorkflowExecutionControll
 from pagemill.api.resources.workflows import WorkflowController
 from pagemill.documents.thumbnails.cache import ThumbnailCache
 from pagemill.documents.thumbnails.renderer import Renderer
-from pagemill.jobs.listener import OutcomeListener
-from pagemill.jobs.pressure import open_pressure
+from pagemill.jobs.admission import open_admission
+from pagemill.jobs.waiting import JobListener
 from pagemill.logging_setup import configure_logging
 from pagemill.objects import open_objects
 from pagemill.payments import check_stripe, open_setup_intents
 from pagemill.secret_box import SecretBox, open_secret_box
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.request_rate import open_request_rate
+from pagemill.work.predictions import PREDICTION
 
 BODY_BYTES = 10_000_000
 """Inline content of 6,250,000 characters, and room for its labels. Files have a route of their own."""
@@ -138,7 +139,7 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
         stack.push_async_callback(objects.close)
         setup_intents = open_setup_intents(settings)
         stack.push_async_callback(setup_intents.close)
-        listener = OutcomeListener(pool)
+        listener = JobListener(pool)
         await listener.start()
         stack.push_async_callback(listener.close)
         thumbnails = ThumbnailCache(pool, objects, Renderer(concurrency=settings.thumbnails_at_once))
@@ -152,7 +153,7 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
             setup_intents,
             open_request_rate(pool, settings),
             thumbnails,
-            open_pressure(pool, settings),
+            open_admission(pool, PREDICTION, settings, longest_wait=settings.prediction_queue_wait_max),
         )
 
 

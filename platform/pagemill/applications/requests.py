@@ -52,9 +52,6 @@ class PredictionRequest(msgspec.Struct, frozen=True):
     postprocess_config: dict[str, Any]
 
 
-Predictions = list[dict[str, Any]] | dict[str, list[Any]]
-
-
 def read_options(preprocess_config: Mapping[str, Any]) -> ReadOptions:
     """The part of the API's preprocessConfig that changes the words of a page."""
     return ReadOptions(
@@ -88,24 +85,3 @@ def first_pages_request(content_key: str, options: ReadOptions, max_pages: int) 
         image_quality=options.image_quality,
         with_words=False,
     )
-
-
-def count_fields(predictions: Predictions) -> int:
-    """How many values were found: each scalar that is not null, and each such cell of a row."""
-    if isinstance(predictions, dict):
-        return sum(_candidate_fields(candidate) for found in predictions.values() for candidate in found)
-    return sum(_item_fields(item) for item in predictions)
-
-
-def _item_fields(item: Mapping[str, Any]) -> int:
-    value = item.get("value")
-    if isinstance(value, list):
-        return sum(_item_fields(cell) for row in value for cell in row)
-    return int(value is not None)
-
-
-def _candidate_fields(candidate: Mapping[str, Any]) -> int:
-    """A scalar has a confidence; of a row each member is the list of its column's candidates."""
-    if isinstance(candidate.get("confidence"), int | float):
-        return int(candidate.get("value") is not None)
-    return sum(_item_fields(cell) for column in candidate.values() for cell in column)

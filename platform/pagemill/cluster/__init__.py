@@ -1,0 +1,1 @@
+"""Ray: deployment of the applications, and the dispatcher as an actor."""

@@ -1,4 +1,4 @@
-"""``python -m pagemill.cluster.deploy``: put what runs on Ray there, and end when it is healthy.
+"""Deployment to Ray, by ``python -m pagemill.cluster.deploy``; it ends when all parts are healthy.
 
 It can be run again at any time: after the head was started anew, and after an upgrade. Workers take their
 settings from the environment of their node; the dispatcher is handed its keys (``DispatcherKeys``) from here.
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Connect, deploy, leave. The exit status is 0 when all parts are healthy."""
+    """Connect, deploy and disconnect; return the exit status 0 when all parts are healthy."""
     settings = load_settings(os.environ)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     ray.init(
@@ -64,7 +64,7 @@ def deploy(settings: Settings) -> None:
 
 
 def replace_dispatcher(settings: Settings) -> None:
-    """Have the running dispatcher give its jobs back, and start one with the code and settings of today."""
+    """Have the running dispatcher give its jobs back, and start one with the current code and settings."""
     _end_dispatcher(settings.ray_namespace)
     actor = ray.remote(num_cpus=0, max_restarts=-1)(DispatcherActor).options(
         name=DISPATCHER, namespace=settings.ray_namespace, lifetime="detached"

@@ -94,11 +94,19 @@ def delete(
 
     async def run(connection: Connection, objects: ObjectStore, _settings: Settings) -> ConsentSummary:
         from pagemill.housekeeping.consents import delete_consent, summarise_consent
+        from pagemill.work.predictions import PREDICTION
 
         summary = await summarise_consent(connection, organization_id, consent_id)
         if yes:
             with click.progressbar(length=summary.documents, label="Documents", file=sys.stderr) as bar:
-                await delete_consent(connection, objects, organization_id, consent_id, progress=bar.update)
+                await delete_consent(
+                    connection,
+                    objects,
+                    organization_id,
+                    consent_id,
+                    prediction=PREDICTION,
+                    progress=bar.update,
+                )
         return summary
 
     summary = with_stores(data_dir, run)

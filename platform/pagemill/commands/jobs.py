@@ -1,4 +1,4 @@
-"""``pagemill jobs``: what works, what waits, and what went wrong."""
+"""``pagemill jobs``: list, show, retry and cancel jobs."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ import click
 from pagemill.commands.options import data_directory_option, json_option, print_json, with_database
 
 if TYPE_CHECKING:
-    from pagemill.jobs.job import JobKind, JobState
-    from pagemill.jobs.operating import JobReport
+    from pagemill.ids import OrganizationId
+    from pagemill.jobs.job import JobState, KindName
+    from pagemill.jobs.job_administration import JobReport
 
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
-KINDS = (
-    "prediction",
-    "data-bundle",
-    "training",
-    "transformation",
-    "retention",
-    "object-sweep",
-    "month-statement",
-    "mail",
-    "webhook",
-    "limit-warnings",
-)
 COLOURS = {"failed": "red", "running": "yellow", "succeeded": "green"}
+
+
+class KindParameter(click.ParamType[str]):
+    """Name of a kind of job. The kinds are imported only when a command needs them."""
+
+    name = "kind"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name. Fails with the names of all kinds when there is none of this name."""
+        from pagemill.work.kinds import KINDS
+
+        if value not in KINDS.names:
+            self.fail(f"{value!r} is not one of {', '.join(KINDS.names)}", param, ctx)
+        return value
 
 
 @click.group()
 def jobs() -> None:
-    """What works, what waits, and what went wrong.
+    """List, show, retry and cancel jobs.
 
     A job is named by its id, or by the id of what it works for (a prediction, bundle, training, ...).
     """
@@ -40,29 +43,29 @@ def jobs() -> None:
 
 @jobs.command(name="list")
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="May be repeated.")
-@click.option("--kind", type=click.Choice(KINDS))
+@click.option("--kind", type=KindParameter(), help="See `pagemill jobs kinds`.")
 @click.option("--organization", "organization_id", metavar="ID")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @json_option
 @data_directory_option
 def list_jobs(
     states: tuple[JobState, ...],
-    kind: JobKind | None,
-    organization_id: str | None,
+    kind: KindName | None,
+    organization_id: OrganizationId | None,
     limit: int,
     as_json: bool,
     data_dir: Path,
 ) -> None:
-    """The newest jobs first.
+    """List jobs, the newest first.
 
     \b
       pagemill jobs list --state failed --kind training
     """
-    from pagemill.jobs import operating
+    from pagemill.jobs import job_administration
 
     reports = with_database(
         data_dir,
-        lambda connection: operating.list_jobs(
+        lambda connection: job_administration.list_jobs(
             connection, states=states, kind=kind, organization_id=organization_id, limit=limit
         ),
     )
@@ -77,10 +80,12 @@ def list_jobs(
 @json_option
 @data_directory_option
 def show(name: str, as_json: bool, data_dir: Path) -> None:
-    """Everything about one job, and whether trying again may help."""
-    from pagemill.jobs import operating
+    """Show everything about one job, and whether trying again may help."""
+    from pagemill.jobs import job_administration
 
-    _show_one(with_database(data_dir, lambda connection: operating.find_job(connection, name)), as_json)
+    _show_one(
+        with_database(data_dir, lambda connection: job_administration.find_job(connection, name)), as_json
+    )
 
 
 @jobs.command()
@@ -89,9 +94,11 @@ def show(name: str, as_json: bool, data_dir: Path) -> None:
 @data_directory_option
 def retry(name: str, as_json: bool, data_dir: Path) -> None:
     """Queue a failed job again; what it takes of the plan is counted again."""
-    from pagemill.jobs import operating
+    from pagemill.jobs import job_administration
+    from pagemill.work.kinds import KINDS
 
-    _show_one(with_database(data_dir, lambda connection: operating.retry_job(connection, name)), as_json)
+    report = with_database(data_dir, lambda connection: job_administration.retry_job(connection, KINDS, name))
+    _show_one(report, as_json)
 
 
 @jobs.command()
@@ -99,10 +106,23 @@ def retry(name: str, as_json: bool, data_dir: Path) -> None:
 @json_option
 @data_directory_option
 def cancel(name: str, as_json: bool, data_dir: Path) -> None:
-    """End a job that waits or runs; nothing of it is counted."""
-    from pagemill.jobs import operating
+    """Cancel a job that waits or runs; nothing of it is counted."""
+    from pagemill.jobs import job_administration
+    from pagemill.work.kinds import KINDS
 
-    _show_one(with_database(data_dir, lambda connection: operating.cancel_job(connection, name)), as_json)
+    report = with_database(
+        data_dir, lambda connection: job_administration.cancel_job(connection, KINDS, name)
+    )
+    _show_one(report, as_json)
+
+
+@jobs.command()
+def kinds() -> None:
+    """List the kinds of jobs and what they do."""
+    from pagemill.work.kinds import KINDS
+
+    for kind in KINDS:
+        click.echo(f"{kind.name:16} {kind.description}")
 
 
 def _show_all(reports: list[JobReport]) -> None:

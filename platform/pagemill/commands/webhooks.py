@@ -1,4 +1,4 @@
-"""``pagemill webhooks``: who is told of events, how they answered, and telling them again."""
+"""``pagemill webhooks``: list webhooks and their attempts, and deliver events again."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import click
 from pagemill.commands.options import data_directory_option, with_database
 
 if TYPE_CHECKING:
-    from pagemill.notices.operating import AttemptReport, WebhookReport
+    from pagemill.notices.webhook_administration import AttemptReport, WebhookReport
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
 @click.group()
 def webhooks() -> None:
-    """Who is told of events, how they answered, and telling them again."""
+    """List webhooks and their attempts, and deliver events again."""
 
 
 @webhooks.command(name="list")
@@ -25,10 +25,12 @@ def webhooks() -> None:
 @json_option
 @data_directory_option
 def list_webhooks(organization_id: str | None, as_json: bool, data_dir: Path) -> None:
-    """Every webhook, with how many deliveries wait, failed and succeeded in the last 30 days."""
-    from pagemill.notices import operating
+    """List webhooks, with the numbers of deliveries that wait, failed and succeeded in the last 30 days."""
+    from pagemill.notices import webhook_administration
 
-    reports = with_database(data_dir, lambda connection: operating.list_webhooks(connection, organization_id))
+    reports = with_database(
+        data_dir, lambda connection: webhook_administration.list_webhooks(connection, organization_id)
+    )
     if as_json:
         _print_json(reports)
     else:
@@ -41,10 +43,12 @@ def list_webhooks(organization_id: str | None, as_json: bool, data_dir: Path) ->
 @json_option
 @data_directory_option
 def attempts(name: str, limit: int, as_json: bool, data_dir: Path) -> None:
-    """How a webhook, or one delivery, answered; the newest first."""
-    from pagemill.notices import operating
+    """List the attempts of a webhook, or of one delivery, the newest first."""
+    from pagemill.notices import webhook_administration
 
-    reports = with_database(data_dir, lambda connection: operating.list_attempts(connection, name, limit))
+    reports = with_database(
+        data_dir, lambda connection: webhook_administration.list_attempts(connection, name, limit)
+    )
     if as_json:
         _print_json(reports)
     else:
@@ -55,10 +59,12 @@ def attempts(name: str, limit: int, as_json: bool, data_dir: Path) -> None:
 @click.argument("name", metavar="WEBHOOK|DELIVERY")
 @data_directory_option
 def replay(name: str, data_dir: Path) -> None:
-    """Tell again: one delivery, or all of a webhook that failed. They keep their webhook-id."""
-    from pagemill.notices import operating
+    """Deliver again: one delivery, or all failed ones of a webhook. They keep their webhook-id."""
+    from pagemill.notices import webhook_administration
 
-    for delivery_id in with_database(data_dir, lambda connection: operating.replay(connection, name)):
+    for delivery_id in with_database(
+        data_dir, lambda connection: webhook_administration.replay(connection, name)
+    ):
         click.echo(delivery_id)
 
 
@@ -87,7 +93,7 @@ def _show_webhooks(reports: list[WebhookReport]) -> None:
 
 
 def _show_attempts(reports: list[AttemptReport]) -> None:
-    """A line each: ids are there to be copied."""
+    """Print a line for each attempt, with ids that can be copied."""
     for report in reports:
         answer = report.error or f"answered {report.status_code}"
         again = report.next_attempt_time

@@ -12,6 +12,7 @@ from db.statements import Connection
 from pagemill.documents.removal import remove_documents, remove_objects
 from pagemill.errors import NotFound
 from pagemill.ids import ConsentId, DataBundleId, DocumentId, OrganizationId
+from pagemill.jobs.kind import AnyKind
 from pagemill.jobs.queue import request_cancel
 from pagemill.objects import ObjectStore
 
@@ -57,18 +58,26 @@ async def delete_consent(
     organization_id: OrganizationId,
     consent_id: ConsentId,
     *,
+    prediction: AnyKind,
     progress: Progress = lambda _documents: None,
 ) -> int:
-    """Delete the documents under a consent with their objects and predictions; return how many there were."""
+    """Delete the documents under a consent with their objects and predictions; return how many there were.
+
+    ``prediction`` is the kind of the jobs that predict.
+    """
     deleted = 0
-    while batch := await _delete_batch(connection, objects, organization_id, consent_id):
+    while batch := await _delete_batch(connection, objects, organization_id, consent_id, prediction):
         deleted += batch
         progress(batch)
     return deleted
 
 
 async def _delete_batch(
-    connection: Connection, objects: ObjectStore, organization_id: OrganizationId, consent_id: ConsentId
+    connection: Connection,
+    objects: ObjectStore,
+    organization_id: OrganizationId,
+    consent_id: ConsentId,
+    prediction: AnyKind,
 ) -> int:
     async with connection.transaction():
         chosen = await statements.list_documents(
@@ -80,16 +89,19 @@ async def _delete_batch(
             limit=BATCH_SIZE,
         )
         document_ids = [row.id for row in chosen]
-        await _delete_predictions(connection, organization_id, document_ids)
+        await _delete_predictions(connection, organization_id, document_ids, prediction)
         rows = await remove_documents(connection, organization_id, document_ids, consent_ids=[consent_id])
     # A prediction requested before the documents were deleted may be written only now.
-    await _delete_predictions(connection, organization_id, document_ids)
+    await _delete_predictions(connection, organization_id, document_ids, prediction)
     await remove_objects(objects, organization_id, rows)
     return len(rows)
 
 
 async def _delete_predictions(
-    connection: Connection, organization_id: OrganizationId, document_ids: list[DocumentId]
+    connection: Connection,
+    organization_id: OrganizationId,
+    document_ids: list[DocumentId],
+    prediction: AnyKind,
 ) -> None:
     """Delete predictions; pending ones are cancelled first, so that they are not counted."""
     async with connection.transaction():
@@ -97,7 +109,9 @@ async def _delete_predictions(
             connection, organization_id=organization_id, document_ids=document_ids
         )
         for prediction_id in pending:
-            await request_cancel(connection, organization_id, prediction_id)
+            await request_cancel(
+                connection, prediction, organization_id=organization_id, subject_id=prediction_id
+            )
         await statements.delete_predictions(
             connection, organization_id=organization_id, document_ids=document_ids
         )

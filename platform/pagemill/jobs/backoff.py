@@ -1,4 +1,4 @@
-"""What follows when an attempt goes wrong: a pure decision."""
+"""Deciding what follows a failed attempt: a pure function."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pagemill.jobs.job import Job, TryAgain, WorkerLost
 FIRST_SECONDS = 1.0
 FACTOR = 3.0
 LONGEST_SECONDS = 30.0
-"""When a part is back, somebody waits for what was tried while it was away."""
+"""When a service is back, a user waits for the jobs that were tried while it was away."""
 PATIENCE_ATTEMPTS = 80
-"""How often a job is tried when a part of the platform is away: for about half an hour."""
+"""How often a job is tried while a service is away: for about half an hour."""
 
 MAXIMUM_LOST_WORKERS = 2
-"""A job with which so many workers died is not tried again: it may be what kills them."""
+"""A job that has lost so many workers is not tried again: it may be what kills them."""
 
 
 class Retry(msgspec.Struct, frozen=True):
-    """Try again in ``delay`` seconds; whether this attempt counts towards the job's maximum."""
+    """Another attempt in ``delay`` seconds; ``counts`` says whether this one counts towards the maximum."""
 
     delay: float
     counts: bool
@@ -31,12 +31,11 @@ Decision: TypeAlias = Retry | Literal["fail"]
 
 
 def decide(error: BaseException, job: Job, *, chance: float) -> Decision:
-    """Whether and when to retry after the job's attempt failed; ``chance`` in [0, 1) spreads the delays.
+    """Decide whether and when to retry a job whose attempt failed; ``chance`` in [0, 1) spreads the delays.
 
-    Errors that Pagemill raises on purpose are final unless they say otherwise. A part that is away is not
+    Errors that Pagemill raises on purpose are final unless they say otherwise. A service that is away is not
     the job's fault: such attempts do not count, within reason. A job that loses its worker gets another one,
-    but not one after the other. Runners that know better when to try again say so. Anything else may go away
-    by itself.
+    but not twice in a row. TryAgain carries its own delay. Any other error may go away by itself.
     """
     if isinstance(error, PagemillError) and not error.retryable:
         return "fail"
@@ -49,6 +48,6 @@ def decide(error: BaseException, job: Job, *, chance: float) -> Decision:
 
 
 def delay_after(attempt: int, chance: float) -> float:
-    """Seconds to wait after the given attempt: growing, bounded, and between half and all of the bound."""
+    """Return the seconds to wait after an attempt: between half and all of a growing, limited bound."""
     bound = min(LONGEST_SECONDS, FIRST_SECONDS * FACTOR ** min(attempt - 1, 32))
     return bound * (0.5 + chance / 2)

@@ -1,7 +1,7 @@
-"""Runs jobs: claims them fairly, keeps their leases, writes how they end.
+"""Dispatcher of jobs: it claims them fairly, keeps their leases and writes how they end.
 
-Any number of dispatchers may run; the rows decide. Nothing here is kept that Postgres does not know: a
-dispatcher that is killed is replaced by any other one as soon as its leases have expired.
+Any number of dispatchers may run; the rows decide. A dispatcher holds nothing that Postgres does not know:
+one that is killed is replaced by any other one as soon as its leases have expired.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import asyncpg
 
@@ -19,23 +19,20 @@ from db.jobs import NOTIFY_READY
 from db.pool import CONNECTION_ERRORS, acquire
 from db.statements import Connection
 from pagemill.concurrency import cancel_and_wait
+from pagemill.ids import JobId
 from pagemill.jobs import backoff, leases, outcomes
-from pagemill.jobs.job import CANCEL_CHANNEL, READY_CHANNEL, Job, JobKind
-from pagemill.jobs.listening import Listening
-from pagemill.jobs.outcomes import Result
-from pagemill.jobs.schedule import Schedule, Scheduler
-from pagemill.jobs.writing import OutcomeWriter, wait_out
+from pagemill.jobs.job import CANCEL_CHANNEL, READY_CHANNEL, Job, KindName
+from pagemill.jobs.kind import AnyKind, JobKinds, RunnableKind, Runner
+from pagemill.jobs.notifications import NotificationListener
+from pagemill.jobs.outcome_writer import OutcomeWriter, wait_out
+from pagemill.jobs.schedule import schedules_of
+from pagemill.jobs.upkeep import QueueUpkeep
 
 logger = logging.getLogger(__name__)
 
-Runner: TypeAlias = Callable[[Job], Awaitable[Result]]
 Interruption: TypeAlias = Literal["lost", "cancelled", "stopped"]
 
-CLAIMED_AT_ONCE = 128
-PURGE_SECONDS = 3600.0
-SCHEDULE_SECONDS = 60.0
-"""How late a scheduled job may be."""
-RETENTION_SECONDS = 7 * 24 * 3600.0
+CLAIM_BATCH_SIZE = 128
 
 
 class Stopped(Exception):
@@ -44,85 +41,88 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class _Running:
+    kind: AnyKind
     job: Job
-    task: asyncio.Task[Result]
+    task: asyncio.Task[Any]
     interruption: Interruption | None = field(default=None)
 
     def interrupt(self, why: Interruption) -> None:
-        """The first reason counts; a runner that has ended by itself keeps its result."""
+        """Cancel the runner. The first reason counts; a runner that has ended keeps its result."""
         if self.interruption is None and not self.task.done():
             self.interruption = why
             self.task.cancel()
 
 
 class Dispatcher:
-    """``run`` works until ``stop`` is called; ``limits`` says how many jobs of each kind run at once.
+    """Dispatcher that works from ``run`` until ``stop``, on jobs of the given kinds.
 
-    A kind that is not in ``limits`` runs one job at a time, and no kind takes another's places. ``owner``
-    must be unique to this dispatcher. ``lease``, ``heartbeat`` and ``poll`` are in seconds. ``schedules`` say
-    which jobs exist because it is time. The pool needs a connection for listening and some for the work;
-    ``claiming`` is one with ``db.pool.PLANNED_ONCE``.
+    No kind uses another's concurrency. ``owner`` must be unique to this dispatcher. ``lease``, ``heartbeat``
+    and ``poll`` are in seconds. The pool needs a connection for listening and some for the work; ``claiming``
+    is a pool with ``db.pool.PLANNED_ONCE``.
     """
 
     def __init__(
         self,
         pool: asyncpg.Pool,
-        runners: Mapping[JobKind, Runner],
+        kinds: Iterable[RunnableKind[Any]],
         *,
         owner: str,
         lease: float,
         heartbeat: float,
         poll: float,
-        limits: Mapping[JobKind, int],
-        schedules: Sequence[Schedule] = (),
         claiming: asyncpg.Pool | None = None,
     ) -> None:
         if not 0 < heartbeat <= lease / 2:
             raise ValueError("a lease must outlast two heartbeats")
+        runnable = list(kinds)
+        self._kinds: dict[KindName, RunnableKind[Any]] = {one.kind.name: one for one in runnable}
         self._pool, self._claiming = pool, claiming or pool
-        self._runners = dict(runners)
-        self._limits = {kind: limits.get(kind, 1) for kind in self._runners}
         self._owner = owner
         self._lease, self._heartbeat, self._poll = lease, heartbeat, poll
-        self._scheduler = Scheduler(schedules)
         self._writer = OutcomeWriter(pool)
-        self._running: dict[str, _Running] = {}
+        self._running: dict[JobId, _Running] = {}
         self._work: set[asyncio.Task[None]] = set()
         self._wake_claimer = asyncio.Event()
-        self._to_claim: set[JobKind] = set(self._runners)
+        self._to_claim: set[KindName] = set(self._kinds)
         self._wake_heart = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._listening = Listening(
+        self._notifications = NotificationListener(
             pool, [READY_CHANNEL, CANCEL_CHANNEL], heard=self._on_notification, connected=self._on_connected
+        )
+        self._upkeep = QueueUpkeep(
+            pool,
+            JobKinds(one.kind for one in runnable),
+            schedules_of(runnable),
+            heartbeat=heartbeat,
+            renew=self._renew,
+            requeued=lambda delay: self._wake_in(delay, *self._kinds),
         )
 
     @property
     def running(self) -> list[Job]:
-        """The jobs that run here now."""
+        """Jobs that run here now."""
         return [running.job for running in self._running.values()]
 
     @property
     def is_listening(self) -> bool:
         """Whether notifications arrive; without them jobs are found by polling."""
-        return self._listening.is_connected.is_set()
+        return self._notifications.is_connected.is_set()
 
     async def run(self) -> None:
-        """Work until ``stop`` is called, or for ever; Postgres being away is waited out."""
+        """Work until ``stop`` is called, and wait while Postgres is away."""
+        claiming = asyncio.create_task(self._claim_jobs(), name="claim")
         loops = [
-            asyncio.create_task(loop, name=name)
-            for name, loop in (
-                ("listen", self._listening.run()),
-                ("claim", self._claim_jobs()),
-                ("heartbeat", self._keep_leases()),
-                ("reap", self._reap_leases()),
-                ("purge", self._purge_jobs()),
-                ("schedule", self._schedule_jobs()),
-            )
+            claiming,
+            asyncio.create_task(self._notifications.run(), name="listen"),
+            asyncio.create_task(self._keep_leases(), name="heartbeat"),
+            asyncio.create_task(self._upkeep.reap_leases(), name="reap"),
+            asyncio.create_task(self._upkeep.purge_jobs(), name="purge"),
+            asyncio.create_task(self._upkeep.schedule_jobs(), name="schedule"),
         ]
         stopping = asyncio.create_task(self._stopping.wait(), name="stop")
         try:
             await asyncio.wait({*loops, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            await self._give_back(claiming=loops[1])
+            await self._give_back(claiming=claiming)
             for loop in loops:
                 if loop.done() and not loop.cancelled():
                     loop.result()  # a loop ends only by a fault of its own: let it be seen
@@ -142,37 +142,40 @@ class Dispatcher:
 
     def _on_notification(self, channel: str, payload: str) -> None:
         if channel == READY_CHANNEL:
-            self._wake(*(kind for kind in self._runners if kind == payload))
+            self._wake(*(name for name in self._kinds if name == payload))
         elif payload in self._running:
             self._wake_heart.set()
 
     async def _on_connected(self, _connection: Connection) -> None:
-        self._wake(*self._runners)
+        self._wake(*self._kinds)
         self._wake_heart.set()
 
-    def _wake(self, *kinds: JobKind) -> None:
-        """There may be jobs of these kinds, or places for them."""
-        if kinds:
-            self._to_claim.update(kinds)
+    def _wake(self, *names: KindName) -> None:
+        """Have jobs of these kinds looked for: some were queued, or may be started now."""
+        if names:
+            self._to_claim.update(names)
             self._wake_claimer.set()
+
+    def _wake_in(self, delay: float, *names: KindName) -> None:
+        asyncio.get_running_loop().call_later(delay, self._wake, *names)
 
     async def _claim_jobs(self) -> None:
         while not self._stopping.is_set():
             self._wake_claimer.clear()
-            kinds, self._to_claim = self._to_claim, set()
-            for kind in self._runners:
-                if kind in kinds and await self._claim_some(kind):
-                    self._to_claim.add(kind)
+            names, self._to_claim = self._to_claim, set()
+            for name, runnable in self._kinds.items():
+                if name in names and await self._claim_some(runnable):
+                    self._to_claim.add(name)
             if not self._to_claim and not await _wait(
                 self._wake_claimer, self._poll * random.uniform(0.8, 1.2)
             ):
-                self._to_claim.update(self._runners)
+                self._to_claim.update(self._kinds)
 
-    async def _claim_some(self, kind: JobKind) -> bool:
-        """Start jobs of a kind in its free places; returns whether to ask again at once."""
-        most = self._limits[kind]
-        # At most half of the places: while some jobs end together, others are claimed.
-        limit = min(CLAIMED_AT_ONCE, (most + 1) // 2, most - self._count(kind))
+    async def _claim_some(self, runnable: RunnableKind[Any]) -> bool:
+        """Start jobs of a kind as far as its concurrency allows; return whether to ask again at once."""
+        kind, most = runnable.kind, runnable.concurrency
+        # At most half of the concurrency: while some jobs end together, others are claimed.
+        limit = min(CLAIM_BATCH_SIZE, (most + 1) // 2, most - self._count(kind))
         if limit < 1:
             return False
         try:
@@ -182,23 +185,23 @@ class Dispatcher:
             await wait_out("claiming jobs", error)
             return True
         for job in jobs:
-            self._start(job)
+            self._start(runnable, job)
         return len(jobs) == limit and self._count(kind) < most
 
-    def _count(self, kind: JobKind) -> int:
-        return sum(running.job.kind == kind for running in self._running.values())
+    def _count(self, kind: AnyKind) -> int:
+        return sum(running.kind is kind for running in self._running.values())
 
-    def _start(self, job: Job) -> None:
+    def _start(self, runnable: RunnableKind[Any], job: Job) -> None:
         if job.id in self._running:
             self._running[job.id].interrupt("lost")  # its lease expired while this process stood still
-        running = _Running(job, asyncio.create_task(_run(self._runners[job.kind], job), name=f"job {job.id}"))
-        self._running[job.id] = running
+        task = asyncio.create_task(_run(runnable.run, job), name=f"job {job.id}")
+        running = self._running[job.id] = _Running(runnable.kind, job, task)
         work = asyncio.create_task(self._see_through(running), name=f"outcome {job.id}")
         self._work.add(work)
         work.add_done_callback(self._work.discard)
 
     async def _see_through(self, running: _Running) -> None:
-        """Wait for the runner and write how the job ended; frees the job's place."""
+        """Wait for the runner and write how the job ended."""
         try:
             await _ended(running.task)
             await self._write_outcome(running)
@@ -208,46 +211,46 @@ class Dispatcher:
             # A job that was lost may run here again already.
             if self._running.get(running.job.id) is running:
                 del self._running[running.job.id]
-            self._wake(running.job.kind)
+            self._wake(running.kind.name)
 
     async def _write_outcome(self, running: _Running) -> None:
-        job = running.job
+        kind, job = running.kind, running.job
         match running.interruption:
             case "lost":
                 logger.warning("job %s (attempt %d) was lost", job.id, job.attempt)
             case "cancelled":
-                await self._write(job, lambda connection: outcomes.cancel(connection, job))
+                await self._write(job, lambda connection: outcomes.cancel(connection, kind, job))
             case "stopped":
-                await self._release(job)
+                await self._release(kind, job)
             case None:
-                await self._write_end(job, running.task)
+                await self._write_end(kind, job, running.task)
 
-    async def _write_end(self, job: Job, task: asyncio.Task[Result]) -> None:
+    async def _write_end(self, kind: AnyKind, job: Job, task: asyncio.Task[Any]) -> None:
         if task.cancelled():
-            await self._write_error(job, asyncio.CancelledError("the runner was cancelled from within"))
+            await self._write_error(kind, job, asyncio.CancelledError("the runner was cancelled from within"))
             return
         error = task.exception()
         if error is not None:
-            await self._write_error(job, error)
+            await self._write_error(kind, job, error)
             return
         result = task.result()
         try:
-            await self._writer.finish(job, result)
+            await self._writer.finish(kind, job, result)
         except Exception as refused:  # noqa: BLE001 - a result that cannot be stored fails its own job only
-            await self._write_error(job, refused)
+            await self._write_error(kind, job, refused)
 
-    async def _write_error(self, job: Job, error: BaseException) -> None:
+    async def _write_error(self, kind: AnyKind, job: Job, error: BaseException) -> None:
         decision = backoff.decide(error, job, chance=random.random())
         outcome = "failed" if decision == "fail" else f"is tried again in {decision.delay:.1f} s"
-        known = outcomes.failure_of(error).message != outcomes.UNEXPECTED
+        known = outcomes.recorded_error(error).message != outcomes.UNEXPECTED
         logger.log(
             logging.INFO if known else logging.ERROR,
             "%s job %s (attempt %d) %s: %s: %s",
-            *(job.kind, job.id, job.attempt, outcome, type(error).__name__, error),
+            *(kind.name, job.id, job.attempt, outcome, type(error).__name__, error),
             exc_info=None if known else error,
         )
         if decision == "fail":
-            await self._write(job, lambda connection: outcomes.fail(connection, job, error))
+            await self._write(job, lambda connection: outcomes.fail(connection, kind, job, error))
             return
         retried = await self._write(
             job,
@@ -256,33 +259,28 @@ class Dispatcher:
             ),
         )
         if retried:
-            self._wake_in(decision.delay, job.kind)
+            self._wake_in(decision.delay, kind.name)
         else:
             # Not retried when it was asked to end meanwhile; when it was lost, this changes nothing either.
-            await self._write(job, lambda connection: outcomes.cancel(connection, job))
+            await self._write(job, lambda connection: outcomes.cancel(connection, kind, job))
 
     async def _write(self, job: Job, write: Callable[[Connection], Awaitable[bool]]) -> bool:
         return await self._writer.write(f"job {job.id}", write)
 
-    async def _release(self, job: Job) -> None:
-        """Tried once: a job that cannot be given back is taken over when its lease has expired."""
-
-        async def release(connection: Connection) -> None:
-            async with connection.transaction():
-                if await outcomes.retry(connection, job, Stopped(), delay=0.0, counts=False):
-                    await NOTIFY_READY.fetch_value(connection, job.kind)
-                else:
-                    await outcomes.cancel(connection, job)
-
+    async def _release(self, kind: AnyKind, job: Job) -> None:
+        """Give a job back, once: one that cannot be given back is taken over when its lease has expired."""
         try:
-            async with acquire(self._pool) as connection:
-                await release(connection)
+            async with acquire(self._pool) as connection, connection.transaction():
+                if await outcomes.retry(connection, job, Stopped(), delay=0.0, counts=False):
+                    await NOTIFY_READY.fetch_value(connection, kind.name)
+                else:
+                    await outcomes.cancel(connection, kind, job)
         except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
             logger.warning("job %s is not given back: %s", job.id, error)
 
     async def _give_back(self, *, claiming: asyncio.Task[None]) -> None:
         """Stop all runners; one that does not stop within a heartbeat is left to its lease."""
-        # A claim under way is awaited: broken off, its jobs would wait for their leases to expire.
+        # A claim under way is awaited: interrupted, its jobs would wait for their leases to expire.
         self._wake_claimer.set()
         await asyncio.wait({claiming}, timeout=self._heartbeat)
         await cancel_and_wait([claiming])
@@ -315,58 +313,16 @@ class Dispatcher:
             elif cancel:
                 running.interrupt("cancelled")
 
-    async def _reap_leases(self) -> None:
-        while True:
-            try:
-                # Its own first: a process that stood still must not take its jobs from itself.
-                await self._renew()
-                async with acquire(self._pool) as connection:
-                    requeued = await leases.reap(connection)
-            except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
-                await wait_out("taking over jobs", error)
-                # Leases that ran out while Postgres was away may have living owners, who renew them first.
-                await asyncio.sleep(2 * self._heartbeat)
-                continue
-            for job in requeued:
-                logger.warning("job %s lost its worker; tried again in %.1f s", job.job_id, job.delay)
-                self._wake_in(job.delay, *self._runners)
-            if len(requeued) < leases.REAPED_AT_ONCE:
-                await asyncio.sleep(self._heartbeat)
 
-    async def _purge_jobs(self) -> None:
-        while True:
-            try:
-                async with acquire(self._pool) as connection:
-                    purged = await leases.purge(connection, retention=RETENTION_SECONDS)
-            except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
-                await wait_out("purging jobs", error)
-                continue
-            if purged < leases.PURGED_AT_ONCE:
-                await asyncio.sleep(PURGE_SECONDS * random.uniform(0.8, 1.2))
-
-    async def _schedule_jobs(self) -> None:
-        while True:
-            try:
-                async with acquire(self._pool) as connection:
-                    await self._scheduler.enqueue(connection)
-            except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
-                await wait_out("queueing what is scheduled", error)
-                continue
-            await asyncio.sleep(SCHEDULE_SECONDS * random.uniform(0.5, 1.0))
-
-    def _wake_in(self, delay: float, *kinds: JobKind) -> None:
-        asyncio.get_running_loop().call_later(delay, self._wake, *kinds)
-
-
-async def _run(runner: Runner, job: Job) -> Result:
+async def _run(runner: Runner[Any], job: Job) -> Any:
     return await runner(job)
 
 
-async def _ended(task: asyncio.Task[Result]) -> None:
-    """What asyncio.wait does for one task, at a third of its cost: every job comes by here."""
+async def _ended(task: asyncio.Task[Any]) -> None:
+    """Wait for one task like asyncio.wait, at a third of its cost: every job comes by here."""
     ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def tell(_task: asyncio.Task[Result]) -> None:
+    def tell(_task: asyncio.Task[Any]) -> None:
         if not ended.done():
             ended.set_result(None)
 
@@ -375,7 +331,7 @@ async def _ended(task: asyncio.Task[Result]) -> None:
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:
-    """Whether it happened within so many seconds."""
+    """Return whether the event happened within so many seconds."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:

@@ -1,26 +1,17 @@
-"""What a job is, for the one who queues it, the one who runs it and the one who waits for it."""
+"""A job as it is queued, run and waited for."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NewType, TypeAlias
 
 import msgspec
 
 from pagemill import errors
-from pagemill.ids import JobId, OrganizationId
+from pagemill.ids import JobId, OrganizationId, SubjectId
 
-JobKind: TypeAlias = Literal[
-    "prediction",
-    "data-bundle",
-    "training",
-    "transformation",
-    "retention",
-    "object-sweep",
-    "month-statement",
-    "mail",
-    "webhook",
-    "limit-warnings",
-]
+KindName = NewType("KindName", str)
+"""Name of a kind of job, as it stands in the rows and in the operator's commands."""
+
 JobState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 READY_CHANNEL = "pagemill_job_ready"
@@ -36,17 +27,20 @@ HOUSEKEEPING = 20
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A claimed job. ``attempt`` counts from 1 and fences every write: only the latest can end the job."""
+    """A claimed job.
+
+    ``attempt`` counts from 1 and fences every write: only the latest attempt can end the job.
+    ``lost_workers`` says how many workers have died with the job so far.
+    """
 
     id: JobId
-    kind: JobKind
+    kind: KindName
     organization_id: OrganizationId
-    subject_id: str
+    subject_id: SubjectId
     payload: dict[str, Any]
     attempt: int
     maximum_attempts: int
     lost_workers: int = 0
-    """How many workers have died with it so far."""
 
 
 class JobFailed(errors.PagemillError):
@@ -60,13 +54,13 @@ class JobCancelled(errors.PagemillError):
 
 
 class WorkerLost(errors.PagemillError):
-    """The worker of the job died or was cut off; a job that this befalls again may be what kills workers."""
+    """The worker of the job died or was cut off; a job that loses its worker again may be the cause."""
 
     retryable = True
 
 
 class TryAgain(errors.PagemillError):
-    """The attempt was in vain, and its runner knows in how many seconds another one makes sense."""
+    """The attempt has failed, and another one makes sense in ``delay`` seconds."""
 
     retryable = True
 
@@ -79,14 +73,14 @@ class TryAgain(errors.PagemillError):
 
 
 class EndedJob(msgspec.Struct, frozen=True):
-    """How a job ended; the error's class and message are given unless it succeeded."""
+    """State of a job that has ended; the error's class and message are given unless it succeeded."""
 
     state: JobState
     error_class: str | None
     error_message: str | None
 
     def error(self) -> errors.PagemillError | None:
-        """The error to raise to whoever waited, None when the job succeeded."""
+        """Return the error to raise to a caller who waited, None when the job succeeded."""
         if self.state == "succeeded":
             return None
         if self.state == "cancelled":

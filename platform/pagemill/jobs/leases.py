@@ -1,4 +1,4 @@
-"""Claiming jobs, keeping them, and taking them over from workers that died."""
+"""Claiming jobs, keeping their leases, and taking jobs over from workers that died."""
 
 from __future__ import annotations
 
@@ -9,39 +9,50 @@ import msgspec
 
 from db import jobs as statements
 from db.statements import Connection
+from pagemill.ids import JobId
 from pagemill.jobs import backoff, outcomes
-from pagemill.jobs.job import Job, JobKind, WorkerLost
+from pagemill.jobs.job import Job, JobCancelled, WorkerLost
+from pagemill.jobs.kind import AnyKind, AnyKinds
 
-REAPED_AT_ONCE = 50
-PURGED_AT_ONCE = 1000
+REAP_BATCH_SIZE = 50
+PURGE_BATCH_SIZE = 1000
 
 
 class Lease(msgspec.Struct, frozen=True):
-    """A lease that was renewed; the job may have been asked to end."""
+    """A lease that was renewed, and whether the job was asked to end."""
 
-    job_id: str
+    job_id: JobId
     cancel_requested: bool
 
 
 class Requeued(msgspec.Struct, frozen=True):
     """A job that was taken from a dead worker, and in how many seconds it can be claimed."""
 
-    job_id: str
+    job_id: JobId
     delay: float
 
 
-async def claim(connection: Connection, kind: JobKind, *, owner: str, lease: float, limit: int) -> list[Job]:
-    """Up to ``limit`` jobs for ``owner``, leased for ``lease`` seconds.
+async def claim(connection: Connection, kind: AnyKind, *, owner: str, lease: float, limit: int) -> list[Job]:
+    """Claim up to ``limit`` jobs for ``owner``, leased for ``lease`` seconds.
 
     Organizations take turns: the one with the fewest running jobs of the kind is first; its own order is
     priority, then age.
     """
-    rows = await statements.CLAIM.fetch(connection, kind, owner, lease, limit)
+    rows = await statements.CLAIM.fetch(connection, kind.name, owner, lease, limit)
     return [msgspec.convert(dict(row), Job) for row in rows]
 
 
+async def hold(connection: Connection, job: Job) -> None:
+    """Keep the job from being taken over or cancelled until the caller's transaction ends.
+
+    Raises JobCancelled when it has been already.
+    """
+    if await statements.HOLD.fetch_value(connection, job.organization_id, job.id, job.attempt) is None:
+        raise JobCancelled("The job was cancelled or taken over")
+
+
 async def renew(connection: Connection, jobs: Iterable[Job], *, lease: float) -> list[Lease]:
-    """Renew the leases of ``jobs`` in one statement; what is missing in the answer is lost."""
+    """Renew the leases of ``jobs`` in one statement; jobs missing in the answer are lost."""
     held = list(jobs)
     rows = await statements.RENEW.fetch(
         connection, [job.id for job in held], [job.attempt for job in held], lease
@@ -49,33 +60,33 @@ async def renew(connection: Connection, jobs: Iterable[Job], *, lease: float) ->
     return [Lease(row["id"], row["cancel_requested"]) for row in rows]
 
 
-async def reap(connection: Connection) -> list[Requeued]:
-    """End or requeue jobs whose lease has expired. One transaction, at most 50 jobs."""
+async def reap(connection: Connection, kinds: AnyKinds) -> list[Requeued]:
+    """End or requeue jobs of ``kinds`` whose lease has expired, at most 50 in one transaction."""
     requeued = []
     async with connection.transaction():
-        for row in await statements.EXPIRED.fetch(connection, REAPED_AT_ONCE):
+        for row in await statements.EXPIRED.fetch(connection, REAP_BATCH_SIZE, kinds.names):
             job = Job(*(row[name] for name in Job.__struct_fields__))
-            delay = await _take_over(connection, job, cancel=row["cancel_requested"])
+            delay = await _take_over(connection, kinds[job.kind], job, cancel=row["cancel_requested"])
             if delay is not None:
                 requeued.append(Requeued(job.id, delay))
     return requeued
 
 
-async def _take_over(connection: Connection, job: Job, *, cancel: bool) -> float | None:
-    """Returns the delay after which the job is tried again, None when it has ended."""
+async def _take_over(connection: Connection, kind: AnyKind, job: Job, *, cancel: bool) -> float | None:
+    """Return the delay after which the job is tried again, None when it has ended."""
     if cancel:
-        await outcomes.cancel(connection, job)
+        await outcomes.cancel(connection, kind, job)
         return None
     lost = job.lost_workers + 1
     error = WorkerLost(f"The job lost its worker {'once' if lost == 1 else f'{lost} times'}")
     decision = backoff.decide(error, job, chance=random.random())
     if decision == "fail":
-        await outcomes.fail(connection, job, error)
+        await outcomes.fail(connection, kind, job, error)
         return None
     await outcomes.retry(connection, job, error, delay=decision.delay)
     return decision.delay
 
 
 async def purge(connection: Connection, *, retention: float) -> int:
-    """Forget jobs that ended more than ``retention`` seconds ago, at most 1,000 at once."""
-    return await statements.PURGE.execute(connection, retention, PURGED_AT_ONCE)
+    """Delete jobs that ended more than ``retention`` seconds ago, at most 1,000; return how many."""
+    return await statements.PURGE.execute(connection, retention, PURGE_BATCH_SIZE)

@@ -1,4 +1,4 @@
-"""What the API does with jobs: queue one, ask for its end, look how it ended."""
+"""Queueing and cancelling jobs, and reading how they ended."""
 
 from __future__ import annotations
 
@@ -8,46 +8,62 @@ from typing import Any
 
 from db import jobs as statements
 from db.statements import Connection
+from pagemill.ids import JobId, OrganizationId, SubjectId
 from pagemill.jobs import outcomes
-from pagemill.jobs.job import EndedJob, JobKind
-
-MAXIMUM_ATTEMPTS = 5
+from pagemill.jobs.job import EndedJob
+from pagemill.jobs.kind import AnyKind
 
 
 async def enqueue(
     connection: Connection,
+    kind: AnyKind,
     *,
-    kind: JobKind,
-    organization_id: str,
+    organization_id: OrganizationId,
     subject_id: str,
     payload: Mapping[str, Any] | None = None,
-    priority: int,
-    maximum_attempts: int = MAXIMUM_ATTEMPTS,
-) -> str:
-    """Queue a job in the caller's transaction and return its id; dispatchers hear of it at commit."""
-    job_id = uuid.uuid4().hex
+    priority: int | None = None,
+) -> JobId:
+    """Queue a job in the caller's transaction, reserve its usage and return its id.
+
+    Dispatchers hear of the job at commit. Raises LimitExceeded; the transaction must not be committed then.
+    """
+    job_id = JobId(uuid.uuid4().hex)
     await statements.INSERT.fetch_value(
-        connection, organization_id, job_id, kind, subject_id, dict(payload or {}), priority, maximum_attempts
+        connection,
+        organization_id,
+        job_id,
+        kind.name,
+        subject_id,
+        dict(payload or {}),
+        kind.priority if priority is None else priority,
+        kind.maximum_attempts,
     )
+    if kind.usage is not None:
+        await kind.usage.reserve(connection, organization_id, job_id)
     return job_id
 
 
-async def request_cancel(connection: Connection, organization_id: str, subject_id: str) -> bool:
-    """Cancel what works, or waits to work, for ``subject_id``. Returns whether there was such a job.
+async def request_cancel(
+    connection: Connection, kind: AnyKind, *, organization_id: OrganizationId, subject_id: str
+) -> bool:
+    """Cancel the open job that works for ``subject_id`` and return whether there was one.
 
-    The subject shows it at once, and a queued job ends at once. A running one is told at commit and ends
-    when its worker has let go of it; whatever result comes in between is not taken any more.
+    The subject shows it at once, and a queued job ends at once. A running job is told at commit and ends
+    when its worker has let go of it; a result that arrives in between is dropped.
     """
     async with connection.transaction():
-        rows = await statements.REQUEST_CANCEL.fetch(connection, organization_id, subject_id)
+        rows = await statements.REQUEST_CANCEL.fetch(connection, organization_id, subject_id, kind.name)
         for row in rows:
             if row["state"] == "queued":
-                await outcomes.cancel_queued(connection, organization_id, row["id"])
-            await outcomes.write_cancelled(connection, row["kind"], organization_id, subject_id)
+                await outcomes.cancel_queued(connection, kind, organization_id, row["id"])
+            if kind.cancel is not None:
+                await kind.cancel(connection, organization_id, SubjectId(subject_id))
     return bool(rows)
 
 
-async def ended_job(connection: Connection, organization_id: str, job_id: str) -> EndedJob | None:
-    """How the job ended; None while it has not, and for a job that the organization does not have."""
+async def ended_job(
+    connection: Connection, organization_id: OrganizationId, job_id: JobId
+) -> EndedJob | None:
+    """Return how the job ended; None while it is open, and for a job that the organization does not have."""
     row = await statements.ENDED.fetch_one(connection, organization_id, job_id)
     return None if row is None else EndedJob(row["state"], row["error_class"], row["error_message"])

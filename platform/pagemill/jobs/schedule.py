@@ -1,105 +1,110 @@
-"""Jobs that exist because it is time: a pure function from the time to their ids.
+"""Scheduled jobs: a pure function from the time to their ids.
 
-Time is cut into slots of a schedule's interval. For each organization there is one job in a slot, whose id
-says so: however many dispatchers queue it, it exists once. A dispatcher that was away queues those of the
-slot that it finds itself in: such a job does whatever has become due until then, so nothing is missed.
+Time is cut into slots of a schedule's interval. Each organization has one job in a slot, with the slot in its
+id: it exists once, however many dispatchers queue it. A dispatcher that was away queues the jobs of the
+current slot only: such a job does whatever has become due until then, so nothing is missed.
 """
 
 from __future__ import annotations
 
 import datetime
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from db import schedule as statements
-from db.limit_warnings import ORGANIZATIONS_NEAR_LIMITS
-from db.month_statements import ORGANIZATIONS_WITHOUT_STATEMENT
 from db.statements import Connection, UntypedStatement
-from pagemill.ids import slug_of
-from pagemill.jobs.job import HOUSEKEEPING, JobKind
-from pagemill.jobs.queue import MAXIMUM_ATTEMPTS
+from pagemill.ids import JobId, OrganizationId, slug_of
+from pagemill.jobs.job import KindName
+from pagemill.jobs.kind import AnyKind, RunnableKind
 
-ORGANIZATIONS_AT_ONCE = 1000
-ORGANIZATIONS: Mapping[JobKind, UntypedStatement] = {
-    "retention": statements.ORGANIZATIONS_WITH_DUE,
-    "object-sweep": statements.EVERY_ORGANIZATION,
-    "month-statement": ORGANIZATIONS_WITHOUT_STATEMENT,
-    "limit-warnings": ORGANIZATIONS_NEAR_LIMITS,
-}
+ORGANIZATION_BATCH_SIZE = 1000
 
 logger = logging.getLogger(__name__)
 
 
 class Schedule(msgspec.Struct, frozen=True):
-    """A job of ``kind`` for each organization that it concerns, every ``interval`` seconds."""
+    """A job of ``kind`` for each of the organizations concerned, every ``interval`` seconds."""
 
-    kind: JobKind
+    kind: AnyKind
     interval: float
+    organizations: UntypedStatement
 
 
 class ScheduledJob(msgspec.Struct, frozen=True):
     """A job that should exist."""
 
-    id: str
-    organization_id: str
+    id: JobId
+    organization_id: OrganizationId
+
+
+def schedules_of(kinds: Iterable[RunnableKind[object]]) -> list[Schedule]:
+    """Return the schedules that a dispatcher of these kinds keeps; an interval of 0 turns one off."""
+    return [
+        Schedule(one.kind, one.interval, one.kind.recurrence.organizations)
+        for one in kinds
+        if one.kind.recurrence is not None and one.interval > 0
+    ]
 
 
 def slot_of(schedule: Schedule, now: datetime.datetime) -> datetime.datetime:
-    """When the slot began that ``now`` is in. Slots are counted from 1970: a daily one begins at midnight."""
+    """Return the beginning of the current slot. Slots count from 1970: a daily one begins at midnight."""
     begun = now.timestamp() // schedule.interval * schedule.interval
     return datetime.datetime.fromtimestamp(begun, datetime.UTC)
 
 
 def scheduled_jobs(
-    schedule: Schedule, now: datetime.datetime, organization_ids: Iterable[str]
+    schedule: Schedule, now: datetime.datetime, organization_ids: Iterable[OrganizationId]
 ) -> list[ScheduledJob]:
-    """The jobs that should exist now."""
+    """Return the jobs that should exist now."""
     slot = slot_of(schedule, now).strftime("%Y-%m-%dT%H:%M:%SZ")
     return [
-        ScheduledJob(f"{schedule.kind}/{slug_of(organization_id)}/{slot}", organization_id)
+        ScheduledJob(JobId(f"{schedule.kind.name}/{slug_of(organization_id)}/{slot}"), organization_id)
         for organization_id in organization_ids
     ]
 
 
 class Scheduler:
-    """Queues the jobs of schedules. It remembers the slots that it has seen to, only to ask less often."""
+    """Queue of scheduled jobs. It remembers the slots that are done, only to look less often."""
 
     def __init__(self, schedules: Sequence[Schedule]) -> None:
         self._schedules = list(schedules)
-        self._seen_to: dict[JobKind, datetime.datetime] = {}
+        self._done: dict[KindName, datetime.datetime] = {}
 
     async def enqueue(self, connection: Connection) -> int:
-        """Queue what should exist by the database's clock and does not; how many jobs that were."""
+        """Queue the jobs that should exist by the database's clock and do not; return how many."""
         now: datetime.datetime = await statements.NOW.fetch_value(connection)
         queued = 0
         for schedule in self._schedules:
             slot = slot_of(schedule, now)
-            if self._seen_to.get(schedule.kind) != slot:
+            if self._done.get(schedule.kind.name) != slot:
                 queued += await enqueue_scheduled(connection, schedule, now)
-                self._seen_to[schedule.kind] = slot
+                self._done[schedule.kind.name] = slot
         return queued
 
 
 async def enqueue_scheduled(connection: Connection, schedule: Schedule, now: datetime.datetime) -> int:
-    """Queue a schedule's jobs; an organization whose job of an earlier slot is still open gets no other."""
-    queued, after = 0, ""
+    """Queue a schedule's jobs and return how many.
+
+    An organization whose job of an earlier slot is still open gets no other.
+    """
+    kind, queued, after = schedule.kind, 0, ""
     while True:
-        rows = await ORGANIZATIONS[schedule.kind].fetch(connection, after, ORGANIZATIONS_AT_ONCE)
+        rows = await schedule.organizations.fetch(connection, after, ORGANIZATION_BATCH_SIZE)
         jobs = scheduled_jobs(schedule, now, (row["id"] for row in rows))
         if jobs:
             queued += await statements.ENQUEUE.fetch_value(
                 connection,
-                schedule.kind,
+                kind.name,
                 [job.id for job in jobs],
                 [job.organization_id for job in jobs],
-                HOUSEKEEPING,
-                MAXIMUM_ATTEMPTS,
+                kind.priority,
+                kind.maximum_attempts,
             )
-        if len(rows) < ORGANIZATIONS_AT_ONCE:
+        if len(rows) < ORGANIZATION_BATCH_SIZE:
             break
         after = rows[-1]["id"]
     if queued:
-        logger.info("queued %d %s jobs", queued, schedule.kind)
+        logger.info("queued %d %s jobs", queued, kind.name)
     return queued

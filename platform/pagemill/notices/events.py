@@ -1,7 +1,7 @@
-"""What is told of outcomes, in the transaction that writes them: once if it commits, else not at all.
+"""Events that webhooks and mail tell of, queued in the transaction that writes the outcome.
 
-A webhook gets ids and a status, never what is in documents. Of a row that is None nothing has changed, and
-nothing is told.
+A webhook gets ids and a status, never the content of documents. A row that is None has not changed, and no
+event is queued.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
 async def tell(
     connection: Connection, organization_id: str, resource: str, status: str, **ids: str | None
 ) -> None:
-    """Queue a delivery for each webhook that wants to hear that the resource now has this status."""
+    """Queue a delivery of the resource's new status for each webhook that wants the event."""
     event_type = f"{resource}.{status}"
     assert event_type in EVENT_TYPES
     body = body_of(event_type, status=status, **ids)
@@ -47,7 +47,7 @@ async def tell(
 
 
 def body_of(event_type: str, **data: str | None) -> str:
-    """What is signed and sent, the same in every attempt."""
+    """Return the body that is signed and sent, the same in every attempt."""
     now = datetime.datetime.now(datetime.UTC).isoformat()
     return msgspec.json.encode({"type": event_type, "timestamp": now, "data": data}).decode()
 
@@ -55,7 +55,7 @@ def body_of(event_type: str, **data: str | None) -> str:
 async def tell_of_prediction(
     connection: Connection, organization_id: str, row: asyncpg.Record | None
 ) -> None:
-    """The row says itself whether anybody wants to hear of it."""
+    """Queue the events of a prediction whose row says that a webhook wants them."""
     if row is not None and row["wanted"]:
         await tell(
             connection,
@@ -72,13 +72,14 @@ async def tell_of_prediction(
 async def tell_of_data_bundle(
     connection: Connection, organization_id: str, row: asyncpg.Record | None
 ) -> None:
+    """Queue the events of a data bundle."""
     if row is not None:
         ids = {"dataBundleId": row["id"], "modelId": row["model_id"]}
         await tell(connection, organization_id, "dataBundle", row["status"], **ids)
 
 
 async def tell_of_training(connection: Connection, organization_id: str, row: asyncpg.Record | None) -> None:
-    """Besides, the organization's owners and whoever started the training get mail."""
+    """Queue a training's events, and mail to the organization's owners and the user who started it."""
     if row is not None:
         ids = {"trainingId": row["id"], "modelId": row["model_id"]}
         await tell(connection, organization_id, "training", row["status"], **ids)

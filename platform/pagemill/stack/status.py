@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from db.operation import QUEUE_DEPTH
+from db.job_reports import QUEUE_DEPTH
 from db.pool import CONNECTION_ERRORS, connect
 from pagemill.errors import PagemillError
 from pagemill.objects import ObjectMissing, open_objects

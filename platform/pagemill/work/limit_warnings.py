@@ -1,26 +1,37 @@
-"""Warnings to the owners of an organization that comes close to a limit of its plan."""
+"""Jobs that mail the owners of an organization that comes close to a limit of its plan."""
 
 from __future__ import annotations
 
 import asyncpg
 
-from db.jobs import HOLD
-from db.limit_warnings import MAIL_LIMITS
+from db.limit_warnings import MAIL_LIMITS, ORGANIZATIONS_NEAR_LIMITS
 from db.pool import acquire
-from pagemill.jobs.job import Job, JobCancelled
-from pagemill.jobs.outcomes import Done
+from pagemill.jobs.job import HOUSEKEEPING, Job, KindName
+from pagemill.jobs.kind import JobKind, Recurrence
+from pagemill.jobs.leases import hold
+from pagemill.work.resources import WorkResources
 
 
 class LimitWarningRunner:
-    """Tells one organization's owners of what they were not told this month, once."""
+    """Runner of limit warning jobs: each threshold is told once a month."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def __call__(self, job: Job) -> Done:
-        """Raises JobCancelled when the job is another's."""
+    async def __call__(self, job: Job) -> None:
+        """Queue the mail of one organization. Raises JobCancelled."""
         async with acquire(self._pool) as connection, connection.transaction():
-            if await HOLD.fetch_value(connection, job.organization_id, job.id, job.attempt) is None:
-                raise JobCancelled("The job was cancelled")
+            await hold(connection, job)
             await MAIL_LIMITS.fetch_value(connection, job.organization_id)
-        return Done()
+
+
+LIMIT_WARNINGS: JobKind[WorkResources, None] = JobKind(
+    name=KindName("limit-warnings"),
+    description="Warn owners by mail when a limit of their plan comes close",
+    runner=lambda resources: LimitWarningRunner(resources.pool),
+    concurrency=lambda _settings: 1,
+    priority=HOUSEKEEPING,
+    recurrence=Recurrence(
+        interval=lambda settings: settings.limit_warning_interval, organizations=ORGANIZATIONS_NEAR_LIMITS
+    ),
+)

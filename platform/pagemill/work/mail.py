@@ -1,4 +1,4 @@
-"""Mail is a job like any other. It needs a mail server only, so it runs where jobs are dispatched."""
+"""Jobs that send one mail each."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ import aiosmtplib
 import asyncpg
 import msgspec
 
-from db.mail import SET_MAIL_SERVICE
+from db.mail import KIND, MAXIMUM_ATTEMPTS, PRIORITY, SET_MAIL_SERVICE
 from db.pool import CONNECTION_ERRORS, acquire
 from pagemill.errors import PagemillError
-from pagemill.jobs.job import Job, TryAgain
-from pagemill.jobs.outcomes import Done
+from pagemill.jobs.job import Job, KindName, TryAgain
+from pagemill.jobs.kind import JobKind
 from pagemill.notices.messages import Notice, compose
 from pagemill.settings import Settings
+from pagemill.work.resources import WorkResources
 
-SECONDS = 60.0
+SENDING_SECONDS = 60.0
 DELAYS = (10.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 12 * 3600.0)
-"""Between the attempts. A server that wants to be asked again (greylisting) is content with the first few."""
+"""Seconds between the attempts. The first few satisfy servers that want to be asked again (greylisting)."""
 SPREAD = 0.2
 AWAY_SECONDS = 0.5
-PERMANENT = range(500, 600)
+PERMANENT_CODES = range(500, 600)
 
 logger = logging.getLogger(__name__)
 
 
 class MailRefused(PagemillError):
-    """The message will not be taken, however often it is sent."""
+    """The mail server refuses the message for good."""
 
 
-async def say_whether_mail_is_sent(pool: asyncpg.Pool, settings: Settings) -> None:
-    """Whoever runs the jobs says it: those that queue mail, in other processes, see it in the database.
+async def announce_mail_service(pool: asyncpg.Pool, settings: Settings) -> None:
+    """Write to the database whether this dispatcher has a mail server; mail is queued only if it has.
 
-    Returns when it is written: Postgres being away is waited out.
+    Returns when it is written; waits while Postgres is away.
     """
     while True:
         try:
@@ -50,7 +51,7 @@ async def say_whether_mail_is_sent(pool: asyncpg.Pool, settings: Settings) -> No
 
 
 class MailRunner:
-    """Sends one message. Its Message-ID is the job's: whoever gets it twice can tell.
+    """Runner of mail jobs. The Message-ID is the job's, so that a message that is sent twice can be told.
 
     It is sent twice when the server took it and the answer, or this process, was lost.
     """
@@ -58,8 +59,8 @@ class MailRunner:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    async def __call__(self, job: Job) -> Done:
-        """Raises MailRefused, and TryAgain when the server is away or wants the message later."""
+    async def __call__(self, job: Job) -> None:
+        """Send the message. Raises MailRefused, and TryAgain when the server is away or wants it later."""
         settings = self._settings
         if settings.smtp_host is None:
             raise MailRefused("there is no mail server any more: PAGEMILL_SMTP_HOST is not set")
@@ -81,17 +82,16 @@ class MailRunner:
                 password=settings.smtp_password,
                 use_tls=settings.smtp_security == "tls",
                 start_tls=settings.smtp_security == "starttls",
-                timeout=SECONDS,
+                timeout=SENDING_SECONDS,
             )
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise _judged(error, job) from error
+            raise _as_job_error(error, job) from error
         except ValueError as error:
             raise MailRefused(f"the message cannot be written: {error}") from error
-        return Done()
 
 
-def _judged(error: Exception, job: Job) -> PagemillError:
-    """What the server says of the message (5xx) is final; a wrong password can be put right."""
+def _as_job_error(error: Exception, job: Job) -> PagemillError:
+    """Return the job's error: refusals of the message (5xx) are final, a wrong password can be corrected."""
     refusals = error.recipients if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else [error]
     final = (
         aiosmtplib.SMTPRecipientRefused,
@@ -99,7 +99,17 @@ def _judged(error: Exception, job: Job) -> PagemillError:
         aiosmtplib.SMTPDataError,
     )
     text = "; ".join(f"{type(one).__name__}: {one}" for one in refusals)
-    if all(isinstance(one, final) and one.code in PERMANENT for one in refusals):
+    if all(isinstance(one, final) and one.code in PERMANENT_CODES for one in refusals):
         return MailRefused(f"the mail server refuses the message: {text}")
     delay = DELAYS[min(job.attempt, len(DELAYS)) - 1] * random.uniform(1.0, 1.0 + SPREAD)
     return TryAgain(f"the mail server does not take the message now: {text}", delay=delay)
+
+
+MAIL: JobKind[WorkResources, None] = JobKind(
+    name=KindName(KIND),
+    description="Send a mail",
+    runner=lambda resources: MailRunner(resources.settings),
+    concurrency=lambda _settings: 1,
+    priority=PRIORITY,
+    maximum_attempts=MAXIMUM_ATTEMPTS,
+)

@@ -1,29 +1,44 @@
-"""Statements of ended months: each is stored once, under the plan that the month ended with."""
+"""Jobs that store an organization's statement of the last month, under the plan that it ended with."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from db.pool import Pool, acquire
-from pagemill.ids import OrganizationId
-from pagemill.jobs.job import Job
-from pagemill.jobs.outcomes import Done
+import asyncpg
+
+from db.month_statements import ORGANIZATIONS_WITHOUT_STATEMENT
+from db.pool import acquire
+from pagemill.jobs.job import HOUSEKEEPING, Job, KindName
+from pagemill.jobs.kind import JobKind, Recurrence
 from pagemill.usage.meters import month_before
 from pagemill.usage.month_statements import store_month_statement
+from pagemill.work.resources import WorkResources
 
 SETTLING = timedelta(days=1)
 """Reservations of a month may be settled a little after its end."""
 
 
 class MonthStatementRunner:
-    """Runner of jobs that store an organization's statement of the last month."""
+    """Runner of jobs that store a statement, unless there is one."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def __call__(self, job: Job) -> Done:
-        """Store the statement, unless there is one. Raises NotFound when the organization is gone."""
+    async def __call__(self, job: Job) -> None:
+        """Store the statement. Raises NotFound when the organization is gone."""
         month = month_before(datetime.now(UTC) - SETTLING)
         async with acquire(self._pool) as connection:
-            await store_month_statement(connection, OrganizationId(job.organization_id), month)
-        return Done()
+            await store_month_statement(connection, job.organization_id, month)
+
+
+MONTH_STATEMENT: JobKind[WorkResources, None] = JobKind(
+    name=KindName("month-statement"),
+    description="Keep the usage of the month that has ended",
+    runner=lambda resources: MonthStatementRunner(resources.pool),
+    concurrency=lambda _settings: 1,
+    priority=HOUSEKEEPING,
+    recurrence=Recurrence(
+        interval=lambda settings: settings.month_statement_interval,
+        organizations=ORGANIZATIONS_WITHOUT_STATEMENT,
+    ),
+)

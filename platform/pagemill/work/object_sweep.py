@@ -1,4 +1,4 @@
-"""The daily sweep of an organization's objects, as a job."""
+"""Jobs that remove an organization's objects without a row, once a day."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import logging
 
 import asyncpg
 
+from db.pool import acquire
+from db.schedule import EVERY_ORGANIZATION
 from pagemill.housekeeping.sweep import ObjectSweep, SweepReport
-from pagemill.jobs.job import Job, JobFailed
-from pagemill.jobs.outcomes import Done
+from pagemill.jobs.job import HOUSEKEEPING, Job, JobFailed, KindName
+from pagemill.jobs.kind import JobKind, Recurrence
 from pagemill.objects import ObjectStore
+from pagemill.work.resources import WorkResources
 
 UNSUSPICIOUS_ORPHANS = 100
 SUSPICIOUS_SHARE = 0.5
@@ -19,17 +22,17 @@ logger = logging.getLogger(__name__)
 
 
 class ObjectSweepRunner:
-    """Runs one organization's sweep job: looks first, and removes only what is a small part of the whole.
+    """Runner of sweep jobs: it looks first, and removes only what is a small part of the whole.
 
-    A storage that seems to belong to nobody is more likely beside the wrong database, or beside one that was
-    restored from a backup: then the operator decides.
+    A storage in which most objects have no row is more likely beside the wrong database, or beside one that
+    was restored from a backup: then the operator decides.
     """
 
     def __init__(self, pool: asyncpg.Pool, objects: ObjectStore, *, grace: float) -> None:
         self._pool, self._objects, self._grace = pool, objects, grace
 
-    async def __call__(self, job: Job) -> Done:
-        """Raises JobFailed when there are suspiciously many orphans, Unavailable."""
+    async def __call__(self, job: Job) -> None:
+        """Sweep one organization. Raises JobFailed when too many objects have no row, Unavailable."""
         found = await self._sweep(job, delete=False)
         _log_missing(found)
         if is_suspicious(found):
@@ -40,17 +43,16 @@ class ObjectSweepRunner:
         if found.orphans:
             removed = await self._sweep(job, delete=True)
             logger.info("%s: removed %d objects without a row", job.organization_id, removed.removed)
-        return Done()
 
     async def _sweep(self, job: Job, *, delete: bool) -> SweepReport:
         sweep = ObjectSweep(
-            self._pool.acquire, self._objects, job.organization_id, grace=self._grace, delete=delete
+            lambda: acquire(self._pool), self._objects, job.organization_id, grace=self._grace, delete=delete
         )
         return await sweep.run()
 
 
 def is_suspicious(report: SweepReport) -> bool:
-    """Whether more is without a row than crashes leave behind."""
+    """Return whether more objects are without a row than crashes leave behind."""
     return report.orphans > UNSUSPICIOUS_ORPHANS and report.orphans > SUSPICIOUS_SHARE * report.objects
 
 
@@ -59,3 +61,17 @@ def _log_missing(report: SweepReport) -> None:
         logger.error("%s: %d rows miss their object", report.organization_id, report.missing)
     for missing in report.missing_objects[:LOGGED_AT_MOST]:
         logger.error("%s: %s is missing", missing.id, missing.key)
+
+
+OBJECT_SWEEP: JobKind[WorkResources, None] = JobKind(
+    name=KindName("object-sweep"),
+    description="Remove stored objects that no row names",
+    runner=lambda resources: ObjectSweepRunner(
+        resources.pool, resources.objects, grace=resources.settings.object_grace
+    ),
+    concurrency=lambda _settings: 1,
+    priority=HOUSEKEEPING,
+    recurrence=Recurrence(
+        interval=lambda settings: settings.object_sweep_interval, organizations=EVERY_ORGANIZATION
+    ),
+)

@@ -1,38 +1,76 @@
-"""Running prediction jobs: read the pages, find the fields, and reserve what the plan limits.
+"""Jobs that predict: read the pages, find the fields, and reserve what the plan limits.
 
-A plan limits pages or fields. Only those have to be reserved; the others are counted, without a limit, when
-the job ends. Pages are known before fields are looked for: their reservation is made meanwhile.
+A plan limits pages or fields. Only these have to be reserved; the others are counted, without a limit, when
+the job ends. Pages are known before fields are looked for: they are reserved meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence, Sized
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import asyncpg
+import msgspec
 
 from db.pool import acquire
-from db.predictions import PredictionInputRow, get_prediction_input
-from pagemill.applications.calling import answer_of
-from pagemill.applications.requests import PredictionRequest, count_fields, reading_request
+from db.predictions import (
+    FAIL_PREDICTION,
+    REOPEN_PREDICTION,
+    SUCCEED_PREDICTIONS,
+    PredictionInputRow,
+    get_prediction_input,
+)
+from db.statements import Connection
+from pagemill.applications.found_fields import Predictions, count_fields
+from pagemill.concurrency import cancel_and_wait
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import JobId, OrganizationId, PredictionId
-from pagemill.jobs.job import Job
-from pagemill.jobs.outcomes import PredictionResult
+from pagemill.ids import JobId, OrganizationId, PredictionId, SubjectId
+from pagemill.jobs.job import INTERACTIVE, Job, KindName
+from pagemill.jobs.kind import Finished, JobKind
+from pagemill.notices.events import tell_of_prediction
+from pagemill.usage.counting import count_active_model
 from pagemill.usage.limits import limited_amounts
 from pagemill.usage.meters import Amount, Meter
+from pagemill.work.metering import MeteredUsage
+from pagemill.work.resources import WorkResources
 
+Pages = TypeVar("Pages", bound=Sized)
 Answer = TypeVar("Answer")
 
-READING_SECONDS = 660.0
-"""Longer than the reader itself allows one document."""
-PREDICTING_SECONDS = 120.0
+CANCELLED = "Cancelled"
+"""Error of a prediction that was cancelled."""
 
 
-class Usage(Protocol):
-    """The part of the usage client that is used here."""
+class PredictionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``predictions`` as the API shows them, ``inference_time`` in seconds; pages and fields are billed."""
+
+    predictions: Predictions
+    inference_time: float
+    next_page: int | None
+    preprocess_config: dict[str, Any]
+    pages: int
+    fields: int
+
+
+class Applications(Protocol[Pages]):
+    """The applications that predictions are made with."""
+
+    async def read(self, content_key: str, preprocess_config: Mapping[str, Any]) -> tuple[Pages, int | None]:
+        """Return the pages and the index at which a next request goes on."""
+        ...
+
+    async def predict(
+        self, artefact_key: str, pages: Pages, postprocess_config: dict[str, Any]
+    ) -> Predictions:
+        """Return the fields that a training finds on pages."""
+        ...
+
+
+class Reservations(Protocol):
+    """Client of the usage counters."""
 
     async def reserve(
         self, organization_id: OrganizationId, job_id: JobId, amounts: Mapping[Meter, Amount]
@@ -41,46 +79,41 @@ class Usage(Protocol):
         ...
 
 
-class PredictionRunner:
-    """Runs one prediction job; it holds nothing between two, so any number may run at once."""
+@dataclass(frozen=True, kw_only=True)
+class PredictionResources(WorkResources):
+    """Resources with the applications and the usage counters."""
 
-    def __init__(self, pool: asyncpg.Pool, reading: Any, prediction: Any, usage: Usage) -> None:
-        """``reading`` and ``prediction`` are the handles of the two applications."""
-        self._pool, self._usage = pool, usage
-        self._reading, self._prediction = reading, prediction
+    applications: Applications[Any]
+    reservations: Reservations
+
+
+class PredictionRunner:
+    """Runner of prediction jobs; it holds nothing between two, so any number may run at once."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, applications: Applications[Any], reservations: Reservations
+    ) -> None:
+        self._pool, self._applications, self._reservations = pool, applications, reservations
 
     async def __call__(self, job: Job) -> PredictionResult:
-        """Raises DocumentUnreadable, NotFound, BadRequest, LimitExceeded; Unavailable may be tried again."""
+        """Predict. Raises DocumentUnreadable, NotFound, BadRequest, LimitExceeded, Unavailable."""
         async with acquire(self._pool) as connection:
-            work = await get_prediction_input(
-                connection,
-                organization_id=OrganizationId(job.organization_id),
-                prediction_id=PredictionId(job.subject_id),
+            found = await get_prediction_input(
+                connection, organization_id=job.organization_id, prediction_id=PredictionId(job.subject_id)
             )
-        work, content_key, artefact_key = _checked(work)
+        work, content_key, artefact_key = _checked(found)
         begun = time.monotonic()
-        response = await answer_of(
-            self._reading.read.remote(reading_request(content_key, work.preprocess_config)),
-            seconds=READING_SECONDS,
-            who="Reading",
-        )
-        pages = response.reading.pages
-        predicting = answer_of(
-            self._prediction.options(multiplexed_model_id=artefact_key).predict.remote(
-                PredictionRequest(pages, work.postprocess_config)
-            ),
-            seconds=PREDICTING_SECONDS,
-            who="Prediction",
-        )
+        pages, next_page = await self._applications.read(content_key, work.preprocess_config)
+        predicting = self._applications.predict(artefact_key, pages, work.postprocess_config)
         limited_pages = limited_amounts(work.limited_by, {"pages": len(pages)})
-        predictions = await _with(predicting, self._reserve(job, limited_pages))
+        predictions = await _with_reservation(predicting, self._reserve(job, limited_pages))
         fields = count_fields(predictions)
         inference_time = time.monotonic() - begun
         await self._reserve(job, limited_amounts(work.limited_by, {"fields": fields}))
         return PredictionResult(
             predictions=predictions,
             inference_time=inference_time,
-            next_page=response.next_page,
+            next_page=next_page,
             preprocess_config=work.preprocess_config,
             pages=len(pages),
             fields=fields,
@@ -88,18 +121,17 @@ class PredictionRunner:
 
     async def _reserve(self, job: Job, amounts: Mapping[Meter, Amount]) -> None:
         if amounts:
-            await self._usage.reserve(job.organization_id, job.id, amounts)
+            await self._reservations.reserve(job.organization_id, job.id, amounts)
 
 
-async def _with(work: Coroutine[Any, Any, Answer], condition: Awaitable[None]) -> Answer:
-    """The answer of ``work``, which is broken off when the condition, seen to meanwhile, does not hold."""
+async def _with_reservation(work: Coroutine[Any, Any, Answer], reservation: Awaitable[None]) -> Answer:
+    """Run both and return the answer of the work; cancel the work when the reservation fails."""
     working = asyncio.ensure_future(work)
     try:
-        await condition
+        await reservation
         return await working
     finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+        await cancel_and_wait([working])
 
 
 def _checked(work: PredictionInputRow | None) -> tuple[PredictionInputRow, str, str]:
@@ -111,3 +143,55 @@ def _checked(work: PredictionInputRow | None) -> tuple[PredictionInputRow, str, 
     if work.artefact_key is None:
         raise BadRequest("trainingId: the training does not exist any more")
     return work, work.content_key, work.artefact_key
+
+
+async def _succeed(connection: Connection, finished: Sequence[Finished[PredictionResult]]) -> None:
+    rows = await SUCCEED_PREDICTIONS.fetch(
+        connection,
+        [job.organization_id for job, _ in finished],
+        [job.subject_id for job, _ in finished],
+        [_json(result.predictions) for _, result in finished],
+        [result.inference_time for _, result in finished],
+        [result.next_page for _, result in finished],
+        [_json(result.preprocess_config) for _, result in finished],
+    )
+    for organization_id, model_id in sorted({(row["organization_id"], row["model_id"]) for row in rows}):
+        await count_active_model(connection, organization_id, model_id)
+    for row in rows:
+        await tell_of_prediction(connection, row["organization_id"], row)
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+async def _fail(
+    connection: Connection, organization_id: OrganizationId, subject_id: SubjectId, message: str
+) -> None:
+    row = await FAIL_PREDICTION.fetch_one(connection, organization_id, subject_id, message)
+    await tell_of_prediction(connection, organization_id, row)
+
+
+async def _cancel(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> None:
+    await _fail(connection, organization_id, subject_id, CANCELLED)
+
+
+async def _reopen(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> bool:
+    return await REOPEN_PREDICTION.fetch_one(connection, organization_id, subject_id) is not None
+
+
+PREDICTION: JobKind[PredictionResources, PredictionResult] = JobKind(
+    name=KindName("prediction"),
+    description="Find the fields of a document",
+    runner=lambda resources: PredictionRunner(resources.pool, resources.applications, resources.reservations),
+    concurrency=lambda settings: settings.predictions_at_once,
+    priority=INTERACTIVE,
+    succeed=_succeed,
+    fail=_fail,
+    cancel=_cancel,
+    reopen=_reopen,
+    usage=MeteredUsage(
+        reserved={"predictions": 1},
+        used=lambda result: {"pages": result.pages, "fields": result.fields},
+    ),
+)

@@ -16,21 +16,24 @@ from db.trainings import ADVANCE_TRAINING
 from pagemill.api.auth.tokens import Caller
 from pagemill.api.resources.predictions import PostPrediction, PredictionController
 from pagemill.api.resources.trainings import PostTraining, TrainingController
+from pagemill.applications.client import ApplicationClient
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.types import Page, Reading
-from pagemill.jobs import operating
+from pagemill.jobs import job_administration
+from pagemill.jobs.admission import QueueAdmission, QueueState, queue_state
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.jobs.job import Job, JobCancelled, WorkerLost
-from pagemill.jobs.listener import OutcomeListener
-from pagemill.jobs.outcomes import TrainingResult
-from pagemill.jobs.pressure import Pressure, QueueState, queue_state
+from pagemill.jobs.kind import RunnableKind
+from pagemill.jobs.waiting import JobListener
 from pagemill.settings import Settings
 from pagemill.usage.actor import UsageCounterActor
 from pagemill.usage.client import UsageClient
 from pagemill.usage.combiner import CONCURRENT_COMMITS, Combiner
 from pagemill.usage.reservation_store import PostgresReservationStore
-from pagemill.work.predictions import PredictionRunner
+from pagemill.work.kinds import KINDS
+from pagemill.work.predictions import PREDICTION, PredictionRunner
+from pagemill.work.trainings import TRAINING, TrainingResult
 from tests.chaos.simulation.postgres import Pool, Process, Server
 
 Value = TypeVar("Value")
@@ -123,15 +126,18 @@ class Api:
     def __init__(self, _world: World, process: Process) -> None:
         self.process = process
         self._pool = cast("Any", Pool(process, 4))
-        self._listener = OutcomeListener(self._pool)
-        pressure = Pressure(
-            self._look, longest=LONGEST_WAIT, slots=PREDICTIONS_AT_ONCE, clock=asyncio.get_running_loop().time
+        self._listener = JobListener(self._pool)
+        admission = QueueAdmission(
+            self._look,
+            longest_wait=LONGEST_WAIT,
+            slots=PREDICTIONS_AT_ONCE,
+            clock=asyncio.get_running_loop().time,
         )
         state = SimpleNamespace(
             settings=SETTINGS,
             connection=lambda: acquire(self._pool),
             listener=self._listener,
-            pressure=pressure,
+            admission=admission,
         )
         self._request = cast(
             "Any", SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(pagemill=state)))
@@ -139,7 +145,7 @@ class Api:
 
     async def _look(self) -> QueueState:
         async with self._pool.acquire() as connection:
-            return await queue_state(connection, "prediction")
+            return await queue_state(connection, PREDICTION)
 
     async def run(self) -> None:
         await self._listener.start()
@@ -166,11 +172,11 @@ class Api:
 
     async def cancel(self, subject_id: str) -> None:
         async with self._pool.acquire() as connection:
-            await operating.cancel_job(connection, subject_id)
+            await job_administration.cancel_job(connection, KINDS, subject_id)
 
     async def retry(self, subject_id: str) -> None:
         async with self._pool.acquire() as connection:
-            await operating.retry_job(connection, subject_id)
+            await job_administration.retry_job(connection, KINDS, subject_id)
 
 
 class Counter(UsageCounterActor):
@@ -275,15 +281,18 @@ class DispatcherProcess:
         serve = _Serve(world, process)
         self._dispatcher = Dispatcher(
             pool,
-            {
-                "prediction": PredictionRunner(pool, serve, serve, _Usage(world, process)),
-                "training": _Training(world, process, pool),
-            },
+            [
+                RunnableKind(
+                    kind=PREDICTION,
+                    run=PredictionRunner(pool, ApplicationClient(serve, serve), _Usage(world, process)),
+                    concurrency=PREDICTIONS_AT_ONCE,
+                ),
+                RunnableKind(kind=TRAINING, run=_Training(world, process, pool), concurrency=1),
+            ],
             owner=f"{process.name} {len(world.server.processes)}",
             lease=LEASE,
             heartbeat=HEARTBEAT,
             poll=POLL,
-            limits={"prediction": PREDICTIONS_AT_ONCE, "training": 1},
         )
 
     async def run(self) -> None:

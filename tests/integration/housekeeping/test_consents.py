@@ -24,7 +24,7 @@ from pagemill.jobs.job import INTERACTIVE
 from pagemill.jobs.queue import enqueue
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import words_key
-from pagemill.usage.reservations import reserve
+from pagemill.work.predictions import PREDICTION
 from tests.support.labelled import store_document
 from tests.support.plans import most_rows_read
 from tests.support.seeds import seed_data_bundle, seed_dataset, seed_model, used
@@ -201,7 +201,12 @@ async def test_what_another_organization_has_under_the_same_consent_is_its_own(
     async with pool.acquire() as connection:
         with pytest.raises(NotFound, match="nothing stored under"):
             await summarise_consent(connection, organization.organization_id, CONSENT)
-        assert await delete_consent(connection, objects, organization.organization_id, CONSENT) == 0
+        assert (
+            await delete_consent(
+                connection, objects, organization.organization_id, CONSENT, prediction=PREDICTION
+            )
+            == 0
+        )
     assert await left(pool, "document") == {theirs}
 
 
@@ -224,7 +229,12 @@ async def test_deleting_takes_documents_objects_and_predictions(
     done: list[int] = []
     async with pool.acquire() as connection:
         summary = await summarise_consent(connection, owner, CONSENT)
-        assert await delete_consent(connection, objects, owner, CONSENT, progress=done.append) == 5
+        assert (
+            await delete_consent(
+                connection, objects, owner, CONSENT, prediction=PREDICTION, progress=done.append
+            )
+            == 5
+        )
     assert (summary.documents, summary.predictions, summary.content_bytes) == (5, 5, 25)
     assert sum(done) == 5
     assert await left(pool, "document") == {kept}
@@ -244,13 +254,12 @@ async def test_predictions_that_are_worked_on_are_cancelled_and_not_counted(
         async with connection.transaction():
             job_id = await enqueue(
                 connection,
-                kind="prediction",
+                PREDICTION,
                 organization_id=owner,
                 subject_id=prediction_id,
                 priority=INTERACTIVE,
             )
-            await reserve(connection, owner, job_id, {"predictions": 1})
-        await delete_consent(connection, objects, owner, CONSENT)
+        await delete_consent(connection, objects, owner, CONSENT, prediction=PREDICTION)
     assert (await job_row(pool, job_id))["state"] == "cancelled"
     assert await left(pool, "prediction") == set()
     assert await used(pool, owner, "predictions") == 0

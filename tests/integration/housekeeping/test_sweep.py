@@ -20,7 +20,7 @@ from pagemill.housekeeping import sweep
 from pagemill.housekeeping.object_ownership import OWNER_KINDS
 from pagemill.housekeeping.sweep import MissingObject, ObjectSweep, SweepReport
 from pagemill.ids import AssetId, DataBundleId, DocumentId, TrainingId, new_id
-from pagemill.jobs.schedule import Schedule, enqueue_scheduled
+from pagemill.jobs.schedule import enqueue_scheduled
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import (
     data_bundle_key,
@@ -31,10 +31,10 @@ from pagemill.objects.keys import (
     words_key,
 )
 from pagemill.work import object_sweep as sweep_runner
-from pagemill.work.object_sweep import ObjectSweepRunner, is_suspicious
+from pagemill.work.object_sweep import OBJECT_SWEEP, ObjectSweepRunner, is_suspicious
 from tests.support.labelled import store_document
 from tests.support.plans import most_rows_read
-from tests.support.schedules import HOUR, at
+from tests.support.schedules import HOUR, at, schedule_of
 from tests.support.seeds import claim_job, seed_data_bundle, seed_model, seed_training
 from tests.support.tenants import Tenant
 from tests.support.working import dispatching, job_row, until_ended
@@ -279,7 +279,7 @@ async def test_an_object_that_is_replaced_during_the_sweep_is_not_missing(
 
 async def queue(pool: asyncpg.Pool) -> str:
     async with pool.acquire() as connection:
-        schedule = Schedule("object-sweep", DAY)
+        schedule = schedule_of(OBJECT_SWEEP, DAY)
         assert await enqueue_scheduled(connection, schedule, at("2026-11-25T13:47:12")) == 1
     return str(await pool.fetchval("SELECT id FROM job"))
 
@@ -291,7 +291,7 @@ async def test_the_scheduled_sweep_deletes_orphans(
     for key in orphans_of(organization.organization_id):
         await objects.put(key, b"x")
     job_id = await queue(pool)
-    async with dispatching(pool, ObjectSweepRunner(pool, objects, grace=0.0), kinds=("object-sweep",)):
+    async with dispatching(pool, ObjectSweepRunner(pool, objects, grace=0.0), kinds=(OBJECT_SWEEP,)):
         assert await until_ended(pool, job_id) == ["succeeded"]
     assert await keys(objects) == kept
 
@@ -304,7 +304,7 @@ async def test_the_scheduled_sweep_fails_if_it_would_delete_most_objects(
     for key in orphans:
         await objects.put(key, b"x")
     job_id = await queue(pool)
-    async with dispatching(pool, ObjectSweepRunner(pool, objects, grace=0.0), kinds=("object-sweep",)):
+    async with dispatching(pool, ObjectSweepRunner(pool, objects, grace=0.0), kinds=(OBJECT_SWEEP,)):
         assert await until_ended(pool, job_id) == ["failed"]
     row = await job_row(pool, job_id)
     assert (row["error_class"], row["retryable"], row["attempt"]) == ("JobFailed", False, 1)
@@ -318,7 +318,7 @@ async def test_missing_objects_are_logged(
     await store_document(pool, objects, organization.organization_id, b"x")
     await objects.delete_prefix("organizations/")
     await queue(pool)
-    await ObjectSweepRunner(pool, objects, grace=0.0)(await claim_job(pool, "object-sweep"))
+    await ObjectSweepRunner(pool, objects, grace=0.0)(await claim_job(pool, OBJECT_SWEEP))
     assert "1 rows miss their object" in caplog.text
 
 

@@ -11,10 +11,11 @@ import pytest
 
 from db.statements import Connection
 from pagemill.errors import BadRequest, Unavailable
-from pagemill.jobs import backoff, leases, outcomes, writing
+from pagemill.jobs import backoff, leases, outcome_writer, outcomes
 from pagemill.jobs.job import Job
-from pagemill.jobs.outcomes import PredictionResult
+from pagemill.jobs.kind import AnyKinds
 from pagemill.jobs.queue import request_cancel
+from pagemill.work.predictions import PREDICTION, PredictionResult
 from tests.support.tenants import Tenant
 from tests.support.working import (
     RESULT,
@@ -120,14 +121,14 @@ async def test_a_dead_dispatchers_jobs_are_taken_over_and_its_late_result_is_dro
 ) -> None:
     job_id, prediction_id = await submit(pool, organization.organization_id)
     async with pool.acquire() as connection:
-        (dead,) = await leases.claim(connection, "prediction", owner="dead", lease=0.3, limit=1)
+        (dead,) = await leases.claim(connection, PREDICTION, owner="dead", lease=0.3, limit=1)
     recorder = Recorder()
     async with dispatching(pool, recorder, heartbeat=0.05):
         assert await until_ended(pool, job_id) == ["succeeded"]
     assert recorder.runs[job_id] == 1
     before = await prediction_row(pool, prediction_id)
     async with pool.acquire() as connection:
-        assert not await outcomes.fail(connection, dead, BadRequest("late"))
+        assert not await outcomes.fail(connection, PREDICTION, dead, BadRequest("late"))
     assert await prediction_row(pool, prediction_id) == before
     assert (await job_row(pool, job_id))["attempt"] == 2
     assert await used(pool, organization.organization_id, "pages") == RESULT.pages
@@ -166,15 +167,15 @@ async def test_a_dispatcher_that_stood_still_does_not_take_its_jobs_from_itself(
 async def test_after_an_outage_living_owners_renew_before_jobs_are_taken_over(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "AWAY_SECONDS", 0.0)
+    monkeypatch.setattr(outcome_writer, "AWAY_SECONDS", 0.0)
     reaped: list[float] = []
     reap = leases.reap
 
-    async def away_at_first(connection: Connection) -> list[leases.Requeued]:
+    async def away_at_first(connection: Connection, kinds: AnyKinds) -> list[leases.Requeued]:
         reaped.append(time.monotonic())
         if len(reaped) == 1:
             raise ConnectionResetError
-        return await reap(connection)
+        return await reap(connection, kinds)
 
     monkeypatch.setattr(leases, "reap", away_at_first)
     async with dispatching(pool, succeed, heartbeat=0.2):
@@ -271,7 +272,9 @@ async def test_a_running_job_is_cancelled_at_once(pool: asyncpg.Pool, organizati
         job_id, prediction_id = await submit(pool, organization.organization_id)
         await asyncio.wait_for(endless.started.wait(), 5)
         async with pool.acquire() as connection:
-            assert await request_cancel(connection, organization.organization_id, prediction_id)
+            assert await request_cancel(
+                connection, PREDICTION, organization_id=organization.organization_id, subject_id=prediction_id
+            )
         assert await until_ended(pool, job_id, seconds=5.0) == ["cancelled"]
     assert endless.cancelled == 1
     assert await used(pool, organization.organization_id, "predictions") == 0

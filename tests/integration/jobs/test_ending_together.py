@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 from collections import Counter
 
@@ -12,12 +13,15 @@ import pytest
 
 from pagemill.errors import BadRequest
 from pagemill.jobs import leases, outcomes
-from pagemill.jobs.job import BATCH, Job
-from pagemill.jobs.listener import OutcomeListener
-from pagemill.jobs.outcomes import Done, Finished
+from pagemill.jobs.job import Job
+from pagemill.jobs.kind import AnyKind, Finished
+from pagemill.jobs.outcome_writer import OutcomeWriter
+from pagemill.jobs.outcomes import FinishedOfKind
 from pagemill.jobs.queue import enqueue, request_cancel
-from pagemill.jobs.writing import OutcomeWriter
+from pagemill.jobs.waiting import JobListener
 from pagemill.usage.reservations import reserve
+from pagemill.work.mail import MAIL
+from pagemill.work.predictions import PREDICTION
 from tests.support.queries import statements_run
 from tests.support.tenants import Tenant
 from tests.support.working import RESULT, job_row, prediction_row, submit, until, used
@@ -26,16 +30,20 @@ COUNT = 100
 """More than one notification speaks of."""
 
 
+def finished_of(kind: AnyKind, job: Job, result: object) -> FinishedOfKind:
+    return FinishedOfKind(kind, Finished(job, result))
+
+
 async def claimed(pool: asyncpg.Pool, organization_id: str, count: int) -> list[Job]:
     for _ in range(count):
         await submit(pool, organization_id)
     async with pool.acquire() as connection:
-        return await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=count)
+        return await leases.claim(connection, PREDICTION, owner="one", lease=60.0, limit=count)
 
 
 async def test_they_share_a_commit_and_each_end_is_heard(pool: asyncpg.Pool, organization: Tenant) -> None:
     jobs = await claimed(pool, organization.organization_id, COUNT)
-    listener = OutcomeListener(pool)
+    listener = JobListener(pool)
     await listener.start()
 
     async def listens() -> bool:
@@ -44,7 +52,7 @@ async def test_they_share_a_commit_and_each_end_is_heard(pool: asyncpg.Pool, org
     await until(listens)
     waiting = [listener.register(job.id) for job in jobs]
     writer = OutcomeWriter(pool)
-    await asyncio.gather(*(writer.finish(job, RESULT) for job in jobs))
+    await asyncio.gather(*(writer.finish(PREDICTION, job, RESULT) for job in jobs))
 
     assert all(await asyncio.gather(*(listener.wait(one, 5.0) for one in waiting)))
     await listener.close()
@@ -60,7 +68,7 @@ async def test_one_that_is_refused_takes_no_other_with_it(pool: asyncpg.Pool, or
     bad = msgspec.structs.replace(RESULT, predictions=[{"label": "\0"}])
     writer = OutcomeWriter(pool)
     answers = await asyncio.gather(
-        *(writer.finish(job, bad if number == 4 else RESULT) for number, job in enumerate(jobs)),
+        *(writer.finish(PREDICTION, job, bad if number == 4 else RESULT) for number, job in enumerate(jobs)),
         return_exceptions=True,
     )
     assert [number for number, answer in enumerate(answers) if answer is not None] == [4]
@@ -80,9 +88,11 @@ async def test_late_foreign_and_cancelled_ones_are_told_apart(
     async with pool.acquire() as connection:
         for job in (cancelled, good):
             await reserve(connection, job.organization_id, job.id, {"pages": RESULT.pages})
-        await request_cancel(connection, cancelled.organization_id, cancelled.subject_id)
-        assert await outcomes.fail(connection, ended, BadRequest("no"))
-        finished = [Finished(job, RESULT) for job in (late, foreign, cancelled, ended, good)]
+        await request_cancel(
+            connection, PREDICTION, organization_id=cancelled.organization_id, subject_id=cancelled.subject_id
+        )
+        assert await outcomes.fail(connection, PREDICTION, ended, BadRequest("no"))
+        finished = [finished_of(PREDICTION, job, RESULT) for job in (late, foreign, cancelled, ended, good)]
         assert await outcomes.finish_together(connection, finished) == [False, False, True, False, True]
     states = [(await job_row(pool, job.id))["state"] for job in jobs]
     assert states == ["running", "running", "cancelled", "failed", "succeeded"]
@@ -104,7 +114,7 @@ async def test_the_same_jobs_ended_by_two_at_once_end_once(
         order = chance.sample(jobs, len(jobs))
         results: list[bool] = []
         for begin in range(0, len(order), 10):
-            finished = [Finished(job, RESULT) for job in order[begin : begin + 10]]
+            finished = [finished_of(PREDICTION, job, RESULT) for job in order[begin : begin + 10]]
             async with pool.acquire() as connection:
                 results += await outcomes.finish_together(connection, finished)
         return results
@@ -115,11 +125,17 @@ async def test_the_same_jobs_ended_by_two_at_once_end_once(
         assert await used(pool, tenant.organization_id, "pages") == 20 * RESULT.pages
 
 
-async def test_jobs_without_a_resource(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_jobs_that_reserve_without_a_resource_settle_what_they_reserved(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    kind = dataclasses.replace(PREDICTION, succeed=None)
     (job,) = await claimed(pool, organization.organization_id, 1)
     async with pool.acquire() as connection:
-        assert await outcomes.finish(connection, job, Done())
+        assert await outcomes.finish(connection, kind, job, RESULT)
     assert (await job_row(pool, job.id))["state"] == "succeeded"
+    assert (await prediction_row(pool, job.subject_id))["status"] == "pending"
+    assert await used(pool, organization.organization_id, "pages") == RESULT.pages
+    assert await pool.fetchval("SELECT count(*) FROM usage_reservation") == 0
 
 
 async def test_those_without_a_resource_end_with_one_statement(
@@ -129,17 +145,21 @@ async def test_those_without_a_resource_end_with_one_statement(
         for number in range(4):
             await enqueue(
                 connection,
-                kind="mail",
+                MAIL,
                 organization_id=organization.organization_id,
                 subject_id=f"mail {number}",
-                priority=BATCH,
             )
-        jobs = await leases.claim(connection, "mail", owner="one", lease=60.0, limit=4)
+        jobs = await leases.claim(connection, MAIL, owner="one", lease=60.0, limit=4)
         cancelled, late = jobs[0], msgspec.structs.replace(jobs[1], attempt=jobs[1].attempt + 1)
-        await request_cancel(connection, organization.organization_id, cancelled.subject_id)
+        await request_cancel(
+            connection,
+            MAIL,
+            organization_id=organization.organization_id,
+            subject_id=cancelled.subject_id,
+        )
         with statements_run() as run:
             taken = await outcomes.finish_together(
-                connection, [Finished(job, Done()) for job in (cancelled, late, *jobs[2:])]
+                connection, [finished_of(MAIL, job, None) for job in (cancelled, late, *jobs[2:])]
             )
     assert run == ["job.end_together"]
     assert taken == [True, False, True, True]

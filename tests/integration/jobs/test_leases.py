@@ -13,16 +13,18 @@ from db import jobs as statements
 from db import usage as usage_statements
 from db.pool import PLANNED_ONCE
 from pagemill.errors import BadRequest, Unavailable
-from pagemill.jobs import leases, operating, outcomes
+from pagemill.jobs import job_administration, leases, outcomes
 from pagemill.jobs.dispatcher import Stopped
 from pagemill.jobs.job import BATCH, INTERACTIVE, Job
+from pagemill.work.kinds import KINDS
+from pagemill.work.predictions import PREDICTION
 from tests.support.tenants import Tenant
 from tests.support.working import RESULT, job_row, prediction_row, submit, used
 
 
 async def claim(pool: asyncpg.Pool, limit: int = 1, *, lease: float = 60.0, owner: str = "one") -> list[Job]:
     async with pool.acquire() as connection:
-        return await leases.claim(connection, "prediction", owner=owner, lease=lease, limit=limit)
+        return await leases.claim(connection, PREDICTION, owner=owner, lease=lease, limit=limit)
 
 
 async def expire(pool: asyncpg.Pool) -> None:
@@ -114,10 +116,10 @@ async def test_reaping_takes_expired_leases_only(pool: asyncpg.Pool, organizatio
     await submit(pool, organization.organization_id)
     await claim(pool)
     async with pool.acquire() as connection:
-        assert await leases.reap(connection) == []
+        assert await leases.reap(connection, KINDS) == []
         await expire(pool)
-        (requeued,) = await leases.reap(connection)
-        assert await leases.reap(connection) == []
+        (requeued,) = await leases.reap(connection, KINDS)
+        assert await leases.reap(connection, KINDS) == []
     row = await job_row(pool, requeued.job_id)
     assert (row["state"], row["error_class"], row["lease_owner"]) == ("queued", "WorkerLost", None)
 
@@ -128,7 +130,7 @@ async def lose(pool: asyncpg.Pool) -> None:
     assert await claim(pool)
     await expire(pool)
     async with pool.acquire() as connection:
-        await leases.reap(connection)
+        await leases.reap(connection, KINDS)
 
 
 async def test_a_job_that_loses_its_worker_twice_fails_and_is_refunded(
@@ -172,7 +174,7 @@ async def test_a_job_that_the_operator_tries_again_has_lost_no_worker_yet(
     await lose(pool)
     await lose(pool)
     async with pool.acquire() as connection:
-        assert (await operating.retry_job(connection, job_id)).lost_workers == 0
+        assert (await job_administration.retry_job(connection, KINDS, job_id)).lost_workers == 0
     await lose(pool)
     assert (await job_row(pool, job_id))["state"] == "queued"
 
@@ -185,20 +187,20 @@ async def test_a_late_write_of_an_earlier_attempt_changes_nothing(
     (old,) = await claim(pool)
     await expire(pool)
     async with pool.acquire() as connection:
-        await leases.reap(connection)
+        await leases.reap(connection, KINDS)
         await make_ready(pool)
         (new,) = await claim(pool, owner="two")
         before = (await job_row(pool, job_id), await prediction_row(pool, prediction_id))
         write = {
-            "finish": lambda: outcomes.finish(connection, old, RESULT),
-            "fail": lambda: outcomes.fail(connection, old, BadRequest("no")),
+            "finish": lambda: outcomes.finish(connection, PREDICTION, old, RESULT),
+            "fail": lambda: outcomes.fail(connection, PREDICTION, old, BadRequest("no")),
             "retry": lambda: outcomes.retry(connection, old, RuntimeError(), delay=0.0),
-            "cancel": lambda: outcomes.cancel(connection, old),
+            "cancel": lambda: outcomes.cancel(connection, PREDICTION, old),
         }[late]
         assert await write() is False
         assert (await job_row(pool, job_id), await prediction_row(pool, prediction_id)) == before
         assert await used(pool, organization.organization_id, "predictions") == 1
-        assert await outcomes.finish(connection, new, RESULT) is True
+        assert await outcomes.finish(connection, PREDICTION, new, RESULT) is True
         assert await write() is False
     assert (await prediction_row(pool, prediction_id))["status"] == "succeeded"
     assert await used(pool, organization.organization_id, "pages") == 2
@@ -220,7 +222,7 @@ async def test_old_jobs_are_forgotten_and_open_ones_are_not(pool: asyncpg.Pool, 
     (job,) = await claim(pool)
     open_job, _ = await submit(pool, organization.organization_id)
     async with pool.acquire() as connection:
-        await outcomes.finish(connection, job, RESULT)
+        await outcomes.finish(connection, PREDICTION, job, RESULT)
         assert await leases.purge(connection, retention=3600.0) == 0
         await pool.execute("UPDATE job SET ended_time = now() - interval '2 h' WHERE id = $1", old)
         assert await leases.purge(connection, retention=3600.0) == 1
@@ -314,12 +316,12 @@ async def test_places_that_others_have_no_jobs_for_go_to_the_one_that_has(
     for _ in range(busy):
         await submit(pool, few)
     async with pool.acquire() as connection:
-        assert len(await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=8)) == busy
+        assert len(await leases.claim(connection, PREDICTION, owner="one", lease=60.0, limit=8)) == busy
     for _ in range(20):
         await submit(pool, many)
     await submit(pool, few)
     async with pool.acquire() as connection:
-        claimed = await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=8)
+        claimed = await leases.claim(connection, PREDICTION, owner="one", lease=60.0, limit=8)
     assert Counter(job.organization_id for job in claimed) == {many: 7, few: 1}
 
 
@@ -330,11 +332,11 @@ async def test_the_organization_that_has_less_running_catches_up(
     for _ in range(12):
         await submit(pool, ahead)
     async with pool.acquire() as connection:
-        assert len(await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=6)) == 6
+        assert len(await leases.claim(connection, PREDICTION, owner="one", lease=60.0, limit=6)) == 6
     for _ in range(12):
         await submit(pool, behind)
     async with pool.acquire() as connection:
-        claimed = await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=8)
+        claimed = await leases.claim(connection, PREDICTION, owner="one", lease=60.0, limit=8)
     assert Counter(job.organization_id for job in claimed) == {behind: 7, ahead: 1}
 
 
@@ -343,8 +345,8 @@ async def test_what_another_dispatcher_takes_is_left_out_and_the_places_are_fill
 ) -> None:
     job_ids = [(await submit(pool, organization.organization_id))[0] for _ in range(4)]
     async with pool.acquire() as one, pool.acquire() as other, one.transaction():
-        first = await leases.claim(one, "prediction", owner="one", lease=60.0, limit=2)
-        second = await leases.claim(other, "prediction", owner="other", lease=60.0, limit=2)
+        first = await leases.claim(one, PREDICTION, owner="one", lease=60.0, limit=2)
+        second = await leases.claim(other, PREDICTION, owner="other", lease=60.0, limit=2)
     assert {job.id for job in first} == set(job_ids[:2])
     assert {job.id for job in second} == set(job_ids[2:])
 
@@ -356,7 +358,7 @@ async def test_reaping_and_purging_use_their_indexes(pool: asyncpg.Pool) -> None
         "WHERE ended_time IS NOT NULL LIMIT 10)"
     )
     for sql, arguments in (
-        (statements.EXPIRED.sql, (50,)),
+        (statements.EXPIRED.sql, (50, KINDS.names)),
         (statements.PURGE.sql, (7 * 86400.0, 1000)),
     ):
         scans = [node for node in await explained(pool, sql, *arguments) if "Scan" in node["Node Type"]]

@@ -8,29 +8,31 @@ import asyncpg
 
 from pagemill.errors import BadRequest
 from pagemill.jobs import leases, outcomes
-from pagemill.jobs.job import BATCH, CANCEL_CHANNEL, ENDED_CHANNEL, READY_CHANNEL, EndedJob, Job
-from pagemill.jobs.outcomes import DataBundleResult, TrainingResult
+from pagemill.jobs.job import CANCEL_CHANNEL, ENDED_CHANNEL, READY_CHANNEL, EndedJob, Job
+from pagemill.jobs.kind import AnyKind
 from pagemill.jobs.queue import ended_job, enqueue, request_cancel
+from pagemill.work.data_bundles import DATA_BUNDLE, DataBundleResult
+from pagemill.work.predictions import PREDICTION
+from pagemill.work.trainings import TRAINING, TrainingResult
 from tests.support.seeds import seed_data_bundle, seed_model, seed_training
 from tests.support.tenants import Tenant
 from tests.support.working import RESULT, job_row, prediction_row, submit, used
 
 
-async def claim(pool: asyncpg.Pool, kind: str = "prediction") -> Job:
+async def claim(pool: asyncpg.Pool, kind: AnyKind = PREDICTION) -> Job:
     async with pool.acquire() as connection:
-        (job,) = await leases.claim(connection, kind, owner="one", lease=60.0, limit=1)  # type: ignore[arg-type]
+        (job,) = await leases.claim(connection, kind, owner="one", lease=60.0, limit=1)
     return job
 
 
-async def queue_for(pool: asyncpg.Pool, organization_id: str, kind: str, subject_id: str) -> str:
+async def queue_for(pool: asyncpg.Pool, organization_id: str, kind: AnyKind, subject_id: str) -> str:
     async with pool.acquire() as connection:
         return await enqueue(
             connection,
-            kind=kind,  # type: ignore[arg-type]
+            kind,
             organization_id=organization_id,
             subject_id=subject_id,
             payload={"one": [1, 2]},
-            priority=BATCH,
         )
 
 
@@ -40,7 +42,7 @@ async def test_a_job_that_is_rolled_back_was_never_there(pool: asyncpg.Pool, org
         await transaction.start()
         await enqueue(
             connection,
-            kind="prediction",
+            PREDICTION,
             organization_id=organization.organization_id,
             subject_id="x",
             priority=0,
@@ -56,7 +58,7 @@ async def test_success_writes_job_prediction_and_usage_at_once(
     job = await claim(pool)
     async with pool.acquire() as connection:
         assert await ended_job(connection, organization.organization_id, job_id) is None
-        assert await outcomes.finish(connection, job, RESULT)
+        assert await outcomes.finish(connection, PREDICTION, job, RESULT)
         assert await ended_job(connection, organization.organization_id, job_id) == EndedJob(
             "succeeded", None, None
         )
@@ -75,14 +77,16 @@ async def test_a_model_is_active_once_a_month(pool: asyncpg.Pool, organization: 
     for model_id in ("las:model:one", "las:model:one", "las:model:two"):
         await submit(pool, organization.organization_id, model_id=model_id)
         async with pool.acquire() as connection:
-            await outcomes.finish(connection, await claim(pool), RESULT)
+            await outcomes.finish(connection, PREDICTION, await claim(pool), RESULT)
     assert await used(pool, organization.organization_id, "active-models") == 2
 
 
 async def test_failure_is_shown_and_refunded(pool: asyncpg.Pool, organization: Tenant) -> None:
     job_id, prediction_id = await submit(pool, organization.organization_id)
     async with pool.acquire() as connection:
-        assert await outcomes.fail(connection, await claim(pool), BadRequest("pages: no such page"))
+        assert await outcomes.fail(
+            connection, PREDICTION, await claim(pool), BadRequest("pages: no such page")
+        )
         ended = await ended_job(connection, organization.organization_id, job_id)
     assert ended == EndedJob("failed", "BadRequest", "pages: no such page")
     prediction = await prediction_row(pool, prediction_id)
@@ -95,8 +99,13 @@ async def test_foreign_jobs_are_neither_shown_nor_cancelled(
 ) -> None:
     job_id, prediction_id = await submit(pool, organization.organization_id)
     async with pool.acquire() as connection:
-        assert not await request_cancel(connection, other_organization.organization_id, prediction_id)
-        await outcomes.finish(connection, await claim(pool), RESULT)
+        assert not await request_cancel(
+            connection,
+            PREDICTION,
+            organization_id=other_organization.organization_id,
+            subject_id=prediction_id,
+        )
+        await outcomes.finish(connection, PREDICTION, await claim(pool), RESULT)
         assert await ended_job(connection, other_organization.organization_id, job_id) is None
     assert (await job_row(pool, job_id))["state"] == "succeeded"
 
@@ -104,8 +113,12 @@ async def test_foreign_jobs_are_neither_shown_nor_cancelled(
 async def test_a_queued_job_is_cancelled_at_once(pool: asyncpg.Pool, organization: Tenant) -> None:
     job_id, prediction_id = await submit(pool, organization.organization_id)
     async with pool.acquire() as connection:
-        assert await request_cancel(connection, organization.organization_id, prediction_id)
-        assert not await request_cancel(connection, organization.organization_id, prediction_id)
+        assert await request_cancel(
+            connection, PREDICTION, organization_id=organization.organization_id, subject_id=prediction_id
+        )
+        assert not await request_cancel(
+            connection, PREDICTION, organization_id=organization.organization_id, subject_id=prediction_id
+        )
     assert (await job_row(pool, job_id))["state"] == "cancelled"
     assert (await prediction_row(pool, prediction_id))["status"] == "failed"
     assert await used(pool, organization.organization_id, "predictions") == 0
@@ -120,16 +133,18 @@ async def test_a_result_after_the_request_to_cancel_is_not_taken(
         await seed_model(pool, organization.organization_id),
         status="running",
     )
-    job_id = await queue_for(pool, organization.organization_id, "training", training_id)
-    job = await claim(pool, "training")
+    job_id = await queue_for(pool, organization.organization_id, TRAINING, training_id)
+    job = await claim(pool, TRAINING)
     assert job.payload == {"one": [1, 2]}
     async with pool.acquire() as connection:
-        assert await request_cancel(connection, organization.organization_id, training_id)
+        assert await request_cancel(
+            connection, TRAINING, organization_id=organization.organization_id, subject_id=training_id
+        )
         status = "SELECT status FROM training WHERE id = $1"
         assert await pool.fetchval(status, training_id) == "cancelled"
         assert (await job_row(pool, job_id))["state"] == "running"
         result = TrainingResult(evaluation={"f1": 1}, artefact_key="key", gpu_hours=0.5)
-        assert await outcomes.finish(connection, job, result)
+        assert await outcomes.finish(connection, PREDICTION, job, result)
     assert (await job_row(pool, job_id))["state"] == "cancelled"
     assert await pool.fetchval(status, training_id) == "cancelled"
     assert await used(pool, organization.organization_id, "gpu-hours") == 0
@@ -139,9 +154,11 @@ async def test_a_cancelled_job_is_not_retried(pool: asyncpg.Pool, organization: 
     _, prediction_id = await submit(pool, organization.organization_id)
     job = await claim(pool)
     async with pool.acquire() as connection:
-        await request_cancel(connection, organization.organization_id, prediction_id)
+        await request_cancel(
+            connection, PREDICTION, organization_id=organization.organization_id, subject_id=prediction_id
+        )
         assert not await outcomes.retry(connection, job, RuntimeError(), delay=0.0)
-        assert await outcomes.cancel(connection, job)
+        assert await outcomes.cancel(connection, PREDICTION, job)
 
 
 async def test_a_training_succeeds_with_its_artefact_and_gpu_hours(
@@ -153,10 +170,10 @@ async def test_a_training_succeeds_with_its_artefact_and_gpu_hours(
         await seed_model(pool, organization.organization_id),
         status="running",
     )
-    await queue_for(pool, organization.organization_id, "training", training_id)
+    await queue_for(pool, organization.organization_id, TRAINING, training_id)
     async with pool.acquire() as connection:
         result = TrainingResult(evaluation={"f1": 0.9}, artefact_key="key", gpu_hours=0.25)
-        assert await outcomes.finish(connection, await claim(pool, "training"), result)
+        assert await outcomes.finish(connection, TRAINING, await claim(pool, TRAINING), result)
     row = await pool.fetchrow("SELECT * FROM training WHERE id = $1", training_id)
     assert (row["status"], row["evaluation"], row["artefact_key"]) == ("succeeded", {"f1": 0.9}, "key")
     assert await used(pool, organization.organization_id, "gpu-hours") == 0.25
@@ -169,11 +186,13 @@ async def test_a_data_bundle_is_made_or_has_failed(pool: asyncpg.Pool, organizat
         for _ in range(2)
     ]
     for bundle_id in bundles:
-        await queue_for(pool, organization.organization_id, "data-bundle", bundle_id)
+        await queue_for(pool, organization.organization_id, DATA_BUNDLE, bundle_id)
     async with pool.acquire() as connection:
         result = DataBundleResult(summary={"total": 1}, object_key="key")
-        await outcomes.finish(connection, await claim(pool, "data-bundle"), result)
-        await outcomes.fail(connection, await claim(pool, "data-bundle"), BadRequest("no documents"))
+        await outcomes.finish(connection, DATA_BUNDLE, await claim(pool, DATA_BUNDLE), result)
+        await outcomes.fail(
+            connection, DATA_BUNDLE, await claim(pool, DATA_BUNDLE), BadRequest("no documents")
+        )
     rows = await pool.fetch("SELECT * FROM data_bundle WHERE id = ANY($1) ORDER BY status DESC", bundles)
     assert [(row["status"], row["summary"], row["object_key"]) for row in rows] == [
         ("succeeded", {"total": 1}, "key"),
@@ -195,9 +214,11 @@ async def test_each_step_is_notified(pool: asyncpg.Pool, database_url: str, orga
         assert await asyncio.wait_for(heard.get(), 5) == (READY_CHANNEL, "prediction")
         job = await claim(pool)
         async with pool.acquire() as other:
-            await request_cancel(other, organization.organization_id, prediction_id)
+            await request_cancel(
+                other, PREDICTION, organization_id=organization.organization_id, subject_id=prediction_id
+            )
             assert await asyncio.wait_for(heard.get(), 5) == (CANCEL_CHANNEL, job_id)
-            await outcomes.cancel(other, job)
+            await outcomes.cancel(other, PREDICTION, job)
         assert await asyncio.wait_for(heard.get(), 5) == (ENDED_CHANNEL, job_id)
     finally:
         await connection.close()

@@ -14,6 +14,8 @@ from pagemill.jobs import leases, outcomes
 from pagemill.jobs.job import Job
 from pagemill.jobs.queue import request_cancel
 from pagemill.usage.reservations import JobEnded, reserve
+from pagemill.work.kinds import KINDS
+from pagemill.work.predictions import PREDICTION
 from tests.support.tenants import Tenant
 from tests.support.working import RESULT, submit, used
 
@@ -49,7 +51,7 @@ class History:
 
     async def _claim(self, connection: Any) -> None:
         limit = self._random.randint(1, 4)
-        self._workers += await leases.claim(connection, "prediction", owner="any", lease=60.0, limit=limit)
+        self._workers += await leases.claim(connection, PREDICTION, owner="any", lease=60.0, limit=limit)
 
     async def _expire(self, connection: Any) -> None:
         await connection.execute(
@@ -60,15 +62,15 @@ class History:
         await connection.execute("UPDATE job SET run_after = now()")
 
     async def _reap(self, connection: Any) -> None:
-        await leases.reap(connection)
+        await leases.reap(connection, KINDS)
 
     async def _finish(self, connection: Any) -> None:
         if self._workers:
-            await outcomes.finish(connection, self._random.choice(self._workers), RESULT)
+            await outcomes.finish(connection, PREDICTION, self._random.choice(self._workers), RESULT)
 
     async def _fail(self, connection: Any) -> None:
         if self._workers:
-            await outcomes.fail(connection, self._random.choice(self._workers), BadRequest("no"))
+            await outcomes.fail(connection, PREDICTION, self._random.choice(self._workers), BadRequest("no"))
 
     async def _retry(self, connection: Any) -> None:
         if self._workers:
@@ -78,7 +80,7 @@ class History:
     async def _cancel(self, connection: Any) -> None:
         asked = [job for job in self._workers if await self._is_asked_to_end(connection, job)]
         if asked:
-            await outcomes.cancel(connection, self._random.choice(asked))
+            await outcomes.cancel(connection, PREDICTION, self._random.choice(asked))
 
     async def _is_asked_to_end(self, connection: Any, job: Job) -> bool:
         return await connection.fetchval("SELECT cancel_requested FROM job WHERE id = $1", job.id)
@@ -86,7 +88,9 @@ class History:
     async def _request_cancel(self, connection: Any) -> None:
         if self._predictions and self._random.random() < 0.3:
             prediction_id = self._random.choice(self._predictions)
-            await request_cancel(connection, self._organization_id, prediction_id)
+            await request_cancel(
+                connection, PREDICTION, organization_id=self._organization_id, subject_id=prediction_id
+            )
 
     async def _reserve(self, connection: Any) -> None:
         if self._workers:

@@ -12,11 +12,14 @@ import pytest
 from db.webhooks import DELETE_WEBHOOK
 from pagemill.api.auth.seeded_roles import ADMIN, MEMBER
 from pagemill.jobs import leases, outcomes
-from pagemill.jobs.job import BATCH, Job, JobCancelled
-from pagemill.jobs.operating import retry_job
-from pagemill.jobs.outcomes import DataBundleResult, TrainingResult
+from pagemill.jobs.job import Job, JobCancelled
+from pagemill.jobs.job_administration import retry_job
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.secret_box import new_secret_key, read_secret_keys
+from pagemill.work.data_bundles import DATA_BUNDLE, DataBundleResult
+from pagemill.work.kinds import KINDS
+from pagemill.work.predictions import PREDICTION
+from pagemill.work.trainings import TRAINING, TrainingResult
 from tests.support.hooks import add_webhook
 from tests.support.mailed import mailed, set_mail
 from tests.support.people import add_user
@@ -51,22 +54,21 @@ async def training_job(pool: asyncpg.Pool, organization_id: str) -> Job:
     async with pool.acquire() as connection:
         await enqueue(
             connection,
-            kind="training",
+            TRAINING,
             organization_id=organization_id,
             subject_id=training_id,
-            priority=BATCH,
         )
-    return await claim_job(pool, "training")
+    return await claim_job(pool, TRAINING)
 
 
-async def finish(pool: asyncpg.Pool, job: Job, result: outcomes.Result) -> bool:
+async def finish(pool: asyncpg.Pool, job: Job, result: object) -> bool:
     async with pool.acquire() as connection:
-        return await outcomes.finish(connection, job, result)
+        return await outcomes.finish(connection, KINDS[job.kind], job, result)
 
 
 async def fail(pool: asyncpg.Pool, job: Job) -> bool:
     async with pool.acquire() as connection:
-        return await outcomes.fail(connection, job, RuntimeError("odd"))
+        return await outcomes.fail(connection, KINDS[job.kind], job, RuntimeError("odd"))
 
 
 async def test_a_prediction_is_told_once_however_often_its_outcome_is_written(
@@ -74,7 +76,7 @@ async def test_a_prediction_is_told_once_however_often_its_outcome_is_written(
 ) -> None:
     await add_webhook(pool, organization.organization_id, BOX, URL)
     _, prediction_id = await submit(pool, organization.organization_id, model_id="las:model:one")
-    job = await claim_job(pool, "prediction")
+    job = await claim_job(pool, PREDICTION)
     assert sorted(await asyncio.gather(*(finish(pool, job, RESULT) for _ in range(4)))) == [False] * 3 + [
         True
     ]
@@ -95,12 +97,12 @@ async def test_a_prediction_is_told_once_however_often_its_outcome_is_written(
 async def test_a_lost_workers_late_result_is_not_told(pool: asyncpg.Pool, organization: Tenant) -> None:
     await add_webhook(pool, organization.organization_id, BOX, URL)
     await submit(pool, organization.organization_id)
-    late = await claim_job(pool, "prediction")
+    late = await claim_job(pool, PREDICTION)
     await pool.execute("UPDATE job SET lease_expires = now() - interval '1 s' WHERE id = $1", late.id)
     async with pool.acquire() as connection:
-        assert len(await leases.reap(connection)) == 1
+        assert len(await leases.reap(connection, KINDS)) == 1
     await pool.execute("UPDATE job SET run_after = now() WHERE id = $1", late.id)
-    again = await claim_job(pool, "prediction")
+    again = await claim_job(pool, PREDICTION)
     assert not await finish(pool, late, RESULT)
     assert await types(pool) == []
     assert await fail(pool, again)
@@ -111,11 +113,11 @@ async def test_a_lost_workers_late_result_is_not_told(pool: asyncpg.Pool, organi
 async def test_what_is_rolled_back_was_never_told(pool: asyncpg.Pool, organization: Tenant) -> None:
     await add_webhook(pool, organization.organization_id, BOX, URL)
     await submit(pool, organization.organization_id)
-    job = await claim_job(pool, "prediction")
+    job = await claim_job(pool, PREDICTION)
     async with pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await outcomes.finish(connection, job, RESULT)
+        await outcomes.finish(connection, PREDICTION, job, RESULT)
         await transaction.rollback()
     assert (await types(pool), await webhook_jobs(pool)) == ([], 0)
 
@@ -129,7 +131,7 @@ async def test_each_webhook_is_told_what_it_wants_and_others_organizations_nothi
     await add_webhook(pool, own, BOX, URL, status="disabled")
     await add_webhook(pool, theirs, BOX, URL)
     await submit(pool, own)
-    await finish(pool, await claim_job(pool, "prediction"), RESULT)
+    await finish(pool, await claim_job(pool, PREDICTION), RESULT)
     told = await pool.fetch("SELECT webhook_id, organization_id FROM webhook_delivery")
     assert {row["webhook_id"] for row in told} == {webhook.id for webhook in wanting}
     assert {row["organization_id"] for row in told} == {own}
@@ -156,7 +158,7 @@ async def test_without_webhooks_a_prediction_costs_no_statement_more(
     await set_mail(pool)
     await submit(pool, organization.organization_id)
     with statements_run() as run:
-        await finish(pool, await claim_job(pool, "prediction"), RESULT)
+        await finish(pool, await claim_job(pool, PREDICTION), RESULT)
     assert not [name for name in run if name.startswith(("webhooks.", "mail."))]
     assert await types(pool) == []
 
@@ -166,7 +168,7 @@ async def test_a_webhook_that_is_deleted_meanwhile_does_not_take_the_outcome_wit
 ) -> None:
     webhook = await add_webhook(pool, organization.organization_id, BOX, URL)
     _, prediction_id = await submit(pool, organization.organization_id)
-    job = await claim_job(pool, "prediction")
+    job = await claim_job(pool, PREDICTION)
     async with pool.acquire() as connection:
         async with connection.transaction():
             await DELETE_WEBHOOK.execute(connection, organization.organization_id, webhook.id)
@@ -182,7 +184,12 @@ async def test_a_cancelled_prediction_has_failed(pool: asyncpg.Pool, organizatio
     await add_webhook(pool, organization.organization_id, BOX, URL)
     _, prediction_id = await submit(pool, organization.organization_id)
     async with pool.acquire() as connection:
-        await request_cancel(connection, organization.organization_id, prediction_id)
+        await request_cancel(
+            connection,
+            PREDICTION,
+            organization_id=organization.organization_id,
+            subject_id=prediction_id,
+        )
     assert await types(pool) == ["prediction.failed"]
 
 
@@ -193,10 +200,8 @@ async def test_data_bundles(pool: asyncpg.Pool, organization: Tenant, succeeds: 
     model_id = await seed_model(pool, own)
     bundle_id = await seed_data_bundle(pool, own, model_id, status="running")
     async with pool.acquire() as connection:
-        await enqueue(
-            connection, kind="data-bundle", organization_id=own, subject_id=bundle_id, priority=BATCH
-        )
-    job = await claim_job(pool, "data-bundle")
+        await enqueue(connection, DATA_BUNDLE, organization_id=own, subject_id=bundle_id)
+    job = await claim_job(pool, DATA_BUNDLE)
     if succeeds:
         await finish(pool, job, DataBundleResult(summary={}, object_key="key"))
     else:
@@ -244,8 +249,13 @@ async def test_a_training_that_failed_and_is_tried_again(pool: asyncpg.Pool, org
     job = await training_job(pool, organization.organization_id)
     await fail(pool, job)
     async with pool.acquire() as connection:
-        await retry_job(connection, job.id)
-        await request_cancel(connection, organization.organization_id, job.subject_id)
+        await retry_job(connection, KINDS, job.id)
+        await request_cancel(
+            connection,
+            KINDS[job.kind],
+            organization_id=organization.organization_id,
+            subject_id=job.subject_id,
+        )
     assert await types(pool) == ["training.failed", "training.pending", "training.cancelled"]
 
 

@@ -11,6 +11,9 @@ import pytest
 from examples.demo.sample_documents import sample_documents
 from pagemill.objects import ObjectStore
 from pagemill.settings import Settings
+from pagemill.work.data_bundles import DATA_BUNDLE
+from pagemill.work.predictions import PREDICTION
+from pagemill.work.trainings import TRAINING
 from tests.support.labelled import (
     Labelled,
     store_data_bundle,
@@ -45,10 +48,10 @@ async def labelled_documents(pool: asyncpg.Pool, objects: ObjectStore) -> Labell
 async def trained(pool: asyncpg.Pool, labelled: Labelled) -> str:
     """The training that runs once its bundle is made."""
     bundle_id = await store_data_bundle(pool, labelled)
-    await submit(pool, "data-bundle", labelled.organization_id, bundle_id)
+    await submit(pool, DATA_BUNDLE, labelled.organization_id, bundle_id)
     assert (await ended(pool, "data_bundle", bundle_id, seconds=60))["status"] == "succeeded"
     training_id = await store_training(pool, labelled, [bundle_id])
-    await submit(pool, "training", labelled.organization_id, training_id)
+    await submit(pool, TRAINING, labelled.organization_id, training_id)
     return training_id
 
 
@@ -68,7 +71,7 @@ async def test_killed_workers_and_dispatchers(
         document_id = await store_document(pool, objects, labelled.organization_id, text_pdf(2))
         predictions.append(await store_prediction(pool, labelled, training_id, document_id))
     for prediction_id in predictions:
-        await submit(pool, "prediction", labelled.organization_id, prediction_id)
+        await submit(pool, PREDICTION, labelled.organization_id, prediction_id)
     for title in ("DispatcherActor", "PageReading", "UsageCounter", "FieldPrediction"):
         for process in ray_processes(settings, title):
             process.kill()

@@ -20,6 +20,9 @@ from pagemill.jobs.queue import request_cancel
 from pagemill.objects import ObjectStore, open_objects
 from pagemill.objects.keys import new_content_key
 from pagemill.settings import Settings
+from pagemill.work.data_bundles import DATA_BUNDLE
+from pagemill.work.predictions import PREDICTION
+from pagemill.work.trainings import TRAINING
 from tests.support.labelled import (
     Labelled,
     store_data_bundle,
@@ -65,10 +68,10 @@ async def _train(settings: Settings) -> Trained:
     for content in (None, text_pdf(password="secret")):
         await store_document(pool, objects, organization_id, content, dataset_id=labelled.dataset_id)
     bundle_id = await store_data_bundle(pool, labelled)
-    await submit(pool, "data-bundle", organization_id, bundle_id)
+    await submit(pool, DATA_BUNDLE, organization_id, bundle_id)
     data_bundle = await ended(pool, "data_bundle", bundle_id, seconds=120)
     training_id = await store_training(pool, labelled, [bundle_id])
-    await submit(pool, "training", organization_id, training_id)
+    await submit(pool, TRAINING, organization_id, training_id)
     training = await ended(pool, "training", training_id, seconds=240)
     await pool.close()
     return Trained(labelled, data_bundle, training)
@@ -128,7 +131,7 @@ def test_a_bundle_reads_what_it_can_and_tells_the_rest(trained: Trained) -> None
 
 async def test_the_next_bundle_is_made_as_well(trained: Trained, pool: asyncpg.Pool) -> None:
     bundle_id = await store_data_bundle(pool, trained.labelled)
-    await submit(pool, "data-bundle", trained.labelled.organization_id, bundle_id)
+    await submit(pool, DATA_BUNDLE, trained.labelled.organization_id, bundle_id)
     bundle = await ended(pool, "data_bundle", bundle_id, seconds=60)
     assert (bundle["status"], bundle["summary"]) == ("succeeded", trained.data_bundle["summary"])
     attempt = await pool.fetchval("SELECT attempt FROM job WHERE subject_id = $1", bundle_id)
@@ -173,7 +176,7 @@ async def test_predictions_go_through_the_dispatcher_and_are_counted_once(
     for document in documents:
         document_id = await store_document(pool, objects, organization_id, document.content)
         prediction_id = await store_prediction(pool, trained.labelled, trained.training["id"], document_id)
-        await submit(pool, "prediction", organization_id, prediction_id)
+        await submit(pool, PREDICTION, organization_id, prediction_id)
         predictions.append(prediction_id)
     rows = [await ended(pool, "prediction", prediction_id, seconds=60) for prediction_id in predictions]
 
@@ -194,7 +197,7 @@ async def test_a_prediction_of_an_unreadable_document_fails_and_costs_nothing(
     before = await used(pool, organization_id, "pages")
     document_id = await store_document(pool, objects, organization_id, text_pdf(password="secret"))
     prediction_id = await store_prediction(pool, trained.labelled, trained.training["id"], document_id)
-    job_id = await submit(pool, "prediction", organization_id, prediction_id)
+    job_id = await submit(pool, PREDICTION, organization_id, prediction_id)
 
     row = await ended(pool, "prediction", prediction_id, seconds=60)
 
@@ -209,14 +212,16 @@ async def test_a_cancelled_training_ends_and_leaves_no_worker(
 ) -> None:
     labelled = trained.labelled
     training_id = await store_training(pool, labelled, [trained.data_bundle["id"]])
-    await submit(pool, "training", labelled.organization_id, training_id)
+    await submit(pool, TRAINING, labelled.organization_id, training_id)
 
     async def works() -> bool:
         return bool(ray_processes(settings, "RayTrainWorker"))
 
     await eventually(works, seconds=60)
     async with pool.acquire() as connection:
-        assert await request_cancel(connection, labelled.organization_id, training_id)
+        assert await request_cancel(
+            connection, TRAINING, organization_id=labelled.organization_id, subject_id=training_id
+        )
 
     async def over() -> bool:
         state = await pool.fetchval("SELECT state FROM job WHERE subject_id = $1", training_id)
@@ -251,5 +256,5 @@ async def test_deploying_again_replaces_the_dispatcher(
     organization_id = trained.labelled.organization_id
     document_id = await store_document(pool, objects, organization_id, text_pdf())
     prediction_id = await store_prediction(pool, trained.labelled, trained.training["id"], document_id)
-    await submit(pool, "prediction", organization_id, prediction_id)
+    await submit(pool, PREDICTION, organization_id, prediction_id)
     assert (await ended(pool, "prediction", prediction_id, seconds=30))["status"] == "succeeded"

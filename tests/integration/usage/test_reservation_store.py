@@ -11,6 +11,7 @@ from pagemill.errors import BadRequest
 from pagemill.jobs import leases, outcomes
 from pagemill.usage.combiner import Combiner, Reservation, Verdict
 from pagemill.usage.reservation_store import PostgresReservationStore
+from pagemill.work.predictions import PREDICTION
 from tests.support.tenants import Tenant, create_tenant
 from tests.support.working import RESULT, submit, used
 
@@ -65,8 +66,8 @@ async def test_asking_again_counts_nothing_and_ended_jobs_get_nothing(
     for _ in range(3):
         assert await combiner.reserve(Reservation(organization_id, job_id, {"pages": 2})) == "granted"
     async with pool.acquire() as connection:
-        (job,) = await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=1)
-        assert await outcomes.fail(connection, job, BadRequest("no"))
+        (job,) = await leases.claim(connection, PREDICTION, owner="one", lease=60.0, limit=1)
+        assert await outcomes.fail(connection, PREDICTION, job, BadRequest("no"))
     assert await combiner.reserve(Reservation(organization_id, job_id, {"pages": 2})) == "job-ended"
     assert await used(pool, organization_id, "pages") == 0
 
@@ -77,7 +78,7 @@ async def test_reservations_and_ends_of_jobs_do_not_deadlock(
     organization_id = organization.organization_id
     await queued(pool, organization_id, 48)
     async with pool.acquire() as connection:
-        jobs = await leases.claim(connection, "prediction", owner="one", lease=60.0, limit=48)
+        jobs = await leases.claim(connection, PREDICTION, owner="one", lease=60.0, limit=48)
     combiner = Combiner(PostgresReservationStore(pool))
 
     async def work(number: int) -> None:
@@ -86,9 +87,9 @@ async def test_reservations_and_ends_of_jobs_do_not_deadlock(
         async with pool.acquire() as connection:
             await leases.renew(connection, jobs, lease=60.0)
             if number % 2:
-                await outcomes.finish(connection, job, RESULT)
+                await outcomes.finish(connection, PREDICTION, job, RESULT)
             else:
-                await outcomes.fail(connection, job, BadRequest("no"))
+                await outcomes.fail(connection, PREDICTION, job, BadRequest("no"))
 
     await asyncio.gather(*(work(number) for number in range(48)))
     assert await used(pool, organization_id, "pages") == 24 * RESULT.pages

@@ -11,17 +11,17 @@ import pytest
 from db.limit_warnings import ORGANIZATIONS_NEAR_LIMITS
 from pagemill.api.auth.seeded_roles import ADMIN
 from pagemill.jobs.job import Job, JobCancelled
-from pagemill.jobs.schedule import Schedule, enqueue_scheduled
+from pagemill.jobs.schedule import enqueue_scheduled
 from pagemill.usage.counting import count_freely, uncount
 from pagemill.usage.meters import Meter
-from pagemill.work.limit_warnings import LimitWarningRunner
+from pagemill.work.limit_warnings import LIMIT_WARNINGS, LimitWarningRunner
 from tests.support.mailed import mailed, set_mail
 from tests.support.people import add_user
-from tests.support.schedules import at
+from tests.support.schedules import at, schedule_of
 from tests.support.tenants import Tenant, create_tenant
 from tests.support.working import dispatching, until_ended
 
-WARNINGS = Schedule("limit-warnings", 300.0)
+WARNINGS = schedule_of(LIMIT_WARNINGS, 300.0)
 
 
 async def limited(
@@ -46,7 +46,7 @@ async def warn(pool: asyncpg.Pool, minute: int = 0) -> list[list[tuple[str, int]
     async with pool.acquire() as connection:
         await enqueue_scheduled(connection, WARNINGS, at(f"2026-11-25T13:{minute:02}:00"))
     jobs = [row["id"] for row in await pool.fetch("SELECT id FROM job WHERE kind = 'limit-warnings'")]
-    async with dispatching(pool, LimitWarningRunner(pool), kinds=("limit-warnings",)):
+    async with dispatching(pool, LimitWarningRunner(pool), kinds=(LIMIT_WARNINGS,)):
         assert set(await until_ended(pool, *jobs)) <= {"succeeded"}
     return [
         [(meter["meter"], meter["threshold"]) for meter in mail["meters"]]

@@ -13,14 +13,14 @@ import asyncpg
 import pytest
 
 from pagemill.jobs.backoff import Retry, decide
-from pagemill.jobs.job import BATCH, Job, TryAgain
-from pagemill.jobs.operating import list_jobs, retry_job
-from pagemill.jobs.outcomes import Done
+from pagemill.jobs.job import Job, TryAgain
+from pagemill.jobs.job_administration import list_jobs, retry_job
 from pagemill.jobs.queue import enqueue
 from pagemill.settings import Settings
 from pagemill.stack.certificates import Certificates
 from pagemill.work import mail
-from pagemill.work.mail import DELAYS, MailRefused, MailRunner, say_whether_mail_is_sent
+from pagemill.work.kinds import KINDS
+from pagemill.work.mail import DELAYS, MAIL, MailRefused, MailRunner, announce_mail_service
 from tests.support.mail_server import PASSWORD, USERNAME, mail_server
 from tests.support.tenants import Tenant
 from tests.support.working import dispatching, job_row, until, until_ended
@@ -53,7 +53,7 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
 
 async def test_a_message_arrives() -> None:
     async with mail_server() as server:
-        assert await MailRunner(settings(server.port))(a_job()) == Done()
+        await MailRunner(settings(server.port))(a_job())
     (envelope,) = server.taken
     assert (envelope.mail_from, envelope.rcpt_tos) == ("mill@example.com", [TO])
     message = email.message_from_bytes(envelope.original_content or b"", policy=email.policy.default)
@@ -148,12 +148,10 @@ async def queue(pool: asyncpg.Pool, organization: Tenant) -> str:
     async with pool.acquire() as connection:
         return await enqueue(
             connection,
-            kind="mail",
+            MAIL,
             organization_id=organization.organization_id,
             subject_id="x",
             payload=PAYLOAD,
-            priority=BATCH,
-            maximum_attempts=8,
         )
 
 
@@ -164,7 +162,7 @@ async def test_the_engine_tries_until_it_is_taken_and_the_message_keeps_its_id(
     async with mail_server() as server:
         server.replies = ["451 later", "451 later"]
         job_id = await queue(pool, organization)
-        async with dispatching(pool, MailRunner(settings(server.port)), kinds=("mail",)):
+        async with dispatching(pool, MailRunner(settings(server.port)), kinds=(MAIL,)):
             assert await until_ended(pool, job_id) == ["succeeded"]
     assert (await job_row(pool, job_id))["attempt"] == 3
     (envelope,) = server.taken
@@ -177,12 +175,12 @@ async def test_what_was_refused_is_to_be_seen_and_can_be_sent_again(
     async with mail_server() as server:
         server.replies = ["550 no"]
         job_id = await queue(pool, organization)
-        async with dispatching(pool, MailRunner(settings(server.port)), kinds=("mail",)):
+        async with dispatching(pool, MailRunner(settings(server.port)), kinds=(MAIL,)):
             assert await until_ended(pool, job_id) == ["failed"]
             async with pool.acquire() as connection:
                 (report,) = await list_jobs(connection, states=["failed"], kind="mail")
                 assert (report.id, report.error_class, report.retryable) == (job_id, "MailRefused", False)
-                await retry_job(connection, job_id)
+                await retry_job(connection, KINDS, job_id)
             assert await until_ended(pool, job_id) == ["succeeded"]
     assert len(server.taken) == 1
 
@@ -190,7 +188,7 @@ async def test_what_was_refused_is_to_be_seen_and_can_be_sent_again(
 async def test_the_dispatcher_says_whether_mail_is_sent(pool: asyncpg.Pool) -> None:
     said = []
     for host in (None, "mail.example.com", None):
-        await say_whether_mail_is_sent(pool, settings(25, smtp_host=host))
+        await announce_mail_service(pool, settings(25, smtp_host=host))
         said.append(await pool.fetchval("SELECT available FROM mail_service"))
     assert said == [False, True, False]
 
@@ -208,7 +206,7 @@ async def test_it_is_said_as_soon_as_postgres_is_there(
         return acquire(self, **options)
 
     monkeypatch.setattr(asyncpg.Pool, "acquire", sometimes)
-    await say_whether_mail_is_sent(pool, settings(25))
+    await announce_mail_service(pool, settings(25))
 
     async def written() -> bool:
         return bool(await pool.fetchval("SELECT available FROM mail_service"))

@@ -8,14 +8,14 @@ from decimal import Decimal
 import asyncpg
 
 from db.month_statements import ORGANIZATIONS_WITHOUT_STATEMENT
-from pagemill.jobs.schedule import Schedule, enqueue_scheduled
+from pagemill.jobs.schedule import enqueue_scheduled
 from pagemill.usage.counting import count_freely
 from pagemill.usage.meters import month_before
 from pagemill.usage.month_statements import month_statement_of
 from pagemill.usage.plan_changes import apply_plans
 from pagemill.usage.plan_file import parse_plans
-from pagemill.work.month_statements import SETTLING, MonthStatementRunner
-from tests.support.schedules import HOUR
+from pagemill.work.month_statements import MONTH_STATEMENT, SETTLING, MonthStatementRunner
+from tests.support.schedules import HOUR, schedule_of
 from tests.support.tenants import Tenant
 from tests.support.working import dispatching, until_ended
 
@@ -40,9 +40,9 @@ async def missing(pool: asyncpg.Pool) -> list[str]:
 
 async def run(pool: asyncpg.Pool) -> list[str]:
     async with pool.acquire() as connection:
-        await enqueue_scheduled(connection, Schedule("month-statement", HOUR), datetime.now(UTC))
+        await enqueue_scheduled(connection, schedule_of(MONTH_STATEMENT, HOUR), datetime.now(UTC))
     job_ids = [row["id"] for row in await pool.fetch("SELECT id FROM job WHERE kind = 'month-statement'")]
-    async with dispatching(pool, MonthStatementRunner(pool), kinds=("month-statement",)):
+    async with dispatching(pool, MonthStatementRunner(pool), kinds=(MONTH_STATEMENT,)):
         return await until_ended(pool, *job_ids)
 
 

@@ -11,34 +11,34 @@ import pytest
 from db.documents import delete_documents
 from db.retention import DUE_DATA_BUNDLES, LOCK_DUE_DOCUMENTS
 from db.schedule import ORGANIZATIONS_WITH_DUE
-from pagemill.jobs.job import BATCH, Job, JobCancelled
-from pagemill.jobs.outcomes import Done
+from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.queue import enqueue
-from pagemill.jobs.schedule import Schedule, enqueue_scheduled
+from pagemill.jobs.schedule import enqueue_scheduled
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import data_bundle_key
 from pagemill.work import retention
-from pagemill.work.retention import RetentionRunner
+from pagemill.work.data_bundles import DATA_BUNDLE
+from pagemill.work.retention import RETENTION, RetentionRunner
 from tests.support.labelled import store_document
 from tests.support.plans import most_rows_read
-from tests.support.schedules import HOUR, at
+from tests.support.schedules import HOUR, at, schedule_of
 from tests.support.seeds import claim_job, seed_data_bundle, seed_dataset, seed_model
 from tests.support.tenants import Tenant
 from tests.support.working import dispatching, job_row, until, until_ended
 
-RETENTION = Schedule("retention", HOUR)
+HOURLY = schedule_of(RETENTION, HOUR)
 TRUTH = [{"label": "total", "value": "1.00"}]
 
 
 async def queue(pool: asyncpg.Pool) -> list[str]:
     async with pool.acquire() as connection:
-        await enqueue_scheduled(connection, RETENTION, at("2026-11-25T13:47:12"))
+        await enqueue_scheduled(connection, HOURLY, at("2026-11-25T13:47:12"))
     return [row["id"] for row in await pool.fetch("SELECT id FROM job WHERE kind = 'retention'")]
 
 
 async def run(pool: asyncpg.Pool, objects: ObjectStore) -> list[str]:
     job_ids = await queue(pool)
-    async with dispatching(pool, RetentionRunner(pool, objects), kinds=("retention",)):
+    async with dispatching(pool, RetentionRunner(pool, objects), kinds=(RETENTION,)):
         return await until_ended(pool, *job_ids)
 
 
@@ -98,7 +98,7 @@ async def test_a_datasets_counts_stay_true(
     monkeypatch: pytest.MonkeyPatch,
     batch: int,
 ) -> None:
-    monkeypatch.setattr(retention, "REMOVED_AT_ONCE", batch)
+    monkeypatch.setattr(retention, "REMOVAL_BATCH_SIZE", batch)
     owner = organization.organization_id
     dataset_id = await seed_dataset(pool, owner, documents=8)
     await pool.execute("UPDATE dataset SET ground_truth_summary = $2 WHERE id = $1", dataset_id, {"total": 8})
@@ -117,7 +117,7 @@ async def test_a_document_that_was_given_more_time_meanwhile_stays(
 ) -> None:
     document_id = await store(pool, objects, organization.organization_id, kept=1, old=2)
     await queue(pool)
-    job = await claim_job(pool, "retention")
+    job = await claim_job(pool, RETENTION)
     async with pool.acquire() as other:
         transaction = other.transaction()
         await transaction.start()
@@ -137,7 +137,7 @@ async def test_a_retention_job_and_a_caller_delete_the_same_documents_without_a_
     owner = organization.organization_id
     ids = [await store(pool, objects, owner, kept=1, old=2 + number) for number in range(40)]
     await queue(pool)
-    job = await claim_job(pool, "retention")
+    job = await claim_job(pool, RETENTION)
 
     async def delete(some: list[str]) -> int:
         async with pool.acquire() as connection:
@@ -173,10 +173,9 @@ async def test_the_work_on_a_data_bundle_that_is_due_is_cancelled(
     async with pool.acquire() as connection:
         job_id = await enqueue(
             connection,
-            kind="data-bundle",
+            DATA_BUNDLE,
             organization_id=owner,
             subject_id=data_bundle_id,
-            priority=BATCH,
         )
     await age(pool, "data_bundle", data_bundle_id, 2000)
     await run(pool, objects)
@@ -192,10 +191,9 @@ async def test_a_data_bundle_that_is_not_due_any_more_keeps_its_job(
     async with pool.acquire() as connection:
         job_id = await enqueue(
             connection,
-            kind="data-bundle",
+            DATA_BUNDLE,
             organization_id=owner,
             subject_id=data_bundle_id,
-            priority=BATCH,
         )
         job = await hold_of(pool, owner)
         assert not await retention._remove_data_bundle(connection, job, data_bundle_id)
@@ -209,12 +207,11 @@ async def hold_of(pool: asyncpg.Pool, organization_id: str) -> Job:
     async with pool.acquire() as connection:
         await enqueue(
             connection,
-            kind="retention",
+            RETENTION,
             organization_id=organization_id,
             subject_id="retention",
-            priority=BATCH,
         )
-    return await claim_job(pool, "retention")
+    return await claim_job(pool, RETENTION)
 
 
 async def test_a_late_worker_removes_nothing(
@@ -239,7 +236,7 @@ async def test_nothing_due_is_nothing_done(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     job = await hold_of(pool, organization.organization_id)
-    assert await RetentionRunner(pool, objects)(job) == Done()
+    await RetentionRunner(pool, objects)(job)
 
 
 ROWS = 20_000

@@ -12,12 +12,12 @@ import pytest
 from db.jobs import CLAIM
 from pagemill.documents.dataset_counters import count_in_dataset
 from pagemill.ids import DatasetId, DocumentId, TransformationId, new_id
-from pagemill.jobs.job import BATCH, Job, JobCancelled
+from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.objects import ObjectMissing, ObjectStore
 from pagemill.objects.keys import new_content_key
 from pagemill.work import transformations
-from pagemill.work.transformations import TransformationRunner
+from pagemill.work.transformations import TRANSFORMATION, TransformationRunner
 from tests.support.tenants import Tenant
 from tests.support.working import dispatching, until, until_ended
 
@@ -78,10 +78,9 @@ async def transform(
         )
         job_id = await enqueue(
             connection,
-            kind="transformation",
+            TRANSFORMATION,
             organization_id=organization_id,
             subject_id=transformation_id,
-            priority=BATCH,
         )
     return job_id, transformation_id
 
@@ -112,7 +111,7 @@ async def claimed(pool: asyncpg.Pool) -> Job:
 
 
 async def run(pool: asyncpg.Pool, objects: ObjectStore, *job_ids: str) -> list[str]:
-    async with dispatching(pool, TransformationRunner(pool, objects), kinds=("transformation",)):
+    async with dispatching(pool, TransformationRunner(pool, objects), kinds=(TRANSFORMATION,)):
         return await until_ended(pool, *job_ids)
 
 
@@ -163,8 +162,8 @@ async def test_many_batches_leave_one_of_each(
     monkeypatch: pytest.MonkeyPatch,
     found: int,
 ) -> None:
-    monkeypatch.setattr(transformations, "FOUND_AT_ONCE", found)
-    monkeypatch.setattr(transformations, "REMOVED_AT_ONCE", 2)
+    monkeypatch.setattr(transformations, "SEARCH_BATCH_SIZE", found)
+    monkeypatch.setattr(transformations, "REMOVAL_BATCH_SIZE", 2)
     dataset_id, ids = await seed(pool, objects, organization, "abc" * 4)
     jobs = [(await transform(pool, organization.organization_id, dataset_id))[0] for _ in range(2)]
     assert await run(pool, objects, *jobs) == ["succeeded"] * 2
@@ -187,7 +186,7 @@ async def test_a_late_worker_removes_nothing(
 async def test_an_attempt_goes_on_where_a_killed_one_stood(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transformations, "REMOVED_AT_ONCE", 1)
+    monkeypatch.setattr(transformations, "REMOVAL_BATCH_SIZE", 1)
     dataset_id, ids = await seed(pool, objects, organization, "aaaa")
     job_id, _ = await transform(pool, organization.organization_id, dataset_id)
     killed = await claimed(pool)
@@ -215,16 +214,21 @@ class Gate:
 async def test_a_cancelled_one_ends_the_batch_that_it_has_begun(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transformations, "REMOVED_AT_ONCE", 1)
+    monkeypatch.setattr(transformations, "REMOVAL_BATCH_SIZE", 1)
     dataset_id, _ = await seed(pool, objects, organization, "aaa")
     keys = [row["content_key"] for row in await pool.fetch("SELECT content_key FROM document")]
     job_id, transformation_id = await transform(pool, organization.organization_id, dataset_id)
     gate = Gate(objects)
     runner = TransformationRunner(pool, gate)  # type: ignore[arg-type]
-    async with dispatching(pool, runner, kinds=("transformation",)) as dispatcher:
+    async with dispatching(pool, runner, kinds=(TRANSFORMATION,)) as dispatcher:
         await asyncio.wait_for(gate.reached.wait(), 5)
         async with pool.acquire() as connection:
-            assert await request_cancel(connection, organization.organization_id, transformation_id)
+            assert await request_cancel(
+                connection,
+                TRANSFORMATION,
+                organization_id=organization.organization_id,
+                subject_id=transformation_id,
+            )
         assert await status(pool, transformation_id) == "failed"
         gate.open.set()
 

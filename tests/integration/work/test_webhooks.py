@@ -20,12 +20,13 @@ from pagemill.cli import main
 from pagemill.errors import NotFound
 from pagemill.jobs.backoff import decide
 from pagemill.jobs.job import Job, TryAgain
-from pagemill.jobs.operating import retry_job
+from pagemill.jobs.job_administration import retry_job
 from pagemill.notices.events import tell
-from pagemill.notices.operating import replay
+from pagemill.notices.webhook_administration import replay
 from pagemill.secret_box import new_secret_key, read_secret_keys
 from pagemill.work import webhooks
-from pagemill.work.webhooks import DELAYS, DeliveryRefused, WebhookRunner
+from pagemill.work.kinds import KINDS
+from pagemill.work.webhooks import DELAYS, WEBHOOK, DeliveryRefused, WebhookRunner
 from tests.support.hooks import Receiver, add_webhook, receiving
 from tests.support.seeds import claim_job
 from tests.support.tenants import Tenant
@@ -68,7 +69,7 @@ async def attempt(pool: asyncpg.Pool, runner: WebhookRunner, number: int) -> tup
     await pool.execute(
         "UPDATE job SET state = 'queued', run_after = now(), lease_owner = NULL WHERE kind = 'webhook'"
     )
-    job = await claim_job(pool, "webhook")
+    job = await claim_job(pool, WEBHOOK)
     assert job.attempt == number
     with pytest.raises(TryAgain) as caught:
         await runner(job)
@@ -81,7 +82,7 @@ async def test_an_event_arrives_signed_and_once(
     async with receiving() as receiver:
         await add_webhook(pool, organization.organization_id, BOX, receiver.url)
         job_id = await told(pool, organization)
-        async with dispatching(pool, runner, kinds=("webhook",)):
+        async with dispatching(pool, runner, kinds=(WEBHOOK,)):
             assert await until_ended(pool, job_id) == ["succeeded"]
         ((headers, body),) = receiver.received
         (event,) = receiver.verified()
@@ -105,7 +106,7 @@ async def test_it_goes_again_until_it_is_taken_and_keeps_its_id(
         receiver.answers = [web.Response(status=500), web.Response(status=404)]
         await add_webhook(pool, organization.organization_id, BOX, receiver.url)
         job_id = await told(pool, organization)
-        async with dispatching(pool, runner, kinds=("webhook",)):
+        async with dispatching(pool, runner, kinds=(WEBHOOK,)):
             assert await until_ended(pool, job_id) == ["succeeded"]
         assert len(receiver.verified()) == 3
         assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
@@ -145,7 +146,7 @@ async def test_what_has_failed_for_good_is_to_be_seen_and_replayed(
         webhook = await add_webhook(pool, organization.organization_id, BOX, receiver.url)
         job_id = await told(pool, organization)
         await pool.execute("UPDATE job SET maximum_attempts = 1 WHERE id = $1", job_id)
-        async with dispatching(pool, runner, kinds=("webhook",)):
+        async with dispatching(pool, runner, kinds=(WEBHOOK,)):
             assert await until_ended(pool, job_id) == ["failed"]
             assert await delivery_status(pool) == "failed"
             delivery_id = (await job_row(pool, job_id))["subject_id"]
@@ -193,10 +194,10 @@ async def test_the_job_of_a_failed_delivery_can_be_tried_again(
         await add_webhook(pool, organization.organization_id, BOX, receiver.url)
         job_id = await told(pool, organization)
         await pool.execute("UPDATE job SET maximum_attempts = 1 WHERE id = $1", job_id)
-        async with dispatching(pool, runner, kinds=("webhook",)):
+        async with dispatching(pool, runner, kinds=(WEBHOOK,)):
             assert await until_ended(pool, job_id) == ["failed"]
             async with pool.acquire() as connection:
-                await retry_job(connection, job_id)
+                await retry_job(connection, KINDS, job_id)
             assert await until_ended(pool, job_id) == ["succeeded"]
     assert await delivery_status(pool) == "succeeded"
 
@@ -208,7 +209,7 @@ async def test_gone_disables_the_webhook(
         receiver.answers = [web.Response(status=410)]
         await add_webhook(pool, organization.organization_id, BOX, receiver.url)
         job_id = await told(pool, organization)
-        async with dispatching(pool, runner, kinds=("webhook",)):
+        async with dispatching(pool, runner, kinds=(WEBHOOK,)):
             assert await until_ended(pool, job_id) == ["failed"]
         assert len(receiver.received) == 1
     assert await pool.fetchval("SELECT status FROM webhook") == "disabled"
@@ -223,7 +224,7 @@ async def test_a_disabled_webhook_is_sent_nothing_and_a_deleted_one_neither(
     async with receiving() as receiver:
         await add_webhook(pool, organization.organization_id, BOX, receiver.url)
         await told(pool, organization)
-        job = await claim_job(pool, "webhook")
+        job = await claim_job(pool, WEBHOOK)
         await pool.execute("UPDATE webhook SET status = 'disabled'")
         with pytest.raises(DeliveryRefused, match="disabled"):
             await runner(job)
@@ -239,7 +240,7 @@ async def test_what_was_delivered_before_the_worker_died_is_not_sent_again(
     async with receiving() as receiver:
         await add_webhook(pool, organization.organization_id, BOX, receiver.url)
         await told(pool, organization)
-        job = await claim_job(pool, "webhook")
+        job = await claim_job(pool, WEBHOOK)
         await runner(job)
         await runner(job)
         assert len(receiver.received) == 1
@@ -272,7 +273,7 @@ async def test_of_a_large_answer_little_is_read_and_nothing_kept(
         receiver.answers = [web.Response(body=b"secret" * 2_000_000, headers=bomb)]
         await add_webhook(pool, organization.organization_id, BOX, receiver.url)
         await told(pool, organization)
-        await runner(await claim_job(pool, "webhook"))
+        await runner(await claim_job(pool, WEBHOOK))
     assert "secret" not in str(await attempts(pool))
 
 
@@ -312,7 +313,7 @@ async def test_answers_that_are_none(
     answer: bytes | None,
     error: str,
 ) -> None:
-    monkeypatch.setattr(webhooks, "SECONDS", 0.3)
+    monkeypatch.setattr(webhooks, "DELIVERY_SECONDS", 0.3)
     server = await serve_raw(answer)
     port = server.sockets[0].getsockname()[1]
     await add_webhook(pool, organization.organization_id, BOX, f"http://localhost:{port}/")
@@ -387,7 +388,7 @@ async def test_proxies_of_the_environment_are_not_used(
     async with receiving() as receiver:
         await add_webhook(pool, organization.organization_id, BOX, receiver.url)
         await told(pool, organization)
-        await runner(await claim_job(pool, "webhook"))
+        await runner(await claim_job(pool, WEBHOOK))
         assert len(receiver.received) == 1
 
 
@@ -429,7 +430,7 @@ async def test_old_deliveries_are_forgotten_when_new_ones_arrive(
                 )
         await pool.execute("DELETE FROM job")
         await told(pool, organization)
-        await runner(await claim_job(pool, "webhook"))
+        await runner(await claim_job(pool, WEBHOOK))
     left = await pool.fetch("SELECT organization_id, status FROM webhook_delivery")
     own = sorted(row["status"] for row in left if row["organization_id"] == organization.organization_id)
     assert (own, len(left)) == (["pending", "succeeded"], 5)

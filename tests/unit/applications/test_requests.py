@@ -1,12 +1,8 @@
-"""The API's configurations become requests, and what was found is counted."""
+"""The API's configurations become requests."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
-
-from pagemill.applications.requests import ReadingRequest, count_fields, first_pages_request, reading_request
+from pagemill.applications.requests import ReadingRequest, first_pages_request, reading_request
 from pagemill.extraction.types import ReadOptions
 
 
@@ -25,25 +21,3 @@ def test_explicit_pages() -> None:
 def test_first_pages_come_back_without_words() -> None:
     request = first_pages_request("k", ReadOptions(rotation=180), 30)
     assert (request.max_pages, request.with_words, request.options.rotation) == (30, False, 180)
-
-
-SCALAR = {"label": "total", "value": "1.00", "confidence": 0.9, "page": 0, "source": "model"}
-MISSING = {"label": "due", "value": None, "confidence": 0.8}
-LINES = {"label": "items", "value": [[SCALAR, MISSING], [SCALAR, SCALAR]]}
-CELL = {"value": "x", "confidence": 0.5}
-
-
-@pytest.mark.parametrize(
-    ("predictions", "fields"),
-    [
-        ([], 0),
-        ([SCALAR, MISSING], 1),
-        ([SCALAR, LINES], 4),
-        ({}, 0),
-        ({"total": [CELL, {"value": None, "confidence": 0.1}]}, 1),
-        ({"items": [{"text": [CELL], "confidence": [CELL], "value": [CELL]}]}, 3),
-        ({"confidence": [CELL], "value": [CELL], "label": [CELL]}, 3),
-    ],
-)
-def test_fields_are_the_values_that_were_found(predictions: Any, fields: int) -> None:
-    assert count_fields(predictions) == fields

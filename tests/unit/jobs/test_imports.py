@@ -1,4 +1,4 @@
-"""What the API imports of jobs and usage does not bring Ray along."""
+"""Jobs, their kinds and usage are imported by the API, so they import neither Ray nor extraction."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 PROGRAM = """
 import sys
-import pagemill.jobs.dispatcher, pagemill.jobs.listener, pagemill.jobs.queue
+import pagemill.jobs.dispatcher, pagemill.jobs.queue, pagemill.jobs.waiting, pagemill.work.kinds
 import pagemill.usage.combiner, pagemill.usage.counting, pagemill.usage.reservation_store
-print(sorted({"ray", "torch", "onnxruntime"} & set(sys.modules)))
+print(sorted({"ray", "torch", "onnxruntime", "pagemill.extraction"} & set(sys.modules)))
 """
 
 

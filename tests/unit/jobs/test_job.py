@@ -6,7 +6,7 @@ import pytest
 
 from pagemill.errors import BadRequest, DocumentUnreadable, LimitExceeded, PagemillError, Unavailable
 from pagemill.jobs.job import EndedJob, JobCancelled, JobFailed
-from pagemill.jobs.outcomes import UNEXPECTED, failure_of
+from pagemill.jobs.outcomes import UNEXPECTED, recorded_error
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from pagemill.jobs.outcomes import UNEXPECTED, failure_of
     ids=lambda error: type(error).__name__,
 )
 def test_an_error_comes_back_as_what_it_was(error: PagemillError) -> None:
-    failure = failure_of(error)
+    failure = recorded_error(error)
     raised = EndedJob("failed", failure.error_class, failure.message).error()
     assert type(raised) is type(error)
     assert raised is not None
@@ -27,11 +27,11 @@ def test_a_class_that_was_derived_from_an_error_comes_back_as_that_error() -> No
         def __init__(self) -> None:
             DocumentUnreadable.__init__(self, "encrypted")
 
-    assert failure_of(Wrapped()).error_class == "DocumentUnreadable"
+    assert recorded_error(Wrapped()).error_class == "DocumentUnreadable"
 
 
 def test_an_unexpected_error_tells_nothing_of_the_inside() -> None:
-    failure = failure_of(RuntimeError("password=hunter2 at 10.0.0.1"))
+    failure = recorded_error(RuntimeError("password=hunter2 at 10.0.0.1"))
     assert failure.message == UNEXPECTED
     raised = EndedJob("failed", failure.error_class, failure.message).error()
     assert isinstance(raised, JobFailed)

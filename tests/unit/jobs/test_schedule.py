@@ -7,10 +7,13 @@ import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagemill.jobs.dispatcher import RETENTION_SECONDS
-from pagemill.jobs.schedule import ORGANIZATIONS, Schedule, ScheduledJob, scheduled_jobs, slot_of
+from pagemill.jobs.schedule import ScheduledJob, scheduled_jobs, slot_of
+from pagemill.jobs.upkeep import RETENTION_SECONDS
 from pagemill.settings import LONGEST_INTERVAL
-from tests.support.schedules import HOUR, at
+from pagemill.work.kinds import KINDS
+from pagemill.work.object_sweep import OBJECT_SWEEP
+from pagemill.work.retention import RETENTION
+from tests.support.schedules import HOUR, at, schedule_of
 
 ORGANIZATION = "las:organization:acme"
 times = st.datetimes(
@@ -19,25 +22,26 @@ times = st.datetimes(
 
 
 def test_a_job_is_named_by_kind_organization_and_slot() -> None:
-    jobs = scheduled_jobs(Schedule("retention", HOUR), at("2026-11-25T13:47:12"), [ORGANIZATION])
+    jobs = scheduled_jobs(schedule_of(RETENTION, HOUR), at("2026-11-25T13:47:12"), [ORGANIZATION])
     assert jobs == [ScheduledJob("retention/acme/2026-11-25T13:00:00Z", ORGANIZATION)]
 
 
 def test_a_daily_slot_begins_at_midnight() -> None:
-    daily = Schedule("object-sweep", 24 * HOUR)
+    daily = schedule_of(OBJECT_SWEEP, 24 * HOUR)
     assert slot_of(daily, at("2026-11-25T23:59:59")) == at("2026-11-25T00:00:00")
     assert slot_of(daily, at("2026-11-26T00:00:00")) == at("2026-11-26T00:00:00")
 
 
 def test_kinds_and_organizations_do_not_share_ids() -> None:
     now, both = at("2026-11-25T13:47:12"), [ORGANIZATION, "las:organization:other"]
-    jobs = [job for kind in ORGANIZATIONS for job in scheduled_jobs(Schedule(kind, HOUR), now, both)]
-    assert len({job.id for job in jobs}) == len(ORGANIZATIONS) * 2
+    scheduled = [kind for kind in KINDS if kind.recurrence is not None]
+    jobs = [job for kind in scheduled for job in scheduled_jobs(schedule_of(kind, HOUR), now, both)]
+    assert len({job.id for job in jobs}) == len(scheduled) * 2 > 0
 
 
 @given(now=times, interval=st.floats(60, 6 * 86400))
 def test_now_is_in_its_slot(now: datetime.datetime, interval: float) -> None:
-    begun = slot_of(Schedule("retention", interval), now)
+    begun = slot_of(schedule_of(RETENTION, interval), now)
     assert -1e-3 <= (now - begun).total_seconds() <= interval + 1e-3
 
 
@@ -45,7 +49,7 @@ def test_now_is_in_its_slot(now: datetime.datetime, interval: float) -> None:
 def test_whoever_looks_during_a_slot_names_the_same_job(
     now: datetime.datetime, interval: float, shift: float
 ) -> None:
-    schedule = Schedule("retention", interval)
+    schedule = schedule_of(RETENTION, interval)
     begun = slot_of(schedule, now)
     later = begun + datetime.timedelta(seconds=int(shift * interval))
     assert scheduled_jobs(schedule, later, ["o"]) == scheduled_jobs(schedule, begun, ["o"])

@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
-from pagemill.applications.requests import ReadingResponse
 from pagemill.errors import LimitExceeded, Unavailable
-from pagemill.extraction.types import Page, Reading
 from pagemill.jobs.job import Job
-from pagemill.work.predictions import PredictionRunner
+from pagemill.work.predictions import PREDICTION, PredictionRunner
 
-JOB = Job("job", "prediction", "las:organization:one", "prediction", {}, 1, 5)
-PAGES = [Page(0, 0.7, "text", []), Page(1, 0.7, "text", [])]
+JOB = Job("job", PREDICTION.name, "las:organization:one", "prediction", {}, 1, 5)
+PAGES = ["first page", "second page"]
 FOUND = [{"label": "total", "value": "1.00", "confidence": 0.9}]
 
 
@@ -33,10 +31,11 @@ class Pool:
 
     @asynccontextmanager
     async def acquire(self, *, timeout: float | None) -> AsyncIterator[Pool]:
+        assert timeout
         yield self
 
     def get_idle_size(self) -> int:
-        return 1
+        return 0
 
     async def fetchrow(self, _sql: str, *_arguments: Any) -> Record:
         return Record(
@@ -49,18 +48,18 @@ class Pool:
         )
 
 
-class Application:
-    """A handle whose only method is ``answer``."""
+class Applications:
+    """Applications that read two pages, and find what ``predict`` answers."""
 
-    def __init__(self, answer: Callable[[], Coroutine[Any, Any, Any]]) -> None:
-        self._answer = answer
-        self.read = self.predict = self
+    def __init__(self, predict: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        self._predict = predict
 
-    def options(self, **_options: Any) -> Application:
-        return self
+    async def read(self, _content_key: str, _preprocess_config: Any) -> tuple[list[str], None]:
+        return PAGES, None
 
-    def remote(self, _request: Any) -> asyncio.Future[Any]:
-        return asyncio.ensure_future(self._answer())
+    async def predict(self, _artefact_key: str, pages: list[str], _postprocess_config: Any) -> Any:
+        assert pages == PAGES
+        return await self._predict()
 
 
 class Usage:
@@ -73,10 +72,6 @@ class Usage:
     async def reserve(self, _organization_id: str, _job_id: str, amounts: Mapping[Any, float]) -> None:
         self.reserved.append(amounts)
         await self._answer()
-
-
-async def read() -> ReadingResponse:
-    return ReadingResponse(Reading(2, PAGES), None)
 
 
 async def find() -> list[dict[str, Any]]:
@@ -95,7 +90,7 @@ def runner(
     limited_by: str, usage: Usage, predict: Callable[[], Coroutine[Any, Any, Any]] = find
 ) -> PredictionRunner:
     pool: Any = Pool(limited_by)
-    return PredictionRunner(pool, Application(read), Application(predict), usage)
+    return PredictionRunner(pool, Applications(predict), usage)
 
 
 @pytest.mark.parametrize(("limited_by", "reserved"), [("pages", {"pages": 2}), ("fields", {"fields": 1})])

@@ -11,8 +11,8 @@ from db.pool import Acquisition, Pool, acquire
 from db.principals import PrincipalRow
 from pagemill.api.auth.coalesced_lookups import CoalescedLookups
 from pagemill.documents.thumbnails.cache import ThumbnailCache
-from pagemill.jobs.listener import OutcomeListener
-from pagemill.jobs.pressure import Pressure
+from pagemill.jobs.admission import QueueAdmission
+from pagemill.jobs.waiting import JobListener
 from pagemill.objects import ObjectStore
 from pagemill.payments import SetupIntents
 from pagemill.secret_box import SecretBox
@@ -27,12 +27,12 @@ class AppState:
     settings: Settings
     pool: Pool
     objects: ObjectStore
-    listener: OutcomeListener
+    listener: JobListener
     secret_box: SecretBox
     setup_intents: SetupIntents
     request_rate: RequestRate
     thumbnails: ThumbnailCache
-    pressure: Pressure
+    admission: QueueAdmission
     principals: CoalescedLookups[PrincipalRow | None] = field(default_factory=CoalescedLookups)
 
     def connection(self) -> Acquisition:

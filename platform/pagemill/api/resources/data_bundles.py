@@ -29,11 +29,11 @@ from pagemill.api.resources.datasets import to_dataset
 from pagemill.api.resources.models import MODEL_DEPENDENCIES, below_model, keep_model, require_model
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import DataBundleId, DatasetId, ModelId, OrganizationId, new_id
-from pagemill.jobs.job import BATCH
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.objects.keys import data_bundle_key
 from pagemill.objects.removal import remove
 from pagemill.usage.counting import count
+from pagemill.work.data_bundles import DATA_BUNDLE
 
 RETENTION_WITHOUT_DATASETS = 1825
 MAXIMUM_DATASETS = 1000
@@ -252,7 +252,9 @@ class DataBundleController(Controller):
             if row is None:
                 raise data_bundle_not_found(data_bundle_id)
             # The job before the bundle, as its worker locks them: the other way round would deadlock.
-            await request_cancel(connection, organization_id, data_bundle_id)
+            await request_cancel(
+                connection, DATA_BUNDLE, organization_id=organization_id, subject_id=data_bundle_id
+            )
             await statements.delete_data_bundle(
                 connection,
                 organization_id=organization_id,
@@ -311,10 +313,4 @@ def _retention(datasets: Sequence[dict[str, Any]]) -> int:
 async def _enqueue(
     connection: Connection, organization_id: OrganizationId, data_bundle_id: DataBundleId
 ) -> None:
-    await enqueue(
-        connection,
-        kind="data-bundle",
-        organization_id=organization_id,
-        subject_id=data_bundle_id,
-        priority=BATCH,
-    )
+    await enqueue(connection, DATA_BUNDLE, organization_id=organization_id, subject_id=data_bundle_id)

@@ -38,14 +38,19 @@ from pagemill.api.resources.page_configs import (
 from pagemill.api.resources.statistics import StatisticsLastNDays, statistics_of
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import ModelId, OrganizationId, TrainingId, new_id
+from pagemill.jobs.kind import JobKinds
 from pagemill.jobs.queue import request_cancel
 from pagemill.objects.keys import data_bundle_key, training_prefix
 from pagemill.objects.removal import remove
 from pagemill.usage.counting import count, uncount
+from pagemill.work.data_bundles import DATA_BUNDLE
+from pagemill.work.trainings import TRAINING
 
 ValidTrainingId: TypeAlias = Annotated[TrainingId, Meta(pattern=r"^las:model-training:[a-z0-9\-_]{1,128}$")]
 MODEL_PATHS = ["/{model_id:str}", "/{owner:str}/{model_id:str}"]
 """A model may be named with its organization before it; the slash arrives raw or as %2F."""
+KINDS_OF_MODELS = JobKinds((DATA_BUNDLE, TRAINING))
+"""Kinds of the jobs that work for a model."""
 
 
 def below_model(path: str) -> list[str]:
@@ -318,8 +323,13 @@ class ModelController(Controller):
             unfinished = await statements.list_unfinished_subjects(
                 connection, organization_id=organization_id, model_id=own_model_id
             )
-            for subject_id in unfinished:
-                await request_cancel(connection, organization_id, subject_id)
+            for subject in unfinished:
+                await request_cancel(
+                    connection,
+                    KINDS_OF_MODELS[subject.kind],
+                    organization_id=organization_id,
+                    subject_id=subject.id,
+                )
             data_bundle_ids = await statements.list_data_bundle_ids(
                 connection, organization_id=organization_id, model_id=own_model_id
             )

@@ -43,7 +43,7 @@ from pagemill.ids import (
 from pagemill.jobs.job import INTERACTIVE
 from pagemill.jobs.queue import ended_job, enqueue
 from pagemill.usage.limits import check_not_used_up
-from pagemill.usage.reservations import reserve_for_new
+from pagemill.work.predictions import PREDICTION
 
 MODEL_REFERENCE = r"^(|las:organization:[a-z0-9\-_]+/)las:model:[a-z0-9\-_]+$(?!\n)"
 ModelReference: TypeAlias = Annotated[str, Meta(pattern=MODEL_REFERENCE, max_length=512)]
@@ -181,7 +181,7 @@ class PredictionController(Controller):
         """
         state = state_of(request)
         priority = ASYNCHRONOUS if data.is_async else INTERACTIVE
-        await state.pressure.admit(caller.organization_id, priority)
+        await state.admission.admit(caller.organization_id, priority)
         # The connection goes back to the pool before the job is waited for: slow documents must not keep
         # other requests from being taken.
         async with state.connection() as connection, connection.transaction():
@@ -361,24 +361,10 @@ async def _submit(
         postprocess_config=resolved.postprocess_config,
         created_by=caller.principal_id,
     )
-    return SubmittedPrediction(row, await _enqueue(connection, caller, row.id, priority))
-
-
-async def _enqueue(
-    connection: Connection, caller: Caller, prediction_id: PredictionId, priority: int
-) -> JobId:
-    """Queue the job and reserve a prediction for it; the reservation is given back if the job fails."""
-    job_id = JobId(
-        await enqueue(
-            connection,
-            kind="prediction",
-            organization_id=caller.organization_id,
-            subject_id=prediction_id,
-            priority=priority,
-        )
+    job_id = await enqueue(
+        connection, PREDICTION, organization_id=caller.organization_id, subject_id=row.id, priority=priority
     )
-    await reserve_for_new(connection, caller.organization_id, job_id, {"predictions": 1})
-    return job_id
+    return SubmittedPrediction(row, job_id)
 
 
 async def _finished_prediction(state: AppState, caller: Caller, submitted: SubmittedPrediction) -> Prediction:

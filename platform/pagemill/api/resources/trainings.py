@@ -44,10 +44,10 @@ from pagemill.ids import (
     TrainingId,
     new_id,
 )
-from pagemill.jobs.job import BATCH
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.notices.events import tell_of_training
 from pagemill.usage.counting import count
+from pagemill.work.trainings import TRAINING
 
 ValidDataBundleId: TypeAlias = Annotated[DataBundleId, Meta(pattern=r"^las:model-data-bundle:[a-f0-9]{32}$")]
 ValidDeploymentEnvironmentId: TypeAlias = Annotated[
@@ -360,13 +360,7 @@ async def _insert(
         created_by=caller.principal_id,
     )
     if not data.data_scientist_assistance:
-        await enqueue(
-            connection,
-            kind="training",
-            organization_id=caller.organization_id,
-            subject_id=training_id,
-            priority=BATCH,
-        )
+        await enqueue(connection, TRAINING, organization_id=caller.organization_id, subject_id=training_id)
     return to_training(row)
 
 
@@ -383,6 +377,8 @@ async def _cancel(
         await tell_of_training(connection, organization_id, row)
         cancelled = row is not None
     else:
-        cancelled = await request_cancel(connection, organization_id, training.id)
+        cancelled = await request_cancel(
+            connection, TRAINING, organization_id=organization_id, subject_id=training.id
+        )
     if not cancelled:
         raise BadRequest("status: the training is in a final state, it cannot be cancelled")

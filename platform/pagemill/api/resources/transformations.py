@@ -19,9 +19,9 @@ from pagemill.api.http.schemas import Audited, RequestStruct, ResponseStruct, au
 from pagemill.api.resources.datasets import DatasetPath, dataset_not_found
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import TransformationId, new_id
-from pagemill.jobs.job import BATCH
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.usage.counting import count
+from pagemill.work.transformations import TRANSFORMATION
 
 TransformationPath = Annotated[
     TransformationId, Parameter(description="las:dataset-transformation:<32 hexadecimal digits>")
@@ -102,11 +102,7 @@ class TransformationController(Controller):
                 created_by=caller.principal_id,
             )
             await enqueue(
-                connection,
-                kind="transformation",
-                organization_id=organization_id,
-                subject_id=transformation_id,
-                priority=BATCH,
+                connection, TRANSFORMATION, organization_id=organization_id, subject_id=transformation_id
             )
             await count(connection, organization_id, "transformations")
         return to_transformation(row)
@@ -166,7 +162,9 @@ class TransformationController(Controller):
             if row is None:
                 raise NotFound(f"Transformation {transformation_id} not found")
             # The job before the transformation, as its worker locks them: the other way round would deadlock.
-            await request_cancel(connection, organization_id, transformation_id)
+            await request_cancel(
+                connection, TRANSFORMATION, organization_id=organization_id, subject_id=transformation_id
+            )
             await statements.delete_transformation(
                 connection,
                 organization_id=organization_id,

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 from litestar import Litestar
 
-from pagemill.jobs.pressure import open_pressure
+from pagemill.jobs.admission import open_admission
 from pagemill.settings import Settings
+from pagemill.work.predictions import PREDICTION
 from tests.support.seeds import seed_document, seed_training, used
 from tests.support.tenants import Tenant
 
@@ -63,7 +64,8 @@ async def test_a_queue_that_is_too_long_takes_nothing_more(
     }
     limited = msgspec.structs.replace(settings, prediction_queue_wait_max=90.0)
     state = app.state.pagemill
-    app.state.pagemill = dataclasses.replace(state, pressure=open_pressure(pool, limited))
+    admission = open_admission(pool, PREDICTION, limited, longest_wait=90.0)
+    app.state.pagemill = dataclasses.replace(state, admission=admission)
 
     refused = await api.post("/v1/predictions", json=body | {"async": asynchronous})
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from pagemill.jobs import outcomes
-from pagemill.jobs.outcomes import DataBundleResult
+from pagemill.work.data_bundles import DATA_BUNDLE, DataBundleResult
 from tests.support.seeds import claim_job, jobs_of, seed_data_bundle, seed_dataset, used
 from tests.support.tenants import Tenant
 
@@ -50,9 +50,11 @@ def model_of(path: str) -> str:
 
 async def succeed(pool: asyncpg.Pool, summary: dict[str, Any] | None = None) -> None:
     """Do what the worker does with the next bundle."""
-    job = await claim_job(pool, "data-bundle")
+    job = await claim_job(pool, DATA_BUNDLE)
     async with pool.acquire() as connection:
-        await outcomes.finish(connection, job, DataBundleResult(summary=summary or {}, object_key="key"))
+        await outcomes.finish(
+            connection, DATA_BUNDLE, job, DataBundleResult(summary=summary or {}, object_key="key")
+        )
 
 
 @pytest.mark.parametrize(
@@ -213,10 +215,10 @@ async def test_delete_cancels_the_job(
     assert (await api.delete(f"{bundles}/{queued}")).json()["dataBundleId"] == queued
     assert [job["state"] for job in await jobs_of(pool, queued)] == ["cancelled"]
     running = (await api.post(bundles, json={"datasetIds": [dataset_id]})).json()["dataBundleId"]
-    job = await claim_job(pool, "data-bundle")
+    job = await claim_job(pool, DATA_BUNDLE)
     assert (await api.delete(f"{bundles}/{running}")).status_code == 200
     async with pool.acquire() as connection:
-        await outcomes.finish(connection, job, DataBundleResult(summary={}, object_key="key"))
+        await outcomes.finish(connection, DATA_BUNDLE, job, DataBundleResult(summary={}, object_key="key"))
     assert [job["state"] for job in await jobs_of(pool, running)] == ["cancelled"]
     assert (await api.get(bundles)).json()["dataBundles"] == []
     assert (await api.delete(f"{bundles}/{running}")).status_code == 404

@@ -8,6 +8,7 @@ import asyncpg
 import httpx
 import pytest
 
+from pagemill.work.data_bundles import DATA_BUNDLE
 from tests.support.seeds import claim_job, jobs_of, seed_data_bundle, seed_dataset, seed_training, used
 from tests.support.tenants import Tenant
 
@@ -296,7 +297,7 @@ async def test_delete_cascades_and_cancels(
     dataset_id = await seed_dataset(pool, organization.organization_id)
     bundles = f"/v1/models/{model_id}/dataBundles"
     running = (await api.post(bundles, json={"datasetIds": [dataset_id]})).json()["dataBundleId"]
-    await claim_job(pool, "data-bundle")
+    await claim_job(pool, DATA_BUNDLE)
     queued = (await api.post(bundles, json={"datasetIds": [dataset_id]})).json()["dataBundleId"]
     training_id = await seed_training(pool, organization.organization_id, model_id)
     deleted = await api.delete(f"/v1/models/{model_id}")

@@ -14,7 +14,7 @@ from litestar import Litestar
 from pagemill.errors import DocumentUnreadable, LimitExceeded, PagemillError, Unavailable
 from pagemill.jobs import outcomes
 from pagemill.jobs.job import Job
-from pagemill.jobs.outcomes import PredictionResult
+from pagemill.work.predictions import PREDICTION, PredictionResult
 from tests.support.queries import statements_run
 from tests.support.seeds import claim_job, jobs_of, seed_document, seed_training, used
 from tests.support.tenants import Tenant
@@ -79,12 +79,12 @@ async def finish(pool: asyncpg.Pool, job: Job, **members: Any) -> None:
         **members,
     }
     async with pool.acquire() as connection:
-        await outcomes.finish(connection, job, PredictionResult(**values))
+        await outcomes.finish(connection, PREDICTION, job, PredictionResult(**values))
 
 
 async def fail(pool: asyncpg.Pool, job: Job, error: PagemillError) -> None:
     async with pool.acquire() as connection:
-        await outcomes.fail(connection, job, error)
+        await outcomes.fail(connection, PREDICTION, job, error)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def worker(pool: asyncpg.Pool) -> AsyncIterator[Callable[[Work], None]]:
     tasks: list[asyncio.Task[None]] = []
 
     async def work(do: Work) -> None:
-        await do(await claim_job(pool, "prediction"))
+        await do(await claim_job(pool, PREDICTION))
 
     yield lambda do: tasks.append(asyncio.create_task(work(do)))
     await asyncio.gather(*tasks)
@@ -158,7 +158,7 @@ async def test_asynchronous_prediction_is_pending_and_then_there(
     assert prediction["preprocessConfig"] == DEFAULTS
     assert prediction["postprocessConfig"] == {"strategy": "BEST_FIRST"}
     assert (await api.get(f"/v1/predictions/{prediction['predictionId']}")).json() == prediction
-    job = await claim_job(pool, "prediction")
+    job = await claim_job(pool, PREDICTION)
     assert job.subject_id == prediction["predictionId"]
     await finish(pool, job)
     done = (await api.get(f"/v1/predictions/{prediction['predictionId']}")).json()
@@ -170,7 +170,7 @@ async def test_failed_asynchronous_prediction_keeps_its_error(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, body: dict[str, Any]
 ) -> None:
     prediction = (await api.post("/v1/predictions", json={**body, "async": True})).json()
-    await fail(pool, await claim_job(pool, "prediction"), DocumentUnreadable("the PDF is encrypted"))
+    await fail(pool, await claim_job(pool, PREDICTION), DocumentUnreadable("the PDF is encrypted"))
     failed = (await api.get(f"/v1/predictions/{prediction['predictionId']}")).json()
     assert (failed["status"], failed["error"]) == ("failed", "the PDF is encrypted")
     assert await used(pool, organization.organization_id, "predictions") == 0
@@ -223,7 +223,7 @@ async def test_synchronous_prediction_that_takes_too_long_goes_on(
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
     assert set(response.json()) == {"message", "predictionId"}
-    await finish(pool, await claim_job(pool, "prediction"))
+    await finish(pool, await claim_job(pool, PREDICTION))
     prediction = (await api.get(f"/v1/predictions/{response.json()['predictionId']}")).json()
     assert (prediction["status"], prediction["predictions"]) == ("succeeded", FOUND)
 
@@ -237,7 +237,7 @@ async def test_a_request_that_is_repeated_after_its_deadline_waits_for_the_same_
     assert [first.status_code, again.status_code] == [503, 503]
     assert again.json()["predictionId"] == first.json()["predictionId"]
     assert await used(pool, organization.organization_id, "predictions") == 1
-    job = await claim_job(pool, "prediction")
+    job = await claim_job(pool, PREDICTION)
     waiting = asyncio.create_task(api.post("/v1/predictions", json=body))
     await finish(pool, job)
     answered = (await waiting).json()
@@ -276,7 +276,7 @@ async def test_waiting_holds_no_connection(
     """Twice as many wait as there are connections, and others are still answered."""
     size = app.state.pagemill.pool.get_max_size()
     waiting = [asyncio.create_task(api.post("/v1/predictions", json=body)) for _ in range(2 * size)]
-    jobs = [await claim_job(pool, "prediction") for _ in waiting]
+    jobs = [await claim_job(pool, PREDICTION) for _ in waiting]
     async with asyncio.timeout(5):
         assert (await api.get("/v1/models")).status_code == 200
     for job in jobs:
@@ -418,7 +418,7 @@ async def test_limit_of_predictions(
     refused = await limited_api.post("/v1/predictions", json=body)
     assert (refused.status_code, refused.json()["message"]) == (429, "Limit Exceeded")
     assert await pool.fetchval("SELECT count(*) FROM prediction") == 1
-    await fail(pool, await claim_job(pool, "prediction"), DocumentUnreadable("damaged"))
+    await fail(pool, await claim_job(pool, PREDICTION), DocumentUnreadable("damaged"))
     assert (await limited_api.post("/v1/predictions", json=body)).status_code == 200
 
 

@@ -11,13 +11,14 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
+from pagemill.applications.client import ApplicationClient
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
 from pagemill.cli import main
 from pagemill.errors import BadRequest
 from pagemill.extraction.types import Page, Reading
 from pagemill.jobs import outcomes
 from pagemill.settings import Settings
-from pagemill.work.predictions import PredictionRunner
+from pagemill.work.predictions import PREDICTION, PredictionRunner
 from tests.support.seeds import claim_job, seed_document, seed_training, used
 from tests.support.tenants import Tenant
 
@@ -174,11 +175,11 @@ async def test_a_prediction_with_a_shared_model_is_the_callers(
 
     reading = Handle(ReadingResponse(Reading(1, [Page(0, 1.0, "text", [])]), next_page=None))
     predicting = Handle(FOUND)
-    job = await claim_job(pool, "prediction")
-    result = await PredictionRunner(pool, reading, predicting, NoUsage())(job)
+    job = await claim_job(pool, PREDICTION)
+    result = await PredictionRunner(pool, ApplicationClient(reading, predicting), NoUsage())(job)
     assert predicting.model_id == f"{owner}/artefact/"
     async with pool.acquire() as connection:
-        await outcomes.finish(connection, job, result)
+        await outcomes.finish(connection, PREDICTION, job, result)
 
     path = f"/v1/predictions/{pending['predictionId']}"
     done = (await api.get(path)).json()
@@ -226,9 +227,9 @@ async def test_a_model_taken_back_stops_what_waits(
     }
     assert (await api.post("/v1/predictions", json=body)).status_code == 200
     await share(pool, model, shared=False)
-    runner = PredictionRunner(pool, Handle(None), Handle(None), NoUsage())
+    runner = PredictionRunner(pool, ApplicationClient(Handle(None), Handle(None)), NoUsage())
     with pytest.raises(BadRequest, match="trainingId"):
-        await runner(await claim_job(pool, "prediction"))
+        await runner(await claim_job(pool, PREDICTION))
 
 
 @pytest.mark.parametrize("named", ["plain", "composite"])

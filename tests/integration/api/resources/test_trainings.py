@@ -10,7 +10,7 @@ import pytest
 
 from pagemill.ids import DatasetId, new_id
 from pagemill.jobs import outcomes
-from pagemill.jobs.outcomes import TrainingResult
+from pagemill.work.trainings import TRAINING, TrainingResult
 from tests.support.seeds import claim_job, jobs_of, seed_data_bundle, seed_training, used
 from tests.support.tenants import Tenant
 
@@ -107,10 +107,10 @@ async def test_finished_training_has_its_evaluation(
     api: httpx.AsyncClient, pool: asyncpg.Pool, trainings: str, bundle_id: str
 ) -> None:
     training_id = (await api.post(trainings, json={"dataBundleIds": [bundle_id]})).json()["trainingId"]
-    job = await claim_job(pool, "training")
+    job = await claim_job(pool, TRAINING)
     result = TrainingResult(evaluation={"accuracy": 0.5}, artefact_key="prefix/", gpu_hours=0.25)
     async with pool.acquire() as connection:
-        await outcomes.finish(connection, job, result)
+        await outcomes.finish(connection, TRAINING, job, result)
     training = (await api.get(f"{trainings}/{training_id}")).json()
     assert (training["status"], training["evaluation"]) == ("succeeded", {"accuracy": 0.5})
     assert training["gpuHours"] == 0.25
@@ -312,14 +312,14 @@ async def test_running_training_is_cancelled_and_its_result_not_taken(
     api: httpx.AsyncClient, pool: asyncpg.Pool, trainings: str, bundle_id: str
 ) -> None:
     training_id = (await api.post(trainings, json={"dataBundleIds": [bundle_id]})).json()["trainingId"]
-    job = await claim_job(pool, "training")
+    job = await claim_job(pool, TRAINING)
     path = f"{trainings}/{training_id}"
     assert (await api.patch(path, json={"status": "cancelled"})).json()["status"] == "cancelled"
     assert (await api.patch(path, json={"status": "cancelled"})).status_code == 400
     assert [row["cancel_requested"] for row in await jobs_of(pool, training_id)] == [True]
     async with pool.acquire() as connection:
         await outcomes.finish(
-            connection, job, TrainingResult(evaluation={}, artefact_key="prefix/", gpu_hours=1.0)
+            connection, TRAINING, job, TrainingResult(evaluation={}, artefact_key="prefix/", gpu_hours=1.0)
         )
     assert (await api.get(path)).json()["status"] == "cancelled"
     assert [row["state"] for row in await jobs_of(pool, training_id)] == ["cancelled"]

@@ -10,7 +10,7 @@ import pytest
 
 from pagemill.errors import Unavailable
 from pagemill.jobs import outcomes
-from pagemill.jobs.outcomes import TransformationResult
+from pagemill.work.transformations import TRANSFORMATION
 from tests.support.queries import statements_run
 from tests.support.seeds import claim_job, jobs_of, used
 from tests.support.tenants import Tenant
@@ -129,8 +129,10 @@ async def test_list_by_status_and_pages(
 ) -> None:
     ids = [(await create(api, path))["transformationId"] for _ in range(3)]
     async with pool.acquire() as connection:
-        await outcomes.finish(connection, await claim_job(pool, "transformation"), TransformationResult())
-        await outcomes.fail(connection, await claim_job(pool, "transformation"), Unavailable("away"))
+        await outcomes.finish(connection, TRANSFORMATION, await claim_job(pool, TRANSFORMATION), None)
+        await outcomes.fail(
+            connection, TRANSFORMATION, await claim_job(pool, TRANSFORMATION), Unavailable("away")
+        )
     listed = (await api.get(path)).json()
     assert [one["transformationId"] for one in listed["transformations"]] == ids
     assert [one["status"] for one in listed["transformations"]] == ["succeeded", "failed", "running"]
@@ -163,10 +165,10 @@ async def test_deletion_cancels_the_job(api: httpx.AsyncClient, pool: asyncpg.Po
     assert (await api.delete(f"{path}/{queued['transformationId']}")).json() == queued
     assert [job["state"] for job in await jobs_of(pool, queued["transformationId"])] == ["cancelled"]
     running = (await create(api, path))["transformationId"]
-    job = await claim_job(pool, "transformation")
+    job = await claim_job(pool, TRANSFORMATION)
     assert (await api.delete(f"{path}/{running}")).status_code == 200
     async with pool.acquire() as connection:
-        await outcomes.finish(connection, job, TransformationResult())
+        await outcomes.finish(connection, TRANSFORMATION, job, None)
     assert [job["state"] for job in await jobs_of(pool, running)] == ["cancelled"]
     assert (await api.get(path)).json()["transformations"] == []
     gone = await api.delete(f"{path}/{running}")

@@ -10,8 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from pagemill.jobs import listening
-from pagemill.jobs.listening import Listening
+from pagemill.jobs import notifications
+from pagemill.jobs.notifications import NotificationListener
 
 
 class BreakingPool:
@@ -60,13 +60,13 @@ class BreakingPool:
     ids=lambda error: type(error).__name__,
 )
 async def test_it_tries_again_whatever_broke(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "RECONNECT_SECONDS", (0.001, 0.001))
+    monkeypatch.setattr(notifications, "RECONNECT_SECONDS", (0.001, 0.001))
     pool = BreakingPool(error, enough=3)
 
     async def connected(_connection: object) -> None:
         raise AssertionError
 
-    listener = Listening(pool, ["channel"], heard=lambda *_: None, connected=connected)  # type: ignore[arg-type]
+    listener = NotificationListener(pool, ["channel"], heard=lambda *_: None, connected=connected)  # type: ignore[arg-type]
     task = asyncio.create_task(listener.run())
     async with asyncio.timeout(5):
         await pool.reached.wait()

@@ -10,21 +10,21 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from pagemill.jobs.listener import OutcomeListener
+from pagemill.jobs.waiting import JobListener
 from tests.support.tenants import Tenant
 from tests.support.working import dispatching, submit, succeed, until, until_ended
 
 
 @pytest.fixture
-async def listener(pool: asyncpg.Pool) -> AsyncIterator[OutcomeListener]:
-    listener = OutcomeListener(pool)
+async def listener(pool: asyncpg.Pool) -> AsyncIterator[JobListener]:
+    listener = JobListener(pool)
     await listener.start()
     await until_listening(listener)
     yield listener
     await listener.close()
 
 
-async def until_listening(listener: OutcomeListener) -> None:
+async def until_listening(listener: JobListener) -> None:
     async def listens() -> bool:
         return listener.is_listening
 
@@ -32,7 +32,7 @@ async def until_listening(listener: OutcomeListener) -> None:
 
 
 async def test_an_end_is_heard_at_once(
-    pool: asyncpg.Pool, organization: Tenant, listener: OutcomeListener
+    pool: asyncpg.Pool, organization: Tenant, listener: JobListener
 ) -> None:
     async with dispatching(pool, succeed):
         begun = time.monotonic()
@@ -45,7 +45,7 @@ async def test_an_end_is_heard_at_once(
 
 
 async def test_waiting_ends_at_its_deadline_and_can_be_taken_up_again(
-    pool: asyncpg.Pool, organization: Tenant, listener: OutcomeListener
+    pool: asyncpg.Pool, organization: Tenant, listener: JobListener
 ) -> None:
     job_id, _ = await submit(pool, organization.organization_id)
     outcome = listener.register(job_id)
@@ -55,7 +55,7 @@ async def test_waiting_ends_at_its_deadline_and_can_be_taken_up_again(
 
 
 async def test_what_was_missed_while_the_connection_was_broken_is_looked_up(
-    pool: asyncpg.Pool, organization: Tenant, listener: OutcomeListener
+    pool: asyncpg.Pool, organization: Tenant, listener: JobListener
 ) -> None:
     job_id, _ = await submit(pool, organization.organization_id)
     outcome = listener.register(job_id)
@@ -70,7 +70,7 @@ async def test_what_was_missed_while_the_connection_was_broken_is_looked_up(
 
 
 async def test_it_hears_again_after_its_connection_broke(
-    pool: asyncpg.Pool, organization: Tenant, listener: OutcomeListener
+    pool: asyncpg.Pool, organization: Tenant, listener: JobListener
 ) -> None:
     for _ in range(3):
         await pool.fetch(
@@ -88,7 +88,7 @@ async def test_it_hears_again_after_its_connection_broke(
         assert await listener.wait(outcome, 5.0) is True
 
 
-async def test_nothing_is_kept_for_those_who_do_not_wait_any_more(listener: OutcomeListener) -> None:
+async def test_nothing_is_kept_for_those_who_do_not_wait_any_more(listener: JobListener) -> None:
     outcome = listener.register("some job")
     assert listener.waiting == 1
     del outcome
@@ -100,7 +100,7 @@ async def test_a_listener_can_be_started_while_postgres_is_away() -> None:
     from db.pool import create_pool
 
     pool = await create_pool("postgresql://nobody@127.0.0.1:1/none")
-    listener = OutcomeListener(pool)
+    listener = JobListener(pool)
     await listener.start()
     assert await listener.wait(listener.register("job"), 0.2) is False
     await listener.close()

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagemill.errors import QueueFull, Unavailable
+from pagemill.jobs.admission import KEPT_SECONDS, QueueAdmission, QueueState, estimated_wait
 from pagemill.jobs.job import BATCH, INTERACTIVE
-from pagemill.jobs.pressure import KEPT_SECONDS, Pressure, QueueState, estimated_wait
 
 OWN, OTHER, THIRD = "own", "other", "third"
 depths = st.dictionaries(
@@ -70,39 +70,39 @@ class Queue:
         await asyncio.sleep(0)
         return QueueState({OWN: {INTERACTIVE: self.waiting}}, 1.0)
 
-    def pressure(self, longest: float) -> Pressure:
-        return Pressure(self.look, longest=longest, slots=2, clock=lambda: self.now)
+    def admission(self, longest_wait: float) -> QueueAdmission:
+        return QueueAdmission(self.look, longest_wait=longest_wait, slots=2, clock=lambda: self.now)
 
 
 async def test_a_queue_that_is_too_long_is_told_with_the_time_to_come_again() -> None:
-    pressure = Queue(30).pressure(longest=10.0)
+    admission = Queue(30).admission(longest_wait=10.0)
     with pytest.raises(QueueFull) as refused:
-        await pressure.admit(OWN, INTERACTIVE)
+        await admission.admit(OWN, INTERACTIVE)
     assert isinstance(refused.value, Unavailable)
     assert refused.value.retry_after_seconds == 5
-    await pressure.admit(OTHER, INTERACTIVE)
+    await admission.admit(OTHER, INTERACTIVE)
 
 
 async def test_nobody_is_told_to_come_again_next_week() -> None:
     with pytest.raises(QueueFull) as refused:
-        await Queue(1_000_000).pressure(longest=10.0).admit(OWN, INTERACTIVE)
+        await Queue(1_000_000).admission(longest_wait=10.0).admit(OWN, INTERACTIVE)
     assert refused.value.retry_after_seconds == 60
 
 
 async def test_zero_admits_all_without_a_look() -> None:
     queue = Queue(1_000_000)
-    await queue.pressure(longest=0.0).admit(OWN, INTERACTIVE)
+    await queue.admission(longest_wait=0.0).admit(OWN, INTERACTIVE)
     assert queue.looks == 0
 
 
 async def test_many_requests_look_once() -> None:
     queue = Queue(0)
-    pressure = queue.pressure(longest=10.0)
-    await asyncio.gather(*(pressure.admit(OWN, INTERACTIVE) for _ in range(100)))
+    admission = queue.admission(longest_wait=10.0)
+    await asyncio.gather(*(admission.admit(OWN, INTERACTIVE) for _ in range(100)))
     assert queue.looks == 1
     queue.waiting, queue.now = 1000, KEPT_SECONDS / 2
-    await pressure.admit(OWN, INTERACTIVE)
+    await admission.admit(OWN, INTERACTIVE)
     queue.now = KEPT_SECONDS + 0.1
     with pytest.raises(QueueFull):
-        await pressure.admit(OWN, INTERACTIVE)
+        await admission.admit(OWN, INTERACTIVE)
     assert queue.looks == 2

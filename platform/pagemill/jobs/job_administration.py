@@ -1,4 +1,4 @@
-"""What the operator does with jobs: look at them, end them, try failed ones again."""
+"""The operator's view of jobs: list them, find one, cancel it, retry a failed one."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from collections.abc import Sequence
 import msgspec
 
 from db import jobs as statements
-from db.operation import FIND_JOB, LIST_JOBS
+from db.job_reports import FIND_JOB, LIST_JOBS
 from db.statements import Connection
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import JobId, OrganizationId
-from pagemill.jobs.job import JobKind, JobState
-from pagemill.jobs.queue import MAXIMUM_ATTEMPTS, request_cancel
-from pagemill.jobs.subjects import SUBJECTS
-from pagemill.usage.reservations import reserve
+from pagemill.ids import JobId, OrganizationId, SubjectId
+from pagemill.jobs.job import JobState, KindName
+from pagemill.jobs.kind import MAXIMUM_ATTEMPTS, AnyKinds
+from pagemill.jobs.queue import request_cancel
 
 
 class JobReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A job as its row tells it. ``subject_id`` is the resource that it works for."""
+    """The row of a job. ``subject_id`` is the resource that the job works for."""
 
-    id: str
-    kind: JobKind
-    organization_id: str
-    subject_id: str
+    id: JobId
+    kind: KindName
+    organization_id: OrganizationId
+    subject_id: SubjectId
     state: JobState
     priority: int
     attempt: int
@@ -46,49 +45,51 @@ async def list_jobs(
     connection: Connection,
     *,
     states: Sequence[JobState] = (),
-    kind: JobKind | None = None,
-    organization_id: str | None = None,
+    kind: KindName | None = None,
+    organization_id: OrganizationId | None = None,
     limit: int = 50,
 ) -> list[JobReport]:
-    """The newest jobs first."""
+    """List jobs, the newest first."""
     rows = await LIST_JOBS.fetch(connection, list(states) or None, kind, organization_id, limit)
     return [JobReport(**dict(row)) for row in rows]
 
 
 async def find_job(connection: Connection, name: str) -> JobReport:
-    """The job of an id, or the newest one that worked for a resource. Raises NotFound."""
+    """Return the job of an id, or the newest one that worked for a resource. Raises NotFound."""
     row = await FIND_JOB.fetch_one(connection, name)
     if row is None:
         raise NotFound(f"there is no job {name}, and none for it; ended ones are kept for some days only")
     return JobReport(**dict(row))
 
 
-async def cancel_job(connection: Connection, name: str) -> JobReport:
-    """Cancel a job that waits or runs; a running one ends when its worker has let go of it.
+async def cancel_job(connection: Connection, kinds: AnyKinds, name: str) -> JobReport:
+    """Cancel an open job; a running one ends when its worker has let go of it.
 
-    Raises NotFound, and BadRequest when it has ended.
+    Raises NotFound, BadRequest when it has ended, and UnknownKind.
     """
     job = await find_job(connection, name)
-    if not await request_cancel(connection, job.organization_id, job.subject_id):
+    if not await request_cancel(
+        connection, kinds[job.kind], organization_id=job.organization_id, subject_id=job.subject_id
+    ):
         raise BadRequest(f"job {job.id} is {job.state} already")
     return await find_job(connection, job.id)
 
 
-async def retry_job(connection: Connection, name: str) -> JobReport:
-    """Queue a failed job again, its resource and its usage as they were when it was sent.
+async def retry_job(connection: Connection, kinds: AnyKinds, name: str) -> JobReport:
+    """Queue a failed job again, with its resource and its usage as they were when it was first queued.
 
-    Raises NotFound, BadRequest when it has not failed or its resource is gone, and LimitExceeded.
+    Raises NotFound, BadRequest when it has not failed or its resource is gone, LimitExceeded, UnknownKind.
     """
     job = await find_job(connection, name)
+    kind = kinds[job.kind]
     async with connection.transaction():
         requeued = await statements.REQUEUE_FAILED.fetch_one(
             connection, job.organization_id, job.id, MAXIMUM_ATTEMPTS
         )
         if requeued is None:
             raise BadRequest(f"job {job.id} is {job.state}: only failed jobs are tried again")
-        subject = SUBJECTS[job.kind]
-        if not await subject.reopen(connection, job.organization_id, job.subject_id):
+        if kind.reopen is not None and not await kind.reopen(connection, job.organization_id, job.subject_id):
             raise BadRequest(f"{job.subject_id} is gone: there is nothing to try again")
-        if subject.reserved:
-            await reserve(connection, OrganizationId(job.organization_id), JobId(job.id), subject.reserved)
+        if kind.usage is not None:
+            await kind.usage.reserve(connection, job.organization_id, job.id)
     return await find_job(connection, job.id)

@@ -1,4 +1,4 @@
-"""What the operator does with webhooks: look at them and how they answered, and tell them again."""
+"""The operator's view of webhooks: list them and their attempts, and deliver events again."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ import msgspec
 from db import webhooks as statements
 from db.statements import Connection
 from pagemill.errors import NotFound
-from pagemill.jobs.job import BATCH
-from pagemill.jobs.queue import enqueue
 
 
 class WebhookReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A webhook, and how many of its deliveries wait, failed and succeeded."""
+    """A webhook, and the numbers of its deliveries that wait, have failed and have succeeded."""
 
     id: str
     organization_id: str
@@ -29,6 +27,8 @@ class WebhookReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class AttemptReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One attempt to deliver an event."""
+
     webhook_id: str
     delivery_id: str
     event_type: str
@@ -39,33 +39,23 @@ class AttemptReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 async def list_webhooks(connection: Connection, organization_id: str | None) -> list[WebhookReport]:
+    """List the webhooks of an organization, or all of them."""
     rows = await statements.ALL_WEBHOOKS.fetch(connection, organization_id)
     return [WebhookReport(**dict(row)) for row in rows]
 
 
 async def list_attempts(connection: Connection, name: str, limit: int) -> list[AttemptReport]:
-    """The newest attempts first, of a webhook or of one delivery."""
+    """List the attempts of a webhook or of one delivery, the newest first."""
     rows = await statements.ATTEMPTS_OF.fetch(connection, name, limit)
     return [AttemptReport(**dict(row)) for row in rows]
 
 
 async def replay(connection: Connection, name: str) -> list[str]:
-    """Tell again: one delivery whatever became of it, or all of a webhook that failed; their ids.
+    """Deliver again: one delivery whatever its outcome, or all failed ones of a webhook; return their ids.
 
-    The event keeps its ``webhook-id``. Raises NotFound when there is nothing to tell again.
+    The event keeps its ``webhook-id``. Raises NotFound when there is nothing to deliver again.
     """
-    async with connection.transaction():
-        rows = await statements.DELIVERIES_TO_REPLAY.fetch(connection, name)
-        for row in rows:
-            await statements.REOPEN_DELIVERY.execute(connection, row["organization_id"], row["id"])
-            await enqueue(
-                connection,
-                kind="webhook",
-                organization_id=row["organization_id"],
-                subject_id=row["id"],
-                priority=BATCH,
-                maximum_attempts=statements.MAXIMUM_ATTEMPTS,
-            )
+    rows = await statements.REPLAY_DELIVERIES.fetch(connection, name)
     if not rows:
         raise NotFound(f"{name} is no delivery that has ended, and no webhook that missed one")
     return [row["id"] for row in rows]

@@ -1,4 +1,4 @@
-"""One LISTEN connection that is kept: checked while nothing happens, opened again when it breaks."""
+"""A LISTEN connection that is checked while nothing happens and opened again when it breaks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ RECONNECT_SECONDS = (0.05, 5.0)
 ANSWER_SECONDS = 5.0
 
 
-class Listening:
-    """Calls ``heard(channel, payload)`` for each notification, until ``run`` is cancelled.
+class NotificationListener:
+    """Listener that calls ``heard(channel, payload)`` for each notification until ``run`` is cancelled.
 
     ``connected(connection)`` is awaited after each (re)connection: notifications may have been missed before.
-    Takes one connection of the pool for as long as it runs.
+    It takes one connection of the pool for as long as it runs.
     """
 
     def __init__(
@@ -42,19 +42,19 @@ class Listening:
         self.is_connected = asyncio.Event()
 
     async def run(self) -> None:
-        """Listen for ever; Postgres being away is waited out."""
+        """Listen until cancelled; wait while Postgres is away."""
         delay, longest = RECONNECT_SECONDS
         while True:
             try:
                 await self._listen_once()
             except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
-                logger.warning("listening broke off: %s: %s", type(error).__name__, error)
+                logger.warning("listening was interrupted: %s: %s", type(error).__name__, error)
             delay = RECONNECT_SECONDS[0] if self.is_connected.is_set() else min(delay * 2, longest)
             self.is_connected.clear()
             await asyncio.sleep(delay)
 
     async def _listen_once(self) -> None:
-        """Returns when the connection has ended."""
+        """Listen on one connection until it ends."""
         async with acquire(self._pool) as connection:
             ended = asyncio.Event()
 
@@ -70,7 +70,7 @@ class Listening:
                 await self._watch(connection, ended)
             finally:
                 if not connection.is_closed():
-                    # Not given back to the pool listening: its next user would hear what is not for it.
+                    # Terminated, not given back: its next user would hear notifications that are not for it.
                     connection.remove_termination_listener(end)
                     connection.terminate()
 

@@ -6,9 +6,10 @@ import asyncpg
 import pytest
 
 from db.jobs import QUEUE_STATE
-from pagemill.jobs import outcomes, pressure
+from pagemill.jobs import admission, outcomes
+from pagemill.jobs.admission import QueueState, queue_state
 from pagemill.jobs.job import BATCH, INTERACTIVE
-from pagemill.jobs.pressure import QueueState, queue_state
+from pagemill.work.predictions import PREDICTION
 from tests.support.plans import most_rows_read
 from tests.support.seeds import claim_job
 from tests.support.tenants import Tenant
@@ -17,7 +18,7 @@ from tests.support.working import RESULT, submit
 
 async def state(pool: asyncpg.Pool) -> QueueState:
     async with pool.acquire() as connection:
-        return await queue_state(connection, "prediction")
+        return await queue_state(connection, PREDICTION)
 
 
 async def test_what_waits_and_how_long_one_takes(
@@ -26,9 +27,9 @@ async def test_what_waits_and_how_long_one_takes(
     assert await state(pool) == QueueState({}, None)
     for seconds in (2, 4):
         await submit(pool, organization.organization_id)
-        job = await claim_job(pool, "prediction")
+        job = await claim_job(pool, PREDICTION)
         async with pool.acquire() as connection:
-            await outcomes.finish(connection, job, RESULT)
+            await outcomes.finish(connection, PREDICTION, job, RESULT)
         await pool.execute(
             "UPDATE job SET started_time = ended_time - $2 * interval '1 s' WHERE id = $1",
             job.id,
@@ -51,10 +52,10 @@ async def test_what_was_tried_again_or_failed_says_nothing_of_how_long_one_takes
 ) -> None:
     for _ in range(3):
         await submit(pool, organization.organization_id)
-    failed, again = [await claim_job(pool, "prediction") for _ in range(2)]
+    failed, again = [await claim_job(pool, PREDICTION) for _ in range(2)]
     async with pool.acquire() as connection:
-        await outcomes.fail(connection, failed, RuntimeError("odd"))
-        await outcomes.finish(connection, again, RESULT)
+        await outcomes.fail(connection, PREDICTION, failed, RuntimeError("odd"))
+        await outcomes.finish(connection, PREDICTION, again, RESULT)
     await pool.execute("UPDATE job SET attempt = 2 WHERE id = $1", again.id)
     assert (await state(pool)).seconds is None
 
@@ -78,6 +79,6 @@ async def test_a_long_queue_is_not_read_to_its_end(
     async with pool.acquire() as connection:
         read = await most_rows_read(connection, QUEUE_STATE, "prediction", 100, 1000, 200)
     assert read <= 1000 + 200 + 200
-    monkeypatch.setattr(pressure, "COUNTED_IN_ALL", 60)
+    monkeypatch.setattr(admission, "COUNTED_IN_ALL", 60)
     counted = (await state(pool)).waiting
     assert sum(sum(levels.values()) for levels in counted.values()) == 60

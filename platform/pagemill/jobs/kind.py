@@ -1,0 +1,154 @@
+"""Declaration of a kind of job: its name, its runner, its limits, and what its outcomes write.
+
+The engine works on any kind. A kind is one ``JobKind``, declared in its module of ``pagemill.work``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+
+from db.statements import Connection, UntypedStatement
+from pagemill.errors import PagemillError
+from pagemill.ids import JobId, OrganizationId, SubjectId
+from pagemill.jobs.job import Job, KindName
+from pagemill.settings import Settings
+
+MAXIMUM_ATTEMPTS = 5
+
+Resources = TypeVar("Resources", contravariant=True)
+Result = TypeVar("Result")
+
+Runner: TypeAlias = Callable[[Job], Awaitable[Result]]
+
+
+class UnknownKind(PagemillError):
+    """No kind of this name is declared in this release."""
+
+
+class Finished(NamedTuple, Generic[Result]):
+    """A job whose runner has returned, and its result."""
+
+    job: Job
+    result: Result
+
+
+class JobUsage(Protocol[Result]):
+    """What jobs of a kind take of their organization's plan.
+
+    Each method is called in the transaction that queues or ends the jobs.
+    """
+
+    async def reserve(self, connection: Connection, organization_id: OrganizationId, job_id: JobId) -> None:
+        """Reserve what a job takes from its first moment. Raises LimitExceeded."""
+        ...
+
+    async def settle(self, connection: Connection, finished: Sequence[Finished[Result]]) -> None:
+        """Count what succeeded jobs have really used, in place of what they had reserved."""
+        ...
+
+    async def refund(self, connection: Connection, organization_id: OrganizationId, job_id: JobId) -> None:
+        """Give back all that a failed or cancelled job has reserved."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recurrence:
+    """Schedule of a kind: one job for each organization concerned, once an interval.
+
+    ``interval`` is in seconds, 0 turns the schedule off. ``organizations`` takes an id and a limit, and gives
+    the ids of the organizations concerned that follow it.
+    """
+
+    interval: Callable[[Settings], float]
+    organizations: UntypedStatement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobKind(Generic[Resources, Result]):
+    """A kind of job.
+
+    ``runner`` makes the function that runs one job, from what a dispatcher provides; ``concurrency`` says how
+    many jobs one dispatcher runs at the same time. ``priority`` and ``maximum_attempts`` hold for jobs that
+    are queued without others.
+
+    The other members are called in the transaction that writes the outcome; a kind without them writes
+    nothing besides its job:
+
+    - ``succeed`` writes the results of jobs that succeeded at the same time.
+    - ``fail`` takes the organization, the subject and the error's message.
+    - ``cancel`` takes the organization and the subject. It is called when the cancellation is requested.
+    - ``reopen`` takes the organization and the subject when an operator retries a failed job, and returns
+      whether there is still something to retry.
+    """
+
+    name: KindName
+    description: str
+    runner: Callable[[Resources], Runner[Result]]
+    concurrency: Callable[[Settings], int]
+    priority: int
+    maximum_attempts: int = MAXIMUM_ATTEMPTS
+    succeed: Callable[[Connection, Sequence[Finished[Result]]], Awaitable[None]] | None = None
+    fail: Callable[[Connection, OrganizationId, SubjectId, str], Awaitable[None]] | None = None
+    cancel: Callable[[Connection, OrganizationId, SubjectId], Awaitable[None]] | None = None
+    reopen: Callable[[Connection, OrganizationId, SubjectId], Awaitable[bool]] | None = None
+    usage: JobUsage[Result] | None = None
+    recurrence: Recurrence | None = None
+
+    @property
+    def ends_with_its_job(self) -> bool:
+        """Whether success writes nothing besides the job: no resource, no usage."""
+        return self.succeed is None and self.usage is None
+
+    def runnable(self, settings: Settings, resources: Resources) -> RunnableKind[Result]:
+        """Return the kind as a dispatcher with these settings and resources runs it."""
+        return RunnableKind(
+            kind=self,
+            run=self.runner(resources),
+            concurrency=self.concurrency(settings),
+            interval=0.0 if self.recurrence is None else self.recurrence.interval(settings),
+        )
+
+
+AnyKind: TypeAlias = JobKind[Any, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnableKind(Generic[Result]):
+    """A kind as one dispatcher runs it; ``interval`` is in seconds, 0 without a schedule."""
+
+    kind: JobKind[Any, Result]
+    run: Runner[Result]
+    concurrency: int
+    interval: float = 0.0
+
+
+class JobKinds(Generic[Resources]):
+    """Registry of kinds, by name. Raises ValueError when two have the same name."""
+
+    def __init__(self, kinds: Iterable[JobKind[Resources, Any]]) -> None:
+        self._kinds: dict[str, JobKind[Resources, Any]] = {}
+        for kind in kinds:
+            if kind.name in self._kinds:
+                raise ValueError(f"two kinds of job are named {kind.name}")
+            self._kinds[kind.name] = kind
+
+    def __getitem__(self, name: str) -> JobKind[Resources, Any]:
+        """Return the kind of this name. Raises UnknownKind."""
+        kind = self._kinds.get(name)
+        if kind is None:
+            raise UnknownKind(f"{name} is not a kind of job in this release")
+        return kind
+
+    def __iter__(self) -> Iterator[JobKind[Resources, Any]]:
+        """Iterate over the kinds in the order of their registration."""
+        return iter(self._kinds.values())
+
+    @property
+    def names(self) -> list[KindName]:
+        """Names of all kinds, in the order of their registration."""
+        return [kind.name for kind in self]
+
+
+AnyKinds: TypeAlias = JobKinds[Any]

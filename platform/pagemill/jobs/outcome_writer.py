@@ -1,0 +1,84 @@
+"""Writing outcomes although Postgres may be away; jobs that succeed at the same time share a commit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+import asyncpg
+
+from db.pool import CONNECTION_ERRORS, acquire
+from db.statements import Connection
+from pagemill.batching import Batcher, BatchFailed
+from pagemill.jobs import outcomes
+from pagemill.jobs.job import Job
+from pagemill.jobs.kind import AnyKind, Finished
+from pagemill.jobs.outcomes import FinishedOfKind
+
+logger = logging.getLogger(__name__)
+
+Written = TypeVar("Written")
+
+AWAY_SECONDS = 0.5
+"""Pause before the next try while Postgres is away."""
+FINISH_BATCH_SIZE = 128
+CONCURRENT_COMMITS = 2
+"""While one transaction waits for the disk, the next one is made."""
+
+
+class OutcomeWriter:
+    """Writer of one dispatcher's outcomes, on connections of its pool."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._finished: Batcher[FinishedOfKind, Exception | None] = Batcher(
+            self._finish_together, max_size=FINISH_BATCH_SIZE, concurrency=CONCURRENT_COMMITS
+        )
+
+    async def finish(self, kind: AnyKind, job: Job, result: object) -> None:
+        """End a job that succeeded. Raises the error that its result caused."""
+        try:
+            refused = await self._finished.submit(FinishedOfKind(kind, Finished(job, result)))
+        except BatchFailed as failed:
+            refused = failed
+        if refused is not None:
+            raise refused
+
+    async def close(self) -> None:
+        """Write nothing more; jobs without an outcome are left to their leases."""
+        await self._finished.close()
+
+    async def write(self, subject: str, write: Callable[[Connection], Awaitable[Written]]) -> Written:
+        """Repeat ``write`` until Postgres takes or refuses it; leases are renewed meanwhile.
+
+        ``subject`` names the jobs in the log.
+        """
+        while True:
+            try:
+                async with acquire(self._pool) as connection:
+                    written = await write(connection)
+            except CONNECTION_ERRORS as error:
+                await wait_out(f"writing the outcome of {subject}", error)
+            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+                continue
+            else:
+                return written
+
+    async def _finish_together(self, batch: Sequence[FinishedOfKind]) -> list[Exception | None]:
+        """Return the error of each job; a result that cannot be stored fails its own job only."""
+        subject = f"job {batch[0].finished.job.id}" if len(batch) == 1 else f"{len(batch)} jobs"
+        try:
+            await self.write(subject, lambda connection: outcomes.finish_together(connection, batch))
+        except Exception as refused:  # noqa: BLE001 - raised to the one whose job it is
+            if len(batch) == 1:
+                return [refused]
+            return [error for one in batch for error in await self._finish_together([one])]
+        return [None] * len(batch)
+
+
+async def wait_out(doing: str, error: BaseException) -> None:
+    """Log that Postgres is away, and pause."""
+    logger.warning("%s: Postgres is away: %s: %s", doing, type(error).__name__, error)
+    await asyncio.sleep(AWAY_SECONDS)

@@ -1,0 +1,78 @@
+"""Jobs that train a model; an actor in the cluster trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from db.statements import Connection
+from db.trainings import END_TRAINING, REOPEN_TRAINING, SUCCEED_TRAINING
+from pagemill.ids import OrganizationId, SubjectId
+from pagemill.jobs.job import BATCH, KindName
+from pagemill.jobs.kind import Finished, JobKind, Runner
+from pagemill.notices.events import tell_of_training
+from pagemill.work.metering import MeteredUsage
+from pagemill.work.resources import WorkResources
+
+
+class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Evaluation of a training and the prefix of its artefact; without GPUs it takes 0 GPU hours."""
+
+    evaluation: dict[str, Any]
+    artefact_key: str
+    gpu_hours: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResources(WorkResources):
+    """Resources with the cluster's actor that trains."""
+
+    train: Runner[TrainingResult]
+
+
+async def _succeed(connection: Connection, finished: Sequence[Finished[TrainingResult]]) -> None:
+    for job, result in finished:
+        row = await SUCCEED_TRAINING.fetch_one(
+            connection,
+            job.organization_id,
+            job.subject_id,
+            result.evaluation,
+            result.artefact_key,
+            result.gpu_hours,
+        )
+        await tell_of_training(connection, job.organization_id, row)
+
+
+async def _fail(
+    connection: Connection, organization_id: OrganizationId, subject_id: SubjectId, _message: str
+) -> None:
+    row = await END_TRAINING.fetch_one(connection, organization_id, subject_id, "failed")
+    await tell_of_training(connection, organization_id, row)
+
+
+async def _cancel(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> None:
+    row = await END_TRAINING.fetch_one(connection, organization_id, subject_id, "cancelled")
+    await tell_of_training(connection, organization_id, row)
+
+
+async def _reopen(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> bool:
+    row = await REOPEN_TRAINING.fetch_one(connection, organization_id, subject_id)
+    await tell_of_training(connection, organization_id, row)
+    return row is not None
+
+
+TRAINING: JobKind[TrainingResources, TrainingResult] = JobKind(
+    name=KindName("training"),
+    description="Train a model on data bundles",
+    runner=lambda resources: resources.train,
+    concurrency=lambda settings: settings.trainings_at_once,
+    priority=BATCH,
+    succeed=_succeed,
+    fail=_fail,
+    cancel=_cancel,
+    reopen=_reopen,
+    usage=MeteredUsage(used=lambda result: {"gpu-hours": result.gpu_hours}),
+)
