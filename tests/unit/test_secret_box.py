@@ -1,4 +1,4 @@
-"""Secrets at rest: bound to their row, readable under every key that is given, sealed with the first."""
+"""Secrets at rest are bound to their row, encrypted with the first key, and readable with every key."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.text(), JSON))
-def test_what_is_sealed_is_opened(data: dict[str, object]) -> None:
+def test_sealed_data_is_opened(data: dict[str, object]) -> None:
     box = SecretBox({"1": bytes(32)})
     assert box.open(OWNER, SECRET, box.seal(OWNER, SECRET, data)) == data
 
@@ -57,7 +57,7 @@ def test_the_first_key_seals_and_all_open() -> None:
         open_secret_box(settings(new)).open(OWNER, SECRET, sealed)
 
 
-def test_nothing_else_is_opened() -> None:
+def test_changed_or_moved_data_is_not_opened() -> None:
     box = open_secret_box(settings(new_secret_key("1"), new_secret_key("2")))
     sealed = box.seal(OWNER, SECRET, DATA)
     changed = bytes([sealed.ciphertext[0] ^ 1]) + sealed.ciphertext[1:]
@@ -87,9 +87,7 @@ def test_nothing_else_is_opened() -> None:
         (("1",), "entry 1 must have 32 bytes"),
     ],
 )
-def test_keys_that_cannot_be_used_are_refused_without_showing_them(
-    entries: tuple[str, ...], said: str
-) -> None:
+def test_invalid_keys_are_refused_without_showing_them(entries: tuple[str, ...], said: str) -> None:
     with pytest.raises(SettingsError, match=said) as raised:
         open_secret_box(settings(*entries))
     assert "PAGEMILL_SECRET_KEYS" in raised.value.message

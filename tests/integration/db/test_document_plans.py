@@ -1,4 +1,4 @@
-"""Lists of documents read what they show, however many documents there are and whatever plan is cached."""
+"""Lists of documents read no more rows than they return, whatever plan is cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that is stored under a consent is handed over and deleted, and nothing of another one."""
+"""The data of a consent is exported and deleted as a whole, and nothing of another consent."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class Broken:
         raise ConnectionResetError("away")
 
 
-async def test_an_export_that_is_broken_off_leaves_what_was_there(
+async def test_a_failed_export_keeps_the_former_file(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, tmp_path: Path
 ) -> None:
     owner = organization.organization_id
@@ -194,7 +194,7 @@ def files(directory: Path) -> list[str]:
     return [one.name for one in directory.iterdir() if one.is_file()]
 
 
-async def test_what_another_organization_has_under_the_same_consent_is_its_own(
+async def test_the_same_consent_of_another_organization_is_left_alone(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, other_organization: Tenant
 ) -> None:
     theirs = await store(pool, objects, other_organization.organization_id)
@@ -244,7 +244,7 @@ async def test_deleting_takes_documents_objects_and_predictions(
     assert (row["number_of_documents"], row["ground_truth_summary"]) == (1, {"total": 1})
 
 
-async def test_predictions_that_are_worked_on_are_cancelled_and_not_counted(
+async def test_running_predictions_are_cancelled_and_not_counted(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     owner = organization.organization_id
@@ -348,7 +348,7 @@ async def test_the_commands(
     assert wrong.exit_code == 2
 
 
-async def test_the_command_tells_of_missing_files_and_of_a_file_it_cannot_write(
+async def test_the_command_reports_missing_files_and_an_unwritable_file(
     pool: asyncpg.Pool,
     objects: ObjectStore,
     organization: Tenant,

@@ -78,7 +78,7 @@ async def rotate(pool: asyncpg.Pool, box: SecretBox = BOTH) -> Rotation:
         return await rotate_secrets(connection, box)
 
 
-async def test_everybodys_secrets_get_the_new_key(
+async def test_secrets_of_all_organizations_get_the_new_key(
     pool: asyncpg.Pool,
     organization: Tenant,
     other_organization: Tenant,
@@ -97,7 +97,7 @@ async def test_everybodys_secrets_get_the_new_key(
     assert await pool.fetch("SELECT id, created_time, updated_time, name FROM secret ORDER BY id") == times
 
 
-async def test_what_webhooks_sign_with_gets_the_new_key_too(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_secrets_of_webhooks_get_the_new_key_too(pool: asyncpg.Pool, organization: Tenant) -> None:
     await add(pool, organization.organization_id, BEFORE, {"number": 1})
     webhook = await add_webhook(pool, organization.organization_id, BEFORE, "https://example.com")
     assert await rotate(pool) == Rotation(2, [])
@@ -108,7 +108,7 @@ async def test_what_webhooks_sign_with_gets_the_new_key_too(pool: asyncpg.Pool, 
     assert opened == {"secret": webhook.secret}
 
 
-async def test_what_is_changed_or_deleted_meanwhile_is_not_overwritten(
+async def test_a_secret_that_is_changed_or_deleted_meanwhile_is_not_overwritten(
     pool: asyncpg.Pool, organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     owner = organization.organization_id
@@ -149,7 +149,7 @@ async def test_several_at_once(
     }
 
 
-async def test_what_cannot_be_read_stays_and_is_told(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_an_unreadable_secret_stays_and_is_reported(pool: asyncpg.Pool, organization: Tenant) -> None:
     owner = organization.organization_id
     lost = await add(pool, owner, read_secret_keys(new_secret_key("lost")), {})
     moved = await add(pool, owner, BEFORE, {})
@@ -212,6 +212,6 @@ async def test_new_keys_can_be_used(tmp_path: Path) -> None:
     assert (refused.exit_code, "key id" in refused.stderr) == (1, True)
 
 
-async def test_the_steps_are_taught() -> None:
+async def test_the_help_lists_the_steps() -> None:
     taught = (await run("--help")).output
     assert taught.index("new-key") < taught.index("pagemill secrets rotate")

@@ -90,7 +90,7 @@ async def seed_everything(pool: asyncpg.Pool, objects: ObjectStore, organization
     return {key async for key in objects.list(organization_prefix(organization_id))}
 
 
-async def test_what_agrees_is_left_alone(
+async def test_objects_with_their_rows_are_left_alone(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, other_organization: Tenant
 ) -> None:
     kept = await seed_everything(pool, objects, organization.organization_id)
@@ -114,7 +114,7 @@ def orphans_of(organization_id: str) -> list[str]:
     )
 
 
-async def test_objects_without_a_row_go(
+async def test_orphans_are_deleted(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, other_organization: Tenant
 ) -> None:
     owner = organization.organization_id
@@ -132,7 +132,7 @@ async def test_objects_without_a_row_go(
     assert (await swept(pool, objects, owner)).orphans == 0
 
 
-async def test_what_replaced_another_is_what_counts(
+async def test_replaced_content_is_an_orphan(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     owner = organization.organization_id

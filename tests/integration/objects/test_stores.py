@@ -1,4 +1,4 @@
-"""Both storages keep the same promises: a directory, and a bucket behind the real S3 protocol."""
+"""A directory, and a bucket behind the real S3 protocol, behave alike."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ async def pieces(*contents: bytes) -> AsyncIterator[bytes]:
         yield content
 
 
-async def test_what_was_put_comes_back(store: ObjectStore) -> None:
+async def test_a_stored_object_is_read_back(store: ObjectStore) -> None:
     assert await store.put(KEY, b"content") == 7
     assert await store.get(KEY) == b"content"
     assert await store.size(KEY) == 7
@@ -95,7 +95,7 @@ async def test_a_range_is_a_slice(store: ObjectStore, start: int, end: int | Non
     assert b"".join([piece async for piece in store.stream(KEY, start, end)]) == b"0123456789"[start:end]
 
 
-async def test_a_broken_upload_leaves_what_was_there(store: ObjectStore) -> None:
+async def test_a_failed_upload_keeps_the_former_object(store: ObjectStore) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield os.urandom(9 * MEBIBYTE)
         raise ConnectionResetError("the client went away")
@@ -109,7 +109,7 @@ async def test_a_broken_upload_leaves_what_was_there(store: ObjectStore) -> None
     assert [key async for key in store.list("organizations/")] == [KEY]
 
 
-async def test_what_is_missing_says_so(store: ObjectStore) -> None:
+async def test_a_missing_object_is_an_error(store: ObjectStore) -> None:
     for attempt in (store.get(KEY), store.size(KEY)):
         with pytest.raises(ObjectMissing):
             await attempt
@@ -118,7 +118,7 @@ async def test_what_is_missing_says_so(store: ObjectStore) -> None:
     await store.delete(KEY)
 
 
-async def test_a_prefix_is_removed_and_its_neighbours_stay(store: ObjectStore) -> None:
+async def test_a_prefix_is_deleted_and_its_neighbours_stay(store: ObjectStore) -> None:
     kept = "organizations/acme/documents/10/content/a"
     for key in (KEY, "organizations/acme/documents/1/words/a", kept):
         await store.put(key, b"x")
@@ -148,7 +148,7 @@ async def test_a_scan_of_nothing_finds_nothing(store: ObjectStore) -> None:
         [one async for one in store.scan("../outside/")]
 
 
-async def test_a_directory_that_is_removed_during_a_scan_is_passed_over(tmp_path: Path) -> None:
+async def test_a_directory_that_is_deleted_during_a_scan_is_skipped(tmp_path: Path) -> None:
     store = open_objects(Settings(database_url="postgresql://unused", objects_url=tmp_path.as_uri()))
     for key in ("a/1/x", "a/2/x", "a/3"):
         await store.put(key, b"x")
@@ -174,7 +174,7 @@ def _files(directory: Path) -> list[str]:
     return [path.name for path in directory.rglob("*") if path.is_file()]
 
 
-async def test_storage_that_is_away_can_be_tried_again() -> None:
+async def test_unreachable_storage_is_a_retryable_error() -> None:
     store = open_objects(s3_settings(f"http://127.0.0.1:{free_port()}"))
     with pytest.raises(Unavailable) as caught:
         await store.get(KEY)
@@ -182,7 +182,7 @@ async def test_storage_that_is_away_can_be_tried_again() -> None:
     await store.close()
 
 
-async def test_a_full_or_broken_disk_can_be_tried_again(tmp_path: Path) -> None:
+async def test_a_full_or_broken_disk_is_a_retryable_error(tmp_path: Path) -> None:
     (tmp_path / "o").write_text("a file where the directory should be")
     store = open_objects(Settings(database_url="postgresql://unused", objects_url=(tmp_path / "o").as_uri()))
     with pytest.raises(Unavailable):

@@ -1,4 +1,4 @@
-"""What is due goes, with its objects and its counts, and nothing else does."""
+"""Due documents and data bundles are deleted with their objects and counts, and nothing else is."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def keys(objects: ObjectStore) -> list[str]:
     return [key async for key in objects.list("organizations/")]
 
 
-async def test_documents_go_when_they_are_due(
+async def test_documents_are_deleted_when_they_are_due(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, other_organization: Tenant
 ) -> None:
     own, theirs = organization.organization_id, other_organization.organization_id
@@ -91,7 +91,7 @@ async def test_documents_go_when_they_are_due(
 
 
 @pytest.mark.parametrize("batch", [1, 3, 200])
-async def test_a_datasets_counts_stay_true(
+async def test_the_counters_of_the_dataset_are_updated(
     pool: asyncpg.Pool,
     objects: ObjectStore,
     organization: Tenant,
@@ -131,7 +131,7 @@ async def test_a_document_that_was_given_more_time_meanwhile_stays(
     assert len(await keys(objects)) == 1
 
 
-async def test_a_retention_job_and_a_caller_delete_the_same_documents_without_a_ring(
+async def test_a_retention_job_and_a_caller_that_delete_the_same_documents_do_not_deadlock(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     owner = organization.organization_id
@@ -150,7 +150,7 @@ async def test_a_retention_job_and_a_caller_delete_the_same_documents_without_a_
     assert await left(pool) == set()
 
 
-async def test_data_bundles_go_when_they_are_due(
+async def test_data_bundles_are_deleted_when_they_are_due(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     owner = organization.organization_id
@@ -165,7 +165,7 @@ async def test_data_bundles_go_when_they_are_due(
     assert await keys(objects) == [data_bundle_key(owner, young)]
 
 
-async def test_the_work_on_a_data_bundle_that_is_due_is_cancelled(
+async def test_the_job_of_a_data_bundle_that_is_due_is_cancelled(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     owner = organization.organization_id
@@ -214,7 +214,7 @@ async def hold_of(pool: asyncpg.Pool, organization_id: str) -> Job:
     return await claim_job(pool, RETENTION)
 
 
-async def test_a_late_worker_removes_nothing(
+async def test_a_late_worker_deletes_nothing(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     owner = organization.organization_id
@@ -264,7 +264,7 @@ async def many(pool: asyncpg.Pool, organization: Tenant, other_organization: Ten
         await pool.execute(f"ANALYZE {table}")
 
 
-async def test_finding_what_is_due_reads_what_is_due(
+async def test_finding_due_rows_reads_only_those(
     pool: asyncpg.Pool, organization: Tenant, many: None
 ) -> None:
     owner = organization.organization_id

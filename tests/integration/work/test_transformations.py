@@ -1,4 +1,4 @@
-"""Duplicates are removed by a real dispatcher, once, and whatever happens meanwhile."""
+"""A real dispatcher removes duplicates once, also while documents change."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ async def test_many_batches_leave_one_of_each(
     assert await counters(pool, dataset_id) == (3, 12 + 9, {"total": 3})
 
 
-async def test_a_late_worker_removes_nothing(
+async def test_a_late_worker_deletes_nothing(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     dataset_id, ids = await seed(pool, objects, organization, "aa")
@@ -183,7 +183,7 @@ async def test_a_late_worker_removes_nothing(
     assert await left(pool, dataset_id) == ids
 
 
-async def test_an_attempt_goes_on_where_a_killed_one_stood(
+async def test_an_attempt_continues_after_a_killed_one(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transformations, "REMOVAL_BATCH_SIZE", 1)
@@ -211,7 +211,7 @@ class Gate:
         return await self._objects.delete_prefix(prefix)
 
 
-async def test_a_cancelled_one_ends_the_batch_that_it_has_begun(
+async def test_a_cancelled_transformation_finishes_its_batch(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transformations, "REMOVAL_BATCH_SIZE", 1)
@@ -248,7 +248,7 @@ async def test_a_cancelled_one_ends_the_batch_that_it_has_begun(
     assert present == 2
 
 
-async def test_a_copy_whose_original_has_gone_or_changed_stays(
+async def test_a_duplicate_whose_original_is_deleted_or_changed_stays(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     dataset_id, ids = await seed(pool, objects, organization, "aaaa")
@@ -263,7 +263,7 @@ async def test_a_copy_whose_original_has_gone_or_changed_stays(
     assert await left(pool, dataset_id) == [ids[0], ids[1], ids[3]]
 
 
-async def test_one_that_was_deleted_fails_its_job_only(
+async def test_a_deleted_transformation_fails_only_its_job(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     dataset_id, ids = await seed(pool, objects, organization, "aa")
@@ -273,7 +273,7 @@ async def test_one_that_was_deleted_fails_its_job_only(
     assert await left(pool, dataset_id) == ids
 
 
-async def test_an_original_whose_time_has_passed_does_not_count(
+async def test_an_expired_original_does_not_count(
     pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
 ) -> None:
     dataset_id, ids = await seed(pool, objects, organization, "aaa")

@@ -1,4 +1,4 @@
-"""How labels are counted."""
+"""Counts of labels."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def test_nested_labels_are_counted_under_their_field() -> None:
     assert label_counts(None) == {}
 
 
-def test_difference_says_only_what_changed() -> None:
+def test_a_difference_has_only_changed_labels() -> None:
     assert difference(Counter(a=2, b=1, d=1), Counter(a=1, c=3, d=1)) == {"a": 1, "b": 1, "c": -3}

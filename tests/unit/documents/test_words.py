@@ -30,21 +30,21 @@ def test_merging_keeps_pages_and_replaces_those_read_again() -> None:
     assert merged.missing([2, 0]) == []
 
 
-def test_a_reading_has_the_order_that_was_asked_for() -> None:
+def test_a_reading_has_the_requested_order() -> None:
     words = CachedWords(3, {0: page(0), 2: page(2)})
     assert [page.index for page in words.reading([2, 1, 0]).pages] == [2, 0]
 
 
-def test_what_is_kept_is_read_back() -> None:
+def test_encoded_words_are_decoded() -> None:
     words = CachedWords(2, {1: page(1)})
     assert decode(encode(words)) == words
 
 
-def test_a_broken_object_is_as_if_nothing_had_been_read() -> None:
+def test_an_invalid_object_counts_as_nothing_read() -> None:
     assert decode(b"\xc1 not words") == NOTHING_READ
 
 
-def test_every_way_of_reading_has_its_own_key() -> None:
+def test_each_set_of_options_has_its_own_key() -> None:
     options = [
         ReadOptions(),
         ReadOptions(rotation=90),
@@ -56,7 +56,7 @@ def test_every_way_of_reading_has_its_own_key() -> None:
     assert all(key.startswith("organizations/o/documents/d/words/c-") for key in keys)
 
 
-async def test_words_are_added_to_those_that_are_kept(objects: ObjectStore) -> None:
+async def test_words_are_added_to_the_stored_ones(objects: ObjectStore) -> None:
     assert await load_words(objects, KEY, OPTIONS) == NOTHING_READ
     await add_words(objects, KEY, OPTIONS, Reading(2, [page(0)]))
     await add_words(objects, KEY, OPTIONS, Reading(2, [page(1)]))

@@ -58,7 +58,7 @@ def test_everything_of_an_organization_lies_below_its_prefix() -> None:
     assert all(key.startswith(organization_prefix(ORGANIZATION)) for key in keys)
 
 
-def test_words_lie_beside_their_content_and_go_with_the_document() -> None:
+def test_words_are_below_the_prefix_of_their_document() -> None:
     content = new_content_key(ORGANIZATION, DOCUMENT)
     words = words_key(content, "1", "low")
     assert words != content

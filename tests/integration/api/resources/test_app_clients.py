@@ -65,7 +65,7 @@ async def test_defaults(api: httpx.AsyncClient, organization: Tenant) -> None:
     assert len(app_client["clientSecret"]) >= 32
 
 
-async def test_members_come_back_and_change(api: httpx.AsyncClient, organization: Tenant) -> None:
+async def test_members_are_returned_and_updated(api: httpx.AsyncClient, organization: Tenant) -> None:
     body = {"name": "Shop", "description": "Signs in", "generateSecret": False, **ADDRESSES}
     app_client = await create(api, **body)
     assert "clientSecret" not in app_client

@@ -54,7 +54,7 @@ async def test_defaults(api: httpx.AsyncClient, organization: Tenant) -> None:
     assert dataset["createdTime"].endswith("+0000")
 
 
-async def test_members_come_back_and_change(api: httpx.AsyncClient, organization: Tenant) -> None:
+async def test_members_are_returned_and_updated(api: httpx.AsyncClient, organization: Tenant) -> None:
     body = {
         "name": "Invoices",
         "description": "of 2024",
@@ -207,7 +207,7 @@ async def test_counters_are_exact_under_concurrency(api: httpx.AsyncClient) -> N
     assert (await state(api, second))[::2] == (6, {"total": 6})
 
 
-async def test_a_dataset_is_not_deleted_under_a_new_document(api: httpx.AsyncClient) -> None:
+async def test_a_dataset_that_gets_a_document_is_not_deleted(api: httpx.AsyncClient) -> None:
     for _ in range(5):
         dataset_id = (await create(api))["datasetId"]
         added, deleted = await asyncio.gather(
@@ -217,7 +217,7 @@ async def test_a_dataset_is_not_deleted_under_a_new_document(api: httpx.AsyncCli
         assert (added.status_code, deleted.status_code) in {(200, 400), (400, 200)}
 
 
-async def test_a_dataset_has_so_many_labels(
+async def test_the_number_of_labels_of_a_dataset_is_bounded(
     api: httpx.AsyncClient, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dataset_counters, "MAXIMUM_LABELS", 3)

@@ -93,7 +93,7 @@ async def test_document_with_everything(api: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("content_type", BY_TYPE)
-async def test_the_type_is_what_the_bytes_say(api: httpx.AsyncClient, content_type: str) -> None:
+async def test_the_type_is_recognised_from_the_bytes(api: httpx.AsyncClient, content_type: str) -> None:
     claimed = "image/png" if content_type != "image/png" else "image/jpeg"
     document = await create(api, content=encoded(BY_TYPE[content_type]), contentType=claimed)
     assert document["contentType"] == content_type
@@ -120,7 +120,7 @@ async def test_the_type_is_what_the_bytes_say(api: httpx.AsyncClient, content_ty
         ({"content": encoded(PDF), "groundTruth": [{"label": "a", "value": "\0"}]}, "U+0000"),
     ],
 )
-async def test_bad_documents_leave_nothing(
+async def test_an_invalid_document_leaves_nothing_behind(
     api: httpx.AsyncClient,
     organization: Tenant,
     pool: asyncpg.Pool,
@@ -246,7 +246,7 @@ async def test_retention_is_the_shorter_of_document_and_dataset(api: httpx.Async
     assert (await api.patch(path, json={"name": "x"})).json()["retentionInDays"] == 30
 
 
-async def test_list_filters_and_echoes(api: httpx.AsyncClient) -> None:
+async def test_list_filters_and_returns_them(api: httpx.AsyncClient) -> None:
     datasets = [await create_dataset(api) for _ in range(2)]
     ids = [
         (await create(api, datasetId=dataset_id, consentId=consent_id))["documentId"]
@@ -344,7 +344,7 @@ async def test_limit_is_reached_and_not_given_back(
     assert stored_files(objects_directory) == []
 
 
-async def test_bulk_deletion_goes_on_until_nothing_is_left(
+async def test_bulk_deletion_continues_until_nothing_is_left(
     api: httpx.AsyncClient, other_api: httpx.AsyncClient, objects_directory: Path
 ) -> None:
     theirs = (await create(other_api))["documentId"]
@@ -438,7 +438,7 @@ async def expire(pool: asyncpg.Pool, document_id: str) -> None:
     )
 
 
-async def test_a_document_whose_time_has_passed_is_gone(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_an_expired_document_is_not_found(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     dataset_id = await create_dataset(api, retentionInDays=3)
     expired = (await create(api, datasetId=dataset_id, content=encoded(PDF)))["documentId"]
     await expire(pool, expired)

@@ -1,4 +1,4 @@
-"""The file server through HTTP."""
+"""Files of documents through HTTP."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ async def test_a_larger_file_is_refused(
         (b"x" * 5000, "file: is not a PDF, JPEG, PNG, TIFF or WebP"),
     ],
 )
-async def test_what_is_no_document_is_refused(
+async def test_files_of_other_types_are_refused(
     api: httpx.AsyncClient, file_url: str, objects_directory: Path, content: bytes, message: str
 ) -> None:
     refused = await api.put(file_url, content=content)
@@ -121,7 +121,7 @@ async def test_a_new_file_replaces_the_old_one(
     assert len(stored_files(objects_directory)) == 1
 
 
-async def test_uploads_at_once_leave_one_content(
+async def test_concurrent_uploads_leave_one_content(
     api: httpx.AsyncClient, file_url: str, objects_directory: Path
 ) -> None:
     contents = [PDF + bytes([number]) for number in range(6)]
@@ -162,7 +162,7 @@ async def call(app: Litestar, scope: dict[str, Any], messages: list[dict[str, An
 
 
 @pytest.mark.parametrize("end", ["disconnect", "early end"])
-async def test_an_upload_broken_off_leaves_nothing(
+async def test_an_incomplete_upload_leaves_nothing_behind(
     app: Litestar,
     api: httpx.AsyncClient,
     settings: Settings,

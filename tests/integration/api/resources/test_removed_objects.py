@@ -1,4 +1,4 @@
-"""What is deleted leaves nothing in object storage."""
+"""A deletion leaves nothing in object storage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def files_in(directory: Path) -> list[Path]:
     return [path for path in directory.rglob("*") if path.is_file()]
 
 
-async def test_a_deleted_bundle_and_model_take_their_objects_along(
+async def test_objects_of_a_bundle_and_a_model_are_deleted_with_them(
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
     organization: Tenant,

@@ -43,7 +43,7 @@ async def test_anonymous_is_refused(anonymous: httpx.AsyncClient, method: str, r
     assert (response.status_code, response.json()) == (403, {"message": "Forbidden"})
 
 
-async def test_foreign_is_answered_like_unknown(
+async def test_a_foreign_id_is_answered_like_an_unknown_one(
     api: httpx.AsyncClient, other_api: httpx.AsyncClient, path: str, dataset_id: str
 ) -> None:
     made = (await create(api, path))["transformationId"]
@@ -99,7 +99,7 @@ async def test_operations_may_be_left_out(api: httpx.AsyncClient, path: str) -> 
         ({"operations": [{"type": "remove-duplicates"}] * 11}, "operations"),
     ],
 )
-async def test_bad_transformation_leaves_nothing(
+async def test_an_invalid_transformation_leaves_nothing_behind(
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
     organization: Tenant,

@@ -66,7 +66,7 @@ async def test_an_invitation_is_valid_for_90_days(
 
 
 @pytest.mark.caller("app-client")
-async def test_members_come_back_and_change(api: httpx.AsyncClient, principal_id: str) -> None:
+async def test_members_are_returned_and_updated(api: httpx.AsyncClient, principal_id: str) -> None:
     user = await invite(api, metadata={"team": "a"}, roleIds=[MEMBER])
     assert (user["metadata"], user["roleIds"]) == ({"team": "a"}, [MEMBER])
     path = f"{PATH}/{user['userId']}"

@@ -72,7 +72,7 @@ async def test_defaults(api: httpx.AsyncClient, organization: Tenant) -> None:
     assert (await api.get(f"/v1/workflows/{workflow['workflowId']}")).json() == workflow
 
 
-async def test_members_come_back_and_change(
+async def test_members_are_returned_and_updated(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     secret_id = await seed_secret(pool, organization.organization_id)

@@ -1,4 +1,4 @@
-"""Types of files by their beginnings, and byte ranges."""
+"""Recognition of content types, and byte ranges."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_pdf_begins_within_the_first_kilobyte() -> None:
 
 
 @pytest.mark.parametrize("beginning", [b"", b"hello", b"PK\3\4", b"GIF89a", b"RIFF\0\0\0\0WAVE", b"MZ"])
-def test_everything_else_is_refused(beginning: bytes) -> None:
+def test_other_types_are_refused(beginning: bytes) -> None:
     assert sniff(beginning) is None
 
 

@@ -1,4 +1,4 @@
-"""Ground truth: what is taken."""
+"""Valid and invalid ground truth."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_every_kind_of_value_is_kept_as_sent() -> None:
         ([[{"label": "a", "value": 1, "confidence": 2}]], "groundTruth[0].value[0][0].confidence"),
     ],
 )
-def test_the_place_of_what_is_wrong_is_named(value: Any, place: str) -> None:
+def test_the_place_of_an_error_is_named(value: Any, place: str) -> None:
     with pytest.raises(BadRequest) as refused:
         check([{"label": "lines", "value": value}])
     assert refused.value.message.startswith(f"{place}:")
