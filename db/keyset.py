@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from db.statements import NeverNull, Row, columns
+
 Order: TypeAlias = Literal["ascending", "descending"]
 SortBy: TypeAlias = Literal["startTime", "endTime"]
 
 SORT_COLUMNS: dict[SortBy, str] = {"startTime": "start_time", "endTime": "end_time"}
+
+IN_UNION = NeverNull("not null in the table, which a UNION does not tell")
+"""For the columns of ``nullable_page``."""
 
 PAGE_BYTES = 16 * 1024 * 1024
 """What the large members of a page may have together; the row that goes beyond is its last."""
@@ -39,44 +44,48 @@ def _bytes_of(column: str) -> str:
 
 
 def nullable_page(
-    columns: str,
+    row: type[Row],
     table: str,
     filters: str,
     *,
     column: str,
     order: Order,
-    time: str,
-    identifier: str,
-    limit: str,
     large: tuple[str, ...],
+    **computed: str,
 ) -> str:
-    """The page after the row with that time and id, ``within_bytes``; both are null before the first page.
+    """Return the SQL for the page after ``:after_time`` and ``:after_id``, of at most ``:limit`` rows.
 
-    Rows without a time come last, or first in descending order, as in Postgres' own. They are read apart
+    Both are null before the first page. The page ends early like those of ``within_bytes``. Rows whose
+    ``column`` is null come last, or first in descending order, as in Postgres' own order. They are read apart
     from the others, so that both parts begin where the page does in an index that ends in (column, id).
     """
     if order == "ascending":
         timed = f"""
-            ({column}, id) > (coalesce({time}::timestamptz, '-infinity'), coalesce({identifier}::text, ''))
-            AND ({time}::timestamptz IS NOT NULL OR {identifier}::text IS NULL)
+            ({column}, id) > (
+                coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+            )
+            AND (:after_time::timestamptz IS NOT NULL OR :after_id::text IS NULL)
         """
         untimed = f"""
             {column} IS NULL
-            AND id > CASE WHEN {time}::timestamptz IS NULL THEN coalesce({identifier}::text, '') ELSE '' END
+            AND id > CASE WHEN :after_time::timestamptz IS NULL THEN coalesce(:after_id::text, '') ELSE '' END
         """
         part_order, whole_order = f"{column}, id", f"{column} NULLS LAST, id"
     else:
         timed = f"""
-            ({column}, id) < (coalesce({time}::timestamptz, 'infinity'), coalesce({identifier}::text, ''))
+            ({column}, id) < (
+                coalesce(:after_time::timestamptz, 'infinity'), coalesce(:after_id::text, '')
+            )
         """
         untimed = f"""
-            {column} IS NULL AND {time}::timestamptz IS NULL
-            AND ({identifier}::text IS NULL OR id < {identifier})
+            {column} IS NULL AND :after_time::timestamptz IS NULL
+            AND (:after_id::text IS NULL OR id < :after_id)
         """
         part_order, whole_order = f"{column} DESC, id DESC", f"{column} DESC NULLS FIRST, id DESC"
+    selected = columns(row, **computed)
     parts = " UNION ALL ".join(
-        f"(SELECT {columns} FROM {table} WHERE {filters} AND {part} ORDER BY {part_order} LIMIT {limit})"
+        f"(SELECT {selected} FROM {table} WHERE {filters} AND {part} ORDER BY {part_order} LIMIT :limit)"
         for part in (timed, untimed)
     )
-    page = f"SELECT * FROM ({parts}) AS parts ORDER BY {whole_order} LIMIT {limit}"
-    return within_bytes(page, *large, order=whole_order)
+    page = f"SELECT * FROM ({parts}) AS parts ORDER BY {whole_order} LIMIT :limit"
+    return within_bytes(page, *large, order=whole_order, columns=columns(row))

@@ -2,86 +2,191 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import datetime
 
-from db.statements import UntypedStatement
-from db.statements import untyped_tenant as tenant
+from db.keyset import Order
+from db.statements import Connection, Row, columns, tenant
+from pagemill.ids import (
+    LogId,
+    OrganizationId,
+    TransitionExecutionId,
+    TransitionId,
+    WorkflowExecutionId,
+    WorkflowId,
+)
 
-LOG_COLUMNS = "id, workflow_id, workflow_execution_id, transition_id, transition_execution_id, start_time"
 
-INSERT_LOG = tenant(
-    "logs.insert",
-    """
+class LogRow(Row):
+    """A log, and the execution that it belongs to."""
+
+    id: LogId
+    workflow_id: WorkflowId | None
+    workflow_execution_id: WorkflowExecutionId | None
+    transition_id: TransitionId | None
+    transition_execution_id: TransitionExecutionId | None
+    start_time: datetime.datetime
+
+
+class LogLineRow(Row):
+    """A line of a log."""
+
+    time: datetime.datetime
+    message: str
+
+
+@tenant("""
     INSERT INTO log (
         organization_id, id, workflow_id, workflow_execution_id, transition_id, transition_execution_id,
         start_time
     )
-    VALUES ($1, $2, $3, $4, $5, $6, now())
-    """,
-)
+    VALUES (
+        :organization_id, :log_id, :workflow_id, :workflow_execution_id, :transition_id,
+        :transition_execution_id, now()
+    )
+""")
+async def insert_log(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    log_id: LogId,
+    workflow_id: WorkflowId | None,
+    workflow_execution_id: WorkflowExecutionId | None,
+    transition_id: TransitionId | None,
+    transition_execution_id: TransitionExecutionId | None,
+) -> None:
+    """Add an empty log."""
 
-INSERT_LINE = tenant(
-    "logs.insert_line",
-    """
+
+@tenant("""
     INSERT INTO log_event (organization_id, log_id, time, message)
-    VALUES ($1, $2, clock_timestamp(), $3)
-    """,
-)
+    VALUES (:organization_id, :log_id, clock_timestamp(), :message)
+""")
+async def insert_log_line(
+    connection: Connection, *, organization_id: OrganizationId, log_id: LogId, message: str
+) -> None:
+    """Add a line to a log."""
 
-GET_LOG = tenant("logs.get", f"SELECT {LOG_COLUMNS} FROM log WHERE organization_id = $1 AND id = $2")
 
-# The newest lines of a log that is longer, in the order in which they were written.
-LOG_LINES = tenant(
-    "logs.lines",
-    """
-    SELECT time, message FROM (
+@tenant(f"SELECT {columns(LogRow)} FROM log WHERE organization_id = :organization_id AND id = :log_id")
+async def get_log(connection: Connection, *, organization_id: OrganizationId, log_id: LogId) -> LogRow | None:
+    """Return a log without its lines."""
+
+
+@tenant(f"""
+    SELECT {columns(LogLineRow)} FROM (
         SELECT id, time, message FROM log_event
-        WHERE organization_id = $1 AND log_id = $2
-        ORDER BY id DESC LIMIT $3
+        WHERE organization_id = :organization_id AND log_id = :log_id
+        ORDER BY id DESC LIMIT :limit
     ) AS newest
     ORDER BY id
-    """,
-)
+""")
+async def list_log_lines(
+    connection: Connection, *, organization_id: OrganizationId, log_id: LogId, limit: int
+) -> list[LogLineRow]:
+    """Return the newest lines of a log, in the order in which they were written."""
 
-_FILTERS = """
-    organization_id = $1
-        AND ($2::text IS NULL OR workflow_id = $2)
-        AND ($3::text IS NULL OR workflow_execution_id = $3)
-        AND ($4::text IS NULL OR transition_id = $4)
-        AND ($5::text IS NULL OR transition_execution_id = $5)
+
+_FILTERED_LOGS = f"""
+    SELECT {columns(LogRow)} FROM log
+    WHERE organization_id = :organization_id
+        AND (:workflow_id::text IS NULL OR workflow_id = :workflow_id)
+        AND (:workflow_execution_id::text IS NULL OR workflow_execution_id = :workflow_execution_id)
+        AND (:transition_id::text IS NULL OR transition_id = :transition_id)
+        AND (:transition_execution_id::text IS NULL OR transition_execution_id = :transition_execution_id)
 """
 
-LIST_LOGS: dict[Literal["ascending", "descending"], UntypedStatement] = {
-    "ascending": tenant(
-        "logs.list_ascending",
-        f"""
-        SELECT {LOG_COLUMNS} FROM log
-        WHERE {_FILTERS}
-            AND (start_time, id) > (coalesce($6::timestamptz, '-infinity'), coalesce($7::text, ''))
-        ORDER BY start_time, id LIMIT $8
-        """,
-    ),
-    "descending": tenant(
-        "logs.list_descending",
-        f"""
-        SELECT {LOG_COLUMNS} FROM log
-        WHERE {_FILTERS}
-            AND (start_time, id) < (coalesce($6::timestamptz, 'infinity'), coalesce($7::text, ''))
-        ORDER BY start_time DESC, id DESC LIMIT $8
-        """,
-    ),
-}
 
-# A log goes with the execution that wrote it; its lines go with the log.
-DELETE_LOGS_OF_TRANSITION = tenant(
-    "logs.delete_of_transition", "DELETE FROM log WHERE organization_id = $1 AND transition_id = $2"
-)
+@tenant(f"""
+    {_FILTERED_LOGS}
+        AND (start_time, id) > (
+            coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+        )
+    ORDER BY start_time, id LIMIT :limit
+""")
+async def list_logs_ascending(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    workflow_id: WorkflowId | None,
+    workflow_execution_id: WorkflowExecutionId | None,
+    transition_id: TransitionId | None,
+    transition_execution_id: TransitionExecutionId | None,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[LogRow]:
+    """Return a page of the logs that meet all filters, oldest first."""
 
-DELETE_LOGS_OF_WORKFLOW = tenant(
-    "logs.delete_of_workflow", "DELETE FROM log WHERE organization_id = $1 AND workflow_id = $2"
-)
 
-DELETE_LOGS_OF_WORKFLOW_EXECUTION = tenant(
-    "logs.delete_of_workflow_execution",
-    "DELETE FROM log WHERE organization_id = $1 AND workflow_execution_id = $2",
-)
+@tenant(f"""
+    {_FILTERED_LOGS}
+        AND (start_time, id) < (
+            coalesce(:after_time::timestamptz, 'infinity'), coalesce(:after_id::text, '')
+        )
+    ORDER BY start_time DESC, id DESC LIMIT :limit
+""")
+async def list_logs_descending(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    workflow_id: WorkflowId | None,
+    workflow_execution_id: WorkflowExecutionId | None,
+    transition_id: TransitionId | None,
+    transition_execution_id: TransitionExecutionId | None,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[LogRow]:
+    """Return a page of the logs that meet all filters, newest first."""
+
+
+async def list_logs(
+    connection: Connection,
+    *,
+    order: Order,
+    organization_id: OrganizationId,
+    workflow_id: WorkflowId | None,
+    workflow_execution_id: WorkflowExecutionId | None,
+    transition_id: TransitionId | None,
+    transition_execution_id: TransitionExecutionId | None,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[LogRow]:
+    """Return a page of the logs that meet all filters, by their start time."""
+    statement = list_logs_ascending if order == "ascending" else list_logs_descending
+    return await statement(
+        connection,
+        organization_id=organization_id,
+        workflow_id=workflow_id,
+        workflow_execution_id=workflow_execution_id,
+        transition_id=transition_id,
+        transition_execution_id=transition_execution_id,
+        after_time=after_time,
+        after_id=after_id,
+        limit=limit,
+    )
+
+
+@tenant("DELETE FROM log WHERE organization_id = :organization_id AND transition_id = :transition_id")
+async def delete_logs_of_transition(
+    connection: Connection, *, organization_id: OrganizationId, transition_id: TransitionId
+) -> None:
+    """Delete the logs of a transition's executions with their lines."""
+
+
+@tenant("DELETE FROM log WHERE organization_id = :organization_id AND workflow_id = :workflow_id")
+async def delete_logs_of_workflow(
+    connection: Connection, *, organization_id: OrganizationId, workflow_id: WorkflowId
+) -> None:
+    """Delete the logs of a workflow's executions with their lines."""
+
+
+@tenant("""
+    DELETE FROM log
+    WHERE organization_id = :organization_id AND workflow_execution_id = :workflow_execution_id
+""")
+async def delete_logs_of_workflow_execution(
+    connection: Connection, *, organization_id: OrganizationId, workflow_execution_id: WorkflowExecutionId
+) -> None:
+    """Delete the logs of a workflow's execution and of its steps with their lines."""

@@ -1,93 +1,202 @@
-"""Executions of transitions: steps of workflows, and those that were started alone.
+"""Executions of transitions: steps of workflows, and executions that were started alone.
 
-One of a manual transition waits until it is claimed. A claim holds while heartbeats come; without them for
-a minute it waits again, which the next claim finds out. ``heartbeat_time`` is null where none are expected.
+An execution of a manual transition waits until it is claimed. A claim holds while heartbeats come; a minute
+after the last one the execution can be claimed again. ``heartbeat_time`` is null where no heartbeats are
+expected.
 """
 
 from __future__ import annotations
 
-from db.keyset import SORT_COLUMNS, Order, SortBy, nullable_page
-from db.statements import UntypedStatement
-from db.statements import untyped_tenant as tenant
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeAlias
 
-EXECUTION_COLUMNS = """
-    id, transition_id, input, output, status, completed_by, log_id, start_time, end_time
-"""
+from db.keyset import IN_UNION, SORT_COLUMNS, Order, SortBy, nullable_page
+from db.statements import Connection, NeverNull, Row, RowCount, Statement, columns, tenant
+from pagemill.ids import (
+    LogId,
+    OrganizationId,
+    PrincipalId,
+    TransitionExecutionId,
+    TransitionId,
+    WorkflowExecutionId,
+)
 
-# A manual one begins when it is claimed, the others are due after $9 seconds. $10 is the state's own timeout.
-INSERT_EXECUTION = tenant(
-    "transition_executions.insert",
-    f"""
+TransitionExecutionStatus: TypeAlias = Literal["running", "succeeded", "failed", "rejected", "retry"]
+
+
+class TransitionExecutionRow(Row):
+    """An execution of a transition; it has no start time until it is claimed or due."""
+
+    id: Annotated[TransitionExecutionId, IN_UNION]
+    transition_id: Annotated[TransitionId, IN_UNION]
+    input: Annotated[dict[str, Any], IN_UNION]
+    output: dict[str, Any] | None
+    status: Annotated[TransitionExecutionStatus, IN_UNION]
+    completed_by: PrincipalId | None
+    log_id: LogId | None
+    start_time: datetime.datetime | None
+    end_time: datetime.datetime | None
+
+
+class ListedTransitionExecutionRow(TransitionExecutionRow):
+    """An execution of a transition in a page that may have fewer rows than the limit."""
+
+    rows_in_page: Annotated[int, NeverNull("count(*)")]
+
+
+class LockedTransitionExecutionRow(Row):
+    """An execution of a transition whose row is locked; ``state`` is its state when it is a step."""
+
+    id: TransitionExecutionId
+    state: str | None
+    attempt: int
+    input: dict[str, Any]
+    output: dict[str, Any] | None
+    status: TransitionExecutionStatus
+    claimed_by: PrincipalId | None
+    claimed_time: datetime.datetime | None
+    log_id: LogId | None
+    timed_out: Annotated[bool, NeverNull("coalesce")]
+
+
+class StepOfRow(Row):
+    """The execution of a workflow that an execution of a transition is a step of, if it is one."""
+
+    workflow_execution_id: WorkflowExecutionId | None
+
+
+LOCKED = columns(LockedTransitionExecutionRow, timed_out="coalesce(expires < now(), false)")
+
+
+@tenant(f"""
     INSERT INTO transition_execution (
         organization_id, id, transition_id, workflow_execution_id, state, attempt, input, log_id,
         created_time, start_time, expires
     )
-    SELECT $1, $2, transition.id, $4, $5, $6, $7, $8, now(),
-        CASE WHEN transition.transition_type <> 'manual' THEN now() + make_interval(secs => $9) END,
-        CASE WHEN transition.transition_type <> 'manual'
-            THEN now() + make_interval(secs => $9 + coalesce($10::integer, transition.timeout_in_seconds))
-        END
-    FROM transition WHERE transition.organization_id = $1 AND transition.id = $3
-    RETURNING {EXECUTION_COLUMNS}
-    """,
-)
+    VALUES (
+        :organization_id, :execution_id, :transition_id, :workflow_execution_id, :state, :attempt, :input,
+        :log_id, now(),
+        CASE WHEN :is_due THEN now() + make_interval(secs => :delay) END,
+        CASE WHEN :is_due THEN now() + make_interval(secs => :delay + :timeout_in_seconds::integer) END
+    )
+    RETURNING {columns(TransitionExecutionRow)}
+""")
+async def insert_transition_execution(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    execution_id: TransitionExecutionId,
+    transition_id: TransitionId,
+    workflow_execution_id: WorkflowExecutionId | None,
+    state: str | None,
+    attempt: int,
+    input: Mapping[str, Any],
+    log_id: LogId,
+    is_due: bool,
+    delay: float,
+    timeout_in_seconds: int,
+) -> TransitionExecutionRow:
+    """Add an execution of a transition; it is due after ``delay`` seconds, or waits to be claimed."""
 
-GET_EXECUTION = tenant(
-    "transition_executions.get",
-    f"""
-    SELECT {EXECUTION_COLUMNS} FROM transition_execution
-    WHERE organization_id = $1 AND transition_id = $2 AND id = $3
-    """,
-)
+
+@tenant(f"""
+    SELECT {columns(TransitionExecutionRow)} FROM transition_execution
+    WHERE organization_id = :organization_id AND transition_id = :transition_id AND id = :execution_id
+""")
+async def get_transition_execution(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    transition_id: TransitionId,
+    execution_id: TransitionExecutionId,
+) -> TransitionExecutionRow | None:
+    """Return an execution of a transition."""
 
 
-def _list(sort_by: SortBy, order: Order) -> UntypedStatement:
+def _list_by(sort_by: SortBy, order: Order) -> Statement[..., list[ListedTransitionExecutionRow]]:
+    async def list_by(
+        connection: Connection,
+        *,
+        organization_id: OrganizationId,
+        transition_id: TransitionId,
+        statuses: Sequence[TransitionExecutionStatus] | None,
+        execution_ids: Sequence[TransitionExecutionId] | None,
+        after_time: datetime.datetime | None,
+        after_id: str | None,
+        limit: int,
+    ) -> list[ListedTransitionExecutionRow]: ...
+
+    list_by.__name__ = f"list_by_{SORT_COLUMNS[sort_by]}_{order}"
     filters = """
-        organization_id = $1 AND transition_id = $2
-        AND ($3::text[] IS NULL OR status = ANY($3))
-        AND ($4::text[] IS NULL OR id = ANY($4))
+        organization_id = :organization_id AND transition_id = :transition_id
+        AND (:statuses::text[] IS NULL OR status = ANY(:statuses))
+        AND (:execution_ids::text[] IS NULL OR id = ANY(:execution_ids))
     """
-    return tenant(
-        f"transition_executions.list_by_{sort_by}_{order}",
-        nullable_page(
-            EXECUTION_COLUMNS,
-            "transition_execution",
-            filters,
-            column=SORT_COLUMNS[sort_by],
-            order=order,
-            time="$5",
-            identifier="$6",
-            limit="$7",
-            large=("input", "output"),
-        ),
+    page = nullable_page(
+        TransitionExecutionRow,
+        "transition_execution",
+        filters,
+        column=SORT_COLUMNS[sort_by],
+        order=order,
+        large=("input", "output"),
+    )
+    return tenant(page)(list_by)
+
+
+LISTS: dict[tuple[SortBy, Order], Statement[..., list[ListedTransitionExecutionRow]]] = {
+    ("startTime", "ascending"): _list_by("startTime", "ascending"),
+    ("startTime", "descending"): _list_by("startTime", "descending"),
+    ("endTime", "ascending"): _list_by("endTime", "ascending"),
+    ("endTime", "descending"): _list_by("endTime", "descending"),
+}
+"""The statements behind ``list_transition_executions``."""
+
+
+async def list_transition_executions(
+    connection: Connection,
+    *,
+    sort_by: SortBy,
+    order: Order,
+    organization_id: OrganizationId,
+    transition_id: TransitionId,
+    statuses: Sequence[TransitionExecutionStatus] | None,
+    execution_ids: Sequence[TransitionExecutionId] | None,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[ListedTransitionExecutionRow]:
+    """Return a page of the executions of a transition that meet all filters."""
+    return await LISTS[sort_by, order](
+        connection,
+        organization_id=organization_id,
+        transition_id=transition_id,
+        statuses=statuses,
+        execution_ids=execution_ids,
+        after_time=after_time,
+        after_id=after_id,
+        limit=limit,
     )
 
 
-LIST_EXECUTIONS: dict[tuple[SortBy, Order], UntypedStatement] = {
-    ("startTime", "ascending"): _list("startTime", "ascending"),
-    ("startTime", "descending"): _list("startTime", "descending"),
-    ("endTime", "ascending"): _list("endTime", "ascending"),
-    ("endTime", "descending"): _list("endTime", "descending"),
-}
-
-# The oldest that waits. A claim has lapsed when no heartbeat came for a minute, unless it timed out before.
-CLAIM_EXECUTION = tenant(
-    "transition_executions.claim",
-    f"""
+@tenant(f"""
     UPDATE transition_execution AS execution SET
-        claimed_by = $3, claimed_time = now(), start_time = now(), heartbeat_time = now(),
+        claimed_by = :claimed_by, claimed_time = now(), start_time = now(), heartbeat_time = now(),
         expires = now() + make_interval(secs => coalesce(
             (
                 SELECT workflow.definition #>> ARRAY['States', execution.state, 'TimeoutSeconds']
                 FROM workflow_execution JOIN workflow ON workflow.id = workflow_execution.workflow_id
-                WHERE workflow_execution.organization_id = $1
+                WHERE workflow_execution.organization_id = :organization_id
                     AND workflow_execution.id = execution.workflow_execution_id
             )::double precision,
-            (SELECT timeout_in_seconds FROM transition WHERE organization_id = $1 AND id = $2)
+            (
+                SELECT timeout_in_seconds FROM transition
+                WHERE organization_id = :organization_id AND id = :transition_id
+            )
         ))
-    WHERE execution.organization_id = $1 AND execution.id = (
+    WHERE execution.organization_id = :organization_id AND execution.id = (
         SELECT id FROM transition_execution
-        WHERE organization_id = $1 AND transition_id = $2 AND status = 'running'
+        WHERE organization_id = :organization_id AND transition_id = :transition_id AND status = 'running'
             AND (
                 claimed_by IS NULL
                 OR (
@@ -98,61 +207,102 @@ CLAIM_EXECUTION = tenant(
         ORDER BY created_time, id LIMIT 1
         FOR UPDATE SKIP LOCKED
     )
-    RETURNING {EXECUTION_COLUMNS}
-    """,
-)
+    RETURNING {columns(TransitionExecutionRow)}
+""")
+async def claim_transition_execution(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    transition_id: TransitionId,
+    claimed_by: PrincipalId,
+) -> TransitionExecutionRow | None:
+    """Claim the execution that waits longest, and start it.
 
-BEAT = tenant(
-    "transition_executions.beat",
+    One whose claim has lapsed for want of heartbeats waits again, unless it had timed out before.
     """
+
+
+@tenant("""
     UPDATE transition_execution SET
         heartbeat_time = CASE WHEN heartbeat_time IS NOT NULL THEN now() END
-    WHERE organization_id = $1 AND transition_id = $2 AND id = $3
+    WHERE organization_id = :organization_id AND transition_id = :transition_id AND id = :execution_id
         AND status = 'running' AND (expires IS NULL OR expires >= now())
-    """,
-)
+""")
+async def record_heartbeat(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    transition_id: TransitionId,
+    execution_id: TransitionExecutionId,
+) -> RowCount:
+    """Keep the claim on an execution that is running and has not timed out."""
 
-# The execution that it is a step of, to be held before the step itself.
-WORKFLOW_EXECUTION_OF = tenant(
-    "transition_executions.workflow_execution_of",
-    """
-    SELECT workflow_execution_id FROM transition_execution
-    WHERE organization_id = $1 AND transition_id = $2 AND id = $3
-    """,
-)
 
-LOCK_EXECUTION = tenant(
-    "transition_executions.lock",
-    """
-    SELECT id, transition_id, workflow_execution_id, state, attempt, input, status, claimed_by, log_id,
-        claimed_time, coalesce(expires < now(), false) AS timed_out
-    FROM transition_execution WHERE organization_id = $1 AND id = $2
+@tenant(f"""
+    SELECT {columns(StepOfRow)} FROM transition_execution
+    WHERE organization_id = :organization_id AND transition_id = :transition_id AND id = :execution_id
+""")
+async def find_workflow_execution_of_step(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    transition_id: TransitionId,
+    execution_id: TransitionExecutionId,
+) -> StepOfRow | None:
+    """Return the execution of a workflow that has to be locked before this step of it."""
+
+
+@tenant(f"""
+    SELECT {LOCKED} FROM transition_execution
+    WHERE organization_id = :organization_id AND id = :execution_id
     FOR UPDATE
-    """,
-)
+""")
+async def lock_transition_execution(
+    connection: Connection, *, organization_id: OrganizationId, execution_id: TransitionExecutionId
+) -> LockedTransitionExecutionRow | None:
+    """Return an execution and lock it until the transaction ends."""
 
-# The newest step of a workflow's execution: where it stands.
-LOCK_NEWEST_STEP = tenant(
-    "transition_executions.lock_newest_step",
-    """
-    SELECT id, input, output, status, claimed_by, claimed_time, log_id
-    FROM transition_execution WHERE organization_id = $1 AND workflow_execution_id = $2
+
+@tenant(f"""
+    SELECT {LOCKED} FROM transition_execution
+    WHERE organization_id = :organization_id AND workflow_execution_id = :workflow_execution_id
     ORDER BY created_time DESC, id DESC LIMIT 1
     FOR UPDATE
-    """,
-)
+""")
+async def lock_newest_step(
+    connection: Connection, *, organization_id: OrganizationId, workflow_execution_id: WorkflowExecutionId
+) -> LockedTransitionExecutionRow | None:
+    """Return the newest step of a workflow's execution and lock it until the transaction ends."""
 
-SET_START = tenant(
-    "transition_executions.set_start",
-    "UPDATE transition_execution SET start_time = $3 WHERE organization_id = $1 AND id = $2",
-)
 
-END_EXECUTION = tenant(
-    "transition_executions.end",
-    """
+@tenant("""
+    UPDATE transition_execution SET start_time = :start_time
+    WHERE organization_id = :organization_id AND id = :execution_id
+""")
+async def set_start_time(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    execution_id: TransitionExecutionId,
+    start_time: datetime.datetime,
+) -> None:
+    """Set the start time that a client reports."""
+
+
+@tenant("""
     UPDATE transition_execution SET
-        status = $3, output = $4, error = $5, completed_by = $6, end_time = now()
-    WHERE organization_id = $1 AND id = $2
+        status = :status, output = :output, error = :error, completed_by = :completed_by, end_time = now()
+    WHERE organization_id = :organization_id AND id = :execution_id
     RETURNING end_time
-    """,
-)
+""")
+async def end_transition_execution(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    execution_id: TransitionExecutionId,
+    status: TransitionExecutionStatus,
+    output: Mapping[str, Any] | None,
+    error: Mapping[str, Any] | None,
+    completed_by: PrincipalId | None,
+) -> Annotated[datetime.datetime, NeverNull("set by the statement")]:
+    """End an execution and return its end time."""

@@ -1,134 +1,284 @@
-"""Executions of workflows. Whoever moves one on holds its row first, and only then that of a step."""
+"""Executions of workflows. Lock the row of an execution before the row of one of its steps."""
 
 from __future__ import annotations
 
-from db.keyset import SORT_COLUMNS, Order, SortBy, nullable_page
-from db.statements import UntypedStatement
-from db.statements import untyped_tenant as tenant
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal, TypeAlias
+
+from db.keyset import IN_UNION, SORT_COLUMNS, Order, SortBy, nullable_page
+from db.statements import Connection, NeverNull, Row, RowCount, Statement, columns, tenant
+from db.workflows import WorkflowStatus
+from pagemill.ids import (
+    LogId,
+    OrganizationId,
+    PrincipalId,
+    TransitionExecutionId,
+    TransitionId,
+    WorkflowExecutionId,
+    WorkflowId,
+)
+
+WorkflowExecutionStatus: TypeAlias = Literal[
+    "running", "succeeded", "failed", "rejected", "retry", "error", "completed"
+]
 
 KEPT_EVENTS = 1000
 
-EXECUTION_COLUMNS = """
-    id, workflow_id, input, output, status, events, completed_by, log_id, completed_task_log_id, created_by,
-    start_time, end_time,
-    coalesce((
-        SELECT jsonb_object_agg(steps.transition_id, steps.ids)
-        FROM (
-            SELECT step.transition_id, jsonb_agg(step.id ORDER BY step.created_time, step.id) AS ids
-            FROM transition_execution AS step
-            WHERE step.organization_id = $1 AND step.workflow_execution_id = workflow_execution.id
-            GROUP BY step.transition_id
-        ) AS steps
-    ), '{}') AS transition_executions
-"""
 
-INSERT_EXECUTION = tenant(
-    "workflow_executions.insert",
-    """
+class WorkflowExecutionRow(Row):
+    """An execution of a workflow; ``transition_executions`` has the ids of its steps by transition."""
+
+    id: Annotated[WorkflowExecutionId, IN_UNION]
+    workflow_id: Annotated[WorkflowId, IN_UNION]
+    input: Annotated[dict[str, Any], IN_UNION]
+    output: dict[str, Any] | None
+    status: Annotated[WorkflowExecutionStatus, IN_UNION]
+    events: Annotated[list[dict[str, Any]], IN_UNION]
+    completed_by: Annotated[list[PrincipalId], IN_UNION]
+    log_id: LogId | None
+    completed_task_log_id: LogId | None
+    created_by: PrincipalId | None
+    start_time: Annotated[datetime.datetime, IN_UNION]
+    end_time: datetime.datetime | None
+    transition_executions: Annotated[
+        dict[TransitionId, list[TransitionExecutionId]], NeverNull("an empty object without steps")
+    ]
+
+
+class ListedWorkflowExecutionRow(WorkflowExecutionRow):
+    """An execution of a workflow in a page that may have fewer rows than the limit."""
+
+    rows_in_page: Annotated[int, NeverNull("count(*)")]
+
+
+class LockedWorkflowExecutionRow(Row):
+    """An execution of a workflow whose row is locked, and the workflow's members that it depends on."""
+
+    id: WorkflowExecutionId
+    workflow_id: WorkflowId
+    input: dict[str, Any]
+    state: str | None
+    status: WorkflowExecutionStatus
+    log_id: LogId | None
+    start_time: datetime.datetime
+    definition: dict[str, Any]
+    error_config: dict[str, Any] | None
+    workflow_status: WorkflowStatus
+
+
+TRANSITION_EXECUTIONS = """coalesce((
+    SELECT jsonb_object_agg(steps.transition_id, steps.ids)
+    FROM (
+        SELECT step.transition_id, jsonb_agg(step.id ORDER BY step.created_time, step.id) AS ids
+        FROM transition_execution AS step
+        WHERE step.organization_id = :organization_id AND step.workflow_execution_id = workflow_execution.id
+        GROUP BY step.transition_id
+    ) AS steps
+), '{}')"""
+
+
+@tenant("""
     INSERT INTO workflow_execution (organization_id, id, workflow_id, input, log_id, created_by, start_time)
-    VALUES ($1, $2, $3, $4, $5, $6, now())
+    VALUES (:organization_id, :execution_id, :workflow_id, :input, :log_id, :created_by, now())
     RETURNING start_time
-    """,
-)
+""")
+async def insert_workflow_execution(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    execution_id: WorkflowExecutionId,
+    workflow_id: WorkflowId,
+    input: Mapping[str, Any],
+    log_id: LogId,
+    created_by: PrincipalId | None,
+) -> datetime.datetime:
+    """Add a running execution and return its start time."""
 
-GET_EXECUTION = tenant(
-    "workflow_executions.get",
-    f"""
-    SELECT {EXECUTION_COLUMNS} FROM workflow_execution
-    WHERE organization_id = $1 AND workflow_id = $2 AND id = $3
-    """,
-)
+
+@tenant(f"""
+    SELECT {columns(WorkflowExecutionRow, transition_executions=TRANSITION_EXECUTIONS)}
+    FROM workflow_execution
+    WHERE organization_id = :organization_id AND workflow_id = :workflow_id AND id = :execution_id
+""")
+async def get_workflow_execution(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    workflow_id: WorkflowId,
+    execution_id: WorkflowExecutionId,
+) -> WorkflowExecutionRow | None:
+    """Return an execution of a workflow."""
 
 
-def _list(sort_by: SortBy, order: Order) -> UntypedStatement:
+def _list_by(sort_by: SortBy, order: Order) -> Statement[..., list[ListedWorkflowExecutionRow]]:
+    async def list_by(
+        connection: Connection,
+        *,
+        organization_id: OrganizationId,
+        workflow_id: WorkflowId,
+        statuses: Sequence[WorkflowExecutionStatus] | None,
+        from_start_time: datetime.datetime | None,
+        to_start_time: datetime.datetime | None,
+        after_time: datetime.datetime | None,
+        after_id: str | None,
+        limit: int,
+    ) -> list[ListedWorkflowExecutionRow]: ...
+
+    list_by.__name__ = f"list_by_{SORT_COLUMNS[sort_by]}_{order}"
     filters = """
-        organization_id = $1 AND workflow_id = $2
-        AND ($3::text[] IS NULL OR status = ANY($3))
-        AND start_time >= coalesce($4::timestamptz, '-infinity')
-        AND start_time <= coalesce($5::timestamptz, 'infinity')
+        organization_id = :organization_id AND workflow_id = :workflow_id
+        AND (:statuses::text[] IS NULL OR status = ANY(:statuses))
+        AND start_time >= coalesce(:from_start_time::timestamptz, '-infinity')
+        AND start_time <= coalesce(:to_start_time::timestamptz, 'infinity')
     """
-    return tenant(
-        f"workflow_executions.list_by_{sort_by}_{order}",
-        nullable_page(
-            EXECUTION_COLUMNS,
-            "workflow_execution",
-            filters,
-            column=SORT_COLUMNS[sort_by],
-            order=order,
-            time="$6",
-            identifier="$7",
-            limit="$8",
-            large=("input", "output", "events", "transition_executions"),
-        ),
+    page = nullable_page(
+        WorkflowExecutionRow,
+        "workflow_execution",
+        filters,
+        column=SORT_COLUMNS[sort_by],
+        order=order,
+        large=("input", "output", "events", "transition_executions"),
+        transition_executions=TRANSITION_EXECUTIONS,
+    )
+    return tenant(page)(list_by)
+
+
+LISTS: dict[tuple[SortBy, Order], Statement[..., list[ListedWorkflowExecutionRow]]] = {
+    ("startTime", "ascending"): _list_by("startTime", "ascending"),
+    ("startTime", "descending"): _list_by("startTime", "descending"),
+    ("endTime", "ascending"): _list_by("endTime", "ascending"),
+    ("endTime", "descending"): _list_by("endTime", "descending"),
+}
+"""The statements behind ``list_workflow_executions``."""
+
+
+async def list_workflow_executions(
+    connection: Connection,
+    *,
+    sort_by: SortBy,
+    order: Order,
+    organization_id: OrganizationId,
+    workflow_id: WorkflowId,
+    statuses: Sequence[WorkflowExecutionStatus] | None,
+    from_start_time: datetime.datetime | None,
+    to_start_time: datetime.datetime | None,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[ListedWorkflowExecutionRow]:
+    """Return a page of the executions of a workflow that meet all filters."""
+    return await LISTS[sort_by, order](
+        connection,
+        organization_id=organization_id,
+        workflow_id=workflow_id,
+        statuses=statuses,
+        from_start_time=from_start_time,
+        to_start_time=to_start_time,
+        after_time=after_time,
+        after_id=after_id,
+        limit=limit,
     )
 
 
-LIST_EXECUTIONS: dict[tuple[SortBy, Order], UntypedStatement] = {
-    ("startTime", "ascending"): _list("startTime", "ascending"),
-    ("startTime", "descending"): _list("startTime", "descending"),
-    ("endTime", "ascending"): _list("endTime", "ascending"),
-    ("endTime", "descending"): _list("endTime", "descending"),
+@tenant(f"""
+    SELECT {
+    columns(
+        LockedWorkflowExecutionRow,
+        "execution",
+        definition="workflow.definition",
+        error_config="workflow.error_config",
+        workflow_status="workflow.status",
+    )
 }
-
-LOCK_EXECUTION = tenant(
-    "workflow_executions.lock",
-    """
-    SELECT execution.id, execution.workflow_id, execution.input, execution.state, execution.status,
-        execution.log_id, execution.start_time, workflow.definition, workflow.error_config,
-        workflow.status AS workflow_status
     FROM workflow_execution AS execution JOIN workflow ON workflow.id = execution.workflow_id
-    WHERE execution.organization_id = $1 AND execution.id = $2
+    WHERE execution.organization_id = :organization_id AND execution.id = :execution_id
     FOR UPDATE OF execution
-    """,
-)
+""")
+async def lock_workflow_execution(
+    connection: Connection, *, organization_id: OrganizationId, execution_id: WorkflowExecutionId
+) -> LockedWorkflowExecutionRow | None:
+    """Return an execution and lock it until the transaction ends."""
 
-ENTER_STATE = tenant(
-    "workflow_executions.enter_state",
-    """
-    UPDATE workflow_execution SET state = $3, status = 'running' WHERE organization_id = $1 AND id = $2
-    """,
-)
 
-# It waits until somebody says how it goes on.
-AWAIT_RETRY = tenant(
-    "workflow_executions.await_retry",
-    "UPDATE workflow_execution SET status = 'retry' WHERE organization_id = $1 AND id = $2",
-)
+@tenant("""
+    UPDATE workflow_execution SET state = :state, status = 'running'
+    WHERE organization_id = :organization_id AND id = :execution_id
+""")
+async def enter_state(
+    connection: Connection, *, organization_id: OrganizationId, execution_id: WorkflowExecutionId, state: str
+) -> None:
+    """Set the state whose task the execution runs."""
 
-END_EXECUTION = tenant(
-    "workflow_executions.end",
-    """
-    UPDATE workflow_execution SET status = $3, output = $4, end_time = now()
-    WHERE organization_id = $1 AND id = $2
+
+@tenant("""
+    UPDATE workflow_execution SET status = 'retry'
+    WHERE organization_id = :organization_id AND id = :execution_id
+""")
+async def await_retry(
+    connection: Connection, *, organization_id: OrganizationId, execution_id: WorkflowExecutionId
+) -> None:
+    """Let an execution wait for a request that names its next transition."""
+
+
+@tenant("""
+    UPDATE workflow_execution SET status = :status, output = :output, end_time = now()
+    WHERE organization_id = :organization_id AND id = :execution_id
     RETURNING end_time
-    """,
-)
+""")
+async def end_workflow_execution(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    execution_id: WorkflowExecutionId,
+    status: WorkflowExecutionStatus,
+    output: Mapping[str, Any] | None,
+) -> Annotated[datetime.datetime, NeverNull("set by the statement")]:
+    """End an execution and return its end time."""
 
-# The newest ones are kept: an execution can go round for as long as its plan allows.
-ADD_EVENT = tenant(
-    "workflow_executions.add_event",
-    f"""
+
+# An execution can go round for as long as its plan allows: only the newest events are kept.
+@tenant(f"""
     UPDATE workflow_execution SET
         events = CASE WHEN jsonb_array_length(events) < {KEPT_EVENTS} THEN events ELSE events - 0 END
-            || jsonb_build_array($3::jsonb)
-    WHERE organization_id = $1 AND id = $2
-    """,
-)
+            || jsonb_build_array(:event::jsonb)
+    WHERE organization_id = :organization_id AND id = :execution_id
+""")
+async def add_event(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    execution_id: WorkflowExecutionId,
+    event: Mapping[str, Any],
+) -> None:
+    """Add an event; the oldest one goes when there are too many."""
 
-# Succeeded and completed are the two sides of the same end; whoever completes it is remembered.
-COMPLETE_EXECUTION = tenant(
-    "workflow_executions.complete",
-    """
+
+@tenant("""
     UPDATE workflow_execution SET
-        status = $4,
+        status = :status,
         completed_by = CASE
-            WHEN $4 = 'completed' AND NOT completed_by ? $5 THEN completed_by || to_jsonb($5::text)
+            WHEN :status = 'completed' AND NOT completed_by ? :caller_id
+                THEN completed_by || to_jsonb(:caller_id::text)
             ELSE completed_by
         END
-    WHERE organization_id = $1 AND workflow_id = $2 AND id = $3 AND status IN ('succeeded', 'completed')
-    """,
-)
+    WHERE organization_id = :organization_id AND workflow_id = :workflow_id AND id = :execution_id
+        AND status IN ('succeeded', 'completed')
+""")
+async def complete_workflow_execution(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    workflow_id: WorkflowId,
+    execution_id: WorkflowExecutionId,
+    status: Literal["succeeded", "completed"],
+    caller_id: PrincipalId,
+) -> RowCount:
+    """Mark an execution that has succeeded as completed, or take that back."""
 
-DELETE_EXECUTION = tenant(
-    "workflow_executions.delete", "DELETE FROM workflow_execution WHERE organization_id = $1 AND id = $2"
-)
+
+@tenant("DELETE FROM workflow_execution WHERE organization_id = :organization_id AND id = :execution_id")
+async def delete_workflow_execution(
+    connection: Connection, *, organization_id: OrganizationId, execution_id: WorkflowExecutionId
+) -> RowCount:
+    """Delete an execution with its steps."""

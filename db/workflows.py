@@ -1,109 +1,222 @@
-"""Workflows: state machines of transitions, with what is counted of their executions."""
+"""Workflows: state machines of transitions, and the numbers of their executions."""
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+
+from msgspec import UnsetType
+
 from db.keyset import within_bytes
-from db.statements import untyped_tenant as tenant
+from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
+from pagemill.ids import OrganizationId, PrincipalId, WorkflowId
+
+WorkflowStatus: TypeAlias = Literal["development", "production"]
 
 
-def _shown(month: str, development: str) -> str:
-    """The columns that the API shows; the definition is never one of them.
+class WorkflowRow(Row):
+    """A workflow without its definition, which is never shown."""
 
-    ``month`` and ``development`` are the parameters with the current month and what a workflow in
-    development may start in it; the others may start what the plan allows the organization.
-    """
-    return f"""
-    workflow.id, workflow.name, workflow.description, workflow.metadata, workflow.completed_config,
-    workflow.error_config, workflow.email_config, workflow.status, workflow.created_time,
-    workflow.created_by, workflow.updated_time, workflow.updated_by,
-    (
+    id: WorkflowId
+    name: str | None
+    description: str | None
+    metadata: dict[str, Any] | None
+    completed_config: dict[str, Any] | None
+    error_config: dict[str, Any] | None
+    email_config: dict[str, Any] | None
+    status: WorkflowStatus
+    created_time: datetime.datetime
+    created_by: PrincipalId | None
+    updated_time: datetime.datetime | None
+    updated_by: PrincipalId | None
+    running: Annotated[int, NeverNull("count(*)")]
+    executions_created: Annotated[int, NeverNull("0 when none was counted")]
+    executions_allowed: Annotated[int, NeverNull("a large number without a limit")]
+
+
+class ListedWorkflowRow(WorkflowRow):
+    """A workflow in a page that may have fewer rows than the limit."""
+
+    rows_in_page: Annotated[int, NeverNull("count(*)")]
+
+
+class WorkflowEmailRow(Row):
+    """The part of a workflow's configuration that a change keeps: the server has chosen its address."""
+
+    email_config: dict[str, Any] | None
+
+
+class WorkflowToStartRow(Row):
+    """The members of a workflow that its executions depend on."""
+
+    definition: dict[str, Any]
+    error_config: dict[str, Any] | None
+    status: WorkflowStatus
+
+
+# ``:month`` is the current month, ``:development_allowance`` the number of executions that a workflow in
+# development may start in it; the others may start as many as the plan allows the organization.
+WORKFLOW = columns(
+    WorkflowRow,
+    "workflow",
+    running="""(
         SELECT count(*) FROM workflow_execution AS execution
-        WHERE execution.organization_id = $1 AND execution.workflow_id = workflow.id
+        WHERE execution.organization_id = :organization_id AND execution.workflow_id = workflow.id
             AND execution.status = 'running'
-    ) AS running,
-    coalesce((
+    )""",
+    executions_created="""coalesce((
         SELECT used FROM usage_counter AS counter
-        WHERE counter.organization_id = $1 AND counter.month = {month}
+        WHERE counter.organization_id = :organization_id AND counter.month = :month
             AND counter.meter = 'workflow-executions ' || workflow.id
-    ), 0)::bigint AS executions_created,
-    CASE
-        WHEN workflow.status = 'development' THEN {development}::bigint
+    ), 0)::bigint""",
+    executions_allowed="""CASE
+        WHEN workflow.status = 'development' THEN :development_allowance::bigint
         ELSE coalesce((
             SELECT (plan.allowed ->> 'workflow-executions')::numeric
             FROM organization JOIN plan ON plan.id = organization.plan_id
-            WHERE organization.id = $1
+            WHERE organization.id = :organization_id
         ), 2000000000)::bigint
-    END AS executions_allowed
-    """
+    END""",
+)
 
 
-INSERT_WORKFLOW = tenant(
-    "workflows.insert",
-    f"""
+@tenant(f"""
     INSERT INTO workflow (
         organization_id, id, name, description, metadata, definition, completed_config, error_config,
         email_config, status, created_by, created_time
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now())
-    RETURNING {_shown("$12", "$13")}
-    """,
-)
+    VALUES (
+        :organization_id, :workflow_id, :name, :description, :metadata, :definition, :completed_config,
+        :error_config, :email_config, :status, :created_by, now()
+    )
+    RETURNING {WORKFLOW}
+""")
+async def insert_workflow(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    workflow_id: WorkflowId,
+    name: str | None,
+    description: str | None,
+    metadata: Mapping[str, Any] | None,
+    definition: Mapping[str, Any],
+    completed_config: Mapping[str, Any] | None,
+    error_config: Mapping[str, Any] | None,
+    email_config: Mapping[str, Any] | None,
+    status: WorkflowStatus,
+    created_by: PrincipalId,
+    month: str,
+    development_allowance: int,
+) -> WorkflowRow:
+    """Add a workflow."""
 
-GET_WORKFLOW = tenant(
-    "workflows.get",
-    f"SELECT {_shown('$3', '$4')} FROM workflow WHERE workflow.organization_id = $1 AND workflow.id = $2",
-)
 
-LIST_WORKFLOWS = tenant(
-    "workflows.list",
+@tenant(f"""
+    SELECT {WORKFLOW} FROM workflow
+    WHERE workflow.organization_id = :organization_id AND workflow.id = :workflow_id
+""")
+async def get_workflow(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    workflow_id: WorkflowId,
+    month: str,
+    development_allowance: int,
+) -> WorkflowRow | None:
+    """Return a workflow."""
+
+
+@tenant(
     within_bytes(
         f"""
-    SELECT {_shown("$5", "$6")} FROM workflow
-    WHERE workflow.organization_id = $1
-        AND (workflow.created_time, workflow.id)
-            > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
-    ORDER BY workflow.created_time, workflow.id LIMIT $4
-    """,
+        SELECT {WORKFLOW} FROM workflow
+        WHERE workflow.organization_id = :organization_id
+            AND (workflow.created_time, workflow.id) > (
+                coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+            )
+        ORDER BY workflow.created_time, workflow.id LIMIT :limit
+        """,
         "completed_config",
         "email_config",
         order="created_time, id",
-    ),
+        columns=columns(WorkflowRow),
+    )
 )
+async def list_workflows(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+    month: str,
+    development_allowance: int,
+) -> list[ListedWorkflowRow]:
+    """Return a page of workflows, oldest first."""
 
-# Whoever changes or deletes a workflow holds its row.
-LOCK_WORKFLOW = tenant(
-    "workflows.lock", "SELECT email_config FROM workflow WHERE organization_id = $1 AND id = $2 FOR UPDATE"
-)
 
-# A member that is not sent keeps its value: NULL says so where null is no value, a flag where it is one.
-UPDATE_WORKFLOW = tenant(
-    "workflows.update",
-    f"""
+@tenant(f"""
+    SELECT {columns(WorkflowEmailRow)} FROM workflow
+    WHERE organization_id = :organization_id AND id = :workflow_id FOR UPDATE
+""")
+async def lock_workflow(
+    connection: Connection, *, organization_id: OrganizationId, workflow_id: WorkflowId
+) -> WorkflowEmailRow | None:
+    """Lock a workflow until the transaction ends, to change or delete it."""
+
+
+@tenant(f"""
     UPDATE workflow SET
-        name = CASE WHEN $3 THEN $4 ELSE name END,
-        description = CASE WHEN $5 THEN $6 ELSE description END,
-        metadata = CASE WHEN $7 THEN $8 ELSE metadata END,
-        completed_config = coalesce($9, completed_config),
-        error_config = coalesce($10, error_config),
-        email_config = CASE WHEN $11 THEN $12 ELSE email_config END,
-        status = coalesce($13, status),
-        updated_time = now(), updated_by = $14
-    WHERE workflow.organization_id = $1 AND workflow.id = $2
-    RETURNING {_shown("$15", "$16")}
-    """,
-)
+        name = CASE WHEN :name_sent THEN :name ELSE name END,
+        description = CASE WHEN :description_sent THEN :description ELSE description END,
+        metadata = CASE WHEN :metadata_sent THEN :metadata ELSE metadata END,
+        completed_config = coalesce(:completed_config, completed_config),
+        error_config = coalesce(:error_config, error_config),
+        email_config = CASE WHEN :email_config_sent THEN :email_config ELSE email_config END,
+        status = coalesce(:status, status),
+        updated_time = now(), updated_by = :updated_by
+    WHERE workflow.organization_id = :organization_id AND workflow.id = :workflow_id
+    RETURNING {WORKFLOW}
+""")
+async def update_workflow(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    workflow_id: WorkflowId,
+    name: str | UnsetType | None,
+    description: str | UnsetType | None,
+    metadata: dict[str, Any] | UnsetType | None,
+    completed_config: Mapping[str, Any] | None,
+    error_config: Mapping[str, Any] | None,
+    email_config: dict[str, Any] | UnsetType | None,
+    status: WorkflowStatus | UnsetType,
+    updated_by: PrincipalId,
+    month: str,
+    development_allowance: int,
+) -> WorkflowRow:
+    """Change what is sent of a workflow whose row is locked; a configuration is replaced as a whole."""
 
-WORKFLOW_EXISTS = tenant(
-    "workflows.exists", "SELECT true FROM workflow WHERE organization_id = $1 AND id = $2"
-)
 
-# Whoever starts an execution holds it, so that the workflow is not deleted in between.
-KEEP_WORKFLOW = tenant(
-    "workflows.keep",
-    """
-    SELECT definition, error_config, status FROM workflow
-    WHERE organization_id = $1 AND id = $2 FOR KEY SHARE
-    """,
-)
+@tenant("SELECT id FROM workflow WHERE organization_id = :organization_id AND id = :workflow_id")
+async def find_workflow_id(
+    connection: Connection, *, organization_id: OrganizationId, workflow_id: WorkflowId
+) -> WorkflowId | None:
+    """Return the id if the organization has this workflow."""
 
-DELETE_WORKFLOW = tenant("workflows.delete", "DELETE FROM workflow WHERE organization_id = $1 AND id = $2")
+
+@tenant(f"""
+    SELECT {columns(WorkflowToStartRow)} FROM workflow
+    WHERE organization_id = :organization_id AND id = :workflow_id FOR KEY SHARE
+""")
+async def keep_workflow(
+    connection: Connection, *, organization_id: OrganizationId, workflow_id: WorkflowId
+) -> WorkflowToStartRow | None:
+    """Return a workflow to start, and keep it from being deleted until the transaction ends."""
+
+
+@tenant("DELETE FROM workflow WHERE organization_id = :organization_id AND id = :workflow_id")
+async def delete_workflow(
+    connection: Connection, *, organization_id: OrganizationId, workflow_id: WorkflowId
+) -> RowCount:
+    """Delete a workflow with its executions."""

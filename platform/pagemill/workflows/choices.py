@@ -1,4 +1,4 @@
-"""The rules of a Choice state, read from their JSON and evaluated on data."""
+"""Rules of Choice states: read from JSON and evaluated on data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHARACTERS_OF_A_SHORT_PATH = 32
 
 
 class PathMissing(Exception):
-    """A rule compares a value that the data does not have."""
+    """A rule compares a value that is not in the data."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -24,6 +24,8 @@ class PathMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
+    """Rule that compares the value at a path."""
+
     variable: str
     operator: str
     expected: Any
@@ -31,16 +33,22 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Every:
+    """Rule that holds when all of its rules hold."""
+
     rules: tuple[Rule, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Some:
+    """Rule that holds when one of its rules holds."""
+
     rules: tuple[Rule, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Negation:
+    """Rule that holds when another does not."""
+
     rule: Rule
 
 
@@ -49,16 +57,16 @@ Rule: TypeAlias = Comparison | Every | Some | Negation
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """Where the state machine goes when the rule holds; None ends it."""
+    """A rule, and the state that follows when it holds; None ends the execution."""
 
     rule: Rule
     next: str | None
     cost: int
-    """About how many comparisons of short paths it takes to know."""
+    """Cost of the rule, in comparisons of short paths."""
 
 
 def read_branch(raw: Any, member: str) -> Branch:
-    """One of a Choice state's ``Choices``. Raises BadRequest naming what is wrong."""
+    """Read one of the ``Choices`` of a Choice state. Raises BadRequest naming the member."""
     rule = dict(_object(raw, member))
     next_state, end = rule.pop("Next", None), rule.pop("End", False)
     if not (end is True and next_state is None) and (not isinstance(next_state, str) or end is not False):
@@ -68,7 +76,7 @@ def read_branch(raw: Any, member: str) -> Branch:
 
 
 def read_rule(raw: Any, member: str, depth: int = 0) -> Rule:
-    """A rule and those inside it. Raises BadRequest naming what is wrong."""
+    """Read a rule and the rules inside it. Raises BadRequest naming the member."""
     if depth == DEEPEST_RULE:
         raise BadRequest(f"{member}: rules are nested too deeply")
     rule = {name: value for name, value in _object(raw, member).items() if name != "Comment"}
@@ -125,7 +133,7 @@ def _object(raw: Any, member: str) -> Mapping[str, Any]:
 
 
 def holds(rule: Rule, data: Any) -> bool:
-    """Whether the rule holds; And and Or look no further than they need. Raises PathMissing."""
+    """Return whether the rule holds; And and Or stop at the first rule that decides. Raises PathMissing."""
     match rule:
         case Every(rules):
             return all(holds(inner, data) for inner in rules)

@@ -1,4 +1,4 @@
-"""The comparisons of a Choice state. A value of another kind than the comparison's is no match."""
+"""Comparisons of Choice states. A value of another kind than the comparison's never matches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TIMESTAMP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Comparator:
-    """``by_path`` compares with what a path names, not with a constant."""
+    """A comparison; with ``by_path`` the value to compare with is the one at a path, not a constant."""
 
     kind: Kind
     test: Test
@@ -27,7 +27,7 @@ class Comparator:
 
 
 def of_kind(kind: Kind, value: Any) -> Any:
-    """The value as it is compared; None when it is of another kind."""
+    """Return the value in the form in which it is compared, or None when it is of another kind."""
     match kind:
         case "String":
             return value if isinstance(value, str) else None
@@ -49,7 +49,7 @@ def _timestamp(value: Any) -> datetime.datetime | None:
 
 
 def matches_wildcards(value: str, pattern: str) -> bool:
-    r"""Whether the value is like the pattern: ``*`` is any text, ``\*`` and ``\\`` stand for themselves."""
+    r"""Return whether a value matches a pattern: ``*`` is any text, ``\*`` and ``\\`` are literal."""
     first, *others = _literals(pattern)
     if not others:
         return value == first
@@ -66,7 +66,7 @@ def matches_wildcards(value: str, pattern: str) -> bool:
 
 
 def _literals(pattern: str) -> list[str]:
-    """What stands between the pattern's stars."""
+    """Return the literal texts between the pattern's stars."""
     literals = [""]
     characters = iter(pattern)
     for character in characters:

@@ -1,4 +1,4 @@
-"""A workflow's definition: a state machine in the Amazon States Language, of which it may use a part."""
+"""Definitions of workflows: state machines in a subset of the Amazon States Language."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from pagemill.errors import BadRequest
+from pagemill.ids import TransitionId
 from pagemill.members import convert_member
 from pagemill.workflows.choices import Branch, read_branch
 from pagemill.workflows.retries import Retrier
@@ -16,12 +17,12 @@ from pagemill.workflows.retries import Retrier
 DEFINITION_BYTES = 256 * 1024
 LONGEST_NAME = 256
 MEMBER = "specification.definition"
-COMMONS_FAILED = "las:transition:commons-failed"
-"""The transition that ends an execution as failed; it is nobody's and everybody's."""
+COMMONS_FAILED = TransitionId("las:transition:commons-failed")
+"""The transition, shared by all organizations, that ends an execution as failed."""
 
 Name: TypeAlias = Annotated[str, Meta(min_length=1, max_length=LONGEST_NAME)]
 Resource: TypeAlias = Annotated[
-    str, Meta(pattern=r"^las:transition:([a-f0-9]{32}|commons-[0-9A-Za-z-]{1,200})$(?!\n)")
+    TransitionId, Meta(pattern=r"^las:transition:([a-f0-9]{32}|commons-[0-9A-Za-z-]{1,200})$(?!\n)")
 ]
 
 
@@ -30,7 +31,7 @@ class _State(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="pa
 
 
 class Task(_State, frozen=True, kw_only=True, tag="Task"):
-    """Runs a transition; its output is the next state's input."""
+    """State that runs a transition, whose output is the input of the next state."""
 
     resource: Resource
     next: Name | None = None
@@ -40,14 +41,14 @@ class Task(_State, frozen=True, kw_only=True, tag="Task"):
 
 
 class Choice(_State, frozen=True, kw_only=True, tag="Choice"):
-    """Goes where the first rule that holds leads."""
+    """State that goes on to the state of the first rule that holds."""
 
     choices: Annotated[list[Any], Meta(min_length=1)]
     default: Name | None = None
 
 
 class Pass(_State, frozen=True, kw_only=True, tag="Pass"):
-    """Hands on its input, or what it has instead."""
+    """State that passes on its input, or its ``Result``."""
 
     result: dict[str, Any] | None = None
     next: Name | None = None
@@ -55,10 +56,12 @@ class Pass(_State, frozen=True, kw_only=True, tag="Pass"):
 
 
 class Succeed(_State, frozen=True, tag="Succeed"):
-    pass
+    """State that ends the execution as succeeded."""
 
 
 class Fail(_State, frozen=True, kw_only=True, tag="Fail"):
+    """State that ends the execution as failed."""
+
     error: Annotated[str, Meta(max_length=256)] = "States.Failed"
     cause: Annotated[str, Meta(max_length=4096)] = ""
 
@@ -74,7 +77,7 @@ class _Machine(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="
 
 
 class Definition(msgspec.Struct, frozen=True):
-    """A state machine in which every name leads somewhere."""
+    """A state machine in which every named state exists."""
 
     start_at: str
     states: dict[str, State]
@@ -82,20 +85,20 @@ class Definition(msgspec.Struct, frozen=True):
     """The rules of each Choice state."""
 
     def tasks(self) -> Iterator[tuple[str, Task]]:
-        """The states that run a transition, by name."""
+        """Yield the names and states that run a transition."""
         for name, state in self.states.items():
             if isinstance(state, Task):
                 yield name, state
 
     def task(self, name: str) -> Task:
-        """The state of that name. Raises KeyError when it is no task."""
+        """Return the task of that name. Raises KeyError for a state that is not a task."""
         state = self.states[name]
         if not isinstance(state, Task):
             raise KeyError(name)
         return state
 
-    def transitions(self) -> dict[str, list[str]]:
-        """The transitions that it needs, by the member that names them."""
+    def transitions(self) -> dict[str, list[TransitionId]]:
+        """Return the ids of the transitions that it runs, by the member that names them."""
         return {
             f"{MEMBER}.States.{name}.Resource": [task.resource]
             for name, task in self.tasks()
@@ -104,7 +107,7 @@ class Definition(msgspec.Struct, frozen=True):
 
 
 def read_definition(raw: Mapping[str, Any]) -> Definition:
-    """The definition that a workflow is made with. Raises BadRequest naming what is wrong with it."""
+    """Read and check the definition of a workflow. Raises BadRequest naming the member that is wrong."""
     if len(msgspec.json.encode(raw)) > DEFINITION_BYTES:
         raise BadRequest(f"{MEMBER}: must not be larger than {DEFINITION_BYTES} bytes")
     machine = convert_member(raw, _Machine, MEMBER)
@@ -138,7 +141,7 @@ def _check_names(definition: Definition) -> None:
 
 
 def successors(definition: Definition, name: str) -> list[str]:
-    """The states that can follow a state."""
+    """Return the names of the states that can follow a state."""
     match definition.states[name]:
         case Task(next=following) | Pass(next=following):
             return [] if following is None else [following]
@@ -149,8 +152,13 @@ def successors(definition: Definition, name: str) -> list[str]:
             return []
 
 
-def task_of_transition(definition: Definition, transition_id: str, current: str | None) -> str | None:
-    """The state that runs a transition: the nearest one from the current state on, else the first of all."""
+def task_of_transition(
+    definition: Definition, transition_id: TransitionId, current: str | None
+) -> str | None:
+    """Return the name of a state that runs a transition, or None.
+
+    The nearest one from the current state on is preferred, then the nearest one from the start.
+    """
     for start in (current, definition.start_at):
         if start is not None:
             for name in _reachable(definition, start):
@@ -161,7 +169,7 @@ def task_of_transition(definition: Definition, transition_id: str, current: str 
 
 
 def _reachable(definition: Definition, start: str) -> Iterator[str]:
-    """Breadth first."""
+    """Yield the states that can be reached from a state, breadth first."""
     seen, waiting = {start}, [start]
     for name in waiting:
         yield name

@@ -1,4 +1,4 @@
-"""Runs a state machine from one task to the next. Pure: no clock, no database, nothing waits."""
+"""Interpreter of state machines, from one task to the next. Pure: no clock, no database, no waiting."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from pagemill.workflows.retries import TASK_FAILED
 
 RUNTIME: Final = "States.Runtime"
 MOST_COMPARISONS = 20_000
-"""Between two tasks. A definition that is as large as it may be has fewer; whoever goes round has more."""
+"""Between two tasks. The largest definition has fewer unless its states form a circle without a task."""
 
 Data: TypeAlias = dict[str, Any]
 
 
 class RunTask(msgspec.Struct, frozen=True):
-    """A transition has to be run with this input."""
+    """The transition of a task has to be run on this input."""
 
     state: str
     task: Task
@@ -34,13 +34,13 @@ class RunTask(msgspec.Struct, frozen=True):
 
 
 class Succeeded(msgspec.Struct, frozen=True):
-    """The execution has ended."""
+    """The execution has succeeded."""
 
     output: Data
 
 
 class Failed(msgspec.Struct, frozen=True):
-    """The execution has ended; ``deliberate`` when the definition says that it is to fail here."""
+    """The execution has failed; ``deliberate`` when the definition says so."""
 
     state: str
     error: str
@@ -48,28 +48,29 @@ class Failed(msgspec.Struct, frozen=True):
     deliberate: bool = False
 
 
-Step: TypeAlias = RunTask | Succeeded | Failed
+NextStep: TypeAlias = RunTask | Succeeded | Failed
 
 
-def begin(definition: Definition, data: Data) -> Step:
-    """The first step of an execution."""
+def begin(definition: Definition, data: Data) -> NextStep:
+    """Return the first step of an execution."""
     return enter(definition, definition.start_at, data)
 
 
-def advance(definition: Definition, state: str, output: Data) -> Step:
-    """The step after a task that has succeeded."""
+def advance(definition: Definition, state: str, output: Data) -> NextStep:
+    """Return the step after a task that has succeeded."""
     following = definition.task(state).next
     return Succeeded(output) if following is None else enter(definition, following, output)
 
 
-def enter(definition: Definition, state: str, data: Data) -> Step:
-    """The first step from a state on: its task, or the one that it leads to."""
+def enter(definition: Definition, state: str, data: Data) -> NextStep:
+    """Return the step that entering a state leads to: a task, or the end."""
     seen: set[tuple[str, str]] = set()
     current: str | None = state
     source, cost = "", 0
     while current is not None:
         cost += 1 + sum(branch.cost for branch in definition.branches.get(current, ()))
-        # What a state does depends on the data, and that on the Pass state it is from: no need to be twice.
+        # A state depends on the data only, which the last Pass state has set: coming twice with the same
+        # data means a circle.
         if (current, source) in seen or cost > MOST_COMPARISONS:
             return Failed(current, RUNTIME, "The states go round in a circle without a task")
         seen.add((current, source))
@@ -97,7 +98,7 @@ def enter(definition: Definition, state: str, data: Data) -> Step:
 
 
 def _choose(definition: Definition, name: str, choice: Choice, data: Data) -> str | Failed | None:
-    """The state that follows; None where the execution ends."""
+    """Return the name of the state that follows, or None when the execution ends."""
     try:
         for branch in definition.branches[name]:
             if holds(branch.rule, data):

@@ -1,4 +1,4 @@
-"""Reference paths: JSONPaths that name at most one value, so that reading one takes no longer than it is."""
+"""Reference paths: JSONPaths that name at most one value, so that reading one takes linear time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pagemill.errors import BadRequest
 
 LONGEST_PATH = 512
 MISSING: Final = object()
-"""What a path reads where there is nothing; null is a value."""
+"""Result of reading a path that is not in the data; null is a value."""
 
 _ENVIRONMENT = JSONPathEnvironment(strict=True)
 
 
 def checked_path(text: Any, member: str) -> str:
-    """The path as given. Raises BadRequest for what is none, and for one that can name several values."""
+    """Return the path as given. Raises BadRequest unless it is a path that names at most one value."""
     if not isinstance(text, str) or len(text) > LONGEST_PATH:
         raise BadRequest(f"{member}: must be a path of at most {LONGEST_PATH} characters")
     try:
@@ -30,7 +30,7 @@ def checked_path(text: Any, member: str) -> str:
 
 
 def read_path(text: str, data: Any) -> Any:
-    """The value that a checked path names in the data, or MISSING."""
+    """Return the value at a checked path, or MISSING."""
     found = _compiled(text).findall(data)
     return found[0] if found else MISSING
 

@@ -1,4 +1,4 @@
-"""Lists, claims and counts of executions read what they need, however many have ended."""
+"""Lists, claims and counts of executions read few rows, however many executions have ended."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import asyncpg
 import pytest
 
-from db.logs import LIST_LOGS
-from db.transition_executions import CLAIM_EXECUTION
-from db.transition_executions import LIST_EXECUTIONS as LIST_STEPS
-from db.workflow_executions import LIST_EXECUTIONS
-from db.workflows import LIST_WORKFLOWS
+from db import transition_executions, workflow_executions
+from db.keyset import Order, SortBy
+from db.logs import list_logs_ascending, list_logs_descending
+from db.statements import Statement
+from db.transition_executions import claim_transition_execution
+from db.workflows import list_workflows
 from tests.support.plans import most_rows_read
 from tests.support.tenants import Tenant
 
@@ -22,12 +23,13 @@ EXECUTIONS = 10_000
 PAGE = 10
 READ_AT_MOST = 200
 WORKFLOW, TRANSITION = "workflow-7", "transition-7"
-ORDERS = ("ascending", "descending")
+ORDERS: tuple[Order, ...] = ("ascending", "descending")
+SORTS: tuple[SortBy, ...] = ("startTime", "endTime")
 
 
 @pytest.fixture
 async def executions(pool: asyncpg.Pool, organization: Tenant) -> None:
-    """Of 50 workflows with one transition each; one in twenty runs, and waits to be claimed."""
+    """Add executions of 50 workflows with one transition each; one in twenty waits to be claimed."""
     owner = organization.organization_id
     for table, columns, values in (
         ("workflow", ", definition", ", '{}'"),
@@ -90,30 +92,39 @@ async def executions(pool: asyncpg.Pool, organization: Tenant) -> None:
 async def test_lists_read_a_page(pool: asyncpg.Pool, organization: Tenant) -> None:
     owner, later = organization.organization_id, datetime.now(UTC) + timedelta(seconds=5)
     async with pool.acquire() as connection:
-        for sort_by, order in itertools.product(("startTime", "endTime"), ORDERS):
-            for after in ((None, None), (later, "execution-1"), (None, "execution-1")):
+        for sort_by, order in itertools.product(SORTS, ORDERS):
+            for after_time, after_id in ((None, None), (later, "execution-1"), (None, "execution-1")):
                 read = await most_rows_read(
                     connection,
-                    LIST_EXECUTIONS[sort_by, order],
-                    owner,
-                    WORKFLOW,
-                    None,
-                    None,
-                    None,
-                    *after,
-                    PAGE,
+                    workflow_executions.LISTS[sort_by, order],
+                    organization_id=owner,
+                    workflow_id=WORKFLOW,
+                    statuses=None,
+                    from_start_time=None,
+                    to_start_time=None,
+                    after_time=after_time,
+                    after_id=after_id,
+                    limit=PAGE,
                 )
-                assert read <= READ_AT_MOST, (sort_by, order, after)
+                assert read <= READ_AT_MOST, (sort_by, order, after_time, after_id)
                 read = await most_rows_read(
-                    connection, LIST_STEPS[sort_by, order], owner, TRANSITION, None, None, *after, PAGE
+                    connection,
+                    transition_executions.LISTS[sort_by, order],
+                    organization_id=owner,
+                    transition_id=TRANSITION,
+                    statuses=None,
+                    execution_ids=None,
+                    after_time=after_time,
+                    after_id=after_id,
+                    limit=PAGE,
                 )
-                assert read <= READ_AT_MOST, (sort_by, order, after)
+                assert read <= READ_AT_MOST, (sort_by, order, after_time, after_id)
 
 
 @pytest.mark.usefixtures("executions")
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("statement", [list_logs_ascending, list_logs_descending], ids=ORDERS)
 @pytest.mark.parametrize(
-    "filters",
+    ("workflow_id", "workflow_execution_id", "transition_id", "transition_execution_id"),
     [
         (None, None, None, None),
         (WORKFLOW, None, None, None),
@@ -124,29 +135,57 @@ async def test_lists_read_a_page(pool: asyncpg.Pool, organization: Tenant) -> No
     ],
 )
 async def test_logs_read_a_page(
-    pool: asyncpg.Pool, organization: Tenant, order: Any, filters: tuple[str | None, ...]
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    statement: Statement[..., Any],
+    workflow_id: str | None,
+    workflow_execution_id: str | None,
+    transition_id: str | None,
+    transition_execution_id: str | None,
 ) -> None:
     async with pool.acquire() as connection:
         read = await most_rows_read(
-            connection, LIST_LOGS[order], organization.organization_id, *filters, None, None, PAGE
+            connection,
+            statement,
+            organization_id=organization.organization_id,
+            workflow_id=workflow_id,
+            workflow_execution_id=workflow_execution_id,
+            transition_id=transition_id,
+            transition_execution_id=transition_execution_id,
+            after_time=None,
+            after_id=None,
+            limit=PAGE,
         )
     assert read <= READ_AT_MOST
 
 
 @pytest.mark.usefixtures("executions")
-async def test_running_ones_are_counted_by_themselves(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_a_list_of_workflows_reads_their_running_executions_only(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
     async with pool.acquire() as connection:
         read = await most_rows_read(
-            connection, LIST_WORKFLOWS, organization.organization_id, None, None, PAGE, "2026-01", 100
+            connection,
+            list_workflows,
+            organization_id=organization.organization_id,
+            after_time=None,
+            after_id=None,
+            limit=PAGE,
+            month="2026-01",
+            development_allowance=100,
         )
     assert read <= 2 * PAGE * (EXECUTIONS // WORKFLOWS // 20 + 2)
 
 
 @pytest.mark.usefixtures("executions")
-async def test_a_claim_reads_what_runs(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_a_claim_reads_running_executions_only(pool: asyncpg.Pool, organization: Tenant) -> None:
     async with pool.acquire() as connection:
         read = await most_rows_read(
-            connection, CLAIM_EXECUTION, organization.organization_id, TRANSITION, "somebody"
+            connection,
+            claim_transition_execution,
+            organization_id=organization.organization_id,
+            transition_id=TRANSITION,
+            claimed_by="somebody",
         )
     # The running ones of that transition, and two small tables whole.
     assert read <= EXECUTIONS // WORKFLOWS // 20 + 2 * WORKFLOWS + 5

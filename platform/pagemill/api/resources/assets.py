@@ -171,7 +171,10 @@ class AssetController(Controller):
 
     @delete("/{asset_id:str}", status_code=200)
     async def delete_asset(self, asset_id: AssetPath, caller: Caller, app_state: AppState) -> Asset:
-        """An asset that a transition names stays."""
+        """Delete an asset and return it with its content.
+
+        An asset that a transition names cannot be deleted (400).
+        """
         async with app_state.connection() as connection, connection.transaction():
             row = await statements.lock_asset(
                 connection, organization_id=caller.organization_id, asset_id=asset_id
@@ -183,12 +186,13 @@ class AssetController(Controller):
             )
             if user is not None:
                 raise BadRequest(f"Asset {asset_id} is used by {user}")
+            content = await _read_if_stored(app_state.objects, row.content_key)
             await statements.delete_asset(
                 connection, organization_id=caller.organization_id, asset_id=asset_id
             )
             await uncount(connection, caller.organization_id, "assets")
         await remove(app_state.objects, prefixes=[asset_prefix(caller.organization_id, asset_id)])
-        return to_asset(row)
+        return to_asset(row, content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,14 @@ async def _store(objects: ObjectStore, caller: Caller, asset_id: AssetId, conten
     await objects.put(key, content)
     # The API's contentMD5 tells copies apart; nothing is secured by it.
     return _Stored(key, hashlib.md5(content, usedforsecurity=False).hexdigest())
+
+
+async def _read_if_stored(objects: ObjectStore, key: str) -> bytes | None:
+    """Return the content, or None when it is lost: the asset can be deleted all the same."""
+    try:
+        return await objects.get(key)
+    except ObjectMissing:
+        return None
 
 
 async def _find(app_state: AppState, caller: Caller, asset_id: AssetId) -> statements.AssetRow:

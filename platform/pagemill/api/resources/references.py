@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from db import assets, secrets
+from db import assets, secrets, transitions
 from db.statements import Connection
-from db.transitions import KEEP_TRANSITIONS
 from pagemill.api.auth.guard import Caller
 from pagemill.errors import BadRequest
 from pagemill.ids import AssetId, SecretId, TransitionId
@@ -50,8 +49,10 @@ async def keep_transitions(
     """
     members = _members_by_id(TransitionId, named)
     if members:
-        rows = await KEEP_TRANSITIONS.fetch(connection, caller.organization_id, sorted(members))
-        _refuse_missing("transition", members, [row["id"] for row in rows])
+        kept = await transitions.keep_transitions(
+            connection, organization_id=caller.organization_id, transition_ids=sorted(members)
+        )
+        _refuse_missing("transition", members, kept)
 
 
 def _members_by_id(id_type: Callable[[str], Id], named: Mapping[str, Iterable[str]]) -> dict[Id, str]:

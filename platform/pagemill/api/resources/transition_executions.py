@@ -1,10 +1,9 @@
-"""Executions of a transition: ``/transitions/{transitionId}/executions``."""
+"""REST resource ``/transitions/{transitionId}/executions``."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any
 
-import asyncpg
 import msgspec
 from litestar import Controller, get, patch, post
 from litestar.params import Parameter
@@ -13,7 +12,8 @@ from msgspec import UNSET, Meta, UnsetType
 from db import transition_executions as statements
 from db.keyset import SORT_COLUMNS, Order, SortBy
 from db.statements import Connection
-from db.transitions import GET_TRANSITION, KEEP_TRANSITION
+from db.transition_executions import TransitionExecutionStatus
+from db.transitions import get_transition, keep_transition
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
@@ -21,20 +21,24 @@ from pagemill.api.http.schemas import RequestStruct, ResponseStruct, Text, times
 from pagemill.api.http.timestamps import parse_time
 from pagemill.api.resources.transitions import transition_not_found
 from pagemill.errors import BadRequest, NotFound
-from pagemill.workflows.executions import finish_step
-from pagemill.workflows.steps import EndStatus, Outcome, begin_execution, lock_running
+from pagemill.ids import LogId, PrincipalId, TransitionExecutionId, TransitionId
+from pagemill.workflows.transition_executions import EndStatus, StepResult, begin_execution, lock_running
+from pagemill.workflows.workflow_executions import finish_step
 
 DATA_BYTES = 256 * 1024
-"""Of an input, and of an output, which is the next step's input."""
+"""Largest input and output; the output of a step is the input of the next."""
 
-TransitionExecutionStatus: TypeAlias = Literal["running", "succeeded", "failed", "rejected", "retry"]
+TransitionPath = Annotated[TransitionId, Parameter(description="las:transition:<32 hexadecimal digits>")]
+ExecutionPath = Annotated[
+    TransitionExecutionId, Parameter(description="las:transition-execution:<32 hexadecimal digits>")
+]
 Statuses = Annotated[list[TransitionExecutionStatus] | None, Parameter(query="status")]
-ExecutionIds = Annotated[list[str] | None, Parameter(query="executionId")]
+ExecutionIds = Annotated[list[TransitionExecutionId] | None, Parameter(query="executionId")]
 SortByQuery = Annotated[SortBy | None, Parameter(query="sortBy")]
 
 
 class PostTransitionExecution(msgspec.Struct):
-    """Any object. Its ``input`` is that of an execution that is started alone."""
+    """Any object; ``input`` is the input of an execution that is started without a workflow."""
 
     input: dict[str, Any] | UnsetType = UNSET
 
@@ -44,11 +48,13 @@ class PostHeartbeat(msgspec.Struct):
 
 
 class ExecutionError(RequestStruct):
+    """Reason why an execution has not succeeded."""
+
     message: Text
 
 
 class PatchTransitionExecution(RequestStruct):
-    """How the execution ended: with an output, or an error."""
+    """Result of an execution: a status with an output or an error."""
 
     status: EndStatus | UnsetType = UNSET
     output: dict[str, Any] | UnsetType = UNSET
@@ -57,88 +63,104 @@ class PatchTransitionExecution(RequestStruct):
 
 
 class TransitionExecution(ResponseStruct):
-    execution_id: str
-    transition_id: str
+    """An execution of a transition."""
+
+    execution_id: TransitionExecutionId
+    transition_id: TransitionId
     status: TransitionExecutionStatus
     input: dict[str, Any] | None
     output: dict[str, Any] | None
-    completed_by: str | None
-    log_id: str | None
+    completed_by: PrincipalId | None
+    log_id: LogId | None
     start_time: str | None
     end_time: str | None
 
 
 class TransitionExecutions(ResponseStruct):
+    """A page of executions of a transition, with the filter that was sent."""
+
     executions: list[TransitionExecution]
     next_token: str | None
-    transition_id: str
+    transition_id: TransitionId
     status: list[TransitionExecutionStatus] | UnsetType = UNSET
 
 
-def to_execution(row: asyncpg.Record) -> TransitionExecution:
+def to_execution(row: statements.TransitionExecutionRow) -> TransitionExecution:
+    """Return an execution as the API shows it."""
     return TransitionExecution(
-        execution_id=row["id"],
-        transition_id=row["transition_id"],
-        status=row["status"],
-        input=row["input"],
-        output=row["output"],
-        completed_by=row["completed_by"],
-        log_id=row["log_id"],
-        start_time=timestamp(row["start_time"]),
-        end_time=timestamp(row["end_time"]),
+        execution_id=row.id,
+        transition_id=row.transition_id,
+        status=row.status,
+        input=row.input,
+        output=row.output,
+        completed_by=row.completed_by,
+        log_id=row.log_id,
+        start_time=timestamp(row.start_time),
+        end_time=timestamp(row.end_time),
     )
 
 
-def execution_not_found(execution_id: str) -> NotFound:
+def execution_not_found(execution_id: TransitionExecutionId) -> NotFound:
+    """Return the error for an execution that the transition does not have."""
     return NotFound(f"Transition execution {execution_id} not found")
 
 
 def checked_data(data: dict[str, Any], member: str) -> dict[str, Any]:
-    """An input or output as sent. Raises BadRequest when it is larger than 256 kB."""
+    """Return an input or output as sent. Raises BadRequest when it is larger than 256 KiB."""
     if len(msgspec.json.encode(data)) > DATA_BYTES:
         raise BadRequest(f"{member}: must not be larger than {DATA_BYTES} bytes")
     return data
 
 
-async def require_transition(connection: Connection, caller: Caller, transition_id: str) -> None:
-    """Raises NotFound."""
-    if await GET_TRANSITION.fetch_one(connection, caller.organization_id, transition_id) is None:
-        raise transition_not_found(transition_id)
-
-
 class TransitionExecutionController(Controller):
+    """Operations on executions of transitions."""
+
     path = "/transitions/{transition_id:str}/executions"
     tags = ("Transition executions",)
 
     @post(status_code=200, transaction="request")
     async def execute_transition(
         self,
-        transition_id: str,
+        transition_id: TransitionPath,
         data: PostTransitionExecution,
         caller: Caller,
         connection: RequestConnection,
     ) -> TransitionExecution:
-        """Claim the execution of a manual transition that waits longest; start one of any other."""
+        """Claim an execution of a manual transition, or start one of any other transition.
+
+        Of a `manual` transition the execution that has waited longest is claimed and returned; when none
+        waits, the answer is 404. Whoever has claimed it sends a heartbeat at least every 60 seconds, and
+        ends it with `PATCH`; without heartbeats it can be claimed again. The body is `{}`.
+
+        Of a `docker` or `lambda` transition a new execution is started without a workflow, on the `input`
+        in the body (at most 256 KiB). The transition needs its `imageUrl` or `lambdaId` (400). The number
+        of executions is limited by the plan (429).
+        """
         organization_id = caller.organization_id
         async with connection.transaction():
-            transition_type = await KEEP_TRANSITION.fetch_value(connection, organization_id, transition_id)
-            if transition_type is None:
+            transition = await keep_transition(
+                connection, organization_id=organization_id, transition_id=transition_id
+            )
+            if transition is None:
                 raise transition_not_found(transition_id)
-            if transition_type == "manual":
-                row = await statements.CLAIM_EXECUTION.fetch_one(
-                    connection, organization_id, transition_id, caller.principal_id
+            if transition.transition_type == "manual":
+                row = await statements.claim_transition_execution(
+                    connection,
+                    organization_id=organization_id,
+                    transition_id=transition_id,
+                    claimed_by=caller.principal_id,
                 )
             else:
                 given = {} if data.input is UNSET else checked_data(data.input, "input")
-                row = await begin_execution(connection, organization_id, transition_id, given)
+                row = await begin_execution(connection, organization_id, transition, given)
         if row is None:
-            raise NotFound(f"No execution of transition {transition_id} waits")
+            raise NotFound(f"No execution of transition {transition_id} is waiting")
         return to_execution(row)
 
     @get()
     async def list_transition_executions(
         self,
-        transition_id: str,
+        transition_id: TransitionPath,
         caller: Caller,
         connection: RequestConnection,
         page: PageRequest,
@@ -147,16 +169,29 @@ class TransitionExecutionController(Controller):
         sort_by: SortByQuery = None,
         order: Order | None = None,
     ) -> TransitionExecutions:
-        await require_transition(connection, caller, transition_id)
+        """List the executions of a transition.
+
+        They are sorted by `startTime`, or by `endTime` with `sortBy`, ascending unless `order` is
+        `descending`; executions without that time come last, or first in descending order. `status` and
+        `executionId` limit the list and can be repeated.
+        """
+        transition = await get_transition(
+            connection, organization_id=caller.organization_id, transition_id=transition_id
+        )
+        if transition is None:
+            raise transition_not_found(transition_id)
         sorting = sort_by or "startTime"
-        rows = await statements.LIST_EXECUTIONS[sorting, order or "ascending"].fetch(
+        rows = await statements.list_transition_executions(
             connection,
-            caller.organization_id,
-            transition_id,
-            status,
-            execution_id,
-            *page.after,
-            page.limit,
+            sort_by=sorting,
+            order=order or "ascending",
+            organization_id=caller.organization_id,
+            transition_id=transition_id,
+            statuses=status,
+            execution_ids=execution_id,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
         )
         shown, token = cut(rows, page, by=SORT_COLUMNS[sorting])
         return TransitionExecutions(
@@ -168,31 +203,47 @@ class TransitionExecutionController(Controller):
 
     @get("/{execution_id:str}")
     async def get_transition_execution(
-        self, transition_id: str, execution_id: str, caller: Caller, connection: RequestConnection
+        self,
+        transition_id: TransitionPath,
+        execution_id: ExecutionPath,
+        caller: Caller,
+        connection: RequestConnection,
     ) -> TransitionExecution:
+        """Return an execution of a transition.
+
+        It is `running` until its result is known: `succeeded`, `failed`, `rejected` or `retry`.
+        """
         return to_execution(await _find(connection, caller, transition_id, execution_id))
 
     @patch("/{execution_id:str}", empty_patch=True)
     async def update_transition_execution(
         self,
-        transition_id: str,
-        execution_id: str,
+        transition_id: TransitionPath,
+        execution_id: ExecutionPath,
         data: PatchTransitionExecution,
         caller: Caller,
         connection: RequestConnection,
     ) -> TransitionExecution:
-        """Say how it ended: the workflow that it is a step of goes on in the same transaction."""
+        """Report the result of an execution.
+
+        With the status `succeeded` the workflow goes on with `output` as the input of its next state. With
+        `failed` or `retry` it runs the task again when the task's `Retry` allows that, and else fails. With
+        `rejected` it ends as rejected. `error.message` tells why the execution has not succeeded.
+
+        The output has at most 256 KiB. An execution that has ended or timed out cannot be changed (400).
+        `startTime` replaces the start time, with or without a status.
+        """
         organization_id = caller.organization_id
         start_time = parse_time(data.start_time, "startTime") if data.start_time else None
         async with connection.transaction():
             if data.status is not UNSET:
-                outcome = Outcome(
+                result = StepResult(
                     data.status,
                     output=None if data.output is UNSET else checked_data(data.output, "output"),
                     message=None if data.error is UNSET else data.error.message,
                 )
                 if not await finish_step(
-                    connection, organization_id, transition_id, execution_id, outcome, by=caller.principal_id
+                    connection, organization_id, transition_id, execution_id, result, by=caller.principal_id
                 ):
                     raise execution_not_found(execution_id)
             elif data.output is not UNSET or data.error is not UNSET:
@@ -201,34 +252,52 @@ class TransitionExecutionController(Controller):
                 await _find(connection, caller, transition_id, execution_id)
                 await lock_running(connection, organization_id, execution_id)
             if start_time is not None:
-                await statements.SET_START.execute(connection, organization_id, execution_id, start_time)
+                await statements.set_start_time(
+                    connection,
+                    organization_id=organization_id,
+                    execution_id=execution_id,
+                    start_time=start_time,
+                )
             row = await _find(connection, caller, transition_id, execution_id)
         return to_execution(row)
 
     @post("/{execution_id:str}/heartbeats", status_code=204, transaction="request")
     async def send_heartbeat(
         self,
-        transition_id: str,
-        execution_id: str,
+        transition_id: TransitionPath,
+        execution_id: ExecutionPath,
         data: PostHeartbeat,
         caller: Caller,
         connection: RequestConnection,
     ) -> None:
-        """Keep the claim on an execution for another minute."""
-        beaten = await statements.BEAT.execute(
-            connection, caller.organization_id, transition_id, execution_id
+        """Keep the claim on an execution of a manual transition.
+
+        Send one at least every 60 seconds while the work goes on; the body is `{}`. An execution that has
+        ended or timed out takes no heartbeats (400).
+        """
+        kept = await statements.record_heartbeat(
+            connection,
+            organization_id=caller.organization_id,
+            transition_id=transition_id,
+            execution_id=execution_id,
         )
-        if not beaten:
+        if not kept:
             row = await _find(connection, caller, transition_id, execution_id)
-            raise BadRequest(f"Transition execution {execution_id} has ended or timed out: {row['status']}")
+            raise BadRequest(f"Transition execution {execution_id} has ended or timed out: {row.status}")
 
 
 async def _find(
-    connection: Connection, caller: Caller, transition_id: str, execution_id: str
-) -> asyncpg.Record:
-    """Raises NotFound."""
-    row = await statements.GET_EXECUTION.fetch_one(
-        connection, caller.organization_id, transition_id, execution_id
+    connection: Connection,
+    caller: Caller,
+    transition_id: TransitionId,
+    execution_id: TransitionExecutionId,
+) -> statements.TransitionExecutionRow:
+    """Return an execution. Raises NotFound."""
+    row = await statements.get_transition_execution(
+        connection,
+        organization_id=caller.organization_id,
+        transition_id=transition_id,
+        execution_id=execution_id,
     )
     if row is None:
         raise execution_not_found(execution_id)

@@ -1,4 +1,4 @@
-"""What a transition runs with: each type has members of its own."""
+"""Parameters of transitions; each type of transition has its own."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from db.statements import Connection
+from db.transitions import TransitionType
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.schemas import RequestStruct
 from pagemill.api.resources.references import keep_assets, keep_secrets
 from pagemill.errors import BadRequest
+from pagemill.ids import AssetId, SecretId
 from pagemill.members import convert_member
-from pagemill.workflows.images import LONGEST_REFERENCE, checked_image
+from pagemill.workflows.image_references import LONGEST_REFERENCE, checked_image_reference
 
-TransitionType: TypeAlias = Literal["docker", "manual", "lambda"]
-ValidSecretId: TypeAlias = Annotated[str, Meta(pattern=r"^las:secret:[a-f0-9]{32}$")]
-ValidAssetId: TypeAlias = Annotated[str, Meta(pattern=r"^las:asset:[a-f0-9]{32}$")]
+ValidSecretId: TypeAlias = Annotated[SecretId, Meta(pattern=r"^las:secret:[a-f0-9]{32}$")]
+ValidAssetId: TypeAlias = Annotated[AssetId, Meta(pattern=r"^las:asset:[a-f0-9]{32}$")]
 LambdaId: TypeAlias = Annotated[
     str, Meta(pattern=r"^las:lambda:[a-z0-9\-_]+:[a-z0-9\-_]+$(?!\n)", max_length=256)
 ]
@@ -33,6 +34,8 @@ ENVIRONMENT_BYTES = 65_536
 
 
 class DockerParameters(RequestStruct):
+    """Parameters of a ``docker`` transition; ``secret_id`` has the credentials of the image's registry."""
+
     image_url: ImageUrl
     cpu: Cpu | UnsetType = UNSET
     memory: Memory | UnsetType = UNSET
@@ -42,17 +45,21 @@ class DockerParameters(RequestStruct):
 
 
 class LambdaParameters(RequestStruct):
+    """Parameters of a ``lambda`` transition."""
+
     lambda_id: LambdaId
     environment: Environment | UnsetType = UNSET
     environment_secrets: EnvironmentSecrets | UnsetType = UNSET
 
 
 class ManualParameters(RequestStruct):
+    """Parameters of a ``manual`` transition: files of its user interface, by any name."""
+
     assets: Assets | UnsetType = UNSET
 
 
 class DockerChanges(RequestStruct):
-    """null clears; a member that is not named keeps its value."""
+    """Changes of a ``docker`` transition's parameters; null clears a member."""
 
     image_url: ImageUrl | UnsetType = UNSET
     cpu: Cpu | UnsetType = UNSET
@@ -63,7 +70,7 @@ class DockerChanges(RequestStruct):
 
 
 class LambdaChanges(RequestStruct):
-    """null clears; a member that is not named keeps its value."""
+    """Changes of a ``lambda`` transition's parameters; null clears a member."""
 
     lambda_id: LambdaId | UnsetType = UNSET
     environment: Environment | UnsetType | None = UNSET
@@ -85,22 +92,25 @@ CHANGES: dict[TransitionType, type[msgspec.Struct]] = {
 def read_parameters(
     transition_type: TransitionType, sent: Mapping[str, Any], *, changes: bool = False
 ) -> dict[str, Any]:
-    """The members as they are stored, those that were not sent left out. Raises BadRequest."""
+    """Return the members that were sent, as they are stored. Raises BadRequest."""
     schema = (CHANGES if changes else PARAMETERS)[transition_type]
     parameters: dict[str, Any] = msgspec.to_builtins(convert_member(sent, schema, "parameters"))
     if "imageUrl" in parameters:
-        checked_image(parameters["imageUrl"], "parameters.imageUrl")
+        checked_image_reference(parameters["imageUrl"], "parameters.imageUrl")
     checked_environment(parameters.get("environment"), "parameters.environment")
     return parameters
 
 
 def merge_parameters(stored: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """What is stored, changed; a null takes the member away."""
+    """Return the stored parameters with changes; null removes a member."""
     return {name: value for name, value in {**stored, **changes}.items() if value is not None}
 
 
-async def keep_references(connection: Connection, caller: Caller, parameters: Mapping[str, Any]) -> None:
-    """Raises BadRequest naming the member that names a secret or an asset which does not exist."""
+async def keep_named_resources(connection: Connection, caller: Caller, parameters: Mapping[str, Any]) -> None:
+    """Keep the secrets and assets that parameters name from being deleted in this transaction.
+
+    Raises BadRequest naming the member when one does not exist.
+    """
     await keep_secrets(connection, caller, secrets_of(parameters, "parameters."))
     assets = parameters.get("assets") or {}
     await keep_assets(
@@ -109,7 +119,7 @@ async def keep_references(connection: Connection, caller: Caller, parameters: Ma
 
 
 def secrets_of(configuration: Mapping[str, Any], prefix: str) -> dict[str, list[str]]:
-    """The secrets that a configuration names, by member."""
+    """Return the ids of the secrets that a configuration names, by member."""
     secret_id = configuration.get("secretId")
     return {
         f"{prefix}environmentSecrets": configuration.get("environmentSecrets") or [],
@@ -118,7 +128,7 @@ def secrets_of(configuration: Mapping[str, Any], prefix: str) -> dict[str, list[
 
 
 def checked_environment(environment: Mapping[str, str] | UnsetType | None, member: str) -> None:
-    """Raises BadRequest for what no process can be given as its environment."""
+    """Check that a process can be given the environment. Raises BadRequest, naming the member."""
     if not isinstance(environment, dict):
         return
     if any(not name or "=" in name for name in environment):

@@ -1,16 +1,16 @@
-"""Transitions: ``/transitions``."""
+"""REST resource ``/transitions``: what the steps of workflows run."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-import asyncpg
 from litestar import Controller, delete, get, patch, post
 from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType
 
 from db import transitions as statements
-from db.logs import DELETE_LOGS_OF_TRANSITION
+from db.logs import delete_logs_of_transition
+from db.transitions import TransitionType
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
@@ -20,12 +20,10 @@ from pagemill.api.http.schemas import (
     ResponseStruct,
     Text,
     audit,
-    change,
     require_members,
 )
 from pagemill.api.resources.transition_parameters import (
-    TransitionType,
-    keep_references,
+    keep_named_resources,
     merge_parameters,
     read_parameters,
 )
@@ -34,13 +32,14 @@ from pagemill.ids import TransitionId, new_id
 from pagemill.usage.counting import count, uncount
 
 TimeoutInSeconds = Annotated[int, Meta(ge=60, le=10_800)]
+TransitionPath = Annotated[TransitionId, Parameter(description="las:transition:<32 hexadecimal digits>")]
 TransitionTypes = Annotated[list[TransitionType] | None, Parameter(query="transitionType")]
 
 DEFAULT_TIMEOUT_IN_SECONDS: dict[TransitionType, int] = {"docker": 1800, "lambda": 1800, "manual": 10_800}
 
 
 class PostTransition(RequestStruct):
-    """The members of ``parameters`` depend on the type."""
+    """A new transition; the members of ``parameters`` depend on its type."""
 
     transition_type: TransitionType
     name: Text | None = None
@@ -50,7 +49,7 @@ class PostTransition(RequestStruct):
 
 
 class PatchTransition(RequestStruct):
-    """Members of ``parameters`` that are not named keep their value."""
+    """Changes of a transition; members of ``parameters`` that are not sent keep their value."""
 
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
@@ -58,7 +57,9 @@ class PatchTransition(RequestStruct):
 
 
 class Transition(Audited, kw_only=True):
-    transition_id: str
+    """A transition; ``assets`` are those of its parameters."""
+
+    transition_id: TransitionId
     transition_type: TransitionType
     name: str | None
     description: str | None
@@ -68,29 +69,35 @@ class Transition(Audited, kw_only=True):
 
 
 class Transitions(ResponseStruct):
+    """A page of transitions, with the filter that was sent."""
+
     transitions: list[Transition]
     next_token: str | None
     transition_type: list[TransitionType] | UnsetType = UNSET
 
 
-def to_transition(row: asyncpg.Record) -> Transition:
+def to_transition(row: statements.TransitionRow) -> Transition:
+    """Return a transition as the API shows it."""
     return Transition(
-        transition_id=row["id"],
-        transition_type=row["transition_type"],
-        name=row["name"],
-        description=row["description"],
-        parameters=row["parameters"],
-        assets=row["parameters"].get("assets", UNSET),
-        timeout_in_seconds=row["timeout_in_seconds"],
+        transition_id=row.id,
+        transition_type=row.transition_type,
+        name=row.name,
+        description=row.description,
+        parameters=row.parameters,
+        assets=row.parameters.get("assets", UNSET),
+        timeout_in_seconds=row.timeout_in_seconds,
         **audit(row),
     )
 
 
-def transition_not_found(transition_id: str) -> NotFound:
+def transition_not_found(transition_id: TransitionId) -> NotFound:
+    """Return the error for a transition that the organization does not have."""
     return NotFound(f"Transition {transition_id} not found")
 
 
 class TransitionController(Controller):
+    """Operations on transitions."""
+
     path = "/transitions"
     tags = ("Transitions",)
 
@@ -98,26 +105,37 @@ class TransitionController(Controller):
     async def create_transition(
         self, data: PostTransition, caller: Caller, connection: RequestConnection
     ) -> Transition:
-        sent = {} if data.parameters is UNSET else data.parameters
-        parameters = read_parameters(data.transition_type, sent)
+        """Create a transition, which is what a step of a workflow runs.
+
+        A `docker` transition runs a container image (`imageUrl`), a `lambda` transition a function
+        (`lambdaId`), and a `manual` transition is done by a person or a program that claims its executions.
+        `parameters` can be left out and set later: a `docker` transition cannot be executed before its
+        `imageUrl` is set, a `lambda` transition not before its `lambdaId`. Secrets and assets that
+        `parameters` name have to exist (400).
+
+        `timeoutInSeconds` is from 60 to 10800; the default is 10800 for `manual` and 1800 for the others.
+        Type and timeout cannot be changed later. The number of transitions is limited by the plan (429).
+        """
+        parameters: dict[str, Any] = {}
+        if data.parameters is not UNSET:
+            parameters = read_parameters(data.transition_type, data.parameters)
         timeout = data.timeout_in_seconds
         if timeout is UNSET:
             timeout = DEFAULT_TIMEOUT_IN_SECONDS[data.transition_type]
         async with connection.transaction():
-            await keep_references(connection, caller, parameters)
+            await keep_named_resources(connection, caller, parameters)
             await count(connection, caller.organization_id, "transitions")
-            row = await statements.INSERT_TRANSITION.fetch_one(
+            row = await statements.insert_transition(
                 connection,
-                caller.organization_id,
-                new_id(TransitionId),
-                data.name,
-                data.description,
-                data.transition_type,
-                parameters,
-                timeout,
-                caller.principal_id,
+                organization_id=caller.organization_id,
+                transition_id=new_id(TransitionId),
+                name=data.name,
+                description=data.description,
+                transition_type=data.transition_type,
+                parameters=parameters,
+                timeout_in_seconds=timeout,
+                created_by=caller.principal_id,
             )
-        assert row is not None
         return to_transition(row)
 
     @get()
@@ -128,8 +146,17 @@ class TransitionController(Controller):
         page: PageRequest,
         transition_type: TransitionTypes = None,
     ) -> Transitions:
-        rows = await statements.LIST_TRANSITIONS.fetch(
-            connection, caller.organization_id, transition_type, *page.after, page.limit
+        """List the transitions of the organization, oldest first.
+
+        `transitionType` limits the list to these types; it can be repeated.
+        """
+        rows = await statements.list_transitions(
+            connection,
+            organization_id=caller.organization_id,
+            transition_types=transition_type,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
         )
         shown, token = cut(rows, page)
         return Transitions(
@@ -140,55 +167,81 @@ class TransitionController(Controller):
 
     @get("/{transition_id:str}")
     async def get_transition(
-        self, transition_id: str, caller: Caller, connection: RequestConnection
+        self, transition_id: TransitionPath, caller: Caller, connection: RequestConnection
     ) -> Transition:
-        row = await statements.GET_TRANSITION.fetch_one(connection, caller.organization_id, transition_id)
+        """Return a transition.
+
+        `parameters` is empty until some are set. Secrets are shown by their ids only.
+        """
+        row = await statements.get_transition(
+            connection, organization_id=caller.organization_id, transition_id=transition_id
+        )
         if row is None:
             raise transition_not_found(transition_id)
         return to_transition(row)
 
     @patch("/{transition_id:str}")
     async def update_transition(
-        self, transition_id: str, data: PatchTransition, caller: Caller, connection: RequestConnection
+        self,
+        transition_id: TransitionPath,
+        data: PatchTransition,
+        caller: Caller,
+        connection: RequestConnection,
     ) -> Transition:
+        """Change a transition.
+
+        Members that are not sent keep their value, also those inside `parameters`; `environment`,
+        `environmentSecrets` and `assets` are replaced as a whole. null clears `environment`,
+        `environmentSecrets` and `secretId`. Executions that have begun are not affected.
+        """
         require_members(data)
         async with connection.transaction():
-            before = await statements.LOCK_TRANSITION.fetch_one(
-                connection, caller.organization_id, transition_id
+            before = await statements.lock_transition(
+                connection, organization_id=caller.organization_id, transition_id=transition_id
             )
             if before is None:
                 raise transition_not_found(transition_id)
-            parameters = before["parameters"]
+            parameters = before.parameters
             if data.parameters is not UNSET:
-                changes = read_parameters(before["transition_type"], data.parameters, changes=True)
-                await keep_references(connection, caller, changes)
+                changes = read_parameters(before.transition_type, data.parameters, changes=True)
+                await keep_named_resources(connection, caller, changes)
                 parameters = merge_parameters(parameters, changes)
-            row = await statements.UPDATE_TRANSITION.fetch_one(
+            row = await statements.update_transition(
                 connection,
-                caller.organization_id,
-                transition_id,
-                *change(data.name),
-                *change(data.description),
-                parameters,
-                caller.principal_id,
+                organization_id=caller.organization_id,
+                transition_id=transition_id,
+                name=data.name,
+                description=data.description,
+                parameters=parameters,
+                updated_by=caller.principal_id,
             )
-        assert row is not None
         return to_transition(row)
 
     @delete("/{transition_id:str}", status_code=200)
     async def delete_transition(
-        self, transition_id: str, caller: Caller, connection: RequestConnection
+        self, transition_id: TransitionPath, caller: Caller, connection: RequestConnection
     ) -> Transition:
-        """A transition that a workflow uses stays; its executions go with it."""
+        """Delete a transition, its executions and their logs.
+
+        A transition that a workflow uses cannot be deleted (400).
+        """
         organization_id = caller.organization_id
         async with connection.transaction():
-            row = await statements.LOCK_TRANSITION.fetch_one(connection, organization_id, transition_id)
+            row = await statements.lock_transition(
+                connection, organization_id=organization_id, transition_id=transition_id
+            )
             if row is None:
                 raise transition_not_found(transition_id)
-            user = await statements.WORKFLOW_THAT_USES.fetch_value(connection, organization_id, transition_id)
-            if user is not None:
-                raise BadRequest(f"Transition {transition_id} is used by workflow {user}")
-            await DELETE_LOGS_OF_TRANSITION.execute(connection, organization_id, transition_id)
-            await statements.DELETE_TRANSITION.execute(connection, organization_id, transition_id)
+            workflow_id = await statements.find_workflow_with_transition(
+                connection, organization_id=organization_id, transition_id=transition_id
+            )
+            if workflow_id is not None:
+                raise BadRequest(f"Transition {transition_id} is used by workflow {workflow_id}")
+            await delete_logs_of_transition(
+                connection, organization_id=organization_id, transition_id=transition_id
+            )
+            await statements.delete_transition(
+                connection, organization_id=organization_id, transition_id=transition_id
+            )
             await uncount(connection, organization_id, "transitions")
         return to_transition(row)

@@ -1,4 +1,4 @@
-"""What a workflow does beside its steps: when it ends, when a step fails, and when mail comes."""
+"""Configurations of a workflow: after an execution, after a failure, and for incoming mail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pagemill.api.resources.transition_parameters import (
     secrets_of,
 )
 from pagemill.errors import BadRequest
-from pagemill.workflows.images import checked_image
+from pagemill.workflows.image_references import checked_image_reference
 
 Origin: TypeAlias = Annotated[str, Meta(max_length=512)]
 
@@ -31,7 +31,7 @@ ADDITIONAL_INPUT_BYTES = 64 * 1024
 
 
 class CompletedConfig(RequestStruct):
-    """A container that is run after every execution."""
+    """Container image to run after each execution."""
 
     image_url: ImageUrl
     secret_id: ValidSecretId | UnsetType = UNSET
@@ -40,16 +40,16 @@ class CompletedConfig(RequestStruct):
 
 
 class ErrorConfig(RequestStruct):
-    """Who hears of a failing step, and whether the execution then waits for somebody to move it on."""
+    """Mail address for failures; with ``manual_retry`` a failed execution waits for its next transition."""
 
     email: Email | UnsetType = UNSET
     manual_retry: bool | UnsetType = UNSET
 
 
 class EmailConfig(RequestStruct):
-    """Mail whose sender one of the expressions matches (all mail, without any) starts executions.
+    """Incoming mail starts executions when its sender matches one of the expressions, or without any.
 
-    The address is the server's to choose: one that is sent is not taken.
+    The server chooses the address; an address in the request is ignored.
     """
 
     secret_id: ValidSecretId
@@ -59,10 +59,10 @@ class EmailConfig(RequestStruct):
 
 
 def read_completed_config(config: CompletedConfig | UnsetType) -> dict[str, Any] | None:
-    """As it is stored; None when it was not sent. Raises BadRequest."""
+    """Return the configuration as it is stored; None when it was not sent. Raises BadRequest."""
     if config is UNSET:
         return None
-    checked_image(config.image_url, "completedConfig.imageUrl")
+    checked_image_reference(config.image_url, "completedConfig.imageUrl")
     checked_environment(config.environment, "completedConfig.environment")
     return stored(config)
 
@@ -70,7 +70,10 @@ def read_completed_config(config: CompletedConfig | UnsetType) -> dict[str, Any]
 def read_email_config(
     config: EmailConfig | UnsetType | None, *, domain: str, before: Mapping[str, Any] | None = None
 ) -> dict[str, Any] | None:
-    """As it is stored, with the address it had ``before``, or a new one. Raises BadRequest."""
+    """Return the configuration as it is stored, with the address of ``before`` or a new one.
+
+    Raises BadRequest.
+    """
     if config is UNSET or config is None:
         return None
     for position, origin in enumerate(config.allowed_origins or []):
@@ -88,7 +91,7 @@ def read_email_config(
 
 
 def stored(config: RequestStruct) -> dict[str, Any]:
-    """The members that were sent."""
+    """Return the members that were sent."""
     members: dict[str, Any] = msgspec.to_builtins(config)
     return members
 
@@ -99,7 +102,10 @@ async def keep_config_secrets(
     completed_config: Mapping[str, Any] | None,
     email_config: Mapping[str, Any] | None,
 ) -> None:
-    """Raises BadRequest naming the member that names a secret which does not exist."""
+    """Keep the secrets that configurations name from being deleted in this transaction.
+
+    Raises BadRequest naming the member when one does not exist.
+    """
     named = secrets_of(completed_config or {}, "completedConfig.") | secrets_of(
         email_config or {}, "emailConfig."
     )

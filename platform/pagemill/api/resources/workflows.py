@@ -1,16 +1,17 @@
-"""Workflows: ``/workflows``."""
+"""REST resource ``/workflows``: state machines of transitions."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
-import asyncpg
 from litestar import Controller, delete, get, patch, post
+from litestar.params import Parameter
 from msgspec import UNSET, UnsetType
 
 from db import workflows as statements
-from db.logs import DELETE_LOGS_OF_WORKFLOW
+from db.logs import delete_logs_of_workflow
 from db.statements import Connection
+from db.workflows import WorkflowStatus
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.connections import RequestConnection
@@ -22,7 +23,6 @@ from pagemill.api.http.schemas import (
     ResponseStruct,
     Text,
     audit,
-    change,
     checked_metadata,
     require_members,
 )
@@ -42,11 +42,11 @@ from pagemill.usage.counting import count, forget_workflow, uncount
 from pagemill.usage.meters import current_month
 from pagemill.workflows.definition import read_definition
 
-WorkflowStatus = Literal["development", "production"]
+WorkflowPath = Annotated[WorkflowId, Parameter(description="las:workflow:<32 hexadecimal digits>")]
 
 
 class Specification(RequestStruct):
-    """A part of the Amazon States Language: Task, Choice, Pass, Succeed and Fail."""
+    """A state machine in a subset of the Amazon States Language: Task, Choice, Pass, Succeed and Fail."""
 
     definition: dict[str, Any]
     language: Literal["ASL"] = "ASL"
@@ -54,6 +54,8 @@ class Specification(RequestStruct):
 
 
 class PostWorkflow(RequestStruct):
+    """A new workflow."""
+
     specification: Specification
     name: Text | None = None
     description: Text | None = None
@@ -65,7 +67,7 @@ class PostWorkflow(RequestStruct):
 
 
 class PatchWorkflow(RequestStruct):
-    """null takes the mail address away. What is sent of the other configurations replaces them."""
+    """Changes of a workflow; a configuration that is sent replaces the former as a whole."""
 
     name: Text | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
@@ -77,7 +79,9 @@ class PatchWorkflow(RequestStruct):
 
 
 class Workflow(Audited, kw_only=True):
-    workflow_id: str
+    """A workflow without its definition, and the numbers of its executions."""
+
+    workflow_id: WorkflowId
     name: str | None
     description: str | None
     metadata: dict[str, Any] | None
@@ -91,49 +95,66 @@ class Workflow(Audited, kw_only=True):
 
 
 class Workflows(ResponseStruct):
+    """A page of workflows."""
+
     workflows: list[Workflow]
     next_token: str | None
 
 
-def to_workflow(row: asyncpg.Record) -> Workflow:
+class Allowance(TypedDict):
+    """Parameters of statements that show the monthly counters of workflows."""
+
+    month: str
+    development_allowance: int
+
+
+def to_workflow(row: statements.WorkflowRow) -> Workflow:
+    """Return a workflow as the API shows it."""
     return Workflow(
-        workflow_id=row["id"],
-        name=row["name"],
-        description=row["description"],
-        metadata=row["metadata"],
-        status=row["status"],
-        completed_config=row["completed_config"],
-        error_config=row["error_config"],
-        email_config=row["email_config"],
-        number_of_running_executions=row["running"],
-        monthly_number_of_workflow_executions_created=row["executions_created"],
-        monthly_number_of_workflow_executions_allowed=row["executions_allowed"],
+        workflow_id=row.id,
+        name=row.name,
+        description=row.description,
+        metadata=row.metadata,
+        status=row.status,
+        completed_config=row.completed_config,
+        error_config=row.error_config,
+        email_config=row.email_config,
+        number_of_running_executions=row.running,
+        monthly_number_of_workflow_executions_created=row.executions_created,
+        monthly_number_of_workflow_executions_allowed=row.executions_allowed,
         **audit(row),
     )
 
 
-def workflow_not_found(workflow_id: str) -> NotFound:
+def workflow_not_found(workflow_id: WorkflowId) -> NotFound:
+    """Return the error for a workflow that the organization does not have."""
     return NotFound(f"Workflow {workflow_id} not found")
 
 
 async def find_workflow(
-    connection: Connection, caller: Caller, app_state: AppState, workflow_id: str
-) -> asyncpg.Record:
-    """The row that is shown. Raises NotFound."""
-    row = await statements.GET_WORKFLOW.fetch_one(
-        connection, caller.organization_id, workflow_id, *_allowance(app_state)
+    connection: Connection, caller: Caller, app_state: AppState, workflow_id: WorkflowId
+) -> statements.WorkflowRow:
+    """Return a workflow. Raises NotFound."""
+    row = await statements.get_workflow(
+        connection,
+        organization_id=caller.organization_id,
+        workflow_id=workflow_id,
+        **_allowance(app_state),
     )
     if row is None:
         raise workflow_not_found(workflow_id)
     return row
 
 
-def _allowance(app_state: AppState) -> tuple[str, int]:
-    """What the statements take for the monthly counters."""
-    return current_month(), app_state.settings.development_workflow_executions
+def _allowance(app_state: AppState) -> Allowance:
+    return Allowance(
+        month=current_month(), development_allowance=app_state.settings.development_workflow_executions
+    )
 
 
 class WorkflowController(Controller):
+    """Operations on workflows."""
+
     path = "/workflows"
     tags = ("Workflows",)
 
@@ -141,6 +162,20 @@ class WorkflowController(Controller):
     async def create_workflow(
         self, data: PostWorkflow, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Workflow:
+        """Create a workflow, a state machine whose tasks are transitions.
+
+        `specification.definition` is written in a subset of the Amazon States Language with the states
+        `Task`, `Choice`, `Pass`, `Succeed` and `Fail`. The `Resource` of a task is the id of a transition;
+        the output of a state is the input of the next, and the last output is that of the execution. States
+        and transitions that the definition names have to exist (400). The definition is not shown again and
+        cannot be changed.
+
+        With `errorConfig.manualRetry` a failed execution gets the status `retry` and waits for its next
+        transition, and `errorConfig.email` is an address that is told of failures. With `emailConfig` the
+        workflow gets a mail address, which the server chooses. A workflow with the status `development`
+        (the default) may start a small number of executions a month; those of one in `production` are
+        limited by the plan. The number of workflows is limited by the plan (429).
+        """
         definition = read_definition(data.specification.definition)
         metadata = checked_metadata(data.metadata)
         completed_config = read_completed_config(data.completed_config)
@@ -149,92 +184,120 @@ class WorkflowController(Controller):
             await keep_transitions(connection, caller, definition.transitions())
             await keep_config_secrets(connection, caller, completed_config, email_config)
             await count(connection, caller.organization_id, "workflows")
-            row = await statements.INSERT_WORKFLOW.fetch_one(
+            row = await statements.insert_workflow(
                 connection,
-                caller.organization_id,
-                new_id(WorkflowId),
-                data.name,
-                data.description,
-                metadata,
-                data.specification.definition,
-                completed_config,
-                None if data.error_config is UNSET else stored(data.error_config),
-                email_config,
-                data.status,
-                caller.principal_id,
-                *_allowance(app_state),
+                organization_id=caller.organization_id,
+                workflow_id=new_id(WorkflowId),
+                name=data.name,
+                description=data.description,
+                metadata=metadata,
+                definition=data.specification.definition,
+                completed_config=completed_config,
+                error_config=None if data.error_config is UNSET else stored(data.error_config),
+                email_config=email_config,
+                status=data.status,
+                created_by=caller.principal_id,
+                **_allowance(app_state),
             )
-        assert row is not None
         return to_workflow(row)
 
     @get()
     async def list_workflows(
         self, caller: Caller, connection: RequestConnection, app_state: AppState, page: PageRequest
     ) -> Workflows:
-        rows = await statements.LIST_WORKFLOWS.fetch(
-            connection, caller.organization_id, *page.after, page.limit, *_allowance(app_state)
+        """List the workflows of the organization, oldest first.
+
+        Their definitions are not shown.
+        """
+        rows = await statements.list_workflows(
+            connection,
+            organization_id=caller.organization_id,
+            after_time=page.after_time,
+            after_id=page.after_id,
+            limit=page.limit,
+            **_allowance(app_state),
         )
         shown, token = cut(rows, page)
         return Workflows(workflows=[to_workflow(row) for row in shown], next_token=token)
 
     @get("/{workflow_id:str}")
     async def get_workflow(
-        self, workflow_id: str, caller: Caller, connection: RequestConnection, app_state: AppState
+        self, workflow_id: WorkflowPath, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Workflow:
+        """Return a workflow, with the number of its running executions and of those started this month.
+
+        Months begin at 00:00 UTC.
+        """
         return to_workflow(await find_workflow(connection, caller, app_state, workflow_id))
 
     @patch("/{workflow_id:str}")
     async def update_workflow(
         self,
-        workflow_id: str,
+        workflow_id: WorkflowPath,
         data: PatchWorkflow,
         caller: Caller,
         connection: RequestConnection,
         app_state: AppState,
     ) -> Workflow:
+        """Change a workflow.
+
+        Members that are not sent keep their value; a configuration that is sent replaces the former as a
+        whole. null clears name, description, metadata and `emailConfig`, which gives the mail address up.
+        The definition cannot be changed: create a new workflow instead.
+        """
         require_members(data)
         metadata = checked_metadata(data.metadata)
         completed_config = read_completed_config(data.completed_config)
         async with connection.transaction():
-            before = await statements.LOCK_WORKFLOW.fetch_one(connection, caller.organization_id, workflow_id)
+            before = await statements.lock_workflow(
+                connection, organization_id=caller.organization_id, workflow_id=workflow_id
+            )
             if before is None:
                 raise workflow_not_found(workflow_id)
             email_config = read_email_config(
-                data.email_config, domain=app_state.settings.mail_domain, before=before["email_config"]
+                data.email_config, domain=app_state.settings.mail_domain, before=before.email_config
             )
             await keep_config_secrets(connection, caller, completed_config, email_config)
-            row = await statements.UPDATE_WORKFLOW.fetch_one(
+            row = await statements.update_workflow(
                 connection,
-                caller.organization_id,
-                workflow_id,
-                *change(data.name),
-                *change(data.description),
-                *change(metadata),
-                completed_config,
-                None if data.error_config is UNSET else stored(data.error_config),
-                data.email_config is not UNSET,
-                email_config,
-                None if data.status is UNSET else data.status,
-                caller.principal_id,
-                *_allowance(app_state),
+                organization_id=caller.organization_id,
+                workflow_id=workflow_id,
+                name=data.name,
+                description=data.description,
+                metadata=metadata,
+                completed_config=completed_config,
+                error_config=None if data.error_config is UNSET else stored(data.error_config),
+                email_config=UNSET if data.email_config is UNSET else email_config,
+                status=data.status,
+                updated_by=caller.principal_id,
+                **_allowance(app_state),
             )
-        assert row is not None
         return to_workflow(row)
 
     @delete("/{workflow_id:str}", status_code=200)
     async def delete_workflow(
-        self, workflow_id: str, caller: Caller, connection: RequestConnection, app_state: AppState
+        self, workflow_id: WorkflowPath, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Workflow:
-        """A workflow that is running stays; its executions and logs go with it."""
+        """Delete a workflow, its executions and their logs.
+
+        A workflow with running executions cannot be deleted (400). Its transitions stay.
+        """
         organization_id = caller.organization_id
         async with connection.transaction():
-            if await statements.LOCK_WORKFLOW.fetch_one(connection, organization_id, workflow_id) is None:
+            locked = await statements.lock_workflow(
+                connection, organization_id=organization_id, workflow_id=workflow_id
+            )
+            if locked is None:
                 raise workflow_not_found(workflow_id)
             row = await find_workflow(connection, caller, app_state, workflow_id)
-            if row["running"]:
-                raise BadRequest(f"Workflow {workflow_id} has {row['running']} running executions")
-            await DELETE_LOGS_OF_WORKFLOW.execute(connection, organization_id, workflow_id)
-            await statements.DELETE_WORKFLOW.execute(connection, organization_id, workflow_id)
-            await forget_workflow(connection, organization_id, WorkflowId(workflow_id))
+            if row.running:
+                raise BadRequest(f"Workflow {workflow_id} has {row.running} running executions")
+            await delete_logs_of_workflow(
+                connection, organization_id=organization_id, workflow_id=workflow_id
+            )
+            await statements.delete_workflow(
+                connection, organization_id=organization_id, workflow_id=workflow_id
+            )
+            await forget_workflow(connection, organization_id, workflow_id)
             await uncount(connection, organization_id, "workflows")
         return to_workflow(row)

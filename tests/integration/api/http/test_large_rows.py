@@ -16,8 +16,8 @@ from db.models import list_models, list_models_of_owners
 from db.predictions import list_predictions_ascending, list_predictions_descending
 from db.statements import Statement
 from db.trainings import list_trainings
-from db.transitions import LIST_TRANSITIONS
-from db.workflows import LIST_WORKFLOWS
+from db.transitions import list_transitions
+from db.workflows import list_workflows
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import member_of
 from pagemill.ids import DocumentId, new_id
@@ -113,8 +113,8 @@ WORKFLOWS = """
         (DATASETS, list_datasets, {}),
         (DATA_BUNDLES, list_data_bundles, {"model_id": "m", "statuses": None}),
         (TRAININGS, list_trainings, {"model_id": "m", "statuses": None}),
-        (TRANSITIONS, LIST_TRANSITIONS, (None,)),
-        (WORKFLOWS, LIST_WORKFLOWS, ()),
+        (TRANSITIONS, list_transitions, {"transition_types": None}),
+        (WORKFLOWS, list_workflows, {"month": "2024-01", "development_allowance": 100}),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
@@ -123,7 +123,6 @@ async def test_other_lists(
 ) -> None:
     own = organization.organization_id
     await pool.execute(rows, own, [new_id(DocumentId) for _ in range(ROWS)], LARGE)
-    counted = ("2024-01", 100) if statement is LIST_WORKFLOWS else ()
     page, pages = PageRequest(100, (None, None)), []
     token: str | None = ""
     async with pool.acquire() as connection:
@@ -139,7 +138,7 @@ async def test_other_lists(
                     **asked,
                 )
             else:
-                after = (*page.after, page.limit, *counted)
+                after = (*page.after, page.limit)
                 found = await statement.fetch(connection, own, *filters, *after)
             shown, token = cut(found, page)
             pages.append([member_of(row, "id") for row in shown])

@@ -125,7 +125,9 @@ async def test_deleted_asset_is_gone_with_its_content(
 ) -> None:
     asset = await create(api)
     path = f"/v1/assets/{asset['assetId']}"
-    assert (await api.delete(path)).json() == asset
+    shown = (await api.get(path)).json()
+    assert shown["content"] == encoded(FORM)
+    assert (await api.delete(path)).json() == shown
     for response in (
         await api.get(path),
         await api.delete(path),
@@ -179,6 +181,7 @@ async def test_storage_that_is_away(api: httpx.AsyncClient, monkeypatch: pytest.
         await api.get(path),
         await api.post("/v1/assets", json={"content": "AA=="}),
         await api.patch(path, json={"content": "AA=="}),
+        await api.delete(path),
     ):
         assert response.status_code == 503
         assert "Retry-After" in response.headers
@@ -192,7 +195,9 @@ async def test_an_asset_whose_content_is_lost_is_an_error_not_a_loop(
 ) -> None:
     asset = await create(api)
     shutil.rmtree(objects_directory)
-    assert (await api.get(f"/v1/assets/{asset['assetId']}")).status_code == 500
+    path = f"/v1/assets/{asset['assetId']}"
+    assert (await api.get(path)).status_code == 500
+    assert (await api.delete(path)).json() == asset
 
 
 async def test_concurrent_changes_leave_one_content(api: httpx.AsyncClient, objects_directory: Path) -> None:

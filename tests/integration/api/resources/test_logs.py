@@ -8,7 +8,7 @@ import asyncpg
 import httpx
 import pytest
 
-from db.logs import INSERT_LINE, INSERT_LOG
+from db.logs import insert_log, insert_log_line
 from pagemill.ids import LogId, TransitionExecutionId, TransitionId, WorkflowExecutionId, WorkflowId, new_id
 from tests.support.queries import statements_run
 from tests.support.tenants import Tenant
@@ -18,25 +18,27 @@ async def write(
     pool: asyncpg.Pool,
     tenant: Tenant,
     *lines: str,
-    workflow_id: str | None = None,
-    workflow_execution_id: str | None = None,
-    transition_id: str | None = None,
-    transition_execution_id: str | None = None,
+    workflow_id: WorkflowId | None = None,
+    workflow_execution_id: WorkflowExecutionId | None = None,
+    transition_id: TransitionId | None = None,
+    transition_execution_id: TransitionExecutionId | None = None,
 ) -> str:
-    """A log with these lines."""
+    """Add a log with these lines and return its id."""
     log_id = new_id(LogId)
     async with pool.acquire() as connection:
-        await INSERT_LOG.execute(
+        await insert_log(
             connection,
-            tenant.organization_id,
-            log_id,
-            workflow_id,
-            workflow_execution_id,
-            transition_id,
-            transition_execution_id,
+            organization_id=tenant.organization_id,
+            log_id=log_id,
+            workflow_id=workflow_id,
+            workflow_execution_id=workflow_execution_id,
+            transition_id=transition_id,
+            transition_execution_id=transition_execution_id,
         )
         for line in lines:
-            await INSERT_LINE.execute(connection, tenant.organization_id, log_id, line)
+            await insert_log_line(
+                connection, organization_id=tenant.organization_id, log_id=log_id, message=line
+            )
     return log_id
 
 
@@ -110,7 +112,7 @@ async def test_filters_are_all_to_be_met(
         assert (await api.get("/v1/logs", params=bad)).status_code == 400
     with statements_run() as run:
         await listed()
-    assert [name for name in run if name.startswith("logs.")] == ["logs.list_ascending"]
+    assert [name for name in run if name.startswith("logs.")] == ["logs.list_logs_ascending"]
 
 
 async def test_foreign_logs_are_answered_like_unknown_ones(

@@ -132,6 +132,36 @@ async def test_what_waited_long_is_not_over(api: httpx.AsyncClient, pool: asyncp
     await succeed(api, await claim(api, transition_id), a=1)
 
 
+@pytest.mark.parametrize(
+    ("transition_type", "missing", "parameters"),
+    [
+        ("docker", "imageUrl", {"imageUrl": "python"}),
+        ("lambda", "lambdaId", {"lambdaId": "las:lambda:name:1"}),
+    ],
+)
+async def test_an_incomplete_transition_cannot_be_executed(
+    api: httpx.AsyncClient,
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    transition_type: str,
+    missing: str,
+    parameters: dict[str, Any],
+) -> None:
+    body = {"transitionType": transition_type}
+    transition_id = (await ok(await api.post("/v1/transitions", json=body)))["transitionId"]
+    path = f"/v1/transitions/{transition_id}"
+    refused = await api.post(f"{path}/executions", json={})
+    assert refused.status_code == 400
+    assert refused.json() == {
+        "message": f"Transition {transition_id} cannot be executed before parameters.{missing} is set"
+    }
+    assert (await ok(await api.get(f"{path}/executions")))["executions"] == []
+    assert (await ok(await api.get("/v1/logs")))["logs"] == []
+    assert await used(pool, organization.organization_id, "transition-executions") == 0
+    await ok(await api.patch(path, json={"parameters": parameters}))
+    assert (await claim(api, transition_id))["status"] == "running"
+
+
 @pytest.mark.parametrize("transition_type", ["docker", "lambda"])
 async def test_others_are_started_alone(
     api: httpx.AsyncClient,
@@ -347,7 +377,10 @@ async def test_lists(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
         assert (await api.get(path, params=bad)).status_code == 400
     with statements_run() as run:
         await api.get(path)
-    assert run[-2:] == ["transitions.get", "transition_executions.list_by_startTime_ascending"]
+    assert run[-2:] == [
+        "transitions.get_transition",
+        "transition_executions.list_by_start_time_ascending",
+    ]
 
 
 async def test_foreign_executions_are_answered_like_unknown_ones(

@@ -105,11 +105,28 @@ async def test_manual_and_lambda_parameters(
 
 
 @pytest.mark.parametrize(
+    ("transition_type", "parameters"), [("docker", DOCKER), ("lambda", LAMBDA), ("manual", {})]
+)
+async def test_parameters_can_be_set_later(
+    api: httpx.AsyncClient, transition_type: str, parameters: dict[str, Any]
+) -> None:
+    transition = await create(api, transition_type)
+    assert transition["parameters"] == {}
+    path = f"/v1/transitions/{transition['transitionId']}"
+    assert (await api.get(path)).json() == transition
+    changed = await change(api, transition, parameters=parameters)
+    assert changed["parameters"] == parameters == (await api.get(path)).json()["parameters"]
+
+
+@pytest.mark.parametrize(
     ("body", "named"),
     [
         ({}, "transitionType"),
         ({"transitionType": "none"}, "transitionType"),
-        ({"transitionType": "docker"}, "parameters: Object missing required field `imageUrl`"),
+        (
+            {"transitionType": "docker", "parameters": {}},
+            "parameters: Object missing required field `imageUrl`",
+        ),
         ({"transitionType": "lambda", "parameters": {}}, "lambdaId"),
         ({"transitionType": "manual", "parameters": None}, "parameters"),
         ({"transitionType": "manual", "parameters": []}, "parameters"),
@@ -226,7 +243,7 @@ async def test_list_is_filtered_and_paged(api: httpx.AsyncClient) -> None:
     assert (await api.get("/v1/transitions", params={"transitionType": "x"})).status_code == 400
     with statements_run() as run:
         await listed()
-    assert run.count("transitions.list") == 1
+    assert run.count("transitions.list_transitions") == 1
     assert len([name for name in run if name.startswith("transitions.")]) == 1
 
 

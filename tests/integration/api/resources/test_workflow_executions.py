@@ -196,6 +196,48 @@ async def test_failed_rejected_and_the_missing_choice(api: httpx.AsyncClient) ->
         assert [event["error"] for event in ended["events"]] == ([error] if error else [])
 
 
+async def create_incomplete_transition(api: httpx.AsyncClient) -> str:
+    """Create a docker transition whose image is not set."""
+    created = await ok(await api.post("/v1/transitions", json={"transitionType": "docker"}))
+    return str(created["transitionId"])
+
+
+async def test_a_task_without_an_image_fails_the_execution(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    transition_id = await create_incomplete_transition(api)
+    retry = [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 5}]
+    workflow_id = await create_workflow(api, {"A": task(transition_id, Retry=retry)})
+    execution = await start(api, workflow_id)
+    assert (execution["status"], execution["transitionExecutions"]) == ("failed", {})
+    [event] = execution["events"]
+    cause = f"Transition {transition_id} cannot be executed before parameters.imageUrl is set"
+    assert (event["state"], event["error"], event["cause"]) == ("A", "States.Runtime", cause)
+    assert f"State A: States.Runtime: {cause}" in await lines(api, execution["logId"])
+    assert await used(pool, organization.organization_id, "transition-executions") == 0
+    assert await used(pool, organization.organization_id, "workflow-executions") == 1
+
+
+async def test_an_execution_goes_on_when_the_image_is_set(api: httpx.AsyncClient) -> None:
+    first, second = await create_transition(api), await create_incomplete_transition(api)
+    workflow_id = await create_workflow(
+        api, {"A": task(first, "B"), "B": task(second)}, errorConfig={"manualRetry": True}
+    )
+    execution = await start(api, workflow_id)
+    await succeed(api, await claim(api, first), n=1)
+    assert (await again(api, execution))["status"] == "retry"
+    assert (await ok(await patch_execution(api, execution, nextTransitionId=second)))["status"] == "retry"
+    image = {"parameters": {"imageUrl": "python"}}
+    await ok(await api.patch(f"/v1/transitions/{second}", json=image))
+    on = await ok(await patch_execution(api, execution, nextTransitionId=second))
+    assert on["status"] == "running"
+    [step_id] = on["transitionExecutions"][second]
+    step = await ok(await api.get(f"/v1/transitions/{second}/executions/{step_id}"))
+    assert step["input"] == {"n": 1}
+    await succeed(api, step, n=2)
+    assert (await again(api, execution))["output"] == {"n": 2}
+
+
 async def test_manual_retry_waits_for_the_next_transition(api: httpx.AsyncClient) -> None:
     first, second = await create_transition(api), await create_transition(api)
     workflow_id = await create_workflow(
@@ -442,7 +484,10 @@ async def test_lists(api: httpx.AsyncClient, pool: asyncpg.Pool, organization: T
         assert (await api.get(path, params=bad)).status_code == 400
     with statements_run() as run:
         await listed()
-    assert run[-2:] == ["workflows.exists", "workflow_executions.list_by_startTime_ascending"]
+    assert run[-2:] == [
+        "workflows.find_workflow_id",
+        "workflow_executions.list_by_start_time_ascending",
+    ]
 
 
 async def test_foreign_executions_are_answered_like_unknown_ones(

@@ -242,7 +242,7 @@ async def test_list_is_paged_with_one_statement(
         await run(pool, organization, workflow_id, status)
     with statements_run() as names:
         first = (await api.get("/v1/workflows", params={"maxResults": "2"})).json()
-    assert [name for name in names if name.startswith("workflow")] == ["workflows.list"]
+    assert [name for name in names if name.startswith("workflow")] == ["workflows.list_workflows"]
     second = (await api.get("/v1/workflows", params={"nextToken": first["nextToken"]})).json()
     listed = first["workflows"] + second["workflows"]
     assert [workflow["workflowId"] for workflow in listed] == ids

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagemill.errors import BadRequest
-from pagemill.workflows.images import checked_image, is_image_reference
+from pagemill.workflows.image_references import checked_image_reference, is_image_reference
 
 DIGEST = f"sha256:{'0a' * 32}"
 
@@ -30,7 +30,7 @@ DIGEST = f"sha256:{'0a' * 32}"
     ],
 )
 def test_usable(reference: str) -> None:
-    assert checked_image(reference, "imageUrl") == reference
+    assert checked_image_reference(reference, "imageUrl") == reference
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_usable(reference: str) -> None:
 )
 def test_unusable(reference: str) -> None:
     with pytest.raises(BadRequest, match=r"parameters\.imageUrl"):
-        checked_image(reference, "parameters.imageUrl")
+        checked_image_reference(reference, "parameters.imageUrl")
 
 
 @given(st.text(alphabet="aA0.-_:/@ \n", max_size=600))

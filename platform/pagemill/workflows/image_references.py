@@ -1,4 +1,4 @@
-"""References of container images: the grammar of the OCI distribution project, read part by part."""
+"""References of container images, in the grammar of the OCI distribution specification."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pagemill.errors import BadRequest
 LONGEST_REFERENCE = 512
 LONGEST_NAME = 255
 
-# Each is tried on one part of the reference alone, so none has to look back over the whole.
+# Each pattern is matched against one part of the reference, so that none backtracks over the whole.
 _HOST_PART = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?")
 _PORT = re.compile(r"[0-9]{1,5}")
 _PATH_PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
@@ -17,15 +17,15 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,256}")
 
 
-def checked_image(reference: str, member: str) -> str:
-    """The reference as given. Raises BadRequest, naming the member, when no image can be pulled by it."""
+def checked_image_reference(reference: str, member: str) -> str:
+    """Return the reference as given. Raises BadRequest, naming the member, when it is malformed."""
     if not is_image_reference(reference):
         raise BadRequest(f"{member}: is not an image reference like name, registry/name:tag or name@digest")
     return reference
 
 
 def is_image_reference(reference: str) -> bool:
-    """Whether it is ``[host[:port]/]path[/path...][:tag][@digest]``."""
+    """Return whether a text is ``[host[:port]/]path[/path...][:tag][@digest]``."""
     if not 0 < len(reference) <= LONGEST_REFERENCE:
         return False
     rest, at, digest = reference.partition("@")
