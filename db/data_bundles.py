@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UnsetType
 
+from db.datasets import DatasetRow
 from db.keyset import within_bytes
 from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant, untyped_tenant
-from pagemill.ids import DataBundleId, ModelId, OrganizationId, PrincipalId
+from pagemill.ids import DataBundleId, DatasetId, ModelId, OrganizationId, PrincipalId
 
 DataBundleStatus: TypeAlias = Literal["running", "succeeded", "failed"]
 
@@ -56,9 +57,14 @@ class DataBundleInputRow(Row):
 
 
 # TODO-DATASETS
-DATASETS_TO_BUNDLE = untyped_tenant(
-    "data_bundles.datasets", "SELECT * FROM dataset WHERE organization_id = $1 AND id = ANY($2::text[])"
-)
+@tenant(f"""
+    SELECT {columns(DatasetRow)} FROM dataset
+    WHERE organization_id = :organization_id AND id = ANY(:dataset_ids::text[])
+""")
+async def list_datasets_to_bundle(
+    connection: Connection, *, organization_id: OrganizationId, dataset_ids: Sequence[DatasetId]
+) -> list[DatasetRow]:
+    """Return those of the datasets that exist."""
 
 
 @tenant(f"""

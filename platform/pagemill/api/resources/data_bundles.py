@@ -301,8 +301,10 @@ async def _shown_datasets(
     connection: Connection, organization_id: OrganizationId, dataset_ids: Sequence[DatasetId]
 ) -> dict[str, dict[str, Any]]:
     """Return those of the datasets that exist as the API shows them, by id."""
-    rows = await statements.DATASETS_TO_BUNDLE.fetch(connection, organization_id, list(dataset_ids))
-    return {row["id"]: msgspec.to_builtins(to_dataset(row)) for row in rows}
+    rows = await statements.list_datasets_to_bundle(
+        connection, organization_id=organization_id, dataset_ids=dataset_ids
+    )
+    return {row.id: msgspec.to_builtins(to_dataset(row)) for row in rows}
 
 
 def _retention(datasets: Sequence[dict[str, Any]]) -> int:
