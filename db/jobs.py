@@ -148,15 +148,6 @@ REQUEUE_FAILED = tenant(
     """,
 )
 
-LOCK_OPEN = tenant(
-    "job.lock_open",
-    """
-    SELECT id FROM job
-    WHERE organization_id = $1 AND id = ANY($2::text[]) AND state IN ('queued', 'running')
-    ORDER BY id FOR SHARE
-    """,
-)
-
 LOCK_OPEN_AMONG = crossing(
     "job.lock_open_among",
     "the reservations of all organizations share one commit",

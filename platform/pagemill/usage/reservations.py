@@ -10,7 +10,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple, cast
 
-from db import jobs as job_statements
 from db import usage as statements
 from db.statements import Connection
 from pagemill.errors import PagemillError
@@ -38,33 +37,11 @@ async def reserve(
     *,
     at: datetime | None = None,
 ) -> None:
-    """Reserve units for a job, all or none; what it has reserved before is not counted again.
+    """Reserve units for a job; what it has reserved before is not counted again.
 
-    Raises LimitExceeded when the plan does not allow them and JobEnded for a job that has ended. Either
-    leaves nothing behind in the caller's transaction.
-    """
-    async with connection.transaction():
-        if not await _lock_if_open(connection, organization_id, job_id):
-            raise JobEnded("The job has ended")
-        await reserve_for_new(connection, organization_id, job_id, amounts, at=at)
-
-
-async def _lock_if_open(connection: Connection, organization_id: OrganizationId, job_id: JobId) -> bool:
-    """Return whether the job is open; it cannot end before the transaction does."""
-    return bool(await job_statements.LOCK_OPEN.fetch(connection, organization_id, [job_id]))
-
-
-async def reserve_for_new(
-    connection: Connection,
-    organization_id: OrganizationId,
-    job_id: JobId,
-    amounts: Mapping[Meter, Amount],
-    *,
-    at: datetime | None = None,
-) -> None:
-    """Reserve units for a job that the caller's transaction has queued, or has locked.
-
-    Raises LimitExceeded. Parts may be counted then: the caller has to roll its transaction back.
+    The caller's transaction has to have queued or locked the job, so that it cannot end meanwhile; a running
+    job reserves through a usage counter instead. Raises LimitExceeded. Parts may be counted then: the caller
+    has to roll its transaction back.
     """
     month = current_month(at)
     # One order for everybody: transactions that lock the same counters must not wait in a ring.

@@ -10,7 +10,7 @@ from db.statements import Connection
 from pagemill.ids import JobId, OrganizationId
 from pagemill.jobs.kind import Finished
 from pagemill.usage.meters import Amount, Meter
-from pagemill.usage.reservations import JobOf, refund, reserve_for_new, settle
+from pagemill.usage.reservations import JobOf, refund, reserve, settle
 
 Result = TypeVar("Result")
 
@@ -29,7 +29,7 @@ class MeteredUsage(Generic[Result]):
     async def reserve(self, connection: Connection, organization_id: OrganizationId, job_id: JobId) -> None:
         """Reserve for a job that this transaction has queued. Raises LimitExceeded."""
         if self.reserved:
-            await reserve_for_new(connection, organization_id, job_id, self.reserved)
+            await reserve(connection, organization_id, job_id, self.reserved)
 
     async def settle(self, connection: Connection, finished: Sequence[Finished[Result]]) -> None:
         """Replace the reservations of succeeded jobs by what they have used."""

@@ -13,7 +13,8 @@ from pagemill.errors import BadRequest
 from pagemill.jobs import leases, outcomes
 from pagemill.jobs.job import Job
 from pagemill.jobs.queue import request_cancel
-from pagemill.usage.reservations import JobEnded, reserve
+from pagemill.usage.combiner import Combiner, Reservation
+from pagemill.usage.reservation_store import PostgresReservationStore
 from pagemill.work.kinds import KINDS
 from pagemill.work.predictions import PREDICTION
 from tests.support.tenants import Tenant
@@ -92,13 +93,14 @@ class History:
                 connection, PREDICTION, organization_id=self._organization_id, subject_id=prediction_id
             )
 
-    async def _reserve(self, connection: Any) -> None:
+    async def _reserve(self, _connection: Any) -> None:
         if self._workers:
             job = self._random.choice(self._workers)
-            try:
-                await reserve(connection, self._organization_id, job.id, {"pages": RESULT.pages})
-            except JobEnded:
-                assert job.id in self.ended
+            combiner = Combiner(PostgresReservationStore(self._pool))
+            verdict = await combiner.reserve(
+                Reservation(job.organization_id, job.id, {"pages": RESULT.pages})
+            )
+            assert verdict == "granted" or (verdict == "job-ended" and job.id in self.ended)
 
     async def check(self) -> None:
         """An end stays what it was, and subjects and counters say the same as the jobs."""

@@ -6,8 +6,10 @@ import asyncio
 from collections import Counter
 
 import asyncpg
+import pytest
 
 from pagemill.errors import BadRequest
+from pagemill.ids import JobId
 from pagemill.jobs import leases, outcomes
 from pagemill.usage.combiner import Combiner, Reservation, Verdict
 from pagemill.usage.reservation_store import PostgresReservationStore
@@ -70,6 +72,30 @@ async def test_asking_again_counts_nothing_and_ended_jobs_get_nothing(
         assert await outcomes.fail(connection, PREDICTION, job, BadRequest("no"))
     assert await combiner.reserve(Reservation(organization_id, job_id, {"pages": 2})) == "job-ended"
     assert await used(pool, organization_id, "pages") == 0
+
+
+async def test_nothing_is_reserved_for_foreign_unknown_and_ended_jobs(
+    pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
+) -> None:
+    organization_id = organization.organization_id
+    combiner = Combiner(PostgresReservationStore(pool))
+    (job_id,) = await queued(pool, organization_id, 1)
+    foreign = Reservation(other_organization.organization_id, job_id, {"pages": 1})
+    unknown = Reservation(organization_id, JobId("unknown"), {"pages": 1})
+    assert await combiner.reserve_all([foreign, unknown]) == ["job-ended"] * 2
+    await pool.execute("UPDATE job SET state = 'failed' WHERE id = $1", job_id)
+    assert await combiner.reserve(Reservation(organization_id, job_id, {"pages": 1})) == "job-ended"
+    assert await used(pool, organization_id, "pages") == 0
+    assert await used(pool, other_organization.organization_id, "pages") == 0
+
+
+async def test_a_job_cannot_end_during_its_reservation(pool: asyncpg.Pool, organization: Tenant) -> None:
+    (job_id,) = await queued(pool, organization.organization_id, 1)
+    reservation = Reservation(organization.organization_id, job_id, {"pages": 1})
+    async with PostgresReservationStore(pool).transaction() as transaction, pool.acquire() as other:
+        assert await transaction.count([reservation]) == frozenset()
+        with pytest.raises(TimeoutError):
+            await other.execute("UPDATE job SET state = 'failed' WHERE id = $1", job_id, timeout=0.2)
 
 
 async def test_reservations_and_ends_of_jobs_do_not_deadlock(

