@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from db.mail import AVAILABLE, OWNERS, queueing_mail
+from db.plan_limits import UNLIMITED, allowed_by_plan
 from db.statements import untyped_crossing as crossing
 
 THRESHOLDS = (80, 100)
 """Percent of the limit."""
 _MONTH = "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM')"
 
-# What an organization has not been told of this month. 2,000,000,000 is how a plan says "unlimited".
+# What an organization has not been told of this month.
 _NEAR = f"""
     SELECT counter.meter, counter.used, limits.allowed, steps.threshold
     FROM plan
     JOIN usage_counter AS counter
         ON counter.organization_id = {{organization}} AND counter.month IN ({_MONTH}, 'total')
-    CROSS JOIN LATERAL (SELECT (plan.allowed ->> counter.meter)::numeric AS allowed) AS limits
+    CROSS JOIN LATERAL (SELECT {allowed_by_plan("counter.meter")} AS allowed) AS limits
     CROSS JOIN unnest(ARRAY[{", ".join(map(str, THRESHOLDS))}]) AS steps (threshold)
-    WHERE plan.id = {{plan}} AND limits.allowed > 0 AND limits.allowed < 2000000000
-        AND (counter.meter NOT IN ('pages', 'fields') OR counter.meter = plan.limited_by)
+    WHERE plan.id = {{plan}} AND limits.allowed > 0 AND limits.allowed < {UNLIMITED}
         AND counter.used * 100 >= limits.allowed * steps.threshold
         AND NOT EXISTS (
             SELECT FROM limit_warning AS told
