@@ -13,6 +13,8 @@ from db.plan_limits import LIMITED_BY, LimitedBy, allowed_by_plan
 from db.statements import Connection, NeverNull, Row, columns, crossing, tenant
 from pagemill.ids import JobId, ModelId, OrganizationId
 
+WORKFLOW_METER_PREFIX = "workflow-executions "
+"""Begins the meter of the executions of one workflow; its id follows."""
 EXCEEDED_SQLSTATE = "PM429"
 """What the function ``refuse_exceeded`` raises."""
 

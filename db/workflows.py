@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import UnsetType
 
 from db.keyset import within_bytes
+from db.plan_limits import allowed_by_plan
 from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
+from db.usage import WORKFLOW_METER_PREFIX
 from pagemill.ids import OrganizationId, PrincipalId, WorkflowId
 
 WorkflowStatus: TypeAlias = Literal["development", "production"]
@@ -65,18 +67,18 @@ WORKFLOW = columns(
         WHERE execution.organization_id = :organization_id AND execution.workflow_id = workflow.id
             AND execution.status = 'running'
     )""",
-    executions_created="""coalesce((
+    executions_created=f"""coalesce((
         SELECT used FROM usage_counter AS counter
         WHERE counter.organization_id = :organization_id AND counter.month = :month
-            AND counter.meter = 'workflow-executions ' || workflow.id
+            AND counter.meter = '{WORKFLOW_METER_PREFIX}' || workflow.id
     ), 0)::bigint""",
-    executions_allowed="""CASE
+    executions_allowed=f"""CASE
         WHEN workflow.status = 'development' THEN :development_allowance::bigint
-        ELSE coalesce((
-            SELECT (plan.allowed ->> 'workflow-executions')::numeric
-            FROM organization JOIN plan ON plan.id = organization.plan_id
+        ELSE (
+            SELECT {allowed_by_plan("'workflow-executions'")}
+            FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
             WHERE organization.id = :organization_id
-        ), 2000000000)::bigint
+        )::bigint
     END""",
 )
 

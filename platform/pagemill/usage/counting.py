@@ -88,7 +88,7 @@ async def count_workflow_execution(
         connection,
         organization_id=organization_id,
         month=current_month(at),
-        meter=workflow_meter(workflow_id),
+        meter=_workflow_meter(workflow_id),
         amount=Decimal(1),
         allowed=Decimal(UNLIMITED if allowed is None else allowed),
     )
@@ -101,13 +101,12 @@ async def forget_workflow(
 ) -> None:
     """Delete the counters of a workflow's own executions."""
     await statements.delete_meter(
-        connection, organization_id=organization_id, meter=workflow_meter(workflow_id)
+        connection, organization_id=organization_id, meter=_workflow_meter(workflow_id)
     )
 
 
-def workflow_meter(workflow_id: WorkflowId) -> str:
-    """Return the meter of the executions of one workflow; ``db/workflows.py`` reads it too."""
-    return f"workflow-executions {workflow_id}"
+def _workflow_meter(workflow_id: WorkflowId) -> str:
+    return f"{statements.WORKFLOW_METER_PREFIX}{workflow_id}"
 
 
 async def count_active_model(
