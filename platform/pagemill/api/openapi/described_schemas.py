@@ -6,15 +6,19 @@ import re
 from typing import Any, TypeAlias
 
 from pagemill.api.openapi.texts import read_texts
+from pagemill.usage.limits import UNLIMITED
 
 Json: TypeAlias = dict[str, Any]
 
 COUNTERS = (
     (r"monthlyNumberOf(\w+)Created", "How many {} were created this month."),
     (r"monthlyNumberOf(\w+)Used", "How many {} were used this month."),
-    (r"monthlyNumberOf(\w+)Allowed", "How many {} the plan allows in a month; 2000000000 means no limit."),
+    (
+        r"monthlyNumberOf(\w+)Allowed",
+        f"How many {{}} the plan allows a month; {UNLIMITED} means no limit.",
+    ),
     (r"numberOf(\w+)Created", "How many {} there are."),
-    (r"numberOf(\w+)Allowed", "How many {} the plan allows at the same time; 2000000000 means no limit."),
+    (r"numberOf(\w+)Allowed", f"How many {{}} the plan allows at the same time; {UNLIMITED} means no limit."),
 )
 """Descriptions of an organization's counters by the form of their names."""
 
