@@ -15,6 +15,7 @@ async def forward_ipv6(port: int) -> asyncio.Server | None:
         with contextlib.suppress(OSError):
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
             await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
+            inner_writer.close()
         writer.close()
 
     try:
@@ -28,7 +29,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while piece := await reader.read(CHUNK_BYTES):
             writer.write(piece)
             await writer.drain()
+        # A client that has sent everything may still wait for the answer.
+        writer.write_eof()
     except OSError:
         writer.transport.abort()
-    finally:
-        writer.close()
