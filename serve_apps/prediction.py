@@ -1,4 +1,4 @@
-"""The prediction application: replicas that find fields on pages, with many trainings' weights at once."""
+"""The prediction application: replicas that find fields on pages, each with the weights of many trainings."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from ray.serve import Application
 
 from pagemill.applications.found_fields import Predictions
 from pagemill.applications.requests import PredictionRequest
+from pagemill.applications.training_artefacts import load_artefact
 from pagemill.errors import NotFound, Unavailable
-from pagemill.extraction.artefact import Artefact
 from pagemill.extraction.postprocess import postprocess
 from pagemill.extraction.predictor import FieldPredictor
 from pagemill.extraction.types import Extracted
 from pagemill.objects import open_objects
-from pagemill.objects.store import ObjectStore
 from pagemill.settings import Settings, load_settings
 
 MODELS_PER_REPLICA = 16
-BATCH = 16
+BATCH_SIZE = 16
 BATCH_WAIT_SECONDS = 0.004
 
 
 class FieldPrediction:
-    """One replica. A caller names the training by ``handle.options(multiplexed_model_id=artefact_key)``."""
+    """A replica. Callers name the training with ``handle.options(multiplexed_model_id=artefact_key)``."""
 
     def __init__(self) -> None:
         settings = load_settings(os.environ)
@@ -37,42 +36,33 @@ class FieldPrediction:
 
     @serve.multiplexed(max_num_models_per_replica=MODELS_PER_REPLICA)  # type: ignore[untyped-decorator]
     async def predictor(self, artefact_key: str) -> FieldPredictor:
-        """The predictor whose artefact lies under ``artefact_key``."""
-        artefact = await load_artefact(self._objects, artefact_key)
+        """Return the predictor with an artefact. Raises Unavailable, also when the artefact is gone."""
+        try:
+            artefact = await load_artefact(self._objects, artefact_key)
+        except NotFound as error:
+            raise Unavailable("The training's weights are not there", detail=artefact_key) from error
         return await asyncio.to_thread(FieldPredictor.load, artefact, self._device)
 
     async def predict(self, request: PredictionRequest) -> Predictions:
-        """What the API answers. Raises Unavailable."""
+        """Return the predictions as the API shows them. Raises Unavailable."""
         if not request.pages:
             return postprocess([], request.postprocess_config)
         extracted: list[Extracted] = await self._extract(request)
         return postprocess(extracted, request.postprocess_config)
 
-    @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=BATCH_WAIT_SECONDS)  # type: ignore[untyped-decorator]
+    @serve.batch(max_batch_size=BATCH_SIZE, batch_wait_timeout_s=BATCH_WAIT_SECONDS)
     async def _extract(self, requests: list[PredictionRequest]) -> list[list[Extracted]]:
-        """Serve puts only requests for one training into a batch."""
+        """Return the fields of each request; Serve puts only requests for one training into a batch."""
         predictor = await self.predictor(serve.get_multiplexed_model_id())
         async with self._turn:
             return await asyncio.to_thread(predictor.predict, [request.pages for request in requests])
 
 
-async def load_artefact(objects: ObjectStore, artefact_key: str) -> Artefact:
-    """The artefact under the prefix ``artefact_key``. Raises Unavailable, also when it is not there."""
-    try:
-        return Artefact(
-            weights=await objects.get(f"{artefact_key}weights.safetensors"),
-            configuration=await objects.get(f"{artefact_key}configuration.json"),
-        )
-    except NotFound as error:
-        raise Unavailable("The training's weights are not there", detail=artefact_key) from error
-
-
 def prediction_application(settings: Settings) -> Application:
-    """The application as ``settings`` size it."""
+    """Return the application in the size that the settings give."""
     deployment = serve.deployment(
-        FieldPrediction,
         name="FieldPrediction",
-        max_ongoing_requests=2 * BATCH,
+        max_ongoing_requests=2 * BATCH_SIZE,
         ray_actor_options={
             "num_cpus": settings.prediction_cpus,
             "num_gpus": settings.gpu_per_prediction_replica,
@@ -81,7 +71,7 @@ def prediction_application(settings: Settings) -> Application:
             "min_replicas": 1,
             "initial_replicas": 1,
             "max_replicas": max(1, settings.prediction_replicas_max),
-            "target_ongoing_requests": BATCH,
+            "target_ongoing_requests": BATCH_SIZE,
             "upscale_delay_s": 5.0,
             "downscale_delay_s": 120.0,
         },
@@ -89,4 +79,4 @@ def prediction_application(settings: Settings) -> Application:
         health_check_period_s=5.0,
         graceful_shutdown_timeout_s=5.0,
     )
-    return deployment.bind()
+    return deployment(FieldPrediction).bind()

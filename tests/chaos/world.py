@@ -15,10 +15,10 @@ from db.models import share_model
 from db.pool import create_pool
 from examples.local_stack import LocalStack, local_stack
 from pagemill.api.auth.tokens import Caller, issue_token
+from pagemill.applications.training_artefacts import TrainingKeys, save_artefact
 from pagemill.extraction.artefact import Artefact
 from pagemill.ids import DatasetId, ModelId, TrainingId, new_id
 from pagemill.objects import ObjectStore, open_objects
-from pagemill.objects.keys import training_prefix
 from pagemill.settings import Settings, load_settings
 from pagemill.stack.postgres import EmbeddedPostgres
 from tests.chaos.plan import Operation
@@ -113,9 +113,8 @@ async def _prepare(settings: Settings, artefact: Artefact) -> str:
             organization_id = (await create_tenant(connection)).organization_id
         model_id = await _store_model(pool, organization_id)
         training_id = new_id(TrainingId)
-        prefix = f"{training_prefix(organization_id, training_id)}artefact/"
-        await objects.put(f"{prefix}weights.safetensors", artefact.weights)
-        await objects.put(f"{prefix}configuration.json", artefact.configuration)
+        prefix = TrainingKeys.of(organization_id, training_id).artefact
+        await save_artefact(objects, prefix, artefact)
         await pool.execute(
             "INSERT INTO training (organization_id, id, model_id, status, artefact_key) "
             "VALUES ($1, $2, $3, 'succeeded', $4)",

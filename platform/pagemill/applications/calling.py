@@ -1,4 +1,4 @@
-"""Calling an application: errors come back as what they were, and no call hangs."""
+"""Calls to Serve handles, actors and tasks: with a time limit, and with Pagemill's errors."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ DEATHS = (ActorDiedError, OutOfMemoryError, WorkerCrashedError)
 async def answer_of(
     call: Awaitable[Answer], *, seconds: float | None, who: str, alone: bool = False
 ) -> Answer:
-    """The answer of a call to a Serve handle, an actor or a task.
+    """Return the answer of a call; ``who`` names the called part in messages.
 
-    Errors of Pagemill are raised with their own class (Ray wraps them). What befalls the call itself, the
-    death of its replica among them, is Unavailable: repeating it is safe. The death of a worker that works
-    for this call ``alone`` is WorkerLost: the call may be what killed it. A fault in what was called stays
-    one.
+    Errors of Pagemill are raised with their own class, without Ray's wrapper. Failures of the call itself,
+    such as the death of a replica, raise Unavailable: it is safe to repeat the call. When the worker runs
+    ``alone`` for this call, its death raises WorkerLost: the call may have caused it. Other errors of the
+    called code are raised as Ray gives them.
     """
     try:
         async with asyncio.timeout(seconds):
@@ -45,6 +45,7 @@ async def answer_of(
 
 
 def _unwrapped(error: PagemillError) -> PagemillError:
+    """Return the error that Ray has wrapped in a class of both."""
     if isinstance(error, RayTaskError) and isinstance(error.cause, PagemillError):
         return error.cause
     return error

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from ray import serve
+import ray
 
 from db.pool import PLANNED_ONCE, create_pool
-from pagemill.applications.client import ApplicationClient
-from pagemill.applications.requests import PREDICTION, READING
+from pagemill.applications.clients import ApplicationClient, PredictionApplication, ReadingApplication
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.logging_setup import configure_logging
 from pagemill.objects import open_objects
@@ -26,8 +25,8 @@ from pagemill.settings import load_settings
 from pagemill.usage.client import UsageClient
 from pagemill.work.kinds import KINDS, DispatcherResources
 from pagemill.work.mail import announce_mail_service
-from train_jobs.data_bundle import DataBundleRunner
-from train_jobs.training import TrainingRunner
+from train_jobs.bundle import DataBundleRunner
+from train_jobs.train import TrainingRunner
 
 NAME = "dispatcher"
 APPLICATION_NAME = "pagemill dispatcher"
@@ -62,6 +61,7 @@ class DispatcherActor:
         self._work = asyncio.get_running_loop().create_task(self._run())
         self._work.add_done_callback(_end_with_a_fault)
 
+    @ray.method
     async def status(self) -> dict[str, Any]:
         """Return its name, whether it hears of new jobs at once, and how many jobs of each kind it runs."""
         dispatcher = self._dispatcher
@@ -72,6 +72,7 @@ class DispatcherActor:
             "running": dict(running),
         }
 
+    @ray.method
     async def stop(self) -> None:
         """Give running jobs back to the queue and claim no more; return when that is done."""
         if self._dispatcher is not None:
@@ -118,7 +119,7 @@ class DispatcherActor:
 
 
 def _application_client() -> ApplicationClient:
-    return ApplicationClient(serve.get_app_handle(READING), serve.get_app_handle(PREDICTION))
+    return ApplicationClient(ReadingApplication.find(), PredictionApplication.find())
 
 
 def _end_with_a_fault(work: asyncio.Task[None]) -> None:

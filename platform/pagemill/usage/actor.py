@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 import ray
@@ -105,14 +105,17 @@ def start_counters(settings: Settings) -> list[UsageCounterHandle]:
     """
     actor = ray.remote(UsageCounterActor)
     return [
-        actor.options(
-            name=counter_name(shard),
-            namespace=settings.ray_namespace,
-            lifetime="detached",
-            get_if_exists=True,
-            max_restarts=-1,
-            max_task_retries=-1,
-            num_cpus=0,
-        ).remote(shard, settings.usage_counters)
+        cast(
+            "UsageCounterHandle",
+            actor.options(
+                name=counter_name(shard),
+                namespace=settings.ray_namespace,
+                lifetime="detached",
+                get_if_exists=True,
+                max_restarts=-1,
+                max_task_retries=-1,
+                num_cpus=0,
+            ).remote(shard, settings.usage_counters),
+        )
         for shard in range(settings.usage_counters)
     ]

@@ -16,7 +16,7 @@ from db.trainings import ADVANCE_TRAINING
 from pagemill.api.auth.tokens import Caller
 from pagemill.api.resources.predictions import PostPrediction, PredictionController
 from pagemill.api.resources.trainings import PostTraining, TrainingController
-from pagemill.applications.client import ApplicationClient
+from pagemill.applications.clients import ApplicationClient, PredictionApplication, ReadingApplication
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.types import Page, Reading
@@ -278,13 +278,18 @@ class DispatcherProcess:
     def __init__(self, world: World, process: Process) -> None:
         self.process = process
         pool = cast("Any", Pool(process, 6))
-        serve = _Serve(world, process)
+        handle = cast("Any", _Serve(world, process))
+        applications = ApplicationClient(ReadingApplication(handle), PredictionApplication(handle))
         self._dispatcher = Dispatcher(
             pool,
             [
                 RunnableKind(
                     kind=PREDICTION,
-                    run=PredictionRunner(pool, ApplicationClient(serve, serve), _Usage(world, process)),
+                    run=PredictionRunner(
+                        pool,
+                        applications,
+                        _Usage(world, process),
+                    ),
                     concurrency=PREDICTIONS_AT_ONCE,
                 ),
                 RunnableKind(kind=TRAINING, run=_Training(world, process, pool), concurrency=1),

@@ -27,7 +27,7 @@ from tests.support.queries import statements_run
 from tests.support.seeds import claim_job, seed_data_bundle, seed_model, seed_training
 from tests.support.tenants import Tenant
 from tests.support.working import RESULT, dispatching, submit, succeed, until, until_ended
-from train_jobs.fence import advance
+from train_jobs.attempt_guard import set_training_status
 
 BOX = read_secret_keys(new_secret_key("test"))
 URL = "https://example.com/hook"
@@ -223,11 +223,11 @@ async def test_every_status_of_a_training_is_told_and_mailed_once(
     job = await training_job(pool, own)
     statuses = ["preparing", "running", "running-final-evaluation"]
     for status in statuses:
-        await advance(database_url, job, status)
-        await advance(database_url, job, status)
+        await set_training_status(database_url, job, status)
+        await set_training_status(database_url, job, status)
     assert await finish(pool, job, TRAINED)
     with pytest.raises(JobCancelled):
-        await advance(database_url, job, "running")
+        await set_training_status(database_url, job, "running")
     told = [*statuses, "succeeded"]
     assert await types(pool) == [f"training.{status}" for status in told]
     mails = await mailed(pool)

@@ -139,7 +139,7 @@ async def test_the_next_bundle_is_made_as_well(trained: Trained, pool: asyncpg.P
 
 
 async def test_a_snapshot_names_the_readable_documents(trained: Trained, objects: ObjectStore) -> None:
-    from train_jobs.snapshot import decode
+    from train_jobs.snapshots import decode
 
     snapshot = decode(await objects.get(trained.data_bundle["object_key"]))
     assert len(snapshot.documents) == TRAINING_DOCUMENTS

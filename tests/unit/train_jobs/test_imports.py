@@ -7,7 +7,7 @@ import sys
 
 PROGRAM = """
 import sys
-import train_jobs.data_bundle
+import train_jobs.bundle
 print(sorted({"torch", "onnxruntime", "PIL", "pypdfium2"} & set(sys.modules)))
 """
 

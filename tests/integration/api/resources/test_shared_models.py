@@ -11,7 +11,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 
-from pagemill.applications.client import ApplicationClient
+from pagemill.applications.clients import ApplicationClient, PredictionApplication, ReadingApplication
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
 from pagemill.cli import main
 from pagemill.errors import BadRequest
@@ -60,6 +60,11 @@ class Handle:
     async def remote(self, request: ReadingRequest | PredictionRequest) -> Any:
         self.asked.append(request)
         return self.answer
+
+
+def applications(reading: Any, prediction: Any) -> ApplicationClient:
+    """Return a client of two handles."""
+    return ApplicationClient(ReadingApplication(reading), PredictionApplication(prediction))
 
 
 class NoUsage:
@@ -176,7 +181,7 @@ async def test_a_prediction_with_a_shared_model_is_the_callers(
     reading = Handle(ReadingResponse(Reading(1, [Page(0, 1.0, "text", [])]), next_page=None))
     predicting = Handle(FOUND)
     job = await claim_job(pool, PREDICTION)
-    result = await PredictionRunner(pool, ApplicationClient(reading, predicting), NoUsage())(job)
+    result = await PredictionRunner(pool, applications(reading, predicting), NoUsage())(job)
     assert predicting.model_id == f"{owner}/artefact/"
     async with pool.acquire() as connection:
         await outcomes.finish(connection, PREDICTION, job, result)
@@ -227,7 +232,7 @@ async def test_a_model_taken_back_stops_what_waits(
     }
     assert (await api.post("/v1/predictions", json=body)).status_code == 200
     await share(pool, model, shared=False)
-    runner = PredictionRunner(pool, ApplicationClient(Handle(None), Handle(None)), NoUsage())
+    runner = PredictionRunner(pool, applications(Handle(None), Handle(None)), NoUsage())
     with pytest.raises(BadRequest, match="trainingId"):
         await runner(await claim_job(pool, PREDICTION))
 

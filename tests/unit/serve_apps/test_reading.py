@@ -13,7 +13,7 @@ from pagemill.errors import DocumentUnreadable, NotFound
 from pagemill.extraction.reading import DocumentInfo
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
-from serve_apps.page_reading import PAGES_AT_ONCE, CachedReading
+from serve_apps.reading import BATCH_PAGES, CachedReading
 
 KEY = "organizations/o/documents/d/content/c"
 
@@ -125,7 +125,7 @@ async def test_long_documents_let_others_in_between(objects: ObjectStore) -> Non
         tasks.create_task(reading.read(ReadingRequest(content_key=KEY + "2", max_pages=1)))
         await announcing.fetched.wait()
         reader.go_on.set()
-    assert max(len(part) for part in reader.read_pages) == PAGES_AT_ONCE
+    assert max(len(part) for part in reader.read_pages) == BATCH_PAGES
     assert reader.read_pages.index([0]) < len(reader.read_pages) - 1
 
 

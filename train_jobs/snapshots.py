@@ -1,4 +1,4 @@
-"""What a data bundle keeps: which documents, how they were read, and what they are labelled with."""
+"""Snapshots of data bundles: which documents a bundle has, how they were read, and their labels."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import msgspec
 from pagemill.extraction.types import GroundTruth, ReadOptions
 
 
-class BundledDocument(msgspec.Struct, frozen=True):
-    """A document whose words lie beside ``content_key``."""
+class SnapshotDocument(msgspec.Struct, frozen=True):
+    """A document whose words are kept beside ``content_key``."""
 
     document_id: str
     content_key: str
@@ -18,16 +18,16 @@ class BundledDocument(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """The readable documents of a bundle, and how they were read."""
+    """The readable documents of a bundle, and the options that they were read with."""
 
     options: ReadOptions
-    documents: list[BundledDocument]
+    documents: list[SnapshotDocument]
 
 
 class ReadableDocument(msgspec.Struct, frozen=True):
     """A document of a snapshot with the options of that snapshot."""
 
-    document: BundledDocument
+    document: SnapshotDocument
     options: ReadOptions
 
 
@@ -35,17 +35,17 @@ _decoder = msgspec.json.Decoder(Snapshot)
 
 
 def encode(snapshot: Snapshot) -> bytes:
-    """As kept."""
+    """Return the bytes of the snapshot's object."""
     return msgspec.json.encode(snapshot)
 
 
 def decode(content: bytes) -> Snapshot:
-    """The inverse of encode."""
+    """Return the snapshot that ``encode`` was given. Raises msgspec.MsgspecError."""
     return _decoder.decode(content)
 
 
-def united(snapshots: Iterable[Snapshot]) -> list[ReadableDocument]:
-    """The documents of several snapshots, given oldest first: of one that is in several the newest counts."""
+def merge(snapshots: Iterable[Snapshot]) -> list[ReadableDocument]:
+    """Return each document of several snapshots once: as it is in the newest, which comes last."""
     documents: dict[str, ReadableDocument] = {}
     for snapshot in snapshots:
         for document in snapshot.documents:

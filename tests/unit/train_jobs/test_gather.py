@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from pagemill.applications.requests import ReadingRequest
+from pagemill.applications.requests import ReadingRequest, ReadingResponse
 from pagemill.documents.words import CachedWords, add_words
-from pagemill.errors import DocumentUnreadable, PagemillError, Unavailable
+from pagemill.errors import BadRequest, DocumentUnreadable, PagemillError, Unavailable
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
-from train_jobs import examples, snapshot
-from train_jobs.examples import Gathering, first_pages
-from train_jobs.snapshot import BundledDocument, ReadableDocument, Snapshot, united
+from train_jobs import gather, snapshots
+from train_jobs.gather import ExampleGatherer, first_pages, gather_examples
+from train_jobs.snapshots import ReadableDocument, Snapshot, SnapshotDocument, merge
 
 LOW, HIGH = ReadOptions(), ReadOptions(image_quality="HIGH")
 
 
-def document(name: str, value: str = "1") -> BundledDocument:
-    return BundledDocument(
+def document(name: str, value: str = "1") -> SnapshotDocument:
+    return SnapshotDocument(
         name, f"organizations/o/documents/{name}/content/c", [{"label": "total", "value": value}]
     )
 
@@ -29,14 +29,14 @@ def page(index: int) -> Page:
 def test_of_a_document_in_several_bundles_the_newest_counts() -> None:
     older = Snapshot(LOW, [document("a", "old"), document("b")])
     newer = Snapshot(HIGH, [document("a", "new")])
-    found = {each.document.document_id: each for each in united([older, newer])}
+    found = {each.document.document_id: each for each in merge([older, newer])}
     assert set(found) == {"a", "b"}
     assert found["a"] == ReadableDocument(document("a", "new"), HIGH)
 
 
 def test_a_snapshot_is_kept_as_it_is() -> None:
     kept = Snapshot(HIGH, [document("a")])
-    assert snapshot.decode(snapshot.encode(kept)) == kept
+    assert snapshots.decode(snapshots.encode(kept)) == kept
 
 
 def test_first_pages_need_all_to_be_read() -> None:
@@ -47,38 +47,63 @@ def test_first_pages_need_all_to_be_read() -> None:
 
 
 class Reads:
-    """The reading application: keeps pages for documents that it can read."""
+    """A reading client that stores a page of each document that it can read."""
 
     def __init__(self, objects: ObjectStore, error: PagemillError | None = None) -> None:
         self.objects, self.error = objects, error
         self.asked: list[str] = []
 
-    async def __call__(self, request: ReadingRequest) -> None:
+    async def read(self, request: ReadingRequest) -> ReadingResponse:
         self.asked.append(request.content_key)
         if self.error is not None:
             raise self.error
         await add_words(self.objects, request.content_key, request.options, Reading(1, [page(0)]))
+        return ReadingResponse(Reading(1, []), None)
 
 
 async def test_words_that_are_kept_are_not_read_again(objects: ObjectStore) -> None:
     kept, missing = document("kept"), document("missing")
     await add_words(objects, kept.content_key, LOW, Reading(1, [page(0)]))
     reads = Reads(objects)
-    found = await Gathering(objects, reads, 30).gather(
+    found = await ExampleGatherer(objects, reads, 30).gather(
         [ReadableDocument(kept, LOW), ReadableDocument(missing, LOW)]
     )
     assert [example.document_id for example in found] == ["kept", "missing"]
     assert reads.asked == [missing.content_key]
     assert found[0].pages == [page(0)]
-    assert examples.decode(examples.encode(found)) == found
+    assert gather.decode(gather.encode(found)) == found
 
 
 async def test_a_document_that_cannot_be_read_is_left_out(objects: ObjectStore) -> None:
-    gathering = Gathering(objects, Reads(objects, DocumentUnreadable("damaged")), 30)
+    gathering = ExampleGatherer(objects, Reads(objects, DocumentUnreadable("damaged")), 30)
     assert await gathering.gather([ReadableDocument(document("a"), LOW)]) == []
 
 
 async def test_trouble_of_the_platform_is_raised_as_it_is(objects: ObjectStore) -> None:
-    gathering = Gathering(objects, Reads(objects, Unavailable("away")), 30)
+    gathering = ExampleGatherer(objects, Reads(objects, Unavailable("away")), 30)
     with pytest.raises(Unavailable):
         await gathering.gather([ReadableDocument(document(name), LOW) for name in "abc"])
+
+
+async def put_snapshot(objects: ObjectStore, key: str, *documents: SnapshotDocument) -> str:
+    await objects.put(key, snapshots.encode(Snapshot(LOW, list(documents))))
+    return key
+
+
+async def test_the_examples_of_several_snapshots(objects: ObjectStore) -> None:
+    keys = [
+        await put_snapshot(objects, "organizations/o/data-bundles/old.json", document("a", "old")),
+        await put_snapshot(objects, "organizations/o/data-bundles/new.json", document("a", "new")),
+    ]
+    found = await gather_examples(objects, Reads(objects), keys, pages_per_document=30)
+    assert [example.ground_truth for example in found] == [[{"label": "total", "value": "new"}]]
+
+
+@pytest.mark.parametrize("error", [None, DocumentUnreadable("damaged")])
+async def test_nothing_to_learn_from(objects: ObjectStore, error: PagemillError | None) -> None:
+    """No document is labelled, or none can be read."""
+    labelled = [] if error is None else [{"label": "total", "value": "1"}]
+    unlabelled = SnapshotDocument("a", "organizations/o/documents/a/content/c", labelled)
+    keys = [await put_snapshot(objects, "organizations/o/data-bundles/b.json", unlabelled)]
+    with pytest.raises(BadRequest, match="no document can be read and has ground truth"):
+        await gather_examples(objects, Reads(objects, error), keys, pages_per_document=30)

@@ -1,0 +1,61 @@
+"""Objects of a training: their keys and files, and loading and saving its artefact.
+
+The training job writes them; the prediction application and later trainings load the artefact.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from pagemill.extraction.artefact import Artefact
+from pagemill.ids import OrganizationId, TrainingId
+from pagemill.objects.keys import training_prefix
+from pagemill.objects.store import ObjectStore
+
+WEIGHTS_FILE = "weights.safetensors"
+CONFIGURATION_FILE = "configuration.json"
+
+
+class TrainingKeys(msgspec.Struct, frozen=True):
+    """Keys of one training's objects, all below its prefix."""
+
+    prefix: str
+
+    @classmethod
+    def of(cls, organization_id: OrganizationId, training_id: TrainingId) -> TrainingKeys:
+        """Return the keys of a training."""
+        return cls(training_prefix(organization_id, training_id))
+
+    @property
+    def examples(self) -> str:
+        """Key of the labelled documents for the workers; deleted when the training has succeeded."""
+        return f"{self.prefix}examples.msgpack"
+
+    @property
+    def checkpoints(self) -> str:
+        """Prefix of Ray Train's checkpoints; deleted when the training has succeeded."""
+        return f"{self.prefix}run/"
+
+    @property
+    def artefact(self) -> str:
+        """Prefix of the artefact that predictions are made with."""
+        return f"{self.prefix}artefact/"
+
+    @property
+    def evaluation(self) -> str:
+        """Key of the evaluation. It is written last: where it exists, the training is done."""
+        return f"{self.prefix}evaluation.json"
+
+
+async def load_artefact(objects: ObjectStore, artefact_key: str) -> Artefact:
+    """Return the artefact below a prefix. Raises ObjectMissing, Unavailable."""
+    return Artefact(
+        weights=await objects.get(f"{artefact_key}{WEIGHTS_FILE}"),
+        configuration=await objects.get(f"{artefact_key}{CONFIGURATION_FILE}"),
+    )
+
+
+async def save_artefact(objects: ObjectStore, artefact_key: str, artefact: Artefact) -> None:
+    """Write the artefact below a prefix. Raises Unavailable."""
+    await objects.put(f"{artefact_key}{WEIGHTS_FILE}", artefact.weights)
+    await objects.put(f"{artefact_key}{CONFIGURATION_FILE}", artefact.configuration)

@@ -1,0 +1,90 @@
+"""Clients of the Serve applications: what they call, and the errors that they raise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+import pytest
+from ray.exceptions import ActorUnavailableError, RayTaskError
+from ray.serve.handle import DeploymentHandle
+
+from pagemill.applications.clients import PredictionApplication, ReadingApplication
+from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
+from pagemill.errors import DocumentUnreadable, Unavailable
+from pagemill.extraction.types import Page, Reading
+
+READ = ReadingResponse(Reading(2, [Page(0, 0.7, "text", [])]), 1)
+FOUND = [{"label": "total", "value": "1.00", "confidence": 0.9}]
+
+
+class Handle:
+    """A Serve handle whose only method is ``answer``."""
+
+    def __init__(self, answer: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        self._answer = answer
+        self.requests: list[Any] = []
+        self.model_id: str | None = None
+        self.read = self.predict = self
+
+    def options(self, *, multiplexed_model_id: str) -> Handle:
+        self.model_id = multiplexed_model_id
+        return self
+
+    def remote(self, request: Any) -> asyncio.Future[Any]:
+        self.requests.append(request)
+        return asyncio.ensure_future(self._answer())
+
+
+def handle_that(answer: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[Handle, DeploymentHandle]:
+    handle = Handle(answer)
+    return handle, cast("DeploymentHandle", handle)
+
+
+async def test_pages_are_read() -> None:
+    async def read() -> ReadingResponse:
+        return READ
+
+    fake, handle = handle_that(read)
+    request = ReadingRequest(content_key="content")
+    assert await ReadingApplication(handle).read(request) == READ
+    assert fake.requests == [request]
+
+
+async def test_fields_are_found_with_the_artefact() -> None:
+    async def find() -> list[dict[str, Any]]:
+        return FOUND
+
+    fake, handle = handle_that(find)
+    request = PredictionRequest(READ.reading.pages, {})
+    assert await PredictionApplication(handle).predict("artefact/", request) == FOUND
+    assert (fake.model_id, fake.requests) == ("artefact/", [request])
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RayTaskError("read", "", DocumentUnreadable("damaged")).as_instanceof_cause(), DocumentUnreadable),
+        (ActorUnavailableError("gone", None), Unavailable),
+        (ConnectionError("reset"), Unavailable),
+    ],
+)
+async def test_errors_are_pagemills(error: Exception, expected: type[Exception]) -> None:
+    async def fail() -> None:
+        raise error
+
+    _, handle = handle_that(fail)
+    with pytest.raises(expected):
+        await ReadingApplication(handle).read(ReadingRequest(content_key="content"))
+    with pytest.raises(expected):
+        await PredictionApplication(handle).predict("artefact/", PredictionRequest([], {}))
+
+
+async def test_a_call_has_a_time_limit() -> None:
+    async def hang() -> None:
+        await asyncio.sleep(60)
+
+    _, handle = handle_that(hang)
+    with pytest.raises(Unavailable, match="Reading did not answer in time"):
+        await ReadingApplication(handle, seconds=0.01).read(ReadingRequest(content_key="content"))
