@@ -74,7 +74,7 @@ async def test_piccolo_has_nothing_to_alter() -> None:
         assert alteration.statements == []
 
 
-async def test_migrating_twice_changes_nothing(database_url: str, pool: asyncpg.Pool) -> None:
+async def test_second_migration_changes_nothing(database_url: str, pool: asyncpg.Pool) -> None:
     count = await pool.fetchval("SELECT count(*) FROM migration")
     migrate(database_url)
     assert await pool.fetchval("SELECT count(*) FROM migration") == count
@@ -85,7 +85,7 @@ async def test_counters_cannot_be_negative(pool: asyncpg.Pool) -> None:
         await pool.execute("INSERT INTO usage_counter VALUES ('o', '2026-01', 'documents', -1)")
 
 
-def test_an_unreachable_database_says_so() -> None:
+def test_unreachable_database_is_an_error() -> None:
     with pytest.raises(MigrationError, match="could not be migrated"):
         migrate("postgresql://nobody:nothing@127.0.0.1:1/none")
 

@@ -1,4 +1,4 @@
-"""Who may call: every protected endpoint refuses the anonymous, and hides what is another organization's."""
+"""Tests of the guard: anonymous callers are refused, foreign resources look unknown."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SHOWN_ONCE = {"stripeSetupIntentSecret"}
 WITHOUT_GET = {"secrets"}
 
 
-async def test_every_endpoint_refuses_the_anonymous(app: Litestar, anonymous: httpx.AsyncClient) -> None:
+async def test_every_endpoint_refuses_anonymous_callers(app: Litestar, anonymous: httpx.AsyncClient) -> None:
     asked = 0
     for route in app.routes:
         if not isinstance(route, HTTPRoute) or route.path in PUBLIC or route.path.startswith("/schema"):
@@ -59,7 +59,7 @@ async def test_bad_tokens_are_forbidden(anonymous: httpx.AsyncClient, authorizat
     assert (response.status_code, response.json()) == (403, {"message": "Forbidden"})
 
 
-async def test_requests_of_one_caller_that_arrive_together_share_the_question_who_it_is(
+async def test_concurrent_requests_of_one_caller_share_look_ups(
     api: httpx.AsyncClient,
 ) -> None:
     with statements_run() as names:

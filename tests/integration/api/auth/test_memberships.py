@@ -1,4 +1,4 @@
-"""Organizations of people: creating them, and seeing those that one belongs to."""
+"""Tests of the organizations of persons."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def founder_of(pool: asyncpg.Pool, organization_id: str) -> asyncpg.Record
         pytest.param("user", marks=pytest.mark.caller("user", ADMIN), id="admin"),
     ],
 )
-async def test_a_user_creates_one_and_is_its_admin(
+async def test_user_creates_an_organization_and_is_its_admin(
     app: Litestar,
     settings: Settings,
     api: httpx.AsyncClient,
@@ -91,12 +91,12 @@ async def test_a_user_creates_one_and_is_its_admin(
 
 
 @pytest.mark.caller("user")
-async def test_the_name_may_be_left_out(api: httpx.AsyncClient, default_plan: str) -> None:
+async def test_name_is_optional(api: httpx.AsyncClient, default_plan: str) -> None:
     assert (await api.post(PATH, json={})).json()["name"] is None
 
 
 @pytest.mark.caller("user")
-async def test_the_profile_bounds_how_many(
+async def test_profile_limits_number_of_organizations(
     api: httpx.AsyncClient, principal_id: str, pool: asyncpg.Pool, default_plan: str
 ) -> None:
     await allow(pool, principal_id, 2)
@@ -109,7 +109,7 @@ async def test_the_profile_bounds_how_many(
 
 
 @pytest.mark.caller("user")
-async def test_without_its_plan_none_is_created(api: httpx.AsyncClient) -> None:
+async def test_missing_default_plan_is_an_error(api: httpx.AsyncClient) -> None:
     assert (await api.post(PATH, json={})).status_code == 500
     assert await created_and_allowed(api) == (0, 1)
     assert len((await api.get(PATH)).json()["organizations"]) == 1
@@ -123,7 +123,9 @@ async def test_without_its_plan_none_is_created(api: httpx.AsyncClient) -> None:
         pytest.param("validator", marks=pytest.mark.caller("user", VALIDATOR)),
     ],
 )
-async def test_others_create_none(api: httpx.AsyncClient, default_plan: str, kind: str) -> None:
+async def test_other_callers_cannot_create_organizations(
+    api: httpx.AsyncClient, default_plan: str, kind: str
+) -> None:
     response = await api.post(PATH, json={"name": "Second"})
     assert (response.status_code, response.json()) == (403, {"message": "Forbidden"})
 
@@ -146,7 +148,7 @@ async def person(pool: asyncpg.Pool, organization: Tenant, other_organization: T
         return here
 
 
-async def test_a_user_sees_all_that_its_person_belongs_to(
+async def test_user_sees_all_organizations_of_the_person(
     app: Litestar,
     settings: Settings,
     organization: Tenant,
@@ -171,7 +173,7 @@ async def test_a_user_sees_all_that_its_person_belongs_to(
         assert (await client.get(f"{PATH}/{limited_organization.organization_id}")).status_code == 404
 
 
-async def test_only_the_one_that_is_acted_in_is_changed(
+async def test_only_the_caller_s_organization_is_changed(
     app: Litestar, settings: Settings, organization: Tenant, other_organization: Tenant, person: Person
 ) -> None:
     async with client_of(app, settings, organization, person.user_id) as client:
@@ -182,7 +184,7 @@ async def test_only_the_one_that_is_acted_in_is_changed(
         assert (await client.get(path)).json()["name"] == "Test organization"
 
 
-async def test_an_ended_membership_is_not_seen(
+async def test_inactive_membership_is_hidden(
     app: Litestar,
     settings: Settings,
     organization: Tenant,
@@ -211,7 +213,7 @@ async def test_list_runs_the_same_statements_for_any_number(
     assert len(for_one) == 4
 
 
-async def test_the_oldest_public_app_client_is_the_default(
+async def test_oldest_public_app_client_is_the_default(
     api: httpx.AsyncClient, organization: Tenant, pool: asyncpg.Pool
 ) -> None:
     assert (await api.get(ME)).json()["clientId"] is None

@@ -1,4 +1,4 @@
-"""Tokens for client credentials."""
+"""Tests of tokens for client credentials."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_token_is_issued_and_works(
     assert own.json()["organizationId"] == organization.organization_id
 
 
-async def test_the_python_clients_request(anonymous: httpx.AsyncClient, organization: Tenant) -> None:
+async def test_request_of_the_python_client(anonymous: httpx.AsyncClient, organization: Tenant) -> None:
     """An empty body that is called a form."""
     response = await anonymous.post(
         "/token?grant_type=client_credentials",
@@ -114,7 +114,7 @@ async def test_secrets_are_not_logged(
     assert token not in written
 
 
-async def test_a_token_may_be_limited_to_scopes(anonymous: httpx.AsyncClient, organization: Tenant) -> None:
+async def test_token_can_be_limited_to_scopes(anonymous: httpx.AsyncClient, organization: Tenant) -> None:
     scope = "api.lucidtech.ai/assets:read api.lucidtech.ai/documents:write"
     header = basic(organization.client_id, organization.client_secret)
     token = (await anonymous.post("/token", params=GRANT | {"scope": scope}, headers=header)).json()
@@ -136,7 +136,7 @@ async def test_a_token_may_be_limited_to_scopes(anonymous: httpx.AsyncClient, or
 
 
 @pytest.mark.parametrize("scope", ["everything", "api.lucidtech.ai/logs:write"])
-async def test_scopes_that_do_not_exist(
+async def test_unknown_scopes_are_refused(
     anonymous: httpx.AsyncClient, organization: Tenant, scope: str
 ) -> None:
     header = basic(organization.client_id, organization.client_secret)

@@ -1,4 +1,4 @@
-"""Roles through HTTP: what they are, what they allow, and who may give them."""
+"""Tests of roles: their resource, their effect, and who may assign them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_unknown_role(api: httpx.AsyncClient) -> None:
     assert (response.status_code, response.json()) == (404, {"message": "Role las:role:unknown not found"})
 
 
-async def test_they_can_only_be_read(api: httpx.AsyncClient) -> None:
+async def test_roles_can_only_be_read(api: httpx.AsyncClient) -> None:
     assert (await api.post("/v1/roles", json={})).status_code == 405
     for method in ("PATCH", "DELETE"):
         assert (await api.request(method, f"/v1/roles/{ADMIN}", json={})).status_code == 405
@@ -73,7 +73,7 @@ async def test_pages(api: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("kind", as_any(ADMIN))
-async def test_admins_may_everything(api: httpx.AsyncClient, kind: str) -> None:
+async def test_admins_may_do_everything(api: httpx.AsyncClient, kind: str) -> None:
     created = await api.post("/v1/appClients", json={"roleIds": [VALIDATOR]})
     assert created.json()["roleIds"] == [VALIDATOR]
     assert (await api.patch("/v1/organizations/me", json={"name": "Acme"})).status_code == 200
@@ -81,7 +81,7 @@ async def test_admins_may_everything(api: httpx.AsyncClient, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", as_any(MEMBER))
-async def test_members_build_but_do_not_administer(api: httpx.AsyncClient, kind: str) -> None:
+async def test_members_build_but_cannot_administer(api: httpx.AsyncClient, kind: str) -> None:
     dataset = (await api.post("/v1/datasets", json={})).json()
     assert (await api.delete(f"/v1/datasets/{dataset['datasetId']}")).status_code == 200
     assert (await api.get("/v1/appClients")).status_code == 200
@@ -111,18 +111,18 @@ async def test_validators_read_and_change_nothing(api: httpx.AsyncClient, kind: 
 
 
 @pytest.mark.caller("user", MEMBER, ADMIN)
-async def test_what_two_roles_allow_adds_up(api: httpx.AsyncClient) -> None:
+async def test_permissions_of_two_roles_add_up(api: httpx.AsyncClient) -> None:
     assert (await api.post("/v1/appClients", json={"roleIds": [ADMIN]})).status_code == 200
 
 
 @pytest.mark.caller("app-client", "las:role:gone")
-async def test_a_role_that_is_gone_allows_nothing(api: httpx.AsyncClient) -> None:
+async def test_deleted_role_allows_nothing(api: httpx.AsyncClient) -> None:
     response = await api.get("/v1/documents")
     assert (response.status_code, response.json()) == FORBIDDEN
 
 
 @pytest.mark.parametrize("status", ["inactive", "invite_pending"])
-async def test_users_that_are_not_active_may_not_call(
+async def test_inactive_users_are_refused(
     app: Litestar, settings: Settings, organization: Tenant, pool: asyncpg.Pool, status: str
 ) -> None:
     async with pool.acquire() as connection:
@@ -132,7 +132,7 @@ async def test_users_that_are_not_active_may_not_call(
     assert (response.status_code, response.json()) == FORBIDDEN
 
 
-async def test_a_user_of_another_organization_may_not_call(
+async def test_user_of_another_organization_is_refused(
     app: Litestar,
     settings: Settings,
     organization: Tenant,
@@ -174,7 +174,7 @@ async def test_permissions_on_single_resources(
         assert (await client.post("/v1/datasets", json={})).status_code == 403
 
 
-async def test_a_refusal_tells_no_foreign_id_from_an_unknown_one(
+async def test_refusal_is_the_same_for_foreign_and_unknown_ids(
     app: Litestar,
     settings: Settings,
     other_api: httpx.AsyncClient,
@@ -191,7 +191,7 @@ async def test_a_refusal_tells_no_foreign_id_from_an_unknown_one(
             assert {answer.status_code for answer in answers} == {404 if method == "GET" else 403}
 
 
-async def test_a_changed_role_counts_at_once(
+async def test_changed_role_takes_effect_at_once(
     app: Litestar, settings: Settings, organization: Tenant, pool: asyncpg.Pool
 ) -> None:
     principal_id = await limited_client(pool, organization, ("*", "read", "allow"))
@@ -201,7 +201,7 @@ async def test_a_changed_role_counts_at_once(
         assert (await client.get("/v1/documents")).status_code == 403
 
 
-async def test_roles_are_given_by_those_who_may_delegate_them(
+async def test_only_callers_with_delegate_assign_roles(
     app: Litestar, settings: Settings, organization: Tenant, pool: asyncpg.Pool
 ) -> None:
     principal_id = await limited_client(

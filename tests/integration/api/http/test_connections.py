@@ -1,4 +1,4 @@
-"""Connections to Postgres go back to the pool, however a request ends."""
+"""Tests of connections to Postgres: when requests hold them, and when none is free."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.tenants import Tenant
         ("/v1/unknown", 404),
     ],
 )
-async def test_no_request_keeps_its_connection(
+async def test_connection_is_released_after_each_request(
     app: Litestar, api: httpx.AsyncClient, other_organization: Tenant, path: str, status: int
 ) -> None:
     pool = app.state.pagemill.pool
@@ -45,7 +45,7 @@ async def test_no_request_keeps_its_connection(
     assert pool.get_size() - pool.get_idle_size() <= listening
 
 
-async def test_a_document_holds_no_connection_while_its_content_is_read(
+async def test_get_document_holds_no_connection_while_reading_content(
     app: Litestar, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More documents are read at once than there are connections, and others are still answered."""
@@ -86,7 +86,7 @@ async def deletion_of(api: httpx.AsyncClient, pool: asyncpg.Pool, owner: str, ki
 
 
 @pytest.mark.parametrize("kind", ["document", "documents", "model", "data bundle"])
-async def test_a_deletion_holds_no_connection_while_objects_are_removed(
+async def test_deletion_holds_no_connection_while_objects_are_removed(
     app: Litestar,
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
@@ -115,7 +115,7 @@ async def test_a_deletion_holds_no_connection_while_objects_are_removed(
         assert response.status_code == 200
 
 
-async def test_a_get_takes_one_connection_once(
+async def test_get_acquires_one_connection(
     app: Litestar, api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document_id = (await api.post("/v1/documents", json={})).json()["documentId"]

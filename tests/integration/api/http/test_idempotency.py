@@ -1,4 +1,4 @@
-"""``Idempotency-Key``: one effect and one answer, whatever is repeated, breaks, or comes at once."""
+"""Tests of ``Idempotency-Key``: one effect and one answer, also after failures and concurrently."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-async def test_a_repetition_gets_the_first_answer_byte_for_byte(
+async def test_repetition_gets_the_first_answer_byte_for_byte(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, kind: str
 ) -> None:
     headers = keyed("a key, with signs: 1/2")
@@ -50,15 +50,13 @@ async def test_a_repetition_gets_the_first_answer_byte_for_byte(
     assert await used(pool, organization.organization_id, kind) == 1
 
 
-async def test_without_a_key_and_with_another_key_it_is_another_request(
-    api: httpx.AsyncClient, kind: str
-) -> None:
+async def test_other_key_or_none_is_another_request(api: httpx.AsyncClient, kind: str) -> None:
     for headers in ({}, {}, keyed(), keyed()):
         assert (await api.post(f"/v1/{kind}", json={}, headers=headers)).status_code == 200
     assert len((await api.get(f"/v1/{kind}")).json()[kind]) == 4
 
 
-async def test_another_request_with_the_same_key_is_refused(api: httpx.AsyncClient, kind: str) -> None:
+async def test_other_request_with_the_same_key_is_refused(api: httpx.AsyncClient, kind: str) -> None:
     headers = keyed()
     await api.post(f"/v1/{kind}", json={"name": "a"}, headers=headers)
     for path, body in (
@@ -73,14 +71,14 @@ async def test_another_request_with_the_same_key_is_refused(api: httpx.AsyncClie
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 256, "ä", "a\tb"])
-async def test_keys_that_are_none(api: httpx.AsyncClient, key: str) -> None:
+async def test_invalid_keys_are_refused(api: httpx.AsyncClient, key: str) -> None:
     refused = await api.post("/v1/datasets", json={}, headers={"Idempotency-Key": key.encode("latin-1")})
     assert refused.status_code == 400
     assert refused.json()["message"].startswith("Idempotency-Key:")
     assert (await api.post("/v1/datasets", json={}, headers=keyed("x" * 255))).status_code == 200
 
 
-async def test_keys_are_the_principals_own(
+async def test_keys_belong_to_a_principal(
     app: Litestar, settings: Settings, api: httpx.AsyncClient, other_api: httpx.AsyncClient, kind: str
 ) -> None:
     headers = keyed()
@@ -90,7 +88,7 @@ async def test_keys_are_the_principals_own(
     assert "idempotent-replayed" not in theirs.headers
 
 
-async def test_other_methods_and_public_paths_take_no_key(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_other_methods_and_public_paths_ignore_keys(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     headers = keyed()
     dataset_id = (await api.post("/v1/datasets", json={})).json()["datasetId"]
     for name in ("a", "b"):
@@ -100,7 +98,7 @@ async def test_other_methods_and_public_paths_take_no_key(api: httpx.AsyncClient
     assert await keys(pool) == 0
 
 
-async def test_what_failed_can_be_repeated(
+async def test_failed_request_can_be_repeated(
     api: httpx.AsyncClient, pool: asyncpg.Pool, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     headers = keyed()
@@ -116,7 +114,7 @@ async def test_what_failed_can_be_repeated(
     assert "idempotent-replayed" not in repeated.headers
 
 
-async def test_a_failure_after_the_effect_undoes_the_effect(
+async def test_failure_after_the_effect_undoes_it(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What shares its transaction with the key leaves nothing behind, whatever breaks before the answer."""
@@ -127,7 +125,7 @@ async def test_a_failure_after_the_effect_undoes_the_effect(
     assert await used(pool, organization.organization_id, "datasets") == 0
 
 
-async def test_what_cannot_be_committed_is_not_acknowledged(
+async def test_failed_commit_is_not_acknowledged(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     headers = keyed()
@@ -146,7 +144,7 @@ async def test_what_cannot_be_committed_is_not_acknowledged(
     assert (await api.post("/v1/datasets", json={}, headers=headers)).status_code == 200
 
 
-async def test_limits_count_once(limited_api: httpx.AsyncClient) -> None:
+async def test_repetition_is_counted_once(limited_api: httpx.AsyncClient) -> None:
     headers = keyed()
     first = await limited_api.post("/v1/datasets", json={}, headers=headers)
     again = await limited_api.post("/v1/datasets", json={}, headers=headers)
@@ -155,7 +153,7 @@ async def test_limits_count_once(limited_api: httpx.AsyncClient) -> None:
     assert (refused.status_code, refused.json()["message"]) == (429, "Limit Exceeded")
 
 
-async def test_of_many_at_once_one_does_the_work(
+async def test_one_of_many_concurrent_requests_does_the_work(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, kind: str, settings: Settings
 ) -> None:
     headers = keyed()
@@ -168,7 +166,7 @@ async def test_of_many_at_once_one_does_the_work(
     assert await used(pool, organization.organization_id, kind) == 1
 
 
-async def test_many_keys_at_once_share_few_connections(
+async def test_many_concurrent_keys_share_few_connections(
     api: httpx.AsyncClient, settings: Settings, kind: str
 ) -> None:
     answers = await asyncio.gather(
@@ -177,7 +175,7 @@ async def test_many_keys_at_once_share_few_connections(
     assert {answer.status_code for answer in answers} == {200}
 
 
-async def test_a_repetition_waits_only_so_long(
+async def test_repetition_waits_within_the_limit(
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
     organization: Tenant,
@@ -218,7 +216,7 @@ async def fingerprint_of(api: httpx.AsyncClient, pool: asyncpg.Pool, path: str) 
     return str(await pool.fetchval("SELECT fingerprint FROM idempotency_key WHERE key = 'fingerprint'"))
 
 
-async def test_keys_expire_and_are_swept(api: httpx.AsyncClient, pool: asyncpg.Pool, kind: str) -> None:
+async def test_expired_keys_are_deleted(api: httpx.AsyncClient, pool: asyncpg.Pool, kind: str) -> None:
     first = await api.post(f"/v1/{kind}", json={}, headers=keyed("old"))
     for _ in range(3):
         await api.post(f"/v1/{kind}", json={}, headers=keyed())
@@ -229,7 +227,7 @@ async def test_keys_expire_and_are_swept(api: httpx.AsyncClient, pool: asyncpg.P
     assert await keys(pool) == 1
 
 
-async def test_answers_are_sealed(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_answers_are_encrypted(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     """Some hold secrets: who reads the table learns neither them nor what was sent."""
     await api.post("/v1/datasets", json={"name": "plain words"}, headers=keyed("one"))
     await api.post("/v1/datasets", json={"name": "plain words"}, headers=keyed("two"))
@@ -247,7 +245,7 @@ async def test_answers_are_sealed(api: httpx.AsyncClient, pool: asyncpg.Pool) ->
     )
 
 
-async def test_another_token_key_cannot_read_the_answers(
+async def test_other_token_key_cannot_decrypt_answers(
     app: Litestar, settings: Settings, api: httpx.AsyncClient, organization: Tenant, pool: asyncpg.Pool
 ) -> None:
     import msgspec
@@ -264,7 +262,7 @@ async def test_another_token_key_cannot_read_the_answers(
     assert await pool.fetchval("SELECT count(*) FROM dataset") == 1
 
 
-async def test_refused_repetitions_hold_no_connection(api: httpx.AsyncClient, settings: Settings) -> None:
+async def test_refused_repetition_releases_its_connection(api: httpx.AsyncClient, settings: Settings) -> None:
     headers = keyed()
     await api.post("/v1/datasets", json={}, headers=headers)
     async with asyncio.timeout(20):
@@ -273,7 +271,7 @@ async def test_refused_repetitions_hold_no_connection(api: httpx.AsyncClient, se
                 assert (await api.post("/v1/datasets", json=body, headers=headers)).status_code == status
 
 
-async def test_every_post_is_done_once(
+async def test_every_post_has_its_effect_once(
     app: Litestar, api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     """But for predictions, which wait for workers here, and for what only persons may do."""

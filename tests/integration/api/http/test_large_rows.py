@@ -1,4 +1,4 @@
-"""Lists of large rows: pages end before they fill the memory, and lead on."""
+"""Tests of lists of large rows: pages end early, and their tokens continue after the last row."""
 
 from __future__ import annotations
 

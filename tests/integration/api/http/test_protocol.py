@@ -1,4 +1,4 @@
-"""What holds for every path: errors as JSON, request ids, CORS, media types, and the API's own document."""
+"""Tests of all paths: errors as JSON, request ids, CORS, media types, and the API document."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def test_unknown_paths_and_methods(api: httpx.AsyncClient, method: str, pa
         ("", 415),
     ],
 )
-async def test_bodies_must_be_json(api: httpx.AsyncClient, content_type: str, status: int) -> None:
+async def test_bodies_have_to_be_json(api: httpx.AsyncClient, content_type: str, status: int) -> None:
     headers = {"Content-Type": content_type}
     created = await api.post("/v1/datasets", content=b'{"name": "a"}', headers=headers)
     assert created.status_code == status
@@ -67,21 +67,21 @@ async def test_bodies_must_be_json(api: httpx.AsyncClient, content_type: str, st
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"a": 1}'])
-async def test_wrong_bodies(api: httpx.AsyncClient, body: bytes) -> None:
+async def test_invalid_json_is_refused(api: httpx.AsyncClient, body: bytes) -> None:
     response = await api.post("/v1/datasets", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
     assert isinstance(response.json()["message"], str)
     assert "Traceback" not in response.text
 
 
-async def test_calls_without_a_body_may_claim_json(api: httpx.AsyncClient) -> None:
+async def test_json_content_type_without_body_is_accepted(api: httpx.AsyncClient) -> None:
     headers = {"Content-Type": "application/json"}
     dataset_id = (await api.post("/v1/datasets", json={})).json()["datasetId"]
     assert (await api.get(f"/v1/datasets/{dataset_id}", headers=headers)).status_code == 200
     assert (await api.delete(f"/v1/datasets/{dataset_id}", headers=headers)).status_code == 200
 
 
-async def test_a_patch_that_changes_nothing_is_refused(
+async def test_patch_without_members_is_refused(
     app: Litestar, api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     ids = await seed_everything(pool, organization)
@@ -118,7 +118,7 @@ async def test_request_ids(api: httpx.AsyncClient) -> None:
     assert len({response.headers["x-request-id"] for response in made} | {'a b"}'}) == 3
 
 
-async def test_unexpected_errors_show_nothing_but_the_request_id(
+async def test_unexpected_errors_show_only_the_request_id(
     api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> None:
@@ -156,7 +156,7 @@ async def test_options_without_an_origin(anonymous: httpx.AsyncClient) -> None:
         assert (await anonymous.options(path)).status_code == 204
 
 
-async def test_refusals_read_the_body_first(app: Litestar) -> None:
+async def test_body_is_drained_before_a_refusal(app: Litestar) -> None:
     """A client that is still sending would be cut off and never see the answer."""
     received = 0
 
@@ -188,7 +188,7 @@ async def test_refusals_read_the_body_first(app: Litestar) -> None:
     assert received == 5
 
 
-async def test_the_openapi_document_and_its_page(anonymous: httpx.AsyncClient) -> None:
+async def test_openapi_document_and_its_page(anonymous: httpx.AsyncClient) -> None:
     document = (await anonymous.get("/schema/openapi.json")).json()
     paths = document["paths"]
     assert {"/token", "/v1/documents", "/v1/documents/{documentId}", "/v1/predictions"} <= set(paths)
@@ -220,7 +220,7 @@ async def test_start_without_postgres(settings: Settings, organization: Tenant) 
         assert (await client.get("/health")).status_code == 200
 
 
-async def test_calls_work_again_after_postgres_broke_off_their_connections(
+async def test_requests_succeed_after_postgres_ended_connections(
     api: httpx.AsyncClient, pool: asyncpg.Pool
 ) -> None:
     for _ in range(10):
@@ -237,7 +237,7 @@ async def test_calls_work_again_after_postgres_broke_off_their_connections(
                 assert status == 503
 
 
-async def test_refused_requests_hold_no_connection(api: httpx.AsyncClient, settings: Settings) -> None:
+async def test_refused_requests_release_their_connection(api: httpx.AsyncClient, settings: Settings) -> None:
     async with asyncio.timeout(20):
         for _ in range(settings.database_pool_size * 3):
             assert (await api.get("/v1/documents", params={"maxResults": "0"})).status_code == 400
@@ -245,21 +245,21 @@ async def test_refused_requests_hold_no_connection(api: httpx.AsyncClient, setti
         assert (await api.get("/v1/documents")).status_code == 200
 
 
-def test_a_short_token_key_is_refused(tmp_path: object) -> None:
+def test_short_token_key_is_refused(tmp_path: object) -> None:
     with pytest.raises(SettingsError):
         create_app(
             Settings(database_url="postgresql://unused", objects_url="file:///unused", token_key="short")
         )
 
 
-async def test_options_tell_all_methods_of_a_path(app: Litestar, anonymous: httpx.AsyncClient) -> None:
+async def test_options_lists_all_methods_of_a_path(app: Litestar, anonymous: httpx.AsyncClient) -> None:
     for path, item in app.openapi_schema.to_schema()["paths"].items():
         asked = await anonymous.options(re.sub(r"\{\w+\}", "x", path))
         allowed = set(asked.headers["allow"].split(", "))
         assert allowed - {"HEAD"} == {method.upper() for method in item} | {"OPTIONS"}, path
 
 
-async def test_queries_have_no_null(api: httpx.AsyncClient) -> None:
+async def test_null_in_queries_is_refused(api: httpx.AsyncClient) -> None:
     refused = await api.get("/v1/documents", params={"order": "null"})
     assert (refused.status_code, refused.json()) == (400, {"message": "order: must not be null"})
 
@@ -278,7 +278,7 @@ async def test_queries_have_no_null(api: httpx.AsyncClient) -> None:
         ("transitions", "transitionType", "foo"),
     ],
 )
-async def test_wrong_queries_are_refused_by_name(
+async def test_wrong_query_parameter_is_named(
     api: httpx.AsyncClient, path: str, name: str, value: str
 ) -> None:
     refused = await api.get(f"/v1/{path}", params={name: value})
@@ -286,7 +286,7 @@ async def test_wrong_queries_are_refused_by_name(
     assert name in refused.json()["message"]
 
 
-async def test_a_trailing_slash_changes_nothing(
+async def test_trailing_slash_is_ignored(
     app: Litestar, api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     ids = {**await seed_everything(pool, organization), "roleId": "las:role:admin"}
@@ -301,7 +301,7 @@ async def test_a_trailing_slash_changes_nothing(
             assert without.status_code == 200 or excepted, (path, without.text)
 
 
-async def test_access_lines_that_wait_are_written_when_the_application_ends(
+async def test_buffered_access_lines_are_written_at_the_end(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(access_log, "GATHER_SECONDS", 3600.0)

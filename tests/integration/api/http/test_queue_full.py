@@ -1,4 +1,4 @@
-"""A prediction that would wait too long is refused, and nothing of it is kept or counted."""
+"""Tests of refusing predictions that would wait too long."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def long_queue(pool: asyncpg.Pool, organization: Tenant) -> None:
 
 @pytest.mark.usefixtures("long_queue")
 @pytest.mark.parametrize("asynchronous", [True, False])
-async def test_a_queue_that_is_too_long_takes_nothing_more(
+async def test_full_queue_refuses_predictions(
     api: httpx.AsyncClient,
     app: Litestar,
     settings: Settings,

@@ -1,4 +1,4 @@
-"""Who sends too fast is told to wait; others are not."""
+"""Tests of the limit of requests per second."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def test_too_many_requests(api: httpx.AsyncClient, other_api: httpx.AsyncC
     assert (await other_api.get("/v1/datasets")).status_code == 200
 
 
-async def test_nothing_is_done_for_a_refused_request(api: httpx.AsyncClient) -> None:
+async def test_refused_request_has_no_effect(api: httpx.AsyncClient) -> None:
     for _ in range(BURST - 1):
         await api.get("/v1/datasets")
     created = await api.post("/v1/datasets", json={})
@@ -34,7 +34,7 @@ async def test_nothing_is_done_for_a_refused_request(api: httpx.AsyncClient) -> 
     assert (created.status_code, refused.status_code) == (200, 429)
 
 
-async def test_forged_tokens_spend_nothing(
+async def test_forged_tokens_use_no_allowance(
     api: httpx.AsyncClient, anonymous: httpx.AsyncClient, organization: Tenant
 ) -> None:
     for _ in range(BURST + 1):

@@ -1,4 +1,4 @@
-"""Look-ups that are shared: how many there are, how new an answer is, and what becomes of failures."""
+"""Tests of shared look-ups: their number, the freshness of answers, failures and cancellation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_those_that_come_while_it_is_looked_up_share_the_next_look_up() -> None:
+async def test_callers_during_a_look_up_share_the_next_one() -> None:
     lookups = Lookups()
     first = await lookups.ask()
     later = [await lookups.ask() for _ in range(5)]
@@ -57,7 +57,7 @@ async def test_those_that_come_while_it_is_looked_up_share_the_next_look_up() ->
     assert await latest == 3
 
 
-async def test_nothing_is_kept_for_the_next_to_come() -> None:
+async def test_answers_are_not_cached() -> None:
     lookups = Lookups()
     for number in (1, 2):
         task = await lookups.ask()
@@ -73,7 +73,7 @@ async def test_different_keys_do_not_wait_for_each_other() -> None:
     assert [await task for task in tasks] == [1, 2, 3]
 
 
-async def test_a_failure_is_told_to_those_who_share_it_and_to_no_others() -> None:
+async def test_failure_is_raised_only_for_callers_who_share_it() -> None:
     lookups = Lookups()
     first = await lookups.ask()
     sharing = [await lookups.ask() for _ in range(3)]
@@ -88,7 +88,7 @@ async def test_a_failure_is_told_to_those_who_share_it_and_to_no_others() -> Non
     assert await later == 3
 
 
-async def test_who_is_broken_off_leaves_the_others_their_answer() -> None:
+async def test_cancelled_caller_leaves_the_others_their_answer() -> None:
     lookups = Lookups()
     first = await lookups.ask()
     second, third = await lookups.ask(), await lookups.ask()
@@ -101,7 +101,7 @@ async def test_who_is_broken_off_leaves_the_others_their_answer() -> None:
     assert await third == 3
 
 
-async def test_a_turn_that_nobody_takes_goes_to_the_next() -> None:
+async def test_turn_of_a_cancelled_caller_goes_to_the_next() -> None:
     lookups = Lookups()
     first = await lookups.ask()
     second, third = await lookups.ask(), await lookups.ask()
@@ -117,7 +117,7 @@ async def test_a_turn_that_nobody_takes_goes_to_the_next() -> None:
     assert second.cancelled()
 
 
-async def test_who_was_broken_off_while_waiting_gets_no_turn() -> None:
+async def test_caller_cancelled_while_waiting_gets_no_turn() -> None:
     lookups = Lookups()
     first = await lookups.ask()
     second, third = await lookups.ask(), await lookups.ask()

@@ -1,4 +1,4 @@
-"""What permissions come to."""
+"""Tests of permissions and of the decisions from them."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def test_globs(resource_id: str, allowed: bool) -> None:
 
 
 @pytest.mark.parametrize("action", ["read", "write", "delegate"])
-def test_actions_are_told_apart(action: Action) -> None:
+def test_actions_are_distinguished(action: Action) -> None:
     for granted in ("read", "write", "delegate", "*"):
         allowed = permissions((DATASET, granted, "allow")).allows(DATASET, action)
         assert allowed is (granted in (action, "*"))
 
 
-def test_nothing_is_allowed_that_no_permission_allows() -> None:
+def test_nothing_is_allowed_without_a_permission() -> None:
     assert not permissions().allows(DATASET, "read")
 
 
-def test_a_deny_goes_before_whatever_allows() -> None:
+def test_denial_overrides_permissions() -> None:
     one = permissions(("*", "*", "allow"), (DATASET, "write", "deny"))
     assert one.allows(DATASET, "read")
     assert not one.allows(DATASET, "write")
@@ -57,7 +57,7 @@ def test_a_deny_goes_before_whatever_allows() -> None:
     assert not permissions(("las:*", "*", "deny"), (DATASET, "read", "allow")).allows(DATASET, "read")
 
 
-def test_what_several_roles_allow_adds_up_and_what_one_denies_is_denied() -> None:
+def test_permissions_of_roles_add_up_and_one_denial_is_enough() -> None:
     reader = msgspec.json.encode(_named((("*", "read", "allow"),))).decode()
     writer = msgspec.json.encode(_named(((DATASET, "write", "allow"),))).decode()
     denier = msgspec.json.encode(_named(((DATASET, "read", "deny"),))).decode()
@@ -67,13 +67,13 @@ def test_what_several_roles_allow_adds_up_and_what_one_denies_is_denied() -> Non
     assert not permissions_of([reader, writer, denier]).allows(DATASET, "read")
 
 
-def test_without_roles_everything_is_allowed_and_with_none_that_is_left_nothing() -> None:
+def test_no_roles_allow_everything_and_only_deleted_roles_nothing() -> None:
     assert permissions_of(None) is EVERYTHING
     assert EVERYTHING.allows(DATASET, "delegate")
     assert not permissions_of([]).allows(DATASET, "read")
 
 
-def test_a_set_is_compiled_once_for_the_same_text_and_again_for_another() -> None:
+def test_permissions_are_compiled_once_per_text() -> None:
     text = '[{"resourceId": "las:dataset:*", "action": "read", "effect": "allow"}]'
     changed = text.replace("dataset", "document")
     assert permissions_of([text]) is permissions_of([text])
@@ -81,6 +81,6 @@ def test_a_set_is_compiled_once_for_the_same_text_and_again_for_another() -> Non
     assert not permissions_of([changed]).allows(DATASET, "read")
 
 
-def test_a_role_that_cannot_be_read_lets_nobody_in() -> None:
+def test_unreadable_role_is_an_error() -> None:
     with pytest.raises(msgspec.ValidationError):
         permissions_of(['[{"resourceId": "*", "action": "everything", "effect": "allow"}]'])

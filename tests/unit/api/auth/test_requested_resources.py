@@ -1,4 +1,4 @@
-"""Every route is about one kind of resource, and each seeded role may do with it what it is for."""
+"""Tests of the resource of each route, and of the seeded roles' permissions on it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def role(role_id: str) -> PermissionSet:
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_route_has_a_resource_and_seeded_roles_their_say(method: str, path: str) -> None:
+def test_route_has_a_resource_and_the_expected_roles(method: str, path: str) -> None:
     resource, action = resource_of(path), action_of(method)
     resource_id = f"las:{resource.kind}:1" if resource.parameter else f"las:{resource.kind}:*"
     kind, reads = resource.kind, action == "read"
@@ -70,11 +70,11 @@ def test_route_has_a_resource_and_seeded_roles_their_say(method: str, path: str)
     assert {role_id: role(role_id).allows(resource_id, action) for role_id in ROLES} == expected
 
 
-def test_all_routes_are_looked_at() -> None:
+def test_all_routes_are_covered() -> None:
     assert len(ROUTES) >= 35
 
 
-def test_admins_alone_give_roles() -> None:
+def test_only_admins_delegate_roles() -> None:
     for role_id in ROLES:
         assert [role(one).allows(role_id, "delegate") for one in (ADMIN, MEMBER, VALIDATOR)] == [
             True,
@@ -108,12 +108,12 @@ def test_admins_alone_give_roles() -> None:
         ("/v1/profiles/{id}", {"id": "me"}, "las:profile:me"),
     ],
 )
-def test_the_id_is_taken_from_the_path(path: str, parameters: dict[str, Any], resource_id: str) -> None:
+def test_id_is_taken_from_the_path(path: str, parameters: dict[str, Any], resource_id: str) -> None:
     assert resource_of(path).identify(parameters, CALLER) == resource_id
 
 
 @pytest.mark.parametrize("path", ["/", "/v1", "/v1/batches", "/v1/models/{id}/other", "/v1/executions"])
-def test_a_route_outside_the_table_has_no_resource(path: str) -> None:
+def test_route_outside_the_table_has_no_resource(path: str) -> None:
     with pytest.raises(NoResource):
         resource_of(path)
 

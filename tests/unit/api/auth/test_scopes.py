@@ -1,4 +1,4 @@
-"""Scopes of tokens: every route has one, and only those exist."""
+"""Tests of scopes: each route has one, and each scope has a route."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_scope_of(method: str, path: str, scope: str) -> None:
     assert scope_of(path, action_of(method)) == f"{PREFIX}{scope}"
 
 
-def test_what_is_asked_for() -> None:
+def test_requested_scopes() -> None:
     two = f"{PREFIX}assets:read {PREFIX}logs:read"
     assert read_scopes(two) == frozenset(two.split())
     assert read_scopes(None) is read_scopes("") is read_scopes("  ") is None

@@ -1,4 +1,4 @@
-"""Access tokens."""
+"""Tests of access tokens."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def changed(**changes: object) -> Settings:
     return msgspec.structs.replace(SETTINGS, **changes)
 
 
-def test_a_token_names_its_caller() -> None:
+def test_token_names_its_caller() -> None:
     assert read_token(issue_token(CALLER, SETTINGS), SETTINGS) == CALLER
 
 
@@ -44,13 +44,13 @@ def test_other_tokens_are_refused(token: str) -> None:
         read_token(token, SETTINGS)
 
 
-def test_a_short_key_is_refused() -> None:
+def test_short_key_is_refused() -> None:
     check_token_key(SETTINGS)
     with pytest.raises(SettingsError, match="PAGEMILL_TOKEN_KEY"):
         check_token_key(changed(token_key="k" * 31))
 
 
-def test_a_token_that_was_good_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_token_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     token, now = issue_token(CALLER, SETTINGS), time.time()
     assert read_token(token, SETTINGS) == CALLER
     for later, good in ((SETTINGS.token_lifetime - 5, True), (SETTINGS.token_lifetime + 1, False)):
@@ -62,7 +62,7 @@ def test_a_token_that_was_good_expires(monkeypatch: pytest.MonkeyPatch) -> None:
                 read_token(token, SETTINGS)
 
 
-def test_a_token_that_was_good_is_not_with_another_key() -> None:
+def test_valid_token_is_refused_with_another_key() -> None:
     token = issue_token(CALLER, SETTINGS)
     assert read_token(token, SETTINGS) == CALLER
     with pytest.raises(Forbidden):

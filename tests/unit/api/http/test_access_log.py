@@ -1,4 +1,4 @@
-"""The access log: a line for each request, by itself, together with others, and once."""
+"""Tests of the access log."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def answer(log: AccessLog, request_id: str) -> None:
     log.add(SCOPE, request_id, 200, 0.0015)
 
 
-async def test_lines_are_written_by_themselves_soon_after(lines: list[logging.LogRecord]) -> None:
+async def test_lines_are_written_after_a_moment(lines: list[logging.LogRecord]) -> None:
     log = AccessLog()
     answer(log, "one")
     answer(log, "two")
@@ -51,14 +51,14 @@ async def test_lines_are_written_by_themselves_soon_after(lines: list[logging.Lo
     await until(written_again)
 
 
-async def test_many_lines_do_not_wait(lines: list[logging.LogRecord]) -> None:
+async def test_full_buffer_is_written_at_once(lines: list[logging.LogRecord]) -> None:
     log = AccessLog()
     for number in range(GATHERED_LINES):
         answer(log, str(number))
     assert len(lines) == GATHERED_LINES
 
 
-def test_a_line_that_waits_in_a_loop_that_ended_is_written_with_those_of_the_next(
+def test_lines_of_an_ended_loop_are_written_in_the_next(
     lines: list[logging.LogRecord],
 ) -> None:
     log = AccessLog()
@@ -78,7 +78,7 @@ def test_a_line_that_waits_in_a_loop_that_ended_is_written_with_those_of_the_nex
     asyncio.run(waits())
 
 
-def test_a_child_does_not_write_its_parents_lines(lines: list[logging.LogRecord]) -> None:
+def test_child_does_not_write_lines_of_its_parent(lines: list[logging.LogRecord]) -> None:
     log = AccessLog()
 
     async def one() -> None:
@@ -95,7 +95,7 @@ def test_a_child_does_not_write_its_parents_lines(lines: list[logging.LogRecord]
     assert len(lines) == 1
 
 
-def test_nothing_is_kept_where_no_line_is_wanted(lines: list[logging.LogRecord]) -> None:
+def test_disabled_log_buffers_nothing(lines: list[logging.LogRecord]) -> None:
     log = AccessLog()
     access_log.logger.setLevel(logging.WARNING)
     answer(log, "one")

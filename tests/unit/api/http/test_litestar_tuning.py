@@ -1,4 +1,4 @@
-"""Nothing comes to a handler past the hook, and dependencies cost no tasks."""
+"""Tests of the changes to how Litestar runs the application."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def plain() -> None:
 
 
 @pytest.mark.parametrize("handler", [with_own_hook, OwnHook])
-def test_a_hook_that_is_replaced_is_found(handler: Any) -> None:
+def test_replaced_hook_is_found(handler: Any) -> None:
     check_before_request(Litestar([plain], before_request=hook), hook)
     with pytest.raises(RuntimeError, match="without hook"):
         check_before_request(Litestar([plain, handler], before_request=hook), hook)
@@ -54,7 +54,7 @@ def test_a_hook_that_is_replaced_is_found(handler: Any) -> None:
         check_before_request(Litestar([plain]), hook)
 
 
-def test_dependencies_are_resolved_in_the_requests_own_task_and_the_connection_last() -> None:
+def test_dependencies_are_resolved_in_one_task_and_the_connection_last() -> None:
     resolved: list[tuple[str, Any]] = []
 
     def provider(name: str) -> Provide:
@@ -78,7 +78,7 @@ def test_dependencies_are_resolved_in_the_requests_own_task_and_the_connection_l
     assert len({task for _, task in resolved}) == 1
 
 
-def test_only_requests_with_an_origin_are_answered_to_browsers() -> None:
+def test_only_requests_with_an_origin_pass_through_cors() -> None:
     app = Litestar([plain], cors_config=CORSConfig(allow_origins=["*"]), openapi_config=None)
     skip_cors_without_origin(app)
     with TestClient(app) as client:

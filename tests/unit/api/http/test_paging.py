@@ -1,4 +1,4 @@
-"""Page requests and their tokens."""
+"""Tests of page requests and their tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_bad_number_of_results(asked: str) -> None:
         provide_page(asked, None)
 
 
-def test_token_leads_back_to_its_row() -> None:
+def test_token_is_decoded_to_its_row() -> None:
     assert provide_page(None, token_after(TIME, "las:document:1")).after == (TIME, "las:document:1")
 
 
@@ -48,12 +48,12 @@ def encoded(text: str) -> str:
         encoded('["0001-01-01T00:00:00+23:59", "a"]'),
     ],
 )
-def test_garbage_tokens(token: str) -> None:
+def test_invalid_tokens_are_refused(token: str) -> None:
     with pytest.raises(BadRequest, match="nextToken"):
         provide_page(None, token)
 
 
-def test_the_row_too_many_makes_the_token() -> None:
+def test_extra_row_makes_the_token() -> None:
     rows = [{"created_time": TIME, "id": identifier} for identifier in "abc"]
     assert cut(rows, provide_page("3", None)) == (rows, None)  # type: ignore[arg-type]
     shown, token = cut(rows, provide_page("2", None))  # type: ignore[arg-type]

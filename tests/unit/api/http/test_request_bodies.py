@@ -1,4 +1,4 @@
-"""How bodies are decoded, and what is said of wrong ones."""
+"""Tests of decoding bodies, and of messages about wrong ones."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def message_of(body: bytes, schema: type = PostDocument) -> str:
         (b'{"name": "' + b"x" * 4097 + b'"}', "name: Expected `str` of length <= 4096"),
     ],
 )
-def test_the_member_is_named(body: bytes, expected: str) -> None:
+def test_wrong_member_is_named(body: bytes, expected: str) -> None:
     assert message_of(body).startswith(expected)
 
 
@@ -49,7 +49,7 @@ def test_depth_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(("depth", "accepted"), [(MAX_DEPTH, True), (MAX_DEPTH + 1, False), (500, False)])
-def test_brackets_are_counted_where_they_are_no_text(depth: int, accepted: bool) -> None:
+def test_brackets_in_texts_are_not_counted(depth: int, accepted: bool) -> None:
     around = depth - 3
     inside = b"[" + b"[], {}, " * 200 + b"1]"
     metadata = b'{"[{": "]\\"[{", "a": ' * around + inside + b"}" * around
@@ -61,7 +61,7 @@ def test_brackets_are_counted_where_they_are_no_text(depth: int, accepted: bool)
 
 
 @pytest.mark.parametrize("member", ["datasetId", "retentionInDays"])
-def test_what_cannot_be_cleared_takes_no_null(member: str) -> None:
+def test_required_members_refuse_null(member: str) -> None:
     assert message_of(f'{{"{member}": null}}'.encode(), PatchDocument).startswith(f"{member}: ")
 
 

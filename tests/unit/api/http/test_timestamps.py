@@ -1,4 +1,4 @@
-"""Times as clients send them."""
+"""Tests of reading the times that clients send."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_forms(text: str) -> None:
     assert parse_time(text, "startTime") == NOON
 
 
-def test_a_day_is_its_beginning() -> None:
+def test_date_means_its_first_instant() -> None:
     assert parse_time("2021-08-16", "startTime") == datetime.datetime(2021, 8, 16, tzinfo=datetime.UTC)
 
 
@@ -45,7 +45,7 @@ def test_a_day_is_its_beginning() -> None:
     "text",
     ["", "now", "2021-13-01", "2021-08-16T25:00:00", "0001-01-01T00:00:00+23:00", "1" * 65, "1629118393"],
 )
-def test_what_is_no_time(text: str) -> None:
+def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(BadRequest, match="fromStartTime: is not a time"):
         parse_time(text, "fromStartTime")
 
@@ -59,12 +59,12 @@ TIMES = st.datetimes(
 
 
 @given(TIMES)
-def test_what_clients_write_is_read(time: datetime.datetime) -> None:
+def test_formats_of_clients_are_read(time: datetime.datetime) -> None:
     assert parse_time(time.isoformat(), "startTime") == time
 
 
 @given(st.text(alphabet="0123456789-:TZ+. ", max_size=40))
-def test_any_text_is_judged(text: str) -> None:
+def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         assert parse_time(text, "startTime").tzinfo is datetime.UTC
     except BadRequest:
