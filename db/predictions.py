@@ -19,7 +19,7 @@ from db.statements import (
     untyped_crossing,
     untyped_tenant,
 )
-from db.webhooks import is_wanted
+from db.webhook_deliveries import is_wanted
 from pagemill.ids import DocumentId, JobId, ModelId, OrganizationId, PredictionId, PrincipalId, TrainingId
 
 PredictionStatus: TypeAlias = Literal["pending", "succeeded", "failed"]

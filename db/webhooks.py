@@ -1,234 +1,180 @@
-"""Webhooks: where organizations are told of events, what they were told, and how that went."""
+"""Webhooks: the URLs at which organizations are told of events."""
 
 from __future__ import annotations
 
-from db.jobs import NEW_ID, queueing
-from db.statements import untyped_crossing as crossing
-from db.statements import untyped_tenant as tenant
+import datetime
+from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
 
-KIND = "webhook"
-PRIORITY = 10
-MAXIMUM_ATTEMPTS = 8
-"""``pagemill.work.webhooks`` has the delays between them."""
+from msgspec import UnsetType
+
+from db.statements import Connection, Row, columns, tenant
+from pagemill.ids import OrganizationId, PrincipalId, WebhookAttemptId, WebhookDeliveryId, WebhookId
+
+EventType: TypeAlias = Literal[
+    "prediction.succeeded",
+    "prediction.failed",
+    "dataBundle.succeeded",
+    "dataBundle.failed",
+    "training.pending",
+    "training.preparing",
+    "training.running",
+    "training.running-final-evaluation",
+    "training.succeeded",
+    "training.failed",
+    "training.cancelled",
+    "workflowExecution.succeeded",
+    "workflowExecution.failed",
+    "workflowExecution.rejected",
+    "workflowExecution.retry",
+]
+EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+WebhookStatus: TypeAlias = Literal["enabled", "disabled"]
+
 MOST_WEBHOOKS = 20
-"""Of one organization: each multiplies what an outcome writes."""
-KEPT_DAYS = 30
-"""How long deliveries that have ended are kept."""
-FORGOTTEN_AT_ONCE = 100
+"""Of an organization: each one multiplies the rows that an outcome writes."""
 
-WEBHOOK_COLUMNS = """
-    id, name, description, url, event_types, status, created_time, created_by, updated_time, updated_by
-"""
 
-# Whoever adds a webhook waits for the one who is adding another.
-LOCK_OWNER = tenant("webhooks.lock_owner", "SELECT id FROM organization WHERE id = $1 FOR NO KEY UPDATE")
+class WebhookRow(Row):
+    """A webhook without its signing secret."""
 
-INSERT_WEBHOOK = tenant(
-    "webhooks.insert",
-    f"""
+    id: WebhookId
+    name: str | None
+    description: str | None
+    url: str
+    event_types: list[EventType]
+    status: WebhookStatus
+    created_time: datetime.datetime
+    created_by: PrincipalId | None
+    updated_time: datetime.datetime | None
+    updated_by: PrincipalId | None
+
+
+class WebhookAttemptRow(Row):
+    """An attempt to deliver an event; ``next_attempt_time`` is null after the last one."""
+
+    id: WebhookAttemptId
+    delivery_id: WebhookDeliveryId
+    event_type: EventType
+    status_code: int | None
+    error: str | None
+    next_attempt_time: datetime.datetime | None
+    created_time: datetime.datetime
+
+
+@tenant("SELECT id FROM organization WHERE id = :organization_id FOR NO KEY UPDATE")
+async def lock_owner(connection: Connection, *, organization_id: OrganizationId) -> OrganizationId | None:
+    """Lock an organization, so that webhooks are added to it one after another."""
+
+
+@tenant(f"""
     INSERT INTO webhook (
         organization_id, id, name, description, url, event_types, status, key_id, nonce, ciphertext,
         created_by, created_time
     )
-    SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now()
-    WHERE (SELECT count(*) FROM webhook WHERE organization_id = $1) < {MOST_WEBHOOKS}
-    RETURNING {WEBHOOK_COLUMNS}
-    """,
-)
+    SELECT :organization_id, :webhook_id, :name, :description, :url, :event_types, :status, :key_id, :nonce,
+        :ciphertext, :created_by, now()
+    WHERE (SELECT count(*) FROM webhook WHERE organization_id = :organization_id) < {MOST_WEBHOOKS}
+    RETURNING {columns(WebhookRow)}
+""")
+async def insert_webhook(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    webhook_id: WebhookId,
+    name: str | None,
+    description: str | None,
+    url: str,
+    event_types: Sequence[EventType],
+    status: WebhookStatus,
+    key_id: str,
+    nonce: bytes,
+    ciphertext: bytes,
+    created_by: PrincipalId | None,
+) -> WebhookRow | None:
+    """Add a webhook unless the organization has the most that it can have."""
 
-GET_WEBHOOK = tenant(
-    "webhooks.get", f"SELECT {WEBHOOK_COLUMNS} FROM webhook WHERE organization_id = $1 AND id = $2"
-)
 
-LIST_WEBHOOKS = tenant(
-    "webhooks.list",
-    f"""
-    SELECT {WEBHOOK_COLUMNS} FROM webhook
-    WHERE organization_id = $1
-        AND (created_time, id) > (coalesce($2::timestamptz, '-infinity'), coalesce($3::text, ''))
-    ORDER BY created_time, id LIMIT $4
-    """,
-)
+@tenant(f"""
+    SELECT {columns(WebhookRow)} FROM webhook
+    WHERE organization_id = :organization_id AND id = :webhook_id
+""")
+async def get_webhook(
+    connection: Connection, *, organization_id: OrganizationId, webhook_id: WebhookId
+) -> WebhookRow | None:
+    """Return a webhook."""
 
-# A member that is not sent keeps its value: NULL says so where null is no value, a flag where it is one.
-UPDATE_WEBHOOK = tenant(
-    "webhooks.update",
-    f"""
+
+@tenant(f"""
+    SELECT {columns(WebhookRow)} FROM webhook
+    WHERE organization_id = :organization_id
+        AND (created_time, id) > (
+            coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+        )
+    ORDER BY created_time, id LIMIT :limit
+""")
+async def list_webhooks(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[WebhookRow]:
+    """Return a page of webhooks, oldest first."""
+
+
+@tenant(f"""
     UPDATE webhook SET
-        name = CASE WHEN $3 THEN $4 ELSE name END,
-        description = CASE WHEN $5 THEN $6 ELSE description END,
-        url = coalesce($7, url), event_types = coalesce($8::jsonb, event_types),
-        status = coalesce($9, status),
-        updated_time = now(), updated_by = $10
-    WHERE organization_id = $1 AND id = $2
-    RETURNING {WEBHOOK_COLUMNS}
-    """,
-)
+        name = CASE WHEN :name_sent THEN :name ELSE name END,
+        description = CASE WHEN :description_sent THEN :description ELSE description END,
+        url = coalesce(:url, url), event_types = coalesce(:event_types::jsonb, event_types),
+        status = coalesce(:status, status),
+        updated_time = now(), updated_by = :updated_by
+    WHERE organization_id = :organization_id AND id = :webhook_id
+    RETURNING {columns(WebhookRow)}
+""")
+async def update_webhook(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    webhook_id: WebhookId,
+    name: str | UnsetType | None,
+    description: str | UnsetType | None,
+    url: str | None,
+    event_types: Sequence[EventType] | None,
+    status: WebhookStatus | UnsetType,
+    updated_by: PrincipalId,
+) -> WebhookRow | None:
+    """Change what is sent of a webhook."""
 
-DELETE_WEBHOOK = tenant(
-    "webhooks.delete",
-    f"DELETE FROM webhook WHERE organization_id = $1 AND id = $2 RETURNING {WEBHOOK_COLUMNS}",
-)
 
-# Newest first.
-LIST_ATTEMPTS = tenant(
-    "webhooks.attempts",
-    """
-    SELECT attempt.id, attempt.delivery_id, delivery.event_type, attempt.status_code, attempt.error,
-        attempt.next_attempt_time, attempt.created_time
+@tenant(f"""
+    DELETE FROM webhook WHERE organization_id = :organization_id AND id = :webhook_id
+    RETURNING {columns(WebhookRow)}
+""")
+async def delete_webhook(
+    connection: Connection, *, organization_id: OrganizationId, webhook_id: WebhookId
+) -> WebhookRow | None:
+    """Delete a webhook with its deliveries and return what it was."""
+
+
+@tenant(f"""
+    SELECT {columns(WebhookAttemptRow, "attempt", event_type="delivery.event_type")}
     FROM webhook_attempt AS attempt JOIN webhook_delivery AS delivery ON delivery.id = attempt.delivery_id
-    WHERE attempt.organization_id = $1 AND attempt.webhook_id = $2
-        AND (attempt.created_time, attempt.id)
-            < (coalesce($3::timestamptz, 'infinity'), coalesce($4::text, ''))
-    ORDER BY attempt.created_time DESC, attempt.id DESC LIMIT $5
-    """,
-)
-
-
-def is_wanted(event_type: str, *, organization: str = "$1") -> str:
-    """An expression for statements that write outcomes: whether anybody of the organization is to be told."""
-    return f"""EXISTS (
-        SELECT FROM webhook
-        WHERE webhook.organization_id = {organization} AND webhook.status = 'enabled'
-            AND webhook.event_types ? '{event_type}'
-    )"""
-
-
-# One delivery, and its job, for each webhook that wants the event. The webhooks are held: one that is deleted
-# at the same time must not take the outcome with it.
-TELL_WEBHOOKS = tenant(
-    "webhooks.tell",
-    queueing(
-        f"'{KIND}'",
-        f"SELECT $1, {NEW_ID}, '{KIND}', id, '{{}}'::jsonb, {PRIORITY}, {MAXIMUM_ATTEMPTS} FROM delivery",
-        parts=f"""
-        wanting AS (
-            SELECT id FROM webhook
-            WHERE organization_id = $1 AND status = 'enabled' AND event_types ? $2
-            ORDER BY id FOR KEY SHARE
-        ), delivery AS (
-            INSERT INTO webhook_delivery (organization_id, id, webhook_id, event_type, body)
-            SELECT $1, 'las:webhook-delivery:' || {NEW_ID}, id, $2, $3 FROM wanting
-            RETURNING id
-        ),
-        """,
-    ),
-)
-
-DELIVERY_WORK = tenant(
-    "webhooks.delivery_work",
-    """
-    SELECT delivery.body, delivery.status, webhook.id AS webhook_id, webhook.url,
-        webhook.status AS webhook_status, webhook.key_id, webhook.nonce, webhook.ciphertext
-    FROM webhook_delivery AS delivery JOIN webhook ON webhook.id = delivery.webhook_id
-    WHERE delivery.organization_id = $1 AND delivery.id = $2
-    """,
-)
-
-# How often this job has tried.
-COUNT_ATTEMPTS = tenant(
-    "webhooks.count_attempts",
-    "SELECT count(*) FROM webhook_attempt WHERE organization_id = $1 AND delivery_id = $2 AND job_id = $3",
-)
-
-# Before its deliveries are written to, as those do who delete it: the other way round would deadlock.
-HOLD_WEBHOOK = tenant(
-    "webhooks.hold", "SELECT id FROM webhook WHERE organization_id = $1 AND id = $2 FOR KEY SHARE"
-)
-
-INSERT_ATTEMPT = tenant(
-    "webhooks.insert_attempt",
-    """
-    INSERT INTO webhook_attempt (
-        organization_id, id, webhook_id, delivery_id, job_id, status_code, error, next_attempt_time,
-        created_time
-    )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 second', now())
-    """,
-)
-
-END_DELIVERY = tenant(
-    "webhooks.end_delivery",
-    "UPDATE webhook_delivery SET status = $3 WHERE organization_id = $1 AND id = $2 AND status = 'pending'",
-)
-
-REOPEN_DELIVERY = tenant(
-    "webhooks.reopen_delivery",
-    """
-    UPDATE webhook_delivery SET status = 'pending'
-    WHERE organization_id = $1 AND id = $2 AND status <> 'pending'
-    RETURNING id
-    """,
-)
-
-DISABLE_WEBHOOK = tenant(
-    "webhooks.disable",
-    """
-    UPDATE webhook SET status = 'disabled', updated_time = now(), updated_by = NULL
-    WHERE organization_id = $1 AND id = $2 AND url = $3
-    """,
-)
-
-FORGET_DELIVERIES = tenant(
-    "webhooks.forget_deliveries",
-    f"""
-    DELETE FROM webhook_delivery WHERE organization_id = $1 AND id IN (
-        SELECT id FROM webhook_delivery
-        WHERE organization_id = $1 AND created_time < now() - interval '{KEPT_DAYS} days'
-            AND status <> 'pending'
-        ORDER BY created_time LIMIT {FORGOTTEN_AT_ONCE}
-    )
-    """,
-)
-
-ALL_WEBHOOKS = crossing(
-    "webhooks.all",
-    "the operator looks at all organizations",
-    """
-    SELECT webhook.id, webhook.organization_id, webhook.name, webhook.url, webhook.event_types,
-        webhook.status,
-        count(delivery.id) FILTER (WHERE delivery.status = 'pending') AS pending,
-        count(delivery.id) FILTER (WHERE delivery.status = 'failed') AS failed,
-        count(delivery.id) FILTER (WHERE delivery.status = 'succeeded') AS succeeded
-    FROM webhook LEFT JOIN webhook_delivery AS delivery ON delivery.webhook_id = webhook.id
-    WHERE $1::text IS NULL OR webhook.organization_id = $1
-    GROUP BY webhook.id ORDER BY webhook.organization_id, webhook.created_time, webhook.id
-    """,
-)
-
-ATTEMPTS_OF = crossing(
-    "webhooks.attempts_of",
-    "the operator names a webhook or a delivery, not its organization",
-    """
-    SELECT attempt.webhook_id, attempt.delivery_id, delivery.event_type, attempt.created_time,
-        attempt.status_code, attempt.error, attempt.next_attempt_time
-    FROM webhook_attempt AS attempt JOIN webhook_delivery AS delivery ON delivery.id = attempt.delivery_id
-    WHERE attempt.webhook_id = $1 OR attempt.delivery_id = $1
-    ORDER BY attempt.created_time DESC, attempt.id DESC LIMIT $2
-    """,
-)
-
-# A delivery by its id, whatever its outcome; of a webhook those that failed. Oldest first.
-REPLAY_DELIVERIES = crossing(
-    "webhooks.replay",
-    "the operator names a webhook or a delivery, not its organization",
-    queueing(
-        f"'{KIND}'",
-        f"""
-        SELECT organization_id, {NEW_ID}, '{KIND}', id, '{{}}'::jsonb, {PRIORITY}, {MAXIMUM_ATTEMPTS}
-        FROM reopened
-        """,
-        parts="""
-        ended AS (
-            SELECT id FROM webhook_delivery
-            WHERE (id = $1 OR (webhook_id = $1 AND status = 'failed')) AND status <> 'pending'
-            ORDER BY created_time, id FOR UPDATE
-        ), reopened AS (
-            UPDATE webhook_delivery SET status = 'pending' WHERE id IN (SELECT id FROM ended)
-            RETURNING id, organization_id, created_time
-        ),
-        """,
-        result="reopened.id",
-    )
-    + "CROSS JOIN reopened ORDER BY reopened.created_time, reopened.id",
-)
+    WHERE attempt.organization_id = :organization_id AND attempt.webhook_id = :webhook_id
+        AND (attempt.created_time, attempt.id) < (
+            coalesce(:after_time::timestamptz, 'infinity'), coalesce(:after_id::text, '')
+        )
+    ORDER BY attempt.created_time DESC, attempt.id DESC LIMIT :limit
+""")
+async def list_webhook_attempts(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    webhook_id: WebhookId,
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[WebhookAttemptRow]:
+    """Return a page of the attempts to deliver events to a webhook, newest first."""

@@ -11,9 +11,8 @@ import asyncpg
 from aiohttp import web
 from standardwebhooks.webhooks import Webhook
 
-from db.webhooks import INSERT_WEBHOOK
-from pagemill.ids import WebhookId, new_id
-from pagemill.notices.events import EVENT_TYPES
+from db.webhooks import EVENT_TYPES, EventType, WebhookStatus, insert_webhook
+from pagemill.ids import OrganizationId, WebhookId, new_id
 from pagemill.secret_box import SecretBox
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -21,36 +20,36 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 @dataclass(frozen=True, slots=True)
 class SeededWebhook:
-    id: str
+    id: WebhookId
     secret: str
 
 
 async def add_webhook(
     pool: asyncpg.Pool,
-    organization_id: str,
+    organization_id: OrganizationId,
     box: SecretBox,
     url: str,
     *,
-    event_types: Sequence[str] = EVENT_TYPES,
-    status: str = "enabled",
+    event_types: Sequence[EventType] = EVENT_TYPES,
+    status: WebhookStatus = "enabled",
 ) -> SeededWebhook:
     """A webhook as the API makes it."""
     webhook_id = new_id(WebhookId)
     sealed = box.seal(organization_id, webhook_id, {"secret": SECRET})
     async with pool.acquire() as connection:
-        await INSERT_WEBHOOK.execute(
+        await insert_webhook(
             connection,
-            organization_id,
-            webhook_id,
-            None,
-            None,
-            url,
-            list(event_types),
-            status,
-            sealed.key_id,
-            sealed.nonce,
-            sealed.ciphertext,
-            None,
+            organization_id=organization_id,
+            webhook_id=webhook_id,
+            name=None,
+            description=None,
+            url=url,
+            event_types=list(event_types),
+            status=status,
+            key_id=sealed.key_id,
+            nonce=sealed.nonce,
+            ciphertext=sealed.ciphertext,
+            created_by=None,
         )
     return SeededWebhook(webhook_id, SECRET)
 

@@ -7,33 +7,14 @@ event is queued.
 from __future__ import annotations
 
 import datetime
-from typing import Literal, TypeAlias, get_args
 
 import asyncpg
 import msgspec
 
 from db.mail import MAIL_TRAINING
 from db.statements import Connection
-from db.webhooks import TELL_WEBHOOKS
-
-EventType: TypeAlias = Literal[
-    "prediction.succeeded",
-    "prediction.failed",
-    "dataBundle.succeeded",
-    "dataBundle.failed",
-    "training.pending",
-    "training.preparing",
-    "training.running",
-    "training.running-final-evaluation",
-    "training.succeeded",
-    "training.failed",
-    "training.cancelled",
-    "workflowExecution.succeeded",
-    "workflowExecution.failed",
-    "workflowExecution.rejected",
-    "workflowExecution.retry",
-]
-EVENT_TYPES: tuple[EventType, ...] = get_args(EventType)
+from db.webhook_deliveries import TELL_WEBHOOKS
+from db.webhooks import EVENT_TYPES
 
 
 async def tell(

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from db import webhooks as statements
+from db import webhook_deliveries as statements
 from db.statements import Connection
 from pagemill.errors import NotFound
 

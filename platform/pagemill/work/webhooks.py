@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 from standardwebhooks.webhooks import Webhook
 
-from db import webhooks as statements
+from db import webhook_deliveries as statements
 from db.pool import acquire
 from db.statements import Connection
 from pagemill import __version__

@@ -7,7 +7,8 @@ import pytest
 
 from db.limit_warnings import ORGANIZATIONS_NEAR_LIMITS
 from db.predictions import SUCCEED_PREDICTIONS
-from db.webhooks import FORGET_DELIVERIES, LIST_ATTEMPTS, TELL_WEBHOOKS
+from db.webhook_deliveries import FORGET_DELIVERIES, TELL_WEBHOOKS
+from db.webhooks import list_webhook_attempts
 from pagemill.secret_box import new_secret_key, read_secret_keys
 from tests.support.hooks import add_webhook
 from tests.support.mailed import set_mail
@@ -65,7 +66,15 @@ async def webhook_id(pool: asyncpg.Pool, organization: Tenant) -> str:
 async def test_webhooks(pool: asyncpg.Pool, organization: Tenant, webhook_id: str) -> None:
     own = organization.organization_id
     async with pool.acquire() as connection:
-        read = await most_rows_read(connection, LIST_ATTEMPTS, own, webhook_id, None, None, PAGE)
+        read = await most_rows_read(
+            connection,
+            list_webhook_attempts,
+            organization_id=own,
+            webhook_id=webhook_id,
+            after_time=None,
+            after_id=None,
+            limit=PAGE,
+        )
         assert read <= 10 * PAGE
         outcome = ([own], ["las:prediction:1"], ["[]"], [0.1], [None], ["{}"])
         assert await most_rows_read(connection, SUCCEED_PREDICTIONS, *outcome) <= PAGE

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from db.webhooks import DELETE_WEBHOOK
+from db.webhooks import delete_webhook
 from pagemill.api.auth.seeded_roles import ADMIN, MEMBER
 from pagemill.jobs import leases, outcomes
 from pagemill.jobs.job import Job, JobCancelled
@@ -171,7 +171,9 @@ async def test_a_webhook_that_is_deleted_meanwhile_does_not_take_the_outcome_wit
     job = await claim_job(pool, PREDICTION)
     async with pool.acquire() as connection:
         async with connection.transaction():
-            await DELETE_WEBHOOK.execute(connection, organization.organization_id, webhook.id)
+            await delete_webhook(
+                connection, organization_id=organization.organization_id, webhook_id=webhook.id
+            )
             finishing = asyncio.create_task(finish(pool, job, RESULT))
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
             await until(lambda: pool.fetchval(waiting))

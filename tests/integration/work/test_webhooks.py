@@ -15,7 +15,7 @@ from aiohttp import web
 from click.testing import CliRunner
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from db.webhooks import MAXIMUM_ATTEMPTS
+from db.webhook_deliveries import MAXIMUM_ATTEMPTS
 from pagemill.cli import main
 from pagemill.errors import NotFound
 from pagemill.jobs.backoff import decide

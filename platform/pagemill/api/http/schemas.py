@@ -99,11 +99,6 @@ def require_members(data: msgspec.Struct) -> None:
         raise BadRequest(f"at least one member is required: {known}")
 
 
-def change(value: Any) -> tuple[bool, Any]:
-    """Return whether a member was sent, and its value, as untyped UPDATE statements take it."""
-    return (False, None) if value is UNSET else (True, value)
-
-
 def checked_metadata(metadata: SentMetadata) -> SentMetadata:
     """Return the metadata as sent. Raises BadRequest when it is larger than 4 kB."""
     if isinstance(metadata, dict) and len(msgspec.json.encode(metadata)) > METADATA_BYTES:

@@ -1,4 +1,4 @@
-"""Assets: ``/assets``. Bytes of any kind, small enough to stand in a request."""
+"""REST resource ``/assets``: files of any kind that fit into a request."""
 
 from __future__ import annotations
 
@@ -42,13 +42,15 @@ AssetPath = Annotated[AssetId, Parameter(description="las:asset:<32 hexadecimal 
 
 
 class PostAsset(RequestStruct):
+    """A new asset; ``content`` is base64."""
+
     content: InlineContent
     name: Text | None = None
     description: Text | None = None
 
 
 class PatchAsset(RequestStruct):
-    """null clears name and description."""
+    """Changes of an asset; null clears name and description."""
 
     content: InlineContent | UnsetType = UNSET
     name: Text | UnsetType | None = UNSET
@@ -56,7 +58,7 @@ class PatchAsset(RequestStruct):
 
 
 class Asset(Audited, kw_only=True):
-    """``content`` (base64) is there when one asset is asked for."""
+    """An asset; ``content`` (base64) is shown of a single asset only."""
 
     asset_id: AssetId
     name: str | None
@@ -66,11 +68,14 @@ class Asset(Audited, kw_only=True):
 
 
 class Assets(ResponseStruct):
+    """A page of assets."""
+
     assets: list[Asset]
     next_token: str | None
 
 
 def to_asset(row: statements.AssetRow, content: bytes | None = None) -> Asset:
+    """Return an asset as the API shows it, with its content if given."""
     return Asset(
         asset_id=row.id,
         name=row.name,
@@ -82,15 +87,24 @@ def to_asset(row: statements.AssetRow, content: bytes | None = None) -> Asset:
 
 
 def asset_not_found(asset_id: AssetId) -> NotFound:
+    """Return the error for an asset that the organization does not have."""
     return NotFound(f"Asset {asset_id} not found")
 
 
 class AssetController(Controller):
+    """Operations on assets."""
+
     path = "/assets"
     tags = ("Assets",)
 
     @post(status_code=200, transaction="own")
     async def create_asset(self, data: PostAsset, caller: Caller, app_state: AppState) -> Asset:
+        """Create an asset, a file that transitions use.
+
+        `content` is the file in base64, at most 6,250,000 characters (about 4.5 MB). `contentMD5` of the
+        answer is the MD5 of the decoded bytes in hexadecimal digits. The content itself is not in the
+        answer. The number of assets is limited by the plan (429).
+        """
         asset_id = new_id(AssetId)
         stored = await _store(app_state.objects, caller, asset_id, decode_inline(data.content))
         async with (
@@ -113,6 +127,10 @@ class AssetController(Controller):
 
     @get()
     async def list_assets(self, caller: Caller, connection: RequestConnection, page: PageRequest) -> Assets:
+        """List the assets of the organization, oldest first.
+
+        Their content is left out: read one asset to get it.
+        """
         rows = await statements.list_assets(
             connection,
             organization_id=caller.organization_id,
@@ -125,6 +143,7 @@ class AssetController(Controller):
 
     @get("/{asset_id:str}", own_connection=True)
     async def get_asset(self, asset_id: AssetPath, caller: Caller, app_state: AppState) -> Asset:
+        """Return an asset with its content in base64."""
         for _ in range(READ_ATTEMPTS):
             row = await _find(app_state, caller, asset_id)
             try:
@@ -138,7 +157,11 @@ class AssetController(Controller):
     async def update_asset(
         self, asset_id: AssetPath, data: PatchAsset, caller: Caller, app_state: AppState
     ) -> Asset:
-        """New content is complete before the asset names it; the old one goes afterwards."""
+        """Change an asset.
+
+        Members that are not sent keep their value; null clears name and description. New content replaces
+        the old at once. The content is not in the answer.
+        """
         require_members(data)
         stored = None
         if data.content is not UNSET:
@@ -197,7 +220,7 @@ class AssetController(Controller):
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A complete object that no asset names yet."""
+    """A complete object that no asset refers to yet."""
 
     key: str
     md5: str
@@ -219,7 +242,7 @@ async def _read_if_stored(objects: ObjectStore, key: str) -> bytes | None:
 
 
 async def _find(app_state: AppState, caller: Caller, asset_id: AssetId) -> statements.AssetRow:
-    """The asset's row; the connection is given back. Raises NotFound."""
+    """Return an asset, on a connection that is released at once. Raises NotFound."""
     async with app_state.connection() as connection:
         row = await statements.get_asset(
             connection, organization_id=caller.organization_id, asset_id=asset_id

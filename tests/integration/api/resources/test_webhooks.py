@@ -12,10 +12,9 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from db.webhooks import MOST_WEBHOOKS
+from db.webhooks import EVENT_TYPES, MOST_WEBHOOKS
 from pagemill.api.auth.seeded_roles import MEMBER, VALIDATOR
 from pagemill.ids import WebhookAttemptId, WebhookId, new_id
-from pagemill.notices.events import EVENT_TYPES
 from pagemill.secret_box import Sealed, open_secret_box
 from pagemill.settings import Settings
 from tests.support.queries import statements_run
@@ -255,9 +254,9 @@ async def test_lists_take_one_statement(
         await api.get(PATH)
         await api.get(f"{PATH}/{webhook_id}/attempts")
     assert [name for name in run if name.startswith("webhooks.")] == [
-        "webhooks.list",
-        "webhooks.get",
-        "webhooks.attempts",
+        "webhooks.list_webhooks",
+        "webhooks.get_webhook",
+        "webhooks.list_webhook_attempts",
     ]
 
 
