@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pagemill.extraction.summary import SummaryDocument, summarise
-from pagemill.jobs.outcomes import DataBundleResult, PredictionResult, TrainingResult
+from pagemill.work.data_bundles import DataBundleResult
+from pagemill.work.predictions import PredictionResult
+from pagemill.work.trainings import TrainingResult
 from tests.support.example_calls.models import FIELD_CONFIG, PREPROCESS_CONFIG
 
 PAGE = {"page": 0, "source": "model"}

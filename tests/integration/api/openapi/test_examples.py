@@ -24,10 +24,13 @@ import pagemill.api.openapi
 from pagemill.api.openapi.examples import read_examples
 from pagemill.ids import WebhookAttemptId, new_id
 from pagemill.jobs import outcomes
-from pagemill.jobs.job import JobKind
-from pagemill.jobs.outcomes import TransformationResult
+from pagemill.jobs.kind import AnyKind
 from pagemill.settings import Settings
 from pagemill.stack.bootstrap import seed_roles
+from pagemill.work.data_bundles import DATA_BUNDLE
+from pagemill.work.predictions import PREDICTION
+from pagemill.work.trainings import TRAINING
+from pagemill.work.transformations import TRANSFORMATION
 from tests.integration.api.conftest import client_of
 from tests.support.everything import insert
 from tests.support.example_calls import documents, models, people, workflows
@@ -103,11 +106,11 @@ class Worker:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def end(self, kind: JobKind, result: outcomes.Result) -> None:
+    async def end(self, kind: AnyKind, result: object) -> None:
         """Claim the next job of a kind and end it with a result."""
         job = await claim_job(self._pool, kind)
         async with self._pool.acquire() as connection:
-            assert await outcomes.finish(connection, job, result)
+            assert await outcomes.finish(connection, kind, job, result)
 
 
 async def call_everything(recorder: Recorder, pool: asyncpg.Pool, tenant: Tenant, person: Person) -> None:
@@ -132,25 +135,23 @@ async def call_everything(recorder: Recorder, pool: asyncpg.Pool, tenant: Tenant
     model_id = await models.create_model(recorder)
     dataset_id = await documents.manage_datasets(recorder)
     document_id = await documents.manage_documents(recorder, dataset_id)
-    await documents.transform(
-        recorder, dataset_id, lambda: worker.end("transformation", TransformationResult())
-    )
+    await documents.transform(recorder, dataset_id, lambda: worker.end(TRANSFORMATION, None))
     data_bundle_id = await models.bundle(
-        recorder, model_id, dataset_id, lambda: worker.end("data-bundle", data_bundle_result())
+        recorder, model_id, dataset_id, lambda: worker.end(DATA_BUNDLE, data_bundle_result())
     )
     training_id = await models.train(
         recorder,
         model_id,
         data_bundle_id,
         deployment_environment_id,
-        lambda: worker.end("training", training_result()),
+        lambda: worker.end(TRAINING, training_result()),
     )
     await models.manage_models(recorder, model_id, training_id)
     await models.predict(
         recorder,
         document_id,
         model_id,
-        lambda: asyncio.create_task(worker.end("prediction", prediction_result())),
+        lambda: asyncio.create_task(worker.end(PREDICTION, prediction_result())),
     )
     await fail_delivery(pool, tenant, webhook_id)
     await workflows.manage_webhooks(recorder, webhook_id)
