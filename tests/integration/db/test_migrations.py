@@ -10,7 +10,7 @@ from piccolo.engine.postgres import PostgresEngine
 from db.migrate import MigrationError, migrate
 from db.piccolo_app import APP_CONFIG
 from db.tables import ALL_TABLES
-from tests.support.schema import create_tables, describe_schema, differences
+from tests.support.schema_comparison import create_tables, describe_schema, differences
 
 PLANTED = {
     "ALTER TABLE document DROP COLUMN consent_id": {"document.consent_id"},

@@ -12,7 +12,7 @@ from db.statements import Connection
 from db.transitions import TransitionType
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.schemas import RequestStruct
-from pagemill.api.resources.references import keep_assets, keep_secrets
+from pagemill.api.resources.ids_in_bodies import keep_assets, keep_secrets
 from pagemill.errors import BadRequest
 from pagemill.ids import AssetId, SecretId
 from pagemill.members import convert_member

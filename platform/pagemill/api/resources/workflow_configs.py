@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.schemas import Email, RequestStruct
-from pagemill.api.resources.references import keep_secrets
+from pagemill.api.resources.ids_in_bodies import keep_secrets
 from pagemill.api.resources.transition_parameters import (
     Environment,
     EnvironmentSecrets,

@@ -26,7 +26,7 @@ from pagemill.api.http.schemas import (
     checked_metadata,
     require_members,
 )
-from pagemill.api.resources.references import keep_transitions
+from pagemill.api.resources.ids_in_bodies import keep_transitions
 from pagemill.api.resources.workflow_configs import (
     CompletedConfig,
     EmailConfig,

@@ -17,9 +17,9 @@ from pagemill.documents.content import MAXIMUM_INLINE_CHARACTERS
 from pagemill.errors import Unavailable
 from pagemill.objects.local import LocalObjectStore
 from tests.support.queries import statements_run
-from tests.support.references import seed_transition
 from tests.support.seeds import used
 from tests.support.tenants import Tenant
+from tests.support.workflow_seeds import seed_transition
 
 FORM = b'{"fields": {"total": {"type": "amount"}}}'
 

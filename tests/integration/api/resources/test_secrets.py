@@ -13,9 +13,9 @@ import pytest
 from pagemill.secret_box import Sealed, open_secret_box
 from pagemill.settings import Settings
 from tests.support.queries import statements_run
-from tests.support.references import seed_transition, seed_workflow
 from tests.support.seeds import used
 from tests.support.tenants import Tenant
+from tests.support.workflow_seeds import seed_transition, seed_workflow
 
 DATA = {"LAS_CLIENT_SECRET": "hunter2-hunter2", "nested": {"list": [1, None, "é\0"]}}
 

@@ -1,4 +1,4 @@
-"""Transitions and workflows that name other resources."""
+"""Transitions and workflows with ids of other resources."""
 
 from __future__ import annotations
 
