@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import UnsetType
 
 from db.keyset import within_bytes
-from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant, untyped_tenant
+from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
 from pagemill.ids import ConsentId, DatasetId, DocumentId, OrganizationId, PrincipalId
 
 Order: TypeAlias = Literal["ascending", "descending"]
@@ -364,35 +364,3 @@ async def list_documents_to_bundle(
     connection: Connection, *, organization_id: OrganizationId, dataset_ids: Sequence[DatasetId]
 ) -> list[BundledDocumentRow]:
     """Return all documents of some datasets, oldest first."""
-
-
-COPIES_IN_DATASET = untyped_tenant(
-    "documents.copies",
-    f"""
-    SELECT id, kept_id FROM (
-        SELECT id, first_value(id) OVER (PARTITION BY content_md5 ORDER BY created_time, id) AS kept_id
-        FROM document
-        WHERE organization_id = $1 AND dataset_id = $2 AND content_md5 IS NOT NULL AND {LIVE}
-    ) AS ranked
-    WHERE id <> kept_id
-    ORDER BY kept_id, id LIMIT $3
-    """,
-)
-
-LOCK_CONTENTS = untyped_tenant(
-    "documents.lock_contents_untyped",
-    f"""
-    SELECT id, content_md5 FROM document
-    WHERE organization_id = $1 AND dataset_id = $2 AND id = ANY($3::text[]) AND {LIVE}
-    ORDER BY id FOR UPDATE
-    """,
-)
-
-DOCUMENTS_TO_BUNDLE = untyped_tenant(
-    "documents.to_bundle",
-    f"""
-    SELECT id, content_key, content_md5, ground_truth FROM document
-    WHERE organization_id = $1 AND dataset_id = ANY($2::text[]) AND {LIVE}
-    ORDER BY created_time, id
-    """,
-)

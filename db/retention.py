@@ -1,35 +1,47 @@
-"""What is due: documents and data bundles that have been kept as long as they were to be kept."""
+"""Documents and data bundles whose retention has passed."""
 
 from __future__ import annotations
 
-from db.statements import untyped_tenant as tenant
+from db.statements import Connection, RowCount, tenant
+from pagemill.ids import DataBundleId, DocumentId, OrganizationId
 
-# As the indexes document_due and data_bundle_due have it.
+# The expression of the indexes document_due and data_bundle_due.
 DUE_TIME = "((created_time AT TIME ZONE 'UTC') + retention_in_days * interval '1 day')"
 IS_DUE = f"{DUE_TIME} <= now() AT TIME ZONE 'UTC'"
 
-# In the order of their ids, as those who delete documents lock them. What was given more time meanwhile is
-# not due any more when its lock is had. IS TRUE, so that they are found by their ids and not by being due.
-LOCK_DUE_DOCUMENTS = tenant(
-    "retention.lock_due_documents",
-    f"""
+
+# Locked in the order of their ids, like every statement that deletes documents. A document that is given
+# more time meanwhile is not due any more once it is locked. IS TRUE makes Postgres find them by their ids.
+@tenant(f"""
     WITH due AS MATERIALIZED (
-        SELECT id FROM document WHERE organization_id = $1 AND {IS_DUE} ORDER BY {DUE_TIME} LIMIT $2
+        SELECT id FROM document WHERE organization_id = :organization_id AND {IS_DUE}
+        ORDER BY {DUE_TIME} LIMIT :limit
     )
     SELECT id FROM document
-    WHERE organization_id = $1 AND id = ANY(ARRAY(SELECT id FROM due)) AND ({IS_DUE}) IS TRUE
+    WHERE organization_id = :organization_id AND id = ANY(ARRAY(SELECT id FROM due)) AND ({IS_DUE}) IS TRUE
     ORDER BY id FOR UPDATE
-    """,
-)
+""")
+async def lock_due_documents(
+    connection: Connection, *, organization_id: OrganizationId, limit: int
+) -> list[DocumentId]:
+    """Return some documents that are due, and lock them until the transaction ends."""
 
-DUE_DATA_BUNDLES = tenant(
-    "retention.due_data_bundles",
-    f"""
-    SELECT id FROM data_bundle WHERE organization_id = $1 AND {IS_DUE} ORDER BY {DUE_TIME} LIMIT $2
-    """,
-)
 
-DELETE_DUE_DATA_BUNDLE = tenant(
-    "retention.delete_due_data_bundle",
-    f"DELETE FROM data_bundle WHERE organization_id = $1 AND id = $2 AND {IS_DUE}",
-)
+@tenant(f"""
+    SELECT id FROM data_bundle WHERE organization_id = :organization_id AND {IS_DUE}
+    ORDER BY {DUE_TIME} LIMIT :limit
+""")
+async def list_due_data_bundles(
+    connection: Connection, *, organization_id: OrganizationId, limit: int
+) -> list[DataBundleId]:
+    """Return some data bundles that are due, the first due first."""
+
+
+@tenant(f"""
+    DELETE FROM data_bundle
+    WHERE organization_id = :organization_id AND id = :data_bundle_id AND {IS_DUE}
+""")
+async def delete_due_data_bundle(
+    connection: Connection, *, organization_id: OrganizationId, data_bundle_id: DataBundleId
+) -> RowCount:
+    """Delete a data bundle if it is still due."""

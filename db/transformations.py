@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
-from db.statements import Connection, Row, RowCount, columns, tenant, untyped_tenant
+from db.statements import Connection, Row, RowCount, columns, tenant
 from pagemill.ids import DatasetId, OrganizationId, PrincipalId, TransformationId
 
 TransformationStatus: TypeAlias = Literal["running", "succeeded", "failed"]
@@ -131,27 +131,3 @@ async def reopen_transformation(
     connection: Connection, *, organization_id: OrganizationId, transformation_id: TransformationId
 ) -> RowCount:
     """Make a failed transformation run again, and return 1; return 0 if it has not failed."""
-
-
-# The statements of the worker.
-TRANSFORMATION_WORK = untyped_tenant(
-    "transformations.work",
-    "SELECT dataset_id, operations FROM transformation WHERE organization_id = $1 AND id = $2",
-)
-
-END_TRANSFORMATION = untyped_tenant(
-    "transformations.end",
-    """
-    UPDATE transformation SET status = $3
-    WHERE organization_id = $1 AND id = $2 AND status = 'running'
-    """,
-)
-
-REOPEN_TRANSFORMATION = untyped_tenant(
-    "transformations.reopen",
-    """
-    UPDATE transformation SET status = 'running'
-    WHERE organization_id = $1 AND id = $2 AND status = 'failed'
-    RETURNING id
-    """,
-)

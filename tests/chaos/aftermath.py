@@ -9,7 +9,7 @@ import asyncpg
 import psutil
 
 from pagemill.applications.found_fields import count_fields
-from pagemill.housekeeping.sweep import ObjectSweep, SweepReport
+from pagemill.housekeeping.orphaned_objects import ObjectSweep, SweepReport
 from pagemill.objects import ObjectStore
 from pagemill.usage.meters import METERS
 from tests.chaos.history import Counter, JobRow, Left, Memory, Recorder, Row

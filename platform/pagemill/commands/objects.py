@@ -11,7 +11,7 @@ from pagemill.commands.options import always, data_directory_option, json_option
 
 if TYPE_CHECKING:
     from db.statements import Connection
-    from pagemill.housekeeping.sweep import SweepReport
+    from pagemill.housekeeping.orphaned_objects import SweepReport
     from pagemill.objects import ObjectStore
     from pagemill.settings import Settings
 
@@ -46,7 +46,7 @@ def sweep(
     """
 
     async def run(connection: Connection, objects: ObjectStore, settings: Settings) -> list[SweepReport]:
-        from pagemill.housekeeping.sweep import ObjectSweep, organizations_to_sweep
+        from pagemill.housekeeping.orphaned_objects import ObjectSweep, organizations_to_sweep
 
         return [
             await ObjectSweep(

@@ -15,8 +15,8 @@ from pagemill.content_types import SNIFFED_BYTES, SUPPORTED, sniff
 from pagemill.errors import BadRequest
 from pagemill.ids import DocumentId, OrganizationId
 from pagemill.objects import ObjectStore
+from pagemill.objects.discarding import discard
 from pagemill.objects.keys import new_content_key
-from pagemill.objects.removal import remove
 
 MEBIBYTE = 1024 * 1024
 MAXIMUM_FILE_BYTES = 64 * MEBIBYTE
@@ -128,7 +128,7 @@ async def delete_on_failure(objects: ObjectStore, key: str | None) -> AsyncItera
         raise
     except Exception:
         if key is not None:
-            await remove(objects, keys=[key])
+            await discard(objects, keys=[key])
         raise
 
 

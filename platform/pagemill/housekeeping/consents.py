@@ -9,7 +9,7 @@ import msgspec
 
 from db import consents as statements
 from db.statements import Connection
-from pagemill.documents.removal import remove_documents, remove_objects
+from pagemill.documents.deletion import delete_document_objects, delete_documents
 from pagemill.errors import NotFound
 from pagemill.ids import ConsentId, DataBundleId, DocumentId, OrganizationId
 from pagemill.jobs.kind import AnyKind
@@ -90,10 +90,10 @@ async def _delete_batch(
         )
         document_ids = [row.id for row in chosen]
         await _delete_predictions(connection, organization_id, document_ids, prediction)
-        rows = await remove_documents(connection, organization_id, document_ids, consent_ids=[consent_id])
+        rows = await delete_documents(connection, organization_id, document_ids, consent_ids=[consent_id])
     # A prediction requested before the documents were deleted may be written only now.
     await _delete_predictions(connection, organization_id, document_ids, prediction)
-    await remove_objects(objects, organization_id, rows)
+    await delete_document_objects(objects, organization_id, rows)
     return len(rows)
 
 

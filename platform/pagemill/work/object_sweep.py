@@ -8,7 +8,7 @@ import asyncpg
 
 from db.pool import acquire
 from db.schedule import EVERY_ORGANIZATION
-from pagemill.housekeeping.sweep import ObjectSweep, SweepReport
+from pagemill.housekeeping.orphaned_objects import ObjectSweep, SweepReport
 from pagemill.jobs.job import HOUSEKEEPING, Job, JobFailed, KindName
 from pagemill.jobs.kind import JobKind, Recurrence
 from pagemill.objects import ObjectStore

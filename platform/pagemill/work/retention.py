@@ -1,4 +1,4 @@
-"""Jobs that remove an organization's documents and data bundles when their time is over."""
+"""Jobs that delete an organization's documents and data bundles when their retention has passed."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from db.pool import acquire
 from db.schedule import ORGANIZATIONS_WITH_DUE
 from db.statements import Connection
 from pagemill.concurrency import finish_despite_cancellation
-from pagemill.documents.removal import remove_documents, remove_objects
+from pagemill.documents.deletion import delete_document_objects, delete_documents
+from pagemill.ids import DataBundleId
 from pagemill.jobs.job import HOUSEKEEPING, Job, KindName
 from pagemill.jobs.kind import JobKind, Recurrence
 from pagemill.jobs.leases import hold
 from pagemill.jobs.queue import request_cancel
 from pagemill.objects import ObjectStore
+from pagemill.objects.discarding import discard
 from pagemill.objects.keys import data_bundle_key
-from pagemill.objects.removal import remove
 from pagemill.work.data_bundles import DATA_BUNDLE
 from pagemill.work.resources import WorkResources
 
@@ -38,11 +39,11 @@ class RetentionRunner:
         self._pool, self._objects = pool, objects
 
     async def __call__(self, job: Job) -> None:
-        """Remove what is due. Raises JobCancelled."""
+        """Delete the documents and data bundles that are due. Raises JobCancelled."""
         documents = data_bundles = 0
-        while gone := await finish_despite_cancellation(self._remove_documents(job)):
+        while gone := await finish_despite_cancellation(self._delete_documents(job)):
             documents += gone
-        while gone := await finish_despite_cancellation(self._remove_data_bundles(job)):
+        while gone := await finish_despite_cancellation(self._delete_data_bundles(job)):
             data_bundles += gone
         if documents or data_bundles:
             logger.info(
@@ -50,29 +51,31 @@ class RetentionRunner:
                 *(job.organization_id, documents, data_bundles),
             )
 
-    async def _remove_documents(self, job: Job) -> int:
+    async def _delete_documents(self, job: Job) -> int:
         async with acquire(self._pool) as connection, connection.transaction():
             await hold(connection, job)
-            due = await statements.LOCK_DUE_DOCUMENTS.fetch(
-                connection, job.organization_id, REMOVAL_BATCH_SIZE
+            due = await statements.lock_due_documents(
+                connection, organization_id=job.organization_id, limit=REMOVAL_BATCH_SIZE
             )
-            gone = await remove_documents(connection, job.organization_id, [row["id"] for row in due])
-        await remove_objects(self._objects, job.organization_id, gone)
-        return len(gone)
+            deleted = await delete_documents(connection, job.organization_id, due)
+        await delete_document_objects(self._objects, job.organization_id, deleted)
+        return len(deleted)
 
-    async def _remove_data_bundles(self, job: Job) -> int:
+    async def _delete_data_bundles(self, job: Job) -> int:
         async with acquire(self._pool) as connection:
-            due = await statements.DUE_DATA_BUNDLES.fetch(connection, job.organization_id, REMOVAL_BATCH_SIZE)
-            gone = [row["id"] for row in due if await _remove_data_bundle(connection, job, row["id"])]
-        await remove(self._objects, keys=[data_bundle_key(job.organization_id, one) for one in gone])
-        return len(gone)
+            due = await statements.list_due_data_bundles(
+                connection, organization_id=job.organization_id, limit=REMOVAL_BATCH_SIZE
+            )
+            deleted = [one for one in due if await _delete_data_bundle(connection, job, one)]
+        await discard(self._objects, keys=[data_bundle_key(job.organization_id, one) for one in deleted])
+        return len(deleted)
 
 
 class _NotDue(Exception):
-    """The bundle was given more time, or is gone: whatever was done to its job is undone."""
+    """Error that rolls the transaction back: the bundle has more time, or does not exist any more."""
 
 
-async def _remove_data_bundle(connection: Connection, job: Job, data_bundle_id: str) -> bool:
+async def _delete_data_bundle(connection: Connection, job: Job, data_bundle_id: DataBundleId) -> bool:
     try:
         async with connection.transaction():
             await hold(connection, job)
@@ -80,9 +83,10 @@ async def _remove_data_bundle(connection: Connection, job: Job, data_bundle_id: 
             await request_cancel(
                 connection, DATA_BUNDLE, organization_id=job.organization_id, subject_id=data_bundle_id
             )
-            if not await statements.DELETE_DUE_DATA_BUNDLE.execute(
-                connection, job.organization_id, data_bundle_id
-            ):
+            deleted = await statements.delete_due_data_bundle(
+                connection, organization_id=job.organization_id, data_bundle_id=data_bundle_id
+            )
+            if not deleted:
                 raise _NotDue
     except _NotDue:
         return False

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import asyncpg
 
-from db.documents import COPIES_IN_DATASET, LOCK_CONTENTS
+from db.documents import DuplicateRow, list_duplicates, lock_contents
 from db.pool import acquire
 from db.statements import Connection
-from db.transformations import END_TRANSFORMATION, REOPEN_TRANSFORMATION, TRANSFORMATION_WORK
+from db.transformations import end_transformation, find_transformation_work, reopen_transformation
 from pagemill.concurrency import finish_despite_cancellation
-from pagemill.documents.removal import remove_documents, remove_objects
+from pagemill.documents.deletion import delete_document_objects, delete_documents
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import OrganizationId, SubjectId
+from pagemill.ids import DatasetId, DocumentId, OrganizationId, SubjectId, TransformationId
 from pagemill.jobs.job import BATCH, Job, KindName
 from pagemill.jobs.kind import Finished, JobKind
 from pagemill.jobs.leases import hold
@@ -37,52 +37,78 @@ class TransformationRunner:
     async def __call__(self, job: Job) -> None:
         """Transform. Raises NotFound when the transformation is gone, JobCancelled, BadRequest."""
         async with acquire(self._pool) as connection:
-            work = await TRANSFORMATION_WORK.fetch_one(connection, job.organization_id, job.subject_id)
+            work = await find_transformation_work(
+                connection,
+                organization_id=job.organization_id,
+                transformation_id=TransformationId(job.subject_id),
+            )
         if work is None:
             raise NotFound("The transformation does not exist any more")
-        for operation in work["operations"]:
+        for operation in work.operations:
             if operation["type"] != "remove-duplicates":
                 raise BadRequest(f"operations: {operation['type']} is not known")
-            await self._remove_duplicates(job, work["dataset_id"])
+            await self._remove_duplicates(job, work.dataset_id)
 
-    async def _remove_duplicates(self, job: Job, dataset_id: str) -> None:
-        """Remove all documents with the same content but the oldest."""
-        while copies := await self._copies(job, dataset_id):
-            for some in _batches(copies):
-                await finish_despite_cancellation(self._remove_batch(job, dataset_id, some))
+    async def _remove_duplicates(self, job: Job, dataset_id: DatasetId) -> None:
+        """Delete all documents with the same content but the oldest."""
+        while duplicates := await self._duplicates(job, dataset_id):
+            for batch in _batches(duplicates):
+                await finish_despite_cancellation(self._delete_batch(job, dataset_id, batch))
 
-    async def _copies(self, job: Job, dataset_id: str) -> list[tuple[str, str]]:
+    async def _duplicates(self, job: Job, dataset_id: DatasetId) -> list[DuplicateRow]:
         async with acquire(self._pool) as connection:
-            rows = await COPIES_IN_DATASET.fetch(
-                connection, job.organization_id, dataset_id, SEARCH_BATCH_SIZE
+            return await list_duplicates(
+                connection,
+                organization_id=job.organization_id,
+                dataset_id=dataset_id,
+                limit=SEARCH_BATCH_SIZE,
             )
-        return [(row["id"], row["kept_id"]) for row in rows]
 
-    async def _remove_batch(self, job: Job, dataset_id: str, copies: Sequence[tuple[str, str]]) -> None:
-        organization_id = job.organization_id
+    async def _delete_batch(
+        self, job: Job, dataset_id: DatasetId, duplicates: Sequence[DuplicateRow]
+    ) -> None:
         async with acquire(self._pool) as connection, connection.transaction():
             await hold(connection, job)
-            involved = sorted({document_id for pair in copies for document_id in pair})
-            rows = await LOCK_CONTENTS.fetch(connection, organization_id, dataset_id, involved)
-            contents = {row["id"]: row["content_md5"] for row in rows}
-            chosen = [copy for copy, kept in copies if _is_copy(contents, copy, kept)]
-            gone = await remove_documents(connection, organization_id, chosen, dataset_ids=[dataset_id])
-        await remove_objects(self._objects, organization_id, gone)
+            chosen = await _lock_duplicates(connection, job.organization_id, dataset_id, duplicates)
+            deleted = await delete_documents(
+                connection, job.organization_id, chosen, dataset_ids=[dataset_id]
+            )
+        await delete_document_objects(self._objects, job.organization_id, deleted)
 
 
-def _is_copy(contents: Mapping[str, str | None], copy: str, kept: str) -> bool:
-    """Return whether both still exist with the same content: uploads and deletions go on meanwhile."""
-    return contents.get(copy) is not None and contents[copy] == contents.get(kept)
+async def _lock_duplicates(
+    connection: Connection,
+    organization_id: OrganizationId,
+    dataset_id: DatasetId,
+    duplicates: Sequence[DuplicateRow],
+) -> list[DocumentId]:
+    """Lock documents and return the duplicates that still are: uploads and deletions go on meanwhile."""
+    involved = {document_id for one in duplicates for document_id in (one.id, one.kept_id)}
+    rows = await lock_contents(
+        connection,
+        organization_id=organization_id,
+        dataset_id=dataset_id,
+        document_ids=sorted(involved),
+    )
+    contents = {row.id: row.content_md5 for row in rows if row.content_md5 is not None}
+    return [
+        one.id for one in duplicates if one.id in contents and contents[one.id] == contents.get(one.kept_id)
+    ]
 
 
-def _batches(copies: Sequence[tuple[str, str]]) -> Iterator[Sequence[tuple[str, str]]]:
-    for begin in range(0, len(copies), REMOVAL_BATCH_SIZE):
-        yield copies[begin : begin + REMOVAL_BATCH_SIZE]
+def _batches(duplicates: Sequence[DuplicateRow]) -> Iterator[Sequence[DuplicateRow]]:
+    for begin in range(0, len(duplicates), REMOVAL_BATCH_SIZE):
+        yield duplicates[begin : begin + REMOVAL_BATCH_SIZE]
 
 
 async def _succeed(connection: Connection, finished: Sequence[Finished[None]]) -> None:
     for job, _ in finished:
-        await END_TRANSFORMATION.execute(connection, job.organization_id, job.subject_id, "succeeded")
+        await end_transformation(
+            connection,
+            organization_id=job.organization_id,
+            transformation_id=TransformationId(job.subject_id),
+            status="succeeded",
+        )
 
 
 async def _fail(
@@ -92,11 +118,19 @@ async def _fail(
 
 
 async def _cancel(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> None:
-    await END_TRANSFORMATION.execute(connection, organization_id, subject_id, "failed")
+    await end_transformation(
+        connection,
+        organization_id=organization_id,
+        transformation_id=TransformationId(subject_id),
+        status="failed",
+    )
 
 
 async def _reopen(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> bool:
-    return await REOPEN_TRANSFORMATION.fetch_one(connection, organization_id, subject_id) is not None
+    reopened = await reopen_transformation(
+        connection, organization_id=organization_id, transformation_id=TransformationId(subject_id)
+    )
+    return reopened > 0
 
 
 TRANSFORMATION: JobKind[WorkResources, None] = JobKind(

@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 
 from pagemill.errors import Unavailable
 from pagemill.objects import ObjectMissing, ObjectStore, local, open_objects
-from pagemill.objects.removal import remove
+from pagemill.objects.discarding import discard
 from pagemill.objects.s3 import PART_BYTES
 from pagemill.objects.store import InvalidKey
 from pagemill.settings import Settings
@@ -192,5 +192,5 @@ async def test_a_full_or_broken_disk_is_a_retryable_error(tmp_path: Path) -> Non
 async def test_removal_takes_keys_and_prefixes_and_survives_failures(store: ObjectStore) -> None:
     for key in (KEY, "organizations/acme/trainings/1/a", "organizations/acme/kept"):
         await store.put(key, b"x")
-    await remove(store, keys=["../outside", KEY], prefixes=["organizations/acme/trainings/1/"])
+    await discard(store, keys=["../outside", KEY], prefixes=["organizations/acme/trainings/1/"])
     assert [key async for key in store.list("organizations/")] == ["organizations/acme/kept"]

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from db.documents import delete_documents
-from db.retention import DUE_DATA_BUNDLES, LOCK_DUE_DOCUMENTS
+from db.retention import list_due_data_bundles, lock_due_documents
 from db.schedule import ORGANIZATIONS_WITH_DUE
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.queue import enqueue
@@ -196,7 +196,7 @@ async def test_a_data_bundle_that_is_not_due_any_more_keeps_its_job(
             subject_id=data_bundle_id,
         )
         job = await hold_of(pool, owner)
-        assert not await retention._remove_data_bundle(connection, job, data_bundle_id)
+        assert not await retention._delete_data_bundle(connection, job, data_bundle_id)
     row = await job_row(pool, job_id)
     assert (row["state"], row["cancel_requested"]) == ("queued", False)
     assert await left(pool, "data_bundle") == {data_bundle_id}
@@ -227,7 +227,7 @@ async def test_a_late_worker_deletes_nothing(
     with pytest.raises(JobCancelled):
         await runner(late)
     with pytest.raises(JobCancelled):
-        await runner._remove_data_bundles(late)
+        await runner._delete_data_bundles(late)
     assert await left(pool) == {document_id}
     assert await left(pool, "data_bundle") == {data_bundle_id}
 
@@ -269,6 +269,6 @@ async def test_finding_due_rows_reads_only_those(
 ) -> None:
     owner = organization.organization_id
     async with pool.acquire() as connection:
-        assert await most_rows_read(connection, LOCK_DUE_DOCUMENTS, owner, 50) <= 300
-        assert await most_rows_read(connection, DUE_DATA_BUNDLES, owner, 50) <= 100
+        assert await most_rows_read(connection, lock_due_documents, organization_id=owner, limit=50) <= 300
+        assert await most_rows_read(connection, list_due_data_bundles, organization_id=owner, limit=50) <= 100
         assert await most_rows_read(connection, ORGANIZATIONS_WITH_DUE, "", 1000) <= 50

@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from db.documents import DuplicateRow
 from db.jobs import CLAIM
 from pagemill.documents.dataset_counters import count_in_dataset
 from pagemill.ids import DatasetId, DocumentId, TransformationId, new_id
@@ -191,7 +192,7 @@ async def test_an_attempt_continues_after_a_killed_one(
     job_id, _ = await transform(pool, organization.organization_id, dataset_id)
     killed = await claimed(pool)
     runner = TransformationRunner(pool, objects)
-    await runner._remove_batch(killed, dataset_id, [(ids[2], ids[0])])
+    await runner._delete_batch(killed, dataset_id, [DuplicateRow(ids[2], ids[0])])
     await pool.execute("UPDATE job SET lease_expires = now() - interval '1 s' WHERE id = $1", job_id)
     assert await run(pool, objects, job_id) == ["succeeded"]
     assert await left(pool, dataset_id) == ids[:1]
@@ -257,9 +258,13 @@ async def test_a_duplicate_whose_original_is_deleted_or_changed_stays(
     await pool.execute("UPDATE document SET content_md5 = 'b' WHERE id = $1", ids[0])
     await pool.execute("UPDATE document SET content_md5 = NULL WHERE id = $1", ids[3])
     unknown = new_id(DocumentId)
-    await runner._remove_batch(job, dataset_id, [(ids[1], ids[0]), (ids[2], unknown), (ids[3], ids[1])])
+    await runner._delete_batch(
+        job,
+        dataset_id,
+        [DuplicateRow(ids[1], ids[0]), DuplicateRow(ids[2], unknown), DuplicateRow(ids[3], ids[1])],
+    )
     assert await left(pool, dataset_id) == ids
-    await runner._remove_batch(job, dataset_id, [(ids[2], ids[1])])
+    await runner._delete_batch(job, dataset_id, [DuplicateRow(ids[2], ids[1])])
     assert await left(pool, dataset_id) == [ids[0], ids[1], ids[3]]
 
 

@@ -33,8 +33,8 @@ from pagemill.documents.content import (
 from pagemill.errors import BadRequest, NotFound, PagemillError
 from pagemill.ids import AssetId, new_id
 from pagemill.objects import ObjectMissing, ObjectStore
+from pagemill.objects.discarding import discard
 from pagemill.objects.keys import asset_prefix, new_asset_key
-from pagemill.objects.removal import remove
 from pagemill.usage.counting import count, uncount
 
 InlineContent: TypeAlias = Annotated[str, Meta(min_length=1, max_length=MAXIMUM_INLINE_CHARACTERS)]
@@ -189,7 +189,7 @@ class AssetController(Controller):
                 updated_by=caller.principal_id,
             )
         if stored is not None:
-            await remove(app_state.objects, keys=[before.content_key])
+            await discard(app_state.objects, keys=[before.content_key])
         return to_asset(row)
 
     @delete("/{asset_id:str}", status_code=200)
@@ -214,7 +214,7 @@ class AssetController(Controller):
                 connection, organization_id=caller.organization_id, asset_id=asset_id
             )
             await uncount(connection, caller.organization_id, "assets")
-        await remove(app_state.objects, prefixes=[asset_prefix(caller.organization_id, asset_id)])
+        await discard(app_state.objects, prefixes=[asset_prefix(caller.organization_id, asset_id)])
         return to_asset(row, content)
 
 

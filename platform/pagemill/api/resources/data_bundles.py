@@ -30,8 +30,8 @@ from pagemill.api.resources.models import MODEL_DEPENDENCIES, below_model, keep_
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import DataBundleId, DatasetId, ModelId, OrganizationId, new_id
 from pagemill.jobs.queue import enqueue, request_cancel
+from pagemill.objects.discarding import discard
 from pagemill.objects.keys import data_bundle_key
-from pagemill.objects.removal import remove
 from pagemill.usage.counting import count
 from pagemill.work.data_bundles import DATA_BUNDLE
 
@@ -263,7 +263,7 @@ class DataBundleController(Controller):
             )
         # Storage may be slow: meanwhile others need the connection.
         await release_connection(request.scope)
-        await remove(app_state.objects, keys=[data_bundle_key(organization_id, data_bundle_id)])
+        await discard(app_state.objects, keys=[data_bundle_key(organization_id, data_bundle_id)])
         return to_data_bundle(row)
 
 

@@ -43,7 +43,7 @@ from pagemill.documents.content import (
     inline_source,
     store_content,
 )
-from pagemill.documents.removal import remove_documents, remove_objects
+from pagemill.documents.deletion import delete_document_objects, delete_documents
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import ConsentId, DatasetId, DocumentId, new_id
 from pagemill.objects import ObjectMissing, ObjectStore
@@ -249,7 +249,7 @@ class DocumentController(Controller):
             limit=page.limit,
         )
         chosen, token = cut(rows, page)
-        deleted = await remove_documents(
+        deleted = await delete_documents(
             connection,
             caller.organization_id,
             [row.id for row in chosen],
@@ -258,7 +258,7 @@ class DocumentController(Controller):
         )
         # Storage may be slow: meanwhile others need the connection.
         await release_connection(request.scope)
-        await remove_objects(app_state.objects, caller.organization_id, deleted)
+        await delete_document_objects(app_state.objects, caller.organization_id, deleted)
         return Documents(
             documents=[to_document(row, app_state) for row in deleted],
             next_token=token,
@@ -334,12 +334,12 @@ class DocumentController(Controller):
 
         Deletes its file, words and thumbnails too, and returns the document. Its predictions stay.
         """
-        rows = await remove_documents(connection, caller.organization_id, [document_id])
+        rows = await delete_documents(connection, caller.organization_id, [document_id])
         if not rows:
             raise document_not_found(document_id)
         # Storage may be slow: meanwhile others need the connection.
         await release_connection(request.scope)
-        await remove_objects(app_state.objects, caller.organization_id, rows)
+        await delete_document_objects(app_state.objects, caller.organization_id, rows)
         return to_document(rows[0], app_state)
 
 

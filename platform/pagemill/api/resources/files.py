@@ -38,8 +38,8 @@ from pagemill.documents.thumbnails.thumbnail import (
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import DocumentId
 from pagemill.objects import ObjectMissing, ObjectStore
+from pagemill.objects.discarding import discard
 from pagemill.objects.keys import thumbnails_prefix
-from pagemill.objects.removal import remove
 
 Side = Annotated[int | None, Parameter(ge=1, le=LONGEST_SIDE)]
 PageIndex = Annotated[str | None, Parameter(query="page", description="an integer")]
@@ -84,7 +84,7 @@ class FileController(Controller):
         )
         replaced = await _switch(app_state, caller, document_id, stored)
         if replaced is not None:
-            await remove(app_state.objects, keys=[replaced], prefixes=[thumbnails_prefix(replaced)])
+            await discard(app_state.objects, keys=[replaced], prefixes=[thumbnails_prefix(replaced)])
         return StoredFile(document_id=document_id, content_type=stored.content_type, content_md5=stored.md5)
 
     @get("/{document_id:str}", binary_answer=True, own_connection=True)

@@ -40,8 +40,8 @@ from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import ModelId, OrganizationId, TrainingId, new_id
 from pagemill.jobs.kind import JobKinds
 from pagemill.jobs.queue import request_cancel
+from pagemill.objects.discarding import discard
 from pagemill.objects.keys import data_bundle_key, training_prefix
-from pagemill.objects.removal import remove
 from pagemill.usage.counting import count, uncount
 from pagemill.work.data_bundles import DATA_BUNDLE
 from pagemill.work.trainings import TRAINING
@@ -340,7 +340,7 @@ class ModelController(Controller):
             await uncount(connection, organization_id, "models")
         # Storage may be slow: meanwhile others need the connection.
         await release_connection(request.scope)
-        await remove(
+        await discard(
             app_state.objects,
             keys=[data_bundle_key(organization_id, data_bundle_id) for data_bundle_id in data_bundle_ids],
             prefixes=[training_prefix(organization_id, training_id) for training_id in training_ids],

@@ -14,8 +14,8 @@ from pagemill.documents.thumbnails.renderer import Renderer
 from pagemill.documents.thumbnails.thumbnail import Thumbnail, thumbnail_content_type, thumbnail_name
 from pagemill.ids import DocumentId, OrganizationId
 from pagemill.objects import ObjectMissing, ObjectStore
+from pagemill.objects.discarding import discard
 from pagemill.objects.keys import thumbnails_prefix
-from pagemill.objects.removal import remove
 
 MAXIMUM_THUMBNAILS = 256
 """How many thumbnails of one content are kept; when there are as many, they are deleted and made again."""
@@ -111,7 +111,7 @@ class ThumbnailCache:
         async with acquire(self._pool) as connection:
             now = await get_document(connection, organization_id=organization_id, document_id=document_id)
         if now is None or now.content_key != content.key:
-            await remove(self._objects, prefixes=[prefix])
+            await discard(self._objects, prefixes=[prefix])
             raise ObjectMissing(content.key)
 
     async def _make_room(self, prefix: str) -> None:
@@ -120,4 +120,4 @@ class ThumbnailCache:
         async for _ in self._objects.list(prefix):
             kept += 1
         if kept >= MAXIMUM_THUMBNAILS:
-            await remove(self._objects, prefixes=[prefix])
+            await discard(self._objects, prefixes=[prefix])

@@ -11,39 +11,39 @@ from db.statements import Connection
 from pagemill.documents.dataset_counters import count_in_dataset
 from pagemill.ids import ConsentId, DatasetId, DocumentId, OrganizationId
 from pagemill.objects import ObjectStore
+from pagemill.objects.discarding import discard
 from pagemill.objects.keys import document_prefix
-from pagemill.objects.removal import remove
 
 
-async def remove_documents(
+async def delete_documents(
     connection: Connection,
-    organization_id: str,
-    document_ids: Sequence[str],
+    organization_id: OrganizationId,
+    document_ids: Sequence[DocumentId],
     *,
-    dataset_ids: Sequence[str] | None = None,
-    consent_ids: Sequence[str] | None = None,
+    dataset_ids: Sequence[DatasetId] | None = None,
+    consent_ids: Sequence[ConsentId] | None = None,
 ) -> list[DocumentRow]:
     """Delete documents and return their rows, oldest first; one outside the filters stays.
 
-    Call ``remove_objects`` with the rows once the transaction is committed.
+    Call ``delete_document_objects`` with the rows once the transaction is committed.
     """
-    owner = OrganizationId(organization_id)
     async with connection.transaction():
         rows = await statements.delete_documents(
             connection,
-            organization_id=owner,
-            document_ids=[DocumentId(one) for one in document_ids],
-            dataset_ids=None if dataset_ids is None else [DatasetId(one) for one in dataset_ids],
-            consent_ids=None if consent_ids is None else [ConsentId(one) for one in consent_ids],
+            organization_id=organization_id,
+            document_ids=document_ids,
+            dataset_ids=dataset_ids,
+            consent_ids=consent_ids,
         )
         by_dataset: defaultdict[DatasetId, list[DocumentRow]] = defaultdict(list)
         for row in rows:
             if row.dataset_id is not None:
                 by_dataset[row.dataset_id].append(row)
+        # Datasets are locked in the order of their ids: two deletions cannot deadlock.
         for dataset_id, deleted in sorted(by_dataset.items()):
             await count_in_dataset(
                 connection,
-                owner,
+                organization_id,
                 dataset_id,
                 documents=-len(deleted),
                 changes=len(deleted),
@@ -52,7 +52,9 @@ async def remove_documents(
     return sorted(rows, key=lambda row: (row.created_time, row.id))
 
 
-async def remove_objects(objects: ObjectStore, organization_id: str, rows: Sequence[DocumentRow]) -> None:
+async def delete_document_objects(
+    objects: ObjectStore, organization_id: OrganizationId, rows: Sequence[DocumentRow]
+) -> None:
     """Delete the stored objects of documents whose rows are deleted."""
     uploaded = (row.id for row in rows if row.content_key is not None)
-    await remove(objects, prefixes=[document_prefix(organization_id, one) for one in uploaded])
+    await discard(objects, prefixes=[document_prefix(organization_id, one) for one in uploaded])

@@ -1,4 +1,4 @@
-"""Removing what no row names any more."""
+"""Deletion of objects that no row names any more."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Iterable
 from pagemill.errors import PagemillError
 from pagemill.objects.store import ObjectStore
 
-REMOVED_AT_ONCE = 16
+CONCURRENCY = 16
 
 logger = logging.getLogger(__name__)
 
 
-async def remove(objects: ObjectStore, *, keys: Iterable[str] = (), prefixes: Iterable[str] = ()) -> int:
-    """Delete objects, and everything below prefixes, a few at a time; how many of the names are gone.
+async def discard(objects: ObjectStore, *, keys: Iterable[str] = (), prefixes: Iterable[str] = ()) -> int:
+    """Delete objects, and everything below prefixes; return how many of the names were deleted.
 
-    Best effort: the rows are gone, so nobody can reach what a failure leaves behind. It is logged.
+    Failures are logged and not raised: without a row, nobody can reach the objects that stay.
     """
-    gate = asyncio.Semaphore(REMOVED_AT_ONCE)
+    slots = asyncio.Semaphore(CONCURRENCY)
 
     async def attempt(name: str) -> bool:
-        async with gate:
+        async with slots:
             try:
                 await (objects.delete_prefix(name) if name.endswith("/") else objects.delete(name))
             except PagemillError as error:

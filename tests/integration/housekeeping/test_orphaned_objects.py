@@ -16,9 +16,9 @@ from click.testing import CliRunner, Result
 
 from db.object_owners import list_documents
 from pagemill.cli import main
-from pagemill.housekeeping import sweep
+from pagemill.housekeeping import orphaned_objects
 from pagemill.housekeeping.object_ownership import OWNER_KINDS
-from pagemill.housekeeping.sweep import MissingObject, ObjectSweep, SweepReport
+from pagemill.housekeeping.orphaned_objects import MissingObject, ObjectSweep, SweepReport
 from pagemill.ids import AssetId, DataBundleId, DocumentId, TrainingId, new_id
 from pagemill.jobs.schedule import enqueue_scheduled
 from pagemill.objects import ObjectStore
@@ -192,8 +192,8 @@ async def test_any_mixture_of_rows_and_objects_is_compared_in_batches_of_any_siz
     at_once: int,
     seed: int,
 ) -> None:
-    monkeypatch.setattr(sweep, "PAGE_SIZE", at_once)
-    monkeypatch.setattr(sweep, "SUSPECTS_BATCH_SIZE", at_once)
+    monkeypatch.setattr(orphaned_objects, "PAGE_SIZE", at_once)
+    monkeypatch.setattr(orphaned_objects, "SUSPECTS_BATCH_SIZE", at_once)
     owner, chance = organization.organization_id, random.Random(seed)
     kept, missing, orphans = set[str](), set[str](), set[str]()
     model_id = await seed_model(pool, owner)

@@ -23,7 +23,7 @@ from pagemill.errors import NotFound
 from pagemill.housekeeping.object_ownership import OWNER_KINDS, OwnerKind
 from pagemill.ids import OrganizationId
 from pagemill.objects import ObjectStore, StoredObject
-from pagemill.objects.removal import remove
+from pagemill.objects.discarding import discard
 
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 
@@ -133,7 +133,7 @@ class ObjectSweep:
         self.report.orphans += len(orphans)
         self.report.orphan_keys += orphans[: MAXIMUM_NAMED - len(self.report.orphan_keys)]
         if self._delete and orphans:
-            self.report.removed += await remove(self._objects, keys=orphans)
+            self.report.removed += await discard(self._objects, keys=orphans)
 
     async def report_missing(self, kind: OwnerKind, suspects: Iterable[_Suspect]) -> None:
         """Read the owners of suspects again; report the objects that are missing."""
