@@ -10,7 +10,7 @@ from msgspec import UnsetType
 
 from db.datasets import DatasetRow
 from db.keyset import within_bytes
-from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant, untyped_tenant
+from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
 from pagemill.ids import DataBundleId, DatasetId, ModelId, OrganizationId, PrincipalId
 
 DataBundleStatus: TypeAlias = Literal["running", "succeeded", "failed"]
@@ -56,7 +56,14 @@ class DataBundleInputRow(Row):
     preprocess_config: dict[str, Any]
 
 
-# TODO-DATASETS
+class DataBundleStatusRow(Row):
+    """The status of a data bundle, after a change of it."""
+
+    id: DataBundleId
+    model_id: ModelId
+    status: DataBundleStatus
+
+
 @tenant(f"""
     SELECT {columns(DatasetRow)} FROM dataset
     WHERE organization_id = :organization_id AND id = ANY(:dataset_ids::text[])
@@ -242,29 +249,39 @@ async def list_snapshot_keys(
     """Return the keys of the snapshots of data bundles, oldest first."""
 
 
-SUCCEED_DATA_BUNDLE = untyped_tenant(
-    "data_bundles.succeed",
-    """
-    UPDATE data_bundle SET status = 'succeeded', summary = $3, object_key = $4
-    WHERE organization_id = $1 AND id = $2 AND status = 'running'
-    RETURNING id, model_id, status
-    """,
-)
+@tenant(f"""
+    UPDATE data_bundle SET status = 'succeeded', summary = :summary, object_key = :object_key
+    WHERE organization_id = :organization_id AND id = :data_bundle_id AND status = 'running'
+    RETURNING {columns(DataBundleStatusRow)}
+""")
+async def succeed_data_bundle(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    data_bundle_id: DataBundleId,
+    summary: dict[str, Any],
+    object_key: str,
+) -> DataBundleStatusRow | None:
+    """Set a running data bundle to succeeded with its result."""
 
-FAIL_DATA_BUNDLE = untyped_tenant(
-    "data_bundles.fail",
-    """
+
+@tenant(f"""
     UPDATE data_bundle SET status = 'failed'
-    WHERE organization_id = $1 AND id = $2 AND status = 'running'
-    RETURNING id, model_id, status
-    """,
-)
+    WHERE organization_id = :organization_id AND id = :data_bundle_id AND status = 'running'
+    RETURNING {columns(DataBundleStatusRow)}
+""")
+async def fail_data_bundle(
+    connection: Connection, *, organization_id: OrganizationId, data_bundle_id: DataBundleId
+) -> DataBundleStatusRow | None:
+    """Set a running data bundle to failed."""
 
-REOPEN_DATA_BUNDLE = untyped_tenant(
-    "data_bundles.reopen",
-    """
+
+@tenant(f"""
     UPDATE data_bundle SET status = 'running'
-    WHERE organization_id = $1 AND id = $2 AND status = 'failed'
-    RETURNING id
-    """,
-)
+    WHERE organization_id = :organization_id AND id = :data_bundle_id AND status = 'failed'
+    RETURNING {columns(DataBundleStatusRow)}
+""")
+async def reopen_data_bundle(
+    connection: Connection, *, organization_id: OrganizationId, data_bundle_id: DataBundleId
+) -> DataBundleStatusRow | None:
+    """Set a failed data bundle to running again."""

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from db.documents import LIVE
 from db.keyset import within_bytes
 from db.plan_limits import LIMITED_BY, LimitedBy
-from db.statements import (
-    Connection,
-    NeverNull,
-    Row,
-    RowCount,
-    columns,
-    crossing,
-    tenant,
-    untyped_crossing,
-    untyped_tenant,
-)
+from db.statements import Connection, NeverNull, Row, RowCount, columns, crossing, tenant
 from db.webhook_deliveries import is_wanted
 from pagemill.ids import DocumentId, JobId, ModelId, OrganizationId, PredictionId, PrincipalId, TrainingId
 
@@ -54,6 +45,24 @@ class UnansweredPredictionRow(PredictionRow):
     """A pending prediction with its job."""
 
     job_id: JobId
+
+
+class PredictionKeyRow(Row):
+    """The ids of a prediction, of all that it is about, and its status."""
+
+    organization_id: OrganizationId
+    id: PredictionId
+    document_id: DocumentId
+    model_id: ModelId
+    model_reference: str
+    training_id: TrainingId
+    status: PredictionStatus
+
+
+class EndedPredictionRow(PredictionKeyRow):
+    """A prediction that has ended; ``wanted`` says whether a webhook wants the event."""
+
+    wanted: Annotated[bool, NeverNull("EXISTS")]
 
 
 class PredictedDocumentRow(Row):
@@ -331,38 +340,53 @@ async def list_label_statistics(
     """
 
 
-# ``wanted`` spares a prediction that nobody wants to hear of a statement of its own.
-SUCCEED_PREDICTIONS = untyped_crossing(
-    "predictions.succeed",
+@crossing(
     "jobs of all organizations that succeeded at the same time share a commit",
     f"""
     UPDATE prediction SET
         status = 'succeeded', predictions = one.predictions::jsonb, inference_time = one.inference_time,
         next_page = one.next_page, preprocess_config = one.preprocess_config::jsonb
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::integer[], $6::text[])
-        AS one (organization_id, id, predictions, inference_time, next_page, preprocess_config)
+    FROM unnest(
+        :organization_ids::text[], :prediction_ids::text[], :predictions::text[], :inference_times::float8[],
+        :next_pages::integer[], :preprocess_configs::text[]
+    ) AS one (organization_id, id, predictions, inference_time, next_page, preprocess_config)
     WHERE prediction.organization_id = one.organization_id AND prediction.id = one.id
         AND prediction.status = 'pending'
-    RETURNING prediction.organization_id, prediction.id, document_id, model_id, model_reference, training_id,
-        status, {is_wanted("prediction.succeeded", organization="prediction.organization_id")} AS wanted
+    RETURNING {columns(PredictionKeyRow, "prediction")},
+        {is_wanted("prediction.succeeded", organization="prediction.organization_id")} AS wanted
     """,
 )
+async def succeed_predictions(
+    connection: Connection,
+    *,
+    organization_ids: Sequence[OrganizationId],
+    prediction_ids: Sequence[PredictionId],
+    predictions: Sequence[str],
+    inference_times: Sequence[float],
+    next_pages: Sequence[int | None],
+    preprocess_configs: Sequence[str],
+) -> list[EndedPredictionRow]:
+    """Set pending predictions to succeeded with their results; ``predictions`` and configs are JSON."""
 
-FAIL_PREDICTION = untyped_tenant(
-    "predictions.fail",
-    f"""
-    UPDATE prediction SET status = 'failed', error = $3
-    WHERE organization_id = $1 AND id = $2 AND status = 'pending'
-    RETURNING id, document_id, model_id, model_reference, training_id, status,
-        {is_wanted("prediction.failed")} AS wanted
-    """,
-)
 
-REOPEN_PREDICTION = untyped_tenant(
-    "predictions.reopen",
-    """
+@tenant(f"""
+    UPDATE prediction SET status = 'failed', error = :error
+    WHERE organization_id = :organization_id AND id = :prediction_id AND status = 'pending'
+    RETURNING {columns(PredictionKeyRow)},
+        {is_wanted("prediction.failed", organization=":organization_id")} AS wanted
+""")
+async def fail_prediction(
+    connection: Connection, *, organization_id: OrganizationId, prediction_id: PredictionId, error: str
+) -> EndedPredictionRow | None:
+    """Set a pending prediction to failed."""
+
+
+@tenant("""
     UPDATE prediction SET status = 'pending', error = NULL
-    WHERE organization_id = $1 AND id = $2 AND status = 'failed'
+    WHERE organization_id = :organization_id AND id = :prediction_id AND status = 'failed'
     RETURNING id
-    """,
-)
+""")
+async def reopen_prediction(
+    connection: Connection, *, organization_id: OrganizationId, prediction_id: PredictionId
+) -> PredictionId | None:
+    """Set a failed prediction to pending again; return its id if there was one."""

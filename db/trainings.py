@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from msgspec import UnsetType
 
 from db.keyset import within_bytes
-from db.statements import Connection, NeverNull, Row, columns, tenant, untyped_tenant
+from db.statements import Connection, NeverNull, Row, columns, tenant
 from pagemill.ids import (
     DataBundleId,
     DeploymentEnvironmentId,
@@ -60,6 +60,20 @@ class ListedTrainingRow(TrainingRow):
     """A training in a list; ``rows_in_page`` is the number of rows without the limit in bytes."""
 
     rows_in_page: Annotated[int, NeverNull("count(*)")]
+
+
+class TrainingStatusRow(Row):
+    """The status of a training, after a change of it."""
+
+    id: TrainingId
+    model_id: ModelId
+    status: TrainingStatus
+
+
+class AdvancedTrainingRow(TrainingStatusRow):
+    """A training whose status was set; ``changed``: it was another one before."""
+
+    changed: Annotated[bool, NeverNull("both are not null")]
 
 
 class TrainingInputRow(Row):
@@ -216,61 +230,87 @@ async def find_current_attempt(
     """Return the id of a job if this attempt is its latest, and nobody asked to cancel it."""
 
 
-CANCEL_UNAPPROVED_TRAINING = untyped_tenant(
-    "trainings.cancel_unapproved",
-    """
+@tenant(f"""
     UPDATE training SET status = 'cancelled'
-    WHERE organization_id = $1 AND model_id = $2 AND id = $3 AND status = 'waiting-for-approval'
-    RETURNING id, model_id, status
-    """,
-)
+    WHERE organization_id = :organization_id AND model_id = :model_id AND id = :training_id
+        AND status = 'waiting-for-approval'
+    RETURNING {columns(TrainingStatusRow)}
+""")
+async def cancel_unapproved_training(
+    connection: Connection, *, organization_id: OrganizationId, model_id: ModelId, training_id: TrainingId
+) -> TrainingStatusRow | None:
+    """Set a training that waits for approval to cancelled; no job works for it yet."""
 
 
-ADVANCE_TRAINING = untyped_tenant(
-    "trainings.advance",
-    """
+@tenant(f"""
     WITH former AS (
         SELECT id, status FROM training
-        WHERE organization_id = $1 AND id = $2 AND status NOT IN ('succeeded', 'failed', 'cancelled')
+        WHERE organization_id = :organization_id AND id = :training_id
+            AND status NOT IN ('succeeded', 'failed', 'cancelled')
         FOR UPDATE
     )
-    UPDATE training SET status = $5 FROM former
-    WHERE training.organization_id = $1 AND training.id = former.id
+    UPDATE training SET status = :status FROM former
+    WHERE training.organization_id = :organization_id AND training.id = former.id
         AND EXISTS (
             SELECT 1 FROM job
-            WHERE job.organization_id = $1 AND job.id = $3 AND job.attempt = $4
+            WHERE job.organization_id = :organization_id AND job.id = :job_id AND job.attempt = :attempt
                 AND job.state = 'running' AND NOT job.cancel_requested
         )
-    RETURNING training.id, training.model_id, training.status, former.status <> training.status AS changed
-    """,
-)
+    RETURNING {columns(TrainingStatusRow, "training")}, former.status <> training.status AS changed
+""")
+async def advance_training(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    training_id: TrainingId,
+    status: TrainingStatus,
+    job_id: JobId,
+    attempt: int,
+) -> AdvancedTrainingRow | None:
+    """Set the status of a training that has not ended, unless the attempt of its job no longer counts."""
 
 
-SUCCEED_TRAINING = untyped_tenant(
-    "trainings.succeed",
-    """
-    UPDATE training SET status = 'succeeded', evaluation = $3, artefact_key = $4, gpu_hours = $5
-    WHERE organization_id = $1 AND id = $2 AND status NOT IN ('succeeded', 'failed', 'cancelled')
-    RETURNING id, model_id, status
-    """,
-)
+@tenant(f"""
+    UPDATE training SET
+        status = 'succeeded', evaluation = :evaluation, artefact_key = :artefact_key, gpu_hours = :gpu_hours
+    WHERE organization_id = :organization_id AND id = :training_id
+        AND status NOT IN ('succeeded', 'failed', 'cancelled')
+    RETURNING {columns(TrainingStatusRow)}
+""")
+async def succeed_training(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    training_id: TrainingId,
+    evaluation: dict[str, Any],
+    artefact_key: str,
+    gpu_hours: float,
+) -> TrainingStatusRow | None:
+    """Set a training that has not ended to succeeded with its result."""
 
 
-END_TRAINING = untyped_tenant(
-    "trainings.end",
-    """
-    UPDATE training SET status = $3
-    WHERE organization_id = $1 AND id = $2 AND status NOT IN ('succeeded', 'failed', 'cancelled')
-    RETURNING id, model_id, status
-    """,
-)
+@tenant(f"""
+    UPDATE training SET status = :status
+    WHERE organization_id = :organization_id AND id = :training_id
+        AND status NOT IN ('succeeded', 'failed', 'cancelled')
+    RETURNING {columns(TrainingStatusRow)}
+""")
+async def end_training(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    training_id: TrainingId,
+    status: Literal["failed", "cancelled"],
+) -> TrainingStatusRow | None:
+    """Set a training that has not ended to failed or cancelled."""
 
 
-REOPEN_TRAINING = untyped_tenant(
-    "trainings.reopen",
-    """
+@tenant(f"""
     UPDATE training SET status = 'pending'
-    WHERE organization_id = $1 AND id = $2 AND status = 'failed'
-    RETURNING id, model_id, status
-    """,
-)
+    WHERE organization_id = :organization_id AND id = :training_id AND status = 'failed'
+    RETURNING {columns(TrainingStatusRow)}
+""")
+async def reopen_training(
+    connection: Connection, *, organization_id: OrganizationId, training_id: TrainingId
+) -> TrainingStatusRow | None:
+    """Set a failed training to pending again."""

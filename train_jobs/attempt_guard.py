@@ -11,7 +11,8 @@ import asyncpg
 
 from db.pool import CONNECTION_ERRORS, connect
 from db.statements import Connection
-from db.trainings import ADVANCE_TRAINING, TrainingStatus, find_current_attempt
+from db.trainings import TrainingStatus, advance_training, find_current_attempt
+from pagemill.ids import TrainingId
 from pagemill.jobs.job import CANCEL_CHANNEL, Job, JobCancelled
 from pagemill.notices.events import tell_of_training
 
@@ -29,10 +30,15 @@ async def set_training_status(database_url: str, job: Job, status: TrainingStatu
     connection = await connect(database_url, application_name="pagemill training")
     try:
         async with connection.transaction():
-            training = await ADVANCE_TRAINING.fetch_one(
-                connection, job.organization_id, job.subject_id, job.id, job.attempt, status
+            training = await advance_training(
+                connection,
+                organization_id=job.organization_id,
+                training_id=TrainingId(job.subject_id),
+                status=status,
+                job_id=job.id,
+                attempt=job.attempt,
             )
-            if training is not None and training["changed"]:
+            if training is not None and training.changed:
                 await tell_of_training(connection, job.organization_id, training)
     finally:
         await connection.close()

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import datetime
 
-import asyncpg
 import msgspec
 
+from db.data_bundles import DataBundleStatusRow
 from db.mail import MAIL_TRAINING
+from db.predictions import EndedPredictionRow
 from db.statements import Connection
+from db.trainings import TrainingStatusRow
 from db.webhook_deliveries import TELL_WEBHOOKS
 from db.webhooks import EVENT_TYPES
+from pagemill.ids import OrganizationId
 
 
 async def tell(
@@ -33,35 +36,35 @@ def body_of(event_type: str, **data: str | None) -> str:
     return msgspec.json.encode({"type": event_type, "timestamp": now, "data": data}).decode()
 
 
-async def tell_of_prediction(
-    connection: Connection, organization_id: str, row: asyncpg.Record | None
-) -> None:
-    """Queue the events of a prediction whose row says that a webhook wants them."""
-    if row is not None and row["wanted"]:
+async def tell_of_prediction(connection: Connection, row: EndedPredictionRow | None) -> None:
+    """Queue the event of a prediction whose row says that a webhook wants it."""
+    if row is not None and row.wanted:
         await tell(
             connection,
-            organization_id,
+            row.organization_id,
             "prediction",
-            row["status"],
-            predictionId=row["id"],
-            documentId=row["document_id"],
-            modelId=row["model_reference"],
-            trainingId=row["training_id"],
+            row.status,
+            predictionId=row.id,
+            documentId=row.document_id,
+            modelId=row.model_reference,
+            trainingId=row.training_id,
         )
 
 
 async def tell_of_data_bundle(
-    connection: Connection, organization_id: str, row: asyncpg.Record | None
+    connection: Connection, organization_id: OrganizationId, row: DataBundleStatusRow | None
 ) -> None:
-    """Queue the events of a data bundle."""
+    """Queue the event of a data bundle."""
     if row is not None:
-        ids = {"dataBundleId": row["id"], "modelId": row["model_id"]}
-        await tell(connection, organization_id, "dataBundle", row["status"], **ids)
+        ids = {"dataBundleId": row.id, "modelId": row.model_id}
+        await tell(connection, organization_id, "dataBundle", row.status, **ids)
 
 
-async def tell_of_training(connection: Connection, organization_id: str, row: asyncpg.Record | None) -> None:
-    """Queue a training's events, and mail to the organization's owners and the user who started it."""
+async def tell_of_training(
+    connection: Connection, organization_id: OrganizationId, row: TrainingStatusRow | None
+) -> None:
+    """Queue a training's event, and mail to the organization's owners and the user who started it."""
     if row is not None:
-        ids = {"trainingId": row["id"], "modelId": row["model_id"]}
-        await tell(connection, organization_id, "training", row["status"], **ids)
-        await MAIL_TRAINING.fetch_value(connection, organization_id, row["id"], row["status"])
+        ids = {"trainingId": row.id, "modelId": row.model_id}
+        await tell(connection, organization_id, "training", row.status, **ids)
+        await MAIL_TRAINING.fetch_value(connection, organization_id, row.id, row.status)

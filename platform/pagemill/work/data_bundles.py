@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from db.data_bundles import FAIL_DATA_BUNDLE, REOPEN_DATA_BUNDLE, SUCCEED_DATA_BUNDLE
+from db.data_bundles import fail_data_bundle, reopen_data_bundle, succeed_data_bundle
 from db.statements import Connection
-from pagemill.ids import OrganizationId, SubjectId
+from pagemill.ids import DataBundleId, OrganizationId, SubjectId
 from pagemill.jobs.job import BATCH, KindName
 from pagemill.jobs.kind import Finished, JobKind, Runner
 from pagemill.notices.events import tell_of_data_bundle
@@ -33,8 +33,12 @@ class DataBundleResources(WorkResources):
 
 async def _succeed(connection: Connection, finished: Sequence[Finished[DataBundleResult]]) -> None:
     for job, result in finished:
-        row = await SUCCEED_DATA_BUNDLE.fetch_one(
-            connection, job.organization_id, job.subject_id, result.summary, result.object_key
+        row = await succeed_data_bundle(
+            connection,
+            organization_id=job.organization_id,
+            data_bundle_id=DataBundleId(job.subject_id),
+            summary=result.summary,
+            object_key=result.object_key,
         )
         await tell_of_data_bundle(connection, job.organization_id, row)
 
@@ -46,12 +50,17 @@ async def _fail(
 
 
 async def _cancel(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> None:
-    row = await FAIL_DATA_BUNDLE.fetch_one(connection, organization_id, subject_id)
+    row = await fail_data_bundle(
+        connection, organization_id=organization_id, data_bundle_id=DataBundleId(subject_id)
+    )
     await tell_of_data_bundle(connection, organization_id, row)
 
 
 async def _reopen(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> bool:
-    return await REOPEN_DATA_BUNDLE.fetch_one(connection, organization_id, subject_id) is not None
+    row = await reopen_data_bundle(
+        connection, organization_id=organization_id, data_bundle_id=DataBundleId(subject_id)
+    )
+    return row is not None
 
 
 DATA_BUNDLE: JobKind[DataBundleResources, DataBundleResult] = JobKind(

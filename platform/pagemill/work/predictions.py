@@ -17,11 +17,11 @@ import msgspec
 
 from db.pool import acquire
 from db.predictions import (
-    FAIL_PREDICTION,
-    REOPEN_PREDICTION,
-    SUCCEED_PREDICTIONS,
     PredictionInputRow,
+    fail_prediction,
     get_prediction_input,
+    reopen_prediction,
+    succeed_predictions,
 )
 from db.statements import Connection
 from pagemill.applications.found_fields import Predictions, count_fields
@@ -146,19 +146,19 @@ def _checked(work: PredictionInputRow | None) -> tuple[PredictionInputRow, str, 
 
 
 async def _succeed(connection: Connection, finished: Sequence[Finished[PredictionResult]]) -> None:
-    rows = await SUCCEED_PREDICTIONS.fetch(
+    rows = await succeed_predictions(
         connection,
-        [job.organization_id for job, _ in finished],
-        [job.subject_id for job, _ in finished],
-        [_json(result.predictions) for _, result in finished],
-        [result.inference_time for _, result in finished],
-        [result.next_page for _, result in finished],
-        [_json(result.preprocess_config) for _, result in finished],
+        organization_ids=[job.organization_id for job, _ in finished],
+        prediction_ids=[PredictionId(job.subject_id) for job, _ in finished],
+        predictions=[_json(result.predictions) for _, result in finished],
+        inference_times=[result.inference_time for _, result in finished],
+        next_pages=[result.next_page for _, result in finished],
+        preprocess_configs=[_json(result.preprocess_config) for _, result in finished],
     )
-    for organization_id, model_id in sorted({(row["organization_id"], row["model_id"]) for row in rows}):
+    for organization_id, model_id in sorted({(row.organization_id, row.model_id) for row in rows}):
         await count_active_model(connection, organization_id, model_id)
     for row in rows:
-        await tell_of_prediction(connection, row["organization_id"], row)
+        await tell_of_prediction(connection, row)
 
 
 def _json(value: object) -> str:
@@ -168,8 +168,13 @@ def _json(value: object) -> str:
 async def _fail(
     connection: Connection, organization_id: OrganizationId, subject_id: SubjectId, message: str
 ) -> None:
-    row = await FAIL_PREDICTION.fetch_one(connection, organization_id, subject_id, message)
-    await tell_of_prediction(connection, organization_id, row)
+    row = await fail_prediction(
+        connection,
+        organization_id=organization_id,
+        prediction_id=PredictionId(subject_id),
+        error=message,
+    )
+    await tell_of_prediction(connection, row)
 
 
 async def _cancel(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> None:
@@ -177,7 +182,10 @@ async def _cancel(connection: Connection, organization_id: OrganizationId, subje
 
 
 async def _reopen(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> bool:
-    return await REOPEN_PREDICTION.fetch_one(connection, organization_id, subject_id) is not None
+    found = await reopen_prediction(
+        connection, organization_id=organization_id, prediction_id=PredictionId(subject_id)
+    )
+    return found is not None
 
 
 PREDICTION: JobKind[PredictionResources, PredictionResult] = JobKind(

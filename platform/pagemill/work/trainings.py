@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from db.statements import Connection
-from db.trainings import END_TRAINING, REOPEN_TRAINING, SUCCEED_TRAINING
-from pagemill.ids import OrganizationId, SubjectId
+from db.trainings import end_training, reopen_training, succeed_training
+from pagemill.ids import OrganizationId, SubjectId, TrainingId
 from pagemill.jobs.job import BATCH, KindName
 from pagemill.jobs.kind import Finished, JobKind, Runner
 from pagemill.notices.events import tell_of_training
@@ -35,13 +35,13 @@ class TrainingResources(WorkResources):
 
 async def _succeed(connection: Connection, finished: Sequence[Finished[TrainingResult]]) -> None:
     for job, result in finished:
-        row = await SUCCEED_TRAINING.fetch_one(
+        row = await succeed_training(
             connection,
-            job.organization_id,
-            job.subject_id,
-            result.evaluation,
-            result.artefact_key,
-            result.gpu_hours,
+            organization_id=job.organization_id,
+            training_id=TrainingId(job.subject_id),
+            evaluation=result.evaluation,
+            artefact_key=result.artefact_key,
+            gpu_hours=result.gpu_hours,
         )
         await tell_of_training(connection, job.organization_id, row)
 
@@ -49,17 +49,23 @@ async def _succeed(connection: Connection, finished: Sequence[Finished[TrainingR
 async def _fail(
     connection: Connection, organization_id: OrganizationId, subject_id: SubjectId, _message: str
 ) -> None:
-    row = await END_TRAINING.fetch_one(connection, organization_id, subject_id, "failed")
+    row = await end_training(
+        connection, organization_id=organization_id, training_id=TrainingId(subject_id), status="failed"
+    )
     await tell_of_training(connection, organization_id, row)
 
 
 async def _cancel(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> None:
-    row = await END_TRAINING.fetch_one(connection, organization_id, subject_id, "cancelled")
+    row = await end_training(
+        connection, organization_id=organization_id, training_id=TrainingId(subject_id), status="cancelled"
+    )
     await tell_of_training(connection, organization_id, row)
 
 
 async def _reopen(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> bool:
-    row = await REOPEN_TRAINING.fetch_one(connection, organization_id, subject_id)
+    row = await reopen_training(
+        connection, organization_id=organization_id, training_id=TrainingId(subject_id)
+    )
     await tell_of_training(connection, organization_id, row)
     return row is not None
 

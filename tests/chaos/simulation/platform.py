@@ -12,7 +12,7 @@ from litestar import Response
 from ray.exceptions import RayActorError
 
 from db.pool import acquire
-from db.trainings import ADVANCE_TRAINING
+from db.trainings import advance_training
 from pagemill.api.auth.tokens import Caller
 from pagemill.api.resources.predictions import PostPrediction, PredictionController
 from pagemill.api.resources.trainings import PostTraining, TrainingController
@@ -20,6 +20,7 @@ from pagemill.applications.clients import ApplicationClient, PredictionApplicati
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.types import Page, Reading
+from pagemill.ids import TrainingId
 from pagemill.jobs import job_administration
 from pagemill.jobs.admission import QueueAdmission, QueueState, queue_state
 from pagemill.jobs.dispatcher import Dispatcher
@@ -258,10 +259,15 @@ class _Training:
 
     async def __call__(self, job: Job) -> TrainingResult:
         async with self._pool.acquire() as connection:
-            moved = await ADVANCE_TRAINING.execute(
-                connection, job.organization_id, job.subject_id, job.id, job.attempt, "running"
+            moved = await advance_training(
+                connection,
+                organization_id=job.organization_id,
+                training_id=TrainingId(job.subject_id),
+                status="running",
+                job_id=job.id,
+                attempt=job.attempt,
             )
-        if not moved:
+        if moved is None:
             raise JobCancelled("The training was cancelled or taken over")
         await asyncio.sleep(self._world.chance.choice((0.5, 3.0, 15.0)))
         if job.subject_id in self._world.poisonous:

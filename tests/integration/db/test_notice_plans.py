@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from db.limit_warnings import ORGANIZATIONS_NEAR_LIMITS
-from db.predictions import SUCCEED_PREDICTIONS
+from db.predictions import succeed_predictions
 from db.webhook_deliveries import FORGET_DELIVERIES, TELL_WEBHOOKS
 from db.webhooks import list_webhook_attempts
 from pagemill.secret_box import new_secret_key, read_secret_keys
@@ -76,8 +76,17 @@ async def test_webhooks(pool: asyncpg.Pool, organization: Tenant, webhook_id: st
             limit=PAGE,
         )
         assert read <= 10 * PAGE
-        outcome = ([own], ["las:prediction:1"], ["[]"], [0.1], [None], ["{}"])
-        assert await most_rows_read(connection, SUCCEED_PREDICTIONS, *outcome) <= PAGE
+        read = await most_rows_read(
+            connection,
+            succeed_predictions,
+            organization_ids=[own],
+            prediction_ids=["las:prediction:1"],
+            predictions=["[]"],
+            inference_times=[0.1],
+            next_pages=[None],
+            preprocess_configs=["{}"],
+        )
+        assert read <= PAGE
         transaction = connection.transaction()
         await transaction.start()
         assert await most_rows_read(connection, TELL_WEBHOOKS, own, "prediction.failed", "{}") <= 10 * PAGE

@@ -371,8 +371,11 @@ async def _cancel(
     if training.status in FINAL:
         cancelled = False
     elif training.status == "waiting-for-approval":
-        row = await statements.CANCEL_UNAPPROVED_TRAINING.fetch_one(
-            connection, organization_id, training.model_id, training.id
+        row = await statements.cancel_unapproved_training(
+            connection,
+            organization_id=organization_id,
+            model_id=training.model_id,
+            training_id=training.id,
         )
         await tell_of_training(connection, organization_id, row)
         cancelled = row is not None
