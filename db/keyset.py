@@ -1,4 +1,4 @@
-"""Pages of rows: sorted by a time which may be null, and of no more bytes than memory has room for."""
+"""SQL for pages of rows: of limited size in bytes, and sorted by a time that can be null."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ SortBy: TypeAlias = Literal["startTime", "endTime"]
 SORT_COLUMNS: dict[SortBy, str] = {"startTime": "start_time", "endTime": "end_time"}
 
 IN_UNION = NeverNull("not null in the table, which a UNION does not tell")
-"""For the columns of ``nullable_page``."""
+"""Marks the columns of ``nullable_page``."""
 
 PAGE_BYTES = 16 * 1024 * 1024
-"""What the large members of a page may have together; the row that goes beyond is its last."""
+"""Most bytes of the large columns of a page together; the row that exceeds it is the last."""
 
 
 def within_bytes(page: str, *large: str, order: str, columns: str = "page.*") -> str:
-    """The rows of a page, until their ``large`` columns together have more than ``PAGE_BYTES``.
+    """Return the SQL for the rows of ``page`` until their ``large`` columns exceed ``PAGE_BYTES``.
 
-    ``rows_in_page`` is how many there would be: with more than there are, another page follows.
+    ``rows_in_page`` is the number of rows without that limit: when it is larger, another page follows.
     """
     size = " + ".join(f"coalesce({_bytes_of(column)}, 0)" for column in large)
     return f"""
@@ -36,7 +36,7 @@ def within_bytes(page: str, *large: str, order: str, columns: str = "page.*") ->
 
 
 def _bytes_of(column: str) -> str:
-    """What is not compressed needs not be read for it."""
+    """Return the SQL for the size of a column. Only a compressed one has to be read for it."""
     return f"""
         CASE WHEN pg_column_compression({column}) IS NULL THEN pg_column_size({column})
         ELSE octet_length({column}::text) END

@@ -1,4 +1,4 @@
-"""One root exception; the HTTP status sits on the class.
+"""Errors of Pagemill: one root class, and the HTTP status on each class.
 
 ``message`` is what the client reads. Official clients compare some messages exactly
 ("Forbidden", "Limit Exceeded", "Too Many Requests"), so those are fixed and details go in ``detail``.
@@ -32,11 +32,11 @@ class BadRequest(PagemillError):
 
 
 class DocumentUnreadable(BadRequest):
-    """The bytes are no document that can be read: damaged, encrypted, too large or of an unknown type."""
+    """The document cannot be read: it is damaged, encrypted, too large or of an unknown type."""
 
 
 class Forbidden(PagemillError):
-    """No, a bad, or an expired token, or no permission. Clients look for exactly "Forbidden"."""
+    """The token is missing, invalid, expired or without permission. Clients look for exactly "Forbidden"."""
 
     status = 403
 
@@ -45,7 +45,7 @@ class Forbidden(PagemillError):
 
 
 class NotFound(PagemillError):
-    """Unknown to the caller's organization; a foreign id is answered byte for byte like an unknown one."""
+    """The organization has no such resource; foreign and unknown ids get the same answer, byte for byte."""
 
     status = 404
 
@@ -79,7 +79,7 @@ class TooManyRequests(PagemillError):
 
 
 class Unavailable(PagemillError):
-    """A part of the platform is away or busy for now; the request may be repeated."""
+    """A part of the platform is not available at the moment; the request may be repeated."""
 
     status = 503
     retryable = True
@@ -87,7 +87,7 @@ class Unavailable(PagemillError):
 
 
 class QueueFull(Unavailable):
-    """So much waits that a caller had better come again later."""
+    """Too many jobs are waiting; the request may be repeated later."""
 
     def __init__(
         self,

@@ -72,7 +72,7 @@ from pagemill.usage.request_rate import open_request_rate
 from pagemill.work.predictions import PREDICTION
 
 BODY_BYTES = 10_000_000
-"""Inline content of 6,250,000 characters, and room for its labels. Files have a route of their own."""
+"""Longest body: inline content of 6,250,000 characters, and its labels. Files have a route of their own."""
 
 CONTROLLERS = [
     AppClientController,
@@ -104,7 +104,7 @@ CONTROLLERS = [
 
 @get("/health", public=True, include_in_schema=False)
 async def health() -> dict[str, str]:
-    """That this process answers; says nothing of the database."""
+    """Report that this process answers; the database is not asked."""
     return {"status": "ok"}
 
 
@@ -128,7 +128,7 @@ def provide_app_state(request: Request[Any, Any, Any]) -> AppState:
 
 @contextlib.asynccontextmanager
 async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator[AppState]:
-    """Open what requests work with: connections, object storage, listener, caches. Close it at the end."""
+    """Open connections, object storage, listener and caches; close them at the end."""
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(access_log.write)
         pool = await create_pool(

@@ -1,0 +1,1 @@
+"""Callers: tokens, scopes, roles, and the guard that checks them."""

@@ -15,6 +15,7 @@ def new_client_id() -> str:
 
 
 def new_client_secret() -> str:
+    """Return a new random secret."""
     return secrets.token_hex(SECRET_BYTES)
 
 

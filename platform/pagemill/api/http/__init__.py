@@ -1,0 +1,1 @@
+"""HTTP below the resources: bodies, errors, paging, idempotency, connections, request ids."""

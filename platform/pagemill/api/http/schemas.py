@@ -57,16 +57,20 @@ class AuditedRow(Protocol):
     """A row of a resource that shows who created and last changed it."""
 
     @property
-    def created_time(self) -> datetime.datetime | None: ...
+    def created_time(self) -> datetime.datetime | None:
+        """When it was created."""
 
     @property
-    def created_by(self) -> str | None: ...
+    def created_by(self) -> str | None:
+        """Id of the principal that created it."""
 
     @property
-    def updated_time(self) -> datetime.datetime | None: ...
+    def updated_time(self) -> datetime.datetime | None:
+        """When it was last changed."""
 
     @property
-    def updated_by(self) -> str | None: ...
+    def updated_by(self) -> str | None:
+        """Id of the principal that last changed it."""
 
 
 def audit(row: AuditedRow | Mapping[str, Any]) -> dict[str, Any]:
