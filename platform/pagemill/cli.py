@@ -14,8 +14,9 @@ from pagemill import __version__
 from pagemill.commands.consents import consents
 from pagemill.commands.deployment_environments import deployment_environments
 from pagemill.commands.jobs import jobs
+from pagemill.commands.models import models
 from pagemill.commands.objects import objects
-from pagemill.commands.options import data_directory_option, open_directory, with_database
+from pagemill.commands.options import data_directory_option, open_directory
 from pagemill.commands.plans import plans
 from pagemill.commands.secrets import secrets
 from pagemill.commands.webhooks import webhooks
@@ -133,40 +134,10 @@ def status(data_dir: Path, as_json: bool) -> None:
     sys.exit(0 if report.healthy else 1)
 
 
-@main.group()
-def models() -> None:
-    """Share models with other organizations."""
-
-
-@models.command()
-@click.argument("model_id")
-@data_directory_option
-def share(model_id: str, data_dir: Path) -> None:
-    """Let every organization see a model and predict with it.
-
-    Other organizations use the composite id that is printed (owner/model). They cannot change the model, and
-    their predictions count against their own plans.
-    """
-    click.echo(_share(data_dir, model_id, shared=True))
-
-
-@models.command()
-@click.argument("model_id")
-@data_directory_option
-def unshare(model_id: str, data_dir: Path) -> None:
-    """Stop sharing a model: only its owner can use it."""
-    click.echo(_share(data_dir, model_id, shared=False))
-
-
-def _share(data_dir: Path, model_id: str, *, shared: bool) -> str:
-    from pagemill.commands.operating import share_model
-
-    return with_database(data_dir, lambda connection: share_model(connection, model_id, shared=shared))
-
-
 main.add_command(deployment_environments)
 main.add_command(consents)
 main.add_command(jobs)
+main.add_command(models)
 main.add_command(objects)
 main.add_command(plans)
 main.add_command(secrets)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pagemill.commands.options import data_directory_option, with_database
+from pagemill.errors import BadRequest
+from pagemill.ids import DeploymentEnvironmentId, OrganizationId
 
 if TYPE_CHECKING:
-    from db.deployment_environments import DeploymentEnvironmentStatus
+    from db.deployment_environments import DeploymentEnvironmentRow, DeploymentEnvironmentStatus
+    from db.statements import Connection
+
+# :@latest is not a tag: it stands for the newest version.
+_ID = re.compile(r"las:deployment-environment:[a-z0-9-_]+(?::@(?!latest$)[a-z0-9-_]+|:[1-9][0-9]{0,8})?")
 
 
 @click.group(name="deployment-environments")
@@ -40,14 +47,14 @@ def define(
     \b
       pagemill deployment-environments define las:deployment-environment:eu --name "Europe" --units 4
     """
-    from pagemill.commands.operating import define_deployment_environment
-
+    if not _ID.fullmatch(environment_id):
+        raise BadRequest("an id is las:deployment-environment:NAME, perhaps with :VERSION or :@TAG after it")
     row = with_database(
         data_dir,
-        lambda connection: define_deployment_environment(
+        lambda connection: _define(
             connection,
-            environment_id,
-            owner=owner,
+            environment_id=DeploymentEnvironmentId(environment_id),
+            owner=None if owner is None else OrganizationId(owner),
             name=name,
             description=description,
             units=units,
@@ -55,6 +62,36 @@ def define(
         ),
     )
     click.echo(f"{row.id}  {row.model_deployment_units} units, {row.status}")
+
+
+async def _define(
+    connection: Connection,
+    *,
+    environment_id: DeploymentEnvironmentId,
+    owner: OrganizationId | None,
+    name: str | None,
+    description: str | None,
+    units: int | None,
+    status: DeploymentEnvironmentStatus | None,
+) -> DeploymentEnvironmentRow:
+    """Add a deployment environment, or change what is given of an existing one. Raises BadRequest."""
+    from db.deployment_environments import define_deployment_environment
+    from db.organizations import get_organization
+
+    if owner is not None and await get_organization(connection, organization_id=owner) is None:
+        raise BadRequest(f"Organization {owner} does not exist")
+    row = await define_deployment_environment(
+        connection,
+        environment_id=environment_id,
+        owner=owner,
+        name=name,
+        description=description,
+        units=units,
+        status=status,
+    )
+    if row is None:
+        raise BadRequest(f"{environment_id} has another owner, which cannot be changed")
+    return row
 
 
 @deployment_environments.command(name="list")

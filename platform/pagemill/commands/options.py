@@ -39,14 +39,14 @@ def open_directory(path: Path) -> DataDirectory:
 
 def with_database(data_dir: Path, work: Callable[[Connection], Awaitable[T]]) -> T:
     """Run ``work`` on a connection to the stack's database. Raises StackError when there is none."""
-    from pagemill.commands.operating import database_of, operate
+    from pagemill.commands.stack_access import database_of, operate
 
     return asyncio.run(operate(database_of(open_directory(data_dir), os.environ), work))
 
 
 def with_stores(data_dir: Path, work: Callable[[Connection, ObjectStore, Settings], Awaitable[T]]) -> T:
     """Run ``work`` on the stack's database and objects. Raises StackError when there are none."""
-    from pagemill.commands.operating import operate, settings_of
+    from pagemill.commands.stack_access import operate, settings_of
     from pagemill.objects import open_objects
 
     settings = settings_of(open_directory(data_dir), os.environ)

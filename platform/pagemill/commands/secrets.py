@@ -44,7 +44,7 @@ def rotate(data_dir: Path) -> None:
     Nothing has to stop for it, and it can be interrupted and repeated. The exit status is 1 if some secrets
     cannot be decrypted: those stay as they are.
     """
-    from pagemill.commands.operating import secret_keys_of
+    from pagemill.commands.stack_access import secret_keys_of
     from pagemill.housekeeping.secret_rotation import rotate_secrets
     from pagemill.secret_box import read_secret_keys
 
