@@ -1,0 +1,1 @@
+"""Ray Serve applications: reading of pages and prediction of fields."""

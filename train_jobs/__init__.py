@@ -1,0 +1,1 @@
+"""Ray tasks and Ray Train: data bundles and trainings."""

@@ -1,4 +1,4 @@
-"""What the applications are asked, and what they answer."""
+"""Requests to the Serve applications, and their responses."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import msgspec
 from pagemill.extraction.types import ImageQuality, Page, Reading, ReadOptions, Rotation
 
 READING = "reading"
+"""Name of the application that reads pages."""
 PREDICTION = "prediction"
-"""The names of the applications."""
+"""Name of the application that finds fields."""
 
 
 class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Which pages of which content to read, and how.
+    """Request to read pages of a document.
 
-    ``pages`` are zero-based indexes, negatives count from the end; without them ``max_pages`` pages are read
-    from ``start_page`` on. Without ``with_words`` the pages are read and kept, but come back without words.
+    ``pages`` are zero-based indexes, negative ones count from the end; without them ``max_pages`` pages are
+    read from ``start_page`` on. Without ``with_words`` the words are cached, but not returned.
     """
 
     content_key: str
@@ -32,28 +33,28 @@ class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def options(self) -> ReadOptions:
-        """What changes the words of a page."""
+        """Options that change the words of a page."""
         return ReadOptions(
             rotation=self.rotation, auto_rotate=self.auto_rotate, image_quality=self.image_quality
         )
 
 
 class ReadingResponse(msgspec.Struct, frozen=True):
-    """The pages read, in the order asked, and where the next request may go on (None: nothing is left)."""
+    """Pages in the order of the request; ``next_page`` is the index of the first page that was not read."""
 
     reading: Reading
     next_page: int | None
 
 
 class PredictionRequest(msgspec.Struct, frozen=True):
-    """Pages to find fields on; ``postprocess_config`` is the API's."""
+    """Request to find fields on pages; ``postprocess_config`` is the API's."""
 
     pages: list[Page]
     postprocess_config: dict[str, Any]
 
 
 def read_options(preprocess_config: Mapping[str, Any]) -> ReadOptions:
-    """The part of the API's preprocessConfig that changes the words of a page."""
+    """Return the part of the API's preprocessConfig that changes the words of a page."""
     return ReadOptions(
         rotation=cast("Rotation", preprocess_config.get("rotation", 0)),
         auto_rotate=bool(preprocess_config.get("autoRotate", False)),
@@ -62,7 +63,7 @@ def read_options(preprocess_config: Mapping[str, Any]) -> ReadOptions:
 
 
 def reading_request(content_key: str, preprocess_config: Mapping[str, Any]) -> ReadingRequest:
-    """The request that the API's effective preprocessConfig asks for."""
+    """Return the request for an effective preprocessConfig, which has all of its members."""
     options = read_options(preprocess_config)
     return ReadingRequest(
         content_key=content_key,
@@ -76,7 +77,7 @@ def reading_request(content_key: str, preprocess_config: Mapping[str, Any]) -> R
 
 
 def first_pages_request(content_key: str, options: ReadOptions, max_pages: int) -> ReadingRequest:
-    """Read the first pages and keep their words, without sending them back."""
+    """Return a request that caches the words of the first pages without returning them."""
     return ReadingRequest(
         content_key=content_key,
         max_pages=max_pages,

@@ -1,4 +1,4 @@
-"""What a model's fieldConfig may say: label -> scalar field, or ``lines`` with scalar columns."""
+"""Validation of a model's ``fieldConfig``: label -> scalar field, or ``lines`` with scalar columns."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LinesField(msgspec.Struct, kw_only=True):
 
 
 def checked_field_config(field_config: FieldConfig) -> FieldConfig:
-    """The same fieldConfig, or BadRequest naming the label and the member that is wrong."""
+    """Return the same fieldConfig. Raises BadRequest, which names the label and the member that is wrong."""
     if len(msgspec.json.encode(field_config)) > MAXIMUM_BYTES:
         raise BadRequest(f"fieldConfig: must not be larger than {MAXIMUM_BYTES} bytes")
     _check_labels(field_config, "fieldConfig")

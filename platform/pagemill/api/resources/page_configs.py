@@ -1,4 +1,4 @@
-"""preprocessConfig (which pages are read, and how) and postprocessConfig (which candidates are returned)."""
+"""``preprocessConfig``: which pages are read and how. ``postprocessConfig``: which candidates return."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ PostprocessConfig: TypeAlias = BestFirst | BestPages
 
 
 def members(config: msgspec.Struct | UnsetType) -> dict[str, Any]:
-    """The members that were sent, by the API's names."""
+    """Return the members that were sent, by the API's names."""
     return {} if config is UNSET else cast("dict[str, Any]", msgspec.to_builtins(config))
 
 
 def sent_preprocess_config(
     config: PreprocessConfig | UnsetType, name: str = "preprocessConfig"
 ) -> dict[str, Any]:
-    """The members of a preprocessConfig; one that was sent without any is refused."""
+    """Return the members that were sent. Raises BadRequest for an object without members."""
     sent = members(config)
     if config is not UNSET and not sent:
         raise BadRequest(f"{name}: at least one member is required")
@@ -73,20 +73,20 @@ def sent_preprocess_config(
 
 
 def model_preprocess_config(config: PreprocessConfig | UnsetType) -> dict[str, Any]:
-    """What a model keeps: the members that were sent over the defaults, never null."""
+    """Return the preprocessConfig of a model: the members that were sent, else the defaults."""
     return {**PREPROCESS_DEFAULTS, **sent_preprocess_config(config)}
 
 
 def model_postprocess_config(config: PostprocessConfig | UnsetType) -> dict[str, Any]:
-    """What a model keeps; a request's object replaces it as a whole."""
+    """Return the postprocessConfig of a model: the object that was sent, else the default."""
     return members(config) or dict(POSTPROCESS_DEFAULT)
 
 
 def effective_preprocess_config(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """What a prediction applies: each member from the first of ``layers`` that has it, else the default.
+    """Return the preprocessConfig of a prediction: each member of the first layer with it, or the default.
 
-    Explicit pages exclude a range of pages, so the first layer that chooses pages decides which of the two
-    is applied; in one layer the explicit pages win.
+    ``pages`` and a range of pages exclude each other: the first layer that chooses pages decides between
+    them; in one layer ``pages`` is used.
     """
     effective: dict[str, Any] = {}
     for layer in (*layers, PREPROCESS_DEFAULTS):
@@ -99,6 +99,7 @@ def effective_preprocess_config(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _excluded(member: str, layer: Mapping[str, Any], effective: Mapping[str, Any]) -> bool:
+    """Return whether pages are already chosen in the other way than this member's."""
     if member == "pages":
         return any(chosen in effective for chosen in PAGE_RANGE)
     return member in PAGE_RANGE and ("pages" in effective or "pages" in layer)
