@@ -156,3 +156,6 @@ CONNECTION_ERRORS: tuple[type[BaseException], ...] = (
     asyncpg.TooManyConnectionsError,
 )
 """Errors when Postgres is away, starting up or shutting down, a connection broke, or none is free."""
+
+DATABASE_ERRORS: tuple[type[BaseException], ...] = (*CONNECTION_ERRORS, asyncpg.PostgresError)
+"""Every error of the database: also a statement that was refused."""

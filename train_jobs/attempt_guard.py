@@ -7,9 +7,7 @@ import contextlib
 import logging
 import threading
 
-import asyncpg
-
-from db.pool import CONNECTION_ERRORS, connect
+from db.pool import DATABASE_ERRORS, connect
 from db.statements import Connection
 from db.trainings import TrainingStatus, advance_training, find_current_attempt
 from pagemill.ids import TrainingId
@@ -87,7 +85,7 @@ class AttemptGuard:
         while True:
             try:
                 await self._watch()
-            except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 logger.warning("guarding broke off: %s: %s", type(error).__name__, error)
                 await asyncio.sleep(RECONNECT_SECONDS)
             else:

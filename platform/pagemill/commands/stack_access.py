@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-import asyncpg
-
-from db.pool import CONNECTION_ERRORS, connect
+from db.pool import DATABASE_ERRORS, connect
 from db.statements import Connection
 from pagemill.settings import PREFIX, Settings, load_settings
 from pagemill.stack.directory import DataDirectory, StackError
@@ -61,5 +59,5 @@ async def operate(database_url: str, work: Callable[[Connection], Awaitable[T]])
             return await work(connection)
         finally:
             await connection.close()
-    except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+    except DATABASE_ERRORS as error:
         raise StackError(f"the database cannot be used: {str(error) or type(error).__name__}") from error

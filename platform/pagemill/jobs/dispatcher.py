@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 import asyncpg
 
 from db.jobs import NOTIFY_READY
-from db.pool import CONNECTION_ERRORS, acquire
+from db.pool import DATABASE_ERRORS, acquire
 from db.statements import Connection
 from pagemill.concurrency import cancel_and_wait
 from pagemill.ids import JobId
@@ -181,7 +181,7 @@ class Dispatcher:
         try:
             async with acquire(self._claiming) as connection:
                 jobs = await leases.claim(connection, kind, owner=self._owner, lease=self._lease, limit=limit)
-        except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+        except DATABASE_ERRORS as error:
             await wait_out("claiming jobs", error)
             return True
         for job in jobs:
@@ -275,7 +275,7 @@ class Dispatcher:
                     await NOTIFY_READY.fetch_value(connection, kind.name)
                 else:
                     await outcomes.cancel(connection, kind, job)
-        except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+        except DATABASE_ERRORS as error:
             logger.warning("job %s is not given back: %s", job.id, error)
 
     async def _give_back(self, *, claiming: asyncio.Task[None]) -> None:
@@ -295,7 +295,7 @@ class Dispatcher:
             self._wake_heart.clear()
             try:
                 await self._renew()
-            except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 await wait_out("renewing leases", error)
                 self._wake_heart.set()
 

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 
 from db.jobs import STILL_THERE
-from db.pool import CONNECTION_ERRORS, acquire
+from db.pool import DATABASE_ERRORS, acquire
 from db.statements import Connection
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class NotificationListener:
         while True:
             try:
                 await self._listen_once()
-            except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 logger.warning("listening was interrupted: %s: %s", type(error).__name__, error)
             delay = RECONNECT_SECONDS[0] if self.is_connected.is_set() else min(delay * 2, longest)
             self.is_connected.clear()
@@ -81,5 +81,5 @@ class NotificationListener:
             except TimeoutError:
                 await asyncio.wait_for(STILL_THERE.fetch_value(connection), ANSWER_SECONDS)
 
-    def _on_notification(self, _connection: object, _pid: int, channel: str, payload: str) -> None:
-        self._heard(channel, payload)
+    def _on_notification(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
+        self._heard(channel, str(payload))

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 
-from db.pool import CONNECTION_ERRORS, acquire
+from db.pool import DATABASE_ERRORS, acquire
 from pagemill.jobs import leases
 from pagemill.jobs.kind import AnyKinds
 from pagemill.jobs.outcome_writer import wait_out
@@ -52,7 +52,7 @@ class QueueUpkeep:
                 await self._renew()
                 async with acquire(self._pool) as connection:
                     requeued = await leases.reap(connection, self._kinds)
-            except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 await wait_out("taking over jobs", error)
                 # Leases that ran out while Postgres was away may have living owners, who renew them first.
                 await asyncio.sleep(2 * self._heartbeat)
@@ -69,7 +69,7 @@ class QueueUpkeep:
             try:
                 async with acquire(self._pool) as connection:
                     purged = await leases.purge(connection, retention=RETENTION_SECONDS)
-            except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 await wait_out("purging jobs", error)
                 continue
             if purged < leases.PURGE_BATCH_SIZE:
@@ -81,7 +81,7 @@ class QueueUpkeep:
             try:
                 async with acquire(self._pool) as connection:
                     await self._scheduler.enqueue(connection)
-            except (*CONNECTION_ERRORS, asyncpg.PostgresError) as error:
+            except DATABASE_ERRORS as error:
                 await wait_out("queueing scheduled jobs", error)
                 continue
             await asyncio.sleep(SCHEDULE_SECONDS * random.uniform(0.5, 1.0))

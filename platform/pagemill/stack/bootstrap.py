@@ -6,13 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 
-import asyncpg
-
 from db.app_clients import find_app_client_id, insert_app_client
 from db.deployment_environments import insert_deployment_environment
 from db.organizations import DOCUMENT_RETENTION_IN_DAYS, get_organization, insert_organization
 from db.plans import upsert_plan
-from db.pool import CONNECTION_ERRORS, connect
+from db.pool import DATABASE_ERRORS, connect
 from db.roles import upsert_role
 from db.statements import Connection
 from pagemill.api.auth.client_credentials import hash_secret
@@ -46,11 +44,15 @@ def bootstrap(database_url: str, credentials: Credentials) -> None:
         asyncio.run(_bootstrap(database_url, credentials))
 
 
+REFUSALS: tuple[type[BaseException], ...] = (*DATABASE_ERRORS, ValueError)
+"""What the database, or a URL that is none, raises."""
+
+
 @contextlib.contextmanager
 def _database_errors(what: str) -> Iterator[None]:
     try:
         yield
-    except (*CONNECTION_ERRORS, asyncpg.PostgresError, ValueError) as error:
+    except REFUSALS as error:
         raise StackError(f"{what}: {str(error) or type(error).__name__}") from error
 
 

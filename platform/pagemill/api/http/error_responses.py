@@ -23,7 +23,7 @@ from pagemill.errors import PagemillError, TooManyRequests, Unavailable
 logger = logging.getLogger("pagemill.api")
 
 INTERNAL = "Internal Server Error"
-DATABASE_BUSY = (
+DATABASE_BUSY: tuple[type[BaseException], ...] = (
     *CONNECTION_ERRORS,
     asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
