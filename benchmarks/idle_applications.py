@@ -18,11 +18,11 @@ from ray import serve
 from ray.serve import RunTarget
 
 from benchmarks.timing import repeated
+from pagemill.applications.found_fields import Predictions
 from pagemill.applications.requests import (
     PREDICTION,
     READING,
     PredictionRequest,
-    Predictions,
     ReadingRequest,
     ReadingResponse,
 )
