@@ -208,7 +208,7 @@ class AppClientController(Controller):
     async def get_app_client(
         self, app_client_id: AppClientPath, caller: Caller, connection: RequestConnection
     ) -> AppClient:
-        """Return an app client.
+        """Get an app client.
 
         `hasSecret` tells whether it has a client secret; the secret itself is not shown.
         """
@@ -228,7 +228,7 @@ class AppClientController(Controller):
         permissions: PermissionSet,
         connection: RequestConnection,
     ) -> AppClient:
-        """Change an app client.
+        """Update an app client.
 
         Members that are not sent keep their value. Lists of URLs and `roleIds` are replaced as a whole. The
         caller needs the permission to delegate each role that it gives (403). Callback and logout URLs, and

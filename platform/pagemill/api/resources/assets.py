@@ -143,7 +143,10 @@ class AssetController(Controller):
 
     @get("/{asset_id:str}", own_connection=True)
     async def get_asset(self, asset_id: AssetPath, caller: Caller, app_state: AppState) -> Asset:
-        """Return an asset with its content in base64."""
+        """Get an asset with its content.
+
+        ``content`` is the file in base64, ``contentMD5`` the MD5 checksum of its bytes in hexadecimal digits.
+        """
         for _ in range(READ_ATTEMPTS):
             row = await _find(app_state, caller, asset_id)
             try:
@@ -157,7 +160,7 @@ class AssetController(Controller):
     async def update_asset(
         self, asset_id: AssetPath, data: PatchAsset, caller: Caller, app_state: AppState
     ) -> Asset:
-        """Change an asset.
+        """Update an asset.
 
         Members that are not sent keep their value; null clears name and description. New content replaces
         the old at once. The content is not in the answer.

@@ -198,7 +198,7 @@ class DataBundleController(Controller):
         caller: Caller,
         connection: RequestConnection,
     ) -> DataBundle:
-        """Change the name or the description of a data bundle.
+        """Update the name or the description of a data bundle.
 
         When one of its datasets has changed since, the bundle is also made again from the datasets as they
         are now: it is ``running`` with ``summary`` null, as after its creation.

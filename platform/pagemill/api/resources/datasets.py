@@ -132,7 +132,10 @@ class DatasetController(Controller):
     async def list_datasets(
         self, caller: Caller, connection: RequestConnection, page: PageRequest
     ) -> Datasets:
-        """List datasets, oldest first."""
+        """List datasets, oldest first.
+
+        Each has the number of its documents and a summary of their ground truth.
+        """
         rows = await statements.list_datasets(
             connection,
             organization_id=caller.organization_id,
@@ -191,7 +194,7 @@ class DatasetController(Controller):
         """Delete an empty dataset.
 
         A dataset that still has documents is refused with 400: delete them first with
-        `DELETE /documents?datasetId=...`.
+        `DELETE /v1/documents?datasetId=...`.
         """
         async with connection.transaction():
             row = await statements.lock_dataset(

@@ -95,7 +95,7 @@ class DeploymentEnvironmentController(Controller):
     async def list_deployment_environments(
         self, caller: Caller, connection: RequestConnection, page: PageRequest, owner: Owners = None
     ) -> DeploymentEnvironments:
-        """List the deployment environments that the organization can use, oldest first.
+        """List deployment environments, oldest first.
 
         These are the shared ones, whose `organizationId` is null, and the organization's own. `owner`
         limits the list to the deployment environments of these organizations; `me` is the caller's.
@@ -117,7 +117,7 @@ class DeploymentEnvironmentController(Controller):
     async def get_deployment_environment(
         self, request: Request[Any, Any, Any], caller: Caller, connection: RequestConnection
     ) -> DeploymentEnvironment:
-        """Return a deployment environment.
+        """Get a deployment environment.
 
         The id may have an organization's id and a slash before it, and a version (`:<number>`, `:@<tag>`
         or `:@latest`) after it. Without a version it stands for the latest one.

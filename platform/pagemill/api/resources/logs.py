@@ -137,7 +137,7 @@ class LogController(Controller):
 
     @get("/{log_id:str}")
     async def get_log(self, log_id: LogPath, caller: Caller, connection: RequestConnection) -> Log:
-        """Return a log with its lines, oldest first.
+        """Get a log with its lines, oldest first.
 
         `timestamp` is in seconds since 1970. Of a log with more than 10,000 lines the newest are shown.
         """

@@ -264,7 +264,7 @@ class ModelController(Controller):
     async def update_model(
         self, own_model_id: ModelId, data: PatchModel, caller: Caller, connection: RequestConnection
     ) -> Model:
-        """Change a model.
+        """Update a model.
 
         Members that are left out keep their value; null clears ``name``, ``description`` and ``trainingId``.
         Setting ``trainingId`` to a succeeded training of the model makes it ``active``, null makes it

@@ -240,12 +240,13 @@ class OrganizationController(Controller):
         caller: Caller,
         connection: RequestConnection,
     ) -> Organization:
-        """Change the name, description, plan or payment method of an organization.
+        """Update an organization.
 
-        Only the organization that the token acts for can be changed; another one that the caller may use is
-        answered with status 403. A `planId` without a version means the newest version; the new limits hold
-        at once, and what was used this month stays counted. A plan or payment method that does not exist, or
-        a plan that is not `available`, gets status 400.
+        Name, description, plan and payment method can be changed. Only the organization that the token acts
+        for can be changed; another one that the caller may use is answered with status 403. A `planId`
+        without a version means the newest version; the new limits hold at once, and what was used this month
+        stays counted. A plan or payment method that does not exist, or a plan that is not `available`, gets
+        status 400.
         """
         if organization_id not in (OWN, caller.organization_id):
             await _read(connection, caller, organization_id)

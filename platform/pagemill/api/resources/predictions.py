@@ -212,9 +212,10 @@ class PredictionController(Controller):
         sort_by: Annotated[Literal["createdTime"] | None, Parameter(query="sortBy")] = None,
         order: Order | None = None,
     ) -> Predictions:
-        """List predictions, oldest first unless ``order`` is ``descending``.
+        """List predictions.
 
-        ``modelId`` lists the predictions of one model, with or without its owner.
+        Oldest first, unless ``order`` is ``descending``. ``modelId`` lists the predictions of one model, with
+        or without its owner.
         """
         listing = (
             statements.list_predictions_descending

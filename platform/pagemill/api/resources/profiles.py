@@ -97,7 +97,7 @@ class ProfileController(Controller):
     async def get_profile(
         self, profile_id: ProfilePath, caller: Caller, connection: RequestConnection
     ) -> Profile:
-        """Return the profile of a person.
+        """Get the profile of a person.
 
         `me` stands for the profile of the user who calls, with all members. Of other users of the
         organization only the names and the picture are shown. An app client has no profile (404).
@@ -118,7 +118,7 @@ class ProfileController(Controller):
     async def update_profile(
         self, profile_id: ProfilePath, data: PatchProfile, caller: Caller, connection: RequestConnection
     ) -> Profile:
-        """Change the profile of the user who calls.
+        """Update the profile of the user who calls.
 
         Members that are not sent keep their value; null clears a member. The profile of another person
         cannot be changed (403).

@@ -87,7 +87,7 @@ class RoleController(Controller):
 
     @get()
     async def list_roles(self, caller: Caller, connection: RequestConnection, page: PageRequest) -> Roles:
-        """List the roles that users and app clients can have, oldest first.
+        """List the roles, oldest first.
 
         Roles are the same for all organizations and cannot be changed. Every installation has
         `las:role:admin`, `las:role:member` and `las:role:validator`.
@@ -100,7 +100,7 @@ class RoleController(Controller):
 
     @get("/{role_id:str}")
     async def get_role(self, role_id: RolePath, caller: Caller, connection: RequestConnection) -> Role:
-        """Return a role and its permissions.
+        """Get a role and its permissions.
 
         A permission allows or denies an action (`read`, `write`, `delegate` or `*` for all) on the resources
         whose ids match `resourceId`, in which `*` stands for any text. A principal may do what one

@@ -132,7 +132,7 @@ class SecretController(Controller):
         connection: RequestConnection,
         app_state: AppState,
     ) -> Secret:
-        """Change a secret.
+        """Update a secret.
 
         Members that are not sent keep their value; `data` is replaced as a whole.
         """

@@ -247,7 +247,7 @@ class TrainingController(Controller):
         caller: Caller,
         connection: RequestConnection,
     ) -> Training:
-        """Change or cancel a training.
+        """Update or cancel a training.
 
         ``status`` can only be set to ``cancelled``, and only before the training has ended (400 otherwise):
         the training shows it at once and its workers stop soon after. Setting ``deploymentEnvironmentId``

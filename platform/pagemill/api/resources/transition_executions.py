@@ -126,7 +126,7 @@ class TransitionExecutionController(Controller):
         caller: Caller,
         connection: RequestConnection,
     ) -> TransitionExecution:
-        """Claim an execution of a manual transition, or start one of any other transition.
+        """Claim or start an execution of a transition.
 
         Of a `manual` transition the execution that has waited longest is claimed and returned; when none
         waits, the answer is 404. Whoever has claimed it sends a heartbeat at least every 60 seconds, and
@@ -209,7 +209,7 @@ class TransitionExecutionController(Controller):
         caller: Caller,
         connection: RequestConnection,
     ) -> TransitionExecution:
-        """Return an execution of a transition.
+        """Get an execution of a transition.
 
         It is `running` until its result is known: `succeeded`, `failed`, `rejected` or `retry`.
         """

@@ -169,7 +169,7 @@ class TransitionController(Controller):
     async def get_transition(
         self, transition_id: TransitionPath, caller: Caller, connection: RequestConnection
     ) -> Transition:
-        """Return a transition.
+        """Get a transition.
 
         `parameters` is empty until some are set. Secrets are shown by their ids only.
         """
@@ -188,7 +188,7 @@ class TransitionController(Controller):
         caller: Caller,
         connection: RequestConnection,
     ) -> Transition:
-        """Change a transition.
+        """Update a transition.
 
         Members that are not sent keep their value, also those inside `parameters`; `environment`,
         `environmentSecrets` and `assets` are replaced as a whole. null clears `environment`,

@@ -142,7 +142,7 @@ class UserController(Controller):
     async def list_users(self, caller: Caller, connection: RequestConnection, page: PageRequest) -> Users:
         """List the users of the organization, oldest first.
 
-        The names of people are in their profiles: see `GET /profiles/{profileId}`.
+        The names of people are in their profiles: see `GET /v1/profiles/{profileId}`.
         """
         rows = await statements.list_users(
             connection,
@@ -156,7 +156,7 @@ class UserController(Controller):
 
     @get("/{user_id:str}")
     async def get_user(self, user_id: UserPath, caller: Caller, connection: RequestConnection) -> User:
-        """Return a user.
+        """Get a user.
 
         `profileId` is null until the person has signed in for the first time.
         """
@@ -174,7 +174,7 @@ class UserController(Controller):
         permissions: PermissionSet,
         connection: RequestConnection,
     ) -> User:
-        """Change the roles or the metadata of a user.
+        """Update the roles or the metadata of a user.
 
         Members that are not sent keep their value; `metadata` and `roleIds` are replaced as a whole. The
         caller needs the permission to delegate each role that it gives (403).

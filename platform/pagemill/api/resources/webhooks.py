@@ -216,7 +216,7 @@ class WebhookController(Controller):
     async def get_webhook(
         self, webhook_id: WebhookPath, caller: Caller, connection: RequestConnection
     ) -> Webhook:
-        """Return a webhook without its secret.
+        """Get a webhook without its secret.
 
         It becomes `disabled` when its URL answers with the status 410.
         """
@@ -252,7 +252,7 @@ class WebhookController(Controller):
         connection: RequestConnection,
         app_state: AppState,
     ) -> Webhook:
-        """Change a webhook, or disable and enable it.
+        """Update a webhook, or disable and enable it.
 
         Members that are not sent keep their value. Events that wait to be delivered go to the new URL; while
         the webhook is `disabled` they fail, and new events are not recorded.

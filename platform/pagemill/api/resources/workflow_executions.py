@@ -211,7 +211,7 @@ class WorkflowExecutionController(Controller):
         caller: Caller,
         connection: RequestConnection,
     ) -> WorkflowExecution:
-        """Return an execution of a workflow.
+        """Get an execution of a workflow.
 
         `transitionExecutions` has the ids of its steps by the transition that they ran; `events` tells of
         failures and of requests to go on with another transition; `output` is null until the execution has
@@ -228,7 +228,7 @@ class WorkflowExecutionController(Controller):
         caller: Caller,
         connection: RequestConnection,
     ) -> WorkflowExecution:
-        """Mark an execution as completed, or let it go on with another transition.
+        """Complete an execution, or continue it elsewhere.
 
         Exactly one member is sent (400). `status` changes an execution from `succeeded` to `completed`, when
         its result has been used, or back. `nextTransitionId` lets an execution that is `running`, or waits

@@ -162,13 +162,13 @@ class WorkflowController(Controller):
     async def create_workflow(
         self, data: PostWorkflow, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Workflow:
-        """Create a workflow, a state machine whose tasks are transitions.
+        """Create a workflow.
 
-        `specification.definition` is written in a subset of the Amazon States Language with the states
-        `Task`, `Choice`, `Pass`, `Succeed` and `Fail`. The `Resource` of a task is the id of a transition;
-        the output of a state is the input of the next, and the last output is that of the execution. States
-        and transitions that the definition names have to exist (400). The definition is not shown again and
-        cannot be changed.
+        A workflow is a state machine whose tasks are transitions. `specification.definition` is written in a
+        subset of the Amazon States Language with the states `Task`, `Choice`, `Pass`, `Succeed` and `Fail`.
+        The `Resource` of a task is the id of a transition; the output of a state is the input of the next,
+        and the last output is that of the execution. States and transitions that the definition names have to
+        exist (400). The definition is not shown again and cannot be changed.
 
         With `errorConfig.manualRetry` a failed execution gets the status `retry` and waits for its next
         transition, and `errorConfig.email` is an address that is told of failures. With `emailConfig` the
@@ -224,9 +224,11 @@ class WorkflowController(Controller):
     async def get_workflow(
         self, workflow_id: WorkflowPath, caller: Caller, connection: RequestConnection, app_state: AppState
     ) -> Workflow:
-        """Return a workflow, with the number of its running executions and of those started this month.
+        """Get a workflow.
 
-        Months begin at 00:00 UTC.
+        ``numberOfRunningExecutions`` counts the executions that have not ended,
+        ``monthlyNumberOfWorkflowExecutionsCreated`` those that have started this month. Months begin at 00:00
+        UTC.
         """
         return to_workflow(await find_workflow(connection, caller, app_state, workflow_id))
 
@@ -239,7 +241,7 @@ class WorkflowController(Controller):
         connection: RequestConnection,
         app_state: AppState,
     ) -> Workflow:
-        """Change a workflow.
+        """Update a workflow.
 
         Members that are not sent keep their value; a configuration that is sent replaces the former as a
         whole. null clears name, description, metadata and `emailConfig`, which gives the mail address up.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -15,6 +16,12 @@ WITHOUT_ANSWER = ("getFile", "sendHeartbeat")
 WITHOUT_REQUEST = ("putFile",)
 """Operations whose body is a file."""
 
+VERBS = (
+    *("Claim", "Complete", "Create", "Delete", "Download", "Find", "Get", "Invite", "Keep", "List"),
+    *("Remove", "Report", "Start", "Update", "Upload"),
+)
+LONGEST_SUMMARY = 65
+
 
 @cache
 def document() -> dict[str, Any]:
@@ -24,6 +31,36 @@ def document() -> dict[str, Any]:
 def operations() -> Iterator[Mapping[str, Any]]:
     for item in document()["paths"].values():
         yield from item.values()
+
+
+def test_every_summary_is_a_short_request() -> None:
+    for operation in operations():
+        summary = operation["summary"]
+        assert summary.split()[0] in VERBS, operation["operationId"]
+        assert len(summary) <= LONGEST_SUMMARY, operation["operationId"]
+        assert not summary.endswith("."), operation["operationId"]
+
+
+def test_every_operation_is_described_for_callers() -> None:
+    for operation in operations():
+        description = operation["description"]
+        assert description.endswith("."), operation["operationId"]
+        # What a handler does inside is nothing that a caller sees.
+        assert not re.search(r"``|\bRaises\b|\btransaction\b", description), operation["operationId"]
+
+
+def test_operations_are_named_by_their_whole_path() -> None:
+    for text in texts():
+        named = re.findall(r"`(?:GET|POST|PUT|PATCH|DELETE) (/[^`?\s]*)", text)
+        assert set(named) <= set(document()["paths"]), text
+
+
+def texts() -> Iterator[str]:
+    yield document()["info"]["description"]
+    yield from (tag["description"] for tag in document()["tags"])
+    yield from (operation["description"] for operation in operations())
+    for schema in document()["components"]["schemas"].values():
+        yield from (one["description"] for one in schema.get("properties", {}).values())
 
 
 def test_every_operation_with_a_body_has_an_example_of_it() -> None:
