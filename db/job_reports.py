@@ -1,11 +1,58 @@
-"""What the operator asks about the whole database."""
+"""Reports on jobs, for the operator and for the admission of new jobs."""
 
 from __future__ import annotations
 
-from db.statements import untyped_crossing as crossing
+import datetime
+from collections.abc import Sequence
+from typing import Annotated
 
-QUEUE_DEPTH = crossing(
-    "operation.queue_depth",
+from db.jobs import JobState
+from db.statements import Connection, NeverNull, Row, columns, crossing
+from pagemill.ids import JobId, OrganizationId, SubjectId
+
+
+class QueueDepthRow(Row):
+    """Number of open jobs of a kind in a state."""
+
+    kind: str
+    state: JobState
+    jobs: Annotated[int, NeverNull("count(*)")]
+
+
+class WaitingJobsRow(Row):
+    """Number of waiting jobs of an organization and a priority, and the seconds that one takes."""
+
+    organization_id: Annotated[OrganizationId, NeverNull("filtered")]
+    priority: int
+    jobs: Annotated[int, NeverNull("count(*)")]
+    seconds: float | None
+
+
+class JobReportRow(Row):
+    """All of a job but its payload."""
+
+    id: JobId
+    kind: str
+    organization_id: OrganizationId
+    subject_id: SubjectId
+    state: JobState
+    priority: int
+    attempt: int
+    maximum_attempts: int
+    lost_workers: int
+    run_after: datetime.datetime
+    lease_owner: str | None
+    lease_expires: datetime.datetime | None
+    cancel_requested: bool
+    error_class: str | None
+    error_message: str | None
+    retryable: bool | None
+    created_time: datetime.datetime
+    started_time: datetime.datetime | None
+    ended_time: datetime.datetime | None
+
+
+@crossing(
     "the operator sees how much work waits, not whose",
     """
     SELECT kind, state, count(*) AS jobs FROM job
@@ -13,30 +60,79 @@ QUEUE_DEPTH = crossing(
     GROUP BY kind, state ORDER BY kind, state
     """,
 )
+async def list_queue_depths(connection: Connection) -> list[QueueDepthRow]:
+    """Count the open jobs by kind and state."""
 
-JOB_COLUMNS = """
-    id, kind, organization_id, subject_id, state, priority, attempt, maximum_attempts, lost_workers,
-    run_after, lease_owner, lease_expires, cancel_requested, error_class, error_message, retryable,
-    created_time, started_time, ended_time
-"""
 
-LIST_JOBS = crossing(
-    "operation.list_jobs",
-    "the operator looks at the jobs of all organizations",
-    f"""
-    SELECT {JOB_COLUMNS} FROM job
-    WHERE ($1::text[] IS NULL OR state = ANY($1))
-        AND ($2::text IS NULL OR kind = $2)
-        AND ($3::text IS NULL OR organization_id = $3)
-    ORDER BY created_time DESC, id LIMIT $4
+# Of a long queue ``per_organization`` jobs of each organization and ``in_all`` in all are counted. The
+# duration is the mean of those among the last ``recent_jobs`` jobs that needed no second try.
+@crossing(
+    "how long a job will wait depends on everybody's jobs before it",
+    """
+    WITH RECURSIVE waiting (organization_id) AS (
+        (SELECT organization_id FROM job WHERE state = 'queued' AND kind = :kind
+         ORDER BY organization_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT job.organization_id FROM job
+                WHERE job.state = 'queued' AND job.kind = :kind
+                  AND job.organization_id > waiting.organization_id
+                ORDER BY job.organization_id LIMIT 1)
+        FROM waiting WHERE waiting.organization_id IS NOT NULL
+    ), counted AS (
+        SELECT waiting.organization_id, head.priority
+        FROM waiting
+        CROSS JOIN LATERAL (
+            SELECT priority FROM job
+            WHERE state = 'queued' AND kind = :kind AND organization_id = waiting.organization_id
+            ORDER BY priority, created_time, id
+            LIMIT :per_organization
+        ) AS head
+        WHERE waiting.organization_id IS NOT NULL
+        LIMIT :in_all
+    ), recent AS (
+        SELECT kind, state, attempt, ended_time - started_time AS worked FROM job
+        WHERE ended_time IS NOT NULL ORDER BY ended_time DESC LIMIT :recent_jobs
+    )
+    SELECT organization_id, priority, count(*) AS jobs, (
+        SELECT extract(epoch FROM avg(worked))::float8 FROM recent
+        WHERE kind = :kind AND state = 'succeeded' AND attempt = 1
+    ) AS seconds
+    FROM counted GROUP BY organization_id, priority
     """,
 )
+async def list_waiting_jobs(
+    connection: Connection, *, kind: str, per_organization: int, in_all: int, recent_jobs: int
+) -> list[WaitingJobsRow]:
+    """Count the waiting jobs of a kind by organization and priority."""
 
-FIND_JOB = crossing(
-    "operation.find_job",
+
+@crossing(
+    "the operator looks at the jobs of all organizations",
+    f"""
+    SELECT {columns(JobReportRow)} FROM job
+    WHERE (:states::text[] IS NULL OR state = ANY(:states))
+        AND (:kind::text IS NULL OR kind = :kind)
+        AND (:organization_id::text IS NULL OR organization_id = :organization_id)
+    ORDER BY created_time DESC, id LIMIT :limit
+    """,
+)
+async def list_jobs(
+    connection: Connection,
+    *,
+    states: Sequence[JobState] | None,
+    kind: str | None,
+    organization_id: OrganizationId | None,
+    limit: int,
+) -> list[JobReportRow]:
+    """Return jobs, the newest first."""
+
+
+@crossing(
     "the operator names a job, or what it works for; the newest is meant",
     f"""
-    SELECT {JOB_COLUMNS} FROM job WHERE id = $1 OR subject_id = $1
+    SELECT {columns(JobReportRow)} FROM job WHERE id = :name OR subject_id = :name
     ORDER BY created_time DESC LIMIT 1
     """,
 )
+async def find_job(connection: Connection, *, name: str) -> JobReportRow | None:
+    """Return the job of an id, or the newest job of a subject."""

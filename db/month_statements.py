@@ -1,11 +1,11 @@
-"""Statements of months that have ended, as they were then: a later change of the plan changes nothing."""
+"""Statements of months that have ended; a later change of the plan does not change them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from db.statements import Connection, tenant, untyped_crossing
+from db.statements import Connection, crossing, tenant
 from pagemill.ids import OrganizationId
 
 
@@ -27,20 +27,24 @@ async def get_month_statement(
     """Return the statement of a month."""
 
 
-# What was reserved in a month may be settled a little after it: a day later the month has ended for good.
+# Reservations of a month may be settled a little after its end: a day later the month has ended for good.
 _ENDED = "date_trunc('month', (now() - interval '1 day') AT TIME ZONE 'UTC')"
 
-ORGANIZATIONS_WITHOUT_STATEMENT = untyped_crossing(
-    "month_statements.missing",
+
+@crossing(
     "the schedule is the platform's, for all organizations",
     f"""
     SELECT id FROM organization
-    WHERE id > $1 AND created_time < {_ENDED} AT TIME ZONE 'UTC'
+    WHERE id > :after AND created_time < {_ENDED} AT TIME ZONE 'UTC'
         AND NOT EXISTS (
             SELECT 1 FROM month_statement
             WHERE month_statement.organization_id = organization.id
                 AND month = to_char({_ENDED} - interval '1 month', 'YYYY-MM')
         )
-    ORDER BY id LIMIT $2
+    ORDER BY id LIMIT :limit
     """,
 )
+async def list_organizations_without_statement(
+    connection: Connection, *, after: str, limit: int
+) -> list[OrganizationId]:
+    """Return organizations without a statement of the last month, in the order of their ids."""

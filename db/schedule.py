@@ -1,53 +1,83 @@
-"""Jobs that exist by schedule: for which organizations, and that each exists once."""
+"""Scheduled jobs: the organizations concerned, and that each job exists once."""
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Sequence
+from typing import Annotated
+
 from db.jobs import queueing
 from db.retention import DUE_TIME
-from db.statements import untyped_crossing as crossing
+from db.statements import Connection, NeverNull, crossing
+from pagemill.ids import JobId, OrganizationId
 
-NOW = crossing("schedule.now", "touches no tenant data", "SELECT now()")
 
-EVERY_ORGANIZATION = crossing(
-    "schedule.every_organization",
+@crossing("touches no tenant data", "SELECT now()")
+async def get_time(connection: Connection) -> Annotated[datetime.datetime, NeverNull("now()")]:
+    """Return the time of the transaction's beginning, by the database's clock."""
+
+
+@crossing(
     "the schedule is the platform's, for all organizations",
-    "SELECT id FROM organization WHERE id > $1 ORDER BY id LIMIT $2",
+    "SELECT id FROM organization WHERE id > :after ORDER BY id LIMIT :limit",
 )
+async def list_all_organizations(
+    connection: Connection, *, after: str, limit: int | None
+) -> list[OrganizationId]:
+    """Return organizations in the order of their ids; all without a limit."""
+
 
 # The one that is due first stands first in the index: one look for each organization, however much it has.
 _FIRST_DUE = "SELECT {due} FROM {table} WHERE organization_id = organization.id ORDER BY {due} LIMIT 1"
 
-ORGANIZATIONS_WITH_DUE = crossing(
-    "schedule.organizations_with_due",
+
+@crossing(
     "the schedule is the platform's, for all organizations",
     f"""
     SELECT id FROM organization
-    WHERE id > $1 AND least(
+    WHERE id > :after AND least(
         ({_FIRST_DUE.format(table="document", due=DUE_TIME)}),
         ({_FIRST_DUE.format(table="data_bundle", due=DUE_TIME)})
     ) <= now() AT TIME ZONE 'UTC'
-    ORDER BY id LIMIT $2
+    ORDER BY id LIMIT :limit
     """,
 )
+async def list_organizations_with_due(
+    connection: Connection, *, after: str, limit: int
+) -> list[OrganizationId]:
+    """Return organizations with documents or data bundles that are due, in the order of their ids."""
+
 
 # In one order: two dispatchers that insert the same jobs do not wait in a ring.
-ENQUEUE = crossing(
-    "schedule.enqueue",
+@crossing(
     "the schedule is the platform's, for all organizations",
     queueing(
-        "$1",
+        ":kind",
         """
-        SELECT wanted.organization_id, wanted.id, $1, wanted.id, '{}'::jsonb, $4::integer, $5::integer
-        FROM unnest($2::text[], $3::text[]) AS wanted (id, organization_id)
+        SELECT wanted.organization_id, wanted.id, :kind, wanted.id, '{}'::jsonb, :priority::integer,
+            :maximum_attempts::integer
+        FROM unnest(:job_ids::text[], :organization_ids::text[]) AS wanted (id, organization_id)
         WHERE NOT EXISTS (
             SELECT 1 FROM job AS open
-            WHERE open.kind = $1 AND open.organization_id = wanted.organization_id AND open.state = 'queued'
+            WHERE open.kind = :kind AND open.organization_id = wanted.organization_id
+                AND open.state = 'queued'
         ) AND NOT EXISTS (
             SELECT 1 FROM job AS open
-            WHERE open.kind = $1 AND open.organization_id = wanted.organization_id AND open.state = 'running'
+            WHERE open.kind = :kind AND open.organization_id = wanted.organization_id
+                AND open.state = 'running'
         )
         ORDER BY wanted.id
         """,
         conflict="ON CONFLICT (id) DO NOTHING",
     ),
 )
+async def insert_scheduled_jobs(
+    connection: Connection,
+    *,
+    kind: str,
+    job_ids: Sequence[JobId],
+    organization_ids: Sequence[OrganizationId],
+    priority: int,
+    maximum_attempts: int,
+) -> Annotated[int, NeverNull("count(*)")]:
+    """Queue jobs that do not exist, unless one of the kind is open; return how many were queued."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.jobs import NEW_ID, queueing
+from db.jobs import NEW_JOB_ID, queueing
 from db.statements import untyped_crossing as crossing
 from db.statements import untyped_tenant as tenant
 
@@ -30,7 +30,7 @@ TELL_WEBHOOKS = tenant(
     "webhooks.tell",
     queueing(
         f"'{KIND}'",
-        f"SELECT $1, {NEW_ID}, '{KIND}', id, '{{}}'::jsonb, {PRIORITY}, {MAXIMUM_ATTEMPTS} FROM delivery",
+        f"SELECT $1, {NEW_JOB_ID}, '{KIND}', id, '{{}}'::jsonb, {PRIORITY}, {MAXIMUM_ATTEMPTS} FROM delivery",
         parts=f"""
         wanting AS (
             SELECT id FROM webhook
@@ -38,7 +38,7 @@ TELL_WEBHOOKS = tenant(
             ORDER BY id FOR KEY SHARE
         ), delivery AS (
             INSERT INTO webhook_delivery (organization_id, id, webhook_id, event_type, body)
-            SELECT $1, 'las:webhook-delivery:' || {NEW_ID}, id, $2, $3 FROM wanting
+            SELECT $1, 'las:webhook-delivery:' || {NEW_JOB_ID}, id, $2, $3 FROM wanting
             RETURNING id
         ),
         """,
@@ -145,7 +145,7 @@ REPLAY_DELIVERIES = crossing(
     queueing(
         f"'{KIND}'",
         f"""
-        SELECT organization_id, {NEW_ID}, '{KIND}', id, '{{}}'::jsonb, {PRIORITY}, {MAXIMUM_ATTEMPTS}
+        SELECT organization_id, {NEW_JOB_ID}, '{KIND}', id, '{{}}'::jsonb, {PRIORITY}, {MAXIMUM_ATTEMPTS}
         FROM reopened
         """,
         parts="""

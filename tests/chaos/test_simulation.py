@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from db import jobs, usage
+from db import job_outcomes, usage
 from pagemill.jobs import leases
 from pagemill.work import metering
 from tests.chaos.simulation.running import Played, first_problem, histories
@@ -91,7 +91,7 @@ def _replaced(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, old: str,
 
 
 def _no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
-    _replaced(monkeypatch, jobs, "END_TOGETHER", "AND found.attempt = mine.attempt", "")
+    _replaced(monkeypatch, job_outcomes, "end_succeeded_jobs", "AND found.attempt = mine.attempt", "")
 
 
 def _no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,8 +127,8 @@ def _nobody_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
 def _cancelled_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
     _replaced(
         monkeypatch,
-        jobs,
-        "END_TOGETHER",
+        job_outcomes,
+        "end_succeeded_jobs",
         "CASE WHEN cancel_requested THEN 'cancelled' ELSE 'succeeded' END",
         "'succeeded'",
     )

@@ -6,13 +6,13 @@ from typing import Any
 
 import asyncpg
 
-from db.mail import SET_MAIL_SERVICE
+from db.mail import set_mail_service
 
 
 async def set_mail(pool: asyncpg.Pool, *, available: bool = True) -> None:
     """As a dispatcher says it that has a mail server."""
     async with pool.acquire() as connection:
-        await SET_MAIL_SERVICE.execute(connection, available)
+        await set_mail_service(connection, available=available)
 
 
 async def mailed(pool: asyncpg.Pool) -> list[dict[str, Any]]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import asyncpg
 
-from db.jobs import CLAIM
 from pagemill.ids import AssetId, DataBundleId, DatasetId, DocumentId, ModelId, SecretId, TrainingId, new_id
+from pagemill.jobs import leases
 from pagemill.jobs.job import Job
 from pagemill.jobs.kind import AnyKind
 
@@ -133,10 +133,10 @@ async def claim_job(pool: asyncpg.Pool, kind: AnyKind, *, seconds: float = 10.0)
     """What a worker would be given next; waits until there is a job."""
     async with asyncio.timeout(seconds):
         while True:
-            async with pool.acquire() as connection, connection.transaction():
-                row = await CLAIM.fetch_one(connection, kind.name, "test", 60.0, 1)
-            if row is not None:
-                return Job(**dict(row))
+            async with pool.acquire() as connection:
+                jobs = await leases.claim(connection, kind, owner="test", lease=60.0, limit=1)
+            if jobs:
+                return jobs[0]
             await asyncio.sleep(0.01)
 
 

@@ -11,8 +11,9 @@ import click
 from pagemill.commands.options import data_directory_option, json_option, print_json, with_database
 
 if TYPE_CHECKING:
+    from db.jobs import JobState
     from pagemill.ids import OrganizationId
-    from pagemill.jobs.job import JobState, KindName
+    from pagemill.jobs.job import KindName
     from pagemill.jobs.job_administration import JobReport
 
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")

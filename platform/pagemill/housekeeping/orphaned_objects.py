@@ -17,7 +17,7 @@ import msgspec
 
 from db.object_owners import ObjectOwnerRow
 from db.organizations import get_organization
-from db.schedule import EVERY_ORGANIZATION, NOW
+from db.schedule import get_time, list_all_organizations
 from db.statements import Connection
 from pagemill.errors import NotFound
 from pagemill.housekeeping.object_ownership import OWNER_KINDS, OwnerKind
@@ -86,7 +86,7 @@ class ObjectSweep:
     async def run(self) -> SweepReport:
         """Compare all kinds of owners and return the report. Raises Unavailable."""
         async with self._connect() as connection:
-            now: datetime.datetime = await NOW.fetch_value(connection)
+            now = await get_time(connection)
         for kind in OWNER_KINDS:
             await _KindSweep(self, kind, before=now - self._grace).run()
         return self.report
@@ -231,4 +231,4 @@ async def organizations_to_sweep(connection: Connection, organization_id: str | 
         if await get_organization(connection, organization_id=OrganizationId(organization_id)) is None:
             raise NotFound(f"Organization {organization_id} not found")
         return [organization_id]
-    return [row["id"] for row in await EVERY_ORGANIZATION.fetch(connection, "", None)]
+    return [*await list_all_organizations(connection, after="", limit=None)]

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import asyncpg
 import msgspec
 
-from db.jobs import QUEUE_STATE
+from db.job_reports import list_waiting_jobs
 from db.pool import acquire
 from db.statements import Connection
 from pagemill.errors import QueueFull
@@ -92,13 +92,17 @@ class QueueAdmission:
 
 async def queue_state(connection: Connection, kind: AnyKind) -> QueueState:
     """Return the state of a kind's queue; of a very long queue only the beginning is counted."""
-    rows = await QUEUE_STATE.fetch(
-        connection, kind.name, COUNTED_PER_ORGANIZATION, COUNTED_IN_ALL, RECENT_JOBS
+    rows = await list_waiting_jobs(
+        connection,
+        kind=kind.name,
+        per_organization=COUNTED_PER_ORGANIZATION,
+        in_all=COUNTED_IN_ALL,
+        recent_jobs=RECENT_JOBS,
     )
     waiting: defaultdict[str, dict[int, int]] = defaultdict(dict)
     for row in rows:
-        waiting[row["organization_id"]][row["priority"]] = row["jobs"]
-    return QueueState(waiting, rows[0]["seconds"] if rows else None)
+        waiting[row.organization_id][row.priority] = row.jobs
+    return QueueState(waiting, rows[0].seconds if rows else None)
 
 
 def open_admission(

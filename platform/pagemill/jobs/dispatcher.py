@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 import asyncpg
 
-from db.jobs import NOTIFY_READY
+from db.jobs import notify_ready
 from db.pool import DATABASE_ERRORS, acquire
 from db.statements import Connection
 from pagemill.concurrency import cancel_and_wait
@@ -272,7 +272,7 @@ class Dispatcher:
         try:
             async with acquire(self._pool) as connection, connection.transaction():
                 if await outcomes.retry(connection, job, Stopped(), delay=0.0, counts=False):
-                    await NOTIFY_READY.fetch_value(connection, kind.name)
+                    await notify_ready(connection, kind=kind.name)
                 else:
                     await outcomes.cancel(connection, kind, job)
         except DATABASE_ERRORS as error:
@@ -305,7 +305,7 @@ class Dispatcher:
             return
         async with acquire(self._pool) as connection:
             renewed = await leases.renew(connection, (running.job for running in held), lease=self._lease)
-        cancel_requested = {lease.job_id: lease.cancel_requested for lease in renewed}
+        cancel_requested = {lease.id: lease.cancel_requested for lease in renewed}
         for running in held:
             cancel = cancel_requested.get(running.job.id)
             if cancel is None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NewType, TypeAlias
+from typing import Any, NewType
 
 import msgspec
 
+from db.jobs import JobState
 from pagemill import errors
 from pagemill.ids import JobId, OrganizationId, SubjectId
 
 KindName = NewType("KindName", str)
 """Name of a kind of job, as it stands in the rows and in the operator's commands."""
-
-JobState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 READY_CHANNEL = "pagemill_job_ready"
 """Payload: the kind of the job that can be claimed."""

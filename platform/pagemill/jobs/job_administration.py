@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from db import jobs as statements
-from db.job_reports import FIND_JOB, LIST_JOBS
+from db import job_reports
+from db.job_outcomes import requeue_failed_job
+from db.job_reports import JobReportRow
+from db.jobs import JobState
 from db.statements import Connection
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import JobId, OrganizationId, SubjectId
-from pagemill.jobs.job import JobState, KindName
+from pagemill.jobs.job import KindName
 from pagemill.jobs.kind import MAXIMUM_ATTEMPTS, AnyKinds
 from pagemill.jobs.queue import request_cancel
 
@@ -50,16 +52,26 @@ async def list_jobs(
     limit: int = 50,
 ) -> list[JobReport]:
     """List jobs, the newest first."""
-    rows = await LIST_JOBS.fetch(connection, list(states) or None, kind, organization_id, limit)
-    return [JobReport(**dict(row)) for row in rows]
+    rows = await job_reports.list_jobs(
+        connection,
+        states=list(states) or None,
+        kind=kind,
+        organization_id=organization_id,
+        limit=limit,
+    )
+    return [_report_of(row) for row in rows]
+
+
+def _report_of(row: JobReportRow) -> JobReport:
+    return JobReport(**msgspec.structs.asdict(row))
 
 
 async def find_job(connection: Connection, name: str) -> JobReport:
     """Return the job of an id, or the newest one that worked for a resource. Raises NotFound."""
-    row = await FIND_JOB.fetch_one(connection, name)
+    row = await job_reports.find_job(connection, name=name)
     if row is None:
         raise NotFound(f"there is no job {name}, and none for it; ended ones are kept for some days only")
-    return JobReport(**dict(row))
+    return _report_of(row)
 
 
 async def cancel_job(connection: Connection, kinds: AnyKinds, name: str) -> JobReport:
@@ -83,8 +95,8 @@ async def retry_job(connection: Connection, kinds: AnyKinds, name: str) -> JobRe
     job = await find_job(connection, name)
     kind = kinds[job.kind]
     async with connection.transaction():
-        requeued = await statements.REQUEUE_FAILED.fetch_one(
-            connection, job.organization_id, job.id, MAXIMUM_ATTEMPTS
+        requeued = await requeue_failed_job(
+            connection, organization_id=job.organization_id, job_id=job.id, more_attempts=MAXIMUM_ATTEMPTS
         )
         if requeued is None:
             raise BadRequest(f"job {job.id} is {job.state}: only failed jobs are tried again")

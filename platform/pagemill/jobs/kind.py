@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from db.statements import Connection, UntypedStatement
+from db.statements import Connection
 from pagemill.errors import PagemillError
 from pagemill.ids import JobId, OrganizationId, SubjectId
 from pagemill.jobs.job import Job, KindName
@@ -53,16 +53,23 @@ class JobUsage(Protocol[Result]):
         ...
 
 
+class ListOrganizations(Protocol):
+    """Statement that lists the organizations concerned by a schedule."""
+
+    async def __call__(self, connection: Connection, *, after: str, limit: int) -> list[OrganizationId]:
+        """Return organizations whose id follows ``after``, in the order of their ids."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recurrence:
     """Schedule of a kind: one job for each organization concerned, once an interval.
 
-    ``interval`` is in seconds, 0 turns the schedule off. ``organizations`` takes an id and a limit, and gives
-    the ids of the organizations concerned that follow it.
+    ``interval`` is in seconds, 0 turns the schedule off.
     """
 
     interval: Callable[[Settings], float]
-    organizations: UntypedStatement
+    organizations: ListOrganizations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

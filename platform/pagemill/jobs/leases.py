@@ -7,22 +7,17 @@ from collections.abc import Iterable
 
 import msgspec
 
-from db import jobs as statements
+from db import job_leases as statements
+from db.job_leases import JobRow, LeaseRow
+from db.jobs import hold_attempt
 from db.statements import Connection
 from pagemill.ids import JobId
 from pagemill.jobs import backoff, outcomes
-from pagemill.jobs.job import Job, JobCancelled, WorkerLost
+from pagemill.jobs.job import Job, JobCancelled, KindName, WorkerLost
 from pagemill.jobs.kind import AnyKind, AnyKinds
 
 REAP_BATCH_SIZE = 50
 PURGE_BATCH_SIZE = 1000
-
-
-class Lease(msgspec.Struct, frozen=True):
-    """A lease that was renewed, and whether the job was asked to end."""
-
-    job_id: JobId
-    cancel_requested: bool
 
 
 class Requeued(msgspec.Struct, frozen=True):
@@ -38,8 +33,21 @@ async def claim(connection: Connection, kind: AnyKind, *, owner: str, lease: flo
     Organizations take turns: the one with the fewest running jobs of the kind is first; its own order is
     priority, then age.
     """
-    rows = await statements.CLAIM.fetch(connection, kind.name, owner, lease, limit)
-    return [msgspec.convert(dict(row), Job) for row in rows]
+    rows = await statements.claim_jobs(connection, kind=kind.name, owner=owner, lease=lease, limit=limit)
+    return [_job_of(row) for row in rows]
+
+
+def _job_of(row: JobRow) -> Job:
+    return Job(
+        row.id,
+        KindName(row.kind),
+        row.organization_id,
+        row.subject_id,
+        row.payload,
+        row.attempt,
+        row.maximum_attempts,
+        row.lost_workers,
+    )
 
 
 async def hold(connection: Connection, job: Job) -> None:
@@ -47,26 +55,28 @@ async def hold(connection: Connection, job: Job) -> None:
 
     Raises JobCancelled when it has been already.
     """
-    if await statements.HOLD.fetch_value(connection, job.organization_id, job.id, job.attempt) is None:
+    held = await hold_attempt(
+        connection, organization_id=job.organization_id, job_id=job.id, attempt=job.attempt
+    )
+    if held is None:
         raise JobCancelled("The job was cancelled or taken over")
 
 
-async def renew(connection: Connection, jobs: Iterable[Job], *, lease: float) -> list[Lease]:
+async def renew(connection: Connection, jobs: Iterable[Job], *, lease: float) -> list[LeaseRow]:
     """Renew the leases of ``jobs`` in one statement; jobs missing in the answer are lost."""
     held = list(jobs)
-    rows = await statements.RENEW.fetch(
-        connection, [job.id for job in held], [job.attempt for job in held], lease
+    return await statements.renew_leases(
+        connection, job_ids=[job.id for job in held], attempts=[job.attempt for job in held], lease=lease
     )
-    return [Lease(row["id"], row["cancel_requested"]) for row in rows]
 
 
 async def reap(connection: Connection, kinds: AnyKinds) -> list[Requeued]:
     """End or requeue jobs of ``kinds`` whose lease has expired, at most 50 in one transaction."""
     requeued = []
     async with connection.transaction():
-        for row in await statements.EXPIRED.fetch(connection, REAP_BATCH_SIZE, kinds.names):
-            job = Job(*(row[name] for name in Job.__struct_fields__))
-            delay = await _take_over(connection, kinds[job.kind], job, cancel=row["cancel_requested"])
+        for row in await statements.lock_expired_jobs(connection, limit=REAP_BATCH_SIZE, kinds=kinds.names):
+            job = _job_of(row)
+            delay = await _take_over(connection, kinds[job.kind], job, cancel=row.cancel_requested)
             if delay is not None:
                 requeued.append(Requeued(job.id, delay))
     return requeued
@@ -89,4 +99,4 @@ async def _take_over(connection: Connection, kind: AnyKind, job: Job, *, cancel:
 
 async def purge(connection: Connection, *, retention: float) -> int:
     """Delete jobs that ended more than ``retention`` seconds ago, at most 1,000; return how many."""
-    return await statements.PURGE.execute(connection, retention, PURGE_BATCH_SIZE)
+    return await statements.delete_old_jobs(connection, retention=retention, limit=PURGE_BATCH_SIZE)

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from db.jobs import STILL_THERE
+from db.jobs import check_connection
 from db.pool import DATABASE_ERRORS, acquire
 from db.statements import Connection
 
@@ -79,7 +79,7 @@ class NotificationListener:
             try:
                 await asyncio.wait_for(ended.wait(), CHECK_SECONDS)
             except TimeoutError:
-                await asyncio.wait_for(STILL_THERE.fetch_value(connection), ANSWER_SECONDS)
+                await asyncio.wait_for(check_connection(connection), ANSWER_SECONDS)
 
     def _on_notification(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         self._heard(channel, str(payload))

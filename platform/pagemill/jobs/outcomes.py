@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from db import jobs as statements
+from db import job_outcomes as statements
+from db.jobs import JobState
 from db.statements import Connection
 from pagemill import errors
 from pagemill.errors import PagemillError
 from pagemill.ids import JobId, OrganizationId
-from pagemill.jobs.job import Job, JobState, WorkerLost
+from pagemill.jobs.job import Job, WorkerLost
 from pagemill.jobs.kind import AnyKind, Finished
 
 UNEXPECTED = "Internal Server Error"
@@ -74,20 +75,20 @@ async def finish_together(connection: Connection, batch: Sequence[FinishedOfKind
     return [_state(states, one) is not None for one in batch]
 
 
-def _state(states: dict[str, JobState], one: FinishedOfKind) -> JobState | None:
+def _state(states: dict[JobId, JobState], one: FinishedOfKind) -> JobState | None:
     return states.get(one.finished.job.id)
 
 
-async def _end_together(connection: Connection, batch: Sequence[FinishedOfKind]) -> dict[str, JobState]:
+async def _end_together(connection: Connection, batch: Sequence[FinishedOfKind]) -> dict[JobId, JobState]:
     """Return the final state of each job whose attempt is still current."""
     jobs = [finished.job for _, finished in batch]
-    rows = await statements.END_TOGETHER.fetch(
+    rows = await statements.end_succeeded_jobs(
         connection,
-        [job.organization_id for job in jobs],
-        [job.id for job in jobs],
-        [job.attempt for job in jobs],
+        organization_ids=[job.organization_id for job in jobs],
+        job_ids=[job.id for job in jobs],
+        attempts=[job.attempt for job in jobs],
     )
-    return {row["id"]: row["state"] for row in rows}
+    return {row.id: row.state for row in rows}
 
 
 async def _write_results(connection: Connection, batch: Sequence[FinishedOfKind]) -> None:
@@ -128,10 +129,18 @@ async def retry(
     fencing token and never goes back. Lost workers are counted separately.
     """
     recorded = recorded_error(error)
-    lost = int(isinstance(error, WorkerLost))
-    arguments = (delay, 0 if counts else 1, recorded.error_class, recorded.message, lost)
-    row = await statements.RETRY.fetch_value(connection, job.organization_id, job.id, job.attempt, *arguments)
-    return row is not None
+    retried = await statements.retry_job(
+        connection,
+        organization_id=job.organization_id,
+        job_id=job.id,
+        attempt=job.attempt,
+        delay=delay,
+        more_attempts=0 if counts else 1,
+        error_class=recorded.error_class,
+        error_message=recorded.message,
+        lost_workers=int(isinstance(error, WorkerLost)),
+    )
+    return retried is not None
 
 
 async def cancel(connection: Connection, kind: AnyKind, job: Job) -> bool:
@@ -148,7 +157,7 @@ async def cancel_queued(
 ) -> bool:
     """End a job that no dispatcher has claimed."""
     async with connection.transaction():
-        ended = await statements.CANCEL_QUEUED.fetch_one(connection, organization_id, job_id)
+        ended = await statements.cancel_queued_job(connection, organization_id=organization_id, job_id=job_id)
         if ended is not None:
             await _refund(connection, kind, organization_id, job_id)
     return ended is not None
@@ -164,8 +173,13 @@ async def _refund(
 async def _end(
     connection: Connection, job: Job, state: JobState, recorded: RecordedError | None
 ) -> JobState | None:
-    details = (None, None, None) if recorded is None else msgspec.structs.astuple(recorded)
-    row = await statements.END.fetch_one(
-        connection, job.organization_id, job.id, job.attempt, state, *details
+    return await statements.end_job(
+        connection,
+        organization_id=job.organization_id,
+        job_id=job.id,
+        attempt=job.attempt,
+        state=state,
+        error_class=None if recorded is None else recorded.error_class,
+        error_message=None if recorded is None else recorded.message,
+        retryable=None if recorded is None else recorded.retryable,
     )
-    return None if row is None else row["state"]

@@ -28,15 +28,15 @@ async def enqueue(
     Dispatchers hear of the job at commit. Raises LimitExceeded; the transaction must not be committed then.
     """
     job_id = JobId(uuid.uuid4().hex)
-    await statements.INSERT.fetch_value(
+    await statements.insert_job(
         connection,
-        organization_id,
-        job_id,
-        kind.name,
-        subject_id,
-        dict(payload or {}),
-        kind.priority if priority is None else priority,
-        kind.maximum_attempts,
+        organization_id=organization_id,
+        job_id=job_id,
+        kind=kind.name,
+        subject_id=SubjectId(subject_id),
+        payload=dict(payload or {}),
+        priority=kind.priority if priority is None else priority,
+        maximum_attempts=kind.maximum_attempts,
     )
     if kind.usage is not None:
         await kind.usage.reserve(connection, organization_id, job_id)
@@ -52,10 +52,12 @@ async def request_cancel(
     when its worker has let go of it; a result that arrives in between is dropped.
     """
     async with connection.transaction():
-        rows = await statements.REQUEST_CANCEL.fetch(connection, organization_id, subject_id, kind.name)
+        rows = await statements.request_cancel(
+            connection, organization_id=organization_id, subject_id=SubjectId(subject_id), kind=kind.name
+        )
         for row in rows:
-            if row["state"] == "queued":
-                await outcomes.cancel_queued(connection, kind, organization_id, row["id"])
+            if row.state == "queued":
+                await outcomes.cancel_queued(connection, kind, organization_id, row.id)
             if kind.cancel is not None:
                 await kind.cancel(connection, organization_id, SubjectId(subject_id))
     return bool(rows)
@@ -65,5 +67,5 @@ async def ended_job(
     connection: Connection, organization_id: OrganizationId, job_id: JobId
 ) -> EndedJob | None:
     """Return how the job ended; None while it is open, and for a job that the organization does not have."""
-    row = await statements.ENDED.fetch_one(connection, organization_id, job_id)
-    return None if row is None else EndedJob(row["state"], row["error_class"], row["error_message"])
+    row = await statements.get_ended_job(connection, organization_id=organization_id, job_id=job_id)
+    return None if row is None else EndedJob(row.state, row.error_class, row.error_message)

@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from db import schedule as statements
-from db.statements import Connection, UntypedStatement
+from db.statements import Connection
 from pagemill.ids import JobId, OrganizationId, slug_of
 from pagemill.jobs.job import KindName
-from pagemill.jobs.kind import AnyKind, RunnableKind
+from pagemill.jobs.kind import AnyKind, ListOrganizations, RunnableKind
 
 ORGANIZATION_BATCH_SIZE = 1000
 
@@ -29,7 +29,7 @@ class Schedule(msgspec.Struct, frozen=True):
 
     kind: AnyKind
     interval: float
-    organizations: UntypedStatement
+    organizations: ListOrganizations
 
 
 class ScheduledJob(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ class Scheduler:
 
     async def enqueue(self, connection: Connection) -> int:
         """Queue the jobs that should exist by the database's clock and do not; return how many."""
-        now: datetime.datetime = await statements.NOW.fetch_value(connection)
+        now = await statements.get_time(connection)
         queued = 0
         for schedule in self._schedules:
             slot = slot_of(schedule, now)
@@ -91,20 +91,22 @@ async def enqueue_scheduled(connection: Connection, schedule: Schedule, now: dat
     """
     kind, queued, after = schedule.kind, 0, ""
     while True:
-        rows = await schedule.organizations.fetch(connection, after, ORGANIZATION_BATCH_SIZE)
-        jobs = scheduled_jobs(schedule, now, (row["id"] for row in rows))
+        organization_ids = await schedule.organizations(
+            connection, after=after, limit=ORGANIZATION_BATCH_SIZE
+        )
+        jobs = scheduled_jobs(schedule, now, organization_ids)
         if jobs:
-            queued += await statements.ENQUEUE.fetch_value(
+            queued += await statements.insert_scheduled_jobs(
                 connection,
-                kind.name,
-                [job.id for job in jobs],
-                [job.organization_id for job in jobs],
-                kind.priority,
-                kind.maximum_attempts,
+                kind=kind.name,
+                job_ids=[job.id for job in jobs],
+                organization_ids=[job.organization_id for job in jobs],
+                priority=kind.priority,
+                maximum_attempts=kind.maximum_attempts,
             )
-        if len(rows) < ORGANIZATION_BATCH_SIZE:
+        if len(organization_ids) < ORGANIZATION_BATCH_SIZE:
             break
-        after = rows[-1]["id"]
+        after = organization_ids[-1]
     if queued:
         logger.info("queued %d %s jobs", queued, kind.name)
     return queued

@@ -7,7 +7,7 @@ import weakref
 
 import asyncpg
 
-from db.jobs import ENDED_AMONG
+from db.jobs import list_ended_among
 from db.statements import Connection
 from pagemill.concurrency import cancel_and_wait
 from pagemill.ids import JobId
@@ -29,7 +29,7 @@ class JobListener:
     """Listener for ends of jobs, one in a process. It takes one connection of the pool."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
-        self._waiters: weakref.WeakValueDictionary[str, JobWaiter] = weakref.WeakValueDictionary()
+        self._waiters: weakref.WeakValueDictionary[JobId, JobWaiter] = weakref.WeakValueDictionary()
         self._notifications = NotificationListener(
             pool, [ENDED_CHANNEL], heard=self._on_ended, connected=self._look_for_missed
         )
@@ -73,12 +73,12 @@ class JobListener:
 
     def _on_ended(self, _channel: str, job_ids: str) -> None:
         for job_id in job_ids.split():
-            waiter = self._waiters.get(job_id)
+            waiter = self._waiters.get(JobId(job_id))
             if waiter is not None:
                 waiter.ended.set()
 
     async def _look_for_missed(self, connection: Connection) -> None:
         waited_for = list(self._waiters.keys())
         if waited_for:
-            for row in await ENDED_AMONG.fetch(connection, waited_for):
-                self._on_ended(ENDED_CHANNEL, row["id"])
+            for job_id in await list_ended_among(connection, job_ids=waited_for):
+                self._on_ended(ENDED_CHANNEL, job_id)

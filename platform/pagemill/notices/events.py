@@ -11,7 +11,7 @@ import datetime
 import msgspec
 
 from db.data_bundles import DataBundleStatusRow
-from db.mail import MAIL_TRAINING
+from db.mail import mail_training
 from db.predictions import EndedPredictionRow
 from db.statements import Connection
 from db.trainings import TrainingStatusRow
@@ -67,4 +67,6 @@ async def tell_of_training(
     if row is not None:
         ids = {"trainingId": row.id, "modelId": row.model_id}
         await tell(connection, organization_id, "training", row.status, **ids)
-        await MAIL_TRAINING.fetch_value(connection, organization_id, row.id, row.status)
+        await mail_training(
+            connection, organization_id=organization_id, training_id=row.id, status=row.status
+        )

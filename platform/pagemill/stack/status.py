@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from db.job_reports import QUEUE_DEPTH
+from db.job_reports import list_queue_depths
 from db.pool import CONNECTION_ERRORS, connect
 from pagemill.errors import PagemillError
 from pagemill.objects import ObjectMissing, open_objects
@@ -129,13 +129,13 @@ async def _report(name: str, probe: Callable[[], Awaitable[str]], state: StackSt
 async def _postgres(settings: Settings, queue: list[QueueReport]) -> str:
     connection = await connect(settings.database_url, application_name="pagemill-status")
     try:
-        found = await QUEUE_DEPTH.fetch(connection)
+        found = await list_queue_depths(connection)
         version = connection.get_server_version()
     finally:
         await connection.close()
     jobs = Counter[str]()
     for row in found:
-        jobs[row["state"]] += row["jobs"]
+        jobs[row.state] += row.jobs
     queue.append(QueueReport(queued=jobs["queued"], running=jobs["running"]))
     return f"Postgres {version.major}.{version.minor}"
 

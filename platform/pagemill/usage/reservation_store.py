@@ -33,7 +33,9 @@ class PostgresReservationTransaction:
         organizations = [one.organization_id for one in reservations]
         jobs = [one.job_id for one in reservations]
         counters = sorted({(one.organization_id, meter) for one in reservations for meter in one.amounts})
-        open_jobs = await job_statements.LOCK_OPEN_AMONG.fetch(self._connection, organizations, jobs)
+        open_jobs = await job_statements.lock_open_jobs_of_many(
+            self._connection, organization_ids=organizations, job_ids=jobs
+        )
         granted = await statements.list_granted(self._connection, job_ids=jobs)
         remaining = await statements.lock_remaining(
             self._connection,
@@ -42,7 +44,7 @@ class PostgresReservationTransaction:
             meters=[meter for _, meter in counters],
         )
         return UsageSnapshot(
-            frozenset(row["id"] for row in open_jobs),
+            frozenset(open_jobs),
             frozenset((row.job_id, cast("Meter", row.meter)) for row in granted),
             {(row.organization_id, cast("Meter", row.meter)): row.remaining for row in remaining},
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncpg
 
-from db.limit_warnings import MAIL_LIMITS, ORGANIZATIONS_NEAR_LIMITS
+from db.limit_warnings import list_organizations_near_limits, mail_limits
 from db.pool import acquire
 from pagemill.jobs.job import HOUSEKEEPING, Job, KindName
 from pagemill.jobs.kind import JobKind, Recurrence
@@ -22,7 +22,7 @@ class LimitWarningRunner:
         """Queue the mail of one organization. Raises JobCancelled."""
         async with acquire(self._pool) as connection, connection.transaction():
             await hold(connection, job)
-            await MAIL_LIMITS.fetch_value(connection, job.organization_id)
+            await mail_limits(connection, organization_id=job.organization_id)
 
 
 LIMIT_WARNINGS: JobKind[WorkResources, None] = JobKind(
@@ -32,6 +32,7 @@ LIMIT_WARNINGS: JobKind[WorkResources, None] = JobKind(
     concurrency=lambda _settings: 1,
     priority=HOUSEKEEPING,
     recurrence=Recurrence(
-        interval=lambda settings: settings.limit_warning_interval, organizations=ORGANIZATIONS_NEAR_LIMITS
+        interval=lambda settings: settings.limit_warning_interval,
+        organizations=list_organizations_near_limits,
     ),
 )

@@ -11,7 +11,7 @@ import aiosmtplib
 import asyncpg
 import msgspec
 
-from db.mail import KIND, MAXIMUM_ATTEMPTS, PRIORITY, SET_MAIL_SERVICE
+from db.mail import KIND, MAXIMUM_ATTEMPTS, PRIORITY, set_mail_service
 from db.pool import CONNECTION_ERRORS, acquire
 from pagemill.errors import PagemillError
 from pagemill.jobs.job import Job, KindName, TryAgain
@@ -42,7 +42,7 @@ async def announce_mail_service(pool: asyncpg.Pool, settings: Settings) -> None:
     while True:
         try:
             async with acquire(pool) as connection:
-                await SET_MAIL_SERVICE.execute(connection, settings.smtp_host is not None)
+                await set_mail_service(connection, available=settings.smtp_host is not None)
         except CONNECTION_ERRORS as error:
             logger.warning("Postgres is away: %s: %s", type(error).__name__, error)
             await asyncio.sleep(AWAY_SECONDS)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from db.month_statements import ORGANIZATIONS_WITHOUT_STATEMENT
+from db.month_statements import list_organizations_without_statement
 from db.pool import acquire
 from pagemill.jobs.job import HOUSEKEEPING, Job, KindName
 from pagemill.jobs.kind import JobKind, Recurrence
@@ -39,6 +39,6 @@ MONTH_STATEMENT: JobKind[WorkResources, None] = JobKind(
     priority=HOUSEKEEPING,
     recurrence=Recurrence(
         interval=lambda settings: settings.month_statement_interval,
-        organizations=ORGANIZATIONS_WITHOUT_STATEMENT,
+        organizations=list_organizations_without_statement,
     ),
 )

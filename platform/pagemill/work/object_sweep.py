@@ -7,7 +7,7 @@ import logging
 import asyncpg
 
 from db.pool import acquire
-from db.schedule import EVERY_ORGANIZATION
+from db.schedule import list_all_organizations
 from pagemill.housekeeping.orphaned_objects import ObjectSweep, SweepReport
 from pagemill.jobs.job import HOUSEKEEPING, Job, JobFailed, KindName
 from pagemill.jobs.kind import JobKind, Recurrence
@@ -72,6 +72,6 @@ OBJECT_SWEEP: JobKind[WorkResources, None] = JobKind(
     concurrency=lambda _settings: 1,
     priority=HOUSEKEEPING,
     recurrence=Recurrence(
-        interval=lambda settings: settings.object_sweep_interval, organizations=EVERY_ORGANIZATION
+        interval=lambda settings: settings.object_sweep_interval, organizations=list_all_organizations
     ),
 )

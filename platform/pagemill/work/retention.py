@@ -8,7 +8,7 @@ import asyncpg
 
 from db import retention as statements
 from db.pool import acquire
-from db.schedule import ORGANIZATIONS_WITH_DUE
+from db.schedule import list_organizations_with_due
 from db.statements import Connection
 from pagemill.concurrency import finish_despite_cancellation
 from pagemill.documents.deletion import delete_document_objects, delete_documents
@@ -100,6 +100,6 @@ RETENTION: JobKind[WorkResources, None] = JobKind(
     concurrency=lambda _settings: 1,
     priority=HOUSEKEEPING,
     recurrence=Recurrence(
-        interval=lambda settings: settings.retention_interval, organizations=ORGANIZATIONS_WITH_DUE
+        interval=lambda settings: settings.retention_interval, organizations=list_organizations_with_due
     ),
 )

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from db import transition_executions, transitions
 from db import workflow_executions as statements
-from db.mail import MAIL_FAILED_EXECUTION
+from db.mail import mail_failed_execution
 from db.statements import Connection
 from db.transition_executions import LockedTransitionExecutionRow
 from db.workflow_executions import WorkflowExecutionStatus
@@ -112,8 +112,15 @@ class LockedExecution:
         await self.add_event("ExecutionFailed", state=failure.state, error=failure.error, cause=failure.cause)
         await self.write_line(f"State {failure.state}: {failure.error}: {failure.cause}")
         waits = self.manual_retry and not failure.deliberate
-        arguments = (self.workflow_id, self.execution_id, failure.error, failure.cause, waits)
-        await MAIL_FAILED_EXECUTION.fetch_value(self.connection, self.organization_id, *arguments)
+        await mail_failed_execution(
+            self.connection,
+            organization_id=self.organization_id,
+            workflow_id=self.workflow_id,
+            execution_id=self.execution_id,
+            error=failure.error,
+            cause=failure.cause,
+            waits=waits,
+        )
         if waits:
             await statements.await_retry(
                 self.connection, organization_id=self.organization_id, execution_id=self.execution_id

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import asyncpg
 
-from db import jobs
+from db import job_outcomes
 from db.statements import REGISTRY
 from tests.chaos.simulation.clock import SimulatedLoop
 from tests.chaos.simulation.real import RealServer
@@ -236,10 +236,10 @@ class Server:
 
 def _written(asked: Asked, result: Any) -> list[tuple[str, str]]:
     """The jobs that a statement has ended or given back, and the attempts that it named for them."""
-    if asked.sql == jobs.END_TOGETHER.sql:
+    if asked.sql == job_outcomes.end_succeeded_jobs.sql:
         attempts = dict(zip(asked.arguments[1], asked.arguments[2], strict=True))
         return [(row["id"], f"{attempts[row['id']]} ended") for row in result]
-    for statement, what in ((jobs.END, "ended"), (jobs.RETRY, "queued")):
+    for statement, what in ((job_outcomes.end_job, "ended"), (job_outcomes.retry_job, "queued")):
         if asked.sql == statement.sql and result is not None:
             return [(asked.arguments[1], f"{asked.arguments[2]} {what}")]
     return []

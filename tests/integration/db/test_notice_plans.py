@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from db.limit_warnings import ORGANIZATIONS_NEAR_LIMITS
+from db.limit_warnings import list_organizations_near_limits
 from db.predictions import succeed_predictions
 from db.webhook_deliveries import FORGET_DELIVERIES, TELL_WEBHOOKS
 from db.webhooks import list_webhook_attempts
@@ -121,5 +121,5 @@ async def test_a_part_of_the_organizations_is_asked_about_what_it_counts(
     )
     await pool.execute("ANALYZE")
     async with pool.acquire() as connection:
-        read = await most_rows_read(connection, ORGANIZATIONS_NEAR_LIMITS, "", 1000)
+        read = await most_rows_read(connection, list_organizations_near_limits, after="", limit=1000)
     assert read <= 12 * ORGANIZATIONS

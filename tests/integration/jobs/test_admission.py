@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from db.jobs import QUEUE_STATE
+from db.job_reports import list_waiting_jobs
 from pagemill.jobs import admission, outcomes
 from pagemill.jobs.admission import QueueState, queue_state
 from pagemill.jobs.job import BATCH, INTERACTIVE
@@ -77,7 +77,14 @@ async def test_a_long_queue_is_not_read_to_its_end(
     )
     await pool.execute("VACUUM ANALYZE job")
     async with pool.acquire() as connection:
-        read = await most_rows_read(connection, QUEUE_STATE, "prediction", 100, 1000, 200)
+        read = await most_rows_read(
+            connection,
+            list_waiting_jobs,
+            kind=PREDICTION.name,
+            per_organization=100,
+            in_all=1000,
+            recent_jobs=200,
+        )
     assert read <= 1000 + 200 + 200
     monkeypatch.setattr(admission, "COUNTED_IN_ALL", 60)
     counted = (await state(pool)).waiting

@@ -161,7 +161,7 @@ async def test_those_without_a_resource_end_with_one_statement(
             taken = await outcomes.finish_together(
                 connection, [finished_of(MAIL, job, None) for job in (cancelled, late, *jobs[2:])]
             )
-    assert run == ["job.end_together"]
+    assert run == ["job_outcomes.end_succeeded_jobs"]
     assert taken == [True, False, True, True]
     states = [(await job_row(pool, job.id))["state"] for job in jobs]
     assert states == ["cancelled", "running", "succeeded", "succeeded"]

@@ -9,8 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from db import jobs as statements
+from db import job_leases, job_outcomes
 from db import usage as usage_statements
+from db.jobs import lock_open_jobs_of_many
 from db.pool import PLANNED_ONCE
 from pagemill.errors import BadRequest, Unavailable
 from pagemill.jobs import job_administration, leases, outcomes
@@ -105,7 +106,7 @@ async def test_a_renewal_names_what_is_kept_lost_and_to_be_cancelled(
     await pool.execute("UPDATE job SET cancel_requested = true WHERE id = $1", asked.id)
     async with pool.acquire() as connection:
         renewed = await leases.renew(connection, [kept, lost, asked], lease=3600.0)
-    assert {lease.job_id: lease.cancel_requested for lease in renewed} == {kept.id: False, asked.id: True}
+    assert {lease.id: lease.cancel_requested for lease in renewed} == {kept.id: False, asked.id: True}
     left = await pool.fetchval(
         "SELECT lease_expires > now() + interval '59 min' FROM job WHERE id = $1", kept.id
     )
@@ -261,7 +262,7 @@ async def test_claiming_looks_at_few_rows_of_a_long_queue(pool: asyncpg.Pool, an
     await fill(pool, 20_000, organizations=7)
     if not analyzed:
         await pool.execute("DELETE FROM pg_statistic WHERE starelid = 'job'::regclass")
-    plan = await explained(pool, statements.CLAIM.sql, "prediction", "owner", 60.0, 8)
+    plan = await explained(pool, job_leases.claim_jobs.sql, "prediction", "owner", 60.0, 8)
     scans = [node for node in plan if node.get("Relation Name") == "job"]
     assert scans
     assert "Seq Scan" not in {node["Node Type"] for node in scans}
@@ -290,7 +291,7 @@ async def test_a_claim_that_was_planned_for_an_empty_queue_looks_at_few_rows_of_
 ) -> None:
     scans = await planned_early(
         pool,
-        statements.CLAIM.sql,
+        job_leases.claim_jobs.sql,
         "text, text, float8, integer",
         "'prediction', 'owner', 60.0, 8",
         organizations=7,
@@ -302,7 +303,7 @@ async def test_a_claim_that_was_planned_for_an_empty_queue_looks_at_few_rows_of_
 
 async def test_claiming_many_of_a_short_queue_looks_at_no_ended_jobs(pool: asyncpg.Pool) -> None:
     await fill(pool, 4_000, organizations=7)
-    plan = await explained(pool, statements.CLAIM.sql, "prediction", "owner", 60.0, 64)
+    plan = await explained(pool, job_leases.claim_jobs.sql, "prediction", "owner", 60.0, 64)
     scans = [node for node in plan if node.get("Relation Name") == "job"]
     assert scans
     assert "Seq Scan" not in {node["Node Type"] for node in scans}
@@ -358,8 +359,8 @@ async def test_reaping_and_purging_use_their_indexes(pool: asyncpg.Pool) -> None
         "WHERE ended_time IS NOT NULL LIMIT 10)"
     )
     for sql, arguments in (
-        (statements.EXPIRED.sql, (50, KINDS.names)),
-        (statements.PURGE.sql, (7 * 86400.0, 1000)),
+        (job_leases.lock_expired_jobs.sql, (50, KINDS.names)),
+        (job_leases.delete_old_jobs.sql, (7 * 86400.0, 1000)),
     ):
         scans = [node for node in await explained(pool, sql, *arguments) if "Scan" in node["Node Type"]]
         assert all("Seq" not in node["Node Type"] for node in scans)
@@ -376,8 +377,8 @@ async def test_ending_and_reserving_together_look_at_their_own_jobs_only(
     jobs = await pool.fetch("SELECT organization_id, id, attempt FROM job WHERE state = 'queued' LIMIT 40")
     organizations, ids, attempts = ([row[column] for row in jobs] for column in range(3))
     for sql, arguments in (
-        (statements.END_TOGETHER.sql, (organizations, ids, attempts)),
-        (statements.LOCK_OPEN_AMONG.sql, (organizations, ids)),
+        (job_outcomes.end_succeeded_jobs.sql, (organizations, ids, attempts)),
+        (lock_open_jobs_of_many.sql, (organizations, ids)),
         (
             usage_statements.count_reservations.sql,
             (organizations, ids, ["2026-11"] * 40, ["pages"] * 40, ["1"] * 40),
@@ -395,8 +396,8 @@ async def test_what_was_planned_for_an_empty_queue_looks_at_its_own_jobs_only(
 ) -> None:
     texts = "text[], text[]"
     sql, types, *more = {
-        "END_TOGETHER": (statements.END_TOGETHER.sql, f"{texts}, integer[]", ["0"] * 40),
-        "LOCK_OPEN_AMONG": (statements.LOCK_OPEN_AMONG.sql, texts),
+        "END_TOGETHER": (job_outcomes.end_succeeded_jobs.sql, f"{texts}, integer[]", ["0"] * 40),
+        "LOCK_OPEN_AMONG": (lock_open_jobs_of_many.sql, texts),
         "RESERVE_TOGETHER": (
             usage_statements.count_reservations.sql,
             f"{texts}, text[], text[], text[]",

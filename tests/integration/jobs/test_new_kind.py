@@ -11,9 +11,10 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
-from db.statements import Connection, untyped_crossing
+from db.statements import Connection
 from pagemill.cli import main
 from pagemill.errors import BadRequest, LimitExceeded
+from pagemill.ids import OrganizationId
 from pagemill.jobs import backoff, leases, outcomes, upkeep
 from pagemill.jobs.job import BATCH, Job, KindName
 from pagemill.jobs.job_administration import cancel_job, find_job, retry_job
@@ -58,6 +59,13 @@ async def write_cancelled(connection: Connection, _organization_id: str, note_id
 async def reopen(connection: Connection, _organization_id: str, note_id: str) -> bool:
     reopened = "UPDATE note SET said = 'reopened' WHERE id = $1 RETURNING id"
     return await connection.fetchval(reopened, note_id) is not None
+
+
+async def all_organizations(connection: Connection, *, after: str, limit: int) -> list[OrganizationId]:
+    rows = await connection.fetch(
+        "SELECT id FROM organization WHERE id > $1 ORDER BY id LIMIT $2", after, limit
+    )
+    return [row["id"] for row in rows]
 
 
 async def compose(job: Job) -> str:
@@ -227,10 +235,9 @@ async def test_it_is_scheduled(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "SCHEDULE_SECONDS", 0.05)
-    every = untyped_crossing(
-        "test.every_organization", "a test", "SELECT id FROM organization WHERE id > $1 ORDER BY id LIMIT $2"
+    daily = replace(
+        POEM, recurrence=Recurrence(interval=lambda _settings: 86400.0, organizations=all_organizations)
     )
-    daily = replace(POEM, recurrence=Recurrence(interval=lambda _settings: 86400.0, organizations=every))
 
     async def both() -> bool:
         return await pool.fetchval("SELECT count(*) FROM job WHERE state = 'succeeded'") == 2

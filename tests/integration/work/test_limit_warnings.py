@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from db.limit_warnings import ORGANIZATIONS_NEAR_LIMITS
+from db.limit_warnings import list_organizations_near_limits
 from pagemill.api.auth.seeded_roles import ADMIN
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.schedule import enqueue_scheduled
@@ -56,7 +56,7 @@ async def warn(pool: asyncpg.Pool, minute: int = 0) -> list[list[tuple[str, int]
 
 async def near(pool: asyncpg.Pool) -> set[str]:
     async with pool.acquire() as connection:
-        return {row["id"] for row in await ORGANIZATIONS_NEAR_LIMITS.fetch(connection, "", 100)}
+        return set(await list_organizations_near_limits(connection, after="", limit=100))
 
 
 async def test_each_threshold_is_told_once(pool: asyncpg.Pool) -> None:

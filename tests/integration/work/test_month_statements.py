@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import asyncpg
 
-from db.month_statements import ORGANIZATIONS_WITHOUT_STATEMENT
+from db.month_statements import list_organizations_without_statement
 from pagemill.jobs.schedule import enqueue_scheduled
 from pagemill.usage.counting import count_freely
 from pagemill.usage.meters import month_before
@@ -35,7 +35,7 @@ async def make_older(pool: asyncpg.Pool) -> None:
 
 async def missing(pool: asyncpg.Pool) -> list[str]:
     async with pool.acquire() as connection:
-        return [row["id"] for row in await ORGANIZATIONS_WITHOUT_STATEMENT.fetch(connection, "", 100)]
+        return await list_organizations_without_statement(connection, after="", limit=100)
 
 
 async def run(pool: asyncpg.Pool) -> list[str]:

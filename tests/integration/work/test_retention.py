@@ -10,7 +10,7 @@ import pytest
 
 from db.documents import delete_documents
 from db.retention import list_due_data_bundles, lock_due_documents
-from db.schedule import ORGANIZATIONS_WITH_DUE
+from db.schedule import list_organizations_with_due
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.queue import enqueue
 from pagemill.jobs.schedule import enqueue_scheduled
@@ -271,4 +271,4 @@ async def test_finding_due_rows_reads_only_those(
     async with pool.acquire() as connection:
         assert await most_rows_read(connection, lock_due_documents, organization_id=owner, limit=50) <= 300
         assert await most_rows_read(connection, list_due_data_bundles, organization_id=owner, limit=50) <= 100
-        assert await most_rows_read(connection, ORGANIZATIONS_WITH_DUE, "", 1000) <= 50
+        assert await most_rows_read(connection, list_organizations_with_due, after="", limit=1000) <= 50

@@ -10,9 +10,9 @@ import asyncpg
 import pytest
 
 from db.documents import DuplicateRow
-from db.jobs import CLAIM
 from pagemill.documents.dataset_counters import count_in_dataset
 from pagemill.ids import DatasetId, DocumentId, TransformationId, new_id
+from pagemill.jobs import leases
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.objects import ObjectMissing, ObjectStore
@@ -106,9 +106,8 @@ async def status(pool: asyncpg.Pool, transformation_id: str) -> str:
 
 async def claimed(pool: asyncpg.Pool) -> Job:
     async with pool.acquire() as connection:
-        row = await CLAIM.fetch_one(connection, "transformation", "test", 60.0, 1)
-    assert row is not None
-    return Job(**dict(row))
+        (job,) = await leases.claim(connection, TRANSFORMATION, owner="test", lease=60.0, limit=1)
+    return job
 
 
 async def run(pool: asyncpg.Pool, objects: ObjectStore, *job_ids: str) -> list[str]:

@@ -9,10 +9,11 @@ from typing import get_args
 
 import pytest
 
-from db import mail, webhooks
+from db import mail, webhook_deliveries
+from db.jobs import JobState
 from pagemill import work
 from pagemill.commands.jobs import STATES
-from pagemill.jobs.job import Job, JobState
+from pagemill.jobs.job import Job
 from pagemill.jobs.kind import JobKind, JobKinds, UnknownKind
 from pagemill.jobs.schedule import schedules_of
 from pagemill.settings import Settings, load_settings
@@ -101,7 +102,7 @@ def test_housekeeping_is_done_unless_it_is_turned_off() -> None:
     assert schedules_of([kind.runnable(off, Everything()) for kind in KINDS]) == []
 
 
-@pytest.mark.parametrize(("kind", "queued"), [(MAIL, mail), (WEBHOOK, webhooks)])
+@pytest.mark.parametrize(("kind", "queued"), [(MAIL, mail), (WEBHOOK, webhook_deliveries)])
 def test_jobs_that_statements_queue_are_of_their_kind(kind: JobKind[object, object], queued: object) -> None:
     declared = (kind.name, kind.priority, kind.maximum_attempts)
     assert declared == (queued.KIND, queued.PRIORITY, queued.MAXIMUM_ATTEMPTS)  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from db import users as statements
 from db.app_clients import find_app_client_id
-from db.mail import MAIL_INVITATION
+from db.mail import mail_invitation
 from pagemill.api.auth.guard import Caller
 from pagemill.api.auth.permissions import PermissionSet
 from pagemill.api.http.connections import RequestConnection
@@ -133,8 +133,12 @@ class UserController(Controller):
                 raise BadRequest("email: is a user already, or has an invitation that is still valid")
             if row.id == user_id:
                 await count(connection, organization_id, "users")
-            await MAIL_INVITATION.fetch_value(
-                connection, organization_id, data.email, app_client_id, INVITATION_DAYS
+            await mail_invitation(
+                connection,
+                organization_id=organization_id,
+                address=data.email,
+                app_client_id=app_client_id,
+                days=INVITATION_DAYS,
             )
         return to_user(row)
 
