@@ -70,7 +70,7 @@ async def bundle(settings: Settings, job: Job, reading: ReadingClient) -> DataBu
             if document.content_key is not None and document.id not in unreadable
         ],
     )
-    object_key = data_bundle_key(job.organization_id, job.subject_id)
+    object_key = data_bundle_key(job.organization_id, DataBundleId(job.subject_id))
     objects = open_objects(settings)
     try:
         await objects.put(object_key, encode(snapshot))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pagemill.commands.options import always, data_directory_option, json_option, print_json, with_stores
+from pagemill.ids import OrganizationId
 
 if TYPE_CHECKING:
     from db.statements import Connection
@@ -33,7 +34,7 @@ def objects() -> None:
 @json_option
 @data_directory_option
 def sweep(
-    delete: bool, organization_id: str | None, grace: float | None, as_json: bool, data_dir: Path
+    delete: bool, organization_id: OrganizationId | None, grace: float | None, as_json: bool, data_dir: Path
 ) -> None:
     """Find objects that no row names, and rows whose object is missing.
 

@@ -1,0 +1,1 @@
+"""Documents: their content, words, labels, thumbnails, changes and deletion."""

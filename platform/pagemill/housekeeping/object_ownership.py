@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from db import object_owners
 from db.object_owners import ObjectOwnerRow
 from db.statements import Statement
+from pagemill.ids import OrganizationId
 from pagemill.objects.keys import organization_prefix, thumbnails_prefix
 
 
@@ -24,7 +25,7 @@ class OwnerKind:
     owns: Callable[[ObjectOwnerRow, str], bool]
     """Returns whether an owner that exists gives a key a reason to exist."""
 
-    def prefix(self, organization_id: str) -> str:
+    def prefix(self, organization_id: OrganizationId) -> str:
         """Return the prefix of all keys of this kind."""
         return f"{organization_prefix(organization_id)}{self.folder}/"
 

@@ -43,7 +43,7 @@ class MissingObject(msgspec.Struct, frozen=True, rename="camel"):
 class SweepReport(msgspec.Struct, rename="camel"):
     """Result of a sweep. The first thousand orphans and missing objects are named."""
 
-    organization_id: str
+    organization_id: OrganizationId
     objects: int = 0
     rows: int = 0
     recent: int = 0
@@ -72,13 +72,13 @@ class ObjectSweep:
         self,
         connect: Connect,
         objects: ObjectStore,
-        organization_id: str,
+        organization_id: OrganizationId,
         *,
         grace: float,
         delete: bool = False,
     ) -> None:
         self._connect, self._objects = connect, objects
-        self._organization_id = OrganizationId(organization_id)
+        self._organization_id = organization_id
         self._grace = datetime.timedelta(seconds=grace)
         self._delete = delete
         self.report = SweepReport(organization_id)
@@ -225,10 +225,12 @@ def _is_named(named: str, key: str) -> bool:
     return key.startswith(named) if named.endswith("/") else key == named
 
 
-async def organizations_to_sweep(connection: Connection, organization_id: str | None = None) -> list[str]:
+async def organizations_to_sweep(
+    connection: Connection, organization_id: OrganizationId | None = None
+) -> list[OrganizationId]:
     """Return the organization that is given, or all of them. Raises NotFound."""
     if organization_id is not None:
-        if await get_organization(connection, organization_id=OrganizationId(organization_id)) is None:
+        if await get_organization(connection, organization_id=organization_id) is None:
             raise NotFound(f"Organization {organization_id} not found")
         return [organization_id]
     return [*await list_all_organizations(connection, after="", limit=None)]

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import uuid
 
-from pagemill.ids import slug_of
+from pagemill.ids import AssetId, DataBundleId, DocumentId, OrganizationId, TrainingId, slug_of
 
 
-def organization_prefix(organization_id: str) -> str:
+def organization_prefix(organization_id: OrganizationId) -> str:
     """Return the prefix of everything of one organization."""
     return f"organizations/{slug_of(organization_id)}/"
 
 
-def document_prefix(organization_id: str, document_id: str) -> str:
+def document_prefix(organization_id: OrganizationId, document_id: DocumentId) -> str:
     """Return the prefix of everything of one document: its content, its words and its thumbnails."""
     return f"{organization_prefix(organization_id)}documents/{slug_of(document_id)}/"
 
 
-def new_content_key(organization_id: str, document_id: str) -> str:
+def new_content_key(organization_id: OrganizationId, document_id: DocumentId) -> str:
     """Return a key that was never used: an upload writes beside the content that it replaces."""
     return f"{document_prefix(organization_id, document_id)}content/{uuid.uuid4().hex}"
 
 
-def asset_prefix(organization_id: str, asset_id: str) -> str:
+def asset_prefix(organization_id: OrganizationId, asset_id: AssetId) -> str:
     """Return the prefix of the contents of an asset, the present one and the ones being replaced."""
     return f"{organization_prefix(organization_id)}assets/{slug_of(asset_id)}/"
 
 
-def new_asset_key(organization_id: str, asset_id: str) -> str:
+def new_asset_key(organization_id: OrganizationId, asset_id: AssetId) -> str:
     """Return a key that was never used: a change writes beside the content that it replaces."""
     return f"{asset_prefix(organization_id, asset_id)}{uuid.uuid4().hex}"
 
@@ -42,11 +42,11 @@ def thumbnails_prefix(content_key: str) -> str:
     return f"{content_key.replace('/content/', '/thumbnails/')}/"
 
 
-def data_bundle_key(organization_id: str, data_bundle_id: str) -> str:
+def data_bundle_key(organization_id: OrganizationId, data_bundle_id: DataBundleId) -> str:
     """Return the key of the snapshot that trainings learn from."""
     return f"{organization_prefix(organization_id)}data-bundles/{slug_of(data_bundle_id)}.json"
 
 
-def training_prefix(organization_id: str, training_id: str) -> str:
+def training_prefix(organization_id: OrganizationId, training_id: TrainingId) -> str:
     """Return the prefix of the checkpoints and the artefact of a training."""
     return f"{organization_prefix(organization_id)}trainings/{slug_of(training_id)}/"

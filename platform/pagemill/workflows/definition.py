@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from pagemill.errors import BadRequest
 from pagemill.ids import TransitionId
-from pagemill.members import convert_member
+from pagemill.validation import convert_member
 from pagemill.workflows.choices import Branch, read_branch
 from pagemill.workflows.retries import Retrier
 

@@ -10,7 +10,7 @@ import msgspec
 from litestar import Request
 
 from pagemill.errors import BadRequest, UnsupportedMediaType
-from pagemill.members import name_member
+from pagemill.validation import name_member
 
 JSON = "application/json"
 MAX_DEPTH = 100

@@ -15,7 +15,7 @@ from pagemill.api.http.schemas import RequestStruct
 from pagemill.api.resources.ids_in_bodies import keep_assets, keep_secrets
 from pagemill.errors import BadRequest
 from pagemill.ids import AssetId, SecretId
-from pagemill.members import convert_member
+from pagemill.validation import convert_member
 from pagemill.workflows.image_references import LONGEST_REFERENCE, checked_image_reference
 
 ValidSecretId: TypeAlias = Annotated[SecretId, Meta(pattern=r"^las:secret:[a-f0-9]{32}$")]

@@ -1,10 +1,9 @@
-"""Recognition of content types, and byte ranges."""
+"""Recognition of content types from the first bytes."""
 
 from __future__ import annotations
 
 import pytest
 
-from pagemill.api.resources.files import requested_range
 from pagemill.content_types import sniff
 from tests.support.samples import BY_TYPE, PDF
 
@@ -22,24 +21,3 @@ def test_a_pdf_begins_within_the_first_kilobyte() -> None:
 @pytest.mark.parametrize("beginning", [b"", b"hello", b"PK\3\4", b"GIF89a", b"RIFF\0\0\0\0WAVE", b"MZ"])
 def test_other_types_are_refused(beginning: bytes) -> None:
     assert sniff(beginning) is None
-
-
-@pytest.mark.parametrize(
-    ("asked", "part"),
-    [
-        (None, None),
-        ("", None),
-        ("bytes=-", None),
-        ("items=0-1", None),
-        ("bytes=0-1,3-4", None),
-        ("bytes=0-", (0, 10)),
-        ("bytes=2-4", (2, 5)),
-        ("bytes=2-99", (2, 10)),
-        ("bytes=-3", (7, 10)),
-        ("bytes=-99", (0, 10)),
-        ("bytes=-0", (10, 10)),
-        ("bytes=10-", (10, 10)),
-    ],
-)
-def test_ranges(asked: str | None, part: tuple[int, int] | None) -> None:
-    assert requested_range(asked, 10) == part

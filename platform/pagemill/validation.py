@@ -9,12 +9,12 @@ import msgspec
 
 from pagemill.errors import BadRequest
 
-T = TypeVar("T")
+Converted = TypeVar("Converted")
 
 _PLACE = re.compile(r"^(?P<message>.*) - at `\$\.?(?P<place>.*)`$", re.DOTALL)
 
 
-def convert_member(value: Any, schema: type[T], member: str) -> T:
+def convert_member(value: Any, schema: type[Converted], member: str) -> Converted:
     """Convert a member to its schema's type. Raises BadRequest naming the wrong part."""
     try:
         return msgspec.convert(value, type=schema)
