@@ -69,7 +69,7 @@ async def models(pool: asyncpg.Pool, organization: Tenant, other_organization: T
         await pool.execute(f"ANALYZE {table}")
 
 
-async def test_a_page_reads_about_a_page(
+async def test_a_page_of_a_list_reads_about_as_many_rows(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant, models: None
 ) -> None:
     own, other = organization.organization_id, other_organization.organization_id

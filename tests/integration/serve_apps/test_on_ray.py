@@ -77,7 +77,7 @@ async def _train(settings: Settings) -> Trained:
     return Trained(labelled, data_bundle, training)
 
 
-async def test_a_document_is_read_once_and_its_words_are_kept(
+async def test_a_document_is_read_once_and_its_words_are_cached(
     cluster: Environment, objects: ObjectStore
 ) -> None:
     from tests.support.ray_calls import read
@@ -98,9 +98,7 @@ async def test_a_document_is_read_once_and_its_words_are_kept(
         await read(key, max_pages=3)
 
 
-async def test_an_unreadable_document_is_its_own_failure_only(
-    cluster: Environment, objects: ObjectStore
-) -> None:
+async def test_an_unreadable_document_fails_alone(cluster: Environment, objects: ObjectStore) -> None:
     from tests.support.ray_calls import read
 
     bad = new_content_key("las:organization:reading", "las:document:bad")
@@ -114,14 +112,14 @@ async def test_an_unreadable_document_is_its_own_failure_only(
     assert len((await read(good)).reading.pages) == 1
 
 
-async def test_predicting_with_weights_that_are_not_there_may_be_tried_again(cluster: Environment) -> None:
+async def test_predicting_without_the_weights_may_be_tried_again(cluster: Environment) -> None:
     from tests.support.ray_calls import predict
 
     with pytest.raises(Unavailable, match="weights"):
         await predict("nothing/there/", PredictionRequest([Page(0, 1.0, "text", [])], {}))
 
 
-def test_a_bundle_reads_what_it_can_and_tells_the_rest(trained: Trained) -> None:
+def test_a_bundle_lists_the_documents_that_it_cannot_read(trained: Trained) -> None:
     assert trained.data_bundle["status"] == "succeeded"
     summary = trained.data_bundle["summary"]
     messages = [error["message"] for error in summary["errors"] if error["code"] == "DE001"]
@@ -129,7 +127,7 @@ def test_a_bundle_reads_what_it_can_and_tells_the_rest(trained: Trained) -> None
     assert summary["aggregate"]["numberOfDocuments"] == TRAINING_DOCUMENTS + 2
 
 
-async def test_the_next_bundle_is_made_as_well(trained: Trained, pool: asyncpg.Pool) -> None:
+async def test_a_second_bundle_succeeds(trained: Trained, pool: asyncpg.Pool) -> None:
     bundle_id = await store_data_bundle(pool, trained.labelled)
     await submit(pool, DATA_BUNDLE, trained.labelled.organization_id, bundle_id)
     bundle = await ended(pool, "data_bundle", bundle_id, seconds=60)
@@ -160,7 +158,9 @@ async def test_a_training_leaves_weights_that_cannot_run_code(trained: Trained, 
     assert "fields" in json.loads(await objects.get(f"{prefix}configuration.json"))
 
 
-async def test_what_only_the_training_needed_is_removed(trained: Trained, objects: ObjectStore) -> None:
+async def test_a_training_deletes_its_examples_and_checkpoints(
+    trained: Trained, objects: ObjectStore
+) -> None:
     prefix = trained.training["artefact_key"].removesuffix("artefact/")
     left = {key.removeprefix(prefix) async for key in objects.list(prefix)}
     assert left == {"artefact/configuration.json", "artefact/weights.safetensors", "evaluation.json"}

@@ -58,7 +58,7 @@ async def test_only_missing_pages_are_read(objects: ObjectStore) -> None:
     assert reader.inspections == 1
 
 
-async def test_another_way_of_reading_reads_again(objects: ObjectStore) -> None:
+async def test_other_options_read_the_document_again(objects: ObjectStore) -> None:
     reader = PretendReader()
     reading = CachedReading(objects, reader)
     await objects.put(KEY, b"content")
@@ -67,7 +67,7 @@ async def test_another_way_of_reading_reads_again(objects: ObjectStore) -> None:
     assert reader.read_pages == [[0], [0]]
 
 
-async def test_a_page_beyond_the_end_is_no_page_and_nothing_is_left(objects: ObjectStore) -> None:
+async def test_a_page_beyond_the_end_gives_no_pages_and_no_next_page(objects: ObjectStore) -> None:
     reader = PretendReader()
     await objects.put(KEY, b"content")
     answer = await CachedReading(objects, reader).read(ReadingRequest(content_key=KEY, start_page=7))
@@ -75,7 +75,7 @@ async def test_a_page_beyond_the_end_is_no_page_and_nothing_is_left(objects: Obj
     assert reader.read_pages == []
 
 
-async def test_the_next_page_is_told(objects: ObjectStore) -> None:
+async def test_the_answer_has_the_next_page(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
     reading = CachedReading(objects, PretendReader())
     answers = [
@@ -113,7 +113,7 @@ class AnnouncingObjects:
         return content
 
 
-async def test_long_documents_let_others_in_between(objects: ObjectStore) -> None:
+async def test_other_documents_are_read_between_parts_of_a_long_one(objects: ObjectStore) -> None:
     reader = HeldReader(number_of_pages=10)
     announcing = AnnouncingObjects(objects, KEY + "2")
     reading = CachedReading(announcing, reader)  # type: ignore[arg-type]
@@ -129,7 +129,7 @@ async def test_long_documents_let_others_in_between(objects: ObjectStore) -> Non
     assert reader.read_pages.index([0]) < len(reader.read_pages) - 1
 
 
-async def test_words_can_be_left_out_of_the_answer_but_are_kept(objects: ObjectStore) -> None:
+async def test_words_can_be_cached_without_being_returned(objects: ObjectStore) -> None:
     reading = CachedReading(objects, PretendReader())
     await objects.put(KEY, b"content")
     without = await reading.read(ReadingRequest(content_key=KEY, with_words=False))
@@ -138,7 +138,7 @@ async def test_words_can_be_left_out_of_the_answer_but_are_kept(objects: ObjectS
     assert [len(page.words) for page in with_words.reading.pages] == [1]
 
 
-async def test_the_class_of_the_error_is_the_public_one(objects: ObjectStore) -> None:
+async def test_errors_of_the_reader_have_the_public_class(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
     reading = CachedReading(objects, PretendReader(error=Refused("The PDF is encrypted")))
     with pytest.raises(DocumentUnreadable, match="encrypted") as caught:
@@ -146,6 +146,6 @@ async def test_the_class_of_the_error_is_the_public_one(objects: ObjectStore) ->
     assert type(caught.value) is DocumentUnreadable
 
 
-async def test_content_that_is_gone(objects: ObjectStore) -> None:
+async def test_missing_content_is_not_found(objects: ObjectStore) -> None:
     with pytest.raises(NotFound, match="content"):
         await asked(CachedReading(objects, PretendReader()))

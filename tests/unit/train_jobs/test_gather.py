@@ -26,7 +26,7 @@ def page(index: int) -> Page:
     return Page(index, 1.0, "text", [Word(f"word{index}", 0.0, 0.0, 1.0, 1.0)])
 
 
-def test_of_a_document_in_several_bundles_the_newest_counts() -> None:
+def test_a_document_in_several_bundles_is_used_as_in_the_newest() -> None:
     older = Snapshot(LOW, [document("a", "old"), document("b")])
     newer = Snapshot(HIGH, [document("a", "new")])
     found = {each.document.document_id: each for each in merge([older, newer])}
@@ -34,12 +34,12 @@ def test_of_a_document_in_several_bundles_the_newest_counts() -> None:
     assert found["a"] == ReadableDocument(document("a", "new"), HIGH)
 
 
-def test_a_snapshot_is_kept_as_it_is() -> None:
+def test_a_snapshot_is_decoded_as_it_was_encoded() -> None:
     kept = Snapshot(HIGH, [document("a")])
     assert snapshots.decode(snapshots.encode(kept)) == kept
 
 
-def test_first_pages_need_all_to_be_read() -> None:
+def test_first_pages_are_none_unless_all_have_been_read() -> None:
     words = CachedWords(3, {0: page(0), 1: page(1)})
     assert first_pages(words, 2) == [page(0), page(1)]
     assert first_pages(words, 3) is None
@@ -61,7 +61,7 @@ class Reads:
         return ReadingResponse(Reading(1, []), None)
 
 
-async def test_words_that_are_kept_are_not_read_again(objects: ObjectStore) -> None:
+async def test_cached_words_are_not_read_again(objects: ObjectStore) -> None:
     kept, missing = document("kept"), document("missing")
     await add_words(objects, kept.content_key, LOW, Reading(1, [page(0)]))
     reads = Reads(objects)
@@ -79,7 +79,7 @@ async def test_a_document_that_cannot_be_read_is_left_out(objects: ObjectStore) 
     assert await gathering.gather([ReadableDocument(document("a"), LOW)]) == []
 
 
-async def test_trouble_of_the_platform_is_raised_as_it_is(objects: ObjectStore) -> None:
+async def test_unavailable_is_raised(objects: ObjectStore) -> None:
     gathering = ExampleGatherer(objects, Reads(objects, Unavailable("away")), 30)
     with pytest.raises(Unavailable):
         await gathering.gather([ReadableDocument(document(name), LOW) for name in "abc"])
@@ -90,7 +90,7 @@ async def put_snapshot(objects: ObjectStore, key: str, *documents: SnapshotDocum
     return key
 
 
-async def test_the_examples_of_several_snapshots(objects: ObjectStore) -> None:
+async def test_examples_come_from_several_snapshots(objects: ObjectStore) -> None:
     keys = [
         await put_snapshot(objects, "organizations/o/data-bundles/old.json", document("a", "old")),
         await put_snapshot(objects, "organizations/o/data-bundles/new.json", document("a", "new")),
@@ -100,7 +100,9 @@ async def test_the_examples_of_several_snapshots(objects: ObjectStore) -> None:
 
 
 @pytest.mark.parametrize("error", [None, DocumentUnreadable("damaged")])
-async def test_nothing_to_learn_from(objects: ObjectStore, error: PagemillError | None) -> None:
+async def test_a_training_without_labelled_documents_is_refused(
+    objects: ObjectStore, error: PagemillError | None
+) -> None:
     """No document is labelled, or none can be read."""
     labelled = [] if error is None else [{"label": "total", "value": "1"}]
     unlabelled = SnapshotDocument("a", "organizations/o/documents/a/content/c", labelled)

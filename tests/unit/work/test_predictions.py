@@ -94,7 +94,7 @@ def runner(
 
 
 @pytest.mark.parametrize(("limited_by", "reserved"), [("pages", {"pages": 2}), ("fields", {"fields": 1})])
-async def test_what_the_plan_limits_is_reserved_and_both_are_told(
+async def test_only_the_limited_meter_is_reserved_and_both_are_counted(
     limited_by: str, reserved: dict[str, int]
 ) -> None:
     usage = Usage(grant)
@@ -109,7 +109,7 @@ async def test_nothing_is_predicted_beyond_the_limit(limited_by: str) -> None:
         await runner(limited_by, Usage(refuse))(JOB)
 
 
-async def test_fields_are_looked_for_while_pages_are_reserved() -> None:
+async def test_fields_are_found_while_pages_are_reserved() -> None:
     looked = asyncio.Event()
 
     async def look() -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ async def test_fields_are_looked_for_while_pages_are_reserved() -> None:
         assert (await runner("pages", Usage(grant_then), look)(JOB)).predictions == FOUND
 
 
-async def test_a_refusal_breaks_off_what_is_looked_for() -> None:
+async def test_a_refused_reservation_cancels_the_prediction() -> None:
     broken_off = asyncio.Event()
     begun = asyncio.Event()
 

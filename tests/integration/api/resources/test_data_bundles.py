@@ -137,7 +137,7 @@ async def test_bundle_without_datasets_is_allowed(api: httpx.AsyncClient, bundle
         {"retentionInDays": 10},
     ],
 )
-async def test_bad_bundle_leaves_nothing(
+async def test_bad_bundle_is_refused_and_nothing_is_stored(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, bundles: str, body: dict[str, Any]
 ) -> None:
     assert (await api.post(bundles, json=body)).status_code == 400
@@ -156,7 +156,7 @@ async def test_foreign_dataset_is_answered_like_an_unknown_one(
     assert foreign.content == unknown.content.replace(UNKNOWN_DATASET.encode(), foreign_id.encode())
 
 
-async def test_limit_of_bundles(limited_api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_the_plan_limits_bundles(limited_api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     model = (await limited_api.post("/v1/models", json={"fieldConfig": {}})).json()
     path = f"/v1/models/{model['modelId']}/dataBundles"
     assert (await limited_api.post(path, json={})).status_code == 200
@@ -165,7 +165,7 @@ async def test_limit_of_bundles(limited_api: httpx.AsyncClient, pool: asyncpg.Po
     assert await pool.fetchval("SELECT count(*) FROM job") == 1
 
 
-async def test_list_by_status_and_pages(
+async def test_list_filters_by_status_and_has_pages(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, bundles: str
 ) -> None:
     made = {
@@ -183,7 +183,7 @@ async def test_list_by_status_and_pages(
     assert (await api.get(bundles, params={"status": "ready"})).status_code == 400
 
 
-async def test_update_of_unchanged_datasets_changes_the_name_only(
+async def test_update_without_changed_datasets_only_changes_the_name(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, bundles: str, dataset_id: str
 ) -> None:
     bundle = (await api.post(bundles, json={"datasetIds": [dataset_id], "description": "d"})).json()
@@ -195,7 +195,7 @@ async def test_update_of_unchanged_datasets_changes_the_name_only(
     assert (await api.patch(path, json={})).status_code == 400
 
 
-async def test_update_bundles_changed_datasets_anew(
+async def test_update_with_changed_datasets_bundles_them_again(
     api: httpx.AsyncClient, pool: asyncpg.Pool, bundles: str, dataset_id: str
 ) -> None:
     bundle_id = (await api.post(bundles, json={"datasetIds": [dataset_id]})).json()["dataBundleId"]

@@ -126,7 +126,7 @@ async def test_bad_model_is_refused_and_nothing_is_stored(
     assert await used(pool, organization.organization_id, "models") == 0
 
 
-async def test_limit_of_models(limited_api: httpx.AsyncClient) -> None:
+async def test_the_plan_limits_models(limited_api: httpx.AsyncClient) -> None:
     """The plan of this organization allows one of everything."""
     await create(limited_api)
     response = await limited_api.post("/v1/models", json={"fieldConfig": FIELDS})
@@ -148,7 +148,7 @@ async def test_list_pages_survive_inserts_and_deletes(api: httpx.AsyncClient) ->
     assert rest == created[2:]
 
 
-async def test_list_by_owner(
+async def test_models_are_listed_by_owner(
     api: httpx.AsyncClient, other_api: httpx.AsyncClient, organization: Tenant, other_organization: Tenant
 ) -> None:
     own = (await create(api))["modelId"]
@@ -166,7 +166,7 @@ async def test_list_by_owner(
 
 
 @pytest.mark.parametrize("separator", ["/", "%2F"])
-async def test_own_model_by_composite_id(
+async def test_own_model_is_found_by_its_composite_id(
     api: httpx.AsyncClient, organization: Tenant, separator: str
 ) -> None:
     model_id = (await create(api))["modelId"]
@@ -179,7 +179,7 @@ async def test_own_model_by_composite_id(
     assert (await api.get(path)).status_code == 404
 
 
-async def test_fields_come_back_in_their_order(api: httpx.AsyncClient) -> None:
+async def test_the_order_of_fields_is_kept(api: httpx.AsyncClient) -> None:
     """People see forms made of them: neither shorter labels nor lower letters come first."""
     labels = ["supplier_name", "total", "Date", "a", "line_items", "b-2", "vat"]
     field_config: dict[str, Any] = {
@@ -202,7 +202,7 @@ async def test_fields_come_back_in_their_order(api: httpx.AsyncClient) -> None:
     assert order((await api.get(path)).json()["fieldConfig"]) == order(reversed_config)
 
 
-async def test_update_keeps_what_is_not_sent(api: httpx.AsyncClient, organization: Tenant) -> None:
+async def test_update_keeps_members_that_are_not_sent(api: httpx.AsyncClient, organization: Tenant) -> None:
     model = await create(api, name="a", description="b", metadata={"k": 1}, preprocessConfig={"maxPages": 2})
     path = f"/v1/models/{model['modelId']}"
     updated = (await api.patch(path, json={"name": None})).json()
@@ -290,7 +290,7 @@ async def test_counts_of_bundles_and_running_trainings(
     assert (model["numberOfDataBundles"], model["numberOfRunningTrainings"]) == (1, 3)
 
 
-async def test_delete_cascades_and_cancels(
+async def test_delete_cancels_jobs_and_deletes_bundles_and_trainings(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     model_id = (await create(api))["modelId"]

@@ -146,7 +146,7 @@ async def test_foreign_document_and_model_are_answered_like_unknown_ones(
     assert await pool.fetchval("SELECT count(*) FROM prediction") == 0
 
 
-async def test_asynchronous_prediction_is_pending_and_then_there(
+async def test_asynchronous_prediction_is_pending_then_succeeded(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, body: dict[str, Any]
 ) -> None:
     prediction = (await api.post("/v1/predictions", json={**body, "async": True})).json()
@@ -176,7 +176,7 @@ async def test_failed_asynchronous_prediction_keeps_its_error(
     assert await used(pool, organization.organization_id, "predictions") == 0
 
 
-async def test_synchronous_prediction_waits_for_its_outcome(
+async def test_synchronous_prediction_waits_for_its_job(
     api: httpx.AsyncClient, pool: asyncpg.Pool, worker: Callable[[Work], None], body: dict[str, Any]
 ) -> None:
     nested = {"total": [{"value": "1.00", "confidence": 0.9, "page": 0}]}
@@ -216,7 +216,7 @@ async def test_synchronous_failure_is_an_error_and_leaves_no_prediction(
     assert await used(pool, organization.organization_id, "predictions") == 0
 
 
-async def test_synchronous_prediction_that_takes_too_long_goes_on(
+async def test_synchronous_prediction_goes_on_after_its_deadline(
     api: httpx.AsyncClient, pool: asyncpg.Pool, body: dict[str, Any]
 ) -> None:
     response = await api.post("/v1/predictions", json=body)
@@ -228,7 +228,7 @@ async def test_synchronous_prediction_that_takes_too_long_goes_on(
     assert (prediction["status"], prediction["predictions"]) == ("succeeded", FOUND)
 
 
-async def test_a_request_that_is_repeated_after_its_deadline_waits_for_the_same_prediction(
+async def test_request_repeated_after_its_deadline_waits_for_the_same_prediction(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, body: dict[str, Any]
 ) -> None:
     """Official clients repeat a POST on 503, without a key that says so."""
@@ -263,7 +263,7 @@ async def test_another_request_after_the_deadline_is_another_prediction(
     assert (await api.post("/v1/predictions", json=body | change)).json()["predictionId"] != first
 
 
-async def test_requests_that_still_wait_are_not_taken_for_repetitions(
+async def test_equal_requests_that_still_wait_are_separate_predictions(
     api: httpx.AsyncClient, body: dict[str, Any]
 ) -> None:
     answers = await asyncio.gather(*(api.post("/v1/predictions", json=body) for _ in range(3)))
@@ -300,7 +300,7 @@ async def test_waiting_holds_no_connection(
         ({"timestamp": 1}, "timestamp"),
     ],
 )
-async def test_bad_request_leaves_nothing(
+async def test_bad_request_is_refused_and_nothing_is_stored(
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
     organization: Tenant,
@@ -336,7 +336,7 @@ async def test_inactive_model_needs_a_training(
     assert accepted.json()["trainingId"] == active
 
 
-async def test_named_training_goes_before_the_models(
+async def test_trainingid_of_the_request_is_used_before_the_models(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, body: dict[str, Any]
 ) -> None:
     organization_id = organization.organization_id
@@ -350,7 +350,7 @@ async def test_named_training_goes_before_the_models(
     assert (await api.post("/v1/predictions", json={**body, "trainingId": running})).status_code == 400
 
 
-async def test_own_model_by_composite_id(
+async def test_own_model_is_found_by_its_composite_id(
     api: httpx.AsyncClient, organization: Tenant, body: dict[str, Any]
 ) -> None:
     reference = f"{organization.organization_id}/{body['modelId']}"
@@ -393,7 +393,7 @@ async def test_precedence_of_postprocess_config(api: httpx.AsyncClient, body: di
     assert prediction["postprocessConfig"] == of_request
 
 
-async def test_how_many_statements_a_prediction_takes(
+async def test_statements_of_a_prediction(
     api: httpx.AsyncClient, pool: asyncpg.Pool, body: dict[str, Any]
 ) -> None:
     with statements_run() as run:
@@ -410,7 +410,7 @@ async def test_how_many_statements_a_prediction_takes(
     ]
 
 
-async def test_limit_of_predictions(
+async def test_the_plan_limits_predictions(
     limited_api: httpx.AsyncClient, pool: asyncpg.Pool, limited_organization: Tenant
 ) -> None:
     body = await limited_body(limited_api, pool, limited_organization)
@@ -454,7 +454,9 @@ async def limited_body(api: httpx.AsyncClient, pool: asyncpg.Pool, tenant: Tenan
     return {"documentId": document_id, "modelId": model_id, "async": True}
 
 
-async def test_list_in_both_orders_with_pages_and_echo(api: httpx.AsyncClient, body: dict[str, Any]) -> None:
+async def test_list_has_both_orders_and_pages_and_echoes_filters(
+    api: httpx.AsyncClient, body: dict[str, Any]
+) -> None:
     body = {**body, "async": True}
     made = [(await api.post("/v1/predictions", json=body)).json()["predictionId"] for _ in range(5)]
 

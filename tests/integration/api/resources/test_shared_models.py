@@ -90,7 +90,7 @@ async def test_a_shared_model_is_shown_with_its_owner(
     assert (shown.json()["modelId"], shown.json()["organizationId"]) == (model_id, owner)
 
 
-async def test_what_is_shared_no_more_is_unknown(
+async def test_a_model_that_is_no_longer_shared_is_unknown(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, model: str
 ) -> None:
     await share(pool, model, shared=False)
@@ -164,7 +164,7 @@ async def test_lists_by_owner(
     assert len((await other_api.get("/v1/models", params={"owner": "me"})).json()["models"]) == 2
 
 
-async def test_a_prediction_with_a_shared_model_is_the_callers(
+async def test_a_prediction_with_a_shared_model_belongs_to_the_caller(
     api: httpx.AsyncClient,
     other_api: httpx.AsyncClient,
     pool: asyncpg.Pool,
@@ -222,7 +222,7 @@ async def test_a_training_of_the_shared_model_can_be_named(
     assert (refused.status_code, "trainingId" in refused.text) == (400, True)
 
 
-async def test_a_model_taken_back_stops_what_waits(
+async def test_waiting_predictions_fail_when_sharing_ends(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, model: str
 ) -> None:
     body = {
@@ -238,7 +238,7 @@ async def test_a_model_taken_back_stops_what_waits(
 
 
 @pytest.mark.parametrize("named", ["plain", "composite"])
-async def test_the_operator_shares_and_takes_back(
+async def test_the_operator_starts_and_ends_sharing(
     api: httpx.AsyncClient, settings: Settings, model: str, named: str
 ) -> None:
     model_id = model if named == "composite" else model.rpartition("/")[2]
@@ -247,7 +247,7 @@ async def test_the_operator_shares_and_takes_back(
         assert (await api.get(f"/v1/models/{model}")).status_code == status
 
 
-async def test_what_the_operator_gets_wrong_is_one_line(settings: Settings, tmp_path: Path) -> None:
+async def test_an_error_of_the_operator_is_one_line(settings: Settings, tmp_path: Path) -> None:
     unknown = await invoke(settings.database_url, "share", "las:model:none")
     assert unknown == (1, "pagemill: Model las:model:none not found\n")
     for database_url in ("postgresql://127.0.0.1:1/none", "nonsense", ""):

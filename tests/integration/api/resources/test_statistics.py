@@ -72,7 +72,7 @@ async def fields(api: httpx.AsyncClient, path: str, **query: Any) -> dict[str, t
     }
 
 
-async def test_nothing_predicted_is_null_unless_a_period_is_asked_for(
+async def test_without_predictions_it_is_null_unless_a_period_is_given(
     api: httpx.AsyncClient, model_id: str, training_id: str
 ) -> None:
     for path in (model_id, f"{model_id}/trainings/{training_id}"):
@@ -85,7 +85,7 @@ async def test_nothing_predicted_is_null_unless_a_period_is_asked_for(
         assert end - begin == timedelta(days=30)
 
 
-async def test_the_evaluation_of_the_training_says_what_is_sure_enough(
+async def test_the_evaluation_of_the_training_gives_the_threshold(
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
     organization: Tenant,
@@ -120,7 +120,7 @@ async def test_the_evaluation_of_the_training_says_what_is_sure_enough(
         ({"rows": [{"a": [{"value": "1", "confidence": 0.9}, {"confidence": 0.1}]}]}, {"rows": (0.0, 1)}),
     ],
 )
-async def test_the_surest_candidate_counts_and_the_least_sure_cell(
+async def test_best_candidate_and_worst_cell_give_the_confidence(
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
     organization: Tenant,
@@ -143,7 +143,7 @@ async def test_the_period_and_its_default(
     assert await fields(api, model_id) == {"total": (1.0, 3)}
 
 
-async def test_only_the_newest_predictions_are_looked_at(
+async def test_only_the_newest_predictions_are_counted(
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
     organization: Tenant,

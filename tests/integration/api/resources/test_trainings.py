@@ -116,7 +116,7 @@ async def test_finished_training_has_its_evaluation(
     assert training["gpuHours"] == 0.25
 
 
-async def test_warm_start_and_choices_come_back(
+async def test_the_answer_has_the_warm_start_and_the_other_members_sent(
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
     organization: Tenant,
@@ -165,7 +165,7 @@ async def test_many_documents_need_no_approval(
         {"status": "running"},
     ],
 )
-async def test_bad_training_leaves_nothing(
+async def test_bad_training_is_refused_and_nothing_is_stored(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, trainings: str, body: dict[str, Any]
 ) -> None:
     assert (await api.post(trainings, json=body)).status_code == 400
@@ -234,7 +234,7 @@ async def test_minimum_of_documents_counts_a_dataset_once(
     assert (await api.post(trainings, json={"dataBundleIds": [await bundle(5)]})).status_code == 200
 
 
-async def test_limit_of_trainings(
+async def test_the_plan_limits_trainings(
     limited_api: httpx.AsyncClient, pool: asyncpg.Pool, limited_organization: Tenant
 ) -> None:
     model = (await limited_api.post("/v1/models", json={"fieldConfig": {}})).json()["modelId"]
@@ -245,7 +245,7 @@ async def test_limit_of_trainings(
     assert await pool.fetchval("SELECT count(*) FROM job") == 1
 
 
-async def test_list_by_status_and_pages(
+async def test_list_filters_by_status_and_has_pages(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, trainings: str, model_id: str
 ) -> None:
     made = {
@@ -262,7 +262,7 @@ async def test_list_by_status_and_pages(
     assert (await api.get(trainings, params={"status": "aborted"})).status_code == 400
 
 
-async def test_update_keeps_what_is_not_sent(
+async def test_update_keeps_members_that_are_not_sent(
     api: httpx.AsyncClient, organization: Tenant, trainings: str, bundle_id: str
 ) -> None:
     body = {"dataBundleIds": [bundle_id], "name": "n", "description": "d", "metadata": {"k": 1}}
@@ -308,7 +308,7 @@ async def test_queued_training_is_cancelled_at_once(
     assert [job["state"] for job in await jobs_of(pool, training_id)] == ["cancelled"]
 
 
-async def test_running_training_is_cancelled_and_its_result_not_taken(
+async def test_running_training_is_cancelled_and_its_result_dropped(
     api: httpx.AsyncClient, pool: asyncpg.Pool, trainings: str, bundle_id: str
 ) -> None:
     training_id = (await api.post(trainings, json={"dataBundleIds": [bundle_id]})).json()["trainingId"]
