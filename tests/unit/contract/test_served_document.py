@@ -1,4 +1,4 @@
-"""The served OpenAPI document is the reference, but for differences that are written down with reasons."""
+"""The served OpenAPI document equals the reference, apart from differences that are listed with reasons."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def covers(at: str, difference: str) -> bool:
     return re.fullmatch(re.escape(at).replace(r"\*", ".*"), difference) is not None
 
 
-def test_every_difference_is_written_down() -> None:
+def test_every_difference_is_listed() -> None:
     known = [*LISTED, *differences().get("not_yet", [])]
     assert [one for one in found() if not any(covers(listed["at"], one) for listed in known)] == []
 
 
 @pytest.mark.parametrize("listed", LISTED, ids=lambda listed: listed["at"])
-def test_what_is_written_down_is_still_so(listed: dict[str, str]) -> None:
+def test_every_listed_difference_still_exists(listed: dict[str, str]) -> None:
     assert listed["reason"]
     assert any(covers(listed["at"], one) for one in found())
 
 
-def test_the_document_is_valid_and_its_names_are_the_apis() -> None:
+def test_the_document_is_valid_and_named_in_the_style_of_the_api() -> None:
     OpenAPIV31SpecValidator(served()).validate()
     identifiers = [
         operation["operationId"] for item in served()["paths"].values() for operation in item.values()

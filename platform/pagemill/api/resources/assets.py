@@ -101,7 +101,7 @@ class AssetController(Controller):
     async def create_asset(self, data: PostAsset, caller: Caller, app_state: AppState) -> Asset:
         """Create an asset, a file that transitions use.
 
-        `content` is the file in base64, at most 6,250,000 characters (about 4.5 MB). `contentMD5` of the
+        `content` is the file in base64, at most 6,250,000 characters (about 4.7 MB). `contentMD5` of the
         answer is the MD5 of the decoded bytes in hexadecimal digits. The content itself is not in the
         answer. The number of assets is limited by the plan (429).
         """
