@@ -1,4 +1,4 @@
-"""Workflows through HTTP, in the few words that their tests need."""
+"""Calls of the API that tests of workflows share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import httpx
 
 
 async def ok(response: httpx.Response) -> dict[str, Any]:
-    """The body of an answer that has to be a success."""
+    """Return the body of an answer that has to be a success."""
     assert response.status_code == 200, response.text
     return dict(response.json())
 
@@ -29,7 +29,7 @@ def task(transition_id: str, following: str | None = None, **members: Any) -> di
 
 
 async def create_workflow(api: httpx.AsyncClient, states: dict[str, dict[str, Any]], **body: Any) -> str:
-    """A workflow that starts at the first of the states."""
+    """Create a workflow that starts at the first of the states; return its id."""
     definition = {"StartAt": next(iter(states)), "States": states}
     response = await api.post("/v1/workflows", json={"specification": {"definition": definition}, **body})
     return str((await ok(response))["workflowId"])
@@ -56,7 +56,7 @@ async def succeed(api: httpx.AsyncClient, step: dict[str, Any], **output: Any) -
 
 
 async def again(api: httpx.AsyncClient, execution: dict[str, Any]) -> dict[str, Any]:
-    """A workflow's execution as it is now."""
+    """Read an execution of a workflow again."""
     path = f"/v1/workflows/{execution['workflowId']}/executions/{execution['executionId']}"
     return await ok(await api.get(path))
 

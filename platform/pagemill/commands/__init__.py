@@ -1,0 +1,1 @@
+"""Commands of the operator, one module for each group."""

@@ -19,7 +19,8 @@ class ListToReseal(Protocol):
 
     def __call__(
         self, connection: Connection, *, key_id: str, after_id: str, limit: int
-    ) -> Awaitable[list[SealedRow]]: ...
+    ) -> Awaitable[list[SealedRow]]:
+        """Return the rows after an id."""
 
 
 class Reseal(Protocol):
@@ -34,7 +35,8 @@ class Reseal(Protocol):
         former_nonces: Sequence[bytes],
         nonces: Sequence[bytes],
         ciphertexts: Sequence[bytes],
-    ) -> Awaitable[RowCount]: ...
+    ) -> Awaitable[RowCount]:
+        """Seal the rows anew and return how many had not been changed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

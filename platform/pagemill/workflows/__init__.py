@@ -1,0 +1,1 @@
+"""Workflows: definitions, the interpreter of state machines, and executions."""

@@ -1,4 +1,4 @@
-"""The operator defines where trainings can be deployed to."""
+"""Command ``pagemill deployment-environments``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ async def stored(pool: asyncpg.Pool) -> dict[str, tuple[object, ...]]:
     return {row.id: tuple(getattr(row, name) for name in names) for row in rows}
 
 
-async def test_what_is_not_given_stays(pool: asyncpg.Pool, database_url: str, organization: Tenant) -> None:
+async def test_options_that_are_not_given_keep_their_value(
+    pool: asyncpg.Pool, database_url: str, organization: Tenant
+) -> None:
     done = await run(database_url, "define", EU, "--name", "Europe")
     assert (done.exit_code, done.output) == (0, f"{EU}  1 units, available\n")
     owner = organization.organization_id
@@ -54,7 +56,7 @@ async def test_what_is_not_given_stays(pool: asyncpg.Pool, database_url: str, or
         ((EU, "--owner", "las:organization:unknown"), "does not exist"),
     ],
 )
-async def test_what_is_refused(
+async def test_bad_arguments_are_refused(
     pool: asyncpg.Pool, database_url: str, arguments: tuple[str, ...], said: str
 ) -> None:
     refused = await run(database_url, "define", *arguments)
@@ -64,14 +66,16 @@ async def test_what_is_refused(
     assert await stored(pool) == {}
 
 
-async def test_an_owner_stays(pool: asyncpg.Pool, database_url: str, organization: Tenant) -> None:
+async def test_the_owner_cannot_be_changed(
+    pool: asyncpg.Pool, database_url: str, organization: Tenant
+) -> None:
     await run(database_url, "define", EU)
     refused = await run(database_url, "define", EU, "--owner", organization.organization_id, "--units", "9")
     assert (refused.exit_code, "another owner" in refused.stderr) == (1, True)
     assert (await stored(pool))[EU] == (None, None, None, 1, "available")
 
 
-async def test_the_list_says_what_is_deployed(
+async def test_the_list_shows_the_number_of_trainings(
     pool: asyncpg.Pool, database_url: str, organization: Tenant
 ) -> None:
     await run(database_url, "define", EU, "--name", "Europe")

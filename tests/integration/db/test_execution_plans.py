@@ -160,7 +160,7 @@ async def test_logs_read_a_page(
 
 
 @pytest.mark.usefixtures("executions")
-async def test_a_list_of_workflows_reads_their_running_executions_only(
+async def test_a_list_of_workflows_counts_running_executions_only(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     async with pool.acquire() as connection:

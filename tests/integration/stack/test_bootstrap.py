@@ -23,7 +23,7 @@ CREDENTIALS = Credentials(
 )
 
 
-async def test_it_can_be_repeated(pool: asyncpg.Pool) -> None:
+async def test_bootstrap_can_be_repeated(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection:
         for _ in range(2):
             await create_first_organization(connection, CREDENTIALS)
@@ -53,16 +53,16 @@ async def test_the_secret_is_not_in_the_database(pool: asyncpg.Pool) -> None:
 @pytest.mark.parametrize(
     "url", ["postgresql://nobody@127.0.0.1:1/none", "no url at all", "postgresql://127.0.0.1:port/x"]
 )
-def test_a_database_that_cannot_be_used_is_one_clear_error(url: str) -> None:
+def test_an_unusable_database_is_one_clear_error(url: str) -> None:
     with pytest.raises(StackError, match=r"the database cannot be used: .+"):
         check_database(url)
 
 
-def test_a_database_that_lets_us_in_is_fine(database_url: str) -> None:
+def test_a_usable_database(database_url: str) -> None:
     check_database(database_url)
 
 
-def test_a_wrong_password_is_said(database_url: str) -> None:
+def test_a_wrong_password_is_reported(database_url: str) -> None:
     scheme, rest = database_url.split("://")
     user, host = rest.split(":", 1)[0], rest.split("@", 1)[1]
     with pytest.raises(StackError, match="password authentication failed"):

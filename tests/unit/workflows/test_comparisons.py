@@ -89,7 +89,7 @@ def test_values_of_other_kinds_do_not_match(rule: dict[str, Any], value: Any, ex
     assert rule_holds({"Variable": "$.a", **rule}, {"a": value}) is expected
 
 
-def test_what_is_missing_is_present_only_when_asked() -> None:
+def test_is_present_is_the_only_test_of_a_missing_value() -> None:
     assert rule_holds({"Variable": "$.a", "IsPresent": False}, {})
     assert not rule_holds({"Variable": "$.a.b", "IsPresent": True}, {"a": 1})
     for rule in ({"IsNull": True}, {"BooleanEquals": False}, {"StringEqualsPath": "$.b"}):
@@ -99,7 +99,7 @@ def test_what_is_missing_is_present_only_when_asked() -> None:
         rule_holds({"Variable": "$.a", "StringEqualsPath": "$.b"}, {"a": "x"})
 
 
-def test_a_present_value_guards_those_behind_it() -> None:
+def test_is_present_guards_the_rules_after_it() -> None:
     rule = {
         "And": [
             {"Variable": "$.a", "IsPresent": True},
@@ -145,14 +145,14 @@ def test_rules_inside_rules(rule: dict[str, Any], data: dict[str, bool]) -> None
 
 
 @given(st.text(alphabet="ab*", max_size=12), st.text(alphabet="ab*\\", max_size=8))
-def test_wildcards_are_like_a_regular_expression(value: str, pattern: str) -> None:
+def test_wildcards_match_like_the_regular_expression(value: str, pattern: str) -> None:
     expression = re.sub(
         r"\\?.|\\", lambda part: ".*" if part[0] == "*" else re.escape(part[0][-1]), pattern, flags=re.DOTALL
     )
     assert matches_wildcards(value, pattern) is (re.fullmatch(expression, value, re.DOTALL) is not None)
 
 
-def test_wildcards_take_no_time() -> None:
+def test_wildcards_take_linear_time() -> None:
     assert not matches_wildcards("a" * 100_000, "*a" * 1000 + "b")
 
 
@@ -198,7 +198,7 @@ def test_depth_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("ending", [{}, {"End": False}, {"End": True, "Next": "a"}, {"Next": 1}, {"End": 1}])
-def test_a_branch_leads_to_one_place(ending: dict[str, Any]) -> None:
+def test_a_branch_has_one_target(ending: dict[str, Any]) -> None:
     with pytest.raises(BadRequest, match="needs either"):
         read_branch({"Variable": "$.a", "IsNull": True, **ending}, "branch")
 
@@ -231,13 +231,13 @@ def test_paths(path: str, value: Any) -> None:
     "path",
     ["", "a", "$.", "$$", "$.*", "$.a[*]", "$..a", "$.a[0:1]", "$.a[0,1]", "$[?@.a]", "$.a | $.b", None],
 )
-def test_what_is_no_reference_path(path: Any) -> None:
+def test_bad_paths_are_refused(path: Any) -> None:
     with pytest.raises(BadRequest, match="path"):
         checked_path(path, "path")
 
 
 @given(st.text(alphabet="$.ab[]'0*?@()&|!= ", max_size=40))
-def test_any_text_is_judged(text: str) -> None:
+def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         checked_path(f"${text}", "path")
     except BadRequest:

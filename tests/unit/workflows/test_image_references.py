@@ -1,4 +1,4 @@
-"""Which references an image can be pulled by."""
+"""References of container images."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DIGEST = f"sha256:{'0a' * 32}"
         "a" * 255,
     ],
 )
-def test_usable(reference: str) -> None:
+def test_valid_references(reference: str) -> None:
     assert checked_image_reference(reference, "imageUrl") == reference
 
 
@@ -64,13 +64,13 @@ def test_usable(reference: str) -> None:
         "é",
     ],
 )
-def test_unusable(reference: str) -> None:
+def test_invalid_references(reference: str) -> None:
     with pytest.raises(BadRequest, match=r"parameters\.imageUrl"):
         checked_image_reference(reference, "parameters.imageUrl")
 
 
 @given(st.text(alphabet="aA0.-_:/@ \n", max_size=600))
-def test_any_text_is_judged(reference: str) -> None:
+def test_any_text_is_valid_or_refused(reference: str) -> None:
     if is_image_reference(reference):
         assert reference == reference.strip()
         assert "//" not in reference

@@ -1,4 +1,4 @@
-"""State machines: what is refused, and where they lead."""
+"""State machines: definitions, steps and retries."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_circle_without_a_task_fails() -> None:
     assert (step.error, step.deliberate) == ("States.Runtime", False)
 
 
-def test_a_circle_that_changes_the_data_may_be_left() -> None:
+def test_a_circle_that_changes_the_data_can_be_left() -> None:
     rule = {"Variable": "$.done", "IsPresent": True, "Next": "T"}
     definition = read_definition(
         machine(
@@ -133,7 +133,7 @@ def test_a_circle_that_changes_the_data_may_be_left() -> None:
     assert where(begin(definition, {})) == "T"
 
 
-def test_going_round_is_bounded() -> None:
+def test_the_number_of_comparisons_is_bounded() -> None:
     """Each Pass state leads through all Choice states to the next one, without a task."""
     circles = 300
     rule = {"Variable": "$.never", "IsPresent": True, "Next": "End"}
@@ -151,7 +151,7 @@ def test_going_round_is_bounded() -> None:
     assert (step.error, step.deliberate) == ("States.Runtime", False)
 
 
-def test_the_most_rules_that_a_definition_can_have_are_looked_at() -> None:
+def test_the_largest_definition_is_evaluated() -> None:
     rules = [{"Variable": "$.a", "IsPresent": False}] * 6000
     choice = {"Type": "Choice", "Choices": [{"And": rules, "Next": "T"}]}
     assert where(begin(read_definition(machine("C", C=choice, T=task(READ))), {})) == "T"
@@ -203,7 +203,7 @@ def test_every_machine_comes_to_a_task_or_an_end(states: dict[str, Any], number:
         ),
     )
 )
-def test_any_object_is_judged(raw: Any) -> None:
+def test_any_object_is_read_or_refused(raw: Any) -> None:
     for one in (raw, machine("A", A=raw), machine("A", A={"Type": "Choice", "Choices": raw})):
         if isinstance(one, dict):
             with contextlib.suppress(BadRequest):
@@ -261,7 +261,7 @@ def test_bad_definitions_are_named(definition: dict[str, Any], named: str) -> No
     assert named in caught.value.message
 
 
-def test_a_transition_is_looked_for_from_the_current_state_on() -> None:
+def test_the_nearest_task_of_a_transition_is_found() -> None:
     definition = read_definition(
         machine("A", A=task(READ, Next="B"), B=task(CHECK, Next="C"), C=task(READ), D=task(WRITE))
     )

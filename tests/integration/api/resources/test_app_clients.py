@@ -85,7 +85,9 @@ async def test_members_are_returned_and_updated(api: httpx.AsyncClient, organiza
     assert (await api.get(path)).json() == changed
 
 
-async def test_the_secret_is_told_once_and_its_hash_kept(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_the_secret_is_shown_once_and_only_its_hash_is_stored(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
     app_client = await create(api)
     secret = app_client["clientSecret"]
     path = f"{PATH}/{app_client['appClientId']}"
@@ -101,7 +103,7 @@ async def test_the_secret_is_told_once_and_its_hash_kept(api: httpx.AsyncClient,
     assert all(secret not in row["row"] for row in rows)
 
 
-async def test_a_token_of_the_new_client_calls_until_the_client_is_deleted(
+async def test_a_token_works_until_the_app_client_is_deleted(
     api: httpx.AsyncClient, anonymous: httpx.AsyncClient
 ) -> None:
     app_client = await create(api)
@@ -121,13 +123,13 @@ async def test_a_token_of_the_new_client_calls_until_the_client_is_deleted(
 
 
 @pytest.mark.parametrize("secret", ["", "None", "null"])
-async def test_a_public_client_is_given_no_token_for_credentials(api: httpx.AsyncClient, secret: str) -> None:
+async def test_a_public_app_client_gets_no_token_for_credentials(api: httpx.AsyncClient, secret: str) -> None:
     public = await create(api, generateSecret=False, callbackUrls=["https://a.example.com"])
     response = await ask_for_token(api, public, secret)
     assert (response.status_code, response.json()["message"]) == (400, "invalid_client")
 
 
-async def test_the_first_client_cannot_delete_itself(api: httpx.AsyncClient, organization: Tenant) -> None:
+async def test_an_app_client_cannot_delete_itself(api: httpx.AsyncClient, organization: Tenant) -> None:
     assert (await api.delete(f"{PATH}/{organization.app_client_id}")).status_code == 400
     assert (await api.get(f"{PATH}/{organization.app_client_id}")).status_code == 200
 
@@ -183,7 +185,7 @@ async def test_bad_members_are_named(api: httpx.AsyncClient, body: dict[str, Any
         "https://[::1",
     ],
 )
-async def test_addresses_that_lead_elsewhere_are_refused(api: httpx.AsyncClient, url: str) -> None:
+async def test_unsafe_urls_are_refused(api: httpx.AsyncClient, url: str) -> None:
     app_client = await create(api)
     for member, value in (("loginUrls", [url]), ("defaultLoginUrl", url)):
         for response in (
@@ -198,7 +200,7 @@ async def test_addresses_that_lead_elsewhere_are_refused(api: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize("member", ["callbackUrls", "logoutUrls", "generateSecret"])
-async def test_what_cannot_be_changed_is_refused(api: httpx.AsyncClient, member: str) -> None:
+async def test_members_that_cannot_be_changed_are_refused(api: httpx.AsyncClient, member: str) -> None:
     app_client = await create(api)
     response = await api.patch(f"{PATH}/{app_client['appClientId']}", json={member: []})
     assert (response.status_code, member in response.json()["message"]) == (400, True)
@@ -237,7 +239,7 @@ async def test_list_runs_the_same_statements_for_any_number(api: httpx.AsyncClie
     assert names == ["principals.find_principal", "app_clients.list_app_clients"]
 
 
-async def test_they_are_counted_against_the_plan(
+async def test_app_clients_are_counted_against_the_plan(
     limited_api: httpx.AsyncClient, limited_organization: Tenant, pool: asyncpg.Pool
 ) -> None:
     refused = await limited_api.post(PATH, json={})
@@ -256,7 +258,7 @@ async def test_concurrent_deletes_count_once(
     assert await used(pool, organization.organization_id, "app-clients") == 1
 
 
-async def test_two_clients_may_delete_each_other(
+async def test_two_app_clients_delete_each_other(
     app: Litestar, settings: Settings, api: httpx.AsyncClient, organization: Tenant, pool: asyncpg.Pool
 ) -> None:
     async with pool.acquire() as connection:

@@ -168,7 +168,7 @@ async def test_limit_stores_nothing(limited_api: httpx.AsyncClient, objects_dire
     await create(limited_api)
 
 
-async def test_storage_that_is_away(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_object_storage_that_is_away(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     asset = await create(api)
 
     async def away(*arguments: object) -> bytes:
@@ -190,7 +190,7 @@ async def test_storage_that_is_away(api: httpx.AsyncClient, monkeypatch: pytest.
     assert own["numberOfAssetsCreated"] == 1
 
 
-async def test_an_asset_whose_content_is_lost_is_an_error_not_a_loop(
+async def test_an_asset_whose_content_is_lost_can_only_be_deleted(
     api: httpx.AsyncClient, objects_directory: Path
 ) -> None:
     asset = await create(api)

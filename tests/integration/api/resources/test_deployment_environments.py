@@ -71,7 +71,7 @@ async def test_shown(api: httpx.AsyncClient, pool: asyncpg.Pool, organization: T
     assert [(await api.get(f"{PATH}/{one}")).json() for one in (everybodys, own)] == expected
 
 
-async def test_foreign_ones_are_like_unknown_ones(
+async def test_foreign_ids_are_answered_like_unknown_ones(
     api: httpx.AsyncClient, pool: asyncpg.Pool, other_organization: Tenant
 ) -> None:
     theirs = await add(pool, "theirs", owner=other_organization.organization_id)
@@ -90,7 +90,7 @@ async def test_foreign_ones_are_like_unknown_ones(
     assert await listed(api, owner=other_organization.organization_id) == []
 
 
-async def test_names_of_one(api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_forms_of_an_id(api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant) -> None:
     own = await add(pool, "own_1", owner=organization.organization_id)
     await add(pool, "own-1")
     prefixed = f"{organization.organization_id}/{own}"
@@ -144,7 +144,9 @@ async def test_paging(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
-async def test_they_are_read_only(api: httpx.AsyncClient, pool: asyncpg.Pool, method: str) -> None:
+async def test_deployment_environments_are_read_only(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, method: str
+) -> None:
     path = PATH if method == "POST" else f"{PATH}/{await add(pool, 'own')}"
     assert (await api.request(method, path, json={"name": "x"})).status_code == 405
 

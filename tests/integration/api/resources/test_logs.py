@@ -62,7 +62,7 @@ async def test_a_log_and_its_lines(api: httpx.AsyncClient, pool: asyncpg.Pool, o
     assert 1_700_000_000 < log["events"][0]["timestamp"] <= log["events"][1]["timestamp"]
 
 
-async def test_of_a_long_log_the_newest_lines_are_shown(
+async def test_a_long_log_shows_its_newest_lines(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pagemill.api.resources.logs.SHOWN_LINES", 2)
@@ -71,7 +71,7 @@ async def test_of_a_long_log_the_newest_lines_are_shown(
     assert [event["message"] for event in log["events"]] == ["b", "c"]
 
 
-async def test_filters_are_all_to_be_met(
+async def test_logs_have_to_meet_all_filters(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     workflows = [new_id(WorkflowId) for _ in range(2)]

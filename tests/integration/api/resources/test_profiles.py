@@ -20,7 +20,7 @@ UNKNOWN = f"las:profile:{'0' * 32}"
 
 
 @pytest.mark.caller("user")
-async def test_private_view(api: httpx.AsyncClient) -> None:
+async def test_own_profile(api: httpx.AsyncClient) -> None:
     own = (await api.get(ME)).json()
     assert own == {
         "profileId": own["profileId"],
@@ -47,7 +47,7 @@ async def test_private_view(api: httpx.AsyncClient) -> None:
         pytest.param("user", marks=pytest.mark.caller("user", VALIDATOR)),
     ],
 )
-async def test_others_see_the_public_view(
+async def test_other_users_see_the_public_profile(
     api: httpx.AsyncClient, organization: Tenant, pool: asyncpg.Pool, kind: str
 ) -> None:
     async with pool.acquire() as connection:
@@ -60,7 +60,7 @@ async def test_others_see_the_public_view(
     }
 
 
-async def test_app_clients_have_none(api: httpx.AsyncClient) -> None:
+async def test_app_clients_have_no_profile(api: httpx.AsyncClient) -> None:
     for response in (await api.get(ME), await api.patch(ME, json={"givenName": "x"})):
         assert (response.status_code, response.json()) == (404, {"message": "Profile me not found"})
 
@@ -78,7 +78,7 @@ async def test_foreign_profiles_are_answered_like_unknown_ones(
 
 
 @pytest.mark.caller("user", VALIDATOR)
-async def test_people_change_their_own(api: httpx.AsyncClient) -> None:
+async def test_users_change_their_own_profile(api: httpx.AsyncClient) -> None:
     own = (await api.get(ME)).json()
     body = {
         "givenName": "Augusta",
@@ -95,7 +95,7 @@ async def test_people_change_their_own(api: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.caller("user")
-async def test_nobody_changes_anothers(
+async def test_the_profile_of_another_person_cannot_be_changed(
     api: httpx.AsyncClient, organization: Tenant, pool: asyncpg.Pool
 ) -> None:
     async with pool.acquire() as connection:

@@ -1,4 +1,4 @@
-"""Secrets through HTTP: what is written never comes back."""
+"""Secrets through HTTP; their data is never shown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def create(api: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
 
 
 async def opened(pool: asyncpg.Pool, settings: Settings, secret_id: str) -> dict[str, Any]:
-    """The data of a stored secret, as what runs transitions reads it."""
+    """Return the decrypted data of a stored secret."""
     row = await pool.fetchrow("SELECT * FROM secret WHERE id = $1", secret_id)
     sealed = Sealed(row["key_id"], row["nonce"], row["ciphertext"])
     return open_secret_box(settings).open(row["organization_id"], secret_id, sealed)
@@ -50,7 +50,7 @@ async def test_created_secret(
     assert await opened(pool, settings, secret["secretId"]) == DATA
 
 
-async def test_the_data_is_nowhere_to_be_read(
+async def test_the_data_is_stored_encrypted_only(
     api: httpx.AsyncClient, pool: asyncpg.Pool, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):

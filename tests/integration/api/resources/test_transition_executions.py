@@ -1,4 +1,4 @@
-"""Executions of transitions through HTTP: claims, heartbeats, ends."""
+"""Executions of transitions through HTTP: claims, heartbeats, results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def beat(api: httpx.AsyncClient, step: dict[str, Any]) -> httpx.Response:
 
 
 async def age(pool: asyncpg.Pool, step: dict[str, Any], column: str, seconds: int) -> None:
-    """Make it so many seconds older."""
+    """Move a time of an execution into the past."""
     await pool.execute(
         f"UPDATE transition_execution SET {column} = {column} - make_interval(secs => $2) WHERE id = $1",
         step["executionId"],
@@ -43,7 +43,7 @@ async def age(pool: asyncpg.Pool, step: dict[str, Any], column: str, seconds: in
 
 
 async def waiting(api: httpx.AsyncClient, count: int = 1, **members: Any) -> str:
-    """A manual transition of which so many executions wait."""
+    """Create a manual transition with executions that wait; return its id."""
     transition_id = await create_transition(api)
     workflow_id = await create_workflow(api, {"A": task(transition_id, **members)})
     for number in range(count):
@@ -99,7 +99,9 @@ async def test_a_claim_holds_while_heartbeats_come(api: httpx.AsyncClient, pool:
     assert (await api.post(path, json={})).status_code == 404
 
 
-async def test_a_lapsed_claim_may_still_end_it_first(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_an_execution_can_be_ended_after_its_claim_has_lapsed(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
     transition_id = await waiting(api)
     step = await claim(api, transition_id)
     await age(pool, step, "heartbeat_time", 300)
@@ -107,7 +109,9 @@ async def test_a_lapsed_claim_may_still_end_it_first(api: httpx.AsyncClient, poo
     assert (await api.post(f"/v1/transitions/{transition_id}/executions", json={})).status_code == 404
 
 
-async def test_what_timed_out_is_over(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_an_execution_that_timed_out_cannot_be_changed(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
     transition_id = await waiting(api, TimeoutSeconds=600)
     step = await claim(api, transition_id)
     timeout = await pool.fetchval("SELECT expires - start_time FROM transition_execution")
@@ -126,7 +130,7 @@ async def test_what_timed_out_is_over(api: httpx.AsyncClient, pool: asyncpg.Pool
     assert (await api.post(f"/v1/transitions/{transition_id}/executions", json={})).status_code == 404
 
 
-async def test_what_waited_long_is_not_over(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_waiting_to_be_claimed_does_not_time_out(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     transition_id = await waiting(api)
     await pool.execute("UPDATE transition_execution SET created_time = created_time - interval '30 days'")
     await succeed(api, await claim(api, transition_id), a=1)
@@ -163,7 +167,7 @@ async def test_an_incomplete_transition_cannot_be_executed(
 
 
 @pytest.mark.parametrize("transition_type", ["docker", "lambda"])
-async def test_others_are_started_alone(
+async def test_docker_and_lambda_transitions_are_started_without_a_workflow(
     api: httpx.AsyncClient,
     pool: asyncpg.Pool,
     organization: Tenant,
@@ -216,7 +220,7 @@ async def test_limit(limited_api: httpx.AsyncClient) -> None:
         ({"error": {"message": "x"}}, "status: is required"),
     ],
 )
-async def test_bad_ends_are_refused(api: httpx.AsyncClient, body: dict[str, Any], named: str) -> None:
+async def test_bad_results_are_refused(api: httpx.AsyncClient, body: dict[str, Any], named: str) -> None:
     step = await claim(api, await create_transition(api, "docker"))
     response = await patch(api, step, **body)
     assert response.status_code == 400
@@ -225,7 +229,7 @@ async def test_bad_ends_are_refused(api: httpx.AsyncClient, body: dict[str, Any]
     assert (await ok(await api.get(path))) == step
 
 
-async def test_outputs_are_as_bounded_as_the_inputs_that_they_become(api: httpx.AsyncClient) -> None:
+async def test_outputs_have_the_same_limit_as_inputs(api: httpx.AsyncClient) -> None:
     transition_id = await create_transition(api, "docker")
     step = await ok(await api.post(f"/v1/transitions/{transition_id}/executions", json={}))
     envelope = len('{"a":""}')
@@ -235,7 +239,7 @@ async def test_outputs_are_as_bounded_as_the_inputs_that_they_become(api: httpx.
     await succeed(api, step, a="x" * (DATA_BYTES - envelope))
 
 
-async def test_an_end_is_final(api: httpx.AsyncClient, organization: Tenant) -> None:
+async def test_a_result_is_final(api: httpx.AsyncClient, organization: Tenant) -> None:
     step = await claim(api, await create_transition(api, "docker"))
     message = "x" * 4096
     ended = await ok(
@@ -269,7 +273,7 @@ async def test_a_start_time_alone(api: httpx.AsyncClient) -> None:
     assert await ok(await patch(api, step)) == changed
 
 
-async def test_of_several_ends_one_wins(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_the_first_of_several_results_wins(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     first, second = await create_transition(api), await create_transition(api)
     workflow_id = await create_workflow(api, {"A": task(first, "B"), "B": task(second)})
     for _ in range(3):
@@ -289,7 +293,7 @@ async def test_of_several_ends_one_wins(api: httpx.AsyncClient, pool: asyncpg.Po
             assert now["status"] == "failed"
 
 
-async def test_an_end_and_a_jump_or_a_deletion_at_once(api: httpx.AsyncClient) -> None:
+async def test_a_result_at_the_same_time_as_a_jump_or_a_deletion(api: httpx.AsyncClient) -> None:
     first, second = await create_transition(api), await create_transition(api)
     workflow_id = await create_workflow(api, {"A": task(first, "B"), "B": task(second)})
     for method, body in (("PATCH", {"nextTransitionId": second}), ("DELETE", None)) * 3:
@@ -303,7 +307,7 @@ async def test_an_end_and_a_jump_or_a_deletion_at_once(api: httpx.AsyncClient) -
         assert ended.status_code in (200, 400 if method == "PATCH" else 404)
 
 
-async def test_what_users_spend_is_counted(
+async def test_user_minutes_are_counted(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     transition_id = await waiting(api, 2)

@@ -204,13 +204,15 @@ async def test_bad_parameters_are_named(
         {"parameters": None},
     ],
 )
-async def test_what_cannot_be_patched(api: httpx.AsyncClient, body: dict[str, Any]) -> None:
+async def test_members_that_cannot_be_changed_are_refused(
+    api: httpx.AsyncClient, body: dict[str, Any]
+) -> None:
     transition = await create(api)
     response = await api.patch(f"/v1/transitions/{transition['transitionId']}", json=body)
     assert response.status_code == 400
 
 
-async def test_references_to_another_organization_are_unknown(
+async def test_foreign_secrets_and_assets_are_answered_like_unknown_ones(
     api: httpx.AsyncClient, pool: asyncpg.Pool, other_organization: Tenant
 ) -> None:
     secret_id = await seed_secret(pool, other_organization.organization_id)
@@ -259,7 +261,7 @@ async def test_limit_and_counter(
     await create(limited_api)
 
 
-async def test_a_transition_in_use_stays(
+async def test_a_transition_in_use_cannot_be_deleted(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
 ) -> None:
     transition_id = (await create(api))["transitionId"]

@@ -105,7 +105,7 @@ async def test_an_active_or_deactivated_user_is_not_invited(
 
 
 @pytest.mark.caller("app-client")
-async def test_an_invitation_that_has_run_out_is_made_again(
+async def test_an_expired_invitation_is_renewed(
     api: httpx.AsyncClient, organization: Tenant, principal_id: str, pool: asyncpg.Pool
 ) -> None:
     user = await invite(api, metadata={"a": 1}, roleIds=[MEMBER])
@@ -124,7 +124,7 @@ async def test_an_invitation_that_has_run_out_is_made_again(
     assert await used(pool, organization.organization_id, "users") == 1
 
 
-async def test_only_one_of_several_invites_again(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_an_expired_invitation_is_renewed_once(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     user = await invite(api)
     await let_run_out(pool, user["userId"])
     answers = await asyncio.gather(*[api.post(PATH, json={"email": "ada@example.com"}) for _ in range(3)])
@@ -219,7 +219,7 @@ async def test_users_cannot_delete_themselves(api: httpx.AsyncClient, principal_
     assert (await api.get(f"{PATH}/{principal_id}")).json()["status"] == "active"
 
 
-async def test_a_deleted_users_token_ends_and_the_profile_stays(
+async def test_deleting_a_user_ends_its_tokens_and_keeps_the_profile(
     app: Litestar, settings: Settings, api: httpx.AsyncClient, organization: Tenant, pool: asyncpg.Pool
 ) -> None:
     async with pool.acquire() as connection:
@@ -243,7 +243,7 @@ async def test_concurrent_deletes_count_once(
     assert await used(pool, organization.organization_id, "users") == 0
 
 
-async def test_they_are_counted_against_the_plan(
+async def test_users_are_counted_against_the_plan(
     limited_api: httpx.AsyncClient, limited_organization: Tenant, pool: asyncpg.Pool
 ) -> None:
     user = await invite(limited_api)
@@ -276,7 +276,7 @@ async def test_list_runs_the_same_statements_for_any_number(api: httpx.AsyncClie
 
 
 @pytest.mark.caller("user", MEMBER)
-async def test_who_may_not_administer_invites_nobody(api: httpx.AsyncClient, principal_id: str) -> None:
+async def test_members_cannot_invite_users(api: httpx.AsyncClient, principal_id: str) -> None:
     assert (await api.get(PATH)).status_code == 200
     for response in (
         await api.post(PATH, json={"email": "ada@example.com"}),
@@ -287,7 +287,7 @@ async def test_who_may_not_administer_invites_nobody(api: httpx.AsyncClient, pri
 
 
 @pytest.mark.caller("user", ADMIN)
-async def test_roles_are_given_by_those_who_may_delegate_them(
+async def test_giving_roles_needs_the_permission_to_delegate_them(
     app: Litestar, settings: Settings, api: httpx.AsyncClient, organization: Tenant, pool: asyncpg.Pool
 ) -> None:
     async with pool.acquire() as connection:

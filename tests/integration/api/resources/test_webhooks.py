@@ -1,4 +1,4 @@
-"""Webhooks through HTTP, and what the API's own changes tell them."""
+"""Webhooks through HTTP, and the events of changes that the API makes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_a_created_webhook_and_its_secret(
     assert box.open(organization.organization_id, webhook["webhookId"], sealed) == {"secret": secret}
 
 
-async def test_the_secret_is_told_once_and_is_nowhere_to_be_read(
+async def test_the_secret_is_shown_once_and_stored_encrypted_only(
     api: httpx.AsyncClient, pool: asyncpg.Pool, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
@@ -136,7 +136,7 @@ async def test_bad_members_are_named(api: httpx.AsyncClient, body: dict[str, Any
     assert (await api.get(PATH)).json()["webhooks"] == [webhook]
 
 
-async def test_a_change_needs_a_member_and_a_webhook_an_address_and_events(api: httpx.AsyncClient) -> None:
+async def test_required_members(api: httpx.AsyncClient) -> None:
     path = f"{PATH}/{(await create(api))['webhookId']}"
     for response in (
         await api.patch(path, json={}),
@@ -146,7 +146,7 @@ async def test_a_change_needs_a_member_and_a_webhook_an_address_and_events(api: 
         assert response.status_code == 400
 
 
-async def test_every_event_type_can_be_asked_for(api: httpx.AsyncClient) -> None:
+async def test_every_event_type_is_accepted(api: httpx.AsyncClient) -> None:
     assert (await create(api, eventTypes=list(EVENT_TYPES)))["eventTypes"] == list(EVENT_TYPES)
 
 
@@ -169,7 +169,7 @@ class TestWithPrivateTargets:
         assert response.status_code == 400
 
 
-async def test_pages(api: httpx.AsyncClient) -> None:
+async def test_paging(api: httpx.AsyncClient) -> None:
     ids = [(await create(api))["webhookId"] for _ in range(3)]
     first = (await api.get(PATH, params={"maxResults": 2})).json()
     rest = (await api.get(PATH, params={"maxResults": 2, "nextToken": first["nextToken"]})).json()
@@ -177,7 +177,7 @@ async def test_pages(api: httpx.AsyncClient) -> None:
     assert rest["nextToken"] is None
 
 
-async def test_an_organization_has_so_many_at_most(
+async def test_the_number_of_webhooks_is_limited(
     api: httpx.AsyncClient, other_api: httpx.AsyncClient
 ) -> None:
     body = {"url": URL, "eventTypes": ["prediction.failed"]}
@@ -244,7 +244,7 @@ async def test_attempts_newest_first_in_pages(
     assert answers[0].text.replace(webhook_id, unknown) == answers[1].text
 
 
-async def test_lists_take_one_statement(
+async def test_lists_run_one_statement(
     api: httpx.AsyncClient, organization: Tenant, pool: asyncpg.Pool
 ) -> None:
     webhook_id = (await create(api))["webhookId"]
@@ -267,7 +267,7 @@ async def test_lists_take_one_statement(
         pytest.param("validator", marks=pytest.mark.caller("user", VALIDATOR)),
     ],
 )
-async def test_who_administers_the_organization_decides(api: httpx.AsyncClient, kind: str) -> None:
+async def test_only_admins_manage_webhooks(api: httpx.AsyncClient, kind: str) -> None:
     body = {"url": URL, "eventTypes": ["prediction.failed"]}
     assert (await api.post(PATH, json=body)).status_code == 403
     assert (await api.get(PATH)).status_code == (200 if kind == "member" else 403)
@@ -278,7 +278,7 @@ async def told(pool: asyncpg.Pool) -> list[str]:
     return [row["event_type"] for row in rows]
 
 
-async def test_a_training_that_is_cancelled_through_the_api_is_told(
+async def test_the_cancellation_of_a_training_is_an_event(
     api: httpx.AsyncClient, organization: Tenant, pool: asyncpg.Pool
 ) -> None:
     await create(api, eventTypes=list(EVENT_TYPES))
@@ -299,7 +299,7 @@ async def test_a_training_that_is_cancelled_through_the_api_is_told(
         ({"A": {"Type": "Fail", "Error": "E", "Cause": "c"}}, "workflowExecution.failed"),
     ],
 )
-async def test_executions_are_told(
+async def test_the_ends_of_executions_are_events(
     app: Litestar, api: httpx.AsyncClient, pool: asyncpg.Pool, states: dict[str, Any], event_type: str
 ) -> None:
     await create(api, eventTypes=list(EVENT_TYPES))

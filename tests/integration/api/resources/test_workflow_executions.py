@@ -1,4 +1,4 @@
-"""Executions of workflows through HTTP: how they begin, move on and end."""
+"""Executions of workflows through HTTP."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def test_the_first_line_is_in_the_log(api: httpx.AsyncClient) -> None:
     assert (await lines(api, execution["logId"]))[-1].endswith("succeeded")
 
 
-async def test_ends_at_once_without_a_task(
+async def test_a_workflow_without_a_task_ends_at_once(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     workflow_id = await create_workflow(api, {"A": {"Type": "Succeed"}}, status="production")
@@ -130,7 +130,7 @@ async def test_ends_at_once_without_a_task(
         ({"input": {"a": "\0"}}, "U+0000"),
     ],
 )
-async def test_bad_starts_leave_nothing_behind(
+async def test_a_refused_start_stores_nothing(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, body: dict[str, Any], named: str
 ) -> None:
     workflow_id = await create_workflow(api, {"A": task(await create_transition(api))})
@@ -142,16 +142,14 @@ async def test_bad_starts_leave_nothing_behind(
         assert await pool.fetchval(f"SELECT count(*) FROM {table}") == 0
 
 
-async def test_input_of_the_largest_size(api: httpx.AsyncClient) -> None:
+async def test_the_largest_input(api: httpx.AsyncClient) -> None:
     workflow_id = await create_workflow(api, {"A": task(await create_transition(api))})
     data = {"a": "x" * (256 * 1024 - len('{"a":""}'))}
     assert (await start(api, workflow_id, data))["input"] == data
 
 
 @pytest.mark.parametrize("depth", [98, 99, 900, 921, 924, 927])
-async def test_what_is_nested_deeply_is_refused_or_shown_everywhere(
-    api: httpx.AsyncClient, depth: int
-) -> None:
+async def test_deeply_nested_input_is_refused_or_shown_everywhere(api: httpx.AsyncClient, depth: int) -> None:
     transition_id = await create_transition(api, "docker")
     workflow_id = await create_workflow(api, {"A": task(transition_id, "B"), "B": task(transition_id)})
     path = f"/v1/workflows/{workflow_id}/executions"
@@ -175,7 +173,7 @@ async def test_what_is_nested_deeply_is_refused_or_shown_everywhere(
     assert len((await again(api, execution))["transitionExecutions"][transition_id]) == 2
 
 
-async def test_failed_rejected_and_the_missing_choice(api: httpx.AsyncClient) -> None:
+async def test_failed_and_rejected_executions(api: httpx.AsyncClient) -> None:
     transition_id = await create_transition(api)
     choice = {"Type": "Choice", "Choices": [{"Variable": "$.a", "NumericEquals": 1, "End": True}]}
     workflow_id = await create_workflow(api, {"A": task(transition_id, "C"), "C": choice})
@@ -292,7 +290,7 @@ async def test_the_newest_events_are_kept(api: httpx.AsyncClient, pool: asyncpg.
     assert [events[0]["type"], events[-1]["type"]] == ["2", "NextTransition"]
 
 
-async def test_the_next_transition_is_one_of_the_workflow(api: httpx.AsyncClient) -> None:
+async def test_the_next_transition_has_to_be_one_of_the_workflow(api: httpx.AsyncClient) -> None:
     inside, outside = await create_transition(api), await create_transition(api)
     execution = await start(api, await create_workflow(api, {"A": task(inside)}))
     for transition_id in (outside, new_id(TransitionId), "las:transition:commons-other", "x"):
@@ -321,7 +319,9 @@ async def test_completed_and_back(api: httpx.AsyncClient, organization: Tenant) 
     assert taken_back["completedBy"] == [organization.app_client_id]
 
 
-async def test_repeated_until_the_states_retry_is_used_up(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+async def test_a_task_is_retried_until_its_retry_is_used_up(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
     manual, docker = await create_transition(api), await create_transition(api, "docker")
     retry = [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 1, "IntervalSeconds": 60}]
     workflow_id = await create_workflow(api, {"A": task(manual, "B"), "B": task(docker, Retry=retry)})
@@ -348,7 +348,7 @@ async def test_repeated_until_the_states_retry_is_used_up(api: httpx.AsyncClient
     assert (due.total_seconds(), expires.total_seconds()) == (60, 1800)
 
 
-async def test_the_plan_allows_no_more(
+async def test_an_execution_fails_when_the_plan_allows_no_further_step(
     limited_api: httpx.AsyncClient, pool: asyncpg.Pool, limited_organization: Tenant
 ) -> None:
     transition_id = await create_transition(limited_api)
@@ -366,7 +366,7 @@ async def test_the_plan_allows_no_more(
     assert (ended["status"], ended["events"][0]["error"]) == ("failed", "Pagemill.LimitExceeded")
 
 
-async def test_development_has_an_allowance_of_its_own(
+async def test_a_workflow_in_development_has_a_limit_of_its_own(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     workflow_id = await create_workflow(api, {"A": {"Type": "Succeed"}})
@@ -386,7 +386,7 @@ async def test_development_has_an_allowance_of_its_own(
     assert await used(pool, organization.organization_id, "workflow-executions") == 3
 
 
-async def test_one_post_is_one_execution(
+async def test_one_request_starts_one_execution(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     transition_id = await create_transition(api)
@@ -398,7 +398,7 @@ async def test_one_post_is_one_execution(
     assert await used(pool, organization.organization_id, "workflow-executions") == 8
 
 
-async def test_deleted_with_all_that_is_below(
+async def test_deleting_an_execution_deletes_its_steps_and_logs(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     transition_id = await create_transition(api)

@@ -38,7 +38,7 @@ async def create(
 
 
 async def run(pool: asyncpg.Pool, tenant: Tenant, workflow_id: str, status: str = "running") -> str:
-    """An execution without steps."""
+    """Add an execution without steps and return its id."""
     execution_id = new_id(WorkflowExecutionId)
     await pool.execute(
         "INSERT INTO workflow_execution (organization_id, id, workflow_id, status) VALUES ($1, $2, $3, $4)",
@@ -212,7 +212,7 @@ async def test_bad_specifications_are_refused(
     assert await used(pool, organization.organization_id, "workflows") == 0
 
 
-async def test_transitions_of_others_are_unknown(
+async def test_foreign_transitions_are_answered_like_unknown_ones(
     api: httpx.AsyncClient, other_api: httpx.AsyncClient
 ) -> None:
     foreign = await transition(other_api)
@@ -224,7 +224,9 @@ async def test_transitions_of_others_are_unknown(
 
 
 @pytest.mark.parametrize("body", [{}, {"specification": {"definition": NOTHING}}])
-async def test_what_cannot_be_patched(api: httpx.AsyncClient, body: dict[str, Any]) -> None:
+async def test_members_that_cannot_be_changed_are_refused(
+    api: httpx.AsyncClient, body: dict[str, Any]
+) -> None:
     workflow = await create(api)
     assert (await api.patch(f"/v1/workflows/{workflow['workflowId']}", json=body)).status_code == 400
 
@@ -250,7 +252,7 @@ async def test_list_is_paged_with_one_statement(
     assert second["nextToken"] is None
 
 
-async def test_a_running_workflow_stays(
+async def test_a_running_workflow_cannot_be_deleted(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     workflow_id = (await create(api))["workflowId"]
