@@ -14,7 +14,8 @@ from ray.exceptions import RayActorError
 from db.pool import acquire
 from db.trainings import advance_training
 from pagemill.api.auth.tokens import Caller
-from pagemill.api.resources.predictions import PostPrediction, PredictionController
+from pagemill.api.resources.prediction_schemas import PostPrediction
+from pagemill.api.resources.predictions import PredictionController
 from pagemill.api.resources.trainings import PostTraining, TrainingController
 from pagemill.applications.clients import ApplicationClient, PredictionApplication, ReadingApplication
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse

@@ -404,7 +404,7 @@ async def test_statements_of_a_prediction(
         "predictions.get_model_to_predict_with",
         "usage.get_limited_meter",
         "predictions.insert_prediction",
-        "job.insert",
+        "jobs.insert_job",
         "usage.insert_reservations",
         "usage.count_within_plan",
     ]
