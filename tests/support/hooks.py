@@ -1,4 +1,4 @@
-"""Webhooks of tests, and a server that they lead to."""
+"""Webhooks for tests, and a server that receives their requests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def add_webhook(
     event_types: Sequence[EventType] = EVENT_TYPES,
     status: WebhookStatus = "enabled",
 ) -> SeededWebhook:
-    """A webhook as the API makes it."""
+    """Add a webhook as the API does."""
     webhook_id = new_id(WebhookId)
     sealed = box.seal(organization_id, webhook_id, {"secret": SECRET})
     async with pool.acquire() as connection:
@@ -56,14 +56,14 @@ async def add_webhook(
 
 @dataclass(slots=True)
 class Receiver:
-    """Answers with the next of ``answers``, and then with 200."""
+    """Requests received; each is answered with the next of ``answers``, and then with 200."""
 
     url: str
     answers: list[web.Response] = field(default_factory=list)
     received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
     def verified(self, secret: str = SECRET) -> list[Any]:
-        """The bodies, once their signatures are verified as any receiver does."""
+        """Verify the signatures of the requests and return their bodies."""
         return [Webhook(secret).verify(body, headers) for headers, body in self.received]
 
     async def receive(self, request: web.Request) -> web.StreamResponse:
@@ -73,7 +73,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving() -> AsyncIterator[Receiver]:
-    """A real server on a port of this machine."""
+    """Run a real server on a port of this machine."""
     receiver = Receiver("")
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", receiver.receive)

@@ -70,7 +70,7 @@ def read_branch(raw: Any, member: str) -> Branch:
     rule = dict(_object(raw, member))
     next_state, end = rule.pop("Next", None), rule.pop("End", False)
     if not (end is True and next_state is None) and (not isinstance(next_state, str) or end is not False):
-        raise BadRequest(f"{member}: needs either Next, the name of a state, or End, which is true")
+        raise BadRequest(f"{member}: must have either Next (the name of a state) or End: true")
     read = read_rule(rule, member)
     return Branch(read, next_state, _cost(read))
 
@@ -98,7 +98,7 @@ def read_rule(raw: Any, member: str, depth: int = 0) -> Rule:
 def _read_comparison(rule: Mapping[str, Any], member: str) -> Comparison:
     operators = [name for name in rule if name != "Variable"]
     if len(operators) != 1 or "Variable" not in rule:
-        raise BadRequest(f"{member}: needs Variable and one comparison, or one of And, Or and Not")
+        raise BadRequest(f"{member}: must have Variable and one comparison, or one of And, Or and Not")
     [name] = operators
     variable, expected = checked_path(rule["Variable"], f"{member}.Variable"), rule[name]
     if name == IS_PRESENT or name in TYPE_TESTS:

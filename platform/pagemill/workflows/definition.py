@@ -123,7 +123,7 @@ def read_definition(raw: Mapping[str, Any]) -> Definition:
                 for position, raw_branch in enumerate(state.choices)
             ]
         elif isinstance(state, Task | Pass) and (state.next is None) != state.end:
-            raise BadRequest(f"{member}: needs either Next, the name of a state, or End, which is true")
+            raise BadRequest(f"{member}: must have either Next (the name of a state) or End: true")
         if isinstance(state, Task) and "commons-" in state.resource and state.resource != COMMONS_FAILED:
             raise BadRequest(f"{member}.Resource: transition {state.resource} does not exist")
     definition = Definition(machine.start_at, states, branches)

@@ -72,7 +72,7 @@ def enter(definition: Definition, state: str, data: Data) -> NextStep:
         # A state depends on the data only, which the last Pass state has set: coming twice with the same
         # data means a circle.
         if (current, source) in seen or cost > MOST_COMPARISONS:
-            return Failed(current, RUNTIME, "The states go round in a circle without a task")
+            return Failed(current, RUNTIME, "The states form a loop without a task")
         seen.add((current, source))
         match definition.states[current]:
             case Task() as task if task.resource == COMMONS_FAILED:
@@ -104,7 +104,9 @@ def _choose(definition: Definition, name: str, choice: Choice, data: Data) -> st
             if holds(branch.rule, data):
                 return branch.next
     except PathMissing as error:
-        return Failed(name, RUNTIME, f"{error.path} names nothing in the input of state {name}")
+        return Failed(name, RUNTIME, f"The input of state {name} has no value at {error.path}")
     if choice.default is None:
-        return Failed(name, "States.NoChoiceMatched", f"No rule of state {name} holds, and it has no Default")
+        return Failed(
+            name, "States.NoChoiceMatched", f"No choice of state {name} matches, and it has no Default"
+        )
     return choice.default

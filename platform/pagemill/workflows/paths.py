@@ -25,7 +25,7 @@ def checked_path(text: Any, member: str) -> str:
     except (JSONPathError, RecursionError):
         raise BadRequest(f"{member}: is not a path like $.member") from None
     if not path.singular_query():
-        raise BadRequest(f"{member}: may name one value only: no wildcards, slices, filters or descendants")
+        raise BadRequest(f"{member}: must name a single value: no wildcards, slices, filters or descendants")
     return text
 
 

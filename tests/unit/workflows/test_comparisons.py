@@ -160,9 +160,9 @@ def test_wildcards_take_linear_time() -> None:
     ("rule", "named"),
     [
         ([], "rule: must be an object"),
-        ({}, "rule: needs Variable"),
-        ({"Variable": "$.a"}, "rule: needs Variable and one comparison"),
-        ({"StringEquals": "a"}, "rule: needs Variable"),
+        ({}, "rule: must have Variable"),
+        ({"Variable": "$.a"}, "rule: must have Variable and one comparison"),
+        ({"StringEquals": "a"}, "rule: must have Variable"),
         ({"Variable": "$.a", "StringEquals": "a", "IsNull": True}, "one comparison"),
         ({"Variable": "$.a", "StringLike": "a"}, "rule.StringLike: is not a known comparison"),
         ({"Variable": "$.a", "And": []}, "rule.And: is not a known comparison"),
@@ -174,7 +174,7 @@ def test_wildcards_take_linear_time() -> None:
         ({"Variable": "$.a", "StringEqualsPath": "b"}, "rule.StringEqualsPath"),
         ({"Variable": "a", "IsNull": True}, "rule.Variable"),
         ({"Variable": 1, "IsNull": True}, "rule.Variable"),
-        ({"Variable": "$..a", "IsNull": True}, "rule.Variable: may name one value only"),
+        ({"Variable": "$..a", "IsNull": True}, "rule.Variable: must name a single value"),
         ({"Variable": "$" + ".a" * 300, "IsNull": True}, "rule.Variable"),
         ({"And": []}, "rule.And: must be a list"),
         ({"And": {"Variable": "$.a", "IsNull": True}}, "rule.And: must be a list"),
@@ -199,7 +199,7 @@ def test_depth_is_bounded() -> None:
 
 @pytest.mark.parametrize("ending", [{}, {"End": False}, {"End": True, "Next": "a"}, {"Next": 1}, {"End": 1}])
 def test_a_branch_has_one_target(ending: dict[str, Any]) -> None:
-    with pytest.raises(BadRequest, match="needs either"):
+    with pytest.raises(BadRequest, match="must have either"):
         read_branch({"Variable": "$.a", "IsNull": True, **ending}, "branch")
 
 

@@ -172,9 +172,12 @@ class WorkflowController(Controller):
 
         With `errorConfig.manualRetry` a failed execution gets the status `retry` and waits for its next
         transition, and `errorConfig.email` is an address that is told of failures. With `emailConfig` the
-        workflow gets a mail address, which the server chooses. A workflow with the status `development`
-        (the default) may start a small number of executions a month; those of one in `production` are
-        limited by the plan. The number of workflows is limited by the plan (429).
+        workflow gets a mail address, which the server chooses; this version does not read mail to it, nor
+        run the container of `completedConfig`.
+
+        A workflow with the status `development` (the default) may start a small number of executions a
+        month; those of one in `production` are limited by the plan. The number of workflows is limited by
+        the plan (429).
         """
         definition = read_definition(data.specification.definition)
         metadata = checked_metadata(data.metadata)
