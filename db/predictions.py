@@ -373,7 +373,7 @@ async def succeed_predictions(
     UPDATE prediction SET status = 'failed', error = :error
     WHERE organization_id = :organization_id AND id = :prediction_id AND status = 'pending'
     RETURNING {columns(PredictionKeyRow)},
-        {is_wanted("prediction.failed", organization=":organization_id")} AS wanted
+        {is_wanted("prediction.failed")} AS wanted
 """)
 async def fail_prediction(
     connection: Connection, *, organization_id: OrganizationId, prediction_id: PredictionId, error: str

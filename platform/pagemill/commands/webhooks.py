@@ -10,6 +10,7 @@ import click
 from pagemill.commands.options import data_directory_option, with_database
 
 if TYPE_CHECKING:
+    from pagemill.ids import OrganizationId
     from pagemill.notices.webhook_administration import AttemptReport, WebhookReport
 
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -24,7 +25,7 @@ def webhooks() -> None:
 @click.option("--organization", "organization_id", metavar="ID")
 @json_option
 @data_directory_option
-def list_webhooks(organization_id: str | None, as_json: bool, data_dir: Path) -> None:
+def list_webhooks(organization_id: OrganizationId | None, as_json: bool, data_dir: Path) -> None:
     """List webhooks, with the numbers of deliveries that wait, failed and succeeded in the last 30 days."""
     from pagemill.notices import webhook_administration
 

@@ -15,19 +15,24 @@ from db.mail import mail_training
 from db.predictions import EndedPredictionRow
 from db.statements import Connection
 from db.trainings import TrainingStatusRow
-from db.webhook_deliveries import TELL_WEBHOOKS
+from db.webhook_deliveries import queue_deliveries
 from db.webhooks import EVENT_TYPES
 from pagemill.ids import OrganizationId
 
 
 async def tell(
-    connection: Connection, organization_id: str, resource: str, status: str, **ids: str | None
+    connection: Connection, organization_id: OrganizationId, resource: str, status: str, **ids: str | None
 ) -> None:
     """Queue a delivery of the resource's new status for each webhook that wants the event."""
     event_type = f"{resource}.{status}"
     assert event_type in EVENT_TYPES
     body = body_of(event_type, status=status, **ids)
-    await TELL_WEBHOOKS.fetch_value(connection, organization_id, event_type, body)
+    await queue_deliveries(
+        connection,
+        organization_id=organization_id,
+        event_type=event_type,
+        body=body,
+    )
 
 
 def body_of(event_type: str, **data: str | None) -> str:

@@ -6,7 +6,7 @@ import datetime
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import asyncpg
@@ -16,10 +16,11 @@ from standardwebhooks.webhooks import Webhook
 from db import webhook_deliveries as statements
 from db.pool import acquire
 from db.statements import Connection
+from db.webhook_deliveries import DeliveryRow
 from pagemill import __version__
 from pagemill.concurrency import finish_despite_cancellation
 from pagemill.errors import NotFound, PagemillError
-from pagemill.ids import OrganizationId, SubjectId, WebhookAttemptId, new_id
+from pagemill.ids import OrganizationId, SubjectId, WebhookAttemptId, WebhookDeliveryId, new_id
 from pagemill.jobs.job import Job, KindName, TryAgain
 from pagemill.jobs.kind import JobKind
 from pagemill.jobs.leases import hold
@@ -62,33 +63,37 @@ class WebhookRunner:
     async def __call__(self, job: Job) -> None:
         """Deliver. Raises TryAgain, NotFound, and DeliveryRefused when the webhook is disabled."""
         async with acquire(self._pool) as connection:
-            work = await statements.DELIVERY_WORK.fetch_one(connection, job.organization_id, job.subject_id)
-        if work is None:
+            delivery = await statements.get_delivery(
+                connection,
+                organization_id=job.organization_id,
+                delivery_id=WebhookDeliveryId(job.subject_id),
+            )
+        if delivery is None:
             raise NotFound("The webhook does not exist any more")
-        if work["status"] == "succeeded":
+        if delivery.status == "succeeded":
             return
-        if work["webhook_status"] != "enabled":
+        if delivery.webhook_status != "enabled":
             raise DeliveryRefused("The webhook is disabled")
-        attempt = await self._post(work["url"], work["body"].encode(), self._signed(job, work))
-        delay = await finish_despite_cancellation(self._keep(job, work, attempt))
+        attempt = await self._post(delivery.url, delivery.body.encode(), self._signed(job, delivery))
+        delay = await finish_despite_cancellation(self._keep(job, delivery, attempt))
         if attempt.error is None:
             return
         if attempt.status_code == GONE:
             raise DeliveryRefused("The webhook wants no more: it is disabled now")
         raise TryAgain(attempt.error, delay=delay)
 
-    def _signed(self, job: Job, work: Mapping[str, Any]) -> dict[str, str]:
+    def _signed(self, job: Job, delivery: DeliveryRow) -> dict[str, str]:
         """Return the headers with the signature. Raises TryAgain while there are no keys to sign with."""
         if self._box is None:
             raise TryAgain("PAGEMILL_SECRET_KEYS is not set: there is nothing to sign with", delay=DELAYS[1])
-        sealed = Sealed(work["key_id"], work["nonce"], work["ciphertext"])
-        secret = self._box.open(job.organization_id, work["webhook_id"], sealed)[SECRET]
+        sealed = Sealed(delivery.key_id, delivery.nonce, delivery.ciphertext)
+        secret = self._box.open(job.organization_id, delivery.webhook_id, sealed)[SECRET]
         now = datetime.datetime.now(datetime.UTC)
         return {
             **HEADERS,
             "webhook-id": job.subject_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(secret).sign(job.subject_id, now, work["body"]),
+            "webhook-signature": Webhook(secret).sign(job.subject_id, now, delivery.body),
         }
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> DeliveryAttempt:
@@ -119,36 +124,45 @@ class WebhookRunner:
         ) as session:
             yield session
 
-    async def _keep(self, job: Job, work: Mapping[str, Any], attempt: DeliveryAttempt) -> float:
+    async def _keep(self, job: Job, delivery: DeliveryRow, attempt: DeliveryAttempt) -> float:
         """Write the attempt and return the seconds until the next one. Raises JobCancelled, NotFound."""
-        organization_id, webhook_id = job.organization_id, work["webhook_id"]
+        organization_id, webhook_id = job.organization_id, delivery.webhook_id
+        delivery_id = WebhookDeliveryId(job.subject_id)
         async with acquire(self._pool) as connection, connection.transaction():
             await hold(connection, job)
-            if await statements.HOLD_WEBHOOK.fetch_value(connection, organization_id, webhook_id) is None:
+            kept = await statements.keep_webhook(
+                connection, organization_id=organization_id, webhook_id=webhook_id
+            )
+            if kept is None:
                 raise NotFound("The webhook does not exist any more")
-            tried = await statements.COUNT_ATTEMPTS.fetch_value(
-                connection, organization_id, job.subject_id, job.id
+            tried = await statements.count_attempts(
+                connection, organization_id=organization_id, delivery_id=delivery_id, job_id=job.id
             )
             delay = DELAYS[min(tried, len(DELAYS) - 1)] * random.uniform(1.0, 1.0 + SPREAD)
             ends = attempt.error is None or attempt.status_code == GONE or job.attempt >= job.maximum_attempts
-            await statements.INSERT_ATTEMPT.execute(
+            await statements.insert_attempt(
                 connection,
-                organization_id,
-                new_id(WebhookAttemptId),
-                webhook_id,
-                job.subject_id,
-                job.id,
-                attempt.status_code,
-                attempt.error,
-                None if ends else delay,
+                organization_id=organization_id,
+                attempt_id=new_id(WebhookAttemptId),
+                webhook_id=webhook_id,
+                delivery_id=delivery_id,
+                job_id=job.id,
+                status_code=attempt.status_code,
+                error=attempt.error,
+                delay=None if ends else delay,
             )
             if attempt.error is None:
-                await statements.END_DELIVERY.execute(
-                    connection, organization_id, job.subject_id, "succeeded"
+                await statements.end_delivery(
+                    connection,
+                    organization_id=organization_id,
+                    delivery_id=delivery_id,
+                    status="succeeded",
                 )
-                await statements.FORGET_DELIVERIES.execute(connection, organization_id)
+                await statements.delete_old_deliveries(connection, organization_id=organization_id)
             elif attempt.status_code == GONE:
-                await statements.DISABLE_WEBHOOK.execute(connection, organization_id, webhook_id, work["url"])
+                await statements.disable_webhook(
+                    connection, organization_id=organization_id, webhook_id=webhook_id, url=delivery.url
+                )
         return delay
 
 
@@ -183,11 +197,19 @@ async def _fail(
 
 
 async def _cancel(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> None:
-    await statements.END_DELIVERY.execute(connection, organization_id, subject_id, "failed")
+    await statements.end_delivery(
+        connection,
+        organization_id=organization_id,
+        delivery_id=WebhookDeliveryId(subject_id),
+        status="failed",
+    )
 
 
 async def _reopen(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> bool:
-    return await statements.REOPEN_DELIVERY.fetch_one(connection, organization_id, subject_id) is not None
+    reopened = await statements.reopen_delivery(
+        connection, organization_id=organization_id, delivery_id=WebhookDeliveryId(subject_id)
+    )
+    return reopened > 0
 
 
 def _runner(resources: WorkResources) -> WebhookRunner:

@@ -7,7 +7,7 @@ import pytest
 
 from db.limit_warnings import list_organizations_near_limits
 from db.predictions import succeed_predictions
-from db.webhook_deliveries import FORGET_DELIVERIES, TELL_WEBHOOKS
+from db.webhook_deliveries import delete_old_deliveries, queue_deliveries
 from db.webhooks import list_webhook_attempts
 from pagemill.secret_box import new_secret_key, read_secret_keys
 from tests.support.hooks import add_webhook
@@ -89,8 +89,11 @@ async def test_webhooks(pool: asyncpg.Pool, organization: Tenant, webhook_id: st
         assert read <= PAGE
         transaction = connection.transaction()
         await transaction.start()
-        assert await most_rows_read(connection, TELL_WEBHOOKS, own, "prediction.failed", "{}") <= 10 * PAGE
-        assert await most_rows_read(connection, FORGET_DELIVERIES, own) <= 10 * PAGE
+        read = await most_rows_read(
+            connection, queue_deliveries, organization_id=own, event_type="prediction.failed", body="{}"
+        )
+        assert read <= 10 * PAGE
+        assert await most_rows_read(connection, delete_old_deliveries, organization_id=own) <= 10 * PAGE
         await transaction.rollback()
 
 
