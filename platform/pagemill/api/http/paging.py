@@ -7,17 +7,23 @@ import binascii
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, Protocol, TypeVar
 
-import asyncpg
 import msgspec
 from litestar.params import Parameter
 
-from db.statements import Row
-from pagemill.api.http.schemas import member_of
 from pagemill.errors import BadRequest
 
-PagedRow = TypeVar("PagedRow", bound=Row | asyncpg.Record)
+
+class ListedRow(Protocol):
+    """A row of a list: it has an id, and the time that the list is sorted by."""
+
+    @property
+    def id(self) -> str:
+        """The id of the resource."""
+
+
+PagedRow = TypeVar("PagedRow", bound=ListedRow)
 
 DEFAULT_RESULTS = 100
 MAXIMUM_RESULTS = 1000
@@ -26,24 +32,15 @@ MAX_TOKEN_LENGTH = 512
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """The page that a caller asks for.
+    """The page that a caller asks for: the one after the row with this time and id.
 
-    ``after`` is (createdTime, id) of the last row of the page before, or two Nones for the first page. Some
-    lists are sorted by another time, which may be None although there is an id.
+    Both are None for the first page. Some lists are sorted by a time that can be null: then it can be None
+    although there is an id.
     """
 
     results: int
-    after: tuple[datetime.datetime | None, str | None]
-
-    @property
-    def after_time(self) -> datetime.datetime | None:
-        """The time of the last row of the page before."""
-        return self.after[0]
-
-    @property
-    def after_id(self) -> str | None:
-        """The id of the last row of the page before."""
-        return self.after[1]
+    after_time: datetime.datetime | None = None
+    after_id: str | None = None
 
     @property
     def limit(self) -> int:
@@ -56,7 +53,8 @@ def provide_page(
     next_token: Annotated[str | None, Parameter(query="nextToken")] = None,
 ) -> PageRequest:
     """Return the page that the query asks for. Raises BadRequest."""
-    return PageRequest(results=_results(max_results), after=_after(next_token))
+    after_time, after_id = _after(next_token)
+    return PageRequest(_results(max_results), after_time, after_id)
 
 
 def cut(
@@ -68,14 +66,11 @@ def cut(
     are large, give ``rows_in_page``.
     """
     shown = rows[: page.results]
-    found = len(rows)
-    if rows and isinstance(rows[0], asyncpg.Record):
-        found = rows[0].get("rows_in_page", found)
-    elif rows:
-        found = getattr(rows[0], "rows_in_page", found)
+    found = getattr(rows[0], "rows_in_page", len(rows)) if rows else 0
     if found <= len(shown):
         return shown, None
-    return shown, token_after(member_of(shown[-1], by), member_of(shown[-1], "id"))
+    last = shown[-1]
+    return shown, token_after(getattr(last, by), last.id)
 
 
 def token_after(time: datetime.datetime | None, identifier: str) -> str:

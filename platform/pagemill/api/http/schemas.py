@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from typing import Annotated, Any, Protocol, TypeAlias, TypeVar
+from typing import Annotated, Any, Protocol, TypeAlias, TypedDict, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from db.statements import Row
 from pagemill.errors import BadRequest
 from pagemill.ids import ConsentId, DatasetId, DocumentId
 
@@ -73,19 +71,23 @@ class AuditedRow(Protocol):
         """Id of the principal that last changed it."""
 
 
-def audit(row: AuditedRow | Mapping[str, Any]) -> dict[str, Any]:
+class AuditMembers(TypedDict):
+    """The members of Audited, as arguments."""
+
+    created_time: str | None
+    created_by: str | None
+    updated_time: str | None
+    updated_by: str | None
+
+
+def audit(row: AuditedRow) -> AuditMembers:
     """Return the members of Audited from a row."""
-    return {
-        "created_time": timestamp(member_of(row, "created_time")),
-        "created_by": member_of(row, "created_by"),
-        "updated_time": timestamp(member_of(row, "updated_time")),
-        "updated_by": member_of(row, "updated_by"),
-    }
-
-
-def member_of(row: Any, name: str) -> Any:
-    """Return a column of a typed row, or of one that has no type yet."""
-    return getattr(row, name) if isinstance(row, Row) else row[name]
+    return AuditMembers(
+        created_time=timestamp(row.created_time),
+        created_by=row.created_by,
+        updated_time=timestamp(row.updated_time),
+        updated_by=row.updated_by,
+    )
 
 
 def timestamp(time: datetime.datetime | None) -> str | None:

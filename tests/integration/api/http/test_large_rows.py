@@ -19,7 +19,6 @@ from db.trainings import list_trainings
 from db.transitions import list_transitions
 from db.workflows import list_workflows
 from pagemill.api.http.paging import PageRequest, cut
-from pagemill.api.http.schemas import member_of
 from pagemill.ids import DocumentId, new_id
 from tests.support.flows import create_transition, create_workflow, ok, start, task
 from tests.support.tenants import Tenant
@@ -119,29 +118,30 @@ WORKFLOWS = """
     ids=lambda value: getattr(value, "name", ""),
 )
 async def test_other_lists(
-    pool: asyncpg.Pool, organization: Tenant, rows: str, statement: Any, filters: Any
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    rows: str,
+    statement: Statement[..., list[Any]],
+    filters: dict[str, Any],
 ) -> None:
     own = organization.organization_id
     await pool.execute(rows, own, [new_id(DocumentId) for _ in range(ROWS)], LARGE)
-    page, pages = PageRequest(100, (None, None)), []
+    if "owner_ids" in filters:
+        filters = {"owner_ids": [own]}
+    page, pages = PageRequest(100), []
     token: str | None = ""
     async with pool.acquire() as connection:
         while token is not None:
-            if isinstance(statement, Statement):
-                asked = filters if "owner_ids" not in filters else {"owner_ids": [own]}
-                found = await statement(
-                    connection,
-                    organization_id=own,
-                    after_time=page.after_time,
-                    after_id=page.after_id,
-                    limit=page.limit,
-                    **asked,
-                )
-            else:
-                after = (*page.after, page.limit)
-                found = await statement.fetch(connection, own, *filters, *after)
+            found = await statement(
+                connection,
+                organization_id=own,
+                after_time=page.after_time,
+                after_id=page.after_id,
+                limit=page.limit,
+                **filters,
+            )
             shown, token = cut(found, page)
-            pages.append([member_of(row, "id") for row in shown])
-            page = PageRequest(100, (member_of(shown[-1], "created_time"), pages[-1][-1]))
+            pages.append([row.id for row in shown])
+            page = PageRequest(100, shown[-1].created_time, shown[-1].id)
     assert [len(ids) for ids in pages] == [3, 3, 1]
     assert len({one for ids in pages for one in ids}) == ROWS
