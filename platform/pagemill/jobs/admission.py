@@ -12,11 +12,10 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 
-import asyncpg
 import msgspec
 
 from db.job_reports import list_waiting_jobs
-from db.pool import acquire
+from db.pool import Pool, acquire
 from db.statements import Connection
 from pagemill.errors import QueueFull
 from pagemill.ids import OrganizationId
@@ -105,9 +104,7 @@ async def queue_state(connection: Connection, kind: AnyKind) -> QueueState:
     return QueueState(waiting, rows[0].seconds if rows else None)
 
 
-def open_admission(
-    pool: asyncpg.Pool, kind: AnyKind, settings: Settings, *, longest_wait: float
-) -> QueueAdmission:
+def open_admission(pool: Pool, kind: AnyKind, settings: Settings, *, longest_wait: float) -> QueueAdmission:
     """Return the admission of a kind whose dispatcher has these settings."""
 
     async def look() -> QueueState:

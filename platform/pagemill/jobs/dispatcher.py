@@ -13,10 +13,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-import asyncpg
-
 from db.jobs import notify_ready
-from db.pool import DATABASE_ERRORS, acquire
+from db.pool import DATABASE_ERRORS, Pool, acquire
 from db.statements import Connection
 from pagemill.concurrency import cancel_and_wait
 from pagemill.ids import JobId
@@ -63,14 +61,14 @@ class Dispatcher:
 
     def __init__(
         self,
-        pool: asyncpg.Pool,
+        pool: Pool,
         kinds: Iterable[RunnableKind[Any]],
         *,
         owner: str,
         lease: float,
         heartbeat: float,
         poll: float,
-        claiming: asyncpg.Pool | None = None,
+        claiming: Pool | None = None,
     ) -> None:
         if not 0 < heartbeat <= lease / 2:
             raise ValueError("a lease must outlast two heartbeats")
@@ -151,7 +149,7 @@ class Dispatcher:
         self._wake_heart.set()
 
     def _wake(self, *names: KindName) -> None:
-        """Have jobs of these kinds looked for: some were queued, or may be started now."""
+        """Make the claimer look for jobs of these kinds."""
         if names:
             self._to_claim.update(names)
             self._wake_claimer.set()

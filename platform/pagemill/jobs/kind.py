@@ -1,4 +1,4 @@
-"""Declaration of a kind of job: its name, its runner, its limits, and what its outcomes write.
+"""Declaration of a kind of job: its name, its runner, its limits and its outcomes.
 
 The engine works on any kind. A kind is one ``JobKind``, declared in its module of ``pagemill.work``.
 """
@@ -35,21 +35,21 @@ class Finished(NamedTuple, Generic[Result]):
 
 
 class JobUsage(Protocol[Result]):
-    """What jobs of a kind take of their organization's plan.
+    """Usage of their organization's plan by the jobs of a kind.
 
     Each method is called in the transaction that queues or ends the jobs.
     """
 
     async def reserve(self, connection: Connection, organization_id: OrganizationId, job_id: JobId) -> None:
-        """Reserve what a job takes from its first moment. Raises LimitExceeded."""
+        """Reserve the units of a job that is being queued. Raises LimitExceeded."""
         ...
 
     async def settle(self, connection: Connection, finished: Sequence[Finished[Result]]) -> None:
-        """Count what succeeded jobs have really used, in place of what they had reserved."""
+        """Count the units that succeeded jobs have used, in place of the reserved ones."""
         ...
 
     async def refund(self, connection: Connection, organization_id: OrganizationId, job_id: JobId) -> None:
-        """Give back all that a failed or cancelled job has reserved."""
+        """Give back all units that a failed or cancelled job has reserved."""
         ...
 
 
@@ -76,9 +76,8 @@ class Recurrence:
 class JobKind(Generic[Resources, Result]):
     """A kind of job.
 
-    ``runner`` makes the function that runs one job, from what a dispatcher provides; ``concurrency`` says how
-    many jobs one dispatcher runs at the same time. ``priority`` and ``maximum_attempts`` hold for jobs that
-    are queued without others.
+    ``runner`` makes the function that runs one job, from the resources of a dispatcher; ``concurrency`` says
+    how many jobs one dispatcher runs at the same time. ``priority`` can be changed for a single job.
 
     The other members are called in the transaction that writes the outcome; a kind without them writes
     nothing besides its job:

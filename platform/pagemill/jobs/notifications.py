@@ -7,10 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import asyncpg
-
 from db.jobs import check_connection
-from db.pool import DATABASE_ERRORS, acquire
+from db.pool import DATABASE_ERRORS, Pool, acquire
 from db.statements import Connection
 
 logger = logging.getLogger(__name__)
@@ -29,7 +27,7 @@ class NotificationListener:
 
     def __init__(
         self,
-        pool: asyncpg.Pool,
+        pool: Pool,
         channels: Sequence[str],
         *,
         heard: Callable[[str, str], None],

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import asyncpg
 
-from db.pool import CONNECTION_ERRORS, acquire
+from db.pool import CONNECTION_ERRORS, Pool, acquire
 from db.statements import Connection
 from pagemill.batching import Batcher, BatchFailed
 from pagemill.jobs import outcomes
@@ -31,7 +31,7 @@ CONCURRENT_COMMITS = 2
 class OutcomeWriter:
     """Writer of one dispatcher's outcomes, on connections of its pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._finished: Batcher[FinishedOfKind, Exception | None] = Batcher(
             self._finish_together, max_size=FINISH_BATCH_SIZE, concurrency=CONCURRENT_COMMITS

@@ -33,7 +33,7 @@ class RecordedError(msgspec.Struct, frozen=True):
 
 
 def recorded_error(error: BaseException) -> RecordedError:
-    """Return what to keep of an error: Pagemill's own errors say whether to retry, any other may go away."""
+    """Return the part of an error to keep. Pagemill's own errors say whether to retry; others may go away."""
     if isinstance(error, PagemillError):
         return RecordedError(_class_name(error), error.message[:LONGEST_MESSAGE], error.retryable)
     return RecordedError(type(error).__name__, UNEXPECTED, retryable=True)
@@ -92,7 +92,7 @@ async def _end_together(connection: Connection, batch: Sequence[FinishedOfKind])
 
 
 async def _write_results(connection: Connection, batch: Sequence[FinishedOfKind]) -> None:
-    """Write what each kind writes of its jobs, then their usage; kind after kind, in the order of names.
+    """Write the results of all kinds, then their usage; kind after kind, in the order of names.
 
     The order is the same for everybody: transactions that lock the same counters must not wait in a ring.
     """

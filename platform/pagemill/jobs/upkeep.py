@@ -7,9 +7,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
-import asyncpg
-
-from db.pool import DATABASE_ERRORS, acquire
+from db.pool import DATABASE_ERRORS, Pool, acquire
 from pagemill.jobs import leases
 from pagemill.jobs.kind import AnyKinds
 from pagemill.jobs.outcome_writer import wait_out
@@ -32,7 +30,7 @@ class QueueUpkeep:
 
     def __init__(
         self,
-        pool: asyncpg.Pool,
+        pool: Pool,
         kinds: AnyKinds,
         schedules: Sequence[Schedule],
         *,

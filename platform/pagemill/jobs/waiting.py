@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import weakref
 
-import asyncpg
-
 from db.jobs import list_ended_among
+from db.pool import Pool
 from db.statements import Connection
 from pagemill.concurrency import cancel_and_wait
 from pagemill.ids import JobId
@@ -28,7 +27,7 @@ class JobWaiter:
 class JobListener:
     """Listener for ends of jobs, one in a process. It takes one connection of the pool."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._waiters: weakref.WeakValueDictionary[JobId, JobWaiter] = weakref.WeakValueDictionary()
         self._notifications = NotificationListener(
             pool, [ENDED_CHANNEL], heard=self._on_ended, connected=self._look_for_missed

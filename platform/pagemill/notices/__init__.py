@@ -1,1 +1,1 @@
-"""Telling people and programs what has happened: mail and webhooks, each a job of its own."""
+"""Notices of events to people and programs: mail and webhooks, each a job of its own."""

@@ -1,4 +1,4 @@
-"""Where webhooks may lead: not to this machine, nor into networks that only this machine can reach."""
+"""Addresses that webhooks may lead to: none of this machine, or of networks that only it can reach."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-# RFC 6052: what a NAT64 gateway sends on to the IPv4 address in the last four bytes.
+# RFC 6052: addresses that a NAT64 gateway sends on to the IPv4 address in the last four bytes.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -17,7 +17,7 @@ class DestinationRefused(OSError):
 
 
 def literal(host: str) -> Address | None:
-    """The address that a URL's host is, None for a name."""
+    """Return the address that a URL's host is, None for a name."""
     try:
         return ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -25,7 +25,7 @@ def literal(host: str) -> Address | None:
 
 
 def is_public(address: Address) -> bool:
-    """Whether it is an address of one host somewhere in the Internet, through whatever it is written."""
+    """Return whether it is an address of one host on the Internet, also when it is written as another one."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.scope_id is not None or address.is_site_local:
             return False
@@ -45,9 +45,9 @@ def is_public(address: Address) -> bool:
 
 
 def connecting_socket(address: tuple[Any, ...]) -> socket.socket:
-    """A socket for an address as getaddrinfo gives it, made only when it is public.
+    """Return a socket for an address of getaddrinfo. Raises DestinationRefused unless it is public.
 
-    This is asked for each connection with the address that is really used, be the host a name or not.
+    It is called for each connection with the address that is really used, also for a host with a name.
     """
     family, kind, protocol, _, destination = address
     if not is_public(ipaddress.ip_address(destination[0])):

@@ -1,6 +1,6 @@
-"""The messages that are mailed: plain text, and the same as simple HTML. From payload to message, no I/O.
+"""Mailed messages, made from the payloads of their jobs: plain text, and the same as simple HTML.
 
-What comes from users is one printable line in a subject, and escaped in HTML.
+Texts of users are one printable line in a subject, and escaped in HTML.
 """
 
 from __future__ import annotations
@@ -48,13 +48,15 @@ STATUSES = {
 
 
 class _Notice(msgspec.Struct, frozen=True, kw_only=True, rename="camel", tag_field="notice"):
-    """What a mail's job carries. ``to`` is one address, ``organization`` a name."""
+    """Payload of a mail's job. ``to`` is one address, ``organization`` a name."""
 
     to: str
     organization: str
 
 
 class TrainingNotice(_Notice, frozen=True, kw_only=True, rename="camel", tag="training"):
+    """Payload of mail on a training's status."""
+
     status: str
     training_id: str
     training: str
@@ -63,11 +65,15 @@ class TrainingNotice(_Notice, frozen=True, kw_only=True, rename="camel", tag="tr
 
 
 class InvitationNotice(_Notice, frozen=True, kw_only=True, rename="camel", tag="invitation"):
+    """Payload of an invitation to an organization; ``url`` leads to its login page."""
+
     days: int
     url: str | None
 
 
 class MeterNotice(msgspec.Struct, frozen=True):
+    """A meter that has passed a threshold, in percent of its limit."""
+
     meter: str
     threshold: int
     used: float
@@ -75,24 +81,29 @@ class MeterNotice(msgspec.Struct, frozen=True):
 
 
 class LimitsNotice(_Notice, frozen=True, kw_only=True, rename="camel", tag="limits"):
+    """Payload of mail on meters that come close to their limits."""
+
     month: str
     meters: list[MeterNotice]
 
 
 class ExecutionNotice(_Notice, frozen=True, kw_only=True, rename="camel", tag="execution"):
+    """Payload of mail on a failed execution; ``waits`` says whether a user has to decide how it goes on."""
+
     workflow: str
     workflow_id: str
     execution_id: str
     error: str
     cause: str
     waits: bool
-    """Whether somebody has to say how it goes on."""
 
 
 Notice: TypeAlias = TrainingNotice | InvitationNotice | LimitsNotice | ExecutionNotice
 
 
 class Content(msgspec.Struct, frozen=True):
+    """Text of a message, with a button that leads to ``url``."""
+
     subject: str
     paragraphs: Sequence[str]
     url: str | None = None
@@ -100,7 +111,7 @@ class Content(msgspec.Struct, frozen=True):
 
 
 def compose(notice: Notice, *, sender: str, message_id: str, date: datetime.datetime) -> EmailMessage:
-    """The message to send. Raises ValueError for an address that is none."""
+    """Return the message to send. Raises ValueError when the address is not valid."""
     if not _ADDRESS.fullmatch(notice.to):
         raise ValueError("to: is not an address")
     content = _content(notice)
@@ -118,7 +129,7 @@ def compose(notice: Notice, *, sender: str, message_id: str, date: datetime.date
 
 
 def one_line(text: str, *, limit: int = LONGEST_NAME) -> str:
-    """The text without line breaks or control characters, and not longer than ``limit``."""
+    """Return the text without line breaks or control characters, and at most ``limit`` long."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 

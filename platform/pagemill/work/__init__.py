@@ -1,4 +1,4 @@
-"""Kinds of jobs: one module declares one kind, with its runner and all that its outcomes write.
+"""Kinds of jobs: one module declares one kind, with its runner and its outcomes.
 
 ``pagemill.work.kinds`` lists them.
 """

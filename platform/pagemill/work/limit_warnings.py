@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncpg
-
 from db.limit_warnings import list_organizations_near_limits, mail_limits
-from db.pool import acquire
+from db.pool import Pool, acquire
 from pagemill.jobs.job import HOUSEKEEPING, Job, KindName
 from pagemill.jobs.kind import JobKind, Recurrence
 from pagemill.jobs.leases import hold
@@ -15,7 +13,7 @@ from pagemill.work.resources import WorkResources
 class LimitWarningRunner:
     """Runner of limit warning jobs: each threshold is told once a month."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def __call__(self, job: Job) -> None:

@@ -8,11 +8,10 @@ import logging
 import random
 
 import aiosmtplib
-import asyncpg
 import msgspec
 
 from db.mail import KIND, MAXIMUM_ATTEMPTS, PRIORITY, set_mail_service
-from db.pool import CONNECTION_ERRORS, acquire
+from db.pool import CONNECTION_ERRORS, Pool, acquire
 from pagemill.errors import PagemillError
 from pagemill.jobs.job import Job, KindName, TryAgain
 from pagemill.jobs.kind import JobKind
@@ -34,7 +33,7 @@ class MailRefused(PagemillError):
     """The mail server refuses the message for good."""
 
 
-async def announce_mail_service(pool: asyncpg.Pool, settings: Settings) -> None:
+async def announce_mail_service(pool: Pool, settings: Settings) -> None:
     """Write to the database whether this dispatcher has a mail server; mail is queued only if it has.
 
     Returns when it is written; waits while Postgres is away.

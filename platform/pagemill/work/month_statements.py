@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import asyncpg
-
 from db.month_statements import list_organizations_without_statement
-from db.pool import acquire
+from db.pool import Pool, acquire
 from pagemill.jobs.job import HOUSEKEEPING, Job, KindName
 from pagemill.jobs.kind import JobKind, Recurrence
 from pagemill.usage.meters import month_before
@@ -21,7 +19,7 @@ SETTLING = timedelta(days=1)
 class MonthStatementRunner:
     """Runner of jobs that store a statement, unless there is one."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def __call__(self, job: Job) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 
-import asyncpg
-
-from db.pool import acquire
+from db.pool import Pool, acquire
 from db.schedule import list_all_organizations
 from pagemill.housekeeping.orphaned_objects import ObjectSweep, SweepReport
 from pagemill.jobs.job import HOUSEKEEPING, Job, JobFailed, KindName
@@ -28,7 +26,7 @@ class ObjectSweepRunner:
     was restored from a backup: then the operator decides.
     """
 
-    def __init__(self, pool: asyncpg.Pool, objects: ObjectStore, *, grace: float) -> None:
+    def __init__(self, pool: Pool, objects: ObjectStore, *, grace: float) -> None:
         self._pool, self._objects, self._grace = pool, objects, grace
 
     async def __call__(self, job: Job) -> None:

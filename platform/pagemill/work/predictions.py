@@ -12,10 +12,9 @@ from collections.abc import Awaitable, Coroutine, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import asyncpg
 import msgspec
 
-from db.pool import acquire
+from db.pool import Pool, acquire
 from db.predictions import (
     PredictionInputRow,
     fail_prediction,
@@ -90,9 +89,7 @@ class PredictionResources(WorkResources):
 class PredictionRunner:
     """Runner of prediction jobs; it holds nothing between two, so any number may run at once."""
 
-    def __init__(
-        self, pool: asyncpg.Pool, applications: Applications[Any], reservations: Reservations
-    ) -> None:
+    def __init__(self, pool: Pool, applications: Applications[Any], reservations: Reservations) -> None:
         self._pool, self._applications, self._reservations = pool, applications, reservations
 
     async def __call__(self, job: Job) -> PredictionResult:

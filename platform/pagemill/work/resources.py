@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import asyncpg
-
+from db.pool import Pool
 from pagemill.objects import ObjectStore
 from pagemill.secret_box import SecretBox
 from pagemill.settings import Settings
@@ -19,6 +18,6 @@ class WorkResources:
     """
 
     settings: Settings
-    pool: asyncpg.Pool
+    pool: Pool
     objects: ObjectStore
     secret_box: SecretBox | None

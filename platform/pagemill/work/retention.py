@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 
-import asyncpg
-
 from db import retention as statements
-from db.pool import acquire
+from db.pool import Pool, acquire
 from db.schedule import list_organizations_with_due
 from db.statements import Connection
 from pagemill.concurrency import finish_despite_cancellation
@@ -35,7 +33,7 @@ class RetentionRunner:
     tried again goes on where the attempt before it stood.
     """
 
-    def __init__(self, pool: asyncpg.Pool, objects: ObjectStore) -> None:
+    def __init__(self, pool: Pool, objects: ObjectStore) -> None:
         self._pool, self._objects = pool, objects
 
     async def __call__(self, job: Job) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import asyncpg
-
 from db.documents import DuplicateRow, list_duplicates, lock_contents
-from db.pool import acquire
+from db.pool import Pool, acquire
 from db.statements import Connection
 from db.transformations import end_transformation, find_transformation_work, reopen_transformation
 from pagemill.concurrency import finish_despite_cancellation
@@ -31,7 +29,7 @@ class TransformationRunner:
     that is tried again goes on where the attempt before it stood.
     """
 
-    def __init__(self, pool: asyncpg.Pool, objects: ObjectStore) -> None:
+    def __init__(self, pool: Pool, objects: ObjectStore) -> None:
         self._pool, self._objects = pool, objects
 
     async def __call__(self, job: Job) -> None:

@@ -9,12 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import aiohttp
-import asyncpg
 import msgspec
 from standardwebhooks.webhooks import Webhook
 
 from db import webhook_deliveries as statements
-from db.pool import acquire
+from db.pool import Pool, acquire
 from db.statements import Connection
 from db.webhook_deliveries import DeliveryRow
 from pagemill import __version__
@@ -57,7 +56,7 @@ class WebhookRunner:
     the same then, and in every attempt.
     """
 
-    def __init__(self, pool: asyncpg.Pool, box: SecretBox | None, *, private_targets: bool) -> None:
+    def __init__(self, pool: Pool, box: SecretBox | None, *, private_targets: bool) -> None:
         self._pool, self._box, self._private_targets = pool, box, private_targets
 
     async def __call__(self, job: Job) -> None:
