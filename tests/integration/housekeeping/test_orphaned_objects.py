@@ -20,7 +20,6 @@ from pagemill.housekeeping import orphaned_objects
 from pagemill.housekeeping.object_ownership import OWNER_KINDS
 from pagemill.housekeeping.orphaned_objects import MissingObject, ObjectSweep, SweepReport
 from pagemill.ids import AssetId, DataBundleId, DocumentId, TrainingId, new_id
-from pagemill.jobs.schedule import enqueue_scheduled
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import (
     data_bundle_key,
@@ -30,14 +29,11 @@ from pagemill.objects.keys import (
     training_prefix,
     words_key,
 )
-from pagemill.work import object_sweep as sweep_runner
-from pagemill.work.object_sweep import OBJECT_SWEEP, ObjectSweepRunner, is_suspicious
 from tests.support.labelled import store_document
 from tests.support.plans import most_rows_read
-from tests.support.schedules import HOUR, at, schedule_of
-from tests.support.seeds import claim_job, seed_data_bundle, seed_model, seed_training
+from tests.support.schedules import HOUR
+from tests.support.seeds import seed_data_bundle, seed_model, seed_training
 from tests.support.tenants import Tenant
-from tests.support.working import dispatching, job_row, until_ended
 
 DAY = 24 * HOUR
 
@@ -275,58 +271,6 @@ async def test_an_object_that_is_replaced_during_the_sweep_is_not_missing(
     report = await swept(pool, Meddling(objects, replace), owner)  # type: ignore[arg-type]
     assert report.missing == 0
     assert again in await keys(objects)
-
-
-async def queue(pool: asyncpg.Pool) -> str:
-    async with pool.acquire() as connection:
-        schedule = schedule_of(OBJECT_SWEEP, DAY)
-        assert await enqueue_scheduled(connection, schedule, at("2026-11-25T13:47:12")) == 1
-    return str(await pool.fetchval("SELECT id FROM job"))
-
-
-async def test_the_scheduled_sweep_deletes_orphans(
-    pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant
-) -> None:
-    kept = await seed_everything(pool, objects, organization.organization_id)
-    for key in orphans_of(organization.organization_id):
-        await objects.put(key, b"x")
-    job_id = await queue(pool)
-    async with dispatching(pool, ObjectSweepRunner(pool, objects, grace=0.0), kinds=(OBJECT_SWEEP,)):
-        assert await until_ended(pool, job_id) == ["succeeded"]
-    assert await keys(objects) == kept
-
-
-async def test_the_scheduled_sweep_fails_if_it_would_delete_most_objects(
-    pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sweep_runner, "UNSUSPICIOUS_ORPHANS", 3)
-    orphans = set(orphans_of(organization.organization_id))
-    for key in orphans:
-        await objects.put(key, b"x")
-    job_id = await queue(pool)
-    async with dispatching(pool, ObjectSweepRunner(pool, objects, grace=0.0), kinds=(OBJECT_SWEEP,)):
-        assert await until_ended(pool, job_id) == ["failed"]
-    row = await job_row(pool, job_id)
-    assert (row["error_class"], row["retryable"], row["attempt"]) == ("JobFailed", False, 1)
-    assert "5 of 5 objects have no row" in row["error_message"]
-    assert await keys(objects) == orphans
-
-
-async def test_missing_objects_are_logged(
-    pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, caplog: pytest.LogCaptureFixture
-) -> None:
-    await store_document(pool, objects, organization.organization_id, b"x")
-    await objects.delete_prefix("organizations/")
-    await queue(pool)
-    await ObjectSweepRunner(pool, objects, grace=0.0)(await claim_job(pool, OBJECT_SWEEP))
-    assert "1 rows miss their object" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("orphans", "objects", "suspicious"), [(100, 100, False), (101, 150, True), (101, 1000, False)]
-)
-def test_how_many_orphans_are_suspicious(orphans: int, objects: int, suspicious: bool) -> None:
-    assert is_suspicious(SweepReport("o", orphans=orphans, objects=objects)) is suspicious
 
 
 async def test_a_page_of_documents_reads_a_page(pool: asyncpg.Pool, organization: Tenant) -> None:

@@ -11,10 +11,7 @@ from pagemill.jobs import leases, outcomes
 from pagemill.jobs.job import CANCEL_CHANNEL, ENDED_CHANNEL, READY_CHANNEL, EndedJob, Job
 from pagemill.jobs.kind import AnyKind
 from pagemill.jobs.queue import ended_job, enqueue, request_cancel
-from pagemill.work.data_bundles import DATA_BUNDLE, DataBundleResult
 from pagemill.work.predictions import PREDICTION
-from pagemill.work.trainings import TRAINING, TrainingResult
-from tests.support.seeds import seed_data_bundle, seed_model, seed_training
 from tests.support.tenants import Tenant
 from tests.support.working import RESULT, job_row, prediction_row, submit, used
 
@@ -23,17 +20,6 @@ async def claim(pool: asyncpg.Pool, kind: AnyKind = PREDICTION) -> Job:
     async with pool.acquire() as connection:
         (job,) = await leases.claim(connection, kind, owner="one", lease=60.0, limit=1)
     return job
-
-
-async def queue_for(pool: asyncpg.Pool, organization_id: str, kind: AnyKind, subject_id: str) -> str:
-    async with pool.acquire() as connection:
-        return await enqueue(
-            connection,
-            kind,
-            organization_id=organization_id,
-            subject_id=subject_id,
-            payload={"one": [1, 2]},
-        )
 
 
 async def test_a_job_that_is_rolled_back_was_never_there(pool: asyncpg.Pool, organization: Tenant) -> None:
@@ -124,32 +110,6 @@ async def test_a_queued_job_is_cancelled_at_once(pool: asyncpg.Pool, organizatio
     assert await used(pool, organization.organization_id, "predictions") == 0
 
 
-async def test_a_result_after_the_request_to_cancel_is_not_taken(
-    pool: asyncpg.Pool, organization: Tenant
-) -> None:
-    training_id = await seed_training(
-        pool,
-        organization.organization_id,
-        await seed_model(pool, organization.organization_id),
-        status="running",
-    )
-    job_id = await queue_for(pool, organization.organization_id, TRAINING, training_id)
-    job = await claim(pool, TRAINING)
-    assert job.payload == {"one": [1, 2]}
-    async with pool.acquire() as connection:
-        assert await request_cancel(
-            connection, TRAINING, organization_id=organization.organization_id, subject_id=training_id
-        )
-        status = "SELECT status FROM training WHERE id = $1"
-        assert await pool.fetchval(status, training_id) == "cancelled"
-        assert (await job_row(pool, job_id))["state"] == "running"
-        result = TrainingResult(evaluation={"f1": 1}, artefact_key="key", gpu_hours=0.5)
-        assert await outcomes.finish(connection, PREDICTION, job, result)
-    assert (await job_row(pool, job_id))["state"] == "cancelled"
-    assert await pool.fetchval(status, training_id) == "cancelled"
-    assert await used(pool, organization.organization_id, "gpu-hours") == 0
-
-
 async def test_a_cancelled_job_is_not_retried(pool: asyncpg.Pool, organization: Tenant) -> None:
     _, prediction_id = await submit(pool, organization.organization_id)
     job = await claim(pool)
@@ -159,45 +119,6 @@ async def test_a_cancelled_job_is_not_retried(pool: asyncpg.Pool, organization: 
         )
         assert not await outcomes.retry(connection, job, RuntimeError(), delay=0.0)
         assert await outcomes.cancel(connection, PREDICTION, job)
-
-
-async def test_a_training_succeeds_with_its_artefact_and_gpu_hours(
-    pool: asyncpg.Pool, organization: Tenant
-) -> None:
-    training_id = await seed_training(
-        pool,
-        organization.organization_id,
-        await seed_model(pool, organization.organization_id),
-        status="running",
-    )
-    await queue_for(pool, organization.organization_id, TRAINING, training_id)
-    async with pool.acquire() as connection:
-        result = TrainingResult(evaluation={"f1": 0.9}, artefact_key="key", gpu_hours=0.25)
-        assert await outcomes.finish(connection, TRAINING, await claim(pool, TRAINING), result)
-    row = await pool.fetchrow("SELECT * FROM training WHERE id = $1", training_id)
-    assert (row["status"], row["evaluation"], row["artefact_key"]) == ("succeeded", {"f1": 0.9}, "key")
-    assert await used(pool, organization.organization_id, "gpu-hours") == 0.25
-
-
-async def test_a_data_bundle_is_made_or_has_failed(pool: asyncpg.Pool, organization: Tenant) -> None:
-    model_id = await seed_model(pool, organization.organization_id)
-    bundles = [
-        await seed_data_bundle(pool, organization.organization_id, model_id, status="running")
-        for _ in range(2)
-    ]
-    for bundle_id in bundles:
-        await queue_for(pool, organization.organization_id, DATA_BUNDLE, bundle_id)
-    async with pool.acquire() as connection:
-        result = DataBundleResult(summary={"total": 1}, object_key="key")
-        await outcomes.finish(connection, DATA_BUNDLE, await claim(pool, DATA_BUNDLE), result)
-        await outcomes.fail(
-            connection, DATA_BUNDLE, await claim(pool, DATA_BUNDLE), BadRequest("no documents")
-        )
-    rows = await pool.fetch("SELECT * FROM data_bundle WHERE id = ANY($1) ORDER BY status DESC", bundles)
-    assert [(row["status"], row["summary"], row["object_key"]) for row in rows] == [
-        ("succeeded", {"total": 1}, "key"),
-        ("failed", None, None),
-    ]
 
 
 async def test_each_step_is_notified(pool: asyncpg.Pool, database_url: str, organization: Tenant) -> None:
