@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import msgspec
 
-from pagemill.extraction.types import ImageQuality, Page, Reading, ReadOptions, Rotation
+from pagemill.extraction.types import ImageQuality, Page, Reading, ReadOptions
+from pagemill.rotation import Rotation
 
 READING = "reading"
 """Name of the application that reads pages."""

@@ -50,7 +50,7 @@ def rotate(data_dir: Path) -> None:
 
     box = read_secret_keys(secret_keys_of(open_directory(data_dir), os.environ))
     result = with_database(data_dir, lambda connection: rotate_secrets(connection, box))
-    click.echo(f"{result.rotated} secrets were sealed with the key {box.key_id}")
+    click.echo(f"{result.rotated} secrets were encrypted with the key {box.key_id}")
     for reason in result.unreadable:
         click.echo(f"pagemill: {reason}", err=True)
     sys.exit(1 if result.unreadable else 0)

@@ -9,11 +9,12 @@ from typing import Literal
 
 import msgspec
 
+from pagemill.rotation import Rotation
+
 READER_VERSION = "1"
 """Part of the key under which a page's words are cached; raise it when reading changes its output."""
 
 ImageQuality = Literal["LOW", "HIGH"]
-Rotation = Literal[0, 90, 180, 270]
 
 
 class Word(msgspec.Struct, frozen=True, array_like=True):

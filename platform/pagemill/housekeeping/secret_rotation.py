@@ -40,7 +40,7 @@ class Reseal(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Rotation:
+class KeyRotation:
     """Result of a rotation: how many secrets were sealed anew, and why others could not be."""
 
     rotated: int
@@ -56,7 +56,7 @@ class _Pass:
     unreadable: list[str]
 
 
-async def rotate_secrets(connection: Connection, box: SecretBox) -> Rotation:
+async def rotate_secrets(connection: Connection, box: SecretBox) -> KeyRotation:
     """Seal all secrets with the first key of the box; repeat for rows that are changed meanwhile.
 
     Each batch is a transaction of its own, so that an interrupted rotation can be continued.
@@ -73,7 +73,7 @@ async def rotate_secrets(connection: Connection, box: SecretBox) -> Rotation:
             if one.resealed == one.readable:
                 unreadable += one.unreadable
                 break
-    return Rotation(resealed, unreadable)
+    return KeyRotation(resealed, unreadable)
 
 
 async def _pass_through(

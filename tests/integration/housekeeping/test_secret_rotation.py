@@ -17,7 +17,7 @@ from db.secrets import insert_secret, update_secret
 from db.statements import Connection
 from pagemill.cli import main
 from pagemill.housekeeping import secret_rotation
-from pagemill.housekeeping.secret_rotation import Rotation, rotate_secrets
+from pagemill.housekeeping.secret_rotation import KeyRotation, rotate_secrets
 from pagemill.ids import OrganizationId, SecretId, new_id
 from pagemill.secret_box import Sealed, SecretBox, new_secret_key, read_secret_keys
 from pagemill.stack.directory import DataDirectory
@@ -73,7 +73,7 @@ async def contents(pool: asyncpg.Pool, box: SecretBox) -> dict[str, dict[str, An
     }
 
 
-async def rotate(pool: asyncpg.Pool, box: SecretBox = BOTH) -> Rotation:
+async def rotate(pool: asyncpg.Pool, box: SecretBox = BOTH) -> KeyRotation:
     async with pool.acquire() as connection:
         return await rotate_secrets(connection, box)
 
@@ -91,16 +91,16 @@ async def test_secrets_of_all_organizations_get_the_new_key(
     await add(pool, owners[0], AFTER, {"number": 10})
     written = await contents(pool, BOTH)
     times = await pool.fetch("SELECT id, created_time, updated_time, name FROM secret ORDER BY id")
-    assert await rotate(pool) == Rotation(10, [])
+    assert await rotate(pool) == KeyRotation(10, [])
     assert await contents(pool, AFTER) == written
-    assert await rotate(pool) == Rotation(0, [])
+    assert await rotate(pool) == KeyRotation(0, [])
     assert await pool.fetch("SELECT id, created_time, updated_time, name FROM secret ORDER BY id") == times
 
 
 async def test_secrets_of_webhooks_get_the_new_key_too(pool: asyncpg.Pool, organization: Tenant) -> None:
     await add(pool, organization.organization_id, BEFORE, {"number": 1})
     webhook = await add_webhook(pool, organization.organization_id, BEFORE, "https://example.com")
-    assert await rotate(pool) == Rotation(2, [])
+    assert await rotate(pool) == KeyRotation(2, [])
     row = await pool.fetchrow("SELECT * FROM webhook")
     opened = AFTER.open(
         organization.organization_id, webhook.id, Sealed(row["key_id"], row["nonce"], row["ciphertext"])
@@ -125,7 +125,7 @@ async def test_a_secret_that_is_changed_or_deleted_meanwhile_is_not_overwritten(
         return rows
 
     monkeypatch.setattr(key_rotation, "list_secrets_to_reseal", then_changed)
-    assert await rotate(pool) == Rotation(2, [])
+    assert await rotate(pool) == KeyRotation(2, [])
     assert await contents(pool, AFTER) == {
         by_new: {"is": "changed"},
         by_old: {"is": "changed too"},
@@ -177,11 +177,11 @@ async def test_the_command(
     command = ("rotate", "--data-dir", str(tmp_path))
     environment = {"PAGEMILL_DATABASE_URL": database_url, "PAGEMILL_SECRET_KEYS": f"{NEW},{OLD}"}
     done = await run(*command, **environment)
-    assert (done.exit_code, done.output) == (0, "1 secrets were sealed with the key new\n")
+    assert (done.exit_code, done.output) == (0, "1 secrets were encrypted with the key new\n")
     lost = await add(pool, owner, read_secret_keys(new_secret_key("lost")), {})
     failed = await run(*command, **environment)
     assert (failed.exit_code, lost in failed.stderr) == (1, True)
-    assert failed.stdout == "0 secrets were sealed with the key new\n"
+    assert failed.stdout == "0 secrets were encrypted with the key new\n"
     for entry in (OLD, NEW):
         assert entry.partition(":")[2] not in done.output + failed.output
 

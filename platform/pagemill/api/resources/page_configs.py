@@ -10,12 +10,12 @@ from msgspec import UNSET, Meta, UnsetType
 
 from pagemill.api.http.schemas import RequestStruct
 from pagemill.errors import BadRequest
+from pagemill.rotation import Rotation
 
 # No document has so many pages: a bound on the integers that are kept and computed with.
 PageIndex: TypeAlias = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 MaxPages: TypeAlias = Annotated[int, Meta(ge=1, le=100)]
 ImageQuality: TypeAlias = Literal["LOW", "HIGH"]
-Rotation: TypeAlias = Literal[0, 90, 180, 270]
 OutputFormat: TypeAlias = Literal["v1", "v2"]
 
 PREPROCESS_DEFAULTS: Mapping[str, Any] = {"imageQuality": "LOW", "autoRotate": False, "maxPages": 1}

@@ -15,10 +15,10 @@ from pagemill.api.resources.page_configs import (
     MaxPages,
     PostprocessConfig,
     PreprocessConfig,
-    Rotation,
     members,
 )
 from pagemill.ids import DocumentId, ModelId, OrganizationId, PredictionId, TrainingId
+from pagemill.rotation import Rotation
 
 MODEL_REFERENCE = r"^(|las:organization:[a-z0-9\-_]+/)las:model:[a-z0-9\-_]+$(?!\n)"
 ModelReference: TypeAlias = Annotated[str, Meta(pattern=MODEL_REFERENCE, max_length=512)]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
 from pagemill.errors import BadRequest
+from pagemill.rotation import ROTATIONS, Rotation
 
 RENDERER_VERSION = "1"
 """Part of each thumbnail's key and ETag; raise it when rendering changes the result."""
 LONGEST_SIDE = 4096
 """The largest width and height of a page image, in pixels."""
 HIGHEST_DENSITY = 600
-ROTATIONS = (0, 90, 180, 270)
-
-Rotation: TypeAlias = Literal[0, 90, 180, 270]
 
 _PAGE = re.compile(r"-?[0-9]{1,6}")
 

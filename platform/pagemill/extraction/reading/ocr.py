@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 
 from pagemill.extraction.reading.word_geometry import plain
-from pagemill.extraction.types import ImageQuality, Rotation, Word
+from pagemill.extraction.types import ImageQuality, Word
+from pagemill.rotation import Rotation
 
 LONGEST_SIDE = {"LOW": 1600, "HIGH": 2200}
 ORIENTATION_SIDE = 960

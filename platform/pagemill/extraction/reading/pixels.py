@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pagemill.errors import DocumentUnreadable
-from pagemill.extraction.types import Rotation
+from pagemill.rotation import Rotation
 
 FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/tiff": "TIFF", "image/webp": "WEBP"}
 TURNS = {

@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from pagemill.extraction.types import Rotation, Word
+from pagemill.extraction.types import Word
+from pagemill.rotation import Rotation
 
 SAME_LINE_OVERLAP = 0.5
 HORIZONTAL_OVERLAP_ALLOWED = 0.3

@@ -49,7 +49,7 @@ def misbehave(request, content):
     if what == b"error": raise RuntimeError("secret")
     return content
 fork_server._render = misbehave
-fork_server.RENDER_SECONDS = 1
+fork_server.RENDER_SECONDS = {seconds}
 fork_server.main()
 """
 
@@ -66,8 +66,17 @@ def misbehaving(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         child_process,
         "child_command",
-        lambda _, descriptor: [sys.executable, "-c", MISBEHAVING, str(descriptor)],
+        lambda _, descriptor: [sys.executable, "-c", misbehaving_program(), str(descriptor)],
     )
+
+
+def misbehaving_program() -> str:
+    return MISBEHAVING.replace("{seconds}", str(parent.RENDER_SECONDS))
+
+
+@pytest.fixture
+def one_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each rendering one second."""
     monkeypatch.setattr(parent, "RENDER_SECONDS", 1)
 
 
@@ -94,7 +103,7 @@ async def test_concurrent_requests_each_get_their_own_thumbnail(renderer: Render
     assert [opened(one).size[0] for one in made] == list(sizes)
 
 
-@pytest.mark.usefixtures("misbehaving")
+@pytest.mark.usefixtures("misbehaving", "one_second")
 @pytest.mark.parametrize(
     ("does", "message"),
     [
@@ -114,7 +123,7 @@ async def test_a_document_that_harms_its_child_is_refused(
     assert await render(renderer, b"fine") == b"fine"
 
 
-@pytest.mark.usefixtures("misbehaving")
+@pytest.mark.usefixtures("misbehaving", "one_second")
 async def test_a_child_is_not_trusted(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parent, "GRACE_SECONDS", 0.3)
     with pytest.raises(DocumentUnreadable, match="is too large"):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading.pixels import number_of_frames, open_image, rgb, seek_frame, turned
-from pagemill.extraction.types import Rotation
+from pagemill.rotation import Rotation
 from tests.unit.extraction.documents import bomb_png, encoded
 
 MANY = 1_000_000

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagemill.extraction.reading.word_geometry import in_reading_order, plain, rotation_to_upright, turn_word
-from pagemill.extraction.types import Rotation, Word
+from pagemill.extraction.types import Word
+from pagemill.rotation import Rotation
 
 ROTATIONS: tuple[Rotation, ...] = (0, 90, 180, 270)
 shares = st.floats(min_value=0, max_value=1)
