@@ -144,7 +144,7 @@ class Statement(Generic[Parameters, Result]):
             raise LookupError(f"{self.name} found nothing")
 
 
-REGISTRY: dict[str, Statement[..., Any] | UntypedStatement] = {}
+REGISTRY: dict[str, Statement[..., Any]] = {}
 
 _PLACEHOLDER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
@@ -261,48 +261,6 @@ def _row_count(status: str) -> RowCount:
 
 
 def _register(statement: Statement[Parameters, Result]) -> Statement[Parameters, Result]:
-    if statement.name in REGISTRY:
-        raise ValueError(f"two statements are named {statement.name}")
-    REGISTRY[statement.name] = statement
-    return statement
-
-
-@dataclass(frozen=True, slots=True)
-class UntypedStatement:
-    """A statement that has no signature yet."""
-
-    name: str
-    sql: str
-    crosses: str = ""
-
-    async def fetch(self, connection: Connection, *arguments: Any) -> list[asyncpg.Record]:
-        """Run it and return all rows."""
-        return list(await connection.fetch(self.sql, *arguments))
-
-    async def fetch_one(self, connection: Connection, *arguments: Any) -> asyncpg.Record | None:
-        """Run it and return the first row."""
-        return await connection.fetchrow(self.sql, *arguments)
-
-    async def fetch_value(self, connection: Connection, *arguments: Any) -> Any:
-        """Run it and return the first column of the first row."""
-        return await connection.fetchval(self.sql, *arguments)
-
-    async def execute(self, connection: Connection, *arguments: Any) -> int:
-        """Run it and return the number of rows it touched."""
-        return _row_count(await connection.execute(self.sql, *arguments))
-
-
-def untyped_tenant(name: str, sql: str) -> UntypedStatement:
-    """Declare a statement on one organization's data: ``$1`` is the organization."""
-    return _register_untyped(UntypedStatement(name, sql))
-
-
-def untyped_crossing(name: str, reason: str, sql: str) -> UntypedStatement:
-    """Declare a statement that crosses organizations, or touches no tenant data; ``reason`` says why."""
-    return _register_untyped(UntypedStatement(name, sql, reason))
-
-
-def _register_untyped(statement: UntypedStatement) -> UntypedStatement:
     if statement.name in REGISTRY:
         raise ValueError(f"two statements are named {statement.name}")
     REGISTRY[statement.name] = statement

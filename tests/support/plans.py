@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from db.statements import Connection, Statement, UntypedStatement
+from db.statements import Connection, Statement
 
 RUNS = 8
 """From its sixth run on, a statement may get a plan for all arguments."""
 
 
-async def most_rows_read(
-    connection: Connection,
-    statement: Statement[..., Any] | UntypedStatement,
-    *arguments: Any,
-    **named: Any,
-) -> int:
-    """Return the most rows that one of several runs looked at; typed statements take ``named`` arguments."""
+async def most_rows_read(connection: Connection, statement: Statement[..., Any], **arguments: Any) -> int:
+    """Return the largest number of rows that one of several runs of a statement read."""
     sql = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}"
-    if isinstance(statement, Statement):
-        arguments = statement.values(named)
-    plans = [await connection.fetchval(sql, *arguments) for _ in range(RUNS)]
+    values = statement.values(arguments)
+    plans = [await connection.fetchval(sql, *values) for _ in range(RUNS)]
     return max(rows_read(plan[0]["Plan"]) for plan in plans)
 
 

@@ -1,4 +1,4 @@
-"""Which statements were run: lists must not run one for each row."""
+"""Names of the statements that are run: a list must not run one for each of its rows."""
 
 from __future__ import annotations
 
@@ -7,23 +7,20 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
 
-from db.statements import Statement, UntypedStatement
-
-METHODS = ("fetch", "fetch_one", "fetch_value", "execute")
+from db.statements import Connection, Statement
 
 
 @contextlib.contextmanager
 def statements_run() -> Iterator[list[str]]:
-    """The names of the statements that are run meanwhile, in their order."""
+    """Record the names of the statements that are run meanwhile, in their order."""
     names: list[str] = []
-    with contextlib.ExitStack() as stack:
-        methods = [(Statement, "_run"), *((UntypedStatement, method) for method in METHODS)]
-        for owner, method in methods:
-            original = getattr(owner, method)
+    run = Statement._run
 
-            async def recorded(statement: Any, *arguments: Any, _run: Any = original) -> Any:
-                names.append(statement.name)
-                return await _run(statement, *arguments)
+    async def recorded(
+        statement: Statement[..., Any], connection: Connection, arguments: dict[str, Any]
+    ) -> Any:
+        names.append(statement.name)
+        return await run(statement, connection, arguments)
 
-            stack.enter_context(patch.object(owner, method, recorded))
+    with patch.object(Statement, "_run", recorded):
         yield names

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import db
-from db.statements import REGISTRY, Statement, UntypedStatement
-from db.statements import untyped_tenant as tenant
+from db.statements import REGISTRY, Connection, Statement, tenant
+from pagemill.ids import OrganizationId
 
 ROOT = Path(__file__).parents[3]
 SKIPPED = ("piccolo_app", "piccolo_conf", "tables", "migrations")
@@ -34,7 +34,7 @@ def changes_session(sql: str) -> bool:
     return SESSION.search(sql) is not None
 
 
-def load_statements() -> dict[str, Statement[..., Any] | UntypedStatement]:
+def load_statements() -> dict[str, Statement[..., Any]]:
     for module in pkgutil.iter_modules(db.__path__):
         if module.name not in SKIPPED:
             importlib.import_module(f"db.{module.name}")
@@ -103,9 +103,12 @@ def test_statement_that_changes_its_session_is_found(sql: str, changes: bool) ->
 
 
 def test_two_statements_cannot_share_a_name() -> None:
-    name = next(iter(load_statements()))
-    with pytest.raises(ValueError, match=name):
-        tenant(name, "SELECT 1")
+    async def get_asset(connection: Connection, *, organization_id: OrganizationId) -> str | None: ...
+
+    get_asset.__module__ = "db.assets"
+    assert "assets.get_asset" in load_statements()
+    with pytest.raises(ValueError, match=r"two statements are named assets\.get_asset"):
+        tenant("SELECT id FROM asset WHERE organization_id = :organization_id LIMIT 1")(get_asset)
 
 
 def test_sql_stands_in_the_db_room_only() -> None:
