@@ -42,7 +42,7 @@ def define(
     owner: str | None,
     data_dir: Path,
 ) -> None:
-    r"""Add a deployment environment, or change what is given of an existing one.
+    """Add a deployment environment, or change what is given of an existing one.
 
     \b
       pagemill deployment-environments define las:deployment-environment:eu --name "Europe" --units 4

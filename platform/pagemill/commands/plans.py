@@ -27,7 +27,7 @@ def plans() -> None:
 )
 @data_directory_option
 def apply(file: Path, dry_run: bool, amend: bool, data_dir: Path) -> None:
-    r"""Insert or change the plans of a TOML FILE; plans that it does not name stay.
+    """Insert or change the plans of a TOML FILE; plans that it does not name stay.
 
     \b
       [[plans]]

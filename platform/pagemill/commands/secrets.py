@@ -17,9 +17,9 @@ def secrets() -> None:
     """Make and exchange the keys that secrets are encrypted with.
 
     \b
-      1. Put a new key (`pagemill secrets new-key`) first in PAGEMILL_SECRET_KEYS, before a comma; where that
-         is not set, in the file secret-keys of the data directory.
-      2. Restart everything: new secrets are encrypted with the new key, and all of them can be read.
+      1. Put a new key (`pagemill secrets new-key`) first in PAGEMILL_SECRET_KEYS, before a comma;
+         where that is not set, in the file secret-keys of the data directory.
+      2. Restart everything: new secrets are encrypted with the new key, all can be read.
       3. pagemill secrets rotate
       4. Remove the former key, and restart everything.
     """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -28,6 +30,27 @@ def test_help_teaches(command: list[str], taught: str) -> None:
     result = CliRunner().invoke(main, [*command, "--help"])
     assert result.exit_code == 0
     assert taught in result.output
+
+
+def every_command(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        yield (*path, name)
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*path, name))
+
+
+@pytest.mark.parametrize("command", list(every_command(main)), ids=" ".join)
+def test_help_of_every_command_can_be_read(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*command, "--help"])
+    assert result.exit_code == 0
+    usage, _, rest = result.output.partition("\n\n")
+    assert usage.startswith("Usage: ")
+    summary = rest.strip().splitlines()[0].strip()
+    assert summary[0].isupper()
+    assert len(summary) > 15
+    # The mark before lines that click must not fill, as a raw string has it.
+    assert "\\b" not in result.output
+    assert max(map(len, result.output.splitlines())) <= 100
 
 
 def test_nothing_to_show_before_the_first_up(tmp_path: Path) -> None:
