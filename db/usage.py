@@ -100,10 +100,9 @@ async def delete_meter(connection: Connection, *, organization_id: OrganizationI
     """Delete the counters of a meter, of all months."""
 
 
-class JobReservationRow(Row):
-    """Units that a job of one organization has reserved."""
+class NewReservationRow(Row):
+    """Units that a job has reserved just now."""
 
-    job_id: JobId
     month: str
     meter: str
     amount: Decimal
@@ -111,22 +110,21 @@ class JobReservationRow(Row):
 
 @tenant(f"""
     INSERT INTO usage_reservation (organization_id, job_id, month, meter, amount)
-    SELECT :organization_id, wanted.job_id, wanted.month, wanted.meter, wanted.amount
-    FROM unnest(:job_ids::text[], :months::text[], :meters::text[], :amounts::numeric[])
-        AS wanted (job_id, month, meter, amount)
+    SELECT :organization_id, :job_id, wanted.month, wanted.meter, wanted.amount
+    FROM unnest(:months::text[], :meters::text[], :amounts::numeric[]) AS wanted (month, meter, amount)
     ON CONFLICT (job_id, meter) DO NOTHING
-    RETURNING {columns(JobReservationRow)}
+    RETURNING {columns(NewReservationRow)}
 """)
 async def insert_reservations(
     connection: Connection,
     *,
     organization_id: OrganizationId,
-    job_ids: Sequence[JobId],
+    job_id: JobId,
     months: Sequence[str],
     meters: Sequence[str],
     amounts: Sequence[Decimal],
-) -> list[JobReservationRow]:
-    """Insert reservations and return those that are new: a job reserves each meter once."""
+) -> list[NewReservationRow]:
+    """Insert reservations of a job and return the new ones: a job reserves each meter once."""
 
 
 class CountedBatchRow(Row):

@@ -49,7 +49,7 @@ async def reserve(
     reserved = await statements.insert_reservations(
         connection,
         organization_id=organization_id,
-        job_ids=[job_id] * len(meters),
+        job_id=job_id,
         months=[period_of(meter, month) for meter in meters],
         meters=meters,
         amounts=[to_decimal(amounts[meter]) for meter in meters],
