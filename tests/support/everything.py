@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from db.statements import Connection
 from db.tables import ALL_TABLES
 from pagemill.ids import (
     AssetId,
@@ -62,7 +63,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 """Bodies that are valid; ids in them stand for the caller's own. Others are ``{}``, or change the name."""
 
 
-async def insert(pool: asyncpg.Pool, table: str, **values: Any) -> str:
+async def insert(pool: asyncpg.Pool | Connection, table: str, **values: Any) -> str:
     """A row; returns its id."""
     names = list(values)
     places = ", ".join(f"${index}" for index in range(1, len(names) + 1))
