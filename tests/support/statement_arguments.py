@@ -81,6 +81,8 @@ class _Values:
             "email": email_of(organization, state),
             "key": key_of(organization),
             "client_id": "a new client",
+            "url": f"{organization.marker} url",
+            "event_type": "prediction.failed",
             "model_reference": self.ids["ModelId"],
             "owner_ids": [*self.ids.values()],
             "owners": [*self.ids.values()],
