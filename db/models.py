@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import UnsetType
 
@@ -20,10 +20,10 @@ class ModelRow(Row):
     organization_id: OrganizationId
     name: str | None
     description: str | None
-    metadata: dict[str, Any]
-    field_config: dict[str, Any]
-    preprocess_config: dict[str, Any]
-    postprocess_config: dict[str, Any]
+    metadata: dict[str, object]
+    field_config: dict[str, object]
+    preprocess_config: dict[str, object]
+    postprocess_config: dict[str, object]
     training_id: TrainingId | None
     version: int
     created_time: datetime.datetime
@@ -73,10 +73,10 @@ async def insert_model(
     model_id: ModelId,
     name: str | None,
     description: str | None,
-    metadata: dict[str, Any],
-    field_config: dict[str, Any],
-    preprocess_config: dict[str, Any],
-    postprocess_config: dict[str, Any],
+    metadata: dict[str, object],
+    field_config: dict[str, object],
+    preprocess_config: dict[str, object],
+    postprocess_config: dict[str, object],
     created_by: PrincipalId,
 ) -> ModelRow:
     """Add a model without a training."""
@@ -209,10 +209,10 @@ async def update_model(
     model_id: ModelId,
     name: str | UnsetType | None,
     description: str | UnsetType | None,
-    metadata: dict[str, Any] | UnsetType,
-    field_config: dict[str, Any] | UnsetType,
-    preprocess_config: dict[str, Any] | UnsetType,
-    postprocess_config: dict[str, Any] | UnsetType,
+    metadata: dict[str, object] | UnsetType,
+    field_config: dict[str, object] | UnsetType,
+    preprocess_config: dict[str, object] | UnsetType,
+    postprocess_config: dict[str, object] | UnsetType,
     training_id: TrainingId | UnsetType | None,
     updated_by: PrincipalId,
 ) -> ModelRow:

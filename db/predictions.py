@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from db.documents import LIVE
 from db.keyset import within_bytes
@@ -24,10 +24,10 @@ class PredictionRow(Row):
     model_id: ModelId
     model_reference: str
     training_id: TrainingId
-    preprocess_config: dict[str, Any]
-    postprocess_config: dict[str, Any]
+    preprocess_config: dict[str, object]
+    postprocess_config: dict[str, object]
     status: PredictionStatus
-    predictions: list[dict[str, Any]] | dict[str, Any] | None
+    predictions: list[dict[str, object]] | dict[str, object] | None
     error: str | None
     inference_time: float | None
     next_page: int | None
@@ -75,15 +75,15 @@ class PredictingModelRow(Row):
     """The defaults of a model for its predictions."""
 
     training_id: TrainingId | None
-    preprocess_config: dict[str, Any]
-    postprocess_config: dict[str, Any]
+    preprocess_config: dict[str, object]
+    postprocess_config: dict[str, object]
 
 
 class PredictionInputRow(Row):
     """What the job of a prediction works with; a part that was deleted, or is no longer shared, is null."""
 
-    preprocess_config: dict[str, Any]
-    postprocess_config: dict[str, Any]
+    preprocess_config: dict[str, object]
+    postprocess_config: dict[str, object]
     document_id: DocumentId | None
     content_key: str | None
     artefact_key: str | None
@@ -142,8 +142,8 @@ async def insert_prediction(
     model_id: ModelId,
     model_reference: str,
     training_id: TrainingId,
-    preprocess_config: dict[str, Any],
-    postprocess_config: dict[str, Any],
+    preprocess_config: dict[str, object],
+    postprocess_config: dict[str, object],
     created_by: PrincipalId,
 ) -> PredictionRow:
     """Add a pending prediction."""
@@ -182,8 +182,8 @@ async def find_unanswered_prediction(
     model_id: ModelId,
     model_reference: str,
     training_id: TrainingId,
-    preprocess_config: dict[str, Any],
-    postprocess_config: dict[str, Any],
+    preprocess_config: dict[str, object],
+    postprocess_config: dict[str, object],
     created_by: PrincipalId,
     priority: int,
     waited: float,

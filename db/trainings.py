@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UnsetType
 
@@ -40,14 +40,14 @@ class TrainingRow(Row):
     model_id: ModelId
     name: str | None
     description: str | None
-    metadata: dict[str, Any] | None
+    metadata: dict[str, object] | None
     data_bundle_ids: list[DataBundleId]
-    warm_start_config: dict[str, Any] | None
+    warm_start_config: dict[str, object] | None
     instance_type: InstanceType
     data_scientist_assistance: bool
     deployment_environment_id: DeploymentEnvironmentId | None
     status: TrainingStatus
-    evaluation: dict[str, Any]
+    evaluation: dict[str, object]
     gpu_hours: float | None
     artefact_key: str | None
     created_time: datetime.datetime
@@ -80,8 +80,8 @@ class TrainingInputRow(Row):
     """Input of a training; ``warm_start_key`` is the prefix of the artefact that it starts from."""
 
     data_bundle_ids: Annotated[list[DataBundleId], NeverNull("a column of the training itself")]
-    field_config: dict[str, Any]
-    preprocess_config: dict[str, Any]
+    field_config: dict[str, object]
+    preprocess_config: dict[str, object]
     warm_start_key: str | None
 
 
@@ -104,9 +104,9 @@ async def insert_training(
     model_id: ModelId,
     name: str | None,
     description: str | None,
-    metadata: dict[str, Any] | None,
+    metadata: dict[str, object] | None,
     data_bundle_ids: list[DataBundleId],
-    warm_start_config: dict[str, Any] | None,
+    warm_start_config: dict[str, object] | None,
     instance_type: InstanceType,
     data_scientist_assistance: bool,
     status: TrainingStatus,
@@ -176,7 +176,7 @@ async def update_training(
     training_id: TrainingId,
     name: str | UnsetType | None,
     description: str | UnsetType | None,
-    metadata: dict[str, Any] | UnsetType,
+    metadata: dict[str, object] | UnsetType,
     deployment_environment_id: DeploymentEnvironmentId | UnsetType | None,
     updated_by: PrincipalId,
 ) -> TrainingRow:
@@ -282,7 +282,7 @@ async def succeed_training(
     *,
     organization_id: OrganizationId,
     training_id: TrainingId,
-    evaluation: dict[str, Any],
+    evaluation: dict[str, object],
     artefact_key: str,
     gpu_hours: float,
 ) -> TrainingStatusRow | None:

@@ -88,7 +88,7 @@ class ApplicationClient:
         self._reading, self._prediction = reading, prediction
 
     async def read(
-        self, content_key: str, preprocess_config: Mapping[str, Any]
+        self, content_key: str, preprocess_config: Mapping[str, object]
     ) -> tuple[list[Page], int | None]:
         """Return the pages, and the index of the first page that was not read, if there is one.
 
@@ -98,7 +98,7 @@ class ApplicationClient:
         return response.reading.pages, response.next_page
 
     async def predict(
-        self, artefact_key: str, pages: list[Page], postprocess_config: dict[str, Any]
+        self, artefact_key: str, pages: list[Page], postprocess_config: dict[str, object]
     ) -> Predictions:
         """Return the fields that a training finds on pages. Raises Unavailable."""
         return await self._prediction.predict(artefact_key, PredictionRequest(pages, postprocess_config))

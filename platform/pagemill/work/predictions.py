@@ -49,7 +49,7 @@ class PredictionResult(msgspec.Struct, frozen=True, kw_only=True):
     predictions: Predictions
     inference_time: float
     next_page: int | None
-    preprocess_config: dict[str, Any]
+    preprocess_config: dict[str, object]
     pages: int
     fields: int
 
@@ -57,12 +57,14 @@ class PredictionResult(msgspec.Struct, frozen=True, kw_only=True):
 class Applications(Protocol[Pages]):
     """The applications that predictions are made with."""
 
-    async def read(self, content_key: str, preprocess_config: Mapping[str, Any]) -> tuple[Pages, int | None]:
+    async def read(
+        self, content_key: str, preprocess_config: Mapping[str, object]
+    ) -> tuple[Pages, int | None]:
         """Return the pages and the index at which a next request goes on."""
         ...
 
     async def predict(
-        self, artefact_key: str, pages: Pages, postprocess_config: dict[str, Any]
+        self, artefact_key: str, pages: Pages, postprocess_config: dict[str, object]
     ) -> Predictions:
         """Return the fields that a training finds on pages."""
         ...

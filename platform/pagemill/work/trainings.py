@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -21,7 +20,7 @@ from pagemill.work.resources import WorkResources
 class TrainingResult(msgspec.Struct, frozen=True, kw_only=True):
     """Evaluation of a training and the prefix of its artefact; without GPUs it takes 0 GPU hours."""
 
-    evaluation: dict[str, Any]
+    evaluation: dict[str, object]
     artefact_key: str
     gpu_hours: float
 

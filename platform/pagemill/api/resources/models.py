@@ -110,7 +110,7 @@ class Models(ResponseStruct):
     next_token: str | None
 
 
-def to_model(row: statements.ModelRow, statistics: dict[str, Any] | None = None) -> Model:
+def to_model(row: statements.ModelRow, statistics: dict[str, object] | None = None) -> Model:
     """Return a model as its owner sees it."""
     return Model(
         model_id=row.id,
@@ -132,7 +132,7 @@ def to_model(row: statements.ModelRow, statistics: dict[str, Any] | None = None)
 
 
 def to_visible_model(
-    row: statements.ModelRow, caller: Caller, statistics: dict[str, Any] | None = None
+    row: statements.ModelRow, caller: Caller, statistics: dict[str, object] | None = None
 ) -> Model:
     """Return a model as the caller may see it: another organization's without its metadata and its users."""
     model = to_model(row, statistics)

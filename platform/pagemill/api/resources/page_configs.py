@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Literal, TypeAlias, cast
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -18,8 +18,8 @@ MaxPages: TypeAlias = Annotated[int, Meta(ge=1, le=100)]
 ImageQuality: TypeAlias = Literal["LOW", "HIGH"]
 OutputFormat: TypeAlias = Literal["v1", "v2"]
 
-PREPROCESS_DEFAULTS: Mapping[str, Any] = {"imageQuality": "LOW", "autoRotate": False, "maxPages": 1}
-POSTPROCESS_DEFAULT: Mapping[str, Any] = {"strategy": "BEST_FIRST"}
+PREPROCESS_DEFAULTS: Mapping[str, object] = {"imageQuality": "LOW", "autoRotate": False, "maxPages": 1}
+POSTPROCESS_DEFAULT: Mapping[str, object] = {"strategy": "BEST_FIRST"}
 PAGE_RANGE = ("maxPages", "startPage")
 
 
@@ -57,14 +57,14 @@ class BestPages(RequestStruct, tag_field="strategy", tag="BEST_N_PAGES"):
 PostprocessConfig: TypeAlias = BestFirst | BestPages
 
 
-def members(config: msgspec.Struct | UnsetType) -> dict[str, Any]:
+def members(config: msgspec.Struct | UnsetType) -> dict[str, object]:
     """Return the members that were sent, by the API's names."""
-    return {} if config is UNSET else cast("dict[str, Any]", msgspec.to_builtins(config))
+    return {} if config is UNSET else cast("dict[str, object]", msgspec.to_builtins(config))
 
 
 def sent_preprocess_config(
     config: PreprocessConfig | UnsetType, name: str = "preprocessConfig"
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the members that were sent. Raises BadRequest for an object without members."""
     sent = members(config)
     if config is not UNSET and not sent:
@@ -72,23 +72,23 @@ def sent_preprocess_config(
     return sent
 
 
-def model_preprocess_config(config: PreprocessConfig | UnsetType) -> dict[str, Any]:
+def model_preprocess_config(config: PreprocessConfig | UnsetType) -> dict[str, object]:
     """Return the preprocessConfig of a model: the members that were sent, else the defaults."""
     return {**PREPROCESS_DEFAULTS, **sent_preprocess_config(config)}
 
 
-def model_postprocess_config(config: PostprocessConfig | UnsetType) -> dict[str, Any]:
+def model_postprocess_config(config: PostprocessConfig | UnsetType) -> dict[str, object]:
     """Return the postprocessConfig of a model: the object that was sent, else the default."""
     return members(config) or dict(POSTPROCESS_DEFAULT)
 
 
-def effective_preprocess_config(*layers: Mapping[str, Any]) -> dict[str, Any]:
+def effective_preprocess_config(*layers: Mapping[str, object]) -> dict[str, object]:
     """Return the preprocessConfig of a prediction: each member of the first layer with it, or the default.
 
     ``pages`` and a range of pages exclude each other: the first layer that chooses pages decides between
     them; in one layer ``pages`` is used.
     """
-    effective: dict[str, Any] = {}
+    effective: dict[str, object] = {}
     for layer in (*layers, PREPROCESS_DEFAULTS):
         for member, value in layer.items():
             if not _excluded(member, layer, effective):
@@ -98,7 +98,7 @@ def effective_preprocess_config(*layers: Mapping[str, Any]) -> dict[str, Any]:
     return effective
 
 
-def _excluded(member: str, layer: Mapping[str, Any], effective: Mapping[str, Any]) -> bool:
+def _excluded(member: str, layer: Mapping[str, object], effective: Mapping[str, object]) -> bool:
     """Return whether pages are already chosen in the other way than this member's."""
     if member == "pages":
         return any(chosen in effective for chosen in PAGE_RANGE)

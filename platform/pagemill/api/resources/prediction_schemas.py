@@ -39,7 +39,7 @@ class PostPrediction(RequestStruct):
     max_pages: MaxPages | UnsetType = UNSET
     rotation: Rotation | UnsetType = UNSET
 
-    def deprecated_preprocess_config(self) -> dict[str, Any]:
+    def deprecated_preprocess_config(self) -> dict[str, object]:
         """Return the deprecated members that were sent, as a preprocessConfig."""
         return members(
             PreprocessConfig(

@@ -56,8 +56,8 @@ class ResolvedRequest:
     """``modelId`` as it was sent, with or without its owner."""
     model_id: ModelId
     training_id: TrainingId
-    preprocess_config: dict[str, Any]
-    postprocess_config: dict[str, Any]
+    preprocess_config: dict[str, object]
+    postprocess_config: dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)

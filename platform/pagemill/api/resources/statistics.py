@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from litestar.params import Parameter
 
@@ -30,7 +30,7 @@ async def statistics_of(
     days: int | None,
     *,
     training_id: TrainingId | None = None,
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     """Return the automation rate of each label in the caller's predictions of the last ``days`` days.
 
     Return None when the request names no period and there are no predictions.

@@ -122,7 +122,7 @@ class Trainings(ResponseStruct):
     status: list[TrainingStatus] | UnsetType = UNSET
 
 
-def to_training(row: statements.TrainingRow, statistics: dict[str, Any] | None = None) -> Training:
+def to_training(row: statements.TrainingRow, statistics: dict[str, object] | None = None) -> Training:
     """Return a training as the API shows it."""
     return Training(
         training_id=row.id,
