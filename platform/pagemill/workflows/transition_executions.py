@@ -47,14 +47,17 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowStep:
-    """Position of a transition's execution in a workflow's execution; ``delay`` is in seconds."""
+    """Position of a transition's execution in that of a workflow, if any; ``delay`` is in seconds."""
 
-    workflow_id: WorkflowId
-    workflow_execution_id: WorkflowExecutionId
-    state: str
+    workflow_id: WorkflowId | None = None
+    workflow_execution_id: WorkflowExecutionId | None = None
+    state: str | None = None
     attempt: int = 1
     delay: float = 0.0
     timeout_in_seconds: int | None = None
+
+
+WITHOUT_WORKFLOW = WorkflowStep()
 
 
 async def begin_execution(
@@ -62,7 +65,7 @@ async def begin_execution(
     organization_id: OrganizationId,
     transition: TransitionToExecuteRow,
     data: dict[str, Any],
-    step: WorkflowStep | None = None,
+    step: WorkflowStep = WITHOUT_WORKFLOW,
 ) -> TransitionExecutionRow:
     """Count and add an execution of a transition that the transaction keeps, alone or as a step.
 
@@ -79,8 +82,8 @@ async def begin_execution(
         connection,
         organization_id,
         f"Execution {execution_id} of transition {transition.id} has been created",
-        workflow_id=step.workflow_id if step else None,
-        workflow_execution_id=step.workflow_execution_id if step else None,
+        workflow_id=step.workflow_id,
+        workflow_execution_id=step.workflow_execution_id,
         transition_id=transition.id,
         transition_execution_id=execution_id,
     )
@@ -89,16 +92,14 @@ async def begin_execution(
         organization_id=organization_id,
         execution_id=execution_id,
         transition_id=transition.id,
-        workflow_execution_id=step.workflow_execution_id if step else None,
-        state=step.state if step else None,
-        attempt=step.attempt if step else 1,
+        workflow_execution_id=step.workflow_execution_id,
+        state=step.state,
+        attempt=step.attempt,
         input=data,
         log_id=log_id,
         is_due=transition.transition_type != "manual",
-        delay=step.delay if step else 0.0,
-        timeout_in_seconds=step.timeout_in_seconds or transition.timeout_in_seconds
-        if step
-        else transition.timeout_in_seconds,
+        delay=step.delay,
+        timeout_in_seconds=step.timeout_in_seconds or transition.timeout_in_seconds,
     )
 
 
