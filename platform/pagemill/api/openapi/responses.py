@@ -77,7 +77,9 @@ def _error_statuses(method: str, handler: HTTPRouteHandler) -> list[int]:
 
 
 def _result_text(operation_id: str) -> str:
-    """Return the description of the answer to a request that succeeded."""
+    """Return the description of a successful answer: by operation id, or by its verb and noun."""
     texts = read_texts("responses")
-    verb = re.match("[a-z]+", operation_id)
-    return str(texts["results"].get(operation_id) or texts["verbs"].get(verb[0] if verb else "", "Success."))
+    if operation_id in texts["results"]:
+        return str(texts["results"][operation_id])
+    verb, *nouns = (word.lower() for word in re.findall("[A-Z]?[a-z]+", operation_id))
+    return str(texts["verbs"][verb]).format(" ".join(nouns))

@@ -126,3 +126,9 @@ def test_texts_of_parameters_are_about_what_there_is() -> None:
     for name, text in read_texts("parameters").items():
         known = everywhere if isinstance(text, str) or name == "example" else named[name]
         assert (set(text) if isinstance(text, dict) else {name}) <= known, name
+
+
+def test_texts_of_answers_are_about_what_there_is() -> None:
+    assert set(read_texts("responses")["results"]) <= {one["operationId"] for one in operations()}
+    statuses = {status for one in operations() for status in one["responses"] if status >= "400"}
+    assert set(read_texts("responses")["errors"]) == set(read_texts("responses")["messages"]) == statuses
