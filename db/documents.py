@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any
 
 from msgspec import UnsetType
 
-from db.keyset import within_bytes
+from db.keyset import Order, within_bytes
 from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
 from pagemill.ids import ConsentId, DatasetId, DocumentId, OrganizationId, PrincipalId
-
-Order: TypeAlias = Literal["ascending", "descending"]
 
 # A document whose retention has passed is hidden at once, even if its deletion comes later.
 LIVE = "created_time + make_interval(days => retention_in_days) > now()"

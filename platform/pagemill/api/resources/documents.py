@@ -12,7 +12,8 @@ from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType, field
 
 from db import documents as statements
-from db.documents import DocumentRow, Order
+from db.documents import DocumentRow
+from db.keyset import Order
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.connections import RequestConnection, release_connection

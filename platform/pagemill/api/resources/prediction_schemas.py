@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from db.keyset import Order
 from db.predictions import PredictionRow, PredictionStatus
 from pagemill.api.http.schemas import RequestStruct, ResponseStruct, ValidDocumentId, timestamp
 from pagemill.api.resources.models import ValidTrainingId
@@ -22,7 +23,6 @@ from pagemill.rotation import Rotation
 
 MODEL_REFERENCE = r"^(|las:organization:[a-z0-9\-_]+/)las:model:[a-z0-9\-_]+$(?!\n)"
 ModelReference: TypeAlias = Annotated[str, Meta(pattern=MODEL_REFERENCE, max_length=512)]
-Order: TypeAlias = Literal["ascending", "descending"]
 
 
 class PostPrediction(RequestStruct):

@@ -10,6 +10,7 @@ from litestar.params import Parameter
 from msgspec import UNSET
 
 from db import predictions as statements
+from db.keyset import Order
 from db.statements import Connection
 from db.trainings import find_succeeded_training_of_model
 from pagemill.api.auth.guard import Caller
@@ -20,7 +21,6 @@ from pagemill.api.resources.models import model_not_found
 from pagemill.api.resources.page_configs import effective_preprocess_config, members, sent_preprocess_config
 from pagemill.api.resources.prediction_schemas import (
     MODEL_REFERENCE,
-    Order,
     PostPrediction,
     Prediction,
     Predictions,

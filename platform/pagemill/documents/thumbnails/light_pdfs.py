@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import io
 import time
@@ -10,8 +11,9 @@ from typing import Any
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from pagemill.documents.thumbnails.pdf_rendering import open_page, open_pdf, render_page
+from pagemill.documents.thumbnails.pdf_rendering import open_page, render_page
 from pagemill.documents.thumbnails.render_messages import RENDER_SECONDS
+from pagemill.extraction.reading.pdf_file import open_pdf
 
 POINTS_PER_INCH = 72
 DENSITY = 100
@@ -28,7 +30,7 @@ def make_light_pdf(content: bytes) -> bytes:
     """Return a PDF with fewer bytes, empty if that cannot be done in time. Raises DocumentUnreadable."""
     deadline = time.monotonic() + TIME_LIMIT
     replaced = 0
-    with open_pdf(content) as document:
+    with contextlib.closing(open_pdf(content)) as document:
         for index in range(len(document)):
             if time.monotonic() > deadline:
                 return b""

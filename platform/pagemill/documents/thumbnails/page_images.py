@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import TypeAlias
 
@@ -15,10 +16,11 @@ from PIL import (  # noqa: F401
     WebPImagePlugin,
 )
 
-from pagemill.documents.thumbnails.pdf_rendering import open_page, open_pdf, render_page
+from pagemill.documents.thumbnails.pdf_rendering import open_page, render_page
 from pagemill.documents.thumbnails.render_messages import MAXIMUM_PIXELS
 from pagemill.documents.thumbnails.thumbnail import LONGEST_SIDE, PageImage
 from pagemill.errors import DocumentUnreadable
+from pagemill.extraction.reading.pdf_file import open_pdf
 from pagemill.extraction.reading.pixels import number_of_frames, open_image, rgb, seek_frame, turned
 
 POINTS_PER_INCH = 72
@@ -49,7 +51,10 @@ def make_page_image(content: bytes, content_type: str, wanted: PageImage) -> byt
 
 
 def _render_pdf(content: bytes, _content_type: str, wanted: PageImage) -> Rendered:
-    with open_pdf(content) as document, open_page(document, _index(wanted.page, len(document))) as page:
+    with (
+        contextlib.closing(open_pdf(content)) as document,
+        open_page(document, _index(wanted.page, len(document))) as page,
+    ):
         width, height = page.get_size()
         shown = _rotated((width, height), wanted)
         density = wanted.density or min(DEFAULT_DENSITY, LONGEST_SIDE * POINTS_PER_INCH / max(width, height))

@@ -1,4 +1,4 @@
-"""PDFs and their pages, opened for rendering."""
+"""Pages of PDFs, opened for rendering."""
 
 from __future__ import annotations
 
@@ -7,25 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pypdfium2
-import pypdfium2.raw as pdfium
 from PIL import Image
 
 from pagemill.errors import DocumentUnreadable
-
-
-@contextlib.contextmanager
-def open_pdf(content: bytes) -> Iterator[Any]:
-    """Open a PDF for the duration of a block. Raises DocumentUnreadable."""
-    try:
-        document = pypdfium2.PdfDocument(content)
-    except pypdfium2.PdfiumError as error:
-        if error.err_code in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY):
-            raise DocumentUnreadable("The PDF is encrypted") from None
-        raise DocumentUnreadable("The document is damaged: it is not a valid PDF") from None
-    try:
-        yield document
-    finally:
-        document.close()
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from PIL import Image
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading.image_pages import recognized_page
 from pagemill.extraction.reading.ocr import LONGEST_SIDE, Recognizer
+from pagemill.extraction.reading.pdf_file import open_pdf
 from pagemill.extraction.reading.read_messages import ReadLimits
 from pagemill.extraction.reading.textlayer import Character, PrintedWord, group_words, is_usable
 from pagemill.extraction.reading.word_geometry import in_reading_order, rotation_to_upright, turn_word
@@ -35,12 +36,7 @@ class PdfDocument:
     def __init__(self, content: bytes, limits: ReadLimits, recognizer: Recognizer) -> None:
         self._limits = limits
         self._recognizer = recognizer
-        try:
-            self._document = pypdfium2.PdfDocument(content)
-        except pypdfium2.PdfiumError as error:
-            if error.err_code in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY):
-                raise DocumentUnreadable("The PDF is encrypted") from None
-            raise DocumentUnreadable("The document is damaged: it is not a valid PDF") from None
+        self._document = open_pdf(content)
         self.number_of_pages = len(self._document)
         if self.number_of_pages == 0:
             raise DocumentUnreadable("The document is damaged: it has no pages")
