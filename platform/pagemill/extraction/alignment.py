@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +163,7 @@ def learn_date_order(
     return votes
 
 
-def page_hint(item: Mapping[str, Any]) -> list[int]:
+def page_hint(item: Mapping[str, object]) -> list[int]:
     """Return the page numbers of a ground truth item; anything else in ``pages`` is left out."""
     pages = item.get("pages")
     if not isinstance(pages, list):

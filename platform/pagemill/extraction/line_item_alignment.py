@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from pagemill.extraction.alignment import Occurrence, PageText, page_hint
 from pagemill.extraction.alignment import locate as locate_value
 from pagemill.extraction.decoding import DateOrder, as_text
+from pagemill.extraction.types import FieldDefinitions
 
 REACH = 3
 """A row's cells stand on its first line or on one of the next two."""
@@ -34,7 +34,7 @@ class LocatedRows:
     unlocated: int = 0
 
 
-def truth_rows(value: object, columns: Mapping[str, Any]) -> list[list[LabelledCell]] | None:
+def truth_rows(value: object, columns: FieldDefinitions) -> list[list[LabelledCell]] | None:
     """Return the rows of a nested value as (column, text, pages); None when it is not nested."""
     if not isinstance(value, list):
         return None
@@ -58,7 +58,7 @@ class _Finder:
     """Occurrences of cells by line of the whole document; each value is searched once."""
 
     def __init__(
-        self, pages: Sequence[PageText], columns: Mapping[str, Any], orders: Mapping[str, DateOrder]
+        self, pages: Sequence[PageText], columns: FieldDefinitions, orders: Mapping[str, DateOrder]
     ) -> None:
         self.pages, self.columns, self.orders = pages, columns, orders
         counts = [int(page.layout.lines.max()) + 1 if len(page.layout) else 0 for page in pages]
@@ -130,7 +130,7 @@ def _assign_anchors(finder: _Finder, rows: Sequence[Sequence[LabelledCell]]) -> 
 def locate_rows(
     pages: Sequence[PageText],
     rows: Sequence[Sequence[LabelledCell]],
-    columns: Mapping[str, Any],
+    columns: FieldDefinitions,
     orders: Mapping[str, DateOrder],
 ) -> LocatedRows:
     """Locate the cells of each row on the pages.

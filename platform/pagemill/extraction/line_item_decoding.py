@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pagemill.extraction.alignment import PageText
 from pagemill.extraction.decoding import DateOrder, field_type, normalise
-from pagemill.extraction.types import Field
+from pagemill.extraction.types import Field, FieldDefinition, FieldDefinitions
 
 CELL_PROBABILITY = 0.5
 START_PROBABILITY = 0.5
@@ -34,7 +33,7 @@ class _TokenRow:
 
 
 def _typed_cells(
-    page: PageText, place: int, probabilities: NDArray[np.float32], column: str, definition: Mapping[str, Any]
+    page: PageText, place: int, probabilities: NDArray[np.float32], column: str, definition: FieldDefinition
 ) -> list[TokenCell]:
     """Return the candidates of the column's type that the scores assign to it, without overlaps.
 
@@ -115,7 +114,7 @@ def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
 def read_rows(
     pages: Sequence[PageText],
     scores: Sequence[NDArray[np.float32]],
-    columns: Mapping[str, Mapping[str, Any]],
+    columns: FieldDefinitions,
     orders: Mapping[str, DateOrder],
 ) -> list[list[Field]]:
     """Return the rows over all pages, in reading order."""
@@ -141,7 +140,7 @@ def read_rows(
 def _row_fields(
     pages: Sequence[PageText],
     row: _TokenRow,
-    columns: Mapping[str, Mapping[str, Any]],
+    columns: FieldDefinitions,
     orders: Mapping[str, DateOrder],
 ) -> list[Field]:
     fields = [
@@ -153,7 +152,7 @@ def _row_fields(
 
 
 def _cell_field(
-    pages: Sequence[PageText], cell: TokenCell, definition: Mapping[str, Any], order: DateOrder
+    pages: Sequence[PageText], cell: TokenCell, definition: FieldDefinition, order: DateOrder
 ) -> Field | None:
     layout = pages[cell.place].layout
     raw = " ".join(layout.text(start, end) for start, end in cell.spans)

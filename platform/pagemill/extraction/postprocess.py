@@ -49,7 +49,7 @@ def _ranked(fields: Sequence[Field]) -> list[Field]:
     )
 
 
-def _chosen(fields: Sequence[Field], config: Mapping[str, Any]) -> list[Field]:
+def _chosen(fields: Sequence[Field], config: Mapping[str, object]) -> list[Field]:
     """Return the candidates of one label that the strategy keeps."""
     ranked = _ranked(fields)
     if config.get("strategy") != "BEST_N_PAGES":
@@ -73,7 +73,7 @@ def _by_label(extracted: Sequence[Extracted]) -> dict[str, list[Extracted]]:
     return grouped
 
 
-def _flat(extracted: Sequence[Extracted], config: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _flat(extracted: Sequence[Extracted], config: Mapping[str, object]) -> list[dict[str, Any]]:
     result = []
     for items in _by_label(extracted).values():
         result += [_item(field) for field in _chosen([i for i in items if isinstance(i, Field)], config)]
@@ -92,7 +92,7 @@ def _row_object(row: Sequence[Field]) -> dict[str, list[dict[str, Any]]]:
     return result
 
 
-def _nested(extracted: Sequence[Extracted], config: Mapping[str, Any]) -> dict[str, list[Any]]:
+def _nested(extracted: Sequence[Extracted], config: Mapping[str, object]) -> dict[str, list[Any]]:
     result: dict[str, list[Any]] = {}
     for label, items in _by_label(extracted).items():
         fields = _chosen([item for item in items if isinstance(item, Field)], config)
@@ -104,7 +104,7 @@ def _nested(extracted: Sequence[Extracted], config: Mapping[str, Any]) -> dict[s
 
 
 def postprocess(
-    extracted: Sequence[Extracted], postprocess_config: Mapping[str, Any]
+    extracted: Sequence[Extracted], postprocess_config: Mapping[str, object]
 ) -> list[dict[str, Any]] | dict[str, list[Any]]:
     """Return the API's flat list of predictions (v1), or its object of candidates by label (v2)."""
     if postprocess_config.get("outputFormat") == "v2":

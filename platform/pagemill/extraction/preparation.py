@@ -21,7 +21,7 @@ from pagemill.extraction.tagger_configuration import (
     number_of_outputs,
     split_fields,
 )
-from pagemill.extraction.types import Example, FieldConfig
+from pagemill.extraction.types import Example, FieldConfig, FieldDefinitions, LineItemDefinitions
 
 HELD_OUT_SHARE = 0.15
 MINIMUM_FOR_HELD_OUT = 5
@@ -73,7 +73,9 @@ class Prepared:
     unlocated: dict[str, int]
 
 
-def read_truth(ground_truth: Sequence[Any], configured: Mapping[str, Any], lines: Mapping[str, Any]) -> Truth:
+def read_truth(
+    ground_truth: Sequence[Any], configured: FieldDefinitions, lines: LineItemDefinitions
+) -> Truth:
     """Return the items with a configured label; skip values of the wrong kind."""
     truth = Truth({}, {}, {})
     for item in ground_truth if isinstance(ground_truth, list | tuple) else ():
@@ -94,7 +96,7 @@ def read_truth(ground_truth: Sequence[Any], configured: Mapping[str, Any], lines
 
 
 def _date_orders(
-    sheets: Sequence[Sheet], truths: Sequence[Truth], fields: Mapping[str, Any], lines: Mapping[str, Any]
+    sheets: Sequence[Sheet], truths: Sequence[Truth], fields: FieldDefinitions, lines: LineItemDefinitions
 ) -> dict[str, DateOrder]:
     """Return the order of day and month of each date field: by its own votes, or by all when it has none."""
     votes: dict[str, Counter[DateOrder]] = {}
@@ -127,7 +129,7 @@ class _Aligner:
     """Conversion of ground truth into targets, with counts of values that were not found."""
 
     def __init__(
-        self, fields: Mapping[str, Any], lines: Mapping[str, Any], orders: Mapping[str, DateOrder]
+        self, fields: FieldDefinitions, lines: LineItemDefinitions, orders: Mapping[str, DateOrder]
     ) -> None:
         self.fields, self.lines, self.orders = fields, lines, orders
         self.examples: Counter[str] = Counter()
@@ -162,7 +164,7 @@ class _Aligner:
     def _rows(
         self,
         label: str,
-        columns: Mapping[str, Any],
+        columns: FieldDefinitions,
         pages: list[PageText],
         rows: list[list[LabelledCell]],
         targets: Targets,

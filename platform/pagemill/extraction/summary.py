@@ -17,7 +17,7 @@ import msgspec
 
 from pagemill.extraction.decoding import as_text, enum_choices, field_type, parse_number
 from pagemill.extraction.tagger_configuration import split_fields
-from pagemill.extraction.types import FieldConfig
+from pagemill.extraction.types import FieldConfig, FieldDefinition, FieldDefinitions, LineItemDefinitions
 
 COMMON_VALUES = 10
 """Uniqueness is the share of values that are none of the ten most frequent."""
@@ -59,7 +59,7 @@ class SummaryDocument(msgspec.Struct, frozen=True):
 class _Label:
     """Counts of one label. Nulls count as values that are not there."""
 
-    definition: Mapping[str, Any]
+    definition: FieldDefinition
     values: Counter[str] = field(default_factory=Counter)
     errors: int = 0
     documents_with_value: int = 0
@@ -88,9 +88,7 @@ def summarise(documents: Sequence[SummaryDocument], field_config: FieldConfig) -
     }
 
 
-def _definitions(
-    fields: Mapping[str, Any], lines: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Mapping[str, Any]]:
+def _definitions(fields: FieldDefinitions, lines: LineItemDefinitions) -> dict[str, FieldDefinition]:
     """Return scalar fields by label, and columns of lines fields as ``lines.column``."""
     nested = {
         f"{label}.{column}": definition
@@ -147,7 +145,7 @@ def _is_missing(value: Any) -> bool:
     return value is None or value == ""
 
 
-def value_error(value: Any, definition: Mapping[str, Any]) -> str | None:
+def value_error(value: object, definition: FieldDefinition) -> str | None:
     """Return the code of what is wrong with a value; None when it fits its field's type."""
     kind = field_type(definition)
     text = as_text(value)
@@ -170,7 +168,7 @@ def value_error(value: Any, definition: Mapping[str, Any]) -> str | None:
             return _enum_error(text, definition)
 
 
-def _enum_error(text: str, definition: Mapping[str, Any]) -> str | None:
+def _enum_error(text: str, definition: FieldDefinition) -> str | None:
     return None if text in enum_choices(definition) else "LE006"
 
 

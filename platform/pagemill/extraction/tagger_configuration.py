@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from pagemill.extraction.decoding import DateOrder, field_type
+from pagemill.extraction.types import FieldDefinitions, LineItemDefinitions
 
 FORMAT = 1
 OUTPUTS_PER_LABEL = 3
@@ -60,13 +61,13 @@ class TaggerConfiguration(msgspec.Struct, frozen=True):
         raise KeyError(label)
 
 
-def number_of_outputs(fields: Mapping[str, Any], lines: Mapping[str, Mapping[str, Any]]) -> int:
+def number_of_outputs(fields: FieldDefinitions, lines: LineItemDefinitions) -> int:
     """Return the number of scores that each token gets."""
     return OUTPUTS_PER_LABEL * len(fields) + sum(2 + 2 * len(columns) for columns in lines.values()) or 1
 
 
 def split_fields(
-    field_config: Mapping[str, Any],
+    field_config: Mapping[str, object],
 ) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, dict[str, Any]]]]:
     """Return the scalar fields, and the columns of each lines field; skip what is not a definition."""
     fields: dict[str, dict[str, Any]] = {}

@@ -5,7 +5,8 @@ Boxes are (x0, y0, x1, y1) in 0..1 of the page as shown (after rotation), origin
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -76,6 +77,13 @@ class Lines(msgspec.Struct, frozen=True):
 
 
 Extracted = Field | Lines
+
+FieldDefinition: TypeAlias = Mapping[str, object]
+"""Definition of a scalar field or a column: {type, enum?, format?, ...}."""
+FieldDefinitions: TypeAlias = Mapping[str, FieldDefinition]
+"""Scalar fields by label, or columns by name."""
+LineItemDefinitions: TypeAlias = Mapping[str, FieldDefinitions]
+"""Columns of each ``lines`` field, by its label."""
 
 FieldConfig = dict[str, dict[str, object]]
 """The API's fieldConfig as stored: label -> {type, enum?, format?, fields?, ...}."""
