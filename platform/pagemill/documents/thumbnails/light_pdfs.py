@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import io
 import time
-from typing import Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -42,7 +41,7 @@ def make_light_pdf(content: bytes) -> bytes:
     return written.getvalue() if written.tell() < len(content) else b""
 
 
-def _replace_scan(document: Any, index: int) -> bool:
+def _replace_scan(document: pypdfium2.PdfDocument, index: int) -> bool:
     with open_page(document, index) as page:
         stored = _scanned_bytes(page)
         if stored is None:
@@ -66,7 +65,7 @@ def _replace_scan(document: Any, index: int) -> bool:
     return True
 
 
-def _scanned_bytes(page: Any) -> int | None:
+def _scanned_bytes(page: pypdfium2.PdfPage) -> int | None:
     """Return how many bytes the images of a scanned page take, None if the page is not a scan."""
     left, bottom, right, top = page.get_bbox()
     area = abs((right - left) * (top - bottom))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
 
 import pypdfium2
 from PIL import Image
@@ -13,7 +12,7 @@ from pagemill.errors import DocumentUnreadable
 
 
 @contextlib.contextmanager
-def open_page(document: Any, index: int) -> Iterator[Any]:
+def open_page(document: pypdfium2.PdfDocument, index: int) -> Iterator[pypdfium2.PdfPage]:
     """Open a page that has a size for the duration of a block. Raises DocumentUnreadable."""
     try:
         page = document[index]
@@ -28,7 +27,7 @@ def open_page(document: Any, index: int) -> Iterator[Any]:
         page.close()
 
 
-def render_page(page: Any, scale: float) -> Image.Image:
+def render_page(page: pypdfium2.PdfPage, scale: float) -> Image.Image:
     """Return the page as an RGB image, ``scale`` pixels to the point."""
     bitmap = page.render(scale=scale)
     try:
