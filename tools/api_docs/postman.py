@@ -63,7 +63,7 @@ def _settled(collection: Json) -> Json:
 
 
 def _settled_item(item: Json, parent: str) -> Json:
-    """The same for a folder or a request; ``parent`` is the way to it."""
+    """Return a folder or a request with settled ids; ``parent`` is the path of its folder."""
     path = item.get("request", {}).get("url", {}).get("path", [])
     place = "/".join([parent, item["name"], *path])
     settled = {**item, "id": _id(place)}

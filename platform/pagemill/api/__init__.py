@@ -1,0 +1,1 @@
+"""REST API. Never imports Ray, torch, onnxruntime or extraction."""
