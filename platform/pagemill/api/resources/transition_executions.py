@@ -129,8 +129,8 @@ class TransitionExecutionController(Controller):
         """Claim or start an execution of a transition.
 
         Of a `manual` transition the execution that has waited longest is claimed and returned; when none
-        waits, the answer is 404. Whoever has claimed it sends a heartbeat at least every 60 seconds, and
-        ends it with `PATCH`; without heartbeats it can be claimed again. The body is `{}`.
+        waits, the answer is 404. Send a heartbeat at least every 60 seconds, else the execution can be
+        claimed again, and report its result with `PATCH`. The body is `{}`.
 
         Of a `docker` or `lambda` transition a new execution is started without a workflow, on the `input`
         in the body (at most 256 KiB). The transition needs its `imageUrl` or `lambdaId` (400). The number
