@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 
@@ -14,11 +14,12 @@ from db.statements import Connection
 from pagemill.batching import Batcher, BatchFailed
 from pagemill.jobs import outcomes
 from pagemill.jobs.job import Job
-from pagemill.jobs.kind import AnyKind, Finished
+from pagemill.jobs.kind import Finished, JobKind
 from pagemill.jobs.outcomes import FinishedOfKind
 
 logger = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
 Written = TypeVar("Written")
 
 AWAY_SECONDS = 0.5
@@ -37,7 +38,7 @@ class OutcomeWriter:
             self._finish_together, max_size=FINISH_BATCH_SIZE, concurrency=CONCURRENT_COMMITS
         )
 
-    async def finish(self, kind: AnyKind, job: Job, result: object) -> None:
+    async def finish(self, kind: JobKind[Any, Result], job: Job, result: Result) -> None:
         """End a job that succeeded. Raises the error that its result caused."""
         try:
             refused = await self._finished.submit(FinishedOfKind(kind, Finished(job, result)))

@@ -7,7 +7,7 @@ on without the caller: it has ended, or a later attempt has it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -18,7 +18,9 @@ from pagemill import errors
 from pagemill.errors import PagemillError
 from pagemill.ids import JobId, OrganizationId
 from pagemill.jobs.job import Job, WorkerLost
-from pagemill.jobs.kind import AnyKind, Finished
+from pagemill.jobs.kind import AnyKind, Finished, JobKind
+
+Result = TypeVar("Result")
 
 UNEXPECTED = "Internal Server Error"
 LONGEST_MESSAGE = 4096
@@ -56,7 +58,7 @@ class FinishedOfKind(NamedTuple):
     finished: Finished[Any]
 
 
-async def finish(connection: Connection, kind: AnyKind, job: Job, result: object) -> bool:
+async def finish(connection: Connection, kind: JobKind[Any, Result], job: Job, result: Result) -> bool:
     """End the job with its result. A job that was asked to end before ends cancelled instead."""
     return (await finish_together(connection, [FinishedOfKind(kind, Finished(job, result))]))[0]
 
