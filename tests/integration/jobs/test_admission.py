@@ -1,4 +1,4 @@
-"""The queue is counted as it is, and at the cost of its beginning only."""
+"""The waiting jobs of a queue are counted, and only the beginning of a long one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def state(pool: asyncpg.Pool) -> QueueState:
         return await queue_state(connection, PREDICTION)
 
 
-async def test_what_waits_and_how_long_one_takes(
+async def test_waiting_jobs_and_their_duration_are_counted(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
 ) -> None:
     assert await state(pool) == QueueState({}, None)
@@ -47,7 +47,7 @@ async def test_what_waits_and_how_long_one_takes(
     )
 
 
-async def test_what_was_tried_again_or_failed_says_nothing_of_how_long_one_takes(
+async def test_retried_and_failed_jobs_do_not_count_for_the_duration(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     for _ in range(3):

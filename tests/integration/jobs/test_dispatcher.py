@@ -1,4 +1,4 @@
-"""Dispatchers run each job to one end, whatever is killed, broken off or away."""
+"""Dispatchers end each job once, also when processes are killed, connections break or Postgres is away."""
 
 from __future__ import annotations
 
@@ -206,9 +206,7 @@ async def test_a_runner_whose_job_was_lost_is_cancelled(pool: asyncpg.Pool, orga
 
 
 @pytest.mark.usefixtures("quick_retries")
-async def test_an_attempt_that_went_wrong_is_tried_again_and_counted_once(
-    pool: asyncpg.Pool, organization: Tenant
-) -> None:
+async def test_a_failed_attempt_is_retried_and_counted_once(pool: asyncpg.Pool, organization: Tenant) -> None:
     recorder = Recorder(errors=[RuntimeError("odd"), Unavailable("away")])
     async with dispatching(pool, recorder):
         job_id, _ = await submit(pool, organization.organization_id)
@@ -232,7 +230,7 @@ async def test_a_job_fails_for_good_after_its_last_attempt(pool: asyncpg.Pool, o
     assert await used(pool, organization.organization_id, "predictions") == 0
 
 
-async def test_what_cannot_get_better_is_tried_once(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_a_final_error_is_not_retried(pool: asyncpg.Pool, organization: Tenant) -> None:
     recorder = Recorder(errors=[BadRequest("the document is encrypted")])
     async with dispatching(pool, recorder):
         job_id, prediction_id = await submit(pool, organization.organization_id)

@@ -41,7 +41,7 @@ async def claimed(pool: asyncpg.Pool, organization_id: str, count: int) -> list[
         return await leases.claim(connection, PREDICTION, owner="one", lease=60.0, limit=count)
 
 
-async def test_they_share_a_commit_and_each_end_is_heard(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_jobs_share_a_commit_and_each_end_is_heard(pool: asyncpg.Pool, organization: Tenant) -> None:
     jobs = await claimed(pool, organization.organization_id, COUNT)
     listener = JobListener(pool)
     await listener.start()
@@ -63,7 +63,7 @@ async def test_they_share_a_commit_and_each_end_is_heard(pool: asyncpg.Pool, org
     assert await pool.fetchval("SELECT count(*) FROM usage_reservation") == 0
 
 
-async def test_one_that_is_refused_takes_no_other_with_it(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_a_refused_result_fails_its_own_job_only(pool: asyncpg.Pool, organization: Tenant) -> None:
     jobs = await claimed(pool, organization.organization_id, 9)
     bad = msgspec.structs.replace(RESULT, predictions=[{"label": "\0"}])
     writer = OutcomeWriter(pool)
@@ -78,7 +78,7 @@ async def test_one_that_is_refused_takes_no_other_with_it(pool: asyncpg.Pool, or
     assert await used(pool, organization.organization_id, "pages") == 8 * RESULT.pages
 
 
-async def test_late_foreign_and_cancelled_ones_are_told_apart(
+async def test_late_foreign_and_cancelled_jobs_are_told_apart(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
 ) -> None:
     jobs = await claimed(pool, organization.organization_id, 5)
@@ -103,7 +103,7 @@ async def test_late_foreign_and_cancelled_ones_are_told_apart(
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_the_same_jobs_ended_by_two_at_once_end_once(
+async def test_jobs_that_are_ended_concurrently_end_once(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -138,7 +138,7 @@ async def test_jobs_that_reserve_without_a_resource_settle_what_they_reserved(
     assert await pool.fetchval("SELECT count(*) FROM usage_reservation") == 0
 
 
-async def test_those_without_a_resource_end_with_one_statement(
+async def test_jobs_without_a_resource_end_with_one_statement(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     async with pool.acquire() as connection:

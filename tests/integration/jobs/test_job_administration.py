@@ -1,4 +1,4 @@
-"""The operator looks at jobs, ends them, and tries failed ones again."""
+"""The operator lists jobs, cancels them and retries failed ones."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def test_retrying_keeps_to_the_plan(pool: asyncpg.Pool) -> None:
 
 
 @pytest.mark.parametrize(("kind", "reopened"), [(DATA_BUNDLE, "running"), (TRAINING, "pending")])
-async def test_its_resource_is_worked_on_again(
+async def test_a_retried_job_reopens_its_resource(
     pool: asyncpg.Pool, organization: Tenant, kind: AnyKind, reopened: str
 ) -> None:
     owner = organization.organization_id
@@ -86,14 +86,14 @@ async def test_its_resource_is_worked_on_again(
     assert await pool.fetchval(f"SELECT status FROM {table} WHERE id = $1", subject_id) == reopened
 
 
-async def test_what_has_not_failed_is_not_tried_again(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_only_failed_jobs_are_retried(pool: asyncpg.Pool, organization: Tenant) -> None:
     _, prediction_id = await submit(pool, organization.organization_id)
     async with pool.acquire() as connection:
         with pytest.raises(BadRequest, match="is queued: only failed"):
             await job_administration.retry_job(connection, KINDS, prediction_id)
 
 
-async def test_what_is_gone_is_not_tried_again(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_a_job_without_its_resource_is_not_retried(pool: asyncpg.Pool, organization: Tenant) -> None:
     _, prediction_id = await submit(pool, organization.organization_id)
     await fail_job(pool, PREDICTION, DocumentUnreadable("damaged"))
     await pool.execute("DELETE FROM prediction")

@@ -1,4 +1,4 @@
-"""Claims are fair and exclusive, leases fence, and the queries that run all the time use their indexes."""
+"""Claims are fair and exclusive, attempts fence, and frequent queries use their indexes."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def test_a_job_waits_out_its_delay(pool: asyncpg.Pool, organization: Tenan
     assert [again.attempt for again in await claim(pool)] == [2]
 
 
-async def test_a_renewal_names_what_is_kept_lost_and_to_be_cancelled(
+async def test_a_renewal_tells_kept_lost_and_cancelled_jobs_apart(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     for _ in range(3):
@@ -310,7 +310,7 @@ async def test_claiming_many_of_a_short_queue_looks_at_no_ended_jobs(pool: async
 
 
 @pytest.mark.parametrize("busy", [0, 3])
-async def test_places_that_others_have_no_jobs_for_go_to_the_one_that_has(
+async def test_concurrency_that_others_leave_goes_to_an_organization_with_jobs(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant, busy: int
 ) -> None:
     many, few = organization.organization_id, other_organization.organization_id
@@ -341,7 +341,7 @@ async def test_the_organization_that_has_less_running_catches_up(
     assert Counter(job.organization_id for job in claimed) == {behind: 7, ahead: 1}
 
 
-async def test_what_another_dispatcher_takes_is_left_out_and_the_places_are_filled(
+async def test_jobs_of_another_dispatcher_are_skipped_and_replaced(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     job_ids = [(await submit(pool, organization.organization_id))[0] for _ in range(4)]
@@ -391,9 +391,7 @@ async def test_ending_and_reserving_together_look_at_their_own_jobs_only(
 
 
 @pytest.mark.parametrize("statement", ["END_TOGETHER", "LOCK_OPEN_AMONG", "RESERVE_TOGETHER"])
-async def test_what_was_planned_for_an_empty_queue_looks_at_its_own_jobs_only(
-    pool: asyncpg.Pool, statement: str
-) -> None:
+async def test_a_plan_for_an_empty_queue_reads_its_own_jobs_only(pool: asyncpg.Pool, statement: str) -> None:
     texts = "text[], text[]"
     sql, types, *more = {
         "END_TOGETHER": (job_outcomes.end_succeeded_jobs.sql, f"{texts}, integer[]", ["0"] * 40),

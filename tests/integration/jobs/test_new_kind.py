@@ -1,4 +1,4 @@
-"""A kind that is declared here, and nowhere else, is queued, run, ended and shown like any other."""
+"""A kind that is declared only in this test is queued, run, ended and shown like any other."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def reserved(pool: asyncpg.Pool, tenant: Tenant) -> float:
 
 
 @pytest.mark.usefixtures("notes")
-async def test_it_runs_and_writes_its_result_and_its_usage(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_a_new_kind_writes_its_result_and_its_usage(pool: asyncpg.Pool, organization: Tenant) -> None:
     async with dispatching(pool, compose, kinds=[POEM]):
         job_ids = [await submit(pool, organization, f"note {number}") for number in range(6)]
         assert await until_ended(pool, *job_ids) == ["succeeded"] * 6
@@ -119,7 +119,7 @@ async def test_it_runs_and_writes_its_result_and_its_usage(pool: asyncpg.Pool, o
 
 
 @pytest.mark.usefixtures("notes")
-async def test_it_is_retried_and_then_fails_and_is_refunded(
+async def test_a_new_kind_is_retried_and_refunded_when_it_fails(
     pool: asyncpg.Pool, organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backoff, "FIRST_SECONDS", 0.02)
@@ -142,7 +142,7 @@ async def test_it_is_retried_and_then_fails_and_is_refunded(
 
 
 @pytest.mark.usefixtures("notes")
-async def test_it_is_refused_beyond_the_plan(pool: asyncpg.Pool) -> None:
+async def test_a_new_kind_is_refused_beyond_the_plan(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection:
         tenant = await create_tenant(connection, allowed={"transformations": 1})
     await submit(pool, tenant, "one")
@@ -152,7 +152,7 @@ async def test_it_is_refused_beyond_the_plan(pool: asyncpg.Pool) -> None:
 
 
 @pytest.mark.usefixtures("notes")
-async def test_it_is_cancelled_while_it_waits_and_while_it_runs(
+async def test_a_new_kind_is_cancelled_while_it_waits_and_while_it_runs(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     started = asyncio.Event()
@@ -178,7 +178,7 @@ async def test_it_is_cancelled_while_it_waits_and_while_it_runs(
 
 
 @pytest.mark.usefixtures("notes")
-async def test_it_loses_its_worker_and_is_taken_over_once(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_a_new_kind_is_taken_over_from_a_lost_worker(pool: asyncpg.Pool, organization: Tenant) -> None:
     await submit(pool, organization, "lost")
     late = await claim_job(pool, POEM)
     await pool.execute("UPDATE job SET lease_expires = now() - interval '1 s'")
@@ -191,7 +191,7 @@ async def test_it_loses_its_worker_and_is_taken_over_once(pool: asyncpg.Pool, or
 
 
 @pytest.mark.usefixtures("notes")
-async def test_dispatchers_that_do_not_know_it_leave_it_alone(
+async def test_dispatchers_ignore_kinds_that_they_do_not_know(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     await submit(pool, organization, "lost")
@@ -203,7 +203,7 @@ async def test_dispatchers_that_do_not_know_it_leave_it_alone(
 
 
 @pytest.mark.usefixtures("notes")
-async def test_a_failed_one_is_reopened_while_there_is_something_to_reopen(
+async def test_a_failed_job_is_reopened_while_its_resource_exists(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     for note_id in ("kept", "gone"):
@@ -231,7 +231,7 @@ async def job_of(pool: asyncpg.Pool, note_id: str) -> str:
 
 
 @pytest.mark.usefixtures("notes")
-async def test_it_is_scheduled(
+async def test_a_new_kind_is_scheduled(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "SCHEDULE_SECONDS", 0.05)
@@ -253,7 +253,7 @@ async def test_it_is_scheduled(
 
 
 @pytest.mark.usefixtures("notes")
-async def test_the_operator_sees_it(
+async def test_the_operator_sees_a_new_kind(
     pool: asyncpg.Pool, organization: Tenant, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kinds, "KINDS", JobKinds([*kinds.KINDS, POEM]))

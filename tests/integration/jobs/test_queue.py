@@ -1,4 +1,4 @@
-"""Queueing, cancelling and looking at jobs, as the API does it."""
+"""Queueing, cancelling and reading the ends of jobs."""
 
 from __future__ import annotations
 

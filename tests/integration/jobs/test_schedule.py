@@ -1,4 +1,4 @@
-"""Scheduled jobs exist once, whoever queues them, and for whom there is something to do."""
+"""Scheduled jobs exist once, for the organizations concerned."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_each_organization_has_one_job_a_slot(
     assert len(await job_ids(pool)) == 4
 
 
-async def test_dispatchers_that_queue_at_the_same_moment_queue_it_once(pool: asyncpg.Pool) -> None:
+async def test_concurrent_dispatchers_queue_a_scheduled_job_once(pool: asyncpg.Pool) -> None:
     async with pool.acquire() as connection:
         for _ in range(20):
             await create_tenant(connection)
@@ -84,7 +84,7 @@ async def test_many_organizations_are_gone_through_in_parts(
     assert await enqueue(pool, SWEEP) == 9
 
 
-async def test_retention_is_queued_where_something_is_due(
+async def test_retention_is_queued_for_organizations_with_due_documents(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
 ) -> None:
     await seed_document(pool, other_organization.organization_id)
@@ -97,9 +97,7 @@ async def test_retention_is_queued_where_something_is_due(
     assert row["subject_id"] == row["id"]
 
 
-async def test_days_that_were_missed_are_caught_up_by_one_job(
-    pool: asyncpg.Pool, organization: Tenant
-) -> None:
+async def test_one_job_makes_up_for_missed_days(pool: asyncpg.Pool, organization: Tenant) -> None:
     await enqueue(pool, SWEEP)
     await finish(pool)
     assert await enqueue(pool, SWEEP, NOW + 5 * DAY) == 1
@@ -116,7 +114,7 @@ async def test_a_scheduler_looks_for_organizations_once_a_slot(
         assert await Scheduler([SWEEP]).enqueue(connection) == 1
 
 
-async def test_a_dispatcher_queues_and_runs_what_is_scheduled(
+async def test_a_dispatcher_queues_and_runs_scheduled_jobs(
     pool: asyncpg.Pool, organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upkeep, "SCHEDULE_SECONDS", 0.05)
@@ -152,7 +150,7 @@ async def test_housekeeping_can_fail_be_cancelled_and_be_tried_again(
     assert (await job_row(pool, job.id))["state"] == "cancelled"
 
 
-async def test_a_lost_one_is_taken_over(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_a_lost_scheduled_job_is_taken_over(pool: asyncpg.Pool, organization: Tenant) -> None:
     await enqueue(pool, SWEEP)
     job = await claim_job(pool, OBJECT_SWEEP)
     await pool.execute("UPDATE job SET lease_expires = now() - interval '1 s'")

@@ -1,4 +1,4 @@
-"""Random histories of jobs, workers and cancellations: what is counted is what succeeded."""
+"""Random histories of jobs, workers and cancellations: only succeeded jobs are counted."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ async def test_waiting_ends_at_its_deadline_and_can_be_taken_up_again(
         assert await listener.wait(outcome, 5.0) is True
 
 
-async def test_what_was_missed_while_the_connection_was_broken_is_looked_up(
+async def test_missed_ends_are_looked_up_after_a_reconnection(
     pool: asyncpg.Pool, organization: Tenant, listener: JobListener
 ) -> None:
     job_id, _ = await submit(pool, organization.organization_id)
@@ -69,7 +69,7 @@ async def test_what_was_missed_while_the_connection_was_broken_is_looked_up(
     assert await listener.wait(outcome, 10.0) is True
 
 
-async def test_it_hears_again_after_its_connection_broke(
+async def test_ends_are_heard_after_a_reconnection(
     pool: asyncpg.Pool, organization: Tenant, listener: JobListener
 ) -> None:
     for _ in range(3):
@@ -88,7 +88,7 @@ async def test_it_hears_again_after_its_connection_broke(
         assert await listener.wait(outcome, 5.0) is True
 
 
-async def test_nothing_is_kept_for_those_who_do_not_wait_any_more(listener: JobListener) -> None:
+async def test_waiters_that_are_gone_leave_nothing_behind(listener: JobListener) -> None:
     outcome = listener.register("some job")
     assert listener.waiting == 1
     del outcome

@@ -1,4 +1,4 @@
-"""Outcomes are told in the transaction that writes them: to whoever wants it, once, and to nobody else."""
+"""Events are queued in the transaction of the outcome, once, for the webhooks and people who want them."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ async def test_a_lost_workers_late_result_is_not_told(pool: asyncpg.Pool, organi
     assert await types(pool) == ["prediction.failed"]
 
 
-async def test_what_is_rolled_back_was_never_told(pool: asyncpg.Pool, organization: Tenant) -> None:
+async def test_an_outcome_that_is_rolled_back_is_not_told(pool: asyncpg.Pool, organization: Tenant) -> None:
     await add_webhook(pool, organization.organization_id, BOX, URL)
     await submit(pool, organization.organization_id)
     job = await claim_job(pool, PREDICTION)
@@ -122,7 +122,7 @@ async def test_what_is_rolled_back_was_never_told(pool: asyncpg.Pool, organizati
     assert (await types(pool), await webhook_jobs(pool)) == ([], 0)
 
 
-async def test_each_webhook_is_told_what_it_wants_and_others_organizations_nothing(
+async def test_each_webhook_gets_the_events_it_wants_of_its_organization(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
 ) -> None:
     own, theirs = organization.organization_id, other_organization.organization_id
@@ -261,7 +261,7 @@ async def test_a_training_that_failed_and_is_tried_again(pool: asyncpg.Pool, org
     assert await types(pool) == ["training.failed", "training.pending", "training.cancelled"]
 
 
-async def test_owners_and_whoever_started_it_get_mail_and_others_do_not(
+async def test_owners_and_the_starter_get_mail_and_others_do_not(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
 ) -> None:
     own = organization.organization_id

@@ -1,4 +1,4 @@
-"""Owners are warned once a month of each limit that comes close; counting itself does nothing for it."""
+"""Owners are warned once a month of each limit that comes close."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ async def test_of_several_meters_one_mail_and_of_several_thresholds_the_highest(
     assert await warn(pool, 5) == []
 
 
-async def test_what_the_plan_does_not_limit_is_no_matter(pool: asyncpg.Pool) -> None:
+async def test_meters_without_a_limit_are_not_warned_of(pool: asyncpg.Pool) -> None:
     await set_mail(pool)
     tenant = await limited(
         pool, pages=1, fields=1, documents=0, assets=2_000_000_000, limited_by="fields", datasets=5

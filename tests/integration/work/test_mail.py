@@ -1,4 +1,4 @@
-"""Mail is sent through a real server, once, and again when the server is not ready for it."""
+"""Mail is sent through a real server once, and retried while the server does not accept it."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ async def test_a_server_that_is_away_is_waited_for() -> None:
 @pytest.mark.parametrize(
     "payload", [PAYLOAD | {"to": "a@b.de\r\nRCPT TO:<x@y.de>"}, {"notice": "other"}, PAYLOAD | {"to": ""}]
 )
-async def test_what_is_no_message_is_not_sent(payload: dict[str, Any]) -> None:
+async def test_an_invalid_message_is_not_sent(payload: dict[str, Any]) -> None:
     async with mail_server() as server:
         with pytest.raises(MailRefused):
             await MailRunner(settings(server.port))(a_job(payload))
@@ -155,7 +155,7 @@ async def queue(pool: asyncpg.Pool, organization: Tenant) -> str:
         )
 
 
-async def test_the_engine_tries_until_it_is_taken_and_the_message_keeps_its_id(
+async def test_a_message_is_retried_with_its_id_until_it_is_accepted(
     pool: asyncpg.Pool, organization: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mail, "DELAYS", (0.01,))
@@ -169,7 +169,7 @@ async def test_the_engine_tries_until_it_is_taken_and_the_message_keeps_its_id(
     assert f"<{job_id}@example.com>".encode() in (envelope.original_content or b"")
 
 
-async def test_what_was_refused_is_to_be_seen_and_can_be_sent_again(
+async def test_a_refused_message_is_shown_and_can_be_sent_again(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
     async with mail_server() as server:
@@ -185,7 +185,7 @@ async def test_what_was_refused_is_to_be_seen_and_can_be_sent_again(
     assert len(server.taken) == 1
 
 
-async def test_the_dispatcher_says_whether_mail_is_sent(pool: asyncpg.Pool) -> None:
+async def test_the_dispatcher_announces_whether_mail_is_sent(pool: asyncpg.Pool) -> None:
     said = []
     for host in (None, "mail.example.com", None):
         await announce_mail_service(pool, settings(25, smtp_host=host))
@@ -193,7 +193,7 @@ async def test_the_dispatcher_says_whether_mail_is_sent(pool: asyncpg.Pool) -> N
     assert said == [False, True, False]
 
 
-async def test_it_is_said_as_soon_as_postgres_is_there(
+async def test_the_mail_service_is_announced_when_postgres_is_back(
     pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mail, "AWAY_SECONDS", 0.01)

@@ -1,4 +1,4 @@
-"""Events arrive at a real receiver, signed, once; and go again when they did not."""
+"""Events arrive at a real receiver, signed and once; failed deliveries are retried."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ async def test_an_event_arrives_signed_and_once(
     assert await delivery_status(pool) == "succeeded"
 
 
-async def test_it_goes_again_until_it_is_taken_and_keeps_its_id(
+async def test_a_delivery_is_retried_with_its_id_until_it_is_accepted(
     pool: asyncpg.Pool, organization: Tenant, runner: WebhookRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhooks, "DELAYS", (0.01, 0.01))
@@ -138,7 +138,7 @@ async def test_the_schedule_is_that_of_standard_webhooks(
     assert job.id == job_id
 
 
-async def test_what_has_failed_for_good_is_to_be_seen_and_replayed(
+async def test_a_failed_delivery_is_shown_and_can_be_replayed(
     pool: asyncpg.Pool, organization: Tenant, runner: WebhookRunner, database_url: str
 ) -> None:
     async with receiving() as receiver:
@@ -175,7 +175,7 @@ async def test_what_has_failed_for_good_is_to_be_seen_and_replayed(
             assert {headers["webhook-id"] for headers, _ in receiver.received} == {delivery_id}
 
 
-async def test_replay_of_what_is_not_there_or_waits(
+async def test_replay_of_an_unknown_or_pending_delivery_is_refused(
     pool: asyncpg.Pool, organization: Tenant, runner: WebhookRunner
 ) -> None:
     webhook = await add_webhook(pool, organization.organization_id, BOX, "http://localhost:1")
@@ -234,7 +234,7 @@ async def test_a_disabled_webhook_is_sent_nothing_and_a_deleted_one_neither(
         assert receiver.received == []
 
 
-async def test_what_was_delivered_before_the_worker_died_is_not_sent_again(
+async def test_a_delivery_of_a_dead_worker_is_not_sent_again(
     pool: asyncpg.Pool, organization: Tenant, runner: WebhookRunner
 ) -> None:
     async with receiving() as receiver:
@@ -392,9 +392,7 @@ async def test_proxies_of_the_environment_are_not_used(
         assert len(receiver.received) == 1
 
 
-async def test_without_keys_nothing_is_sent_until_they_are_there(
-    pool: asyncpg.Pool, organization: Tenant
-) -> None:
+async def test_without_keys_deliveries_wait_for_them(pool: asyncpg.Pool, organization: Tenant) -> None:
     async with receiving() as receiver:
         await add_webhook(pool, organization.organization_id, BOX, receiver.url)
         await told(pool, organization)

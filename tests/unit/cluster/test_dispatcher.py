@@ -1,4 +1,4 @@
-"""What a stack's dispatcher does by itself follows from the settings."""
+"""The dispatcher's keys, and the bounds of its schedules."""
 
 from __future__ import annotations
 

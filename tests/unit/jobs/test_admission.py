@@ -1,4 +1,4 @@
-"""How long a prediction will wait is estimated without a queue, and looked up about once a second."""
+"""The waiting time of a job is estimated from the queue, which is read about once a second."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ depths = st.dictionaries(
         ({OWN: {INTERACTIVE: 3}, OTHER: {5: 10_000}}, INTERACTIVE, 3.5),
     ],
 )
-def test_what_goes_before_is_what_counts(
+def test_only_jobs_that_go_first_count(
     waiting: dict[str, dict[int, int]], priority: int, seconds: float
 ) -> None:
     assert estimated_wait(QueueState(waiting, 2.0), OWN, priority, slots=4) == seconds
@@ -51,7 +51,7 @@ def test_another_organization_can_delay_by_no_more_than_one_turn_of_ones_own(
 
 
 @given(waiting=depths)
-def test_a_prediction_that_is_waited_for_waits_no_longer_than_a_batch(
+def test_a_synchronous_prediction_waits_no_longer_than_a_batch(
     waiting: dict[str, dict[int, int]],
 ) -> None:
     queue = QueueState(waiting, 1.0)
@@ -83,13 +83,13 @@ async def test_a_queue_that_is_too_long_is_told_with_the_time_to_come_again() ->
     await admission.admit(OTHER, INTERACTIVE)
 
 
-async def test_nobody_is_told_to_come_again_next_week() -> None:
+async def test_the_time_to_come_again_is_limited() -> None:
     with pytest.raises(QueueFull) as refused:
         await Queue(1_000_000).admission(longest_wait=10.0).admit(OWN, INTERACTIVE)
     assert refused.value.retry_after_seconds == 60
 
 
-async def test_zero_admits_all_without_a_look() -> None:
+async def test_zero_admits_all_without_reading_the_queue() -> None:
     queue = Queue(1_000_000)
     await queue.admission(longest_wait=0.0).admit(OWN, INTERACTIVE)
     assert queue.looks == 0

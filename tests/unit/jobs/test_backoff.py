@@ -1,4 +1,4 @@
-"""What follows a failed attempt is decided without a clock, a database or luck."""
+"""The decision after a failed attempt, without a clock, a database or chance."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def a_job(attempt: int, maximum_attempts: int, *, lost_workers: int = 0) -> Job:
     [BadRequest("no"), DocumentUnreadable("no"), LimitExceeded(), NotFound("no"), JobCancelled("no")],
     ids=lambda error: type(error).__name__,
 )
-def test_what_cannot_get_better_fails_at_once(error: Exception) -> None:
+def test_a_final_error_fails_at_once(error: Exception) -> None:
     assert decide(error, a_job(1, 5), chance=0.0) == "fail"
 
 
@@ -39,7 +39,7 @@ def test_what_cannot_get_better_fails_at_once(error: Exception) -> None:
     [RuntimeError("odd"), asyncio.CancelledError(), MemoryError()],
     ids=lambda error: type(error).__name__,
 )
-def test_what_may_get_better_is_tried_until_the_maximum(error: BaseException) -> None:
+def test_other_errors_are_retried_until_the_maximum(error: BaseException) -> None:
     decisions = [decide(error, a_job(attempt, 3), chance=0.0) for attempt in (1, 2, 3)]
     assert decisions == [Retry(0.5, counts=True), Retry(1.5, counts=True), "fail"]
 
@@ -82,5 +82,5 @@ def test_an_outage_is_waited_out_for_about_half_an_hour() -> None:
 
 
 @given(attempt=st.integers(1, 3))
-def test_delays_grow_whatever_the_chance(attempt: int) -> None:
+def test_delays_grow_for_every_chance(attempt: int) -> None:
     assert delay_after(attempt, 0.999) < delay_after(attempt + 1, 0.0)

@@ -1,4 +1,4 @@
-"""An error keeps its class and message from the worker to whoever waits for the job."""
+"""An error keeps its class and message from the worker to the caller who waits for the job."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pagemill.jobs.outcomes import UNEXPECTED, recorded_error
     [BadRequest("pages: too many"), DocumentUnreadable("encrypted"), LimitExceeded(), Unavailable("away")],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_comes_back_as_what_it_was(error: PagemillError) -> None:
+def test_an_error_keeps_its_class_and_message(error: PagemillError) -> None:
     failure = recorded_error(error)
     raised = EndedJob("failed", failure.error_class, failure.message).error()
     assert type(raised) is type(error)

@@ -1,4 +1,4 @@
-"""Listening outlasts whatever becomes of its connection."""
+"""Listening goes on after every error of its connection."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class BreakingPool:
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_it_tries_again_whatever_broke(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_listening_resumes_after_every_error(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "RECONNECT_SECONDS", (0.001, 0.001))
     pool = BreakingPool(error, enough=3)
 

@@ -1,4 +1,4 @@
-"""Which jobs exist at which time is decided without a clock or a database."""
+"""The scheduled jobs of a time, without a clock or a database."""
 
 from __future__ import annotations
 
@@ -40,15 +40,13 @@ def test_kinds_and_organizations_do_not_share_ids() -> None:
 
 
 @given(now=times, interval=st.floats(60, 6 * 86400))
-def test_now_is_in_its_slot(now: datetime.datetime, interval: float) -> None:
+def test_the_time_is_in_its_slot(now: datetime.datetime, interval: float) -> None:
     begun = slot_of(schedule_of(RETENTION, interval), now)
     assert -1e-3 <= (now - begun).total_seconds() <= interval + 1e-3
 
 
 @given(now=times, interval=st.sampled_from([60.0, 3600.0, 86400.0]), shift=st.floats(0, 1, exclude_max=True))
-def test_whoever_looks_during_a_slot_names_the_same_job(
-    now: datetime.datetime, interval: float, shift: float
-) -> None:
+def test_all_times_of_a_slot_give_the_same_job(now: datetime.datetime, interval: float, shift: float) -> None:
     schedule = schedule_of(RETENTION, interval)
     begun = slot_of(schedule, now)
     later = begun + datetime.timedelta(seconds=int(shift * interval))

@@ -1,4 +1,4 @@
-"""Webhooks lead to public addresses only, however an address is written."""
+"""Webhooks lead to public addresses only, in every notation of an address."""
 
 from __future__ import annotations
 

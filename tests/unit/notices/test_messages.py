@@ -1,4 +1,4 @@
-"""Messages say what happened, in text and in HTML, and nothing in them can become a header or markup."""
+"""Messages tell of events in text and HTML; no value in them can become a header or markup."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_names_stay_names(name: str) -> None:
 @pytest.mark.parametrize(
     "to", ["ada@example.com\r\nBcc: x@example.com", "=?utf-8?q?=0ABcc:_x?=@b.de", "a@b.de, c@d.de"]
 )
-def test_what_is_not_one_address_is_refused(to: str) -> None:
+def test_an_invalid_address_is_refused(to: str) -> None:
     with pytest.raises(ValueError):
         composed(TRAINING | {"to": to})
 

@@ -1,4 +1,4 @@
-"""The registry has every kind once, with all that the engine and the operator ask of it."""
+"""The registry has every kind once, complete for the engine and the operator."""
 
 from __future__ import annotations
 

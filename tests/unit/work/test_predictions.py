@@ -1,3 +1,5 @@
+"""A prediction reads, predicts and reserves only what its plan limits."""
+
 from __future__ import annotations
 
 import asyncio
