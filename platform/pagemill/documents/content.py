@@ -23,7 +23,7 @@ MAXIMUM_FILE_BYTES = 64 * MEBIBYTE
 MAXIMUM_INLINE_CHARACTERS = 6_250_000
 MAXIMUM_INLINE_BYTES = MAXIMUM_INLINE_CHARACTERS // 4 * 3
 READ_ATTEMPTS = 3
-"""How often a row is read whose content is replaced each time before it can be opened."""
+"""How many times a document is read again because its content was replaced before it was opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pagemill.objects.store import ObjectStore
 
 
 class CachedWords(msgspec.Struct, frozen=True):
-    """The number of pages of a document, and the pages that have been read, by index."""
+    """Words of a document: the number of its pages, and the pages that have been read, by index."""
 
     number_of_pages: int
     pages: dict[int, Page]

@@ -41,7 +41,7 @@ INTERNAL = ("content_key", "model_id")
 
 
 class ExportFailed(PagemillError):
-    """The file cannot be written."""
+    """Error of an export whose file cannot be written."""
 
 
 class ExportReport(msgspec.Struct, rename="camel"):

@@ -11,7 +11,7 @@ _HEADER = struct.Struct(">I")
 
 
 class MessageTooLarge(OSError):
-    """A message has more bytes than its receiver allows."""
+    """Error for a message with more bytes than its receiver allows."""
 
 
 def frame(payload: bytes) -> bytes:

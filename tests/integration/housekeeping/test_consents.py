@@ -45,7 +45,7 @@ async def store(
     dataset_id: str | None = None,
     content: bytes | None = b"%PDF-",
 ) -> str:
-    """A document under a consent."""
+    """Store a document under a consent and return its id."""
     document_id = await store_document(
         pool, objects, organization_id, content, ground_truth=TRUTH, dataset_id=dataset_id
     )
@@ -60,7 +60,7 @@ async def store(
 
 
 async def predict(pool: asyncpg.Pool, organization_id: str, document_id: str, **values: Any) -> str:
-    """A prediction of a document, succeeded unless ``values`` say otherwise."""
+    """Insert a prediction of a document, succeeded unless ``values`` say otherwise; return its id."""
     prediction_id = new_id(PredictionId)
     row = {"status": "succeeded", "predictions": [{"label": "total", "value": "1.00"}]} | values
     await pool.execute(
@@ -164,7 +164,7 @@ async def test_nobody_else_may_read_the_file(
 
 
 class Broken:
-    """A storage that goes away in the middle."""
+    """Storage that fails in the middle of an object."""
 
     def __init__(self, objects: ObjectStore) -> None:
         self.list = objects.list

@@ -62,7 +62,7 @@ async def seed_asset_with_object(pool: asyncpg.Pool, objects: ObjectStore, organ
 
 
 async def seed_everything(pool: asyncpg.Pool, objects: ObjectStore, organization_id: str) -> set[str]:
-    """One of each resource with its objects; the keys."""
+    """Store one of each resource with its objects; return the keys."""
     await store_document(pool, objects, organization_id, b"content")
     await store_document(pool, objects, organization_id, None)
     content = await pool.fetchval(
@@ -222,7 +222,7 @@ async def test_any_mixture_of_rows_and_objects_is_compared_in_batches_of_any_siz
 
 
 class Meddling:
-    """A storage in which something happens to the rows as soon as it is scanned."""
+    """Storage that changes rows as soon as it is scanned."""
 
     def __init__(self, objects: ObjectStore, meddle: Any) -> None:
         self._objects, self._meddle = objects, meddle

@@ -58,7 +58,7 @@ async def store(
     old: float,
     dataset_id: str | None = None,
 ) -> str:
-    """A document that is kept for some days, and is so many days old."""
+    """Store a document that is kept for some days, and is so many days old; return its id."""
     document_id = await store_document(
         pool, objects, organization_id, b"content", ground_truth=TRUTH, dataset_id=dataset_id
     )
@@ -203,7 +203,7 @@ async def test_a_data_bundle_that_is_not_due_any_more_keeps_its_job(
 
 
 async def hold_of(pool: asyncpg.Pool, organization_id: str) -> Job:
-    """A retention job that runs."""
+    """Queue a retention job, claim it and return it."""
     async with pool.acquire() as connection:
         await enqueue(
             connection,

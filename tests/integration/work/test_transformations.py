@@ -28,7 +28,7 @@ TRUTH = [{"label": "total", "value": "1.00"}]
 async def seed(
     pool: asyncpg.Pool, objects: ObjectStore, tenant: Tenant, contents: str
 ) -> tuple[str, list[str]]:
-    """A dataset with a labelled document for each letter; "-" is one without content."""
+    """Store a dataset with a labelled document for each letter; "-" is one without content."""
     organization_id, dataset_id = tenant.organization_id, new_id(DatasetId)
     await pool.execute(
         "INSERT INTO dataset (organization_id, id) VALUES ($1, $2)", organization_id, dataset_id
@@ -64,7 +64,7 @@ async def add(
 async def transform(
     pool: asyncpg.Pool, organization_id: str, dataset_id: str, *, operations: Sequence[Any] | None = None
 ) -> tuple[str, str]:
-    """Queue what the API queues; the ids of the job and of the transformation."""
+    """Queue a transformation like the API; return the ids of the job and of the transformation."""
     transformation_id = new_id(TransformationId)
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
@@ -199,7 +199,7 @@ async def test_an_attempt_continues_after_a_killed_one(
 
 
 class Gate:
-    """Objects whose deletion waits until it is opened."""
+    """Object storage whose deletions wait until they are released."""
 
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects

@@ -428,7 +428,7 @@ async def test_bulk_deletion_runs_a_fixed_number_of_statements(api: httpx.AsyncC
 
 
 async def expire(pool: asyncpg.Pool, document_id: str) -> None:
-    """Let the document's time pass."""
+    """Let the document expire."""
     await pool.execute(
         """
         UPDATE document SET created_time = now() - make_interval(days => retention_in_days, secs => 1)

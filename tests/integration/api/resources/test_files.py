@@ -22,7 +22,7 @@ MEBIBYTE = 1024 * 1024
 
 @pytest.fixture
 async def file_url(api: httpx.AsyncClient) -> str:
-    """The path behind fileUrl of a new, empty document."""
+    """Create an empty document and return the path of its fileUrl."""
     url = (await api.post("/v1/documents", json={})).json()["fileUrl"]
     return str(url).removeprefix("https://localhost:8443")
 
@@ -36,7 +36,7 @@ def stored_files(directory: Path) -> list[Path]:
 
 
 async def pieces(size: int, start: bytes = PDF) -> AsyncIterator[bytes]:
-    """A body of ``size`` bytes whose length is not announced."""
+    """Yield a body of ``size`` bytes without a Content-Length."""
     yield start
     left = size - len(start)
     while left > 0:
@@ -147,7 +147,7 @@ async def test_the_document_is_deleted_during_the_upload(
 
 
 async def call(app: Litestar, scope: dict[str, Any], messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the application sends when it receives these messages."""
+    """Return the messages that the application sends when it receives these."""
     sent: list[dict[str, Any]] = []
     left = iter(messages)
 

@@ -25,7 +25,7 @@ from tests.support.samples import PDF
 
 
 async def upload(api: httpx.AsyncClient, content: bytes) -> str:
-    """The path of a new document's file."""
+    """Upload a new document and return the path of its file."""
     url = (await api.post("/v1/documents", json={})).json()["fileUrl"]
     path = str(url).removeprefix("https://localhost:8443")
     assert (await api.put(path, content=content)).status_code == 200
@@ -38,7 +38,7 @@ def stored_files(directory: Path) -> list[Path]:
 
 @pytest.fixture
 def rendered(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The thumbnails that the renderer is asked for."""
+    """Record the thumbnails that the renderer is asked for."""
     requested: list[Any] = []
     render = Renderer.render
 

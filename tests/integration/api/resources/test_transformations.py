@@ -27,7 +27,7 @@ async def dataset_id(api: httpx.AsyncClient) -> str:
 
 @pytest.fixture
 def path(dataset_id: str) -> str:
-    """Where the dataset's transformations are."""
+    """Return the path of a dataset's transformations."""
     return f"/v1/datasets/{dataset_id}/transformations"
 
 
