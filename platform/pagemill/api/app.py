@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from typing import Any
 
-from litestar import Litestar, Request, Response, Router, get
+from litestar import Litestar, Response, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
@@ -33,6 +33,7 @@ from pagemill.api.http.request_bodies import JsonRequest, require_json
 from pagemill.api.http.request_draining import drain_middleware
 from pagemill.api.http.request_ids import HEADER as REQUEST_ID
 from pagemill.api.http.request_ids import request_id_middleware
+from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.route_options import CONNECTION, check_route_options
 from pagemill.api.openapi.configuration import describe_api
 from pagemill.api.resources.app_clients import AppClientController
@@ -108,7 +109,7 @@ async def health() -> dict[str, str]:
     return {"status": "ok"}
 
 
-async def before_handler(request: Request[Any, Any, Any]) -> Response[Any] | None:
+async def before_handler(request: ApiRequest) -> Response[Any] | None:
     """Check a request before its handler runs, and claim its idempotency key.
 
     Returns the response when there is no need for the handler.
@@ -121,7 +122,7 @@ async def before_handler(request: Request[Any, Any, Any]) -> Response[Any] | Non
     return await claim_key(request)
 
 
-def provide_app_state(request: Request[Any, Any, Any]) -> AppState:
+def provide_app_state(request: ApiRequest) -> AppState:
     """Return the application's state."""
     return state_of(request)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
-
-from litestar import Request
+from typing import cast
 
 from db.principals import PrincipalRow, find_principal
 from pagemill.api.auth.permissions import PermissionSet, permissions_of
@@ -14,6 +12,7 @@ from pagemill.api.auth.scopes import scope_of
 from pagemill.api.auth.tokens import Caller, read_token
 from pagemill.api.http.app_state import state_of
 from pagemill.api.http.connections import hold_connection, release_unless_handed_on
+from pagemill.api.http.requests import ApiRequest
 from pagemill.errors import Forbidden
 
 __all__ = ["Caller", "provide_caller", "provide_permissions", "require_caller"]
@@ -21,7 +20,7 @@ __all__ = ["Caller", "provide_caller", "provide_permissions", "require_caller"]
 SCHEME = "bearer"
 
 
-async def require_caller(request: Request[Any, Any, Any]) -> None:
+async def require_caller(request: ApiRequest) -> None:
     """Check that the token, its scopes and the roles of its principal allow the request.
 
     The body has not been read yet, so a refused caller learns nothing about its mistakes. Roles are checked
@@ -70,11 +69,11 @@ def _bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:
     raise Forbidden
 
 
-def provide_caller(request: Request[Any, Any, Any]) -> Caller:
+def provide_caller(request: ApiRequest) -> Caller:
     """Return the caller that the guard has admitted."""
     return cast("Caller", request.scope["state"]["caller"])
 
 
-def provide_permissions(request: Request[Any, Any, Any]) -> PermissionSet:
+def provide_permissions(request: ApiRequest) -> PermissionSet:
     """Return the permissions of the caller."""
     return cast("PermissionSet", request.scope["state"]["permissions"])

@@ -6,11 +6,11 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
-from litestar import Request, post
+from litestar import post
 from msgspec import UNSET, UnsetType
 
 from db.app_clients import find_app_client
@@ -18,6 +18,7 @@ from pagemill.api.auth.client_credentials import hash_secret
 from pagemill.api.auth.scopes import read_scopes
 from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.api.http.app_state import AppState
+from pagemill.api.http.requests import ApiRequest
 from pagemill.errors import BadRequest
 from pagemill.ids import PrincipalId
 
@@ -52,7 +53,7 @@ class Token(msgspec.Struct, kw_only=True):
     tags=["Authentication"],
     request_max_body_size=LONGEST_FORM,
 )
-async def create_token(request: Request[Any, Any, Any], app_state: AppState) -> Token:
+async def create_token(request: ApiRequest, app_state: AppState) -> Token:
     """Get an access token for an app client.
 
     Send the client id and the client secret of the app client by HTTP Basic, or as ``client_id`` and
@@ -83,7 +84,7 @@ async def create_token(request: Request[Any, Any, Any], app_state: AppState) -> 
     )
 
 
-async def _parameters(request: Request[Any, Any, Any]) -> Mapping[str, str]:
+async def _parameters(request: ApiRequest) -> Mapping[str, str]:
     """Return the parameters of the query and the form; the form wins. Raises BadRequest."""
     try:
         form = parse_qsl((await request.body()).decode(), max_num_fields=MOST_PARAMETERS)
@@ -92,7 +93,7 @@ async def _parameters(request: Request[Any, Any, Any]) -> Mapping[str, str]:
     return {name: str(value) for name, value in request.query_params.items()} | dict(form)
 
 
-def _credentials(request: Request[Any, Any, Any], parameters: Mapping[str, str]) -> tuple[str, str]:
+def _credentials(request: ApiRequest, parameters: Mapping[str, str]) -> tuple[str, str]:
     """Return client id and client secret, of HTTP Basic if there is any. Raises BadRequest."""
     header = request.headers.get("authorization", "")
     if header[: len(BASIC)].lower() != BASIC:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, TypeAlias, cast
 
-from litestar import Request
 from litestar.params import Dependency
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.statements import Connection
 from pagemill.api.http.app_state import state_of
 from pagemill.api.http.idempotency import CLAIM
+from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.route_options import hands_connection_on
 
 # The type of a handler's parameter; the framework cannot validate a union of two classes.
@@ -20,7 +20,7 @@ HELD = "connection"
 """Key of the held connection in the state of a request."""
 
 
-async def provide_connection(request: Request[Any, Any, Any]) -> Connection:
+async def provide_connection(request: ApiRequest) -> Connection:
     """Return the request's connection, which it holds until the answer begins.
 
     Handlers open the transactions that they need. With an idempotency key these are savepoints of the
@@ -32,7 +32,7 @@ async def provide_connection(request: Request[Any, Any, Any]) -> Connection:
     return await hold_connection(request)
 
 
-async def hold_connection(request: Request[Any, Any, Any]) -> Connection:
+async def hold_connection(request: ApiRequest) -> Connection:
     """Return the connection that the request holds; acquire it first if it holds none."""
     held = request.scope["state"].get(HELD)
     if held is None:
@@ -48,7 +48,7 @@ async def release_connection(scope: Scope) -> None:
         await pool.release(connection)
 
 
-async def release_unless_handed_on(request: Request[Any, Any, Any]) -> None:
+async def release_unless_handed_on(request: ApiRequest) -> None:
     """Give the guard's connection back, unless the handler goes on with it."""
     if not hands_connection_on(request.route_handler, request.method):
         await release_connection(request.scope)

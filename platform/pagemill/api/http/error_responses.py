@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import asyncpg
-from litestar import Request, Response
+from litestar import Response
 from litestar.exceptions import (
     ClientException,
     HTTPException,
@@ -18,6 +18,7 @@ from litestar.types import ExceptionHandlersMap
 
 from db.pool import CONNECTION_ERRORS
 from pagemill.api.http.request_ids import request_id_of
+from pagemill.api.http.requests import ApiRequest
 from pagemill.errors import PagemillError, TooManyRequests, Unavailable
 
 logger = logging.getLogger("pagemill.api")
@@ -37,7 +38,7 @@ UNSTORABLE = (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableChara
 DATABASE_AWAY = "The database is not available"
 
 
-def on_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+def on_error(request: ApiRequest, error: Exception) -> Response[Any]:
     """Return the response to an exception of a handler."""
     if isinstance(error, PagemillError):
         return _on_pagemill_error(request, error)
@@ -75,7 +76,7 @@ def _camel(name: str) -> str:
     return first + "".join(other.capitalize() for other in others)
 
 
-def _on_pagemill_error(request: Request[Any, Any, Any], error: PagemillError) -> Response[Any]:
+def _on_pagemill_error(request: ApiRequest, error: PagemillError) -> Response[Any]:
     if error.status >= 500 and not isinstance(error, Unavailable):
         return _on_unexpected(request, error)
     headers = {}
@@ -90,7 +91,7 @@ def _on_pagemill_error(request: Request[Any, Any, Any], error: PagemillError) ->
     return _respond(error.status, error.message, detail, headers=headers)
 
 
-def _on_unexpected(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+def _on_unexpected(request: ApiRequest, error: Exception) -> Response[Any]:
     request_id = request_id_of(request)
     logger.error("unexpected error", exc_info=error, extra={"request_id": request_id})
     return Response({"message": INTERNAL, "requestId": request_id}, status_code=500)

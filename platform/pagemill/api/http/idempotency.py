@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from litestar import Request, Response
+from litestar import Response
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
@@ -23,6 +23,7 @@ from pagemill.api.http.error_responses import DATABASE_AWAY, DATABASE_BUSY
 from pagemill.api.http.idempotency_cipher import AnswerCipher
 from pagemill.api.http.idempotency_claim import IdempotencyClaim, StoredAnswer
 from pagemill.api.http.request_bodies import JSON
+from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.route_options import transaction_of
 from pagemill.errors import BadRequest, Unavailable
 
@@ -38,7 +39,7 @@ KEY_PATTERN = r"^[!-~]([ -~]{0,253}[!-~])?$"
 _KEY = re.compile(KEY_PATTERN)
 
 
-async def claim_key(request: Request[Any, Any, Any]) -> Response[Any] | None:
+async def claim_key(request: ApiRequest) -> Response[Any] | None:
     """Claim the key of a request, if it has one. Returns the answer that was given to the key before.
 
     Raises BadRequest and Unavailable.

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from litestar import Request
-
+from pagemill.api.http.requests import ApiRequest
 from pagemill.errors import BadRequest
 
 PAGING = {"maxResults", "nextToken"}
 
 
-def refuse_null_parameters(request: Request[Any, Any, Any]) -> None:
+def refuse_null_parameters(request: ApiRequest) -> None:
     """Refuse ``null`` as the value of a query parameter. Raises BadRequest naming the parameter.
 
     A query has no null, but Litestar would take it for a missing value where an enumeration is expected.

@@ -7,8 +7,8 @@ import re
 from typing import Any
 
 import msgspec
-from litestar import Request
 
+from pagemill.api.http.requests import ApiRequest
 from pagemill.errors import BadRequest, UnsupportedMediaType
 from pagemill.validation import name_member
 
@@ -23,7 +23,7 @@ _STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_STEPS = bytes(set(range(256)) - set(b"[]{}"))
 
 
-class JsonRequest(Request[Any, Any, Any]):
+class JsonRequest(ApiRequest):
     """A request whose body is decoded into the handler's schema.
 
     Litestar would convert it leniently: "5" would be taken for 5.
@@ -59,7 +59,7 @@ def is_too_deep(body: bytes) -> bool:
     return max(itertools.accumulate(steps), default=0) > MAX_DEPTH
 
 
-def require_json(request: Request[Any, Any, Any]) -> None:
+def require_json(request: ApiRequest) -> None:
     """Refuse a POST or PATCH whose body is not declared as JSON. Raises UnsupportedMediaType."""
     if request.method not in ("POST", "PATCH") or request.route_handler.opt.get("public"):
         return

@@ -10,9 +10,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
-from litestar import Request
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
+from pagemill.api.http.requests import ApiRequest
 from pagemill.api.openapi.schema_words import link_to, type_words
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class ReferencePage(OpenAPIRenderPlugin):
         super().__init__(path="/reference")
         self._page: bytes | None = None
 
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+    def render(self, request: ApiRequest, openapi_schema: dict[str, Any]) -> bytes:
         """Return the page, which is rendered once."""
         if self._page is None:
             self._page = render_reference(openapi_schema).encode()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Request, delete, get, patch, post
+from litestar import Controller, delete, get, patch, post
 from msgspec import UNSET, Meta, UnsetType
 
 from db import data_bundles as statements
@@ -16,6 +16,7 @@ from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.connections import RequestConnection, release_connection
 from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.schemas import (
     Audited,
     RequestStruct,
@@ -232,7 +233,7 @@ class DataBundleController(Controller):
         self,
         own_model_id: ModelId,
         data_bundle_id: DataBundleId,
-        request: Request[Any, Any, Any],
+        request: ApiRequest,
         caller: Caller,
         connection: RequestConnection,
         app_state: AppState,

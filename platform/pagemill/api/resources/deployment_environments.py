@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from litestar import Controller, Request, get
+from litestar import Controller, get
 
 from db import deployment_environments as statements
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.schemas import ResponseStruct
 from pagemill.api.resources.plans import Owners, owners_of
 from pagemill.errors import BadRequest, NotFound
@@ -115,7 +115,7 @@ class DeploymentEnvironmentController(Controller):
 
     @get(["/{deployment_environment_id:str}", "/{owner_id:str}/{deployment_environment_id:str}"])
     async def get_deployment_environment(
-        self, request: Request[Any, Any, Any], caller: Caller, connection: RequestConnection
+        self, request: ApiRequest, caller: Caller, connection: RequestConnection
     ) -> DeploymentEnvironment:
         """Get a deployment environment.
 

@@ -7,7 +7,7 @@ import dataclasses
 import logging
 from typing import Annotated, Any, Literal
 
-from litestar import Controller, Request, delete, get, patch, post
+from litestar import Controller, delete, get, patch, post
 from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType, field
 
@@ -18,6 +18,7 @@ from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.connections import RequestConnection, release_connection
 from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.schemas import (
     Audited,
     Metadata,
@@ -223,7 +224,7 @@ class DocumentController(Controller):
     @delete(status_code=200)
     async def delete_documents(
         self,
-        request: Request[Any, Any, Any],
+        request: ApiRequest,
         caller: Caller,
         connection: RequestConnection,
         app_state: AppState,
@@ -271,7 +272,7 @@ class DocumentController(Controller):
     async def get_document(
         self,
         document_id: DocumentPath,
-        request: Request[Any, Any, Any],
+        request: ApiRequest,
         caller: Caller,
         connection: RequestConnection,
         app_state: AppState,
@@ -326,7 +327,7 @@ class DocumentController(Controller):
     async def delete_document(
         self,
         document_id: DocumentPath,
-        request: Request[Any, Any, Any],
+        request: ApiRequest,
         caller: Caller,
         connection: RequestConnection,
         app_state: AppState,

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
-from litestar import Controller, MediaType, Request, Response, get, put
+from litestar import Controller, MediaType, Response, get, put
 from litestar.datastructures import Headers
 from litestar.exceptions import InternalServerException
 from litestar.params import Parameter
@@ -16,6 +16,7 @@ from msgspec import field
 from db.documents import lock_document, update_content
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
+from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.schemas import ResponseStruct
 from pagemill.api.resources.documents import DocumentPath, document_not_found, find_document
 from pagemill.documents.content import (
@@ -64,7 +65,7 @@ class FileController(Controller):
 
     @put("/{document_id:str}", status_code=200, request_max_body_size=None, binary_body=True)
     async def put_file(
-        self, document_id: DocumentPath, request: Request[Any, Any, Any], caller: Caller, app_state: AppState
+        self, document_id: DocumentPath, request: ApiRequest, caller: Caller, app_state: AppState
     ) -> StoredFile:
         """Upload the file of a document.
 
@@ -91,7 +92,7 @@ class FileController(Controller):
     async def get_file(
         self,
         document_id: DocumentPath,
-        request: Request[Any, Any, Any],
+        request: ApiRequest,
         caller: Caller,
         app_state: AppState,
         width: Side = None,
@@ -137,7 +138,7 @@ class FileController(Controller):
         raise NotFound(f"Document {document_id} has no content")
 
 
-async def _body(request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
+async def _body(request: ApiRequest) -> AsyncIterator[bytes]:
     """Yield the body piece by piece. Raises BadRequest when the client disconnects before its end."""
     try:
         async for piece in request.stream():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from litestar import Controller, Request, delete, get, patch, post
+from litestar import Controller, delete, get, patch, post
 from litestar.di import Provide
 from msgspec import UNSET, Meta, UnsetType
 
@@ -17,6 +17,7 @@ from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.connections import RequestConnection, release_connection
 from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.schemas import (
     Audited,
     Metadata,
@@ -141,7 +142,7 @@ def to_visible_model(
     return msgspec.structs.replace(model, metadata=None, created_by=None, updated_by=None)
 
 
-def own_model_id(request: Request[Any, Any, Any], caller: Caller) -> ModelId:
+def own_model_id(request: ApiRequest, caller: Caller) -> ModelId:
     """Return the plain id of the model in the path.
 
     Raises NotFound when the path names another organization, as for an unknown model.
@@ -152,7 +153,7 @@ def own_model_id(request: Request[Any, Any, Any], caller: Caller) -> ModelId:
     return model_id
 
 
-def model_owner(request: Request[Any, Any, Any], caller: Caller) -> OrganizationId:
+def model_owner(request: ApiRequest, caller: Caller) -> OrganizationId:
     """Return the organization that the path names, else the caller's."""
     return OrganizationId(request.path_params.get("owner", caller.organization_id))
 
@@ -304,7 +305,7 @@ class ModelController(Controller):
     async def delete_model(
         self,
         own_model_id: ModelId,
-        request: Request[Any, Any, Any],
+        request: ApiRequest,
         caller: Caller,
         connection: RequestConnection,
         app_state: AppState,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, cast
 
-from litestar import Controller, Request, get
+from litestar import Controller, get
 from litestar.params import Parameter
 
 from db import plans as statements
@@ -14,6 +14,7 @@ from db.statements import Connection
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.schemas import ResponseStruct
 from pagemill.errors import NotFound
 from pagemill.ids import OrganizationId, PlanId
@@ -129,9 +130,7 @@ class PlanController(Controller):
         return Plans(plans=[to_plan(row) for row in shown], next_token=token)
 
     @get(["/{plan_id:str}", "/{owner_id:str}/{plan_id:str}"])
-    async def get_plan(
-        self, request: Request[Any, Any, Any], caller: Caller, connection: RequestConnection
-    ) -> Plan:
+    async def get_plan(self, request: ApiRequest, caller: Caller, connection: RequestConnection) -> Plan:
         """Get a plan.
 
         The id may end in a version (`las:plan:pro:2`) or in `:@latest`; without either the newest version is

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from litestar import Controller, Request, Response, get, post
+from litestar import Controller, Response, get, post
 from litestar.params import Parameter
 from msgspec import UNSET
 
@@ -17,6 +17,7 @@ from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState, state_of
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.requests import ApiRequest
 from pagemill.api.resources.models import model_not_found
 from pagemill.api.resources.page_configs import effective_preprocess_config, members, sent_preprocess_config
 from pagemill.api.resources.prediction_schemas import (
@@ -76,7 +77,7 @@ class PredictionController(Controller):
 
     @post(status_code=200, transaction="own")
     async def create_prediction(
-        self, data: PostPrediction, request: Request[Any, Any, Any], caller: Caller
+        self, data: PostPrediction, request: ApiRequest, caller: Caller
     ) -> Prediction | Response[dict[str, str]]:
         """Find the fields of a document.
 

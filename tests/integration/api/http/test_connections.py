@@ -170,7 +170,7 @@ async def test_prediction_waits_for_its_own_connection_within_the_limit(
             for _ in range(state.pool.get_max_size() - (state.pool.get_size() - state.pool.get_idle_size())):
                 await stack.enter_async_context(state.pool.acquire())
 
-        monkeypatch.setattr(type(state.pressure), "admit", exhaust)
+        monkeypatch.setattr(type(state.admission), "admit", exhaust)
         body = {"documentId": "las:document:" + "0" * 32, "modelId": "las:model:one"}
         response = await api.post("/v1/predictions", json=body)
     assert response.status_code == 503, response.text
