@@ -1,0 +1,292 @@
+"""Executions of transitions: claims, heartbeats, time limits and ends."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from db import transition_executions
+from db.statements import Connection
+from db.transition_executions import (
+    TransitionExecutionRow,
+    claim_transition_execution,
+    end_transition_execution,
+    find_workflow_execution_of_step,
+    get_transition_execution,
+    insert_transition_execution,
+    list_transition_executions,
+    lock_newest_step,
+    lock_transition_execution,
+    record_heartbeat,
+    set_start_time,
+)
+from pagemill.ids import LogId, PrincipalId, TransitionExecutionId, TransitionId, WorkflowExecutionId
+from tests.support.everything import insert
+from tests.support.tenants import Tenant
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ADA = PrincipalId("las:user:ada")
+EXECUTION = TransitionExecutionId("las:transition-execution:1")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def transition(connection: Connection, mine: Tenant) -> dict[str, Any]:
+    """A manual transition of ten minutes, as the arguments that name it."""
+    transition_id = TransitionId("las:transition:1")
+    own = {"organization_id": mine.organization_id}
+    await insert(
+        connection, "transition", **own, id=transition_id, transition_type="manual", timeout_in_seconds=600
+    )
+    return {**own, "transition_id": transition_id}
+
+
+async def now(connection: Connection) -> datetime:
+    """Return the time of the transaction, which stands still."""
+    return await connection.fetchval("SELECT now()")
+
+
+async def add(
+    connection: Connection, transition: dict[str, Any], name: str = EXECUTION, **values: Any
+) -> str:
+    return await insert(connection, "transition_execution", **transition, id=name, **values)
+
+
+@pytest.mark.parametrize(("is_due", "delay"), [(True, 0.0), (True, 30.0), (False, 0.0)])
+async def test_an_execution_is_due_after_its_delay_or_waits_to_be_claimed(
+    connection: Connection, transition: dict[str, Any], is_due: bool, delay: float
+) -> None:
+    row = await insert_transition_execution(
+        connection,
+        **transition,
+        execution_id=EXECUTION,
+        workflow_execution_id=None,
+        state=None,
+        attempt=2,
+        input={"documentId": "las:document:1"},
+        log_id=LogId("las:log:1"),
+        is_due=is_due,
+        delay=delay,
+        timeout_in_seconds=60,
+    )
+    start = await now(connection) + timedelta(seconds=delay) if is_due else None
+    assert row == TransitionExecutionRow(
+        id=EXECUTION,
+        transition_id=transition["transition_id"],
+        input={"documentId": "las:document:1"},
+        output=None,
+        status="running",
+        completed_by=None,
+        log_id=LogId("las:log:1"),
+        start_time=start,
+        end_time=None,
+    )
+    assert await get_transition_execution(connection, **transition, execution_id=EXECUTION) == row
+    stored = await connection.fetchrow("SELECT attempt, expires FROM transition_execution")
+    assert tuple(stored) == (2, start + timedelta(seconds=60) if start else None)
+
+
+async def test_the_execution_that_waits_longest_is_claimed_first(
+    connection: Connection, transition: dict[str, Any]
+) -> None:
+    time = await now(connection)
+    for name, age in (("young", 1), ("b, old", 9), ("a, old", 9)):
+        await add(connection, transition, name, created_time=time - timedelta(seconds=age))
+    await add(connection, transition, "ended", status="succeeded", created_time=time - timedelta(days=1))
+    claimed = [await claim_transition_execution(connection, **transition, claimed_by=ADA) for _ in range(4)]
+    assert [row.id if row else None for row in claimed] == ["a, old", "b, old", "young", None]
+    rows = await connection.fetch("SELECT * FROM transition_execution WHERE id <> 'ended'")
+    for row in rows:
+        assert (row["claimed_by"], row["claimed_time"], row["start_time"]) == (ADA, time, time)
+        assert (row["heartbeat_time"], row["expires"]) == (time, time + timedelta(seconds=600))
+
+
+@pytest.mark.parametrize(
+    ("silent_for", "expires_in", "is_claimed"),
+    [
+        (61, 500, True),
+        (60, 500, False),
+        (0, 500, False),
+        # The claim lapsed at the time at which it timed out, or after it.
+        (100, -40, True),
+        (100, -41, False),
+        (700, -641, False),
+    ],
+)
+async def test_a_claim_lapses_a_minute_after_the_last_heartbeat_unless_it_had_timed_out(
+    connection: Connection, transition: dict[str, Any], silent_for: int, expires_in: int, is_claimed: bool
+) -> None:
+    time = await now(connection)
+    await add(
+        connection,
+        transition,
+        claimed_by="las:user:gone",
+        heartbeat_time=time - timedelta(seconds=silent_for),
+        expires=time + timedelta(seconds=expires_in),
+    )
+    row = await claim_transition_execution(connection, **transition, claimed_by=ADA)
+    assert (row is not None) == is_claimed
+    owner = await connection.fetchval("SELECT claimed_by FROM transition_execution")
+    assert owner == (ADA if is_claimed else "las:user:gone")
+
+
+async def test_an_execution_without_heartbeats_is_not_claimed_again(
+    connection: Connection, transition: dict[str, Any]
+) -> None:
+    await add(connection, transition, claimed_by=ADA, heartbeat_time=None, expires=None)
+    assert await claim_transition_execution(connection, **transition, claimed_by=ADA) is None
+
+
+@pytest.mark.parametrize(("own_seconds", "seconds"), [(None, 600), (45, 45)])
+async def test_the_state_of_the_workflow_may_shorten_the_time_of_a_step(
+    connection: Connection, mine: Tenant, transition: dict[str, Any], own_seconds: int | None, seconds: int
+) -> None:
+    own = {"organization_id": mine.organization_id}
+    review = {} if own_seconds is None else {"TimeoutSeconds": own_seconds}
+    await insert(connection, "workflow", **own, id="workflow", definition={"States": {"Review": review}})
+    await insert(connection, "workflow_execution", **own, id="run", workflow_id="workflow")
+    await add(connection, transition, workflow_execution_id="run", state="Review")
+    assert await claim_transition_execution(connection, **transition, claimed_by=ADA)
+    expires = await connection.fetchval("SELECT expires FROM transition_execution")
+    assert expires == await now(connection) + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_recorded"),
+    [
+        ({"expires": None}, True),
+        ({"expires": timedelta(seconds=0)}, True),
+        ({"expires": timedelta(seconds=-1)}, False),
+        ({"status": "succeeded"}, False),
+    ],
+)
+async def test_a_heartbeat_counts_while_the_execution_runs(
+    connection: Connection, transition: dict[str, Any], values: dict[str, Any], is_recorded: bool
+) -> None:
+    time = await now(connection)
+    if isinstance(values.get("expires"), timedelta):
+        values = {"expires": time + values["expires"]}
+    before = time - timedelta(seconds=50)
+    await add(connection, transition, heartbeat_time=before, **values)
+    assert await record_heartbeat(connection, **transition, execution_id=EXECUTION) == is_recorded
+    assert await connection.fetchval("SELECT heartbeat_time FROM transition_execution") == (
+        time if is_recorded else before
+    )
+
+
+async def test_a_heartbeat_does_not_make_an_execution_expect_heartbeats(
+    connection: Connection, transition: dict[str, Any]
+) -> None:
+    await add(connection, transition, heartbeat_time=None)
+    assert await record_heartbeat(connection, **transition, execution_id=EXECUTION) == 1
+    assert await connection.fetchval("SELECT heartbeat_time FROM transition_execution") is None
+
+
+@pytest.mark.parametrize(("expires_in", "timed_out"), [(None, False), (0, False), (-1, True)])
+async def test_a_locked_execution_tells_whether_it_has_timed_out(
+    connection: Connection, transition: dict[str, Any], expires_in: int | None, timed_out: bool
+) -> None:
+    expires = None if expires_in is None else await now(connection) + timedelta(seconds=expires_in)
+    await add(connection, transition, attempt=3, claimed_by=ADA, expires=expires)
+    row = await lock_transition_execution(
+        connection, organization_id=transition["organization_id"], execution_id=EXECUTION
+    )
+    assert row is not None
+    assert (row.attempt, row.claimed_by, row.status, row.timed_out) == (3, ADA, "running", timed_out)
+
+
+async def test_the_newest_step_is_locked(
+    connection: Connection, mine: Tenant, transition: dict[str, Any]
+) -> None:
+    own = {"organization_id": mine.organization_id}
+    await insert(connection, "workflow", **own, id="workflow")
+    for execution in ("run", "other run"):
+        await insert(connection, "workflow_execution", **own, id=execution, workflow_id="workflow")
+    time = await now(connection)
+    for name, execution, age in (("a", "run", 2), ("b", "run", 1), ("c", "run", 1), ("d", "other run", 0)):
+        created_time = time - timedelta(seconds=age)
+        await add(connection, transition, name, workflow_execution_id=execution, created_time=created_time)
+    run = WorkflowExecutionId("run")
+    newest = await lock_newest_step(connection, **own, workflow_execution_id=run)
+    assert newest is not None
+    assert newest.id == "c"
+    step = await find_workflow_execution_of_step(connection, **transition, execution_id=newest.id)
+    assert step is not None
+    assert step.workflow_execution_id == run
+    nothing = await lock_newest_step(connection, **own, workflow_execution_id=WorkflowExecutionId("none"))
+    assert nothing is None
+
+
+async def test_an_execution_ends_with_its_result(connection: Connection, transition: dict[str, Any]) -> None:
+    own = {"organization_id": transition["organization_id"], "execution_id": EXECUTION}
+    await add(connection, transition)
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    await set_start_time(connection, **own, start_time=started)
+    end_time = await end_transition_execution(
+        connection,
+        **own,
+        status="rejected",
+        output={"total": 1},
+        error={"reason": "unreadable"},
+        completed_by=ADA,
+    )
+    row = await get_transition_execution(connection, **transition, execution_id=EXECUTION)
+    assert row is not None
+    assert (row.status, row.output, row.completed_by) == ("rejected", {"total": 1}, ADA)
+    assert (row.start_time, row.end_time) == (started, end_time)
+    assert end_time == await now(connection)
+
+
+async def test_an_execution_of_another_organization_cannot_be_ended(
+    connection: Connection, theirs: Tenant, transition: dict[str, Any]
+) -> None:
+    await add(connection, transition)
+    with pytest.raises(LookupError, match="end_transition_execution found nothing"):
+        await end_transition_execution(
+            connection,
+            organization_id=theirs.organization_id,
+            execution_id=EXECUTION,
+            status="succeeded",
+            output=None,
+            error=None,
+            completed_by=None,
+        )
+
+
+@pytest.mark.parametrize(
+    ("statuses", "execution_ids", "expected"),
+    [
+        (None, None, ["a", "b", "c"]),
+        (["succeeded", "failed"], None, ["b", "c"]),
+        (None, ["a", "c", "unknown"], ["a", "c"]),
+        (["failed"], ["a", "b"], []),
+        ([], None, []),
+    ],
+)
+@pytest.mark.parametrize(("sort_by", "order"), transition_executions.LISTS)
+async def test_a_list_has_the_executions_that_meet_all_filters(
+    connection: Connection,
+    transition: dict[str, Any],
+    sort_by: Any,
+    order: Any,
+    statuses: Any,
+    execution_ids: Any,
+    expected: list[str],
+) -> None:
+    for name, status in (("a", "running"), ("b", "succeeded"), ("c", "failed")):
+        await add(connection, transition, name, status=status)
+    rows = await list_transition_executions(
+        connection,
+        sort_by=sort_by,
+        order=order,
+        **transition,
+        statuses=statuses,
+        execution_ids=execution_ids,
+        after_time=None,
+        after_id=None,
+        limit=10,
+    )
+    assert [row.id for row in rows] == (expected if order == "ascending" else expected[::-1])
