@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import tempfile
+import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,6 +13,8 @@ import asyncpg
 import hypothesis
 import pytest
 
+from tests.support.directories import temporary_directory
+from tests.support.distribution import OneRayAtATime, in_good_order, uses_ray
 from tests.support.tenants import Tenant, create_tenant
 
 if TYPE_CHECKING:
@@ -27,25 +27,31 @@ POSTGRES_SETTINGS = {
     "full_page_writes": "off",
     "max_wal_size": "256MB",
 }
-MEMORY = Path("/dev/shm")
-MEMORY_NEEDED = 2 * 1024**3
+DRAWN = re.compile(r"[0-9a-f]{32}")
 
 # How long an example takes says how busy the machine is; the test's own timeout bounds the whole.
 hypothesis.settings.register_profile("pagemill", deadline=None)
 hypothesis.settings.load_profile("pagemill")
 
 
-def in_memory() -> Path | None:
-    """A directory in memory, if this machine has one with room for the databases.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark and begin with what takes long."""
+    items[:] = in_good_order(items)
+    for item in items:
+        if uses_ray(item.nodeid):
+            item.add_marker(pytest.mark.ray)
 
-    Each test's database is some 300 files: on a disk, making and removing them costs ten times as much.
-    """
-    try:
-        room = os.statvfs(MEMORY)
-    except OSError:
-        return None
-    is_usable = os.access(MEMORY, os.W_OK | os.X_OK) and room.f_bavail * room.f_frsize >= MEMORY_NEEDED
-    return MEMORY if is_usable else None
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config) -> OneRayAtATime:
+    """With ``-n``: the order is ours, not that of the largest files."""
+    config.option.loadscopereorder = False
+    return OneRayAtATime(config)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Leave ids that are drawn anew in each process out of names: all workers collect the same tests."""
+    return argname if isinstance(val, str) and DRAWN.search(val) else None
 
 
 @pytest.fixture(scope="session")
@@ -55,19 +61,15 @@ def postgres() -> Iterator[EmbeddedPostgres]:
     from db.migrate import migrate
     from pagemill.stack.postgres import EmbeddedPostgres
 
-    # Not below pytest's own directory: another session closes that one to all but its owner, and run as root,
-    # the server runs as somebody else.
-    directory = Path(tempfile.mkdtemp(prefix="pagemill-postgres-", dir=in_memory()))
-    directory.chmod(0o711)
-    server = EmbeddedPostgres(directory, settings=POSTGRES_SETTINGS)
-    server.start()
-    try:
-        asyncio.run(create_database(server.url("postgres"), TEMPLATE))
-        migrate(server.url(TEMPLATE))
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(directory, ignore_errors=True)
+    with temporary_directory("pagemill-postgres-") as directory:
+        server = EmbeddedPostgres(directory, settings=POSTGRES_SETTINGS)
+        server.start()
+        try:
+            asyncio.run(create_database(server.url("postgres"), TEMPLATE))
+            migrate(server.url(TEMPLATE))
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from examples.demo.sample_documents import SampleDocument, sample_documents
 from examples.local_stack import LocalStack, local_stack
 from tests.support.clients import RecordingClient, check_answer
 from tests.support.command_line import CommandLine
+from tests.support.directories import temporary_directory
 
 STACK_SETTINGS = {"PAGEMILL_TRAINING_BUDGET": "40"}
 TRAINING_DOCUMENTS = 24
@@ -45,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(ACCEPTANCE_SECONDS))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def follows_the_contract() -> Iterator[None]:
     """Whatever is answered to a client in this process follows the reference, or the call fails."""
     send = requests.Session.send
@@ -62,30 +61,26 @@ def follows_the_contract() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[LocalStack]:
     """A stack of these tests' own, with the environment of the official clients set."""
-    directory = Path(tempfile.mkdtemp(prefix="pagemill-"))
-    directory.chmod(0o711)  # run as root, Postgres runs as somebody else
-    try:
-        with (
-            local_stack(directory / "data", settings=STACK_SETTINGS) as running,
-            pytest.MonkeyPatch.context() as environment,
-        ):
-            for name, value in running.environment.items():
-                environment.setenv(name, value)
-            yield running
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with (
+        temporary_directory("pagemill-") as directory,
+        local_stack(directory / "data", settings=STACK_SETTINGS) as running,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        for name, value in running.environment.items():
+            environment.setenv(name, value)
+        yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client(stack: LocalStack, follows_the_contract: None) -> las.Client:
     """The official client, as it finds its way by itself."""
     return RecordingClient()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def command_line(
     stack: LocalStack, follows_the_contract: None, tmp_path_factory: pytest.TempPathFactory
 ) -> CommandLine:
@@ -101,7 +96,7 @@ def cli(command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return command_line
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def http(stack: LocalStack, client: las.Client) -> Iterator[httpx.Client]:
     """Plain HTTPS with a valid token, for what the official client would refuse to send."""
     with plain_client(stack, client.credentials.access_token) as session:
@@ -127,7 +122,7 @@ def plain_client(stack: LocalStack, token: str) -> Iterator[httpx.Client]:
         yield session
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def trained(client: las.Client) -> Trained:
     """A model that is trained on labelled PDF files and active."""
     model_id = job.create_model(client)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from pathlib import Path
-
 import las
 import pytest
 import requests
@@ -20,6 +16,7 @@ from las.client import (
 
 from examples.local_stack import LocalStack, local_stack
 from tests.support.clients import RecordingClient, client_of, new_organization
+from tests.support.directories import temporary_directory
 
 TRIES = 4
 """Of the client, before it gives up on 429 `Too Many Requests`."""
@@ -92,22 +89,18 @@ def test_too_many_requests_are_tried_again_and_then_given_up(
     sent: list[int], follows_the_contract: None
 ) -> None:
     """A second stack, without Ray, whose organizations may send one request in a hundred seconds."""
-    directory = Path(tempfile.mkdtemp(prefix="pagemill-"))
-    directory.chmod(0o711)
     settings = {"PAGEMILL_REQUEST_RATE": "0.01", "PAGEMILL_REQUEST_BURST": "1"}
-    try:
-        with (
-            local_stack(directory / "data", "--without-ray", settings=settings) as slow,
-            pytest.MonkeyPatch.context() as environment,
-        ):
-            for name, value in slow.environment.items():
-                environment.setenv(name, value)
-            hasty = las.Client()
+    with (
+        temporary_directory("pagemill-") as directory,
+        local_stack(directory / "data", "--without-ray", settings=settings) as slow,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        for name, value in slow.environment.items():
+            environment.setenv(name, value)
+        hasty = las.Client()
+        hasty.list_datasets()
+        with pytest.raises(TooManyRequestsException):
             hasty.list_datasets()
-            with pytest.raises(TooManyRequestsException):
-                hasty.list_datasets()
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
     assert sent == [200, *[429] * TRIES]
 

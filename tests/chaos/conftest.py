@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from tests.chaos.storage import running_storage
 from tests.chaos.world import World, running_world
+from tests.support.directories import temporary_directory
 from tests.unit.extraction.printed import INVOICES, invoices
 
 SHORT = {
@@ -24,18 +23,18 @@ SHORT = {
 """The long form runs with the defaults."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def is_long() -> bool:
     """Whether this is the form that takes its time."""
     return os.environ.get("PAGEMILL_CHAOS_LONG") == "1"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def seed() -> int:
     return int(os.environ.get("PAGEMILL_CHAOS_SEED", "20261125"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the histories go."""
     given = os.environ.get("PAGEMILL_CHAOS_HISTORIES")
@@ -46,7 +45,7 @@ def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def world(is_long: bool) -> Iterator[World]:
     """A stack on a Postgres and an object storage of its own."""
     from pagemill.extraction.tagger_training import TaggerTrainer, TrainingOptions, prepare
@@ -56,15 +55,11 @@ def world(is_long: bool) -> Iterator[World]:
     trainer = TaggerTrainer(prepare(invoices(8), INVOICES, options), options)
     for epoch in range(options.maximum_epochs):
         trainer.run_epoch(epoch)
-    directory = Path(tempfile.mkdtemp(prefix="pagemill-"))
-    directory.chmod(0o711)  # run as root, Postgres runs as somebody else
-    try:
-        with (
-            running_storage() as storage,
-            running_world(
-                directory, storage, trainer.finish().artefact, {} if is_long else SHORT, long=is_long
-            ) as world,
-        ):
-            yield world
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with (
+        temporary_directory("pagemill-") as directory,
+        running_storage() as storage,
+        running_world(
+            directory, storage, trainer.finish().artefact, {} if is_long else SHORT, long=is_long
+        ) as world,
+    ):
+        yield world

@@ -36,7 +36,7 @@ class Served:
     log: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(postgres: EmbeddedPostgres) -> Iterator[Served]:
     """The API as it is run, behind granian."""
     from db.administration import create_database

@@ -11,13 +11,13 @@ import asyncpg
 import pytest
 
 from pagemill.stack.postgres import EmbeddedPostgres, PostgresError
+from tests.support.directories import temporary_directory
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o011)  # run as root, the server runs as somebody else
-    return tmp_path / "postgres"
+def directory() -> Iterator[Path]:
+    with temporary_directory("pagemill-") as directory:
+        yield directory / "postgres"
 
 
 @pytest.fixture

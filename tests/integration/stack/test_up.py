@@ -9,7 +9,6 @@ import shutil
 import signal
 import ssl
 import subprocess
-import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -23,21 +22,22 @@ from moto.server import ThreadedMotoServer
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.postgres import free_port
 from pagemill.stack.reachable import server_directory
+from tests.support.directories import temporary_directory
 from tests.support.processes import eventually
 from tests.support.stack import RunningStack, pagemill, running_stack, stack_processes
 from tests.unit.extraction.documents import text_pdf
 
 RECOVERY_SECONDS = 30.0
 
+pytestmark = pytest.mark.stack
+
 
 @pytest.fixture
 def data_directory() -> Iterator[Path]:
-    directory = Path(tempfile.mkdtemp(prefix="pagemill-"))
-    directory.chmod(0o711)  # run as root, Postgres runs as somebody else
-    yield directory / "data"
-    for process in stack_processes(directory / "data"):
-        process.kill()
-    shutil.rmtree(directory, ignore_errors=True)
+    with temporary_directory("pagemill-") as directory:
+        yield directory / "data"
+        for process in stack_processes(directory / "data"):
+            process.kill()
 
 
 def token(environment: dict[str, str]) -> str:

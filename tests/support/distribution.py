@@ -1,0 +1,49 @@
+"""How tests are spread over worker processes: one file to a worker, and all that use Ray to the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+RAY = (
+    "tests/acceptance/",
+    "tests/chaos/test_faults.py",
+    "tests/integration/serve_apps/",
+    "tests/integration/usage/test_actor.py",
+)
+"""Directories and files whose tests start Ray: two at once would fight for two processors."""
+LONG = (
+    "tests/chaos/test_simulation.py",
+    "tests/integration/stack/test_up.py",
+    "tests/fuzz/",
+    "tests/integration/db/test_execution_plans.py",
+    "tests/unit/documents/thumbnails/",
+    "tests/unit/extraction/",
+)
+"""Begun early, so that no worker is left with a long file at the end."""
+
+
+def uses_ray(node_id: str) -> bool:
+    """Tell whether a test starts Ray."""
+    return node_id.startswith(RAY)
+
+
+def in_good_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Order the tests: those that use Ray, then long files, then the others, each as they were collected."""
+    return sorted(items, key=lambda item: _rank(item.nodeid))
+
+
+def _rank(node_id: str) -> int:
+    if uses_ray(node_id):
+        return 0
+    return 1 if node_id.startswith(LONG) else 2
+
+
+class OneRayAtATime(LoadScopeScheduling):
+    """Scheduler that gives a worker whole files, and one worker all tests that use Ray."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return the group of a test; a group stays together, in its order."""
+        return "Ray" if uses_ray(nodeid) else nodeid.partition("::")[0]
