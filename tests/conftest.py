@@ -18,6 +18,8 @@ from tests.support.distribution import OneRayAtATime, in_good_order, uses_ray
 from tests.support.tenants import Tenant, create_tenant
 
 if TYPE_CHECKING:
+    from xdist.remote import Producer
+
     from pagemill.stack.postgres import EmbeddedPostgres
 
 TEMPLATE = "pagemill_template"
@@ -43,10 +45,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config) -> OneRayAtATime:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneRayAtATime:
     """With ``-n``: the order is ours, not that of the largest files."""
     config.option.loadscopereorder = False
-    return OneRayAtATime(config)
+    return OneRayAtATime(config, log)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
