@@ -30,7 +30,7 @@ from pagemill.documents.content import (
     decode_inline,
     delete_on_failure,
 )
-from pagemill.errors import BadRequest, NotFound, PagemillError
+from pagemill.errors import BadRequest, NotFound, PagemillError, Unavailable
 from pagemill.ids import AssetId, new_id
 from pagemill.objects import ObjectMissing, ObjectStore
 from pagemill.objects.discarding import discard
@@ -199,7 +199,8 @@ class AssetController(Controller):
     async def delete_asset(self, asset_id: AssetPath, caller: Caller, app_state: AppState) -> Asset:
         """Delete an asset and return it with its content.
 
-        An asset that a transition names cannot be deleted (400).
+        An asset that a transition names cannot be deleted (400). `content` is missing only when the object
+        storage does not have it, or is not available.
         """
         async with app_state.connection() as connection, connection.transaction():
             row = await statements.lock_asset(
@@ -212,11 +213,11 @@ class AssetController(Controller):
             )
             if user is not None:
                 raise BadRequest(f"Asset {asset_id} is used by {user}")
-            content = await _read_if_stored(app_state.objects, row.content_key)
             await statements.delete_asset(
                 connection, organization_id=caller.organization_id, asset_id=asset_id
             )
             await uncount(connection, caller.organization_id, "assets")
+        content = await _read_if_stored(app_state.objects, row.content_key)
         await discard(app_state.objects, prefixes=[asset_prefix(caller.organization_id, asset_id)])
         return to_asset(row, content)
 
@@ -237,10 +238,10 @@ async def _store(objects: ObjectStore, caller: Caller, asset_id: AssetId, conten
 
 
 async def _read_if_stored(objects: ObjectStore, key: str) -> bytes | None:
-    """Return the content, or None when it is lost: the asset can be deleted all the same."""
+    """Return the content; None when it is lost or cannot be read now: the asset is deleted all the same."""
     try:
         return await objects.get(key)
-    except ObjectMissing:
+    except (ObjectMissing, Unavailable):
         return None
 
 

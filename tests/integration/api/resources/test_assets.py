@@ -181,7 +181,6 @@ async def test_object_storage_that_is_away(api: httpx.AsyncClient, monkeypatch: 
         await api.get(path),
         await api.post("/v1/assets", json={"content": "AA=="}),
         await api.patch(path, json={"content": "AA=="}),
-        await api.delete(path),
     ):
         assert response.status_code == 503
         assert "Retry-After" in response.headers
@@ -198,6 +197,20 @@ async def test_an_asset_whose_content_is_lost_can_only_be_deleted(
     path = f"/v1/assets/{asset['assetId']}"
     assert (await api.get(path)).status_code == 500
     assert (await api.delete(path)).json() == asset
+
+
+async def test_an_asset_is_deleted_while_storage_is_away(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any) -> bytes:
+        raise Unavailable("The object storage is not available")
+
+    asset = await create(api)
+    path = f"/v1/assets/{asset['assetId']}"
+    with monkeypatch.context() as broken:
+        broken.setattr(LocalObjectStore, "get", away)
+        assert (await api.delete(path)).json() == asset
+    assert (await api.get(path)).status_code == 404
 
 
 async def test_concurrent_changes_leave_one_content(api: httpx.AsyncClient, objects_directory: Path) -> None:
