@@ -1,4 +1,4 @@
-"""Lists of what belongs to models read what they show, however much other models have."""
+"""Number of rows that statements on models, bundles, trainings and predictions read, beside many others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A call ends with its answer, with Pagemill's own error, or with one that may be tried again."""
+"""Answers and errors of calls to Serve handles, actors and tasks."""
 
 from __future__ import annotations
 

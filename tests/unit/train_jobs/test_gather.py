@@ -1,4 +1,4 @@
-"""What a training learns from: snapshots united, words gathered, what is gone left out."""
+"""Gathering of examples: snapshots are merged, and documents that are gone are left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each data bundle has a process of its own, which must not load what it has no use for."""
+"""The process of a data bundle does not import large libraries that it does not use."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Record(dict[str, Any]):
 
 
 class Pool:
-    """Has one prediction, of an organization whose plan limits ``limited_by``."""
+    """A pool with one prediction, of an organization whose plan limits ``limited_by``."""
 
     def __init__(self, limited_by: str) -> None:
         self._limited_by = limited_by
@@ -65,7 +65,7 @@ class Applications:
 
 
 class Usage:
-    """Remembers what was reserved; says no when it is told to."""
+    """A client of the usage counters that records reservations."""
 
     def __init__(self, answer: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._answer = answer

@@ -23,7 +23,7 @@ Definition = TypeVar("Definition", bound=msgspec.Struct)
 
 
 class ScalarField(msgspec.Struct, rename="camel", kw_only=True):
-    """One scalar field; keys that are not named here are allowed and kept."""
+    """Definition of a scalar field; other keys are allowed and kept."""
 
     type: Literal["amount", "date", "digits", "enum", "numeric", "string"]
     max_length: Annotated[int, msgspec.Meta(ge=1, le=1024)] | msgspec.UnsetType = msgspec.UNSET
@@ -37,7 +37,7 @@ class ScalarField(msgspec.Struct, rename="camel", kw_only=True):
 
 
 class LinesField(msgspec.Struct, kw_only=True):
-    """Rows of columns, one level deep."""
+    """Definition of a ``lines`` field: columns by name, one level deep."""
 
     type: Literal["lines"]
     fields: dict[str, Any]

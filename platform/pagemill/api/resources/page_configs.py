@@ -12,7 +12,7 @@ from pagemill.api.http.schemas import RequestStruct
 from pagemill.errors import BadRequest
 from pagemill.rotation import Rotation
 
-# No document has so many pages: a bound on the integers that are kept and computed with.
+# No document has so many pages: the bound keeps integers small enough to store and compute with.
 PageIndex: TypeAlias = Annotated[int, Meta(ge=-1_000_000, le=1_000_000)]
 MaxPages: TypeAlias = Annotated[int, Meta(ge=1, le=100)]
 ImageQuality: TypeAlias = Literal["LOW", "HIGH"]
@@ -24,7 +24,7 @@ PAGE_RANGE = ("maxPages", "startPage")
 
 
 class PreprocessConfig(RequestStruct):
-    """Members that are left out come from the model or the defaults; ``pages`` goes before a range."""
+    """Choice of pages and how to read them; members that are left out come from the model or the defaults."""
 
     auto_rotate: bool | UnsetType = UNSET
     image_quality: ImageQuality | UnsetType = UNSET
@@ -41,14 +41,14 @@ class BestFirst(RequestStruct, tag_field="strategy", tag="BEST_FIRST"):
 
 
 class BestPagesParameters(msgspec.Struct, kw_only=True):
-    """The only object here that may have other keys; they are dropped."""
+    """Parameters of ``BEST_N_PAGES``; other keys are allowed and dropped."""
 
     n: Annotated[int, Meta(ge=1, le=100)]
     collapse: bool | UnsetType = UNSET
 
 
 class BestPages(RequestStruct, tag_field="strategy", tag="BEST_N_PAGES"):
-    """Candidates of the ``n`` best pages, or with ``collapse`` the best of them."""
+    """Candidates of the ``n`` best pages; ``collapse`` keeps the best of them."""
 
     parameters: BestPagesParameters
     output_format: OutputFormat | UnsetType = UNSET

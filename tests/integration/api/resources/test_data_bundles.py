@@ -1,4 +1,4 @@
-"""Data bundles through HTTP, with the test in place of the worker."""
+"""Data bundles through HTTP; the test ends the jobs itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions through HTTP, with the test in place of the worker."""
+"""Predictions through HTTP; the test ends the jobs itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that an operator shares: others see them and predict with them, and nothing else."""
+"""Shared models: other organizations can see them and predict with them, and nothing else."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def share(pool: asyncpg.Pool, model_id: str, *, shared: bool = True) -> No
 
 
 class Handle:
-    """Stands in for the handle of an application: answers, and keeps what it was asked."""
+    """A Serve handle that answers and records its requests."""
 
     def __init__(self, answer: Any) -> None:
         self.answer = answer
@@ -69,7 +69,7 @@ def applications(reading: Any, prediction: Any) -> ApplicationClient:
 
 class NoUsage:
     async def reserve(self, *_arguments: Any) -> None:
-        """Counts nothing."""
+        """Count nothing."""
 
 
 @pytest.mark.parametrize("separator", ["/", "%2F", "%2f"])

@@ -1,4 +1,4 @@
-"""``statistics`` of models and trainings: how often a field was found surely enough to need no human."""
+"""``statistics`` of models and trainings: the share of values that need no human."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainings through HTTP, with the test in place of the worker."""
+"""Trainings through HTTP; the test ends the jobs itself."""
 
 from __future__ import annotations
 
