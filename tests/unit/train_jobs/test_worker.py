@@ -1,0 +1,197 @@
+"""A training worker: epochs with checkpoints, resuming, and the artefact of the first worker."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+import ray.train
+import torch
+
+from pagemill.applications.training_artefacts import TrainingKeys, load_artefact
+from pagemill.extraction.artefact import Artefact
+from pagemill.extraction.tagger_training import TrainingOutcome
+from pagemill.ids import JobId, OrganizationId, SubjectId
+from pagemill.jobs.job import Job, JobCancelled, KindName
+from pagemill.objects import ObjectMissing, ObjectStore
+from pagemill.settings import Settings
+from train_jobs import worker
+from train_jobs.worker import EPOCH_FILE, STATE_FILE, WorkerTask, train_worker
+
+KEYS = TrainingKeys("organizations/o/trainings/t/")
+JOB = Job(
+    JobId("job"),
+    KindName("training"),
+    OrganizationId("las:organization:o"),
+    SubjectId("las:model-training:t"),
+    {},
+    1,
+    5,
+)
+TASK = {"task": WorkerTask(job=JOB, keys=KEYS, field_config={}, warm_start_key=None)}
+OUTCOME = TrainingOutcome(Artefact(b"weights", b"{}"), {"accuracy": 1.0})
+EPOCHS = 4
+
+
+class Trainer:
+    """A trainer of four epochs."""
+
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+        self.loaded: bytes | None = None
+
+    def run_epoch(self, epoch: int) -> dict[str, float]:
+        self.epochs.append(epoch)
+        return {"loss": float(epoch)}
+
+    def done(self, epoch: int) -> bool:
+        return epoch == EPOCHS - 1
+
+    def state(self) -> bytes:
+        return f"after {self.epochs[-1]}".encode()
+
+    def load_state(self, state: bytes) -> None:
+        self.loaded = state
+
+    def finish(self) -> TrainingOutcome:
+        return OUTCOME
+
+
+class Guard:
+    """A guard of an attempt that is lost or not."""
+
+    lost = False
+
+    def __init__(self, *_arguments: Any) -> None:
+        pass
+
+    def __enter__(self) -> Guard:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        pass
+
+    def is_lost(self) -> bool:
+        return self.lost
+
+
+class Run:
+    """A run of one worker in place of Ray Train's: its trainer, reports and statuses."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, objects_directory: Path) -> None:
+        self.trainer = Trainer()
+        self.statuses: list[str] = []
+        self.reports: list[tuple[float, dict[str, bytes] | None]] = []
+        self.checkpoint: ray.train.Checkpoint | None = None
+        self.cancelled = False
+        self.rank, self.interval = 0, 0.0
+        self._objects_url = objects_directory.as_uri()
+        monkeypatch.setattr(ray.train, "get_context", lambda: self)
+        monkeypatch.setattr(ray.train, "get_checkpoint", lambda: self.checkpoint)
+        monkeypatch.setattr(ray.train, "report", self._report)
+        monkeypatch.setattr(worker, "AttemptGuard", Guard)
+        monkeypatch.setattr(worker, "load_settings", lambda _environment: self._settings())
+        monkeypatch.setattr(worker, "_make_trainer", lambda *_arguments, **_options: self.trainer)
+        monkeypatch.setattr(worker, "set_training_status", self._set_status)
+        monkeypatch.setattr(torch, "set_num_threads", lambda _number: None)
+
+    def get_world_rank(self) -> int:
+        return self.rank
+
+    def get_world_size(self) -> int:
+        return 1
+
+    def train(self) -> None:
+        train_worker(TASK)
+
+    def _settings(self) -> Settings:
+        return Settings(
+            database_url="postgresql://unused",
+            objects_url=self._objects_url,
+            token_key="unused",
+            training_checkpoint_interval=self.interval,
+        )
+
+    def _report(self, measures: dict[str, float], checkpoint: ray.train.Checkpoint | None = None) -> None:
+        files = None
+        if checkpoint is not None:
+            with checkpoint.as_directory() as directory:
+                files = {path.name: path.read_bytes() for path in Path(directory).iterdir()}
+        self.reports.append((measures["loss"], files))
+
+    async def _set_status(self, _database_url: str, _job: Job, status: str) -> None:
+        if self.cancelled:
+            raise JobCancelled("The training was cancelled")
+        self.statuses.append(status)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, objects_directory: Path) -> Run:
+    return Run(monkeypatch, objects_directory)
+
+
+def test_a_checkpoint_follows_each_epoch_but_the_last(run: Run) -> None:
+    run.train()
+    assert run.trainer.epochs == list(range(EPOCHS))
+    assert run.reports == [
+        (float(epoch), {STATE_FILE: f"after {epoch}".encode(), EPOCH_FILE: str(epoch + 1).encode()})
+        for epoch in range(EPOCHS - 1)
+    ]
+
+
+def test_no_checkpoint_before_its_interval(run: Run) -> None:
+    run.interval = 3600.0
+    run.train()
+    assert (run.trainer.epochs, run.reports) == (list(range(EPOCHS)), [])
+
+
+def test_other_workers_report_without_a_checkpoint(run: Run) -> None:
+    run.rank = 1
+    run.train()
+    assert run.reports == [(float(epoch), None) for epoch in range(EPOCHS - 1)]
+
+
+def test_a_worker_resumes_from_the_checkpoint(run: Run, tmp_path: Path) -> None:
+    directory = tmp_path / "checkpoint"
+    directory.mkdir()
+    (directory / STATE_FILE).write_bytes(b"state")
+    (directory / EPOCH_FILE).write_text("2")
+    run.checkpoint = ray.train.Checkpoint.from_directory(directory)
+    run.train()
+    assert (run.trainer.loaded, run.trainer.epochs) == (b"state", [2, 3])
+
+
+async def test_the_first_worker_saves_the_artefact(run: Run, objects: ObjectStore) -> None:
+    await in_thread(run)
+    assert run.statuses == ["running-final-evaluation"]
+    assert await load_artefact(objects, KEYS.artefact) == OUTCOME.artefact
+    assert await objects.get(KEYS.evaluation) == b'{"accuracy":1.0}'
+
+
+@pytest.mark.parametrize("reason", ["another worker", "lost", "cancelled"])
+async def test_no_artefact(
+    run: Run, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    """Another worker than the first, and a worker whose attempt no longer counts, save nothing."""
+    run.rank = int(reason == "another worker")
+    run.cancelled = reason == "cancelled"
+    monkeypatch.setattr(Guard, "lost", reason == "lost")
+    await in_thread(run)
+    assert run.statuses == []
+    with pytest.raises(ObjectMissing):
+        await objects.get(KEYS.evaluation)
+
+
+async def in_thread(run: Run) -> None:
+    """Run the worker, which starts event loops of its own."""
+    await asyncio.to_thread(run.train)
