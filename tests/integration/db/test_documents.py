@@ -186,9 +186,9 @@ async def test_duplicates_are_those_with_the_content_of_an_older_document_of_the
     connection: Connection, own: dict[str, Any], now: datetime
 ) -> None:
     documents = [
-        ("second", D1, "x", 2),
-        ("first", D1, "x", 1),
-        ("third", D1, "x", 3),
+        ("a second", D1, "x", 2),
+        ("b first", D1, "x", 1),
+        ("c third", D1, "x", 3),
         ("tie b", D1, "y", 1),
         ("tie a", D1, "y", 1),
         ("single", D1, "z", 1),
@@ -200,7 +200,7 @@ async def test_duplicates_are_those_with_the_content_of_an_older_document_of_the
         created_time = now + timedelta(seconds=second)
         await add(connection, own, name, dataset_id=dataset_id, content_md5=md5, created_time=created_time)
     rows = await list_duplicates(connection, **own, dataset_id=D1, limit=10)
-    expected = [("second", "first"), ("third", "first"), ("tie b", "tie a")]
+    expected = [("a second", "b first"), ("c third", "b first"), ("tie b", "tie a")]
     assert rows == [DuplicateRow(DocumentId(one), DocumentId(kept)) for one, kept in expected]
     assert await list_duplicates(connection, **own, dataset_id=D1, limit=2) == rows[:2]
 
