@@ -120,7 +120,8 @@ async def execute(recorder: Recorder, workflow_id: str, check: str, document_id:
     await recorder.call("getWorkflowExecution", **ids)
     await recorder.call("listLogs", query={"transitionExecutionId": step_id})
     await recorder.call("getLog", logId=started["logId"])
-    await recorder.call("listWorkflowExecutions", query={"status": "running"}, workflowId=workflow_id)
+    query = {"status": "running", "sortBy": "startTime"}
+    await recorder.call("listWorkflowExecutions", query=query, workflowId=workflow_id)
     await finish_execution(recorder, check, given)
 
 
@@ -132,7 +133,8 @@ async def do_step(recorder: Recorder, check: str) -> str:
     await recorder.call("getTransitionExecution", **ids)
     output = {"documentId": claimed["input"]["documentId"], "total": "128.50"}
     await recorder.call("updateTransitionExecution", {"status": "succeeded", "output": output}, **ids)
-    await recorder.call("listTransitionExecutions", query={"status": "succeeded"}, transitionId=check)
+    query = {"status": "succeeded", "sortBy": "endTime"}
+    await recorder.call("listTransitionExecutions", query=query, transitionId=check)
     return ids["executionId"]
 
 

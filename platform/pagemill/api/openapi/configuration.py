@@ -10,7 +10,7 @@ from litestar import Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
-from litestar.openapi.spec import Components, OpenAPI, SecurityScheme, Server
+from litestar.openapi.spec import Components, License, OpenAPI, SecurityScheme, Server
 from litestar.types import Method
 
 from pagemill import __version__
@@ -76,6 +76,7 @@ def describe_api(public_url: str) -> ApiDescription:
         description=read_introduction(),
         openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, opt=options),
         render_plugins=[ReferencePage(), SwaggerRenderPlugin(), JsonRenderPlugin()],
+        license=License(name="Apache License 2.0", identifier="Apache-2.0"),
         servers=[Server(url=public_url)],
         components=Components(
             security_schemes={

@@ -52,8 +52,15 @@ def _described(operation_id: str, parameter: Json, example: Example) -> Json:
     described = {**parameter, "description": texts.get(operation_id, {}).get(name) or texts.get(name, "")}
     values = {**texts["example"], **(example.path if parameter["in"] == "path" else example.query)}
     if name in values:
-        described["example"] = values[name]
+        described["example"] = _typed(values[name], parameter["schema"])
     return described
+
+
+def _typed(value: Any, schema: Json) -> Any:
+    """Return a value of a recorded query as the schema has it: numbers, and lists also of one value."""
+    if schema.get("type") == "integer":
+        return int(value)
+    return [value] if schema.get("type") == "array" and not isinstance(value, list) else value
 
 
 def _plain(parameter: Json) -> Json:
