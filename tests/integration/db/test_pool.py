@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import asyncpg
 import pytest
@@ -13,12 +13,17 @@ from db.pool import CONNECTION_ERRORS, PoolExhausted, acquire, create_pool
 
 
 @pytest.fixture
-async def small_pool(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[asyncpg.Pool]:
-    """A pool of one connection, which nobody waits for longer than a moment."""
-    monkeypatch.setattr(pools, "ACQUIRE_SECONDS", 0.05)
+async def small_pool(database_url: str) -> AsyncIterator[asyncpg.Pool]:
+    """A pool of one connection."""
     pool = await create_pool(database_url, size=1)
     yield pool
     await pool.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let nobody wait for a connection any more; opening one may have taken long."""
+    return lambda: monkeypatch.setattr(pools, "ACQUIRE_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -35,8 +40,9 @@ def timers(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
     return limits
 
 
-async def test_exhausted_pool_is_reported(small_pool: asyncpg.Pool) -> None:
+async def test_exhausted_pool_is_reported(small_pool: asyncpg.Pool, impatient: Callable[[], None]) -> None:
     async with acquire(small_pool) as connection:
+        impatient()
         assert await connection.fetchval("SELECT 1") == 1
         with pytest.raises(PoolExhausted, match="in use"):
             async with acquire(small_pool):
@@ -63,8 +69,10 @@ async def test_timeout_of_the_body_is_no_exhausted_pool(small_pool: asyncpg.Pool
 
 
 async def test_pool_that_cannot_connect_is_not_called_exhausted(
-    small_pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+    small_pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch, impatient: Callable[[], None]
 ) -> None:
+    impatient()
+
     async def hang(*_arguments: object, **_options: object) -> None:
         await asyncio.sleep(10)
 
