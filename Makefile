@@ -37,7 +37,7 @@ test: install ## All tests, among them the main job through the official clients
 	$(PYTEST)
 
 test-fast: install ## Tests that start neither Ray nor a stack (about 3 minutes on 2 processors)
-	$(PYTEST) -m "not acceptance and not chaos and not fuzz and not ray and not stack"
+	$(PYTEST) -m "not acceptance and not chaos and not fuzz and not ray and not simulation and not stack"
 
 test-acceptance: install ## All operations through the official clients (Python, command line, Node) on a running stack
 	$(BIN)/python -m pytest tests/acceptance

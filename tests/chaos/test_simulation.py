@@ -31,6 +31,8 @@ PROCESSES = min(os.cpu_count() or 1, 8, len(SEEDS))
 SECONDS_FOR_A_SEED = 2.0
 PLANTED_SEEDS = 600
 
+pytestmark = pytest.mark.simulation
+
 
 @pytest.fixture
 def databases(postgres: EmbeddedPostgres) -> Iterator[list[str]]:
