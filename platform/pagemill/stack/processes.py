@@ -73,10 +73,14 @@ class Child:
         if self.running:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
-            with contextlib.suppress(TimeoutError):
+            try:
                 await asyncio.wait_for(self._process.wait(), seconds)
+            except TimeoutError:
+                # Killed from the other thread, it might be waited for there: its exit status would be lost.
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
+                await self._process.wait()
         await asyncio.to_thread(end_session, self.process_id)
-        await self._process.wait()
 
 
 def end_session(session: int) -> None:

@@ -16,6 +16,12 @@ from tests.unit.extraction.documents import bomb_png, encoded
 MANY = 1_000_000
 
 
+@pytest.fixture(autouse=True)
+def bounds_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening an image bounds all later ones of the process; outside of these tests that is a child's."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+
+
 def frames(*sizes: tuple[int, int]) -> bytes:
     """A TIFF with a frame of each size; frame n is of the grey 10 n."""
     images = [Image.new("L", size, 10 * number) for number, size in enumerate(sizes)]
