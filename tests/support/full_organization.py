@@ -13,6 +13,7 @@ from piccolo.columns import Text
 from db.mail import ADMIN, set_mail_service
 from db.statements import Connection
 from db.tables import ALL_TABLES
+from db.usage import WORKFLOW_METER_PREFIX
 from pagemill.ids import PREFIXES, OrganizationId
 
 State: TypeAlias = Literal["open", "failed", "ended", "waiting"]
@@ -277,6 +278,8 @@ class _Seed:
             "transition_id": ids["TransitionId"],
             "transition_execution_id": ids["TransitionExecutionId"],
         }
+        counter = {"month": MONTH, "meter": WORKFLOW_METER_PREFIX + ids["WorkflowId"]}
+        await self.add("usage_counter", **counter, used=3)
         await self.add("log", id=ids["LogId"], **of_execution)
         await self.add("log_event", log_id=ids["LogId"])
         await self.add(

@@ -16,9 +16,11 @@ from db.models import (
     get_shared_model,
     insert_model,
     list_data_bundle_ids,
+    list_models,
     list_models_of_owners,
     list_training_ids,
     list_unfinished_subjects,
+    lock_model,
     share_model,
     update_model,
 )
@@ -96,9 +98,17 @@ async def test_a_model_counts_its_data_bundles_and_unfinished_trainings(
     connection: Connection, own: dict[str, Any]
 ) -> None:
     await add_parts(connection, own)
-    row = await get_model(connection, **own)
-    assert row is not None
-    assert (row.number_of_data_bundles, row.number_of_running_trainings) == (3, 5)
+    page: dict[str, Any] = {"organization_id": own["organization_id"], "limit": 10}
+    page |= {"after_time": None, "after_id": None}
+    rows: list[Any] = [
+        await get_model(connection, **own),
+        await lock_model(connection, **own),
+        *await list_models(connection, **page),
+        *await list_models_of_owners(connection, **page, owner_ids=[own["organization_id"]]),
+        await update_model(connection, **own, **UNCHANGED),
+    ]
+    numbers = [(row.number_of_data_bundles, row.number_of_running_trainings) for row in rows]
+    assert numbers == [(3, 5)] * 5
 
 
 async def test_unfinished_parts_are_those_that_jobs_may_work_for(

@@ -5,7 +5,19 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from db.object_owners import ObjectOwnerRow, find_trainings, list_data_bundles, list_documents, list_trainings
+from db.object_owners import (
+    ObjectOwnerRow,
+    find_assets,
+    find_data_bundles,
+    find_documents,
+    find_trainings,
+    list_assets,
+    list_data_bundles,
+    list_documents,
+    list_trainings,
+)
+from db.statements import Statement
+from tests.support.everything import insert
 from tests.support.seeds import seed_data_bundle, seed_document, seed_model, seed_training
 from tests.support.tenants import Tenant
 
@@ -36,3 +48,43 @@ async def test_a_row_without_an_object_names_none(pool: asyncpg.Pool, organizati
         data_bundles = await list_data_bundles(connection, organization_id=owner, after_id="", limit=10)
     assert documents == [ObjectOwnerRow(empty, None, False)]
     assert data_bundles == [ObjectOwnerRow(data_bundle_id, None, False)]
+
+
+@pytest.mark.parametrize(
+    ("table", "list_owners", "find_owners"),
+    [
+        ("document", list_documents, find_documents),
+        ("asset", list_assets, find_assets),
+        ("data_bundle", list_data_bundles, find_data_bundles),
+        ("training", list_trainings, find_trainings),
+    ],
+)
+async def test_owners_are_listed_in_the_order_of_their_keys(
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    other_organization: Tenant,
+    table: str,
+    list_owners: Statement[..., list[ObjectOwnerRow]],
+    find_owners: Statement[..., list[ObjectOwnerRow]],
+) -> None:
+    """Keys are sorted by their bytes; after the id of a training follows a slash."""
+    for owner in (organization, other_organization):
+        own = {"organization_id": owner.organization_id}
+        prefix = "" if owner is organization else "z"
+        await insert(pool, "model", **own, id=f"{prefix}model")
+        of_model = {"model_id": f"{prefix}model"} if table in ("data_bundle", "training") else {}
+        for name in ("b", "a", "a-b", "a/b", "B", "é", "_"):
+            await insert(pool, table, **own, **of_model, id=prefix + name)
+    keys = [f"{name}/" if table == "training" else name for name in ("b", "a", "a-b", "a/b", "B", "é", "_")]
+    expected = [key.removesuffix("/") for key in sorted(keys, key=str.encode)]
+    arguments = {"organization_id": organization.organization_id}
+    async with pool.acquire() as connection:
+        for limit in (1, 3, 10):
+            listed: list[str] = []
+            while rows := await list_owners(
+                connection, **arguments, after_id=listed[-1] if listed else "", limit=limit
+            ):
+                listed += [row.id for row in rows]
+            assert listed == expected
+        found = await find_owners(connection, **arguments, owner_ids=["a", "B", "zb", "unknown"])
+    assert sorted(row.id for row in found) == ["B", "a"]

@@ -200,12 +200,13 @@ async def test_of_several_unanswered_predictions_the_oldest_is_found(
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def shared_model(connection: Connection, theirs: Tenant) -> dict[str, Any]:
-    """A model of another organization with a training, as the arguments that name it."""
+    """A model of another organization with two trainings, as the arguments that name it."""
     foreign = {"organization_id": theirs.organization_id}
     model = {"id": MODEL, "training_id": TRAINING, "shared": True, "preprocess_config": {"maxPages": 1}}
     await insert(connection, "model", **foreign, **model)
-    training = {"id": TRAINING, "model_id": MODEL, "artefact_key": "artefact/"}
-    await insert(connection, "training", **foreign, **training)
+    for training_id, artefact_key in (("former", "former artefact/"), (TRAINING, "artefact/")):
+        training = {"id": training_id, "model_id": MODEL, "artefact_key": artefact_key}
+        await insert(connection, "training", **foreign, **training)
     return {"owner_id": theirs.organization_id, "model_id": MODEL}
 
 

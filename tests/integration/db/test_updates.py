@@ -155,5 +155,27 @@ async def test_no_other_row_is_changed(connection: Connection, full: FullOrganiz
     assert await connection.fetchval(others, updated.id) == before
 
 
+GETS: dict[str, Statement[..., Any]] = {
+    name: statement
+    for name in sorted(TABLES)
+    if isinstance(statement := load_statements().get(name.replace(".update_", ".get_")), Statement)
+    and STATEMENTS[name].shape == "row"
+}
+
+
+@pytest.mark.parametrize("name", GETS)
+async def test_an_update_returns_the_row_as_it_is_then(
+    connection: Connection, full: FullOrganization, name: str
+) -> None:
+    updated = Updated(connection, full, name)
+    own = {"organization_id": full.organization_id}
+    row = await updated.row()
+    sent = {member: row[member] for member in updated.arguments.keys() & {"parameters"}}
+    returned = await updated.statement(connection, **own, **{**updated.arguments, **sent})
+    named = next(arguments_of(GETS[name], full))[1]
+    assert returned == await GETS[name](connection, **own, **named)
+    assert returned is not None
+
+
 async def test_every_update_with_members_that_can_be_left_out_is_here() -> None:
     assert sorted(TABLES) == sorted(STATEMENTS)

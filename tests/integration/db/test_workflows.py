@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from msgspec import UNSET
 
 from db.logs import (
     LogRow,
@@ -40,6 +41,7 @@ from db.workflows import (
     keep_workflow,
     list_workflows,
     lock_workflow,
+    update_workflow,
 )
 from pagemill.ids import LogId, PrincipalId, TransitionId, WorkflowExecutionId, WorkflowId
 from tests.support.everything import insert
@@ -226,11 +228,17 @@ async def test_the_plan_allows_executions_of_workflows_in_production(
     ):
         counted = {"organization_id": organization_id, "month": month, "meter": meter}
         await count_freely(connection, **counted, amount=Decimal(amount))
-    row = await get_workflow(connection, **own, workflow_id=WORKFLOW, **NUMBERS)
-    assert row is not None
-    assert (row.running, row.executions_created, row.executions_allowed) == (2, 7, expected)
-    (listed,) = await list_workflows(connection, **own, **PAGE, **NUMBERS)
-    assert (listed.running, listed.executions_created, listed.executions_allowed) == (2, 7, expected)
+    await count_freely(connection, **own, month=MONTH, meter=f"{meter}2", amount=Decimal(4))
+    unchanged: dict[str, Any] = dict.fromkeys(("completed_config", "error_config"))
+    unchanged |= dict.fromkeys(("name", "description", "metadata", "email_config", "status"), UNSET)
+    named = {**own, "workflow_id": WORKFLOW, **NUMBERS}
+    rows: list[Any] = [
+        await get_workflow(connection, **named),
+        *await list_workflows(connection, **own, **PAGE, **NUMBERS),
+        await update_workflow(connection, **named, **unchanged, updated_by=ADA),
+    ]
+    numbers = [(row.running, row.executions_created, row.executions_allowed) for row in rows]
+    assert numbers == [(2, 7, expected)] * 3
 
 
 async def test_a_log_keeps_the_order_of_its_lines_and_shows_the_newest(
