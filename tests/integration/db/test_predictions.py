@@ -129,24 +129,48 @@ async def test_predictions_of_several_organizations_succeed_together(
     assert (row.status, row.predictions) == ("pending", None)
 
 
+@pytest.mark.parametrize("outcome", ["failed", "succeeded"])
 @pytest.mark.parametrize(
     ("webhook", "wanted"),
     [
         ({}, True),
         ({"status": "disabled"}, False),
-        ({"event_types": ["prediction.succeeded"]}, False),
+        ({"event_types": ["other"]}, False),
         ({"of": "theirs"}, False),
     ],
 )
 async def test_an_outcome_tells_whether_a_webhook_of_the_organization_wants_it(
-    connection: Connection, own: dict[str, Any], theirs: Tenant, webhook: dict[str, Any], wanted: bool
+    connection: Connection,
+    own: dict[str, Any],
+    theirs: Tenant,
+    webhook: dict[str, Any],
+    wanted: bool,
+    outcome: str,
 ) -> None:
-    values = {"id": "webhook", "status": "enabled", "event_types": ["prediction.failed"], **own, **webhook}
-    if values.pop("of", None):
-        values["organization_id"] = theirs.organization_id
-    await insert(connection, "webhook", **values)
+    other = {"failed": "succeeded", "succeeded": "failed"}[outcome]
+    wants_other = webhook.get("event_types") == ["other"]
+    owner = theirs.organization_id if "of" in webhook else own["organization_id"]
+    await insert(
+        connection,
+        "webhook",
+        organization_id=owner,
+        id="webhook",
+        status=webhook.get("status", "enabled"),
+        event_types=[f"prediction.{other if wants_other else outcome}"],
+    )
     await add(connection, own)
-    row = await fail_prediction(connection, **own, prediction_id=PREDICTION, error="")
+    if outcome == "failed":
+        row = await fail_prediction(connection, **own, prediction_id=PREDICTION, error="")
+    else:
+        (row,) = await succeed_predictions(
+            connection,
+            organization_ids=[own["organization_id"]],
+            prediction_ids=[PREDICTION],
+            predictions=["[]"],
+            inference_times=[0.5],
+            next_pages=[None],
+            preprocess_configs=["{}"],
+        )
     assert row is not None
     assert row.wanted is wanted
 
@@ -220,7 +244,8 @@ async def test_a_model_predicts_for_others_while_it_is_shared(
     owner = {"organization_id": shared_model["owner_id"]}
     assert await get_model_to_predict_with(connection, **owner, **shared_model) is not None
 
-    await insert(connection, "document", **own, id=DOCUMENT, content_key="content")
+    for document_id, content_key in (("another", "another content"), (DOCUMENT, "content")):
+        await insert(connection, "document", **own, id=document_id, content_key=content_key)
     await add(connection, own)
     work = await get_prediction_input(connection, **own, prediction_id=PREDICTION)
     assert work == PredictionInputRow(

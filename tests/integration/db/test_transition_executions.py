@@ -146,9 +146,12 @@ async def test_the_state_of_the_workflow_may_shorten_the_time_of_a_step(
 ) -> None:
     own = {"organization_id": mine.organization_id}
     review = {} if own_seconds is None else {"TimeoutSeconds": own_seconds}
-    await insert(connection, "workflow", **own, id="workflow", definition={"States": {"Review": review}})
-    await insert(connection, "workflow_execution", **own, id="run", workflow_id="workflow")
-    await add(connection, transition, workflow_execution_id="run", state="Review")
+    for name, of_state in (("other", {"TimeoutSeconds": 5}), ("own", review)):
+        definition = {"States": {"Review": of_state, "Export": {"TimeoutSeconds": 7}}}
+        await insert(connection, "workflow", **own, id=f"{name} workflow", definition=definition)
+        run = {"id": f"{name} run", "workflow_id": f"{name} workflow"}
+        await insert(connection, "workflow_execution", **own, **run)
+    await add(connection, transition, workflow_execution_id="own run", state="Review")
     assert await claim_transition_execution(connection, **transition, claimed_by=ADA)
     expires = await connection.fetchval("SELECT expires FROM transition_execution")
     assert expires == await now(connection) + timedelta(seconds=seconds)
