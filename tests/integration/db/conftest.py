@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -53,3 +55,21 @@ async def mine(connection: Connection) -> Tenant:
 async def theirs(connection: Connection) -> Tenant:
     """Another organization, which must neither see nor change anything of the first one."""
     return await create_tenant(connection)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def own(mine: Tenant) -> dict[str, Any]:
+    """The arguments that name an organization."""
+    return {"organization_id": mine.organization_id}
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def foreign(theirs: Tenant) -> dict[str, Any]:
+    """The arguments that name another organization."""
+    return {"organization_id": theirs.organization_id}
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def now(connection: Connection) -> datetime:
+    """The time of the transaction, which stands still."""
+    return await connection.fetchval("SELECT now()")

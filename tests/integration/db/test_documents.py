@@ -46,12 +46,6 @@ async def own(connection: Connection, mine: Tenant) -> dict[str, Any]:
     return own
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def now(connection: Connection) -> datetime:
-    """The time of the transaction, which stands still."""
-    return await connection.fetchval("SELECT now()")
-
-
 async def add(connection: Connection, own: dict[str, Any], name: str = DOCUMENT, **values: Any) -> str:
     return await insert(connection, "document", **own, id=name, **values)
 

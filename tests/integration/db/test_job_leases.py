@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from db.job_leases import (
     JobRow,
@@ -23,12 +22,6 @@ from pagemill.ids import JobId
 from tests.support.everything import insert
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def now(connection: Connection) -> datetime:
-    """The time of the transaction, which stands still."""
-    return await connection.fetchval("SELECT now()")
 
 
 async def add(connection: Connection, name: str, **values: Any) -> str:

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any, get_args
 
 import pytest
-import pytest_asyncio
 
 from db.job_outcomes import cancel_queued_job, end_job, requeue_failed_job, retry_job
 from db.job_reports import (
@@ -46,18 +45,6 @@ NOT_CURRENT = [
     *({"state": state} for state in STATES if state != "running"),
     {"id": "another"},
 ]
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def own(mine: Tenant) -> dict[str, Any]:
-    """The arguments that name an organization."""
-    return {"organization_id": mine.organization_id}
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def now(connection: Connection) -> datetime:
-    """The time of the transaction, which stands still."""
-    return await connection.fetchval("SELECT now()")
 
 
 async def add(connection: Connection, own: dict[str, Any], name: str = JOB, **values: Any) -> str:

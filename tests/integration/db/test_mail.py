@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from db.limit_warnings import list_organizations_near_limits, mail_limits
 from db.mail import ADMIN, mail_failed_execution, mail_invitation, mail_training, set_mail_service
@@ -13,21 +12,9 @@ from db.statements import Connection
 from pagemill.ids import AppClientId, TrainingId, WorkflowExecutionId, WorkflowId
 from tests.support.everything import insert
 from tests.support.people import add_user
-from tests.support.tenants import Tenant, create_tenant
+from tests.support.tenants import create_tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def own(mine: Tenant) -> dict[str, Any]:
-    """The arguments that name an organization."""
-    return {"organization_id": mine.organization_id}
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def foreign(theirs: Tenant) -> dict[str, Any]:
-    """The arguments that name another organization."""
-    return {"organization_id": theirs.organization_id}
 
 
 async def mails(connection: Connection) -> dict[str, dict[str, Any]]:

@@ -43,12 +43,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PAGE: dict[str, Any] = {"after_time": None, "after_id": None, "limit": 10}
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def now(connection: Connection) -> datetime:
-    """The time of the transaction, which stands still."""
-    return await connection.fetchval("SELECT now()")
-
-
 async def test_a_new_organization_has_no_app_client(connection: Connection, now: datetime) -> None:
     row = await insert_organization(
         connection,

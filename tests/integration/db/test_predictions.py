@@ -48,12 +48,6 @@ REQUEST: dict[str, Any] = {
 }
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def own(mine: Tenant) -> dict[str, Any]:
-    """The arguments that name an organization."""
-    return {"organization_id": mine.organization_id}
-
-
 async def add(connection: Connection, own: dict[str, Any], name: str = PREDICTION, **values: Any) -> str:
     return await insert(connection, "prediction", **own, **{"id": name, **REQUEST, **values})
 

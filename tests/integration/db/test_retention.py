@@ -29,12 +29,6 @@ async def own(connection: Connection, mine: Tenant) -> dict[str, Any]:
     return {"organization_id": mine.organization_id}
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def now(connection: Connection) -> datetime:
-    """The time of the transaction, which stands still."""
-    return await connection.fetchval("SELECT now()")
-
-
 # Rows by name: when they were created, and how many days they are kept.
 AGES = {
     "due long ago": (timedelta(days=9), 1),

@@ -43,18 +43,6 @@ USER, ADA = UserId("las:user:1"), PrincipalId("ada")
 EMAIL = "bob@example.com"
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def own(mine: Tenant) -> dict[str, Any]:
-    """The arguments that name an organization."""
-    return {"organization_id": mine.organization_id}
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def now(connection: Connection) -> datetime:
-    """The time of the transaction, which stands still."""
-    return await connection.fetchval("SELECT now()")
-
-
 async def invite(connection: Connection, own: dict[str, Any], user_id: str = USER) -> UserRow | None:
     return await invite_user(
         connection,

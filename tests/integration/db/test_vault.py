@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from msgspec import UNSET
 
 from db.assets import (
@@ -35,29 +34,10 @@ from db.secrets import SecretRow, delete_secret, find_user_of_secret, insert_sec
 from db.statements import Connection
 from pagemill.ids import AssetId, PaymentMethodId, PrincipalId, SecretId
 from tests.support.everything import insert
-from tests.support.tenants import Tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ASSET, SECRET, ADA = AssetId("las:asset:1"), SecretId("las:secret:1"), PrincipalId("ada")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def own(mine: Tenant) -> dict[str, Any]:
-    """The arguments that name an organization."""
-    return {"organization_id": mine.organization_id}
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def foreign(theirs: Tenant) -> dict[str, Any]:
-    """The arguments that name another organization."""
-    return {"organization_id": theirs.organization_id}
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def now(connection: Connection) -> datetime:
-    """The time of the transaction, which stands still."""
-    return await connection.fetchval("SELECT now()")
 
 
 async def test_an_asset_is_added_and_its_content_replaced(

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from db.statements import Connection
 from db.webhook_deliveries import (
@@ -35,7 +34,6 @@ from pagemill.ids import (
     WebhookId,
 )
 from tests.support.everything import insert
-from tests.support.tenants import Tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -43,24 +41,6 @@ WEBHOOK, DELIVERY = WebhookId("las:webhook:1"), WebhookDeliveryId("las:webhook-d
 SEALED = {"key_id": "k1", "nonce": b"nonce", "ciphertext": b"sealed"}
 FAILED = "prediction.failed"
 STATUSES = ("pending", "succeeded", "failed")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def own(mine: Tenant) -> dict[str, Any]:
-    """The arguments that name an organization."""
-    return {"organization_id": mine.organization_id}
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def foreign(theirs: Tenant) -> dict[str, Any]:
-    """The arguments that name another organization."""
-    return {"organization_id": theirs.organization_id}
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def now(connection: Connection) -> datetime:
-    """The time of the transaction, which stands still."""
-    return await connection.fetchval("SELECT now()")
 
 
 async def add_webhook(

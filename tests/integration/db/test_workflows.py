@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from msgspec import UNSET
 
 from db.logs import (
@@ -54,12 +53,6 @@ DEFINITION = {"States": {"Review": {"Type": "Task", "Resource": TRANSITION}}}
 MONTH = "2026-01"
 NUMBERS: dict[str, Any] = {"month": MONTH, "development_allowance": 25}
 PAGE: dict[str, Any] = {"after_time": None, "after_id": None, "limit": 10}
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def own(mine: Tenant) -> dict[str, Any]:
-    """The arguments that name an organization."""
-    return {"organization_id": mine.organization_id}
 
 
 async def test_a_new_transition(connection: Connection, own: dict[str, Any]) -> None:
