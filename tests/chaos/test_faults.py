@@ -135,7 +135,7 @@ def test_the_dispatcher_says_what_happened(world: World) -> None:
     """Lines as the API writes them, with a time and a level."""
     sessions = world.stack.data_directory / "logs" / "ray-sessions"
     lines = [line for log in sessions.glob("session_2*/logs/worker-*.err") for line in _entries(log)]
-    said = [line["message"] for line in lines if line["logger"] == "pagemill.jobs.dispatcher"]
+    said = [line["message"] for line in lines if line["logger"] == "pagemill.jobs.upkeep"]
     assert any("lost its worker; tried again in" in message for message in said)
     assert all(line["time"] and line["level"] for line in lines)
 
