@@ -15,6 +15,7 @@ from db import (
     data_bundles,
     datasets,
     documents,
+    job_leases,
     jobs,
     models,
     payment_methods,
@@ -89,7 +90,10 @@ SHARED = [
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def full(module_connection: Connection) -> FullOrganization:
     await add_full_organization(module_connection, "other")
-    return await add_full_organization(module_connection, "full")
+    full = await add_full_organization(module_connection, "full")
+    # The leases of both running jobs have expired.
+    await module_connection.execute("UPDATE job SET lease_expires = now() WHERE state = 'running'")
+    return full
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -172,6 +176,51 @@ async def test_another_organization_locks_nothing(
         f"SELECT FROM {case.table} WHERE id = $1 FOR UPDATE",
         full.ids[case.state][case.id_type],
     )
+
+
+async def test_jobs_that_others_are_claiming_are_passed_over(
+    connection: Connection, second: Connection, full: FullOrganization
+) -> None:
+    claim = {"kind": "prediction", "owner": "worker", "lease": 60.0}
+    (mine,) = await job_leases.claim_jobs(connection, **claim, limit=1)
+    (others,) = await job_leases.claim_jobs(second, **claim, limit=10)
+    assert {mine.id, others.id} == {"full-job-waiting", "other-job-waiting"}
+
+
+async def test_an_execution_that_others_are_claiming_is_passed_over(
+    connection: Connection, second: Connection, full: FullOrganization
+) -> None:
+    transition = {
+        "organization_id": full.organization_id,
+        "transition_id": full.ids["waiting"]["TransitionId"],
+        "claimed_by": "ada",
+    }
+    assert await transition_executions.claim_transition_execution(connection, **transition) is not None
+    assert await transition_executions.claim_transition_execution(second, **transition) is None
+
+
+@pytest.mark.parametrize(
+    ("statement", "arguments", "number"),
+    [
+        (job_leases.lock_expired_jobs, {"limit": 10, "kinds": ["prediction"]}, 2),
+        (job_leases.delete_old_jobs, {"retention": 60.0, "limit": 10}, 4),
+    ],
+)
+async def test_jobs_that_others_look_after_are_passed_over(
+    connection: Connection,
+    second: Connection,
+    full: FullOrganization,
+    statement: Statement[..., Any],
+    arguments: dict[str, Any],
+    number: int,
+) -> None:
+
+    async def count(connection: Connection) -> int:
+        result = await statement(connection, **arguments)
+        return len(result) if isinstance(result, list) else int(result)
+
+    assert await count(connection) == number
+    assert await count(second) == 0
 
 
 async def test_an_execution_is_locked_without_its_workflow(

@@ -26,9 +26,7 @@ from tests.unit.db.test_statements import load_statements
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 STATEMENTS = {
-    name: statement
-    for name, statement in sorted(load_statements().items())
-    if isinstance(statement, Statement) and not statement.crosses
+    name: statement for name, statement in sorted(load_statements().items()) if not statement.crosses
 }
 
 

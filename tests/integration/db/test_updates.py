@@ -38,8 +38,7 @@ ON_EVERY_CHANGE = {"updated_time", "updated_by", "version"}
 STATEMENTS: dict[str, Statement[..., Any]] = {
     name: statement
     for name, statement in load_statements().items()
-    if isinstance(statement, Statement)
-    and any(UnsetType in get_args(hint) for hint in statement.hints.values())
+    if any(UnsetType in get_args(hint) for hint in statement.hints.values())
 }
 
 
@@ -158,7 +157,7 @@ async def test_no_other_row_is_changed(connection: Connection, full: FullOrganiz
 GETS: dict[str, Statement[..., Any]] = {
     name: statement
     for name in sorted(TABLES)
-    if isinstance(statement := load_statements().get(name.replace(".update_", ".get_")), Statement)
+    if (statement := load_statements().get(name.replace(".update_", ".get_")))
     and STATEMENTS[name].shape == "row"
 }
 
