@@ -39,8 +39,8 @@ from benchmarks.machine import machine
 from examples.local_stack import local_stack
 
 TEST_SHARE = 5  # one document in five
-UPLOADS_AT_ONCE = 6
-PREDICTIONS_AT_ONCE = 4
+UPLOAD_CONCURRENCY = 6
+PREDICTION_CONCURRENCY = 4
 POLL_SECONDS = 1.0
 PREDICTION_POLL_SECONDS = 0.25
 BUNDLE_SECONDS = 7200.0
@@ -218,7 +218,7 @@ class CorpusRun:
             return item["id"], answer["documentId"]
 
         with (
-            ThreadPoolExecutor(UPLOADS_AT_ONCE) as threads,
+            ThreadPoolExecutor(UPLOAD_CONCURRENCY) as threads,
             progress_bar(f"{self.corpus.name}: uploading the {name} part", len(missing)) as advance,
         ):
             try:
@@ -282,7 +282,7 @@ class CorpusRun:
         failed: dict[str, str] = {}
         started = time.monotonic()
         with (
-            ThreadPoolExecutor(PREDICTIONS_AT_ONCE) as threads,
+            ThreadPoolExecutor(PREDICTION_CONCURRENCY) as threads,
             progress_bar(f"{self.corpus.name}: predicting", len(self.test)) as advance,
         ):
             answers: Iterable[tuple[Answer, float]] = threads.map(

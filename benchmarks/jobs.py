@@ -29,7 +29,7 @@ from benchmarks.api_servers import API, CREDENTIALS, access_token, server
 from benchmarks.load import Load, post, run
 from benchmarks.machine import machine
 from benchmarks.predicting import Predictable, store_predictable
-from benchmarks.queues import AT_ONCE, ORGANIZATIONS, Queue, open_queues
+from benchmarks.queues import CONCURRENCY, ORGANIZATIONS, Queue, open_queues
 from benchmarks.servers import DATABASE, OTHER_DATABASE, durability, durable_postgres, write_figures
 from benchmarks.stacks import idle_cpu, running_stack
 from benchmarks.synchronous import sync_latency
@@ -108,7 +108,7 @@ async def drains(postgres: EmbeddedPostgres, arguments: argparse.Namespace) -> d
             **_ratios(rounds),
             "jobsPerSecond": {name: round(statistics.median(one[name] for one in rounds)) for name in names},
             "jobs": jobs,
-            "atOnce": AT_ONCE,
+            "atOnce": CONCURRENCY,
             "organizations": ORGANIZATIONS,
         },
         "postgres": kept,

@@ -1,6 +1,6 @@
 """Three job queues in Postgres behind one protocol: Pagemill's, pgqueuer's and procrastinate's.
 
-Each runs one worker in this process, on its own pool of connections, with ``AT_ONCE`` jobs at a time; all
+Each runs one worker in this process, on its own pool of connections, with ``CONCURRENCY`` jobs at a time; all
 commits are on disk. The handler of a job does nothing; a job has ended when its row says so.
 """
 
@@ -26,13 +26,13 @@ from pagemill.jobs.job import BATCH, Job
 from pagemill.jobs.kind import RunnableKind
 from pagemill.work.mail import MAIL
 
-AT_ONCE = 64
+CONCURRENCY = 64
 CONNECTIONS = 10
 PGQUEUER_BATCH = 32
 """The most that pgqueuer takes with so many at once."""
 ORGANIZATIONS = 10
 POLL_SECONDS = 0.005
-FILLED_AT_ONCE = 1000
+FILL_BATCH_SIZE = 1000
 
 
 class Queue(Protocol):
@@ -119,7 +119,7 @@ class Pagemill:
         self._ran.expect(jobs)
         dispatcher = Dispatcher(
             self._pool,
-            [RunnableKind(kind=MAIL, run=self._run, concurrency=AT_ONCE)],
+            [RunnableKind(kind=MAIL, run=self._run, concurrency=CONCURRENCY)],
             owner=uuid.uuid4().hex,
             lease=20.0,
             heartbeat=5.0,
@@ -151,8 +151,8 @@ class Pgqueuer:
     async def enqueue(self, jobs: int) -> None:
         """Queue this many jobs."""
         await self._pool.execute("TRUNCATE pgqueuer, pgqueuer_log")
-        for start in range(0, jobs, FILLED_AT_ONCE):
-            size = min(FILLED_AT_ONCE, jobs - start)
+        for start in range(0, jobs, FILL_BATCH_SIZE):
+            size = min(FILL_BATCH_SIZE, jobs - start)
             await self._queries.enqueue(["none"] * size, [None] * size, [0] * size)
         await self._pool.execute("VACUUM ANALYZE pgqueuer")
 
@@ -166,7 +166,7 @@ class Pgqueuer:
             self._ran()
 
         async def work() -> None:
-            await manager.run(batch_size=PGQUEUER_BATCH, max_concurrent_tasks=AT_ONCE)
+            await manager.run(batch_size=PGQUEUER_BATCH, max_concurrent_tasks=CONCURRENCY)
 
         return await until_ended(work, self._ran.done, self._is_open, manager.shutdown.set)
 
@@ -194,8 +194,8 @@ class Procrastinate:
     async def enqueue(self, jobs: int) -> None:
         """Queue this many jobs."""
         await self._pool.execute("TRUNCATE procrastinate_jobs CASCADE")
-        for start in range(0, jobs, FILLED_AT_ONCE):
-            await self._task.batch_defer_async(*({} for _ in range(min(FILLED_AT_ONCE, jobs - start))))
+        for start in range(0, jobs, FILL_BATCH_SIZE):
+            await self._task.batch_defer_async(*({} for _ in range(min(FILL_BATCH_SIZE, jobs - start))))
         await self._pool.execute("VACUUM ANALYZE procrastinate_jobs")
 
     async def drain(self, jobs: int) -> float:
@@ -203,7 +203,7 @@ class Procrastinate:
         self._ran.expect(jobs)
 
         async def work() -> None:
-            await self._app.run_worker_async(concurrency=AT_ONCE, install_signal_handlers=False)
+            await self._app.run_worker_async(concurrency=CONCURRENCY, install_signal_handlers=False)
 
         return await until_ended(work, self._ran.done, self._is_open)
 

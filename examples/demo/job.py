@@ -11,8 +11,8 @@ import las
 
 from examples.demo.sample_documents import FIELD_CONFIG, SampleDocument
 
-UPLOADS_AT_ONCE = 6
-PREDICTIONS_AT_ONCE = 3
+UPLOAD_CONCURRENCY = 6
+PREDICTION_CONCURRENCY = 3
 POLL_SECONDS = 1.0
 JOB_SECONDS = 420.0
 UNFINISHED = ("pending", "preparing", "running", "running-final-evaluation", "waiting-for-approval")
@@ -49,7 +49,7 @@ def upload(
         )
         return document, str(answer["documentId"])
 
-    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as threads:
+    with ThreadPoolExecutor(UPLOAD_CONCURRENCY) as threads:
         yield from threads.map(create, documents)
 
 
@@ -70,6 +70,6 @@ def predict(
     client: las.Client, model_id: str, uploaded: Sequence[tuple[SampleDocument, str]]
 ) -> Iterable[tuple[SampleDocument, Answer]]:
     """Predict some documents at a time and return each with its prediction."""
-    with ThreadPoolExecutor(PREDICTIONS_AT_ONCE) as threads:
+    with ThreadPoolExecutor(PREDICTION_CONCURRENCY) as threads:
         answers = threads.map(lambda item: client.create_prediction(item[1], model_id), uploaded)
         yield from zip((document for document, _ in uploaded), answers, strict=True)

@@ -42,9 +42,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     token_key: str = ""
     """Key (>= 32 characters) that signs access tokens: the same for all API processes, needed by no other."""
     secret_keys: str = ""
-    """``keyId:base64 of 32 bytes``, separated by commas: the first one seals secrets, all of them open."""
+    """``keyId:base64 of 32 bytes``, separated by commas. The first key encrypts, all of them decrypt."""
     stripe_secret_key: str | None = None
-    """With ``stripe_publishable_key``, Stripe takes cards; without, payment methods are manual."""
+    """Lets Stripe take cards, with ``stripe_publishable_key``; without them, payment methods are manual."""
     stripe_publishable_key: str | None = None
     stripe_api_base: str = "https://api.stripe.com"
     public_url: str = "https://localhost:8443"
@@ -59,80 +59,80 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_pool_size: int = 10
     token_lifetime: int = 3600
     request_rate: float = 0.0
-    """How many requests a second an organization may send to all API processes together; 0: any number."""
+    """Requests a second that an organization may send, to all API processes together; 0: no limit."""
     request_burst: int = 0
-    """How many requests an organization that was quiet may send at once; 0: twice its rate."""
+    """Requests that an organization may send in a burst; 0: twice its rate."""
     prediction_wait: float = 60.0
-    """How long a synchronous prediction waits for its outcome before it answers 503 and goes on alone."""
+    """Longest wait for a synchronous prediction; then the answer is 503, and the prediction goes on."""
     prediction_queue_wait_max: Annotated[float, Meta(ge=0)] = 0.0
-    """A prediction that would wait longer for its turn is answered 503 and not taken; 0: all are taken."""
+    """Longest wait in the queue: a prediction that would wait longer is refused with 503; 0: no limit."""
     job_lease: float = 20.0
-    """A job whose lease is not renewed for so long is taken over by another worker."""
+    """Time without a heartbeat after which another dispatcher takes over a job."""
     job_heartbeat: float = 5.0
     job_poll: float = 5.0
-    """How often the dispatcher looks for jobs when no notification came (a notification can be lost)."""
+    """Interval in which the dispatcher looks for jobs without a notification, which can be lost."""
     reading_replicas_max: int = 2
     prediction_replicas_max: int = 2
     gpu_per_prediction_replica: float = 0.0
     reading_cpus: float = 0.4
-    """What one reading replica takes of Ray's CPUs; the defaults leave one of two CPUs to a training."""
+    """CPUs of one reading replica; the defaults leave one of two CPUs to a training."""
     prediction_cpus: float = 0.1
     prediction_threads: int = 1
-    """How many threads a prediction replica computes with."""
+    """Threads of one prediction replica."""
     training_workers: int = 1
     training_gpu: bool = False
     training_cpus: float = 1.0
-    """What one training worker takes of Ray's CPUs."""
+    """CPUs of one training worker."""
     training_threads: int = 2
-    """How many threads a training worker computes with."""
+    """Threads of one training worker."""
     training_budget: float = 420.0
-    """How long the epochs of one training may take."""
+    """Time limit for all epochs of one training."""
     training_pages_per_document: int = 30
-    predictions_at_once: int = 32
-    """How many prediction jobs run at once; the apps bound what they read and predict of them."""
-    data_bundles_at_once: int = 2
-    trainings_at_once: int = 1
-    transformations_at_once: int = 2
-    thumbnails_at_once: int = 2
-    """How many thumbnails one API process renders at a time."""
+    prediction_concurrency: int = 32
+    """Prediction jobs that a dispatcher runs at a time; the applications have limits of their own."""
+    data_bundle_concurrency: int = 2
+    training_concurrency: int = 1
+    transformation_concurrency: int = 2
+    thumbnail_concurrency: int = 2
+    """Thumbnails that one API process renders at a time."""
     retention_interval: Interval = 3600.0
-    """How often documents and data bundles that are due are removed; 0: never."""
+    """Interval of the deletion of expired documents and data bundles; 0: never."""
     object_sweep_interval: Interval = 86400.0
-    """How often objects that no row names are looked for and removed; 0: never."""
+    """Interval of the sweep of objects that no row names; 0: never."""
     month_statement_interval: Interval = 3600.0
-    """How often it is looked whether a month has ended without its statement; 0: never."""
+    """Interval of the search for ended months without a statement; 0: never."""
     object_grace: Annotated[float, Meta(ge=0)] = 86400.0
-    """Objects without a row are left alone until they are so old: they may be on their way to one."""
+    """Age from which an object without a row is deleted; a younger one may be part of a running upload."""
     usage_counters: int = 1
-    """How many usage counter actors share the organizations among them."""
+    """Number of usage counter actors; each counts for a share of the organizations."""
     training_checkpoint_interval: float = 15.0
-    """How much work of a training may be lost with its worker."""
+    """Interval of checkpoints: the work that a training loses with its worker."""
     mail_domain: Annotated[str, Meta(pattern=r"^[-_.A-Za-z0-9]{1,200}\.[A-Za-z]{2,}$")] = (
         "localhost.localdomain"
     )
-    """Mail to addresses of this domain starts workflows."""
+    """Domain of the addresses whose mail starts workflows."""
     smtp_host: str | None = None
-    """The server that takes mail for everybody. Without one no mail is queued at all."""
+    """Mail server. Without one, no mail is queued."""
     smtp_port: Annotated[int, Meta(ge=1, le=65535)] = 587
     smtp_username: str | None = None
     smtp_password: str | None = None
-    """Known to the dispatcher alone."""
+    """Password for the mail server; only the dispatcher gets it."""
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
-    """``none`` sends mail, and the password, for everybody on the way to read."""
+    """Encryption of the connection; with ``none``, mail and password can be read on the way."""
     mail_sender: Annotated[
         str, Meta(pattern=r"^(|[-+._A-Za-z0-9]+@[-_.A-Za-z0-9]+)$(?!\n)", max_length=254)
     ] = ""
-    """The address that mail comes from; needed with ``smtp_host``."""
+    """Sender of mail; required with ``smtp_host``."""
     limit_warning_interval: Interval = 300.0
-    """How often organizations that come close to a limit of their plan are looked for; 0: never."""
-    webhooks_at_once: int = 16
-    """How many webhooks are told something at once."""
+    """Interval of the search for organizations close to a limit of their plan; 0: never."""
+    webhook_concurrency: int = 16
+    """Webhook deliveries that a dispatcher makes at a time."""
     webhook_private_targets: bool = False
-    """Whether webhooks may lead to this machine and to private networks, and by http to localhost."""
+    """Allow webhooks to this machine and to private networks, and by http to localhost."""
     development_workflow_executions: int = 100
-    """How many executions a month a workflow may start while its status is development."""
+    """Executions a month that a workflow may start while its status is development."""
     new_organization_plan: str = "las:plan:self-hosted"
-    """The plan, in its newest version, of organizations that users create."""
+    """Plan, in its newest version, of organizations that users create."""
     log_level: str = "INFO"
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from tests.chaos.plan import Operation
 from tests.chaos.world import Member, World
 from tests.unit.extraction.documents import text_pdf
 
-AT_ONCE = 3
+WORKERS = 3
 """How many operations an organization has under way."""
 REQUEST_SECONDS = 100.0
 REPEATED_AFTER = 1.0
@@ -109,7 +109,7 @@ class Workload:
                 await self._see_through(operation)
                 self.answered += 1
 
-        await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+        await asyncio.gather(*(worker() for _ in range(WORKERS)))
 
     async def _see_through(self, operation: Operation) -> None:
         attempt = 0

@@ -29,7 +29,7 @@ from tests.unit.extraction.documents import text_pdf
 from tests.unit.extraction.printed import INVOICES
 
 TOKEN_KEY = secrets.token_urlsafe(48)
-SEEDED_AT_ONCE = 8
+SEEDING_CONCURRENCY = 8
 WITNESSES = """
 CREATE TABLE chaos_end (job_id text NOT NULL, state text NOT NULL);
 CREATE FUNCTION chaos_note_end() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -151,7 +151,7 @@ async def prepare_operations(
     pool: asyncpg.Pool, objects: ObjectStore, members: Sequence[Member], wanted: Sequence[Operation]
 ) -> dict[int, str]:
     """What operations need: a document to predict or delete, a dataset to transform or bundle; by number."""
-    gate = asyncio.Semaphore(SEEDED_AT_ONCE)
+    gate = asyncio.Semaphore(SEEDING_CONCURRENCY)
 
     async def prepare(operation: Operation) -> str:
         organization_id = members[operation.organization].id

@@ -143,7 +143,7 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
         listener = JobListener(pool)
         await listener.start()
         stack.push_async_callback(listener.close)
-        thumbnails = ThumbnailCache(pool, objects, Renderer(concurrency=settings.thumbnails_at_once))
+        thumbnails = ThumbnailCache(pool, objects, Renderer(concurrency=settings.thumbnail_concurrency))
         stack.push_async_callback(thumbnails.close)
         yield AppState(
             settings,

@@ -42,7 +42,7 @@ Value = TypeVar("Value")
 Part = TypeVar("Part", "Api", "Counter", "DispatcherProcess")
 
 LEASE, HEARTBEAT, POLL = 8.0, 4.0, 15.0
-PREDICTIONS_AT_ONCE = 6
+PREDICTION_CONCURRENCY = 6
 PACES = ((0.5,), (0.05, 0.5), (0.5, 1.5, 12.0), (6.0, 12.0))
 """How long the parts of a prediction take; where all take as long, they end together."""
 LONGEST_WAIT = 40.0
@@ -132,7 +132,7 @@ class Api:
         admission = QueueAdmission(
             self._look,
             longest_wait=LONGEST_WAIT,
-            slots=PREDICTIONS_AT_ONCE,
+            slots=PREDICTION_CONCURRENCY,
             clock=asyncio.get_running_loop().time,
         )
         state = SimpleNamespace(
@@ -297,7 +297,7 @@ class DispatcherProcess:
                         applications,
                         _Usage(world, process),
                     ),
-                    concurrency=PREDICTIONS_AT_ONCE,
+                    concurrency=PREDICTION_CONCURRENCY,
                 ),
                 RunnableKind(kind=TRAINING, run=_Training(world, process, pool), concurrency=1),
             ],

@@ -67,11 +67,11 @@ def test_how_many_jobs_run_at_once_follows_from_the_settings() -> None:
     settings = load_settings(
         REQUIRED
         | {
-            "PAGEMILL_PREDICTIONS_AT_ONCE": "3",
-            "PAGEMILL_DATA_BUNDLES_AT_ONCE": "4",
-            "PAGEMILL_TRAININGS_AT_ONCE": "5",
-            "PAGEMILL_TRANSFORMATIONS_AT_ONCE": "6",
-            "PAGEMILL_WEBHOOKS_AT_ONCE": "7",
+            "PAGEMILL_PREDICTION_CONCURRENCY": "3",
+            "PAGEMILL_DATA_BUNDLE_CONCURRENCY": "4",
+            "PAGEMILL_TRAINING_CONCURRENCY": "5",
+            "PAGEMILL_TRANSFORMATION_CONCURRENCY": "6",
+            "PAGEMILL_WEBHOOK_CONCURRENCY": "7",
         }
     )
     assert {kind.name: kind.concurrency(settings) for kind in KINDS} == {
