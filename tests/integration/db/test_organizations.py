@@ -313,6 +313,19 @@ async def test_environments_are_listed_by_owner(connection: Connection, mine: Te
         assert [row.id for row in rows] == expected
 
 
+async def test_the_operator_sees_all_environments_by_id(
+    connection: Connection, mine: Tenant, theirs: Tenant
+) -> None:
+    for name, owner in (("c", None), ("a", mine.organization_id), ("b", theirs.organization_id)):
+        await insert(connection, "deployment_environment", id=name, organization_id=owner)
+    rows = await list_all_deployment_environments(connection)
+    assert [(row.id, row.organization_id, row.trainings) for row in rows] == [
+        ("a", mine.organization_id, 0),
+        ("b", theirs.organization_id, 0),
+        ("c", None, 0),
+    ]
+
+
 async def test_an_environment_is_defined_and_what_is_given_of_it_changed(
     connection: Connection, mine: Tenant, theirs: Tenant, now: datetime
 ) -> None:

@@ -126,6 +126,9 @@ async def stored(connection: Connection, own: dict[str, Any], theirs: Tenant, no
     for name, dataset_id in (("with", "dataset"), ("without", "other"), ("of theirs", "their dataset")):
         datasets = [{"datasetId": "unrelated"}, {"datasetId": dataset_id}]
         await insert(connection, "data_bundle", **own, id=name, model_id="model", datasets=datasets)
+    older = {"id": "with, older", "created_time": now - timedelta(days=1)}
+    datasets = [{"datasetId": "dataset"}]
+    await insert(connection, "data_bundle", **own, **older, model_id="model", datasets=datasets)
 
 
 @pytest.mark.usefixtures("stored")
@@ -147,7 +150,7 @@ async def test_a_summary_counts_what_the_organization_has_under_a_consent(
 async def test_data_bundles_of_datasets_with_such_documents_are_named(
     connection: Connection, own: dict[str, Any]
 ) -> None:
-    assert await consents.list_data_bundles(connection, **own, consent_id=CONSENT) == ["with"]
+    assert await consents.list_data_bundles(connection, **own, consent_id=CONSENT) == ["with, older", "with"]
 
 
 @pytest.mark.usefixtures("stored")

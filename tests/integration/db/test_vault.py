@@ -141,6 +141,16 @@ async def test_of_several_that_name_a_secret_the_oldest_is_found(
     assert await find_user_of_secret(connection, **own, secret_id=SECRET) == "z"
 
 
+async def test_of_several_that_name_an_asset_the_oldest_is_found(
+    connection: Connection, own: dict[str, Any], now: datetime
+) -> None:
+    parameters = {"assets": {"form": ASSET}}
+    for name, age in (("a", 1), ("z", 2), ("y", 2)):
+        values = {"parameters": parameters, "created_time": now - timedelta(days=age)}
+        await insert(connection, "transition", **own, id=name, transition_type="docker", **values)
+    assert await find_transition_with_asset(connection, **own, asset_id=ASSET) == "y"
+
+
 async def test_a_secret_is_returned_without_its_data(
     connection: Connection, own: dict[str, Any], now: datetime
 ) -> None:
