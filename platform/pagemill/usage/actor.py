@@ -115,6 +115,8 @@ def start_counters(settings: Settings) -> list[UsageCounterHandle]:
                 max_restarts=-1,
                 max_task_retries=-1,
                 num_cpus=0,
+                # Hundreds of calls a second would push all other tasks out of the dashboard's list.
+                enable_task_events=False,
             ).remote(shard, settings.usage_counters),
         )
         for shard in range(settings.usage_counters)
