@@ -30,13 +30,13 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PIP) install --quiet -c constraints.txt -e '.[demo,dev]'
 	@touch $@
 
-demo: install ## The main job on documents that it renders itself: upload, train, predict (about 6 minutes)
+demo: install ## The main job on documents that it renders itself: upload, train, predict (a minute, and some for installation)
 	@$(BIN)/python -m examples.demo
 
-test: install ## All tests, among them the main job through the official clients (about 12 minutes on 2 processors)
+test: install ## All tests, among them the main job through the official clients (about 11 minutes on 2 processors)
 	$(PYTEST)
 
-test-fast: install ## Tests that start neither Ray nor a stack (about 3 minutes on 2 processors)
+test-fast: install ## Tests that start neither Ray nor a stack (under 3 minutes on 2 processors)
 	$(PYTEST) -m "not acceptance and not chaos and not fuzz and not ray and not simulation and not stack"
 
 test-acceptance: install ## All operations through the official clients (Python, command line, Node) on a running stack
@@ -45,7 +45,7 @@ test-acceptance: install ## All operations through the official clients (Python,
 chaos: install ## Kill each part amid 300 jobs of organizations at their limits; nothing may be lost (about 30 minutes)
 	PAGEMILL_CHAOS_LONG=1 PAGEMILL_CHAOS_SEED=$${PAGEMILL_CHAOS_SEED:-$$RANDOM} $(BIN)/python -m pytest tests/chaos
 
-simulation: install ## Break jobs and usage between any two statements, in 3,000 stories (about 5 minutes on 2 processors)
+simulation: install ## Break jobs and usage between any two statements, in 3,000 stories (about 4 minutes on 2 processors)
 	PAGEMILL_SIMULATION_SEEDS=$${PAGEMILL_SIMULATION_SEEDS:-3000} $(BIN)/python -m pytest tests/chaos/test_simulation.py
 
 fuzz: install ## Search 20 minutes for requests that the API answers wrongly
