@@ -13,7 +13,7 @@ from pagemill.ids import ConsentId, DataBundleId, DocumentId, OrganizationId, Pr
 
 
 class ConsentSummaryRow(Row):
-    """How much is stored under a consent."""
+    """Numbers of documents and bytes that are stored under a consent."""
 
     documents: Annotated[int, NeverNull("count(*)")]
     bytes: Annotated[int, NeverNull("coalesced")]

@@ -141,7 +141,7 @@ class PlanListRow(Row):
     limited_by: LimitedBy
     available: bool
     organizations: Annotated[int, NeverNull("count(*)")]
-    """How many organizations are on it."""
+    """Number of its organizations."""
 
 
 @crossing(

@@ -80,7 +80,7 @@ class PredictingModelRow(Row):
 
 
 class PredictionInputRow(Row):
-    """What the job of a prediction works with; a part that was deleted, or is no longer shared, is null."""
+    """Input of a prediction job; a part that was deleted, or is no longer shared, is null."""
 
     preprocess_config: dict[str, object]
     postprocess_config: dict[str, object]

@@ -16,7 +16,7 @@ from pagemill.ids import JobId, ModelId, OrganizationId
 WORKFLOW_METER_PREFIX = "workflow-executions "
 """Begins the meter of the executions of one workflow; its id follows."""
 EXCEEDED_SQLSTATE = "PM429"
-"""What the function ``refuse_exceeded`` raises."""
+"""SQLSTATE that the function ``refuse_exceeded`` raises."""
 
 
 @tenant(f"""
@@ -352,7 +352,7 @@ class TakenRequestsRow(Row):
 
     granted: int
     tokens: float
-    """What is left in the bucket, fractions included."""
+    """Tokens left in the bucket, fractions included."""
 
 
 @tenant("""
