@@ -1,4 +1,4 @@
-"""Who may call: app clients, and users while they are active."""
+"""Principals: app clients, and users while they are active."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ PRIORITY = 10
 MAXIMUM_ATTEMPTS = 8
 """``pagemill.work.webhooks`` has the delays between them."""
 KEPT_DAYS = 30
-"""How long deliveries that have ended are kept."""
+"""Time for which deliveries that have ended are kept."""
 DELETION_BATCH_SIZE = 100
 
 

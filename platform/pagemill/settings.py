@@ -25,7 +25,7 @@ SECRET = (
     "s3_secret_access_key",
     "smtp_password",
 )
-"""What is not shown where settings are written, in a log or a failing test."""
+"""Settings that are not shown in logs and failing tests."""
 
 
 class SettingsError(PagemillError):

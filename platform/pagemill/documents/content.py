@@ -23,7 +23,7 @@ MAXIMUM_FILE_BYTES = 64 * MEBIBYTE
 MAXIMUM_INLINE_CHARACTERS = 6_250_000
 MAXIMUM_INLINE_BYTES = MAXIMUM_INLINE_CHARACTERS // 4 * 3
 READ_ATTEMPTS = 3
-"""How many times a document is read again because its content was replaced before it was opened."""
+"""Attempts to read a document whose content is replaced before it is opened."""
 
 
 @dataclass(frozen=True, slots=True)

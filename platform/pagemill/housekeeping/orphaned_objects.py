@@ -30,7 +30,7 @@ Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 PAGE_SIZE = 1000
 SUSPECTS_BATCH_SIZE = 500
 MAXIMUM_NAMED = 1000
-"""How many orphans and missing objects a report names."""
+"""Most orphans and missing objects that a report names."""
 
 
 class MissingObject(msgspec.Struct, frozen=True, rename="camel"):

@@ -14,7 +14,7 @@ FACTOR = 3.0
 LONGEST_SECONDS = 30.0
 """When a service is back, a user waits for the jobs that were tried while it was away."""
 PATIENCE_ATTEMPTS = 80
-"""How often a job is tried while a service is away: for about half an hour."""
+"""Attempts of a job while a service is away: about half an hour."""
 
 MAXIMUM_LOST_WORKERS = 2
 """A job that has lost so many workers is not tried again: it may be what kills them."""

@@ -103,7 +103,7 @@ class Dispatcher:
 
     @property
     def is_listening(self) -> bool:
-        """Whether notifications arrive; without them jobs are found by polling."""
+        """Return whether notifications arrive; without them jobs are found by polling."""
         return self._notifications.is_connected.is_set()
 
     async def run(self) -> None:

@@ -104,7 +104,7 @@ class JobKind(Generic[Resources, Result]):
 
     @property
     def ends_with_its_job(self) -> bool:
-        """Whether success writes nothing besides the job: no resource, no usage."""
+        """Return whether success writes nothing besides the job: no resource, no usage."""
         return self.succeed is None and self.usage is None
 
     def runnable(self, settings: Settings, resources: Resources) -> RunnableKind[Result]:

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 PURGE_SECONDS = 3600.0
 SCHEDULE_SECONDS = 60.0
-"""How late a scheduled job may be."""
+"""Longest delay of a scheduled job."""
 RETENTION_SECONDS = 7 * 24 * 3600.0
 
 

@@ -36,7 +36,7 @@ class JobListener:
 
     @property
     def is_listening(self) -> bool:
-        """Whether ends are heard now; missed ones are looked up when it listens again."""
+        """Return whether ends are heard now; missed ones are looked up when it listens again."""
         return self._notifications.is_connected.is_set()
 
     @property

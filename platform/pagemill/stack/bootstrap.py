@@ -45,7 +45,7 @@ def bootstrap(database_url: str, credentials: Credentials) -> None:
 
 
 REFUSALS: tuple[type[BaseException], ...] = (*DATABASE_ERRORS, ValueError)
-"""What the database, or a URL that is none, raises."""
+"""Errors of the database, or of a URL that is not one."""
 
 
 @contextlib.contextmanager

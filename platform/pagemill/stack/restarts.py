@@ -18,7 +18,7 @@ class RestartPolicy:
     calm: float = 60.0
     """A part that ran for so long is no longer held to account for earlier ends."""
     patience: int = 3
-    """How often in a row a part may fail before the stack was ever ready; then ``up`` gives up."""
+    """Failures in a row before the stack was ever ready, after which ``up`` gives up."""
 
 
 class Restarts:

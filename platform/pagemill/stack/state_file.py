@@ -16,7 +16,7 @@ class PartState(msgspec.Struct, kw_only=True, rename="camel"):
     process_id: int | None = None
     restarts: int = 0
     reason: str | None = None
-    """How it ended last."""
+    """Reason of its last end."""
 
 
 class StackState(msgspec.Struct, kw_only=True, rename="camel"):
@@ -27,7 +27,7 @@ class StackState(msgspec.Struct, kw_only=True, rename="camel"):
     port: int
     parts: dict[str, PartState]
     settings: dict[str, str] = {}
-    """What the workers' environment holds; empty until the database is known."""
+    """Environment of the workers; empty until the database is known."""
     ray_address: str | None = None
     dashboard_url: str | None = None
     ready: bool = False

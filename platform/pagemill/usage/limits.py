@@ -1,4 +1,4 @@
-"""What a plan allows of each meter. A plan limits pages or fields, never both.
+"""Limits of a plan for each meter. A plan limits pages or fields, never both.
 
 ``db.plan_limits`` has the same rules for SQL.
 """

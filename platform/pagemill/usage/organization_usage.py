@@ -1,4 +1,4 @@
-"""What organizations have used and may use."""
+"""Usage of organizations, and their limits."""
 
 from __future__ import annotations
 

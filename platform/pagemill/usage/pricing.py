@@ -94,7 +94,7 @@ class MonthStatementLine(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class MonthStatement(msgspec.Struct, frozen=True, rename="camel"):
-    """What an organization used in a month (UTC), and what it costs under a plan."""
+    """Usage of an organization in a month (UTC), and its price under a plan."""
 
     organization_id: str
     month: str

@@ -58,7 +58,7 @@ class IdempotencyClaim:
 
     @property
     def is_first(self) -> bool:
-        """Whether this request does the work."""
+        """Return whether this request does the work."""
         return self._claimed is not None
 
     async def begin_in_request_transaction(self) -> StoredAnswer | None:

@@ -1,4 +1,4 @@
-"""What an operation answers: the result, and each way in which it can fail."""
+"""Answers of an operation: the result, and each way in which it can fail."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from pagemill.objects.discarding import discard
 from pagemill.objects.keys import thumbnails_prefix
 
 MAXIMUM_THUMBNAILS = 256
-"""How many thumbnails of one content are kept; when there are as many, they are deleted and made again."""
+"""Most thumbnails kept of one content; when there are as many, they are deleted and made again."""
 
 
 @dataclass(frozen=True, slots=True)
