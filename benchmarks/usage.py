@@ -1,8 +1,8 @@
-"""Reservations of usage by 64 clients, beside the plain guarded UPDATE on the same Postgres.
+"""Reservations of usage by concurrent clients, beside the plain guarded UPDATE on the same Postgres.
 
 python benchmarks/usage.py --out benchmarks/results/usage.json
 
-Each round measures three sides with 64 clients each: the reference, with a connection for each client; the
+Each round measures three sides with as many clients each: the reference, with a connection for each client; the
 combiner in this process; and the usage counter actor, called by this process. Every side reaches the limits,
 and its rate is the number of granted units a second. Every reservation is for a job of its own, like the
 platform's: unlike the reference, it locks the job and is stored under its id.
@@ -35,7 +35,7 @@ from pagemill.usage.meters import current_month
 from pagemill.usage.reservation_store import PostgresReservationStore
 from tests.support.ray_cluster import NAMESPACE, local_ray
 
-CLIENTS = 64
+BATCH_SIZE = 64
 ORGANIZATIONS = 10_000
 ASKED = 1.25
 """Units that are asked for, by units that are allowed."""
@@ -78,6 +78,7 @@ def main() -> None:
     """Measure and write the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clients", type=int, default=64, help="that reserve at a time (Postgres allows 100)")
     parser.add_argument("--hot-units", type=int, default=20_000)
     parser.add_argument("--hot-reference-units", type=int, default=3_000)
     parser.add_argument("--units-of-each", type=int, default=2, help="of each of the many organizations")
@@ -100,7 +101,7 @@ async def measure(settings: Settings, arguments: argparse.Namespace) -> dict[str
     """Return all figures; in each round another side goes first."""
     began = machine()
     pool = await create_pool(settings.database_url, size=CONCURRENT_COMMITS, session=PLANNED_ONCE)
-    clients = [await connect(settings.database_url) for _ in range(CLIENTS)]
+    clients = [await connect(settings.database_url) for _ in range(arguments.clients)]
     bench = Bench(settings, pool, clients)
     try:
         await bench.prepare()
@@ -117,7 +118,7 @@ async def measure(settings: Settings, arguments: argparse.Namespace) -> dict[str
             )
         return {
             "benchmark": "usage",
-            "clients": CLIENTS,
+            "clients": arguments.clients,
             "rounds": arguments.rounds,
             "hotOrganization": figures_of(hot),
             "manyOrganizations": {"organizations": ORGANIZATIONS, **figures_of(many)},
@@ -179,13 +180,13 @@ class Bench:
                 else:
                     refused += 1
 
-        await asyncio.gather(*(client(number) for number in range(CLIENTS)))
+        await asyncio.gather(*(client(number) for number in range(len(self._clients))))
         counted = await self._pool.fetchval("SELECT sum(used) FROM usage_counter")
         return Run(granted, refused, last - started, float(max(counted, granted) - units))
 
     async def batch(self) -> dict[str, float]:
         """Return how long 64 reservations of 64 organizations take without others before them."""
-        names = self._names[:CLIENTS]
+        names = self._names[:BATCH_SIZE]
         order = names * BATCHES
         milliseconds = {}
         for name, reserve in (("combiner", self._combined), ("actor", self._through_actor)):
@@ -276,7 +277,7 @@ async def ray_call(settings: Settings) -> dict[str, object]:
             await _ping(counter)
 
     started, computed = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    await asyncio.gather(*(client() for _ in range(BATCH_SIZE)))
     together = time.perf_counter() - started
     return {
         "milliseconds": round(1000 * statistics.median(seconds), 3),
