@@ -15,8 +15,6 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-import psutil
-
 from benchmarks.machine import machine
 from pagemill.extraction.reading import PageReader
 from pagemill.extraction.types import ReadOptions
@@ -74,9 +72,8 @@ def measure(folder: Path, sample: int) -> dict[str, object]:
 
 
 def cpu_seconds(reader: PageReader) -> float:
-    """Return the CPU seconds of the reader's child, which do not depend on the load of the machine."""
-    times = psutil.Process(reader.child_process_id).cpu_times()
-    return float(times.user + times.system)
+    """Return the CPU seconds of this process and the reader's children, whatever the load of the machine."""
+    return time.process_time() + reader.child_processor_seconds
 
 
 def bag(texts: Iterable[str]) -> Counter[str]:

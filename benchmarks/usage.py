@@ -78,7 +78,9 @@ def main() -> None:
     """Measure and write the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--clients", type=int, default=64, help="that reserve at a time (Postgres allows 100)")
+    parser.add_argument(
+        "--clients", type=int, default=64, help="that reserve at a time (Postgres allows 100)"
+    )
     parser.add_argument("--hot-units", type=int, default=20_000)
     parser.add_argument("--hot-reference-units", type=int, default=3_000)
     parser.add_argument("--units-of-each", type=int, default=2, help="of each of the many organizations")

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import psutil
 import pytest
 from PIL import Image
 
-from pagemill.errors import DocumentUnreadable, Unavailable
+from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading import PageReader, ReadLimits
-from pagemill.extraction.reading import process as process_module
-from pagemill.extraction.reading.child import describe
 from pagemill.extraction.types import Page, ReadOptions, Word
 from tests.unit.extraction import documents
 
@@ -235,41 +224,14 @@ JPEG = documents.encoded(documents.receipt_image(), "JPEG")
         "bomb",
     ],
 )
-def test_unreadable_documents_say_why_and_spare_the_child(
-    reader: PageReader, content: bytes, message: str
-) -> None:
-    reader.inspect(documents.text_pdf())
-    child = reader.child_process_id
+def test_unreadable_documents_say_why(reader: PageReader, content: bytes, message: str) -> None:
     with pytest.raises(DocumentUnreadable) as caught:
         reader.read(content, [0], PLAIN)
     assert caught.value.message.startswith(message)
     assert caught.value.status == 400
     assert "/" not in caught.value.message
     assert "0x" not in caught.value.message
-    reader.inspect(documents.text_pdf())
-    assert reader.child_process_id == child
-
-
-@pytest.mark.parametrize(
-    ("error", "description"),
-    [
-        (
-            OSError("cannot identify image file <_io.BytesIO object at 0x7f3c1ce0>"),
-            "cannot identify image file",
-        ),
-        (
-            ValueError("bad tag <PIL.TiffImagePlugin.ImageFileDirectory_v2 object at 0x7f3c> in frame 2"),
-            "bad tag in frame 2",
-        ),
-        (ValueError("<object at 0x7f3c>"), "ValueError"),
-        (ValueError("first\nsecond"), "first"),
-        (ValueError("width < 3 and height > 0"), "width < 3 and height > 0"),
-        (KeyError(), "KeyError"),
-        (ValueError("x" * 1000), "x" * 160),
-    ],
-)
-def test_errors_are_described_without_objects(error: Exception, description: str) -> None:
-    assert describe(error) == description
+    assert reader.inspect(documents.text_pdf()).number_of_pages == 1
 
 
 @pytest.mark.parametrize(
@@ -288,130 +250,3 @@ def test_bounds_on_content_and_pages(limits: ReadLimits, message: str) -> None:
 def test_words_of_a_page_are_bounded() -> None:
     with PageReader(ReadLimits(words_per_page=3)) as bounded:
         assert len(read_one(bounded, documents.text_pdf()).words) == 3
-
-
-def test_memory_is_bounded_and_the_next_document_is_read() -> None:
-    large = documents.encoded(Image.new("RGB", (6000, 6000)), "PNG")
-    with PageReader(ReadLimits(memory_bytes=420 * 1024 * 1024)) as bounded:
-        with pytest.raises(DocumentUnreadable, match=r"memory|damaged"):
-            bounded.read(large, [0], PLAIN)
-        assert bounded.inspect(documents.text_pdf()).number_of_pages == 1
-
-
-@pytest.mark.parametrize(
-    ("limits", "message"),
-    [
-        (ReadLimits(page_seconds=0.02), "A page took longer than 0.02 seconds to read"),
-        (ReadLimits(document_seconds=0.02), "The document took longer than 0.02 seconds to read"),
-    ],
-)
-def test_time_is_bounded_and_the_child_replaced(limits: ReadLimits, message: str) -> None:
-    with PageReader(limits) as hurried:
-        with pytest.raises(DocumentUnreadable) as caught:
-            hurried.read(JPEG, [0], PLAIN)
-        assert caught.value.message == message
-        child = hurried.child_process_id
-        assert child is not None
-        assert not psutil.pid_exists(child)
-        hurried.limits = ReadLimits()
-        assert hurried.inspect(documents.text_pdf()).number_of_pages == 1
-
-
-def test_a_child_killed_while_reading_is_one_failure() -> None:
-    with PageReader() as reader:
-        reader.inspect(documents.text_pdf())
-        child = reader.child_process_id
-        assert child is not None
-        os.kill(child, signal.SIGSTOP)
-        killer = threading.Timer(0.2, os.kill, (child, signal.SIGKILL))
-        killer.start()
-        with pytest.raises(DocumentUnreadable, match="its reader failed, it ended with SIGKILL"):
-            reader.inspect(documents.text_pdf())
-        killer.join()
-        assert reader.inspect(documents.text_pdf(2)).number_of_pages == 2
-        assert reader.child_process_id != child
-
-
-def test_a_child_killed_between_documents_is_replaced_silently() -> None:
-    with PageReader() as reader:
-        reader.inspect(documents.text_pdf())
-        child = psutil.Process(reader.child_process_id)
-        child.kill()
-        psutil.wait_procs([child], timeout=5)
-        assert reader.inspect(documents.text_pdf()).number_of_pages == 1
-
-
-def test_the_child_is_recycled() -> None:
-    with PageReader(ReadLimits(documents_per_child=2)) as reader:
-        children = []
-        for _ in range(4):
-            reader.inspect(documents.text_pdf())
-            children.append(reader.child_process_id)
-    assert children[0] == children[1] != children[2] == children[3]
-
-
-def test_threads_share_one_reader(reader: PageReader) -> None:
-    def last_word(pages: int) -> str:
-        return texts(reader.read(documents.text_pdf(pages), [pages - 1], PLAIN).pages[0])[-1]
-
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(last_word, range(1, 9))) == [str(number) for number in range(1, 9)]
-
-
-def test_a_closed_reader_has_no_child() -> None:
-    reader = PageReader()
-    assert reader.child_process_id is None
-    reader.inspect(documents.text_pdf())
-    child = reader.child_process_id
-    assert child is not None
-    reader.close()
-    reader.close()
-    assert not psutil.pid_exists(child)
-    with pytest.raises(RuntimeError, match="closed"):
-        reader.inspect(documents.text_pdf())
-
-
-def test_a_child_that_does_not_start_is_no_fault_of_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process_module, "CHILD_MODULE", "pagemill.no_such_module")
-    with PageReader() as reader, pytest.raises(Unavailable) as caught:
-        reader.inspect(documents.text_pdf())
-    assert caught.value.detail == "the reader's child did not start: it ended with status 1"
-
-
-def test_the_child_sees_no_secrets(reader: PageReader, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PAGEMILL_SECRET", "hidden")
-    with PageReader() as fresh:
-        fresh.inspect(documents.text_pdf())
-        assert "PAGEMILL_SECRET" not in psutil.Process(fresh.child_process_id).environ()
-
-
-def test_the_child_ends_with_its_parent() -> None:
-    script = (
-        "import os, signal; from pagemill.extraction.reading import PageReader; reader = PageReader();"
-        "reader.inspect(open(0, 'rb').read()); print(reader.child_process_id, flush=True);"
-        "os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    parent = subprocess.run(
-        [sys.executable, "-c", script], input=documents.text_pdf(), capture_output=True, check=False
-    )
-    child = int(parent.stdout)
-    deadline = time.monotonic() + 10
-    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def test_importing_the_reader_loads_no_parser() -> None:
-    script = (
-        "import sys; import pagemill.extraction.reading;"
-        "print([name for name in ('PIL', 'pypdfium2', 'onnxruntime', 'numpy', 'ray') if name in sys.modules])"
-    )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
-
-
-def test_the_child_imports_no_ray(reader: PageReader) -> None:
-    reader.inspect(documents.text_pdf())
-    mapped = Path(f"/proc/{reader.child_process_id}/maps").read_text()
-    assert "_raylet" not in mapped
-    assert "libtorch" not in mapped

@@ -1,113 +1,77 @@
-"""Child process of the reader: it confines itself, then parses documents. Run as a module by its parent."""
+"""A child of the reader: it confines itself, parses one document, and ends."""
 
 from __future__ import annotations
 
-import os
-import re
+import math
 import socket
-import sys
-import threading
-import time
+from collections.abc import Sequence
 
 from pagemill.errors import DocumentUnreadable
-from pagemill.extraction.reading.ocr import Recognizer
-from pagemill.extraction.reading.open_document import open_document
+from pagemill.extraction.reading.open_document import OpenDocument, open_document
 from pagemill.extraction.reading.read_messages import (
-    AllPagesRead,
     DocumentInfo,
-    InspectRequest,
-    PageRead,
+    Open,
+    ParsePage,
     ReadFailure,
-    ReadLimits,
-    ReadRequest,
-    Ready,
-    Start,
+    RenderedPage,
+    RenderPage,
+    Reply,
     receive_request,
     send,
 )
+from pagemill.extraction.reading.shared_pixels import SharedPixels
 from pagemill.sandbox.confinement import confine
 
-MAX_CAUSE_LENGTH = 160
-_SHOWN_OBJECT = re.compile(r"\s*<[^<>]* at 0x[0-9a-f]+>")
 OUT_OF_MEMORY = "The document needs more memory to read than is allowed"
-# How onnxruntime and OpenCV, which raise no MemoryError, say that an allocation failed.
-MEMORY_SIGNS = ("failed to allocate", "bad_alloc", "bad allocation", "insufficient memory")
+DAMAGED = "The document is damaged: it cannot be read"
+TRUNCATED = "image file is truncated"
+"""The one text of a parser that a client understands: an upload that was cut short."""
+MOST_DETAIL = 160
 
 
-def main() -> None:
-    """Serve requests on the socket whose descriptor is the first argument, until the parent goes."""
-    _exit_with_parent(os.getppid())
-    connection = socket.socket(fileno=int(sys.argv[1]))
-    start = receive_request(connection)
-    assert isinstance(start, Start)
-    confine(start.limits.memory_bytes)
-    send(connection, Ready())
-    recognizer = Recognizer()
-    while True:
-        try:
-            request = receive_request(connection)
-        except (EOFError, ConnectionError):
-            return
-        assert isinstance(request, InspectRequest | ReadRequest)
-        failure = _attempt(connection, request, start.limits, recognizer)
-        if failure is not None:
-            send(connection, failure)
-
-
-def _exit_with_parent(parent: int) -> None:
-    """End with the parent: a busy child does not notice that the socket of a killed parent closes."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _attempt(
-    connection: socket.socket,
-    request: InspectRequest | ReadRequest,
-    limits: ReadLimits,
-    recognizer: Recognizer,
-) -> ReadFailure | None:
+def serve_document(connection: socket.socket, descriptors: Sequence[int]) -> None:
+    """Answer the requests for one document; its pixels go to the memory in the first descriptor."""
+    request = receive_request(connection)
+    assert isinstance(request, Open)
+    confine(request.limits.memory_bytes, processor_seconds=math.ceil(request.limits.document_seconds) + 1)
     try:
-        _answer(connection, request, limits, recognizer)
+        _serve(connection, request, descriptors[0])
+    except (EOFError, ConnectionError):
+        return
     except DocumentUnreadable as error:
-        return ReadFailure(error.message)
+        send(connection, ReadFailure(error.message))
     except MemoryError:
-        return ReadFailure(OUT_OF_MEMORY, fatal=True)
+        send(connection, ReadFailure(OUT_OF_MEMORY))
     except Exception as error:  # noqa: BLE001 - parsers of untrusted bytes fail in ways that nobody lists
-        if any(sign in str(error).lower() for sign in MEMORY_SIGNS):
-            return ReadFailure(OUT_OF_MEMORY, fatal=True)
-        return ReadFailure(f"The document is damaged: {describe(error)}")
-    return None
+        send(connection, failure_of(error))
 
 
-def describe(error: Exception) -> str:
-    """Return the first line of an error for the user, without the objects that parsers show in it."""
-    lines = _SHOWN_OBJECT.sub("", str(error)).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:MAX_CAUSE_LENGTH]
+def failure_of(error: Exception) -> ReadFailure:
+    """Return the failure for what a parser has raised; its own words are for the operator only."""
+    said = str(error)
+    cause = said.splitlines()[0] if said else ""
+    detail = f"{type(error).__name__}: {cause}"[:MOST_DETAIL]
+    if isinstance(error, OSError) and cause.startswith(TRUNCATED):
+        return ReadFailure(f"The document is damaged: {TRUNCATED}", detail)
+    return ReadFailure(DAMAGED, detail)
 
 
-def _answer(
-    connection: socket.socket,
-    request: InspectRequest | ReadRequest,
-    limits: ReadLimits,
-    recognizer: Recognizer,
-) -> None:
-    with open_document(request.content, limits, recognizer) as document:
-        count = document.number_of_pages
-        if count > limits.pages:
+def _serve(connection: socket.socket, request: Open, descriptor: int) -> None:
+    pixels = SharedPixels(descriptor)
+    limits = request.limits
+    with open_document(request.content, limits) as document:
+        if document.number_of_pages > limits.pages:
             raise DocumentUnreadable(f"The document has more than {limits.pages} pages")
-        send(connection, DocumentInfo(document.content_type, count))
-        if isinstance(request, InspectRequest):
-            return
-        for index in request.page_indexes:
-            if 0 <= index < count:
-                send(connection, PageRead(document.read_page(index, request.options)))
-        send(connection, AllPagesRead())
+        send(connection, DocumentInfo(document.content_type, document.number_of_pages))
+        while True:
+            asked = receive_request(connection)
+            assert isinstance(asked, ParsePage | RenderPage)
+            send(connection, _answer(document, asked, pixels))
 
 
-if __name__ == "__main__":
-    main()
+def _answer(document: OpenDocument, asked: ParsePage | RenderPage, pixels: SharedPixels) -> Reply:
+    if isinstance(asked, ParsePage):
+        pixels.clear()
+        return document.parse_page(asked.index, asked.options, pixels)
+    pixels.clear()
+    return RenderedPage(pixels.write(document.render_page(asked.index, asked.options)))

@@ -1,25 +1,37 @@
-"""Pages that are images: decoded within bounds, turned upright, recognised."""
+"""Pages that are images: decoded within bounds, with square pixels, the right way up. Child's side."""
 
 from __future__ import annotations
 
 from types import TracebackType
 
+import numpy as np
 from PIL import Image, ImageOps
 
-from pagemill.extraction.reading.ocr import Recognizer
-from pagemill.extraction.reading.pixels import number_of_frames, open_image, rgb, seek_frame, turned
-from pagemill.extraction.reading.read_messages import ReadLimits
-from pagemill.extraction.reading.word_geometry import in_reading_order
-from pagemill.extraction.types import Page, ReadOptions
+from pagemill.extraction.reading.pixels import (
+    number_of_frames,
+    open_image,
+    pixel_shape,
+    rgb,
+    seek_frame,
+    turned,
+    with_square_pixels,
+)
+from pagemill.extraction.reading.read_messages import ParsedPage, ReadLimits
+from pagemill.extraction.reading.resolution import size_within
+from pagemill.extraction.reading.shared_pixels import Pixels, SharedPixels
+from pagemill.extraction.types import ReadOptions
+
+ORIENTATION = 0x0112
+SIDEWAYS = (5, 6, 7, 8)
+"""Orientations that swap width and height."""
 
 
 class ImageDocument:
     """A JPEG, PNG, WebP (one page each: the first frame) or TIFF (a page for each frame)."""
 
-    def __init__(self, content: bytes, content_type: str, limits: ReadLimits, recognizer: Recognizer) -> None:
+    def __init__(self, content: bytes, content_type: str, limits: ReadLimits) -> None:
         self.content_type = content_type
         self._limits = limits
-        self._recognizer = recognizer
         self._image = open_image(content, content_type, limits.pixels)
         self.number_of_pages = number_of_frames(self._image)
 
@@ -31,20 +43,26 @@ class ImageDocument:
     ) -> None:
         self._image.close()
 
-    def read_page(self, index: int, options: ReadOptions) -> Page:
-        """Recognise one page."""
+    def parse_page(self, index: int, options: ReadOptions, shared: SharedPixels) -> ParsedPage:
+        """Return a page as one picture."""
+        image = self._page(index, options)
+        picture = shared.write(self._pixels(image, options))
+        return ParsedPage(index, image.width / image.height, options.rotation, pictures=[picture])
+
+    def render_page(self, index: int, options: ReadOptions) -> Pixels:
+        """Return a page as a person sees it."""
+        return self._pixels(self._page(index, options), options)
+
+    def _page(self, index: int, options: ReadOptions) -> Image.Image:
         seek_frame(self._image, index, self._limits.pixels)
-        upright = rgb(ImageOps.exif_transpose(self._image))
-        return recognized_page(upright, index, options, self._limits, self._recognizer)
+        across, down = pixel_shape(self._image)
+        if self._image.getexif().get(ORIENTATION) in SIDEWAYS:
+            across, down = down, across
+        upright = with_square_pixels(rgb(ImageOps.exif_transpose(self._image)), across / down)
+        return turned(upright, options.rotation)
 
-
-def recognized_page(
-    image: Image.Image, index: int, options: ReadOptions, limits: ReadLimits, recognizer: Recognizer
-) -> Page:
-    """Return the words of an image, after turning it as the options say."""
-    image = turned(image, options.rotation)
-    if options.auto_rotate:
-        image = turned(image, recognizer.upright_rotation(image))
-    aspect = image.width / image.height
-    words = recognizer.words(image, options.image_quality)[: limits.words_per_page]
-    return Page(index=index, aspect=aspect, source="ocr", words=in_reading_order(words))
+    def _pixels(self, image: Image.Image, options: ReadOptions) -> Pixels:
+        size = size_within(image.width, image.height, options.image_quality, self._limits.page_pixels)
+        if size != image.size:
+            image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        return np.asarray(image)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from pagemill.extraction.reading.shared_pixels import Pixels
 from pagemill.extraction.reading.word_geometry import plain
 from pagemill.extraction.types import ImageQuality, Word
 from pagemill.rotation import Rotation
 
-LONGEST_SIDE = {"LOW": 1600, "HIGH": 2200}
 ORIENTATION_SIDE = 960
 ORIENTATION_SAMPLES = 6
 # A quarter turn is believed only when it reads clearly better: most pages are upright.
@@ -20,7 +20,8 @@ UPRIGHT_ADVANTAGE = 0.05
 PARAMETERS = {
     "Global.use_cls": False,
     "Global.log_level": "critical",
-    "Global.max_side_len": max(LONGEST_SIDE.values()),
+    # Pixels come in the resolution that they are to be read at.
+    "Global.max_side_len": 1_000_000,
     "EngineConfig.onnxruntime.intra_op_num_threads": 1,
     "EngineConfig.onnxruntime.inter_op_num_threads": 1,
 }
@@ -29,17 +30,25 @@ Character = tuple[str, float, Sequence[Sequence[float]]]
 
 
 class Recognizer:
-    """Recogniser that loads its models with the first image; many documents never need them."""
+    """Recogniser that loads its models with the first image; many documents never need them.
+
+    Thread-safe: the library reads one image at a time.
+    """
 
     def __init__(self) -> None:
         self._loaded: Any = None
+        self._lock = threading.Lock()
 
-    def words(self, image: Image.Image, quality: ImageQuality) -> list[Word]:
-        """Return the words of an upright RGB image, boxes in 0..1."""
-        pixels = _pixels(_within(image, LONGEST_SIDE[quality]))
-        found = self._engine()(
-            pixels, use_det=True, use_rec=True, return_word_box=True, return_single_char_box=True
-        )
+    def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
+        """Return the words of upright RGB pixels, boxes in 0..1."""
+        with self._lock:
+            found = self._engine()(
+                _blue_first(pixels),
+                use_det=True,
+                use_rec=True,
+                return_word_box=True,
+                return_single_char_box=True,
+            )
         if found.boxes is None:
             return []
         height, width = pixels.shape[:2]
@@ -50,12 +59,15 @@ class Recognizer:
             for text, confidence, quads in split_line(line, float(score), box, characters)
         ]
 
-    def upright_rotation(self, image: Image.Image) -> Rotation:
+    def upright_rotation(self, pixels: Pixels) -> Rotation:
         """Return the clockwise turn that makes the image upright.
 
         The shape of lines tells portrait from landscape, recognition tells up from down.
         """
-        pixels = _pixels(_within(image, ORIENTATION_SIDE))
+        with self._lock:
+            return self._upright_rotation(_within(_blue_first(pixels), ORIENTATION_SIDE))
+
+    def _upright_rotation(self, pixels: Pixels) -> Rotation:
         found = self._engine()(pixels, use_det=True, use_rec=False)
         if found.boxes is None:
             return 0
@@ -128,16 +140,19 @@ def _word(text: str, corners: list[Sequence[float]], width: int, height: int, co
     return Word(plain(text), min(across), min(down), max(across), max(down), sure)
 
 
-def _within(image: Image.Image, longest_side: int) -> Image.Image:
-    scale = longest_side / max(image.size)
+def _within(pixels: Pixels, longest_side: int) -> Pixels:
+    import cv2
+
+    height, width = pixels.shape[:2]
+    scale = longest_side / max(height, width)
     if scale >= 1:
-        return image
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
-    return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+def _blue_first(pixels: Pixels) -> Pixels:
+    return np.ascontiguousarray(pixels[:, :, ::-1])
 
 
 def _sides(box: np.ndarray) -> tuple[float, float]:

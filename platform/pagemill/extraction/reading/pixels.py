@@ -17,6 +17,11 @@ TURNS = {
     180: Image.Transpose.ROTATE_180,
     270: Image.Transpose.ROTATE_90,
 }
+DENSITIES = ("dpi", "resolution", "aspect", "jfif_density")
+"""What Pillow calls the pixels to the inch, and where there is no unit, the relation of the two sides."""
+MOST_STRETCH = 4.0
+"""No scanner and no fax has pixels that are longer: the density is wrong then."""
+LEAST_STRETCH = 0.02
 
 
 def open_image(content: bytes, content_type: str, pixels: int) -> Image.Image:
@@ -65,6 +70,29 @@ def _too_many(pixels: int) -> DocumentUnreadable:
 def turned(image: Image.Image, rotation: Rotation) -> Image.Image:
     """Return the image turned clockwise."""
     return image.transpose(TURNS[rotation]) if rotation else image
+
+
+def pixel_shape(image: Image.Image) -> tuple[float, float]:
+    """Return width and height of a stored pixel, in a unit of their own; equal where nothing is said."""
+    density = next((image.info[name] for name in DENSITIES if name in image.info), (1, 1))
+    try:
+        across, down = (float(value) for value in density)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 1.0, 1.0
+    stretch = across / down if across > 0 and down > 0 else 1.0
+    return (1.0, stretch) if 1 / MOST_STRETCH <= stretch <= MOST_STRETCH else (1.0, 1.0)
+
+
+def with_square_pixels(image: Image.Image, stretch: float) -> Image.Image:
+    """Return the image with square pixels, from pixels that are ``stretch`` times as wide as high.
+
+    It is enlarged along one side, so that the other loses nothing.
+    """
+    if abs(stretch - 1) < LEAST_STRETCH:
+        return image
+    width, height = image.size
+    size = (round(width * stretch), height) if stretch > 1 else (width, round(height / stretch))
+    return image.resize(size, Image.Resampling.BICUBIC)
 
 
 def rgb(image: Image.Image) -> Image.Image:

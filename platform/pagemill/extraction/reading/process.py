@@ -1,76 +1,120 @@
-"""The child process that parses documents: its start, its messages and its end."""
+"""A document that is open in a child: its messages, their bounds, and the end of the child.
+
+Nothing that the child sends is trusted: it is bounded and checked before it is used.
+"""
 
 from __future__ import annotations
 
-import signal
 import time
+from typing import TypeVar
 
-from pagemill.errors import Unavailable
+import msgspec
+
+from pagemill.errors import DocumentUnreadable, Unavailable
 from pagemill.extraction.reading.read_messages import (
+    DocumentInfo,
+    Open,
+    ParsedPage,
+    ParsePage,
+    Picture,
+    ReadFailure,
     ReadLimits,
-    Ready,
-    Reply,
+    RenderedPage,
+    RenderPage,
     Request,
-    Start,
     decode_reply,
     send,
 )
-from pagemill.sandbox.child_process import ChildProcess
+from pagemill.extraction.reading.reply_checks import check_page, check_pictures
+from pagemill.extraction.reading.shared_pixels import Pixels, copy_pixels
+from pagemill.extraction.types import ReadOptions
+from pagemill.sandbox.forked_child import ForkedChild, in_words
 from pagemill.sandbox.framing import receive_message
 
-CHILD_MODULE = "pagemill.extraction.reading.child"
-REPLY_BYTES = 32 * 1024 * 1024
-CLOSING_SECONDS = 0.2
-DYING_SECONDS = 2.0
+REPLY_BYTES = 8 * 1024 * 1024
+NOT_AVAILABLE = "The document reader is not available"
+INVALID_REPLY = "The document is damaged: its reader sent an invalid reply"
+
+Expected = TypeVar("Expected", DocumentInfo, ParsedPage, RenderedPage)
 
 
-class ReaderProcess:
-    """A running child. Its methods raise OSError or EOFError once it is gone or silent for too long."""
+class ChildDocument:
+    """A document and its child. Its methods raise DocumentUnreadable, and Unavailable."""
 
-    def __init__(self, limits: ReadLimits) -> None:
-        self._child = ChildProcess(CHILD_MODULE)
-        self.requests_sent = 0
-        self._start(limits)
+    def __init__(self, child: ForkedChild, descriptor: int, limits: ReadLimits) -> None:
+        self._child, self._descriptor, self._limits = child, descriptor, limits
+        self._document_deadline = time.monotonic() + limits.document_seconds
+        self._page_deadline = time.monotonic() + limits.page_seconds
 
-    @property
-    def process_id(self) -> int:
-        """The child's process id."""
-        return self._child.process.pid
+    def open(self, content: bytes) -> DocumentInfo:
+        """Send the document, and return its type and number of pages."""
+        return self._ask(Open(content, self._limits), DocumentInfo)
 
-    def _start(self, limits: ReadLimits) -> None:
+    def parse_page(self, index: int, options: ReadOptions) -> ParsedPage:
+        """Return what a page holds. The time of the page begins here."""
+        self._page_deadline = time.monotonic() + self._limits.page_seconds
+        parsed = self._ask(ParsePage(index, options), ParsedPage)
         try:
-            self._write(Start(limits), limits.start_seconds)
-            reply = self.receive(limits.start_seconds)
-        except (OSError, EOFError) as error:
-            detail = f"the reader's child did not start: {self.end(DYING_SECONDS)}"
-            raise Unavailable("The document reader is not available", detail=detail) from error
-        assert isinstance(reply, Ready)
+            check_page(parsed, index, self._limits)
+        except ValueError as error:
+            raise DocumentUnreadable(INVALID_REPLY, detail=str(error)) from None
+        return parsed
 
-    def send(self, request: Request, seconds: float) -> None:
-        """Send a document."""
-        self.requests_sent += 1
-        self._write(request, seconds)
+    def render_page(self, index: int, options: ReadOptions) -> Pixels:
+        """Return a page as a person sees it, turned by ``options.rotation``."""
+        picture = self._ask(RenderPage(index, options), RenderedPage).picture
+        try:
+            check_pictures([picture], self._limits)
+        except ValueError as error:
+            raise DocumentUnreadable(INVALID_REPLY, detail=str(error)) from None
+        return self.pixels(picture)
 
-    def _write(self, request: Request, seconds: float) -> None:
-        self._child.connection.settimeout(max(seconds, 0.001))
-        send(self._child.connection, request)
+    def pixels(self, picture: Picture) -> Pixels:
+        """Return a copy of the pixels of a picture of the page that was parsed last."""
+        try:
+            return copy_pixels(self._descriptor, picture)
+        except (OSError, ValueError) as error:
+            raise DocumentUnreadable(INVALID_REPLY, detail=str(error)) from None
 
-    def receive(self, seconds: float) -> Reply:
-        """Return the next reply. Its size is bounded: it comes from a process that is not trusted."""
-        deadline = time.monotonic() + seconds
-        return decode_reply(receive_message(self._child.connection, maximum=REPLY_BYTES, deadline=deadline))
+    def check_time(self) -> None:
+        """Raise DocumentUnreadable once the page or the document has taken too long."""
+        if self._seconds_left() <= 0:
+            raise self._took_too_long()
 
-    def running(self) -> bool:
-        """Return whether the process is alive."""
-        return self._child.is_running()
+    def _ask(self, request: Request, expected: type[Expected]) -> Expected:
+        self.check_time()
+        connection = self._child.connection
+        deadline = time.monotonic() + self._seconds_left()
+        try:
+            connection.settimeout(max(self._seconds_left(), 0.001))
+            send(connection, request)
+            payload = receive_message(connection, maximum=REPLY_BYTES, deadline=deadline)
+            reply = decode_reply(payload)
+        except TimeoutError:
+            raise self._took_too_long() from None
+        except (OSError, EOFError, msgspec.MsgspecError) as error:
+            raise self._failure_of(error) from error
+        if isinstance(reply, ReadFailure):
+            raise DocumentUnreadable(reply.message, detail=reply.detail)
+        if not isinstance(reply, expected):
+            raise DocumentUnreadable(INVALID_REPLY)
+        return reply
 
-    def end(self, seconds: float = CLOSING_SECONDS) -> str:
-        """End the process, and return in words how it ended."""
-        status = self._child.end(seconds)
-        if status is None:
-            return "it was stopped"
-        return (
-            f"it ended with {signal.Signals(-status).name}"
-            if status < 0
-            else f"it ended with status {status}"
-        )
+    def _seconds_left(self) -> float:
+        return min(self._page_deadline, self._document_deadline) - time.monotonic()
+
+    def _took_too_long(self) -> DocumentUnreadable:
+        if time.monotonic() >= self._document_deadline:
+            seconds = self._limits.document_seconds
+            return DocumentUnreadable(f"The document took longer than {seconds:g} seconds to read")
+        return DocumentUnreadable(f"A page took longer than {self._limits.page_seconds:g} seconds to read")
+
+    def _failure_of(self, error: Exception) -> DocumentUnreadable | Unavailable:
+        try:
+            ending = self._child.end()
+        except OSError as gone:
+            return Unavailable(NOT_AVAILABLE, detail=str(gone))
+        if isinstance(error, EOFError | ConnectionError):
+            how = in_words(ending.status)
+            return DocumentUnreadable(f"The document is damaged: its reader failed, {how}")
+        return DocumentUnreadable(INVALID_REPLY, detail=type(error).__name__)

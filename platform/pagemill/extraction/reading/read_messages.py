@@ -1,4 +1,8 @@
-"""Messages between the reader and its child process."""
+"""Messages between the reader and a child: the parent opens one document and then asks for its pages.
+
+Open is answered by DocumentInfo, ParsePage by ParsedPage, RenderPage by RenderedPage, each perhaps by
+ReadFailure, after which the child is of no more use. Pixels lie in memory that both share.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +10,59 @@ import socket
 
 import msgspec
 
-from pagemill.extraction.types import Page, ReadOptions
+from pagemill.extraction.types import ReadOptions, Word
+from pagemill.rotation import Rotation
 from pagemill.sandbox.framing import receive_message, send_message
 
 MEBIBYTE = 1024 * 1024
+CHANNELS = 3
+
+Box = tuple[float, float, float, float]
+WHOLE_PAGE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 class ReadLimits(msgspec.Struct, frozen=True):
-    """Limits for one document."""
+    """Limits for one document.
 
-    memory_bytes: int = 4096 * MEBIBYTE
+    ``pixels`` is that of an image as it is stored, ``page_pixels`` of all that is recognised on a page.
+    """
+
+    memory_bytes: int = 2048 * MEBIBYTE
     content_bytes: int = 64 * MEBIBYTE
     pages: int = 2000
     pixels: int = 40_000_000
+    page_pixels: int = 16_000_000
+    pictures_per_page: int = 32
     words_per_page: int = 20_000
     page_seconds: float = 60.0
     document_seconds: float = 600.0
     start_seconds: float = 60.0
-    documents_per_child: int = 200
+
+    @property
+    def shared_bytes(self) -> int:
+        """The size of the memory that holds the pixels of a page."""
+        return self.page_pixels * CHANNELS
+
+
+class Open(msgspec.Struct, frozen=True, tag="open"):
+    """First message to a child: the bytes of its document, and the limits that it reads within."""
+
+    content: bytes
+    limits: ReadLimits
+
+
+class ParsePage(msgspec.Struct, frozen=True, tag="parse"):
+    """Request for what a page holds."""
+
+    index: int
+    options: ReadOptions
+
+
+class RenderPage(msgspec.Struct, frozen=True, tag="render"):
+    """Request for a page as a person sees it; ``options.auto_rotate`` does not apply."""
+
+    index: int
+    options: ReadOptions
 
 
 class DocumentInfo(msgspec.Struct, frozen=True, tag="info"):
@@ -33,52 +72,48 @@ class DocumentInfo(msgspec.Struct, frozen=True, tag="info"):
     number_of_pages: int
 
 
-class Start(msgspec.Struct, frozen=True, tag="start"):
-    """First message to a child: the limits of its documents."""
+class Picture(msgspec.Struct, frozen=True):
+    """Pixels of a part of a page: RGB rows that begin at a byte of the shared memory, and their box."""
 
-    limits: ReadLimits
+    offset: int
+    width: int
+    height: int
+    box: Box = WHOLE_PAGE
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        return self.width * self.height * CHANNELS
 
 
-class InspectRequest(msgspec.Struct, frozen=True, tag="inspect"):
-    """Request for a DocumentInfo; answered by that or a ReadFailure."""
+class ParsedPage(msgspec.Struct, frozen=True, tag="parsed"):
+    """A page turned clockwise by ``rotation``: words of its text layer, and pictures to be recognised.
 
-    content: bytes
-
-
-class ReadRequest(msgspec.Struct, frozen=True, tag="read"):
-    """Request for pages; answered by DocumentInfo, a PageRead for each page, and AllPagesRead.
-
-    A ReadFailure at any point ends the answer.
+    A page without a text layer is one picture.
     """
 
-    content: bytes
-    page_indexes: list[int]
-    options: ReadOptions
+    index: int
+    aspect: float
+    rotation: Rotation
+    words: list[Word] = []
+    pictures: list[Picture] = []
 
 
-class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """First message of a child: it is confined and waits for documents."""
+class RenderedPage(msgspec.Struct, frozen=True, tag="rendered"):
+    """A page as a person sees it."""
 
-
-class PageRead(msgspec.Struct, frozen=True, tag="page"):
-    """One page of the document that is being read."""
-
-    page: Page
-
-
-class AllPagesRead(msgspec.Struct, frozen=True, tag="done"):
-    """End of an answer: every requested page has been sent."""
+    picture: Picture
 
 
 class ReadFailure(msgspec.Struct, frozen=True, tag="failure"):
-    """Error message for the client; after a fatal one the child cannot be used again."""
+    """Reason for the client, and what the parser said for the operator."""
 
     message: str
-    fatal: bool = False
+    detail: str | None = None
 
 
-Request = Start | InspectRequest | ReadRequest
-Reply = Ready | DocumentInfo | PageRead | AllPagesRead | ReadFailure
+Request = Open | ParsePage | RenderPage
+Reply = DocumentInfo | ParsedPage | RenderedPage | ReadFailure
 
 _request_decoder: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)

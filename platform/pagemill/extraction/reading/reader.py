@@ -1,41 +1,42 @@
-"""Parent of the reading child: gives it documents, and turns its death into an error."""
+"""Reading of documents: parsed in child processes that are not trusted, recognised in this process."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 
-import msgspec
-
-from pagemill.errors import DocumentUnreadable
-from pagemill.extraction.reading.process import DYING_SECONDS, ReaderProcess
-from pagemill.extraction.reading.read_messages import (
-    AllPagesRead,
-    DocumentInfo,
-    InspectRequest,
-    PageRead,
-    ReadFailure,
-    ReadLimits,
-    ReadRequest,
-    Reply,
-    Request,
-)
+from pagemill.errors import DocumentUnreadable, Unavailable
+from pagemill.extraction.reading.ocr import Recognizer
+from pagemill.extraction.reading.process import NOT_AVAILABLE, ChildDocument
+from pagemill.extraction.reading.read_messages import DocumentInfo, ReadLimits
+from pagemill.extraction.reading.recognised_page import WordRecognizer, recognised_page
+from pagemill.extraction.reading.shared_pixels import shared_memory
 from pagemill.extraction.types import Page, Reading, ReadOptions
+from pagemill.sandbox.forked_child import ForkedChild, ForkServer
+
+ZYGOTE = "pagemill.extraction.reading.zygote"
+FORK_ATTEMPTS = 2
+"""A fork server that died since the document before is replaced; one that dies again is given up."""
 
 
 class PageReader:
-    """Reader of documents in a child process, started when needed and replaced when it fails.
+    """Reader of documents, each in a fresh child process, whose words are recognised in this process.
 
-    Thread-safe: one document is read at a time. Use it as a context manager, or close it.
+    Thread-safe: each thread reads a document of its own. Use it as a context manager, or close it.
     """
 
-    def __init__(self, limits: ReadLimits | None = None) -> None:
+    def __init__(self, limits: ReadLimits | None = None, recognizer: WordRecognizer | None = None) -> None:
         self.limits = limits or ReadLimits()
+        self._recognizer = recognizer or Recognizer()
         self._lock = threading.Lock()
-        self._child: ReaderProcess | None = None
+        self._idle = threading.Condition(self._lock)
+        self._starting = threading.Lock()
+        self._open_documents = 0
         self._closed = False
+        self._fork_server: ForkServer | None = None
+        self._child_processor_seconds = 0.0
 
     def __enter__(self) -> PageReader:
         return self
@@ -46,120 +47,101 @@ class PageReader:
         self.close()
 
     @property
-    def child_process_id(self) -> int | None:
-        """Return the process id of the child, None without one."""
-        child = self._child
-        return child.process_id if child is not None else None
+    def fork_server_process_id(self) -> int | None:
+        """The process id of the fork server, the parent of all children; None before the first document."""
+        server = self._fork_server
+        return server.process_id if server is not None else None
+
+    @property
+    def child_processor_seconds(self) -> float:
+        """The processor seconds that the children of all documents read so far have used."""
+        return self._child_processor_seconds
 
     def close(self) -> None:
-        """End the child; a document that is being read is finished first."""
-        with self._lock:
+        """End the fork server; documents that are being read are finished first."""
+        with self._idle:
             self._closed = True
-            self._end_child()
+            self._idle.wait_for(lambda: self._open_documents == 0)
+            server, self._fork_server = self._fork_server, None
+        if server is not None:
+            server.end()
 
     def inspect(self, content: bytes) -> DocumentInfo:
         """Return the type of a document and its number of pages. Raises DocumentUnreadable."""
-        self._check_size(content)
-        with self._lock, _Conversation(self._ready_child(), self.limits) as conversation:
-            return conversation.begin(InspectRequest(content))
+        with self._opened(content) as (_, information):
+            return information
 
     def read(self, content: bytes, page_indexes: Sequence[int], options: ReadOptions) -> Reading:
         """Return the words of some pages, in the order asked; indexes out of range are ignored.
 
         Raises DocumentUnreadable.
         """
-        self._check_size(content)
-        request = ReadRequest(content=content, page_indexes=list(page_indexes), options=options)
-        with self._lock, _Conversation(self._ready_child(), self.limits) as conversation:
-            information = conversation.begin(request)
-            pages = conversation.pages()
-        return Reading(number_of_pages=information.number_of_pages, pages=pages)
+        with self._opened(content) as (document, information):
+            count = information.number_of_pages
+            pages = [self._page(document, index, options) for index in page_indexes if 0 <= index < count]
+        return Reading(number_of_pages=count, pages=pages)
 
-    def _check_size(self, content: bytes) -> None:
+    def _page(self, document: ChildDocument, index: int, options: ReadOptions) -> Page:
+        parsed = document.parse_page(index, options)
+        page = recognised_page(parsed, document.pixels, options, self._recognizer, self.limits.words_per_page)
+        document.check_time()
+        return page
+
+    @contextlib.contextmanager
+    def _opened(self, content: bytes) -> Iterator[tuple[ChildDocument, DocumentInfo]]:
+        limits = self.limits
         if not content:
             raise DocumentUnreadable("The document is empty")
-        if len(content) > self.limits.content_bytes:
-            raise DocumentUnreadable(f"The document is larger than {self.limits.content_bytes} bytes")
+        if len(content) > limits.content_bytes:
+            raise DocumentUnreadable(f"The document is larger than {limits.content_bytes} bytes")
+        with self._counted(), shared_memory(limits.shared_bytes) as descriptor:
+            child = self._fork(descriptor)
+            try:
+                document = ChildDocument(child, descriptor, limits)
+                yield document, document.open(content)
+            finally:
+                self._end(child)
 
-    def _ready_child(self) -> ReaderProcess:
-        if self._closed:
-            raise RuntimeError("the reader is closed")
-        child = self._child
-        worn_out = child is not None and child.requests_sent >= self.limits.documents_per_child
-        if child is None or worn_out or not child.running():
-            self._end_child()
-            self._child = child = ReaderProcess(self.limits)
-        return child
-
-    def _end_child(self) -> None:
-        if self._child is not None:
-            self._child.end()
-            self._child = None
-
-
-class _Conversation:
-    """One request and its replies. An error ends the child, because its state is unknown."""
-
-    def __init__(self, child: ReaderProcess, limits: ReadLimits) -> None:
-        self._child = child
-        self._limits = limits
-        self._document_deadline = time.monotonic() + limits.document_seconds
-        self._page_deadline = time.monotonic() + limits.page_seconds
-
-    def __enter__(self) -> _Conversation:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None and not issubclass(kind, _DocumentRefused):
-            self._child.end()
-
-    def begin(self, request: Request) -> DocumentInfo:
-        """Send the document and return its type and number of pages."""
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the reader is closed")
+            self._open_documents += 1
         try:
-            self._child.send(request, self._seconds_left())
-        except OSError as error:
-            raise self._error_of(error) from error
-        reply = self._receive()
-        if isinstance(reply, DocumentInfo):
-            return reply
-        raise DocumentUnreadable("The document is damaged: its reader sent an invalid reply")
+            yield
+        finally:
+            with self._idle:
+                self._open_documents -= 1
+                self._idle.notify_all()
 
-    def pages(self) -> list[Page]:
-        """Receive the pages that follow."""
-        pages: list[Page] = []
-        while isinstance(reply := self._receive(), PageRead):
-            pages.append(reply.page)
-            self._page_deadline = time.monotonic() + self._limits.page_seconds
-        if isinstance(reply, AllPagesRead):
-            return pages
-        raise DocumentUnreadable("The document is damaged: its reader sent an invalid reply")
+    def _fork(self, descriptor: int) -> ForkedChild:
+        for _ in range(FORK_ATTEMPTS):
+            server = self._running_server()
+            try:
+                return server.fork([descriptor])
+            except OSError as error:
+                problem = error
+        raise Unavailable(NOT_AVAILABLE, detail=str(problem)) from problem
 
-    def _receive(self) -> Reply:
-        try:
-            reply = self._child.receive(self._seconds_left())
-        except (OSError, EOFError, msgspec.MsgspecError) as error:
-            raise self._error_of(error) from error
-        if isinstance(reply, ReadFailure):
-            if reply.fatal:
-                raise DocumentUnreadable(reply.message)
-            raise _DocumentRefused(reply.message)
-        return reply
+    def _running_server(self) -> ForkServer:
+        with self._starting:
+            server = self._fork_server
+            if server is None or not server.is_running():
+                if server is not None:
+                    server.end()
+                try:
+                    server = ForkServer(ZYGOTE, start_seconds=self.limits.start_seconds)
+                except OSError as error:
+                    self._fork_server = None
+                    detail = f"the reader's child did not start: {error}"
+                    raise Unavailable(NOT_AVAILABLE, detail=detail) from error
+                self._fork_server = server
+            return server
 
-    def _seconds_left(self) -> float:
-        return min(self._page_deadline, self._document_deadline) - time.monotonic()
-
-    def _error_of(self, error: Exception) -> DocumentUnreadable:
-        if not isinstance(error, TimeoutError):
-            ending = self._child.end(DYING_SECONDS)
-            return DocumentUnreadable(f"The document is damaged: its reader failed, {ending}")
-        if time.monotonic() >= self._document_deadline:
-            return DocumentUnreadable(
-                f"The document took longer than {self._limits.document_seconds:g} seconds to read"
-            )
-        return DocumentUnreadable(f"A page took longer than {self._limits.page_seconds:g} seconds to read")
-
-
-class _DocumentRefused(DocumentUnreadable):
-    """The child refused the document in an orderly way and is ready for the next one."""
+    def _end(self, child: ForkedChild) -> None:
+        # Without its server the child has ended as well, and the document has failed or is read.
+        with contextlib.suppress(OSError):
+            ending = child.end()
+            with self._lock:
+                self._child_processor_seconds += ending.processor_seconds

@@ -1,0 +1,46 @@
+"""Checks of what a child sends: it has parsed untrusted bytes, and may send anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pagemill.extraction.reading.read_messages import Box, ParsedPage, Picture, ReadLimits
+from pagemill.extraction.types import Word
+
+
+def check_page(parsed: ParsedPage, index: int, limits: ReadLimits) -> None:
+    """Raise ValueError for a page that no honest child sends."""
+    if parsed.index != index:
+        raise ValueError("another page")
+    if not (parsed.aspect > 0 and math.isfinite(parsed.aspect)):
+        raise ValueError("no aspect")
+    if len(parsed.words) > limits.words_per_page:
+        raise ValueError("too many words")
+    if not all(_is_word(word) for word in parsed.words):
+        raise ValueError("a word that is none")
+    check_pictures(parsed.pictures, limits)
+
+
+def check_pictures(pictures: Sequence[Picture], limits: ReadLimits) -> None:
+    """Raise ValueError if pictures lie outside of the shared memory, or are more than fit in it."""
+    if len(pictures) > limits.pictures_per_page:
+        raise ValueError("too many pictures")
+    for picture in pictures:
+        if picture.width < 1 or picture.height < 1 or picture.offset < 0:
+            raise ValueError("a picture without a size")
+        if picture.offset + picture.size > limits.shared_bytes:
+            raise ValueError("a picture outside of the shared memory")
+        if not _is_box(picture.box):
+            raise ValueError("a picture outside of the page")
+    if sum(picture.size for picture in pictures) > limits.shared_bytes:
+        raise ValueError("more pixels than fit")
+
+
+def _is_word(word: Word) -> bool:
+    return _is_box((word.x0, word.y0, word.x1, word.y1)) and 0.0 <= word.confidence <= 1.0 and word.text != ""
+
+
+def _is_box(box: Box) -> bool:
+    """Return whether a box lies on the page; one with a value that is not a number does not."""
+    return 0.0 <= box[0] < box[2] <= 1.0 and 0.0 <= box[1] < box[3] <= 1.0

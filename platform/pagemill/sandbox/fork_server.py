@@ -1,0 +1,90 @@
+"""Server side of a fork server: a small prepared process that forks a fresh child for each task.
+
+The server never looks at untrusted bytes and has one thread, so that a forked child is a clean copy of it.
+Only the server signals and reaps its children: a process id cannot be used again before.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+FORK, END = b"f", b"e"
+REQUEST = struct.Struct(">ci")
+"""What to do, and with which process; the descriptors of a new child travel beside it."""
+REPLY = struct.Struct(">id")
+"""A process id or an exit status, and the processor seconds that a child has used."""
+READY = REPLY.pack(0, 0.0)
+FORK_FAILED = -1
+MOST_DESCRIPTORS = 8
+
+Serve = Callable[[socket.socket, Sequence[int]], None]
+"""Work of a child: its connection, and the other descriptors that were sent for it."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+def serve_forks(control: socket.socket, serve: Serve) -> None:
+    """Fork and end children as the parent asks, until it goes. Import all that they need before."""
+    # A child must not copy pages of memory only because a collection of garbage touches their objects.
+    gc.collect()
+    gc.freeze()
+    control.sendall(READY)
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, MOST_DESCRIPTORS)
+        if len(message) < REQUEST.size:
+            return
+        action, process_id = REQUEST.unpack(message)
+        answer = _fork(control, descriptors, serve) if action == FORK else _end(process_id)
+        control.sendall(answer)
+
+
+def _fork(control: socket.socket, descriptors: list[int], serve: Serve) -> bytes:
+    server = os.getpid()
+    try:
+        process_id = os.fork()
+    except OSError:
+        process_id = FORK_FAILED
+    if process_id != 0:
+        # Closed here, the connection ends with the child; without a child, at once.
+        for descriptor in descriptors:
+            os.close(descriptor)
+        return REPLY.pack(process_id, 0.0)
+    status = 1
+    try:
+        control.close()
+        _end_with(server)
+        serve(socket.socket(fileno=descriptors[0]), descriptors[1:])
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _end(process_id: int) -> bytes:
+    os.kill(process_id, signal.SIGKILL)
+    _, status, usage = os.wait4(process_id, 0)
+    return REPLY.pack(os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime)
+
+
+def _end_with(server: int) -> None:
+    """End this process with its server: a busy child does not notice that a socket closes."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != server:
+            os._exit(1)
+    else:
+        threading.Thread(target=_watch, args=(server,), daemon=True).start()
+
+
+def _watch(server: int) -> None:
+    while os.getppid() == server:
+        time.sleep(1)
+    os._exit(1)

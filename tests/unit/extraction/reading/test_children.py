@@ -1,0 +1,169 @@
+"""Each document is read in a fresh, bounded child; what breaks it breaks one document only."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+from PIL import Image
+
+from pagemill.errors import DocumentUnreadable, Unavailable
+from pagemill.extraction.reading import PageReader, ReadLimits
+from pagemill.extraction.reading import reader as reader_module
+from pagemill.extraction.types import ReadOptions
+from pagemill.sandbox.forked_child import ForkedChild, ForkServer
+from tests.unit.extraction import documents
+
+PLAIN = ReadOptions()
+JPEG = documents.encoded(documents.receipt_image(), "JPEG")
+DEADLINE_SECONDS = 20.0
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[PageReader]:
+    with PageReader() as shared:
+        yield shared
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The process ids of children, as they are forked."""
+    process_ids: list[int] = []
+    fork = ForkServer.fork
+
+    def noted(server: ForkServer, descriptors: object) -> ForkedChild:
+        child = fork(server, descriptors)  # type: ignore[arg-type]
+        process_ids.append(child.process_id)
+        return child
+
+    monkeypatch.setattr(ForkServer, "fork", noted)
+    return process_ids
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def server_of(reader: PageReader) -> psutil.Process:
+    assert reader.fork_server_process_id is not None
+    return psutil.Process(reader.fork_server_process_id)
+
+
+def test_each_document_has_a_child_of_its_own_that_is_gone_afterwards(
+    reader: PageReader, forked: list[int]
+) -> None:
+    for _ in range(3):
+        assert reader.inspect(documents.text_pdf()).number_of_pages == 1
+    with pytest.raises(DocumentUnreadable):
+        reader.inspect(b"%PDF-1.7 and then nothing")
+    assert len(set(forked)) == 4
+    assert not any(psutil.pid_exists(process_id) for process_id in forked)
+    assert server_of(reader).children() == []
+
+
+def test_the_processor_seconds_of_children_are_counted(reader: PageReader) -> None:
+    before = reader.child_processor_seconds
+    reader.read(documents.text_pdf(20), list(range(20)), PLAIN)
+    assert 0.001 < reader.child_processor_seconds - before < DEADLINE_SECONDS
+
+
+def test_memory_is_bounded_and_the_next_document_is_read() -> None:
+    large = documents.encoded(Image.new("RGB", (6000, 6000)), "PNG")
+    with PageReader(ReadLimits(memory_bytes=300 * 1024 * 1024)) as bounded:
+        with pytest.raises(DocumentUnreadable, match="needs more memory to read than is allowed"):
+            bounded.read(large, [0], PLAIN)
+        assert bounded.inspect(documents.text_pdf()).number_of_pages == 1
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (ReadLimits(page_seconds=0.02), "A page took longer than 0.02 seconds to read"),
+        (ReadLimits(document_seconds=0.02), "The document took longer than 0.02 seconds to read"),
+    ],
+)
+def test_time_is_bounded(limits: ReadLimits, message: str, forked: list[int]) -> None:
+    with PageReader(limits) as hurried:
+        with pytest.raises(DocumentUnreadable) as caught:
+            hurried.read(JPEG, [0], PLAIN)
+        assert caught.value.message == message
+        assert not psutil.pid_exists(forked[-1])
+        hurried.limits = ReadLimits()
+        assert hurried.inspect(documents.text_pdf()).number_of_pages == 1
+
+
+def test_a_fork_server_that_died_is_replaced_silently() -> None:
+    with PageReader() as reader:
+        reader.inspect(documents.text_pdf())
+        server = server_of(reader)
+        server.kill()
+        psutil.wait_procs([server], timeout=DEADLINE_SECONDS)
+        assert reader.inspect(documents.text_pdf()).number_of_pages == 1
+        assert reader.fork_server_process_id != server.pid
+
+
+def test_threads_share_one_reader(reader: PageReader) -> None:
+    def last_word(pages: int) -> str:
+        return reader.read(documents.text_pdf(pages), [pages - 1], PLAIN).pages[0].words[-1].text
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(last_word, range(1, 9))) == [str(number) for number in range(1, 9)]
+
+
+def test_a_closed_reader_has_no_processes() -> None:
+    reader = PageReader()
+    assert reader.fork_server_process_id is None
+    reader.inspect(documents.text_pdf())
+    server = server_of(reader)
+    reader.close()
+    reader.close()
+    assert not server.is_running()
+    with pytest.raises(RuntimeError, match="closed"):
+        reader.inspect(documents.text_pdf())
+
+
+def test_a_child_that_does_not_start_is_no_fault_of_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader_module, "ZYGOTE", "pagemill.no_such_module")
+    with PageReader() as reader, pytest.raises(Unavailable) as caught:
+        reader.inspect(documents.text_pdf())
+    assert caught.value.detail == "the reader's child did not start: it ended with status 1"
+
+
+def test_the_fork_server_sees_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGEMILL_SECRET", "hidden")
+    with PageReader() as fresh:
+        fresh.inspect(documents.text_pdf())
+        assert "PAGEMILL_SECRET" not in server_of(fresh).environ()
+
+
+def test_the_fork_server_ends_with_its_parent() -> None:
+    script = (
+        "import os, signal; from pagemill.extraction.reading import PageReader; reader = PageReader();"
+        "reader.inspect(open(0, 'rb').read()); print(reader.fork_server_process_id, flush=True);"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    parent = subprocess.run(
+        [sys.executable, "-c", script], input=documents.text_pdf(), capture_output=True, check=False
+    )
+    wait_until(lambda: not is_alive(int(parent.stdout)))
+
+
+def is_alive(process_id: int) -> bool:
+    return psutil.pid_exists(process_id) and psutil.Process(process_id).status() != psutil.STATUS_ZOMBIE
+
+
+def test_importing_the_reader_loads_no_parser_and_no_model() -> None:
+    script = (
+        "import sys; import pagemill.extraction.reading;"
+        "print([name for name in ('PIL', 'pypdfium2', 'onnxruntime', 'cv2', 'ray') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
