@@ -2,10 +2,10 @@
 
 python benchmarks/usage.py --out benchmarks/results/usage.json
 
-Each round measures three sides with as many clients each: the reference, with a connection for each client; the
-combiner in this process; and the usage counter actor, called by this process. Every side reaches the limits,
-and its rate is the number of granted units a second. Every reservation is for a job of its own, like the
-platform's: unlike the reference, it locks the job and is stored under its id.
+Each round measures three sides with as many clients each: the reference, with a connection for each client;
+the combiner in this process; and the usage counter actor, called by this process. Every side reaches the
+limits, and its rate is the number of granted units a second. Every reservation is for a job of its own, like
+the platform's: unlike the reference, it locks the job and is stored under its id.
 """
 
 from __future__ import annotations
