@@ -62,7 +62,9 @@ def _fork(control: socket.socket, descriptors: list[int], serve: Serve) -> bytes
     try:
         control.close()
         _end_with(server)
-        serve(socket.socket(fileno=descriptors[0]), descriptors[1:])
+        # Held until the exit: once it closes, the parent has the child killed.
+        connection = socket.socket(fileno=descriptors[0])
+        serve(connection, descriptors[1:])
         status = 0
     finally:
         os._exit(status)

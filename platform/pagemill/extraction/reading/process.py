@@ -5,7 +5,9 @@ Nothing that the child sends is trusted: it is bounded and checked before it is 
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import TypeVar
 
 import msgspec
@@ -25,17 +27,27 @@ from pagemill.extraction.reading.read_messages import (
     decode_reply,
     send,
 )
-from pagemill.extraction.reading.reply_checks import check_page, check_pictures
+from pagemill.extraction.reading.reply_checks import check_information, check_page, check_pictures
 from pagemill.extraction.reading.shared_pixels import Pixels, copy_pixels
 from pagemill.extraction.types import ReadOptions
 from pagemill.sandbox.forked_child import ForkedChild, in_words
 from pagemill.sandbox.framing import receive_message
 
 REPLY_BYTES = 8 * 1024 * 1024
+MOST_MESSAGE = 200
+"""The longest text of a failure that is passed on."""
 NOT_AVAILABLE = "The document reader is not available"
 INVALID_REPLY = "The document is damaged: its reader sent an invalid reply"
 
 Expected = TypeVar("Expected", DocumentInfo, ParsedPage, RenderedPage)
+
+
+@contextlib.contextmanager
+def _checked() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise DocumentUnreadable(INVALID_REPLY, detail=str(error)) from None
 
 
 class ChildDocument:
@@ -48,33 +60,30 @@ class ChildDocument:
 
     def open(self, content: bytes) -> DocumentInfo:
         """Send the document, and return its type and number of pages."""
-        return self._ask(Open(content, self._limits), DocumentInfo)
+        information = self._ask(Open(content, self._limits), DocumentInfo)
+        with _checked():
+            check_information(information, self._limits)
+        return information
 
     def parse_page(self, index: int, options: ReadOptions) -> ParsedPage:
         """Return what a page holds. The time of the page begins here."""
         self._page_deadline = time.monotonic() + self._limits.page_seconds
         parsed = self._ask(ParsePage(index, options), ParsedPage)
-        try:
+        with _checked():
             check_page(parsed, index, self._limits)
-        except ValueError as error:
-            raise DocumentUnreadable(INVALID_REPLY, detail=str(error)) from None
         return parsed
 
     def render_page(self, index: int, options: ReadOptions) -> Pixels:
         """Return a page as a person sees it, turned by ``options.rotation``."""
         picture = self._ask(RenderPage(index, options), RenderedPage).picture
-        try:
+        with _checked():
             check_pictures([picture], self._limits)
-        except ValueError as error:
-            raise DocumentUnreadable(INVALID_REPLY, detail=str(error)) from None
         return self.pixels(picture)
 
     def pixels(self, picture: Picture) -> Pixels:
         """Return a copy of the pixels of a picture of the page that was parsed last."""
-        try:
+        with _checked():
             return copy_pixels(self._descriptor, picture)
-        except (OSError, ValueError) as error:
-            raise DocumentUnreadable(INVALID_REPLY, detail=str(error)) from None
 
     def check_time(self) -> None:
         """Raise DocumentUnreadable once the page or the document has taken too long."""
@@ -95,7 +104,8 @@ class ChildDocument:
         except (OSError, EOFError, msgspec.MsgspecError) as error:
             raise self._failure_of(error) from error
         if isinstance(reply, ReadFailure):
-            raise DocumentUnreadable(reply.message, detail=reply.detail)
+            detail = reply.detail[:MOST_MESSAGE] if reply.detail else None
+            raise DocumentUnreadable(reply.message[:MOST_MESSAGE], detail=detail)
         if not isinstance(reply, expected):
             raise DocumentUnreadable(INVALID_REPLY)
         return reply

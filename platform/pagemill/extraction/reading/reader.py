@@ -57,6 +57,11 @@ class PageReader:
         """The processor seconds that the children of all documents read so far have used."""
         return self._child_processor_seconds
 
+    @property
+    def closed(self) -> bool:
+        """Whether the reader takes no documents any more."""
+        return self._closed
+
     def close(self) -> None:
         """End the fork server; documents that are being read are finished first."""
         with self._idle:

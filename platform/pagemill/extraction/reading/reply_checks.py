@@ -5,8 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pagemill.extraction.reading.read_messages import Box, ParsedPage, Picture, ReadLimits
+from pagemill.content_types import CONTENT_TYPES
+from pagemill.extraction.reading.read_messages import Box, DocumentInfo, ParsedPage, Picture, ReadLimits
 from pagemill.extraction.types import Word
+
+
+def check_information(information: DocumentInfo, limits: ReadLimits) -> None:
+    """Raise ValueError for a document that no honest child sends."""
+    if information.content_type not in CONTENT_TYPES:
+        raise ValueError("an unknown content type")
+    if not 1 <= information.number_of_pages <= limits.pages:
+        raise ValueError("an impossible number of pages")
 
 
 def check_page(parsed: ParsedPage, index: int, limits: ReadLimits) -> None:

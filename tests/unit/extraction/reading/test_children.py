@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -15,7 +18,9 @@ from PIL import Image
 from pagemill.errors import DocumentUnreadable, Unavailable
 from pagemill.extraction.reading import PageReader, ReadLimits
 from pagemill.extraction.reading import reader as reader_module
-from pagemill.extraction.types import ReadOptions
+from pagemill.extraction.reading.shared_pixels import Pixels
+from pagemill.extraction.types import ImageQuality, ReadOptions, Word
+from pagemill.rotation import Rotation
 from pagemill.sandbox.forked_child import ForkedChild, ForkServer
 from tests.unit.extraction import documents
 
@@ -98,6 +103,134 @@ def test_time_is_bounded(limits: ReadLimits, message: str, forked: list[int]) ->
         assert not psutil.pid_exists(forked[-1])
         hurried.limits = ReadLimits()
         assert hurried.inspect(documents.text_pdf()).number_of_pages == 1
+
+
+def after_fork(monkeypatch: pytest.MonkeyPatch, what: Callable[[ForkedChild], None]) -> None:
+    """Do something to the next child before it gets its document."""
+    fork = ForkServer.fork
+
+    def and_then(server: ForkServer, descriptors: Sequence[int] = ()) -> ForkedChild:
+        monkeypatch.setattr(ForkServer, "fork", fork)
+        child = fork(server, descriptors)
+        what(child)
+        return child
+
+    monkeypatch.setattr(ForkServer, "fork", and_then)
+
+
+def send_signal(number: signal.Signals) -> Callable[[ForkedChild], None]:
+    return lambda child: os.kill(child.process_id, number)
+
+
+def test_others_are_read_while_one_document_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with PageReader(ReadLimits(page_seconds=3.0)) as reader, ThreadPoolExecutor(1) as pool:
+        stopped = threading.Event()
+
+        def stop(child: ForkedChild) -> None:
+            os.kill(child.process_id, signal.SIGSTOP)
+            stopped.set()
+
+        after_fork(monkeypatch, stop)
+        hanging = pool.submit(reader.read, documents.text_pdf(), [0], PLAIN)
+        assert stopped.wait(DEADLINE_SECONDS)
+        for pages in range(1, 4):
+            assert reader.read(documents.text_pdf(pages), [0], PLAIN).number_of_pages == pages
+        assert not hanging.done()
+        with pytest.raises(DocumentUnreadable, match="A page took longer than 3 seconds to read"):
+            hanging.result(DEADLINE_SECONDS)
+        assert server_of(reader).children() == []
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])
+def test_a_child_that_crashes_is_the_failure_of_its_document(
+    reader: PageReader, monkeypatch: pytest.MonkeyPatch, ending: signal.Signals
+) -> None:
+    after_fork(monkeypatch, send_signal(ending))
+    with pytest.raises(DocumentUnreadable) as caught:
+        reader.inspect(documents.text_pdf())
+    assert caught.value.message == f"The document is damaged: its reader failed, it ended with {ending.name}"
+    assert reader.inspect(documents.text_pdf(2)).number_of_pages == 2
+
+
+def test_a_fork_server_that_dies_is_no_fault_of_its_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+    with PageReader() as reader:
+        reader.inspect(documents.text_pdf())
+        server = server_of(reader)
+
+        def kill(child: ForkedChild) -> None:
+            server.kill()
+            wait_until(lambda: not is_alive(child.process_id))
+
+        after_fork(monkeypatch, kill)
+        with pytest.raises(Unavailable):
+            reader.inspect(documents.text_pdf())
+        assert reader.inspect(documents.text_pdf()).number_of_pages == 1
+
+
+def test_a_closing_reader_finishes_what_it_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = PageReader()
+    stopped: list[ForkedChild] = []
+
+    def stop(child: ForkedChild) -> None:
+        os.kill(child.process_id, signal.SIGSTOP)
+        stopped.append(child)
+
+    after_fork(monkeypatch, stop)
+    with ThreadPoolExecutor(2) as pool:
+        reading = pool.submit(reader.read, documents.text_pdf(), [0], PLAIN)
+        wait_until(lambda: bool(stopped))
+        closing = pool.submit(reader.close)
+        wait_until(lambda: reader.closed)
+        assert not closing.done()
+        os.kill(stopped[0].process_id, signal.SIGCONT)
+        assert reading.result(DEADLINE_SECONDS).number_of_pages == 1
+        closing.result(DEADLINE_SECONDS)
+
+
+class NoWords:
+    """Finds nothing."""
+
+    def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
+        return []
+
+    def upright_rotation(self, pixels: Pixels) -> Rotation:
+        return 0
+
+
+def test_recognition_counts_for_the_time_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, passed = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: real() + passed[0])
+
+    class Slow(NoWords):
+        def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
+            passed[0] += ReadLimits().page_seconds
+            return []
+
+    with PageReader(recognizer=Slow()) as reader:
+        assert reader.inspect(JPEG).number_of_pages == 1
+        with pytest.raises(DocumentUnreadable, match="A page took longer than 60 seconds to read"):
+            reader.read(JPEG, [0], PLAIN)
+
+
+def test_recognition_happens_in_this_process(reader: PageReader) -> None:
+    before, began = reader.child_processor_seconds, time.process_time()
+    reader.read(JPEG, [0], PLAIN)
+    assert reader.child_processor_seconds - before < 0.2 < time.process_time() - began
+
+
+def test_a_child_is_confined(forked: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    limits: dict[str, object] = {}
+
+    class Looking(NoWords):
+        def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
+            child = psutil.Process(forked[-1])
+            for name in ("AS", "CPU", "FSIZE", "CORE"):
+                limits[name] = child.rlimit(getattr(psutil, f"RLIMIT_{name}"))
+            return []
+
+    with PageReader(ReadLimits(memory_bytes=2**30, document_seconds=9.5), Looking()) as reader:
+        reader.read(JPEG, [0], PLAIN)
+    assert limits == {"AS": (2**30, 2**30), "CPU": (11, 11), "FSIZE": (0, 0), "CORE": (0, 0)}
 
 
 def test_a_fork_server_that_died_is_replaced_silently() -> None:

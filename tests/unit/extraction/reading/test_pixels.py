@@ -9,7 +9,15 @@ import pytest
 from PIL import Image
 
 from pagemill.errors import DocumentUnreadable
-from pagemill.extraction.reading.pixels import number_of_frames, open_image, rgb, seek_frame, turned
+from pagemill.extraction.reading.pixels import (
+    number_of_frames,
+    open_image,
+    pixel_shape,
+    rgb,
+    seek_frame,
+    turned,
+    with_square_pixels,
+)
 from pagemill.rotation import Rotation
 from tests.unit.extraction.documents import bomb_png, encoded
 
@@ -117,3 +125,40 @@ def test_deep_samples_are_scaled_to_eight_bits(samples: list[list[int]], expecte
 def test_samples_that_are_no_numbers_are_black() -> None:
     image = Image.fromarray(np.array([[np.nan, np.inf, 1.0]], dtype=np.float32))
     assert np.asarray(rgb(image))[0, :, 0].tolist() == [0, 0, 255]
+
+
+@pytest.mark.parametrize(
+    ("info", "shape"),
+    [
+        ({}, (1, 1)),
+        ({"dpi": (204, 98)}, (1, 204 / 98)),
+        ({"dpi": (100, 200)}, (1, 0.5)),
+        ({"resolution": (2, 1)}, (1, 2)),
+        ({"aspect": (1, 2)}, (1, 0.5)),
+        ({"jfif_density": (1, 1)}, (1, 1)),
+        ({"dpi": (300, 300), "aspect": (1, 2)}, (1, 1)),
+        ({"dpi": (1, 300)}, (1, 1)),
+        ({"dpi": (0, 300)}, (1, 1)),
+        ({"dpi": (300, 0)}, (1, 1)),
+        ({"dpi": (-2, -1)}, (1, 1)),
+        ({"dpi": (float("nan"), 1)}, (1, 1)),
+        ({"dpi": (float("inf"), 1)}, (1, 1)),
+        ({"dpi": 300}, (1, 1)),
+        ({"dpi": (300,)}, (1, 1)),
+        ({"dpi": (None, "x")}, (1, 1)),
+    ],
+    ids=repr,
+)
+def test_pixels_have_the_shape_that_the_densities_say(
+    info: dict[str, object], shape: tuple[float, float]
+) -> None:
+    image = Image.new("L", (1, 1))
+    image.info.update(info)
+    assert pixel_shape(image) == shape
+
+
+@pytest.mark.parametrize(
+    ("stretch", "size"), [(1.0, (30, 20)), (1.01, (30, 20)), (2.0, (60, 20)), (0.5, (30, 40))]
+)
+def test_oblong_pixels_become_square(stretch: float, size: tuple[int, int]) -> None:
+    assert with_square_pixels(Image.new("RGB", (30, 20)), stretch).size == size
