@@ -61,7 +61,7 @@ def _serve(connection: socket.socket, request: Open, descriptor: int) -> None:
     limits = request.limits
     with open_document(request.content, limits) as document:
         if document.number_of_pages > limits.pages:
-            raise DocumentUnreadable(f"The document has more than {limits.pages} pages")
+            raise DocumentUnreadable(limits.too_many_pages)
         send(connection, DocumentInfo(document.content_type, document.number_of_pages))
         while True:
             asked = receive_request(connection)

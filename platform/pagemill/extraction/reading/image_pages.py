@@ -7,6 +7,7 @@ from types import TracebackType
 import numpy as np
 from PIL import Image, ImageOps
 
+from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading.pixels import (
     number_of_frames,
     open_image,
@@ -19,6 +20,7 @@ from pagemill.extraction.reading.pixels import (
 from pagemill.extraction.reading.read_messages import ParsedPage, ReadLimits
 from pagemill.extraction.reading.resolution import size_within
 from pagemill.extraction.reading.shared_pixels import Pixels, SharedPixels
+from pagemill.extraction.reading.tiff_chain import has_more_frames_than
 from pagemill.extraction.types import ReadOptions
 
 ORIENTATION = 0x0112
@@ -32,6 +34,8 @@ class ImageDocument:
     def __init__(self, content: bytes, content_type: str, limits: ReadLimits) -> None:
         self.content_type = content_type
         self._limits = limits
+        if content_type == "image/tiff" and has_more_frames_than(content, limits.pages):
+            raise DocumentUnreadable(limits.too_many_pages)
         self._image = open_image(content, content_type, limits.pixels)
         self.number_of_pages = number_of_frames(self._image)
 

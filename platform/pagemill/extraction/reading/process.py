@@ -37,6 +37,8 @@ REPLY_BYTES = 8 * 1024 * 1024
 MOST_MESSAGE = 200
 """The longest text of a failure that is passed on."""
 NOT_AVAILABLE = "The document reader is not available"
+CRASHED = "The document is damaged, or needs more memory to read than is allowed"
+"""The parsers end their process for both, mostly without a word."""
 INVALID_REPLY = "The document is damaged: its reader sent an invalid reply"
 
 Expected = TypeVar("Expected", DocumentInfo, ParsedPage, RenderedPage)
@@ -125,6 +127,5 @@ class ChildDocument:
         except OSError as gone:
             return Unavailable(NOT_AVAILABLE, detail=str(gone))
         if isinstance(error, EOFError | ConnectionError):
-            how = in_words(ending.status)
-            return DocumentUnreadable(f"The document is damaged: its reader failed, {how}")
+            return DocumentUnreadable(CRASHED, detail=f"its reader failed: {in_words(ending.status)}")
         return DocumentUnreadable(INVALID_REPLY, detail=type(error).__name__)

@@ -43,6 +43,11 @@ class ReadLimits(msgspec.Struct, frozen=True):
         """The size of the memory that holds the pixels of a page."""
         return self.page_pixels * CHANNELS
 
+    @property
+    def too_many_pages(self) -> str:
+        """The message for a document that has more pages than are allowed."""
+        return f"The document has more than {self.pages} pages"
+
 
 class Open(msgspec.Struct, frozen=True, tag="open"):
     """First message to a child: the bytes of its document, and the limits that it reads within."""

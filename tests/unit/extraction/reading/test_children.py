@@ -148,7 +148,8 @@ def test_a_child_that_crashes_is_the_failure_of_its_document(
     after_fork(monkeypatch, send_signal(ending))
     with pytest.raises(DocumentUnreadable) as caught:
         reader.inspect(documents.text_pdf())
-    assert caught.value.message == f"The document is damaged: its reader failed, it ended with {ending.name}"
+    assert caught.value.message == "The document is damaged, or needs more memory to read than is allowed"
+    assert caught.value.detail == f"its reader failed: it ended with {ending.name}"
     assert reader.inspect(documents.text_pdf(2)).number_of_pages == 2
 
 

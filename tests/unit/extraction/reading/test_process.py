@@ -186,10 +186,11 @@ def test_a_failure_is_cut_to_a_sentence(document: Pretend) -> None:
     ("status", "how"), [(-11, "it ended with SIGSEGV"), (1, "it ended with status 1"), (0, "it ended with")]
 )
 @pytest.mark.parametrize("sent", [b"", b"\0\0", b"\0\0\1\0half"], ids=["silent", "header", "half"])
-def test_a_child_that_ends_says_how(document: Pretend, status: int, how: str, sent: bytes) -> None:
+def test_the_operator_learns_how_a_child_ended(document: Pretend, status: int, how: str, sent: bytes) -> None:
     with pytest.raises(DocumentUnreadable) as caught:
         document(sent, status=status, gone=True).open(b"content")
-    assert caught.value.message.startswith(f"The document is damaged: its reader failed, {how}")
+    assert caught.value.message == "The document is damaged, or needs more memory to read than is allowed"
+    assert str(caught.value.detail).startswith(f"its reader failed: {how}")
 
 
 def test_the_end_of_the_fork_server_is_no_fault_of_the_document(document: Pretend) -> None:

@@ -1,0 +1,176 @@
+"""Documents that are damaged, hostile or odd: each fails alone, in its time, and says why in plain words."""
+
+from __future__ import annotations
+
+import re
+import resource
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import psutil
+import pytest
+from numpy.typing import NDArray
+
+from pagemill.errors import DocumentUnreadable
+from pagemill.extraction.reading import PageReader, ReadLimits
+from pagemill.extraction.reading.child import OUT_OF_MEMORY as NEEDS_MEMORY
+from pagemill.extraction.reading.process import CRASHED
+from pagemill.extraction.types import ImageQuality, ReadOptions, Word
+from pagemill.rotation import Rotation
+from tests.unit.extraction import documents
+from tests.unit.extraction.bad.case import BadDocument
+from tests.unit.extraction.bad.endless import endless
+from tests.unit.extraction.bad.images import pictures
+from tests.unit.extraction.bad.mutations import DAMAGES, mutations, sound
+from tests.unit.extraction.bad.pdf_pages import pages
+from tests.unit.extraction.bad.pdf_resources import resources
+from tests.unit.extraction.bad.pdf_structure import structures
+from tests.unit.extraction.bad.tiffs import tiffs
+
+MEBIBYTE = 1024 * 1024
+TIMES = 6
+LIMITS = ReadLimits(memory_bytes=1024 * MEBIBYTE, page_seconds=20, document_seconds=30)
+HURRIED = ReadLimits(memory_bytes=1024 * MEBIBYTE, page_seconds=1, document_seconds=30)
+PROCESSOR_SECONDS = 2.0
+"""Of one document; all that are not endless take far less."""
+GROUPS: dict[str, Callable[[], Iterable[BadDocument]]] = {
+    "structures": structures,
+    "pages": pages,
+    "resources": resources,
+    "pictures": pictures,
+    "tiffs": tiffs,
+    "mutations": partial(mutations, TIMES),
+}
+HEALTHY = documents.text_pdf()
+HEALTHY_WORDS = ["Invoice", "Heading", "Blue", "widgets", "99.50", "Page", "1"]
+TOOK_LONG = "A page took longer than 1 seconds to read"
+INTERNALS = re.compile(
+    r"0x|object at|Traceback|std::|pdfium|PIL|numpy|libtiff|Error\b|Exception|SIG[A-Z]+|errno|decoder"
+    r"|\.py|[/<>_\n]",
+    re.IGNORECASE,
+)
+BEGINNINGS = ("The document ", "The PDF ", "The image ", "A page took longer than ")
+
+
+class NoRecognizer:
+    """Recogniser that finds one word in every picture: what is recognised is not what is tried here."""
+
+    def words(self, pixels: NDArray[np.uint8], quality: ImageQuality) -> list[Word]:
+        assert pixels.ndim == 3
+        assert pixels.size
+        return [Word("seen", 0.1, 0.1, 0.2, 0.2)]
+
+    def lines(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[str, float]]:
+        return [("", 0.0) for _ in crops]
+
+    def upright_rotation(self, pixels: NDArray[np.uint8]) -> Rotation:
+        return 0
+
+
+@pytest.fixture
+def reader() -> Iterator[PageReader]:
+    with PageReader(LIMITS, NoRecognizer()) as shared:
+        yield shared
+
+
+def words_of(reader: PageReader, content: bytes) -> list[str]:
+    reading = reader.read(content, [0], ReadOptions())
+    words = [word for page in reading.pages for word in page.words]
+    assert all(0 <= word.x0 <= word.x1 <= 1 and 0 <= word.y0 <= word.y1 <= 1 for word in words)
+    return [word.text for word in words]
+
+
+def fault_of(reader: PageReader, document: BadDocument) -> str | None:
+    """Read a document, and return what is wrong with what became of it."""
+    try:
+        words = words_of(reader, document.content)
+    except DocumentUnreadable as error:
+        return fault_of_refusal(document, error.message)
+    if document.outcome == "refused":
+        return f"it was read: {words[:9]}"
+    missing = set(document.words) - set(words)
+    return f"{missing} are missing in {words[:9]}" if missing else None
+
+
+def fault_of_refusal(document: BadDocument, message: str) -> str | None:
+    plain = message.startswith(BEGINNINGS) and not INTERNALS.search(message)
+    expected = document.outcome != "read" and message.startswith(document.message)
+    return None if plain and expected else f"it was refused: {message}"
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_each_fails_alone_or_is_read(group: str) -> None:
+    """A healthy document is read beside each of them, by the same reader at the same time."""
+    faults: dict[str, str] = {}
+    names: list[str] = []
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with PageReader(LIMITS, NoRecognizer()) as reader, ThreadPoolExecutor(1) as neighbour:
+        words_of(reader, HEALTHY)
+        descriptors = psutil.Process().num_fds()
+        for document in GROUPS[group]():
+            names.append(document.name)
+            used = reader.child_processor_seconds
+            healthy = neighbour.submit(words_of, reader, HEALTHY)
+            fault = fault_of(reader, document)
+            assert healthy.result() == HEALTHY_WORDS, document.name
+            used = reader.child_processor_seconds - used
+            fault = fault or (f"it took {used:.1f} processor seconds" if used > PROCESSOR_SECONDS else None)
+            if fault is not None:
+                faults[document.name] = fault
+        assert psutil.Process().num_fds() == descriptors
+    assert faults == {}
+    assert len(names) == len(set(names)) >= 20
+    # In KiB; children of other tests may have had more.
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert largest * 1024 <= max(before * 1024, LIMITS.memory_bytes)
+
+
+def test_the_endless_end_in_their_time() -> None:
+    """What would take minutes is ended, and costs no more than it is allowed."""
+    messages: Counter[str] = Counter()
+    with PageReader(HURRIED, NoRecognizer()) as hurried:
+        for document in endless():
+            used = hurried.child_processor_seconds
+            with pytest.raises(DocumentUnreadable) as caught:
+                hurried.read(document.content, [0], ReadOptions())
+            messages[caught.value.message] += 1
+            assert hurried.child_processor_seconds - used < PROCESSOR_SECONDS, document.name
+        hurried.limits = LIMITS
+        assert words_of(hurried, HEALTHY) == HEALTHY_WORDS
+    assert set(messages) <= {TOOK_LONG, NEEDS_MEMORY, CRASHED}
+    assert messages[TOOK_LONG] >= 3
+
+
+def test_the_collection_has_three_hundred_mutations_that_differ_from_what_is_sound() -> None:
+    whole = set(sound().values())
+    damaged = list(mutations(TIMES))
+    assert len(damaged) == len(whole) * len(DAMAGES) * TIMES >= 300
+    assert sum(document.content in whole for document in damaged) < 5
+    assert list(mutations(1)) == [document for document in damaged if document.name.endswith("-0")]
+
+
+@pytest.mark.parametrize(
+    ("message", "plain"),
+    [
+        ("The document is damaged: it cannot be read", True),
+        ("The image has more than 40 megapixels", True),
+        ("cannot identify image file", False),
+        ("The document is damaged: <_io.BytesIO object at 0x7f3c1ce0>", False),
+        ("The document is damaged: its reader failed, it ended with SIGABRT", False),
+        ("The document is damaged: decoder error -2", False),
+        ("The document is damaged: ResizeImgError", False),
+    ],
+)
+def test_internals_in_a_message_are_a_fault(message: str, plain: bool) -> None:
+    assert (fault_of_refusal(BadDocument("any", b""), message) is None) is plain
+
+
+def test_what_must_be_read_may_not_be_refused(reader: PageReader) -> None:
+    assert fault_of(reader, BadDocument("a", HEALTHY, "read", ("Invoice",))) is None
+    assert "missing" in str(fault_of(reader, BadDocument("a", HEALTHY, "read", ("Receipt",))))
+    assert "was read" in str(fault_of(reader, BadDocument("a", HEALTHY, "refused")))
+    assert "was refused" in str(fault_of(reader, BadDocument("a", b"x", "read")))
+    assert "was refused" in str(fault_of(reader, BadDocument("a", b"x", "refused", message="The PDF")))
