@@ -25,17 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import las
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 
 from benchmarks.machine import machine
+from benchmarks.progress import console, progress_bar
 from examples.local_stack import local_stack
 
 TEST_SHARE = 5  # one document in five
@@ -52,7 +44,6 @@ POSTPROCESSING = {"strategy": "BEST_N_PAGES", "parameters": {"n": 30, "collapse"
 UNFINISHED = ("pending", "preparing", "running", "running-final-evaluation", "waiting-for-approval")
 
 Answer = dict[str, Any]
-console = Console(stderr=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,19 +123,6 @@ def in_test_part(document_id: str) -> bool:
     """Return whether a document is in the test part: fixed by a hash of its id."""
     digest = hashlib.blake2b(document_id.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") % TEST_SHARE == 0
-
-
-@contextmanager
-def progress_bar(description: str, total: int | None) -> Iterator[Callable[..., None]]:
-    """Show a bar on stderr; the function advances it by one, or describes it anew with a text."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-        task = progress.add_task(description, total=total)
-
-        def advance(text: str | None = None) -> None:
-            progress.update(task, advance=0 if text else 1, description=text or description)
-
-        yield advance
 
 
 class CorpusRun:
