@@ -26,7 +26,8 @@ from pagemill.applications.requests import (
     ReadingRequest,
     ReadingResponse,
 )
-from pagemill.extraction.types import Page, Reading
+from pagemill.documents.words import DocumentPages
+from pagemill.extraction.types import Page
 from pagemill.settings import load_settings
 from pagemill.usage.client import UsageClient
 from pagemill.usage.reservations import JobEnded
@@ -41,9 +42,16 @@ ONGOING = 64
 class Nothing:
     """Application that reads a page without words and finds nothing on it."""
 
-    async def read(self, _request: ReadingRequest) -> ReadingResponse:
+    async def read(self, request: ReadingRequest) -> ReadingResponse:
         """Return one page without words."""
-        return ReadingResponse(Reading(1, [Page(0, 0.7, "text", [])]), None)
+        pages = DocumentPages(
+            content_key=request.content_key,
+            options=request.options,
+            number_of_pages=1,
+            indexes=[0],
+            words=[Page(0, 0.7, "text", [])],
+        )
+        return ReadingResponse(pages=pages, missing=[], next_page=None)
 
     @serve.multiplexed(max_num_models_per_replica=MODELS_PER_REPLICA)  # type: ignore[untyped-decorator]
     async def predictor(self, artefact_key: str) -> str:

@@ -12,10 +12,11 @@ from ray.serve import Application
 from pagemill.applications.found_fields import Predictions
 from pagemill.applications.requests import PredictionRequest
 from pagemill.applications.training_artefacts import load_artefact
+from pagemill.documents.words import words_of
 from pagemill.errors import NotFound, Unavailable
 from pagemill.extraction.postprocess import postprocess
 from pagemill.extraction.predictor import FieldPredictor
-from pagemill.extraction.types import Extracted
+from pagemill.extraction.types import Extracted, Page
 from pagemill.objects import open_objects
 from pagemill.settings import Settings, load_settings
 
@@ -45,17 +46,18 @@ class FieldPrediction:
 
     async def predict(self, request: PredictionRequest) -> Predictions:
         """Return the predictions as the API shows them. Raises Unavailable."""
-        if not request.pages:
+        pages = await words_of(self._objects, request.pages)
+        if not pages:
             return postprocess([], request.postprocess_config)
-        extracted: list[Extracted] = await self._extract(request)
+        extracted: list[Extracted] = await self._extract(pages)
         return postprocess(extracted, request.postprocess_config)
 
     @serve.batch(max_batch_size=BATCH_SIZE, batch_wait_timeout_s=BATCH_WAIT_SECONDS)
-    async def _extract(self, requests: list[PredictionRequest]) -> list[list[Extracted]]:
-        """Return the fields of each request; Serve puts only requests for one training into a batch."""
+    async def _extract(self, documents: list[list[Page]]) -> list[list[Extracted]]:
+        """Return the fields of each document; Serve puts only requests for one training into a batch."""
         predictor = await self.predictor(serve.get_multiplexed_model_id())
         async with self._turn:
-            return await asyncio.to_thread(predictor.predict, [request.pages for request in requests])
+            return await asyncio.to_thread(predictor.predict, documents)
 
 
 def prediction_application(settings: Settings) -> Application:

@@ -1,22 +1,24 @@
-"""The reading application: replicas that read the words of pages, each with one confined child process."""
+"""The reading application: replicas that read the words of pages and store them, part by part."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 from ray import serve
 from ray.serve import Application
 
-from pagemill.applications.requests import ReadingRequest, ReadingResponse
-from pagemill.documents.words import CachedWords, add_words, load_words
+from pagemill.applications.requests import PART_PAGES, WORDS_BYTES, ReadingRequest, ReadingResponse
+from pagemill.concurrency import finish_despite_cancellation
+from pagemill.documents.words import DocumentPages, encoded_size, find_pages, load_pages, store_pages
 from pagemill.errors import DocumentUnreadable, NotFound
 from pagemill.extraction.page_selection import MAX_SELECTED_PAGES, PageSelection, select_pages
-from pagemill.extraction.reading import DocumentInfo, PageReader
-from pagemill.extraction.types import Reading, ReadOptions
+from pagemill.extraction.reading import PageReader
+from pagemill.extraction.types import Page, Reading, ReadOptions
 from pagemill.objects import open_objects
 from pagemill.objects.store import ObjectStore
 from pagemill.settings import Settings, load_settings
@@ -24,19 +26,13 @@ from pagemill.settings import Settings, load_settings
 ONGOING_PER_REPLICA = 4
 """One document is read while the bytes of the others are loaded and their words stored."""
 TARGET_PER_REPLICA = 2.0
-BATCH_PAGES = 4
-"""A long document is read in parts: between them others get their turn, and the caller may have gone."""
 
 
 class Reader(Protocol):
-    """Reader of a document's pages; its methods block."""
-
-    def inspect(self, content: bytes) -> DocumentInfo:
-        """Return the number of pages. Raises DocumentUnreadable."""
-        ...
+    """Reader of a document's pages; its method blocks, and is called by several threads."""
 
     def read(self, content: bytes, page_indexes: Sequence[int], options: ReadOptions) -> Reading:
-        """Return the words of some pages. Raises DocumentUnreadable."""
+        """Return the words of some pages; ignore indexes out of range. Raises DocumentUnreadable."""
         ...
 
 
@@ -48,7 +44,7 @@ class PageReading:
         self._reading = CachedReading(open_objects(load_settings(os.environ)), self._reader)
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
-        """Return the pages. Raises DocumentUnreadable, NotFound when the content is gone, Unavailable."""
+        """Read a part. Raises DocumentUnreadable, NotFound when the content is gone, Unavailable."""
         return await self._reading.read(request)
 
     def __del__(self) -> None:
@@ -57,56 +53,61 @@ class PageReading:
 
 
 class CachedReading:
-    """Reading through the cache of words; it reads a part of one document at a time."""
+    """Reading of what is not stored yet, ``at_once`` parts at a time, in the order of their requests."""
 
-    def __init__(self, objects: ObjectStore, reader: Reader) -> None:
+    def __init__(self, objects: ObjectStore, reader: Reader, *, at_once: int = 1) -> None:
         self._objects, self._reader = objects, reader
-        self._turn = asyncio.Lock()
+        self._turns = asyncio.Semaphore(at_once)
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
-        """Return the pages, and read those that are not in the cache.
+        """Return the pages, and read those that are not stored, at most a part of them.
 
         Raises DocumentUnreadable, NotFound when the content is gone, Unavailable.
         """
-        words = await load_words(self._objects, request.content_key, request.options)
-        selection = _select(words.number_of_pages, request)
-        if not words.number_of_pages or words.missing(selection.indexes):
-            words = await self._read_missing(words, request)
-            selection = _select(words.number_of_pages, request)
-        reading = words.reading(selection.indexes)
+        stored = await find_pages(self._objects, request.content_key, request.options)
+        words: dict[int, Page] = {}
+        if not stored.number_of_pages:
+            stored = await self._read_part(request, _indexes_before_counting(request))
+            words = _by_index(stored)
+        selection = _select(stored.number_of_pages, request)
+        missing = stored.missing(selection.indexes)
+        if request.with_words and len(selection.indexes) <= PART_PAGES:
+            present = [index for index in selection.indexes if index not in words and index not in missing]
+            words |= await load_pages(self._objects, stored, present)
+            # A damaged page is read again.
+            missing = [index for index in selection.indexes if index not in words]
+        part = missing[: PART_PAGES - len(words)]
+        if part:
+            words |= _by_index(await self._read_part(request, part))
         return ReadingResponse(
-            reading if request.with_words else _without_words(reading), selection.next_page
+            pages=msgspec.structs.replace(
+                stored, indexes=selection.indexes, words=_words_to_send(request, selection, words)
+            ),
+            missing=missing[len(part) :],
+            next_page=selection.next_page,
         )
 
-    async def _read_missing(self, words: CachedWords, request: ReadingRequest) -> CachedWords:
-        """Read the pages that are missing, and return all words that are in the cache then."""
+    async def _read_part(self, request: ReadingRequest, indexes: Sequence[int]) -> DocumentPages:
+        """Read pages and store them. A caller that goes while they are read does not change that."""
         try:
             content = await self._objects.get(request.content_key)
         except NotFound as error:
             raise NotFound("The document has no content any more") from error
+        # Nothing is begun for a caller that has gone while it waited for its turn.
+        await self._turns.acquire()
+        return await finish_despite_cancellation(self._read_and_store(content, request, indexes))
+
+    async def _read_and_store(
+        self, content: bytes, request: ReadingRequest, indexes: Sequence[int]
+    ) -> DocumentPages:
         try:
-            number_of_pages = words.number_of_pages or await self._count_pages(content)
-            missing = words.missing(_select(number_of_pages, request).indexes)
-            reading = await self._read(content, number_of_pages, missing, request.options)
+            reading = await asyncio.to_thread(self._reader.read, content, indexes, request.options)
         except DocumentUnreadable as error:
             # Subclasses of the reader stay inside: callers compare the class by name.
             raise DocumentUnreadable(error.message, detail=error.detail) from None
-        return await add_words(self._objects, request.content_key, request.options, reading)
-
-    async def _count_pages(self, content: bytes) -> int:
-        async with self._turn:
-            return (await asyncio.to_thread(self._reader.inspect, content)).number_of_pages
-
-    async def _read(
-        self, content: bytes, number_of_pages: int, indexes: Sequence[int], options: ReadOptions
-    ) -> Reading:
-        reading = Reading(number_of_pages, [])
-        for start in range(0, len(indexes), BATCH_PAGES):
-            batch = indexes[start : start + BATCH_PAGES]
-            async with self._turn:
-                found = await asyncio.to_thread(self._reader.read, content, batch, options)
-            reading.pages.extend(found.pages)
-        return reading
+        finally:
+            self._turns.release()
+        return await store_pages(self._objects, request.content_key, request.options, reading)
 
 
 def _select(number_of_pages: int, request: ReadingRequest) -> PageSelection:
@@ -118,10 +119,29 @@ def _select(number_of_pages: int, request: ReadingRequest) -> PageSelection:
     )
 
 
-def _without_words(reading: Reading) -> Reading:
-    return Reading(
-        reading.number_of_pages, [msgspec.structs.replace(page, words=[]) for page in reading.pages]
-    )
+def _indexes_before_counting(request: ReadingRequest) -> list[int]:
+    """Return the first part of a selection; nothing where it depends on the number of pages.
+
+    Reading counts too, even when it reads nothing: no document is opened only to count its pages before.
+    """
+    asked = [request.start_page] if request.pages is None else request.pages
+    if any(index < 0 for index in asked):
+        return []
+    return _select(sys.maxsize, request).indexes[:PART_PAGES]
+
+
+def _by_index(pages: DocumentPages) -> dict[int, Page]:
+    return {page.index: page for page in pages.words or ()}
+
+
+def _words_to_send(
+    request: ReadingRequest, selection: PageSelection, words: Mapping[int, Page]
+) -> list[Page] | None:
+    """Return the words of all pages; None when they were not requested or are too many for a message."""
+    if not request.with_words or any(index not in words for index in selection.indexes):
+        return None
+    selected = [words[index] for index in selection.indexes]
+    return selected if encoded_size(selected) <= WORDS_BYTES else None
 
 
 def reading_application(settings: Settings) -> Application:

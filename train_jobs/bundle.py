@@ -13,7 +13,7 @@ from db.data_bundles import DataBundleInputRow, get_data_bundle_input
 from db.documents import BundledDocumentRow, list_documents_to_bundle
 from db.pool import connect
 from pagemill.applications.calling import answer_of
-from pagemill.applications.clients import ReadingApplication, ReadingClient
+from pagemill.applications.clients import ReadingApplication, ReadingClient, read_all_parts
 from pagemill.applications.requests import first_pages_request, read_options
 from pagemill.concurrency import gather_or_cancel
 from pagemill.errors import DocumentUnreadable, NotFound
@@ -28,7 +28,7 @@ from pagemill.work.data_bundles import DataBundleResult
 from train_jobs.snapshots import Snapshot, SnapshotDocument, encode
 
 READING_SECONDS = 3600.0
-"""A document waits for its turn behind others; the reader itself limits the time of a document."""
+"""A part waits for its turn behind others; the reader itself limits the time of a part."""
 DOCUMENT_ERROR = "DE001"
 
 
@@ -98,7 +98,7 @@ async def _load(settings: Settings, job: Job) -> tuple[DataBundleInputRow, list[
 
 
 class _Reader:
-    """Reader of a bundle's documents, a few at a time, so that other requests get their turn."""
+    """Reader of a bundle's documents, a few parts at a time, so that other requests get their turn."""
 
     def __init__(self, settings: Settings, reading: ReadingClient, options: ReadOptions) -> None:
         self._reading, self._options = reading, options
@@ -117,11 +117,11 @@ class _Reader:
     async def _problem(self, content_key: str | None) -> str | None:
         if content_key is None:
             return "The document has no content"
-        async with self._turns:
-            try:
-                await self._reading.read(first_pages_request(content_key, self._options, self._maximum_pages))
-            except (DocumentUnreadable, NotFound) as error:
-                return error.message
+        request = first_pages_request(content_key, self._options, self._maximum_pages)
+        try:
+            await read_all_parts(self._reading, request, self._turns)
+        except (DocumentUnreadable, NotFound) as error:
+            return error.message
         return None
 
 

@@ -7,17 +7,19 @@ from collections.abc import Sequence
 
 import msgspec
 
-from pagemill.applications.clients import ReadingClient
+from pagemill.applications.clients import ReadingClient, read_all_parts
 from pagemill.applications.requests import first_pages_request
 from pagemill.concurrency import gather_or_cancel
-from pagemill.documents.words import CachedWords, load_words
+from pagemill.documents.words import DocumentPages, find_pages, load_pages
 from pagemill.errors import BadRequest, DocumentUnreadable, NotFound
+from pagemill.extraction.page_selection import MAX_SELECTED_PAGES
 from pagemill.extraction.types import Example, Page
 from pagemill.objects.store import ObjectStore
 from train_jobs import snapshots
 from train_jobs.snapshots import ReadableDocument
 
 CONCURRENCY = 8
+"""Documents that are gathered, and parts of them that are read, at a time."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Example])
@@ -42,8 +44,9 @@ class ExampleGatherer:
 
     def __init__(self, objects: ObjectStore, reading: ReadingClient, pages_per_document: int) -> None:
         self._objects, self._reading = objects, reading
-        self._maximum_pages = pages_per_document
+        self._maximum_pages = min(pages_per_document, MAX_SELECTED_PAGES)
         self._turns = asyncio.Semaphore(CONCURRENCY)
+        self._reading_turns = asyncio.Semaphore(CONCURRENCY)
 
     async def gather(self, documents: Sequence[ReadableDocument]) -> list[Example]:
         """Return the examples in the order of ``documents``. Raises Unavailable."""
@@ -57,26 +60,31 @@ class ExampleGatherer:
         return Example(document.document_id, pages, document.ground_truth) if pages else None
 
     async def _pages(self, content_key: str, readable: ReadableDocument) -> list[Page] | None:
-        """Return the first pages; have them read when their words are not in the cache."""
-        words = await load_words(self._objects, content_key, readable.options)
-        pages = first_pages(words, self._maximum_pages)
+        """Return the first pages; have those read whose words are not stored."""
+        pages = await self._stored_pages(content_key, readable)
         if pages is None:
             request = first_pages_request(content_key, readable.options, self._maximum_pages)
             try:
-                await self._reading.read(request)
+                await read_all_parts(self._reading, request, self._reading_turns)
             except (DocumentUnreadable, NotFound):
                 return None
-            words = await load_words(self._objects, content_key, readable.options)
-            pages = first_pages(words, self._maximum_pages)
+            pages = await self._stored_pages(content_key, readable)
         return pages
 
+    async def _stored_pages(self, content_key: str, readable: ReadableDocument) -> list[Page] | None:
+        """Return the first pages, or None unless the words of all of them are stored."""
+        stored = await find_pages(self._objects, content_key, readable.options)
+        indexes = first_indexes(stored, self._maximum_pages)
+        if indexes is None:
+            return None
+        words = await load_pages(self._objects, stored, indexes)
+        return [words[index] for index in indexes] if len(words) == len(indexes) else None
 
-def first_pages(words: CachedWords, maximum: int) -> list[Page] | None:
+
+def first_indexes(stored: DocumentPages, maximum: int) -> list[int] | None:
     """Return the first pages of a document, or None unless all of them have been read."""
-    indexes = range(min(words.number_of_pages, maximum))
-    if not indexes or words.missing(indexes):
-        return None
-    return words.reading(indexes).pages
+    indexes = list(range(min(stored.number_of_pages, maximum)))
+    return indexes if indexes and not stored.missing(indexes) else None
 
 
 def encode(examples: Sequence[Example]) -> bytes:

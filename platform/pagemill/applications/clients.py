@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -16,12 +17,16 @@ from pagemill.applications.requests import (
     PredictionRequest,
     ReadingRequest,
     ReadingResponse,
+    missing_pages_requests,
     reading_request,
 )
-from pagemill.extraction.types import Page
+from pagemill.concurrency import gather_or_cancel
+from pagemill.documents.words import DocumentPages
 
 READING_SECONDS = 660.0
-"""Longer than the reader itself allows one document."""
+"""Longer than the reader itself allows one part of a document."""
+PARTS_PER_REPLICA = 2
+"""One part of a document is read while the bytes for another are loaded. More would keep others waiting."""
 PREDICTING_SECONDS = 120.0
 
 
@@ -29,7 +34,7 @@ class ReadingClient(Protocol):
     """Client that has pages read."""
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
-        """Return the pages. Raises DocumentUnreadable, NotFound when the content is gone, Unavailable."""
+        """Read a part. Raises DocumentUnreadable, NotFound when the content is gone, Unavailable."""
         ...
 
 
@@ -53,7 +58,7 @@ class ReadingApplication:
         return cls(serve.get_app_handle(READING), seconds=seconds)
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
-        """Return the pages. Raises DocumentUnreadable, NotFound when the content is gone, Unavailable."""
+        """Read a part. Raises DocumentUnreadable, NotFound when the content is gone, Unavailable."""
         response: ReadingResponse = await answer_of(
             self._handle.read.remote(request), seconds=self._seconds, who="Reading"
         )
@@ -82,23 +87,48 @@ class PredictionApplication:
 
 
 class ApplicationClient:
-    """Client of both applications, as jobs that predict call them."""
+    """Client of both applications, as jobs that predict call them.
 
-    def __init__(self, reading: ReadingClient, prediction: PredictionClient) -> None:
+    ``reading_replicas`` is the number of replicas over which the parts of a document can be spread.
+    """
+
+    def __init__(
+        self, reading: ReadingClient, prediction: PredictionClient, *, reading_replicas: int
+    ) -> None:
         self._reading, self._prediction = reading, prediction
+        self._parts_at_once = PARTS_PER_REPLICA * max(1, reading_replicas)
 
     async def read(
         self, content_key: str, preprocess_config: Mapping[str, object]
-    ) -> tuple[list[Page], int | None]:
+    ) -> tuple[DocumentPages, int | None]:
         """Return the pages, and the index of the first page that was not read, if there is one.
 
         Raises DocumentUnreadable, NotFound when the content is gone, Unavailable.
         """
-        response = await self._reading.read(reading_request(content_key, preprocess_config))
-        return response.reading.pages, response.next_page
+        request = reading_request(content_key, preprocess_config)
+        response = await read_all_parts(self._reading, request, asyncio.Semaphore(self._parts_at_once))
+        return response.pages, response.next_page
 
     async def predict(
-        self, artefact_key: str, pages: list[Page], postprocess_config: dict[str, object]
+        self, artefact_key: str, pages: DocumentPages, postprocess_config: dict[str, object]
     ) -> Predictions:
         """Return the fields that a training finds on pages. Raises Unavailable."""
         return await self._prediction.predict(artefact_key, PredictionRequest(pages, postprocess_config))
+
+
+async def read_all_parts(
+    reading: ReadingClient, request: ReadingRequest, turns: asyncio.Semaphore
+) -> ReadingResponse:
+    """Have all pages read that a request selects, part by part; ``turns`` bounds the parts at a time.
+
+    What has been read stays stored when a part fails or the caller is cancelled: a second call goes on from
+    there. Raises DocumentUnreadable, NotFound when the content is gone, Unavailable.
+    """
+
+    async def read(part: ReadingRequest) -> ReadingResponse:
+        async with turns:
+            return await reading.read(part)
+
+    response = await read(request)
+    await gather_or_cancel(read(part) for part in missing_pages_requests(request, response.missing))
+    return response

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
 
-from pagemill.extraction.types import ImageQuality, Page, Reading, ReadOptions
+from pagemill.documents.words import DocumentPages
+from pagemill.extraction.types import ImageQuality, ReadOptions
 from pagemill.rotation import Rotation
 
 READING = "reading"
@@ -15,12 +16,17 @@ READING = "reading"
 PREDICTION = "prediction"
 """Name of the application that finds fields."""
 
+PART_PAGES = 4
+"""Most pages that one request reads: between parts others get their turn, and the caller may have gone."""
+WORDS_BYTES = 1024 * 1024
+"""Most bytes of words in a message; others are loaded from object storage. Serve's messages have 4 MiB."""
+
 
 class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Request to read pages of a document.
+    """Request to read pages of a document; it reads at most ``PART_PAGES`` and says which are missing then.
 
     ``pages`` are zero-based indexes, negative ones count from the end; without them ``max_pages`` pages are
-    read from ``start_page`` on. Without ``with_words`` the words are cached, but not returned.
+    read from ``start_page`` on. Without ``with_words`` the words are stored, but not returned.
     """
 
     content_key: str
@@ -40,17 +46,23 @@ class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class ReadingResponse(msgspec.Struct, frozen=True):
-    """Pages in the order of the request; ``next_page`` is the index of the first page that was not read."""
+class ReadingResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """Response with all ``pages`` that the request selects, in its order.
 
-    reading: Reading
+    Those that are ``missing`` have not been read: they have to be requested. ``next_page`` is the index of
+    the first page after the selection, if there is one. The words are in the response when they were
+    requested, none is missing and a message can carry them.
+    """
+
+    pages: DocumentPages
+    missing: list[int]
     next_page: int | None
 
 
 class PredictionRequest(msgspec.Struct, frozen=True):
     """Request to find fields on pages; ``postprocess_config`` is the API's."""
 
-    pages: list[Page]
+    pages: DocumentPages
     postprocess_config: dict[str, Any]
 
 
@@ -78,7 +90,7 @@ def reading_request(content_key: str, preprocess_config: Mapping[str, Any]) -> R
 
 
 def first_pages_request(content_key: str, options: ReadOptions, max_pages: int) -> ReadingRequest:
-    """Return a request that caches the words of the first pages without returning them."""
+    """Return a request that stores the words of the first pages without returning them."""
     return ReadingRequest(
         content_key=content_key,
         max_pages=max_pages,
@@ -87,3 +99,9 @@ def first_pages_request(content_key: str, options: ReadOptions, max_pages: int) 
         image_quality=options.image_quality,
         with_words=False,
     )
+
+
+def missing_pages_requests(request: ReadingRequest, missing: Sequence[int]) -> list[ReadingRequest]:
+    """Return the requests that read the pages that ``request`` has left, a part each."""
+    parts = (missing[start : start + PART_PAGES] for start in range(0, len(missing), PART_PAGES))
+    return [msgspec.structs.replace(request, pages=list(part), with_words=False) for part in parts]

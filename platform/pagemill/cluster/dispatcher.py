@@ -21,7 +21,7 @@ from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.logging_setup import configure_logging
 from pagemill.objects import open_objects
 from pagemill.secret_box import open_secret_box
-from pagemill.settings import load_settings
+from pagemill.settings import Settings, load_settings
 from pagemill.usage.client import UsageClient
 from pagemill.work.kinds import KINDS, DispatcherResources
 from pagemill.work.mail import announce_mail_service
@@ -100,7 +100,7 @@ class DispatcherActor:
                 objects=objects,
                 secret_box=open_secret_box(settings) if settings.secret_keys else None,
                 # Looking the applications up blocks.
-                applications=await asyncio.to_thread(_application_client),
+                applications=await asyncio.to_thread(_application_client, settings),
                 reservations=usage,
                 bundle_documents=DataBundleRunner(),
                 train=TrainingRunner(),
@@ -118,8 +118,12 @@ class DispatcherActor:
             await self._dispatcher.run()
 
 
-def _application_client() -> ApplicationClient:
-    return ApplicationClient(ReadingApplication.find(), PredictionApplication.find())
+def _application_client(settings: Settings) -> ApplicationClient:
+    return ApplicationClient(
+        ReadingApplication.find(),
+        PredictionApplication.find(),
+        reading_replicas=settings.reading_replicas_max,
+    )
 
 
 def _end_with_a_fault(work: asyncio.Task[None]) -> None:

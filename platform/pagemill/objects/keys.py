@@ -32,9 +32,9 @@ def new_asset_key(organization_id: OrganizationId, asset_id: AssetId) -> str:
     return f"{asset_prefix(organization_id, asset_id)}{uuid.uuid4().hex}"
 
 
-def words_key(content_key: str, reader_version: str, options_name: str) -> str:
-    """Return the key of the words of a content, by the reader's version and options."""
-    return f"{content_key.replace('/content/', '/words/')}-{reader_version}-{options_name}.msgpack"
+def words_prefix(content_key: str, reader_version: str, options_name: str) -> str:
+    """Return the prefix of the words of a content, by the reader's version and options."""
+    return f"{content_key.replace('/content/', '/words/')}-{reader_version}-{options_name}/"
 
 
 def thumbnails_prefix(content_key: str) -> str:

@@ -19,8 +19,8 @@ from pagemill.api.resources.predictions import PredictionController
 from pagemill.api.resources.trainings import PostTraining, TrainingController
 from pagemill.applications.clients import ApplicationClient, PredictionApplication, ReadingApplication
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
+from pagemill.documents.words import DocumentPages
 from pagemill.errors import DocumentUnreadable
-from pagemill.extraction.types import Page, Reading
 from pagemill.ids import TrainingId
 from pagemill.jobs import job_administration
 from pagemill.jobs.admission import QueueAdmission, QueueState, queue_state
@@ -243,8 +243,13 @@ class _Serve:
         if UNREADABLE in request.content_key:
             raise DocumentUnreadable("The document is damaged")
         number = pages_of(request.content_key)
-        pages = [Page(index, 0.7, "text", []) for index in range(number)]
-        return ReadingResponse(Reading(number, pages), None)
+        pages = DocumentPages(
+            content_key=request.content_key,
+            options=request.options,
+            number_of_pages=number,
+            indexes=list(range(number)),
+        )
+        return ReadingResponse(pages=pages, missing=[], next_page=None)
 
     async def _predict(self, request: PredictionRequest) -> list[dict[str, Any]]:
         await self._work()
@@ -286,7 +291,9 @@ class DispatcherProcess:
         self.process = process
         pool = cast("Any", Pool(process, 6))
         handle = cast("Any", _Serve(world, process))
-        applications = ApplicationClient(ReadingApplication(handle), PredictionApplication(handle))
+        applications = ApplicationClient(
+            ReadingApplication(handle), PredictionApplication(handle), reading_replicas=2
+        )
         self._dispatcher = Dispatcher(
             pool,
             [

@@ -23,7 +23,7 @@ from pagemill.ids import ConsentId, PredictionId, new_id, slug_of
 from pagemill.jobs.job import INTERACTIVE
 from pagemill.jobs.queue import enqueue
 from pagemill.objects import ObjectStore
-from pagemill.objects.keys import words_key
+from pagemill.objects.keys import words_prefix
 from pagemill.work.predictions import PREDICTION
 from tests.support.labelled import store_document
 from tests.support.plans import most_rows_read
@@ -100,7 +100,8 @@ async def test_an_export_holds_all_of_each_document(
     full, empty = await store(pool, objects, owner), await store(pool, objects, owner, content=None)
     await store(pool, objects, owner, consent_id=OTHER_CONSENT)
     key = await pool.fetchval("SELECT content_key FROM document WHERE id = $1", full)
-    await objects.put(words_key(key, "1", "low"), b"words")
+    words_key = words_prefix(key, "1", "low") + "0-of-1.msgpack"
+    await objects.put(words_key, b"words")
     predicted = {await predict(pool, owner, full) for _ in range(3)}
     written = await export(pool, objects, owner, tmp_path / "consent.zip")
     folder = f"documents/{slug_of(full)}/"
@@ -108,7 +109,7 @@ async def test_an_export_holds_all_of_each_document(
         "consent.json",
         f"{folder}document.json",
         f"{folder}content.pdf",
-        f"{folder}stored/{words_key(key, '1', 'low').split('/', 4)[4]}",
+        f"{folder}stored/{words_key.split('/', 4)[4]}",
         f"{folder}predictions.json",
         f"documents/{slug_of(empty)}/document.json",
         f"documents/{slug_of(empty)}/predictions.json",

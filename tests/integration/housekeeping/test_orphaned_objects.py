@@ -27,7 +27,7 @@ from pagemill.objects.keys import (
     new_content_key,
     organization_prefix,
     training_prefix,
-    words_key,
+    words_prefix,
 )
 from tests.support.labelled import store_document
 from tests.support.plans import most_rows_read
@@ -69,7 +69,7 @@ async def seed_everything(pool: asyncpg.Pool, objects: ObjectStore, organization
         "SELECT content_key FROM document WHERE organization_id = $1 AND content_key IS NOT NULL",
         organization_id,
     )
-    await objects.put(words_key(content, "1", "low"), b"words")
+    await objects.put(words_prefix(content, "1", "low") + "0-of-1.msgpack", b"words")
     await seed_asset_with_object(pool, objects, organization_id)
     model_id = await seed_model(pool, organization_id)
     data_bundle_id = await seed_data_bundle(pool, organization_id, model_id)
@@ -102,7 +102,7 @@ def orphans_of(organization_id: str) -> list[str]:
     return sorted(
         [
             content,
-            words_key(content, "1", "low"),
+            words_prefix(content, "1", "low") + "0-of-1.msgpack",
             new_asset_key(organization_id, new_id(AssetId)),
             data_bundle_key(organization_id, new_id(DataBundleId)),
             f"{training_prefix(organization_id, new_id(TrainingId))}run/x",

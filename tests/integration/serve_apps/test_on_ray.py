@@ -14,8 +14,9 @@ import pytest
 from db.pool import create_pool
 from examples.demo.sample_documents import sample_documents
 from pagemill.applications.requests import PredictionRequest
+from pagemill.documents.words import DocumentPages
 from pagemill.errors import DocumentUnreadable, NotFound, Unavailable
-from pagemill.extraction.types import Page
+from pagemill.extraction.types import Page, ReadOptions
 from pagemill.jobs.queue import request_cancel
 from pagemill.objects import ObjectStore, open_objects
 from pagemill.objects.keys import new_content_key
@@ -89,10 +90,9 @@ async def test_a_document_is_read_once_and_its_words_are_cached(
     await objects.delete(key)
     second = await read(key, max_pages=2)
 
-    assert first.reading.number_of_pages == 3
-    assert [page.index for page in first.reading.pages] == [0, 1]
-    assert first.next_page == 2
-    assert "Heading" in [word.text for word in first.reading.pages[0].words]
+    assert (first.pages.number_of_pages, first.pages.indexes, first.next_page) == (3, [0, 1], 2)
+    assert first.pages.words is not None
+    assert "Heading" in [word.text for word in first.pages.words[0].words]
     assert second == first
     with pytest.raises(NotFound):
         await read(key, max_pages=3)
@@ -109,14 +109,21 @@ async def test_an_unreadable_document_fails_alone(cluster: Environment, objects:
     with pytest.raises(DocumentUnreadable, match="encrypted") as caught:
         await read(bad)
     assert type(caught.value) is DocumentUnreadable
-    assert len((await read(good)).reading.pages) == 1
+    assert (await read(good)).pages.indexes == [0]
 
 
 async def test_predicting_without_the_weights_may_be_tried_again(cluster: Environment) -> None:
     from tests.support.ray_calls import predict
 
+    pages = DocumentPages(
+        content_key="key",
+        options=ReadOptions(),
+        number_of_pages=1,
+        indexes=[0],
+        words=[Page(0, 1.0, "text", [])],
+    )
     with pytest.raises(Unavailable, match="weights"):
-        await predict("nothing/there/", PredictionRequest([Page(0, 1.0, "text", [])], {}))
+        await predict("nothing/there/", PredictionRequest(pages, {}))
 
 
 def test_a_bundle_lists_the_documents_that_it_cannot_read(trained: Trained) -> None:

@@ -9,8 +9,9 @@ import asyncpg
 import pytest
 
 from pagemill.applications.requests import ReadingRequest, ReadingResponse
+from pagemill.documents.words import DocumentPages
 from pagemill.errors import DocumentUnreadable, NotFound, PagemillError, Unavailable
-from pagemill.extraction.types import Reading, ReadOptions
+from pagemill.extraction.types import ReadOptions
 from pagemill.ids import DatasetId, DocumentId, new_id
 from pagemill.jobs.job import Job
 from pagemill.jobs.queue import enqueue
@@ -37,7 +38,10 @@ class Reads:
         self.requests.append(request)
         if request.content_key in self._errors:
             raise self._errors[request.content_key]
-        return ReadingResponse(Reading(1, []), None)
+        pages = DocumentPages(
+            content_key=request.content_key, options=request.options, number_of_pages=1, indexes=[0]
+        )
+        return ReadingResponse(pages=pages, missing=[], next_page=None)
 
 
 @pytest.fixture

@@ -12,10 +12,18 @@ from ray.serve.handle import DeploymentHandle
 
 from pagemill.applications.clients import PredictionApplication, ReadingApplication
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
+from pagemill.documents.words import DocumentPages
 from pagemill.errors import DocumentUnreadable, Unavailable
-from pagemill.extraction.types import Page, Reading
+from pagemill.extraction.types import Page, ReadOptions
 
-READ = ReadingResponse(Reading(2, [Page(0, 0.7, "text", [])]), 1)
+PAGES = DocumentPages(
+    content_key="content",
+    options=ReadOptions(),
+    number_of_pages=2,
+    indexes=[0],
+    words=[Page(0, 0.7, "text", [])],
+)
+READ = ReadingResponse(pages=PAGES, missing=[], next_page=1)
 FOUND = [{"label": "total", "value": "1.00", "confidence": 0.9}]
 
 
@@ -57,7 +65,7 @@ async def test_fields_are_found_with_the_artefact() -> None:
         return FOUND
 
     fake, handle = handle_that(find)
-    request = PredictionRequest(READ.reading.pages, {})
+    request = PredictionRequest(PAGES, {})
     assert await PredictionApplication(handle).predict("artefact/", request) == FOUND
     assert (fake.model_id, fake.requests) == ("artefact/", [request])
 
@@ -78,7 +86,7 @@ async def test_errors_are_pagemills(error: Exception, expected: type[Exception])
     with pytest.raises(expected):
         await ReadingApplication(handle).read(ReadingRequest(content_key="content"))
     with pytest.raises(expected):
-        await PredictionApplication(handle).predict("artefact/", PredictionRequest([], {}))
+        await PredictionApplication(handle).predict("artefact/", PredictionRequest(PAGES, {}))
 
 
 async def test_a_call_has_a_time_limit() -> None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from pagemill.applications.requests import ReadingRequest, first_pages_request, reading_request
+import pytest
+
+from pagemill.applications.requests import (
+    PART_PAGES,
+    ReadingRequest,
+    first_pages_request,
+    missing_pages_requests,
+    reading_request,
+)
 from pagemill.extraction.types import ReadOptions
 
 
@@ -21,3 +29,14 @@ def test_explicit_pages() -> None:
 def test_first_pages_come_back_without_words() -> None:
     request = first_pages_request("k", ReadOptions(rotation=180), 30)
     assert (request.max_pages, request.with_words, request.options.rotation) == (30, False, 180)
+
+
+@pytest.mark.parametrize("number", [0, 1, PART_PAGES, PART_PAGES + 1, 100])
+def test_missing_pages_are_requested_in_parts_read_in_the_same_way(number: int) -> None:
+    request = reading_request("k", {"imageQuality": "HIGH", "rotation": 90, "maxPages": 100, "startPage": 7})
+    missing = list(range(7, 7 + number))
+    parts = missing_pages_requests(request, missing)
+    assert [index for part in parts for index in part.pages or ()] == missing
+    assert all(1 <= len(part.pages or ()) <= PART_PAGES for part in parts)
+    assert all((part.options, part.with_words) == (request.options, False) for part in parts)
+    assert all(part.content_key == "k" for part in parts)

@@ -14,7 +14,7 @@ from pagemill.objects.keys import (
     organization_prefix,
     thumbnails_prefix,
     training_prefix,
-    words_key,
+    words_prefix,
 )
 
 ORGANIZATION = "las:organization:acme"
@@ -44,7 +44,7 @@ def training(*, discarded: bool) -> ObjectOwnerRow:
     ("folder", "owner_id", "key"),
     [
         ("documents", DOCUMENT, CONTENT),
-        ("documents", DOCUMENT, words_key(CONTENT, "1", "low")),
+        ("documents", DOCUMENT, words_prefix(CONTENT, "1", "low") + "0-of-1.msgpack"),
         ("documents", DOCUMENT, thumbnails_prefix(CONTENT) + "x"),
         ("assets", ASSET, ASSET_KEY),
         ("data-bundles", BUNDLE, data_bundle_key(ORGANIZATION, BUNDLE)),
@@ -64,8 +64,8 @@ def test_the_owner_is_found_from_the_key(folder: str, owner_id: str, key: str) -
         ("documents", WITH_CONTENT, CONTENT, True),
         ("documents", WITH_CONTENT, REPLACED, False),
         ("documents", EMPTY, REPLACED, False),
-        ("documents", WITH_CONTENT, words_key(CONTENT, "1", "low"), True),
-        ("documents", WITH_CONTENT, words_key(REPLACED, "1", "low"), True),
+        ("documents", WITH_CONTENT, words_prefix(CONTENT, "1", "low") + "0-of-1.msgpack", True),
+        ("documents", WITH_CONTENT, words_prefix(REPLACED, "1", "low") + "0-of-1.msgpack", True),
         ("documents", WITH_CONTENT, thumbnails_prefix(CONTENT) + "x", True),
         ("documents", WITH_CONTENT, thumbnails_prefix(REPLACED) + "x", False),
         ("documents", EMPTY, thumbnails_prefix(REPLACED) + "x", False),

@@ -12,7 +12,7 @@ from pagemill.objects.keys import (
     new_content_key,
     organization_prefix,
     training_prefix,
-    words_key,
+    words_prefix,
 )
 from pagemill.objects.opening import open_objects
 from pagemill.objects.store import InvalidKey, check_key, check_prefix
@@ -51,7 +51,7 @@ def test_everything_of_an_organization_lies_below_its_prefix() -> None:
     keys = [
         document_prefix(ORGANIZATION, DOCUMENT),
         content,
-        words_key(content, "1", "low"),
+        words_prefix(content, "1", "low"),
         data_bundle_key(ORGANIZATION, "las:model-data-bundle:" + "1" * 32),
         training_prefix(ORGANIZATION, "las:model-training:x"),
     ]
@@ -60,7 +60,7 @@ def test_everything_of_an_organization_lies_below_its_prefix() -> None:
 
 def test_words_are_below_the_prefix_of_their_document() -> None:
     content = new_content_key(ORGANIZATION, DOCUMENT)
-    words = words_key(content, "1", "low")
+    words = words_prefix(content, "1", "low")
     assert words != content
     assert words.startswith(document_prefix(ORGANIZATION, DOCUMENT))
 

@@ -1,4 +1,4 @@
-"""Pages are read once; what cannot be read is the document's failure."""
+"""Pages are read once and stored part by part; what cannot be read is the document's failure."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from pagemill.applications.requests import ReadingRequest
+from pagemill.applications.requests import PART_PAGES, WORDS_BYTES, ReadingRequest, ReadingResponse
+from pagemill.documents.words import find_pages
 from pagemill.errors import DocumentUnreadable, NotFound
-from pagemill.extraction.reading import DocumentInfo
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
-from serve_apps.reading import BATCH_PAGES, CachedReading
+from serve_apps.reading import CachedReading
 
 KEY = "organizations/o/documents/d/content/c"
 
@@ -25,26 +25,29 @@ class Refused(DocumentUnreadable):
 class PretendReader:
     """Reads as many pages as it is told that there are, and remembers what it was asked."""
 
-    def __init__(self, number_of_pages: int = 3, error: Exception | None = None) -> None:
-        self.number_of_pages, self.error = number_of_pages, error
-        self.inspections = 0
+    def __init__(self, number_of_pages: int = 3, *, text: str = "word", fails_at: int | None = None) -> None:
+        self.number_of_pages, self.text, self.fails_at = number_of_pages, text, fails_at
         self.read_pages: list[list[int]] = []
-
-    def inspect(self, content: bytes) -> DocumentInfo:
-        self.inspections += 1
-        if self.error:
-            raise self.error
-        return DocumentInfo("application/pdf", self.number_of_pages)
 
     def read(self, content: bytes, page_indexes: Sequence[int], options: ReadOptions) -> Reading:
         self.read_pages.append(list(page_indexes))
-        words = [Word("word", 0.0, 0.0, 1.0, 1.0)]
-        return Reading(self.number_of_pages, [Page(index, 1.0, "text", words) for index in page_indexes])
+        if self.fails_at in page_indexes:
+            raise Refused("The PDF is encrypted")
+        words = [Word(self.text, 0.0, 0.0, 1.0, 1.0)]
+        inside = [index for index in page_indexes if index < self.number_of_pages]
+        return Reading(self.number_of_pages, [Page(index, 1.0, "text", words) for index in inside])
+
+
+async def answer(reading: CachedReading, **request: object) -> ReadingResponse:
+    return await reading.read(ReadingRequest(content_key=KEY, **request))  # type: ignore[arg-type]
 
 
 async def asked(reading: CachedReading, **request: object) -> list[int]:
-    answer = await reading.read(ReadingRequest(content_key=KEY, **request))  # type: ignore[arg-type]
-    return [page.index for page in answer.reading.pages]
+    """The pages that come back with words."""
+    pages = (await answer(reading, **request)).pages
+    assert pages.words is not None
+    assert [page.index for page in pages.words] == pages.indexes
+    return pages.indexes
 
 
 async def test_only_missing_pages_are_read(objects: ObjectStore) -> None:
@@ -55,7 +58,23 @@ async def test_only_missing_pages_are_read(objects: ObjectStore) -> None:
     assert await asked(reading, pages=[-1, 0]) == [2, 0]
     assert await asked(reading, max_pages=100) == [0, 1, 2]
     assert reader.read_pages == [[0, 1], [2]]
-    assert reader.inspections == 1
+
+
+async def test_pages_that_nobody_asked_for_are_not_read(objects: ObjectStore) -> None:
+    reader = PretendReader(number_of_pages=50)
+    await objects.put(KEY, b"content")
+    await asked(CachedReading(objects, reader))
+    assert reader.read_pages == [[0]]
+
+
+async def test_what_was_read_is_answered_without_the_content(objects: ObjectStore) -> None:
+    reading = CachedReading(objects, PretendReader())
+    await objects.put(KEY, b"content")
+    first = await answer(reading, max_pages=2)
+    await objects.delete(KEY)
+    assert await answer(reading, max_pages=2) == first
+    with pytest.raises(NotFound):
+        await answer(reading, max_pages=3)
 
 
 async def test_other_options_read_the_document_again(objects: ObjectStore) -> None:
@@ -68,33 +87,77 @@ async def test_other_options_read_the_document_again(objects: ObjectStore) -> No
 
 
 async def test_a_page_beyond_the_end_gives_no_pages_and_no_next_page(objects: ObjectStore) -> None:
-    reader = PretendReader()
     await objects.put(KEY, b"content")
-    answer = await CachedReading(objects, reader).read(ReadingRequest(content_key=KEY, start_page=7))
-    assert (answer.reading, answer.next_page) == (Reading(3, []), None)
-    assert reader.read_pages == []
+    response = await answer(CachedReading(objects, PretendReader()), start_page=7)
+    assert (response.pages.indexes, response.pages.words, response.next_page) == ([], [], None)
+    assert (response.pages.number_of_pages, response.missing) == (3, [])
+
+
+async def test_pages_counted_from_the_end_of_an_unknown_document(objects: ObjectStore) -> None:
+    await objects.put(KEY, b"content")
+    reader = PretendReader(number_of_pages=9)
+    reading = CachedReading(objects, reader)
+    assert await asked(reading, pages=[-1, -9]) == [8, 0]
+    assert await asked(reading, start_page=-2, max_pages=2) == [7, 8]
+    assert [pages for pages in reader.read_pages if pages] == [[8, 0], [7]]
 
 
 async def test_the_answer_has_the_next_page(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
     reading = CachedReading(objects, PretendReader())
-    answers = [
-        await reading.read(ReadingRequest(content_key=KEY, start_page=start, max_pages=2)) for start in (0, 2)
-    ]
-    assert [answer.next_page for answer in answers] == [2, None]
+    answers = [await answer(reading, start_page=start, max_pages=2) for start in (0, 2)]
+    assert [each.next_page for each in answers] == [2, None]
+
+
+async def test_of_a_long_document_a_request_reads_a_part(objects: ObjectStore) -> None:
+    await objects.put(KEY, b"content")
+    reader = PretendReader(number_of_pages=10)
+    reading = CachedReading(objects, reader)
+    first = await answer(reading, max_pages=100)
+    assert first.pages.indexes == list(range(10))
+    assert (first.pages.words, first.missing) == (None, list(range(PART_PAGES, 10)))
+    second = await answer(reading, max_pages=100)
+    assert second.missing == list(range(2 * PART_PAGES, 10))
+    assert [len(pages) for pages in reader.read_pages] == [PART_PAGES, PART_PAGES]
+
+
+async def test_another_replica_goes_on_where_one_has_ended(objects: ObjectStore) -> None:
+    await objects.put(KEY, b"content")
+    dying = CachedReading(objects, PretendReader(number_of_pages=8, fails_at=5))
+    assert (await answer(dying, max_pages=8)).missing == [4, 5, 6, 7]
+    with pytest.raises(DocumentUnreadable):
+        await answer(dying, max_pages=8)
+    reader = PretendReader(number_of_pages=8)
+    assert (await answer(CachedReading(objects, reader), max_pages=8)).missing == []
+    assert reader.read_pages == [[4, 5, 6, 7]]
+
+
+async def test_a_damaged_page_is_read_again_alone(objects: ObjectStore) -> None:
+    await objects.put(KEY, b"content")
+    reader = PretendReader(number_of_pages=3)
+    reading = CachedReading(objects, reader)
+    await asked(reading, max_pages=3)
+    stored = [key async for key in objects.list("organizations/o/documents/d/words/")]
+    await objects.put(stored[1], (await objects.get(stored[1]))[:-3])
+    assert await asked(reading, max_pages=3) == [0, 1, 2]
+    assert reader.read_pages == [[0, 1, 2], [1]]
 
 
 class HeldReader(PretendReader):
-    """Stands still in its first read until it is let go."""
+    """Stands still in each read until it is let go, and counts how many do."""
 
     def __init__(self, number_of_pages: int) -> None:
         super().__init__(number_of_pages)
-        self.reached, self.go_on = threading.Event(), threading.Event()
+        self.reached, self.go_on = threading.Semaphore(0), threading.Event()
 
     def read(self, content: bytes, page_indexes: Sequence[int], options: ReadOptions) -> Reading:
-        self.reached.set()
+        self.reached.release()
         assert self.go_on.wait(10)
         return super().read(content, page_indexes, options)
+
+    async def reads(self) -> None:
+        """Return when one more read has begun."""
+        assert await asyncio.to_thread(self.reached.acquire, timeout=10)
 
 
 class AnnouncingObjects:
@@ -113,37 +176,108 @@ class AnnouncingObjects:
         return content
 
 
-async def test_other_documents_are_read_between_parts_of_a_long_one(objects: ObjectStore) -> None:
+async def test_parts_have_their_turns_in_the_order_of_requests(objects: ObjectStore) -> None:
     reader = HeldReader(number_of_pages=10)
     announcing = AnnouncingObjects(objects, KEY + "2")
     reading = CachedReading(announcing, reader)  # type: ignore[arg-type]
     await objects.put(KEY, b"content")
     await objects.put(KEY + "2", b"other")
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-        tasks.create_task(reading.read(ReadingRequest(content_key=KEY, max_pages=10)))
-        await asyncio.to_thread(reader.reached.wait, 10)
-        tasks.create_task(reading.read(ReadingRequest(content_key=KEY + "2", max_pages=1)))
+        tasks.create_task(answer(reading, max_pages=10))
+        await reader.reads()
+        tasks.create_task(reading.read(ReadingRequest(content_key=KEY + "2")))
         await announcing.fetched.wait()
+        tasks.create_task(answer(reading, pages=[5]))
         reader.go_on.set()
-    assert max(len(part) for part in reader.read_pages) == BATCH_PAGES
-    assert reader.read_pages.index([0]) < len(reader.read_pages) - 1
+    assert reader.read_pages == [[0, 1, 2, 3], [0], [5]]
 
 
-async def test_words_can_be_cached_without_being_returned(objects: ObjectStore) -> None:
+async def test_several_documents_are_read_at_once_up_to_a_bound(objects: ObjectStore) -> None:
+    reader = HeldReader(number_of_pages=1)
+    reading = CachedReading(objects, reader, at_once=2)
+    for name in "abc":
+        await objects.put(KEY + name, b"content")
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        for name in "abc":
+            tasks.create_task(reading.read(ReadingRequest(content_key=KEY + name)))
+        await reader.reads()
+        await reader.reads()
+        assert not reader.reached.acquire(timeout=0.05)
+        reader.go_on.set()
+        await reader.reads()
+
+
+async def test_a_part_that_is_being_read_is_kept_though_its_caller_goes(objects: ObjectStore) -> None:
+    reader = HeldReader(number_of_pages=2)
+    reading = CachedReading(objects, reader)
+    await objects.put(KEY, b"content")
+    async with asyncio.timeout(20):
+        going = asyncio.create_task(answer(reading, max_pages=2))
+        await reader.reads()
+        going.cancel()
+        # The turn is not free before the thread has ended.
+        waiting = asyncio.create_task(answer(reading, rotation=90))
+        reader.go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+        await waiting
+    assert (await find_pages(objects, KEY, ReadOptions())).indexes == [0, 1]
+    assert reader.read_pages == [[0, 1], [0]]
+
+
+async def test_nothing_is_read_for_a_caller_that_went_while_it_waited(objects: ObjectStore) -> None:
+    reader = HeldReader(number_of_pages=2)
+    announcing = AnnouncingObjects(objects, KEY + "2")
+    reading = CachedReading(announcing, reader)  # type: ignore[arg-type]
+    await objects.put(KEY, b"content")
+    await objects.put(KEY + "2", b"other")
+    async with asyncio.timeout(20):
+        first = asyncio.create_task(answer(reading))
+        await reader.reads()
+        going = asyncio.create_task(reading.read(ReadingRequest(content_key=KEY + "2", max_pages=2)))
+        await announcing.fetched.wait()
+        going.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await going
+        reader.go_on.set()
+        await first
+        await answer(reading, rotation=90)
+    assert reader.read_pages == [[0], [0]]
+
+
+async def test_words_can_be_stored_without_being_returned(objects: ObjectStore) -> None:
     reading = CachedReading(objects, PretendReader())
     await objects.put(KEY, b"content")
-    without = await reading.read(ReadingRequest(content_key=KEY, with_words=False))
-    assert [page.words for page in without.reading.pages] == [[]]
-    with_words = await reading.read(ReadingRequest(content_key=KEY))
-    assert [len(page.words) for page in with_words.reading.pages] == [1]
+    without = await answer(reading, with_words=False)
+    assert (without.pages.indexes, without.pages.words, without.missing) == ([0], None, [])
+    assert await asked(reading) == [0]
+
+
+async def test_words_that_no_message_can_carry_are_not_returned(objects: ObjectStore) -> None:
+    reading = CachedReading(objects, PretendReader(text="w" * (WORDS_BYTES // 3)))
+    await objects.put(KEY, b"content")
+    assert await asked(reading, max_pages=2) == [0, 1]
+    response = await answer(reading, max_pages=3)
+    assert (response.pages.indexes, response.pages.words, response.missing) == ([0, 1, 2], None, [])
 
 
 async def test_errors_of_the_reader_have_the_public_class(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
-    reading = CachedReading(objects, PretendReader(error=Refused("The PDF is encrypted")))
+    reading = CachedReading(objects, PretendReader(fails_at=0))
     with pytest.raises(DocumentUnreadable, match="encrypted") as caught:
         await asked(reading)
     assert type(caught.value) is DocumentUnreadable
+
+
+async def test_a_failure_leaves_the_turn_to_the_next(objects: ObjectStore) -> None:
+    await objects.put(KEY, b"content")
+    reader = PretendReader(fails_at=0)
+    reading = CachedReading(objects, reader)
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            with pytest.raises(DocumentUnreadable):
+                await asked(reading)
+        assert await asked(reading, pages=[1]) == [1]
 
 
 async def test_missing_content_is_not_found(objects: ObjectStore) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from pagemill.applications.requests import ReadingRequest, ReadingResponse
-from pagemill.documents.words import CachedWords, add_words
+from pagemill.documents.words import DocumentPages, store_pages
 from pagemill.errors import BadRequest, DocumentUnreadable, PagemillError, Unavailable
+from pagemill.extraction.page_selection import MAX_SELECTED_PAGES
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
 from train_jobs import gather, snapshots
-from train_jobs.gather import ExampleGatherer, first_pages, gather_examples
+from train_jobs.gather import ExampleGatherer, first_indexes, gather_examples
 from train_jobs.snapshots import ReadableDocument, Snapshot, SnapshotDocument, merge
 
 LOW, HIGH = ReadOptions(), ReadOptions(image_quality="HIGH")
@@ -39,31 +40,45 @@ def test_a_snapshot_is_decoded_as_it_was_encoded() -> None:
     assert snapshots.decode(snapshots.encode(kept)) == kept
 
 
+def stored(number_of_pages: int, *indexes: int) -> DocumentPages:
+    return DocumentPages(
+        content_key="content", options=LOW, number_of_pages=number_of_pages, indexes=list(indexes)
+    )
+
+
 def test_first_pages_are_none_unless_all_have_been_read() -> None:
-    words = CachedWords(3, {0: page(0), 1: page(1)})
-    assert first_pages(words, 2) == [page(0), page(1)]
-    assert first_pages(words, 3) is None
-    assert first_pages(CachedWords(0, {}), 3) is None
+    assert first_indexes(stored(3, 0, 1), 2) == [0, 1]
+    assert first_indexes(stored(3, 0, 1), 3) is None
+    assert first_indexes(stored(2, 0, 1), 3) == [0, 1]
+    assert first_indexes(stored(0), 3) is None
 
 
 class Reads:
-    """A reading client that stores a page of each document that it can read."""
+    """A reading client that stores the pages of each document that it can read, one page for a request."""
 
-    def __init__(self, objects: ObjectStore, error: PagemillError | None = None) -> None:
-        self.objects, self.error = objects, error
+    def __init__(
+        self, objects: ObjectStore, error: PagemillError | None = None, *, number_of_pages: int = 1
+    ) -> None:
+        self.objects, self.error, self.number_of_pages = objects, error, number_of_pages
         self.asked: list[str] = []
+        self.read_pages: list[int] = []
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
         self.asked.append(request.content_key)
         if self.error is not None:
             raise self.error
-        await add_words(self.objects, request.content_key, request.options, Reading(1, [page(0)]))
-        return ReadingResponse(Reading(1, []), None)
+        selected = request.pages or list(range(min(self.number_of_pages, request.max_pages)))
+        # The first request is answered before the others: only its first page is read.
+        part = selected if request.pages else selected[:1]
+        self.read_pages += part
+        reading = Reading(self.number_of_pages, [page(index) for index in part])
+        pages = await store_pages(self.objects, request.content_key, request.options, reading)
+        return ReadingResponse(pages=pages, missing=selected[len(part) :], next_page=None)
 
 
 async def test_cached_words_are_not_read_again(objects: ObjectStore) -> None:
     kept, missing = document("kept"), document("missing")
-    await add_words(objects, kept.content_key, LOW, Reading(1, [page(0)]))
+    await store_pages(objects, kept.content_key, LOW, Reading(1, [page(0)]))
     reads = Reads(objects)
     found = await ExampleGatherer(objects, reads, 30).gather(
         [ReadableDocument(kept, LOW), ReadableDocument(missing, LOW)]
@@ -72,6 +87,29 @@ async def test_cached_words_are_not_read_again(objects: ObjectStore) -> None:
     assert reads.asked == [missing.content_key]
     assert found[0].pages == [page(0)]
     assert gather.decode(gather.encode(found)) == found
+
+
+async def test_all_first_pages_of_a_long_document_are_read(objects: ObjectStore) -> None:
+    reads = Reads(objects, number_of_pages=40)
+    (found,) = await ExampleGatherer(objects, reads, 30).gather([ReadableDocument(document("a"), LOW)])
+    assert found.pages == [page(index) for index in range(30)]
+    assert sorted(reads.read_pages) == list(range(30))
+
+
+async def test_a_selection_has_an_end_whatever_is_set(objects: ObjectStore) -> None:
+    reads = Reads(objects, number_of_pages=MAX_SELECTED_PAGES + 50)
+    (found,) = await ExampleGatherer(objects, reads, 1000).gather([ReadableDocument(document("a"), LOW)])
+    assert len(found.pages) == MAX_SELECTED_PAGES
+
+
+async def test_a_damaged_page_is_read_again(objects: ObjectStore) -> None:
+    kept = document("kept")
+    await store_pages(objects, kept.content_key, LOW, Reading(1, [page(0)]))
+    (key,) = [key async for key in objects.list("organizations/o/documents/kept/words/")]
+    await objects.put(key, b"")
+    reads = Reads(objects)
+    (found,) = await ExampleGatherer(objects, reads, 30).gather([ReadableDocument(kept, LOW)])
+    assert (found.pages, reads.asked) == ([page(0)], [kept.content_key])
 
 
 async def test_a_document_that_cannot_be_read_is_left_out(objects: ObjectStore) -> None:

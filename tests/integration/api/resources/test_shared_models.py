@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from pagemill.applications.clients import ApplicationClient, PredictionApplication, ReadingApplication
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
 from pagemill.cli import main
+from pagemill.documents.words import DocumentPages
 from pagemill.errors import BadRequest
-from pagemill.extraction.types import Page, Reading
+from pagemill.extraction.types import ReadOptions
 from pagemill.jobs import outcomes
 from pagemill.settings import Settings
 from pagemill.work.predictions import PREDICTION, PredictionRunner
@@ -64,7 +65,9 @@ class Handle:
 
 def applications(reading: Any, prediction: Any) -> ApplicationClient:
     """Return a client of two handles."""
-    return ApplicationClient(ReadingApplication(reading), PredictionApplication(prediction))
+    return ApplicationClient(
+        ReadingApplication(reading), PredictionApplication(prediction), reading_replicas=1
+    )
 
 
 class NoUsage:
@@ -178,7 +181,8 @@ async def test_a_prediction_with_a_shared_model_belongs_to_the_caller(
     pending = (await api.post("/v1/predictions", json=body)).json()
     assert pending["modelId"] == model
 
-    reading = Handle(ReadingResponse(Reading(1, [Page(0, 1.0, "text", [])]), next_page=None))
+    pages = DocumentPages(content_key="key", options=ReadOptions(), number_of_pages=1, indexes=[0])
+    reading = Handle(ReadingResponse(pages=pages, missing=[], next_page=None))
     predicting = Handle(FOUND)
     job = await claim_job(pool, PREDICTION)
     result = await PredictionRunner(pool, applications(reading, predicting), NoUsage())(job)
