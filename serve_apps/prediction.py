@@ -10,6 +10,7 @@ from ray import serve
 from ray.serve import Application
 
 from pagemill.applications.found_fields import Predictions
+from pagemill.applications.large_predictions import StoredPredictions, to_message
 from pagemill.applications.requests import PredictionRequest
 from pagemill.applications.training_artefacts import load_artefact
 from pagemill.documents.words import words_of
@@ -44,13 +45,12 @@ class FieldPrediction:
             raise Unavailable("The training's weights are not there", detail=artefact_key) from error
         return await asyncio.to_thread(FieldPredictor.load, artefact, self._device)
 
-    async def predict(self, request: PredictionRequest) -> Predictions:
+    async def predict(self, request: PredictionRequest) -> Predictions | StoredPredictions:
         """Return the predictions as the API shows them. Raises Unavailable."""
         pages = await words_of(self._objects, request.pages)
-        if not pages:
-            return postprocess([], request.postprocess_config)
-        extracted: list[Extracted] = await self._extract(pages)
-        return postprocess(extracted, request.postprocess_config)
+        extracted: list[Extracted] = await self._extract(pages) if pages else []
+        predictions = postprocess(extracted, request.postprocess_config)
+        return await to_message(self._objects, request.pages.content_key, predictions)
 
     @serve.batch(max_batch_size=BATCH_SIZE, batch_wait_timeout_s=BATCH_WAIT_SECONDS)
     async def _extract(self, documents: list[list[Page]]) -> list[list[Extracted]]:

@@ -12,7 +12,7 @@ import msgspec
 from ray import serve
 from ray.serve import Application
 
-from pagemill.applications.requests import PART_PAGES, WORDS_BYTES, ReadingRequest, ReadingResponse
+from pagemill.applications.requests import MESSAGE_BYTES, PART_PAGES, ReadingRequest, ReadingResponse
 from pagemill.concurrency import finish_despite_cancellation
 from pagemill.documents.words import DocumentPages, encoded_size, find_pages, load_pages, store_pages
 from pagemill.errors import DocumentUnreadable, NotFound
@@ -141,7 +141,7 @@ def _words_to_send(
     if not request.with_words or any(index not in words for index in selection.indexes):
         return None
     selected = [words[index] for index in selection.indexes]
-    return selected if encoded_size(selected) <= WORDS_BYTES else None
+    return selected if encoded_size(selected) <= MESSAGE_BYTES else None
 
 
 def reading_application(settings: Settings) -> Application:

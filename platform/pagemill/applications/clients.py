@@ -11,6 +11,7 @@ from ray.serve.handle import DeploymentHandle
 
 from pagemill.applications.calling import answer_of
 from pagemill.applications.found_fields import Predictions
+from pagemill.applications.large_predictions import StoredPredictions, from_message
 from pagemill.applications.requests import (
     PREDICTION,
     READING,
@@ -22,6 +23,7 @@ from pagemill.applications.requests import (
 )
 from pagemill.concurrency import gather_or_cancel
 from pagemill.documents.words import DocumentPages
+from pagemill.objects.store import ObjectStore
 
 READING_SECONDS = 660.0
 """Longer than the reader itself allows one part of a document."""
@@ -68,22 +70,24 @@ class ReadingApplication:
 class PredictionApplication:
     """Client of the prediction application; ``seconds`` is how long a call may take."""
 
-    def __init__(self, handle: DeploymentHandle[Any], *, seconds: float = PREDICTING_SECONDS) -> None:
-        self._handle, self._seconds = handle, seconds
+    def __init__(
+        self, handle: DeploymentHandle[Any], objects: ObjectStore, *, seconds: float = PREDICTING_SECONDS
+    ) -> None:
+        self._handle, self._objects, self._seconds = handle, objects, seconds
 
     @classmethod
-    def find(cls, *, seconds: float = PREDICTING_SECONDS) -> PredictionApplication:
+    def find(cls, objects: ObjectStore, *, seconds: float = PREDICTING_SECONDS) -> PredictionApplication:
         """Return a client of the running application. Blocks; raises RayServeException without one."""
-        return cls(serve.get_app_handle(PREDICTION), seconds=seconds)
+        return cls(serve.get_app_handle(PREDICTION), objects, seconds=seconds)
 
     async def predict(self, artefact_key: str, request: PredictionRequest) -> Predictions:
         """Return the fields that the artefact's training finds. Raises Unavailable."""
         # Serve keeps the model of this id loaded on some replicas.
         handle = self._handle.options(multiplexed_model_id=artefact_key)
-        predictions: Predictions = await answer_of(
+        message: Predictions | StoredPredictions = await answer_of(
             handle.predict.remote(request), seconds=self._seconds, who="Prediction"
         )
-        return predictions
+        return await from_message(self._objects, message)
 
 
 class ApplicationClient:

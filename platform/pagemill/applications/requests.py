@@ -18,8 +18,8 @@ PREDICTION = "prediction"
 
 PART_PAGES = 4
 """Most pages that one request reads: between parts others get their turn, and the caller may have gone."""
-WORDS_BYTES = 1024 * 1024
-"""Most bytes of words in a message; others are loaded from object storage. Serve's messages have 4 MiB."""
+MESSAGE_BYTES = 1024 * 1024
+"""Most bytes of words or predictions in a message: more goes through object storage. Serve takes 4 MiB."""
 
 
 class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):

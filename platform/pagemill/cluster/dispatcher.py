@@ -19,7 +19,7 @@ from db.pool import PLANNED_ONCE, create_pool
 from pagemill.applications.clients import ApplicationClient, PredictionApplication, ReadingApplication
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.logging_setup import configure_logging
-from pagemill.objects import open_objects
+from pagemill.objects import ObjectStore, open_objects
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.client import UsageClient
@@ -100,7 +100,7 @@ class DispatcherActor:
                 objects=objects,
                 secret_box=open_secret_box(settings) if settings.secret_keys else None,
                 # Looking the applications up blocks.
-                applications=await asyncio.to_thread(_application_client, settings),
+                applications=await asyncio.to_thread(_application_client, settings, objects),
                 reservations=usage,
                 bundle_documents=DataBundleRunner(),
                 train=TrainingRunner(),
@@ -118,10 +118,10 @@ class DispatcherActor:
             await self._dispatcher.run()
 
 
-def _application_client(settings: Settings) -> ApplicationClient:
+def _application_client(settings: Settings, objects: ObjectStore) -> ApplicationClient:
     return ApplicationClient(
         ReadingApplication.find(),
-        PredictionApplication.find(),
+        PredictionApplication.find(objects),
         reading_replicas=settings.reading_replicas_max,
     )
 

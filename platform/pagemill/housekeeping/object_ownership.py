@@ -43,14 +43,15 @@ class OwnerKind:
 def _document_owns(document: ObjectOwnerRow, key: str) -> bool:
     """Return whether a document owns a key.
 
-    Words of content that was replaced stay with the document: older data bundles learn from them.
+    Words of content that was replaced stay with the document: older data bundles learn from them. Predictions
+    are stored only on the way to their caller: an old one lost it.
     """
     current = document.object_key
     if "/content/" in key:
         return key == current
     if "/thumbnails/" in key:
         return current is not None and key.startswith(thumbnails_prefix(current))
-    return True
+    return "/predictions/" not in key
 
 
 OWNER_KINDS = (

@@ -37,6 +37,11 @@ def words_prefix(content_key: str, reader_version: str, options_name: str) -> st
     return f"{content_key.replace('/content/', '/words/')}-{reader_version}-{options_name}/"
 
 
+def new_predictions_key(content_key: str) -> str:
+    """Return a key that was never used for predictions on their way to the caller."""
+    return f"{content_key.replace('/content/', '/predictions/')}-{uuid.uuid4().hex}.json"
+
+
 def thumbnails_prefix(content_key: str) -> str:
     """Return the prefix of the thumbnails of a content."""
     return f"{content_key.replace('/content/', '/thumbnails/')}/"

@@ -14,7 +14,7 @@ import pytest
 from db.pool import create_pool
 from examples.demo.sample_documents import sample_documents
 from pagemill.applications.requests import PredictionRequest
-from pagemill.documents.words import DocumentPages
+from pagemill.documents.words import DocumentPages, find_pages, words_of
 from pagemill.errors import DocumentUnreadable, NotFound, Unavailable
 from pagemill.extraction.types import Page, ReadOptions
 from pagemill.jobs.queue import request_cancel
@@ -25,6 +25,7 @@ from pagemill.work.data_bundles import DATA_BUNDLE
 from pagemill.work.predictions import PREDICTION
 from pagemill.work.trainings import TRAINING
 from tests.support.labelled import (
+    PREPROCESS_CONFIG,
     Labelled,
     store_data_bundle,
     store_document,
@@ -36,7 +37,7 @@ from tests.support.ray_cluster import NAMESPACE, run_driver
 from tests.support.running import TRAINING_PROCESSES, ended, eventually, ray_processes, submit
 from tests.support.seeds import used
 from tests.support.tenants import create_tenant
-from tests.unit.extraction.documents import text_pdf
+from tests.unit.extraction.documents import crowded_pdf, text_pdf
 
 pytestmark = [pytest.mark.timeout(420)]
 
@@ -195,6 +196,31 @@ async def test_predictions_go_through_the_dispatcher_and_are_counted_once(
     pages = sum(min(document.number_of_pages, 3) for document in documents)
     assert await used(pool, organization_id, "pages") - before["pages"] == pages
     assert await used(pool, organization_id, "fields") > before["fields"]
+
+
+async def test_a_long_document_with_many_words_goes_through_both_applications(
+    trained: Trained, pool: asyncpg.Pool, objects: ObjectStore
+) -> None:
+    """150 pages of 700 words: more than a message of Serve can carry, read and predicted in two halves."""
+    organization_id = trained.labelled.organization_id
+    document_id = await store_document(pool, objects, organization_id, crowded_pdf(150, 700))
+    content_key = await pool.fetchval("SELECT content_key FROM document WHERE id = $1", document_id)
+    for start, next_page in ((0, 100), (100, None)):
+        prediction_id = await store_prediction(pool, trained.labelled, trained.training["id"], document_id)
+        await pool.execute(
+            "UPDATE prediction SET preprocess_config = $2 WHERE id = $1",
+            prediction_id,
+            {**PREPROCESS_CONFIG, "maxPages": 100, "startPage": start},
+        )
+        job_id = await submit(pool, PREDICTION, organization_id, prediction_id)
+        row = await ended(pool, "prediction", prediction_id, seconds=150)
+        assert (row["status"], row["error"], row["next_page"]) == ("succeeded", None, next_page)
+        assert await pool.fetchval("SELECT attempt FROM job WHERE id = $1", job_id) == 1
+
+    stored = await find_pages(objects, content_key, ReadOptions())
+    assert (stored.number_of_pages, stored.indexes) == (150, list(range(150)))
+    words = [len(page.words) for page in await words_of(objects, stored)]
+    assert words == [700] * 150
 
 
 async def test_a_prediction_of_an_unreadable_document_fails_and_costs_nothing(

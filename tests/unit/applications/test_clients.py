@@ -15,6 +15,7 @@ from pagemill.applications.requests import PredictionRequest, ReadingRequest, Re
 from pagemill.documents.words import DocumentPages
 from pagemill.errors import DocumentUnreadable, Unavailable
 from pagemill.extraction.types import Page, ReadOptions
+from pagemill.objects import ObjectStore
 
 PAGES = DocumentPages(
     content_key="content",
@@ -60,13 +61,13 @@ async def test_pages_are_read() -> None:
     assert fake.requests == [request]
 
 
-async def test_fields_are_found_with_the_artefact() -> None:
+async def test_fields_are_found_with_the_artefact(objects: ObjectStore) -> None:
     async def find() -> list[dict[str, Any]]:
         return FOUND
 
     fake, handle = handle_that(find)
     request = PredictionRequest(PAGES, {})
-    assert await PredictionApplication(handle).predict("artefact/", request) == FOUND
+    assert await PredictionApplication(handle, objects).predict("artefact/", request) == FOUND
     assert (fake.model_id, fake.requests) == ("artefact/", [request])
 
 
@@ -78,7 +79,9 @@ async def test_fields_are_found_with_the_artefact() -> None:
         (ConnectionError("reset"), Unavailable),
     ],
 )
-async def test_errors_are_pagemills(error: Exception, expected: type[Exception]) -> None:
+async def test_errors_are_pagemills(
+    objects: ObjectStore, error: Exception, expected: type[Exception]
+) -> None:
     async def fail() -> None:
         raise error
 
@@ -86,7 +89,7 @@ async def test_errors_are_pagemills(error: Exception, expected: type[Exception])
     with pytest.raises(expected):
         await ReadingApplication(handle).read(ReadingRequest(content_key="content"))
     with pytest.raises(expected):
-        await PredictionApplication(handle).predict("artefact/", PredictionRequest(PAGES, {}))
+        await PredictionApplication(handle, objects).predict("artefact/", PredictionRequest(PAGES, {}))
 
 
 async def test_a_call_has_a_time_limit() -> None:

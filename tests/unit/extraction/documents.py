@@ -33,6 +33,20 @@ def text_pdf(pages: int = 1, *, rotate: int = 0, password: str | None = None) ->
     return output.getvalue().replace(b"/Rotate 0", b"/Rotate %d" % rotate)
 
 
+def crowded_pdf(pages: int, words: int) -> bytes:
+    """Pages in the A4 format with so many words on each, ten in a line."""
+    output = io.BytesIO()
+    drawing = canvas.Canvas(output, pagesize=(595.0, 842.0))
+    for page in range(pages):
+        drawing.setFont("Helvetica", 6)
+        for first in range(0, words, 10):
+            line = " ".join(f"w{page}x{word}" for word in range(first, min(first + 10, words)))
+            drawing.drawString(30, 810 - first, line)
+        drawing.showPage()
+    drawing.save()
+    return output.getvalue()
+
+
 def sideways_pdf() -> bytes:
     """Text that is printed from the bottom to the top of an unrotated page."""
     output = io.BytesIO()

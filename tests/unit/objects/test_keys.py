@@ -10,6 +10,7 @@ from pagemill.objects.keys import (
     data_bundle_key,
     document_prefix,
     new_content_key,
+    new_predictions_key,
     organization_prefix,
     training_prefix,
     words_prefix,
@@ -52,6 +53,7 @@ def test_everything_of_an_organization_lies_below_its_prefix() -> None:
         document_prefix(ORGANIZATION, DOCUMENT),
         content,
         words_prefix(content, "1", "low"),
+        new_predictions_key(content),
         data_bundle_key(ORGANIZATION, "las:model-data-bundle:" + "1" * 32),
         training_prefix(ORGANIZATION, "las:model-training:x"),
     ]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pagemill.applications.requests import PART_PAGES, WORDS_BYTES, ReadingRequest, ReadingResponse
+from pagemill.applications.requests import MESSAGE_BYTES, PART_PAGES, ReadingRequest, ReadingResponse
 from pagemill.documents.words import find_pages
 from pagemill.errors import DocumentUnreadable, NotFound
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
@@ -254,7 +254,7 @@ async def test_words_can_be_stored_without_being_returned(objects: ObjectStore) 
 
 
 async def test_words_that_no_message_can_carry_are_not_returned(objects: ObjectStore) -> None:
-    reading = CachedReading(objects, PretendReader(text="w" * (WORDS_BYTES // 3)))
+    reading = CachedReading(objects, PretendReader(text="w" * (MESSAGE_BYTES // 3)))
     await objects.put(KEY, b"content")
     assert await asked(reading, max_pages=2) == [0, 1]
     response = await answer(reading, max_pages=3)

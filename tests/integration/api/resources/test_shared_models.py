@@ -18,6 +18,7 @@ from pagemill.documents.words import DocumentPages
 from pagemill.errors import BadRequest
 from pagemill.extraction.types import ReadOptions
 from pagemill.jobs import outcomes
+from pagemill.objects import ObjectStore
 from pagemill.settings import Settings
 from pagemill.work.predictions import PREDICTION, PredictionRunner
 from tests.support.seeds import claim_job, seed_document, seed_training, used
@@ -63,10 +64,10 @@ class Handle:
         return self.answer
 
 
-def applications(reading: Any, prediction: Any) -> ApplicationClient:
+def applications(reading: Any, prediction: Any, objects: ObjectStore) -> ApplicationClient:
     """Return a client of two handles."""
     return ApplicationClient(
-        ReadingApplication(reading), PredictionApplication(prediction), reading_replicas=1
+        ReadingApplication(reading), PredictionApplication(prediction, objects), reading_replicas=1
     )
 
 
@@ -171,6 +172,7 @@ async def test_a_prediction_with_a_shared_model_belongs_to_the_caller(
     api: httpx.AsyncClient,
     other_api: httpx.AsyncClient,
     pool: asyncpg.Pool,
+    objects: ObjectStore,
     organization: Tenant,
     other_organization: Tenant,
     model: str,
@@ -185,7 +187,7 @@ async def test_a_prediction_with_a_shared_model_belongs_to_the_caller(
     reading = Handle(ReadingResponse(pages=pages, missing=[], next_page=None))
     predicting = Handle(FOUND)
     job = await claim_job(pool, PREDICTION)
-    result = await PredictionRunner(pool, applications(reading, predicting), NoUsage())(job)
+    result = await PredictionRunner(pool, applications(reading, predicting, objects), NoUsage())(job)
     assert predicting.model_id == f"{owner}/artefact/"
     async with pool.acquire() as connection:
         await outcomes.finish(connection, PREDICTION, job, result)
@@ -227,7 +229,11 @@ async def test_a_training_of_the_shared_model_can_be_named(
 
 
 async def test_waiting_predictions_fail_when_sharing_ends(
-    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, model: str
+    api: httpx.AsyncClient,
+    pool: asyncpg.Pool,
+    objects: ObjectStore,
+    organization: Tenant,
+    model: str,
 ) -> None:
     body = {
         "documentId": await seed_document(pool, organization.organization_id),
@@ -236,7 +242,7 @@ async def test_waiting_predictions_fail_when_sharing_ends(
     }
     assert (await api.post("/v1/predictions", json=body)).status_code == 200
     await share(pool, model, shared=False)
-    runner = PredictionRunner(pool, applications(Handle(None), Handle(None)), NoUsage())
+    runner = PredictionRunner(pool, applications(Handle(None), Handle(None), objects), NoUsage())
     with pytest.raises(BadRequest, match="trainingId"):
         await runner(await claim_job(pool, PREDICTION))
 
