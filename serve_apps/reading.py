@@ -12,6 +12,7 @@ import msgspec
 from ray import serve
 from ray.serve import Application
 
+from pagemill.applications.clients import parts_per_replica
 from pagemill.applications.requests import MESSAGE_BYTES, PART_PAGES, ReadingRequest, ReadingResponse
 from pagemill.concurrency import finish_despite_cancellation
 from pagemill.documents.words import DocumentPages, encoded_size, find_pages, load_pages, store_pages
@@ -23,9 +24,8 @@ from pagemill.objects import open_objects
 from pagemill.objects.store import ObjectStore
 from pagemill.settings import Settings, load_settings
 
-ONGOING_PER_REPLICA = 4
-"""One document is read while the bytes of the others are loaded and their words stored."""
-TARGET_PER_REPLICA = 2.0
+ONGOING_FOR_EACH_PART = 2
+"""While one part is read, the bytes of another are loaded or its words stored."""
 
 
 class Reader(Protocol):
@@ -40,8 +40,11 @@ class PageReading:
     """A replica. A document that breaks the child process is an error of that document alone."""
 
     def __init__(self) -> None:
+        settings = load_settings(os.environ)
         self._reader = PageReader()
-        self._reading = CachedReading(open_objects(load_settings(os.environ)), self._reader)
+        self._reading = CachedReading(
+            open_objects(settings), self._reader, at_once=parts_per_replica(settings)
+        )
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
         """Read a part. Raises DocumentUnreadable, NotFound when the content is gone, Unavailable."""
@@ -55,7 +58,7 @@ class PageReading:
 class CachedReading:
     """Reading of what is not stored yet, ``at_once`` parts at a time, in the order of their requests."""
 
-    def __init__(self, objects: ObjectStore, reader: Reader, *, at_once: int = 1) -> None:
+    def __init__(self, objects: ObjectStore, reader: Reader, *, at_once: int) -> None:
         self._objects, self._reader = objects, reader
         self._turns = asyncio.Semaphore(at_once)
 
@@ -146,15 +149,16 @@ def _words_to_send(
 
 def reading_application(settings: Settings) -> Application:
     """Return the application in the size that the settings give."""
+    parts = parts_per_replica(settings)
     deployment = serve.deployment(
         name="PageReading",
-        max_ongoing_requests=ONGOING_PER_REPLICA,
+        max_ongoing_requests=ONGOING_FOR_EACH_PART * parts,
         ray_actor_options={"num_cpus": settings.reading_cpus},
         autoscaling_config={
             "min_replicas": 1,
             "initial_replicas": 1,
             "max_replicas": max(1, settings.reading_replicas_max),
-            "target_ongoing_requests": TARGET_PER_REPLICA,
+            "target_ongoing_requests": parts,
             "upscale_delay_s": 3.0,
             "downscale_delay_s": 120.0,
         },

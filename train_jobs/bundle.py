@@ -13,7 +13,7 @@ from db.data_bundles import DataBundleInputRow, get_data_bundle_input
 from db.documents import BundledDocumentRow, list_documents_to_bundle
 from db.pool import connect
 from pagemill.applications.calling import answer_of
-from pagemill.applications.clients import ReadingApplication, ReadingClient, read_all_parts
+from pagemill.applications.clients import ReadingApplication, ReadingClient, parts_at_once, read_all_parts
 from pagemill.applications.requests import first_pages_request, read_options
 from pagemill.concurrency import gather_or_cancel
 from pagemill.errors import DocumentUnreadable, NotFound
@@ -103,7 +103,7 @@ class _Reader:
     def __init__(self, settings: Settings, reading: ReadingClient, options: ReadOptions) -> None:
         self._reading, self._options = reading, options
         self._maximum_pages = settings.training_pages_per_document
-        self._turns = asyncio.Semaphore(settings.reading_replicas_max + 1)
+        self._turns = asyncio.Semaphore(parts_at_once(settings))
 
     async def read_all(self, documents: Sequence[BundledDocumentRow]) -> dict[str, str]:
         """Return why documents cannot be read, by their ids. Raises Unavailable."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -24,12 +25,27 @@ from pagemill.applications.requests import (
 from pagemill.concurrency import gather_or_cancel
 from pagemill.documents.words import DocumentPages
 from pagemill.objects.store import ObjectStore
+from pagemill.settings import Settings
 
 READING_SECONDS = 660.0
 """Longer than the reader itself allows one part of a document."""
-PARTS_PER_REPLICA = 2
-"""One part of a document is read while the bytes for another are loaded. More would keep others waiting."""
 PREDICTING_SECONDS = 120.0
+
+
+def parts_per_replica(settings: Settings) -> int:
+    """Return how many parts a reading replica reads at a time.
+
+    One more than it has processors: some are parsed while others are recognised.
+    """
+    return max(1, math.ceil(settings.reading_cpus)) + 1
+
+
+def parts_at_once(settings: Settings) -> int:
+    """Return how many parts one caller has read at a time.
+
+    All replicas have work then, and one has a place for others; each part that ends gives them one more.
+    """
+    return max(2, settings.reading_replicas_max * parts_per_replica(settings) - 1)
 
 
 class ReadingClient(Protocol):
@@ -93,14 +109,12 @@ class PredictionApplication:
 class ApplicationClient:
     """Client of both applications, as jobs that predict call them.
 
-    ``reading_replicas`` is the number of replicas over which the parts of a document can be spread.
+    ``parts_at_once`` parts of a document are read at a time, on as many replicas as there are.
     """
 
-    def __init__(
-        self, reading: ReadingClient, prediction: PredictionClient, *, reading_replicas: int
-    ) -> None:
+    def __init__(self, reading: ReadingClient, prediction: PredictionClient, *, parts_at_once: int) -> None:
         self._reading, self._prediction = reading, prediction
-        self._parts_at_once = PARTS_PER_REPLICA * max(1, reading_replicas)
+        self._parts_at_once = parts_at_once
 
     async def read(
         self, content_key: str, preprocess_config: Mapping[str, object]

@@ -16,7 +16,12 @@ import msgspec
 import ray
 
 from db.pool import PLANNED_ONCE, create_pool
-from pagemill.applications.clients import ApplicationClient, PredictionApplication, ReadingApplication
+from pagemill.applications.clients import (
+    ApplicationClient,
+    PredictionApplication,
+    ReadingApplication,
+    parts_at_once,
+)
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.logging_setup import configure_logging
 from pagemill.objects import ObjectStore, open_objects
@@ -122,7 +127,7 @@ def _application_client(settings: Settings, objects: ObjectStore) -> Application
     return ApplicationClient(
         ReadingApplication.find(),
         PredictionApplication.find(objects),
-        reading_replicas=settings.reading_replicas_max,
+        parts_at_once=parts_at_once(settings),
     )
 
 

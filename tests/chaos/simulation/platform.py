@@ -292,7 +292,7 @@ class DispatcherProcess:
         pool = cast("Any", Pool(process, 6))
         handle = cast("Any", _Serve(world, process))
         applications = ApplicationClient(
-            ReadingApplication(handle), PredictionApplication(handle, handle), reading_replicas=2
+            ReadingApplication(handle), PredictionApplication(handle, handle), parts_at_once=2
         )
         self._dispatcher = Dispatcher(
             pool,

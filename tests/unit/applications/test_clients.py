@@ -10,12 +10,18 @@ import pytest
 from ray.exceptions import ActorUnavailableError, RayTaskError
 from ray.serve.handle import DeploymentHandle
 
-from pagemill.applications.clients import PredictionApplication, ReadingApplication
+from pagemill.applications.clients import (
+    PredictionApplication,
+    ReadingApplication,
+    parts_at_once,
+    parts_per_replica,
+)
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
 from pagemill.documents.words import DocumentPages
 from pagemill.errors import DocumentUnreadable, Unavailable
 from pagemill.extraction.types import Page, ReadOptions
 from pagemill.objects import ObjectStore
+from pagemill.settings import Settings
 
 PAGES = DocumentPages(
     content_key="content",
@@ -99,3 +105,28 @@ async def test_a_call_has_a_time_limit() -> None:
     _, handle = handle_that(hang)
     with pytest.raises(Unavailable, match="Reading did not answer in time"):
         await ReadingApplication(handle, seconds=0.01).read(ReadingRequest(content_key="content"))
+
+
+def sized(replicas: int, cpus: float) -> Settings:
+    return Settings(
+        database_url="postgresql://unused",
+        objects_url="file:///unused",
+        reading_replicas_max=replicas,
+        reading_cpus=cpus,
+    )
+
+
+@pytest.mark.parametrize(("cpus", "parts"), [(0.1, 2), (0.4, 2), (1.0, 2), (1.5, 3), (8.0, 9)])
+def test_a_replica_reads_a_part_more_than_it_has_processors(cpus: float, parts: int) -> None:
+    assert parts_per_replica(sized(1, cpus)) == parts
+
+
+@pytest.mark.parametrize("cpus", [0.4, 2.0, 8.0])
+@pytest.mark.parametrize("replicas", [0, 1, 2, 10, 50])
+def test_a_caller_employs_all_replicas_and_leaves_a_place(replicas: int, cpus: float) -> None:
+    settings = sized(replicas, cpus)
+    per_replica, at_once = parts_per_replica(settings), parts_at_once(settings)
+    # Serve starts as many replicas as the requests of their target's size need.
+    assert -(-at_once // per_replica) >= replicas
+    assert at_once >= 2
+    assert replicas < 2 or at_once < replicas * per_replica

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pagemill.applications.clients import PARTS_PER_REPLICA, ApplicationClient, read_all_parts
+from pagemill.applications.clients import ApplicationClient, read_all_parts
 from pagemill.applications.large_predictions import from_message, to_message
 from pagemill.applications.requests import PART_PAGES, PredictionRequest, ReadingRequest, ReadingResponse
 from pagemill.documents.words import words_of
@@ -24,6 +24,7 @@ KEY = "organizations/o/documents/d/content/c"
 SERVE_BYTES = 4 * 1024 * 1024
 """Most that Serve carries."""
 REPLICAS = 3
+AT_ONCE = 5
 EVERYTHING = {"maxPages": 100}
 
 
@@ -60,7 +61,7 @@ class Serve:
 
     def __init__(self, objects: ObjectStore, reader: Printed) -> None:
         self._objects = objects
-        self._replicas = [CachedReading(objects, reader) for _ in range(REPLICAS)]
+        self._replicas = [CachedReading(objects, reader, at_once=2) for _ in range(REPLICAS)]
         self.asked: list[int] = [0] * REPLICAS
         self.largest = self.under_way = self.most_under_way = 0
 
@@ -93,7 +94,7 @@ class Serve:
 
 
 def client_of(applications: Serve) -> ApplicationClient:
-    return ApplicationClient(applications, applications, reading_replicas=REPLICAS)
+    return ApplicationClient(applications, applications, parts_at_once=AT_ONCE)
 
 
 async def predict_all(client: ApplicationClient, config: dict[str, object]) -> tuple[list[Any], int | None]:
@@ -149,7 +150,7 @@ async def test_a_document_is_spread_over_the_replicas_but_leaves_room(objects: O
     await client_of(applications).read(KEY, EVERYTHING)
     assert sum(applications.asked) == 100 / PART_PAGES
     assert min(applications.asked) >= sum(applications.asked) // REPLICAS
-    assert applications.most_under_way == PARTS_PER_REPLICA * REPLICAS
+    assert applications.most_under_way == AT_ONCE
 
 
 async def test_pages_come_in_the_order_of_the_request(objects: ObjectStore) -> None:
@@ -172,6 +173,20 @@ async def test_a_second_attempt_reads_only_what_the_first_has_left(objects: Obje
     assert set(reader.times_read) == {4, 5, 6, 7} | (set(range(8, 12)) - set(dying.times_read))
 
 
+async def test_a_damaged_page_costs_one_attempt_and_is_read_again_alone(objects: ObjectStore) -> None:
+    await objects.put(KEY, b"content")
+    reader = Printed(10, 1)
+    client = client_of(Serve(objects, reader))
+    await predict_all(client, EVERYTHING)
+    stored = [key async for key in objects.list("organizations/o/documents/d/words/")]
+    await objects.put(stored[7], (await objects.get(stored[7]))[:-1])
+    with pytest.raises(Unavailable):
+        await predict_all(client, EVERYTHING)
+    found, _ = await predict_all(client, EVERYTHING)
+    assert [item["label"] for item in found] == [str(index) for index in range(10)]
+    assert reader.times_read == {index: 2 if index == 7 else 1 for index in range(10)}
+
+
 async def test_a_failure_of_one_part_ends_the_others(objects: ObjectStore) -> None:
     class Failing:
         def __init__(self) -> None:
@@ -181,7 +196,7 @@ async def test_a_failure_of_one_part_ends_the_others(objects: ObjectStore) -> No
         async def read(self, request: ReadingRequest) -> ReadingResponse:
             self.asked.append(request.pages)
             if request.pages is None:
-                return await CachedReading(objects, Printed(100, 0)).read(request)
+                return await CachedReading(objects, Printed(100, 0), at_once=1).read(request)
             if len(self.asked) == 3:
                 raise DocumentUnreadable("damaged")
             try:

@@ -13,7 +13,7 @@ from pagemill.documents.words import find_pages
 from pagemill.errors import DocumentUnreadable, NotFound
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
-from serve_apps.reading import CachedReading
+from serve_apps.reading import CachedReading, Reader
 
 KEY = "organizations/o/documents/d/content/c"
 
@@ -38,6 +38,11 @@ class PretendReader:
         return Reading(self.number_of_pages, [Page(index, 1.0, "text", words) for index in inside])
 
 
+def one_at_a_time(objects: ObjectStore, reader: Reader) -> CachedReading:
+    """A replica that reads one part at a time."""
+    return CachedReading(objects, reader, at_once=1)
+
+
 async def answer(reading: CachedReading, **request: object) -> ReadingResponse:
     return await reading.read(ReadingRequest(content_key=KEY, **request))  # type: ignore[arg-type]
 
@@ -52,7 +57,7 @@ async def asked(reading: CachedReading, **request: object) -> list[int]:
 
 async def test_only_missing_pages_are_read(objects: ObjectStore) -> None:
     reader = PretendReader()
-    reading = CachedReading(objects, reader)
+    reading = one_at_a_time(objects, reader)
     await objects.put(KEY, b"content")
     assert await asked(reading, max_pages=2) == [0, 1]
     assert await asked(reading, pages=[-1, 0]) == [2, 0]
@@ -63,12 +68,12 @@ async def test_only_missing_pages_are_read(objects: ObjectStore) -> None:
 async def test_pages_that_nobody_asked_for_are_not_read(objects: ObjectStore) -> None:
     reader = PretendReader(number_of_pages=50)
     await objects.put(KEY, b"content")
-    await asked(CachedReading(objects, reader))
+    await asked(one_at_a_time(objects, reader))
     assert reader.read_pages == [[0]]
 
 
 async def test_what_was_read_is_answered_without_the_content(objects: ObjectStore) -> None:
-    reading = CachedReading(objects, PretendReader())
+    reading = one_at_a_time(objects, PretendReader())
     await objects.put(KEY, b"content")
     first = await answer(reading, max_pages=2)
     await objects.delete(KEY)
@@ -79,7 +84,7 @@ async def test_what_was_read_is_answered_without_the_content(objects: ObjectStor
 
 async def test_other_options_read_the_document_again(objects: ObjectStore) -> None:
     reader = PretendReader()
-    reading = CachedReading(objects, reader)
+    reading = one_at_a_time(objects, reader)
     await objects.put(KEY, b"content")
     await asked(reading)
     await asked(reading, rotation=90)
@@ -88,7 +93,7 @@ async def test_other_options_read_the_document_again(objects: ObjectStore) -> No
 
 async def test_a_page_beyond_the_end_gives_no_pages_and_no_next_page(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
-    response = await answer(CachedReading(objects, PretendReader()), start_page=7)
+    response = await answer(one_at_a_time(objects, PretendReader()), start_page=7)
     assert (response.pages.indexes, response.pages.words, response.next_page) == ([], [], None)
     assert (response.pages.number_of_pages, response.missing) == (3, [])
 
@@ -96,7 +101,7 @@ async def test_a_page_beyond_the_end_gives_no_pages_and_no_next_page(objects: Ob
 async def test_pages_counted_from_the_end_of_an_unknown_document(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
     reader = PretendReader(number_of_pages=9)
-    reading = CachedReading(objects, reader)
+    reading = one_at_a_time(objects, reader)
     assert await asked(reading, pages=[-1, -9]) == [8, 0]
     assert await asked(reading, start_page=-2, max_pages=2) == [7, 8]
     assert [pages for pages in reader.read_pages if pages] == [[8, 0], [7]]
@@ -104,7 +109,7 @@ async def test_pages_counted_from_the_end_of_an_unknown_document(objects: Object
 
 async def test_the_answer_has_the_next_page(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
-    reading = CachedReading(objects, PretendReader())
+    reading = one_at_a_time(objects, PretendReader())
     answers = [await answer(reading, start_page=start, max_pages=2) for start in (0, 2)]
     assert [each.next_page for each in answers] == [2, None]
 
@@ -112,7 +117,7 @@ async def test_the_answer_has_the_next_page(objects: ObjectStore) -> None:
 async def test_of_a_long_document_a_request_reads_a_part(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
     reader = PretendReader(number_of_pages=10)
-    reading = CachedReading(objects, reader)
+    reading = one_at_a_time(objects, reader)
     first = await answer(reading, max_pages=100)
     assert first.pages.indexes == list(range(10))
     assert (first.pages.words, first.missing) == (None, list(range(PART_PAGES, 10)))
@@ -123,19 +128,19 @@ async def test_of_a_long_document_a_request_reads_a_part(objects: ObjectStore) -
 
 async def test_another_replica_goes_on_where_one_has_ended(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
-    dying = CachedReading(objects, PretendReader(number_of_pages=8, fails_at=5))
+    dying = one_at_a_time(objects, PretendReader(number_of_pages=8, fails_at=5))
     assert (await answer(dying, max_pages=8)).missing == [4, 5, 6, 7]
     with pytest.raises(DocumentUnreadable):
         await answer(dying, max_pages=8)
     reader = PretendReader(number_of_pages=8)
-    assert (await answer(CachedReading(objects, reader), max_pages=8)).missing == []
+    assert (await answer(one_at_a_time(objects, reader), max_pages=8)).missing == []
     assert reader.read_pages == [[4, 5, 6, 7]]
 
 
 async def test_a_damaged_page_is_read_again_alone(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
     reader = PretendReader(number_of_pages=3)
-    reading = CachedReading(objects, reader)
+    reading = one_at_a_time(objects, reader)
     await asked(reading, max_pages=3)
     stored = [key async for key in objects.list("organizations/o/documents/d/words/")]
     await objects.put(stored[1], (await objects.get(stored[1]))[:-3])
@@ -179,7 +184,7 @@ class AnnouncingObjects:
 async def test_parts_have_their_turns_in_the_order_of_requests(objects: ObjectStore) -> None:
     reader = HeldReader(number_of_pages=10)
     announcing = AnnouncingObjects(objects, KEY + "2")
-    reading = CachedReading(announcing, reader)  # type: ignore[arg-type]
+    reading = one_at_a_time(announcing, reader)  # type: ignore[arg-type]
     await objects.put(KEY, b"content")
     await objects.put(KEY + "2", b"other")
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
@@ -209,7 +214,7 @@ async def test_several_documents_are_read_at_once_up_to_a_bound(objects: ObjectS
 
 async def test_a_part_that_is_being_read_is_kept_though_its_caller_goes(objects: ObjectStore) -> None:
     reader = HeldReader(number_of_pages=2)
-    reading = CachedReading(objects, reader)
+    reading = one_at_a_time(objects, reader)
     await objects.put(KEY, b"content")
     async with asyncio.timeout(20):
         going = asyncio.create_task(answer(reading, max_pages=2))
@@ -228,7 +233,7 @@ async def test_a_part_that_is_being_read_is_kept_though_its_caller_goes(objects:
 async def test_nothing_is_read_for_a_caller_that_went_while_it_waited(objects: ObjectStore) -> None:
     reader = HeldReader(number_of_pages=2)
     announcing = AnnouncingObjects(objects, KEY + "2")
-    reading = CachedReading(announcing, reader)  # type: ignore[arg-type]
+    reading = one_at_a_time(announcing, reader)  # type: ignore[arg-type]
     await objects.put(KEY, b"content")
     await objects.put(KEY + "2", b"other")
     async with asyncio.timeout(20):
@@ -246,7 +251,7 @@ async def test_nothing_is_read_for_a_caller_that_went_while_it_waited(objects: O
 
 
 async def test_words_can_be_stored_without_being_returned(objects: ObjectStore) -> None:
-    reading = CachedReading(objects, PretendReader())
+    reading = one_at_a_time(objects, PretendReader())
     await objects.put(KEY, b"content")
     without = await answer(reading, with_words=False)
     assert (without.pages.indexes, without.pages.words, without.missing) == ([0], None, [])
@@ -254,7 +259,7 @@ async def test_words_can_be_stored_without_being_returned(objects: ObjectStore) 
 
 
 async def test_words_that_no_message_can_carry_are_not_returned(objects: ObjectStore) -> None:
-    reading = CachedReading(objects, PretendReader(text="w" * (MESSAGE_BYTES // 3)))
+    reading = one_at_a_time(objects, PretendReader(text="w" * (MESSAGE_BYTES // 3)))
     await objects.put(KEY, b"content")
     assert await asked(reading, max_pages=2) == [0, 1]
     response = await answer(reading, max_pages=3)
@@ -263,7 +268,7 @@ async def test_words_that_no_message_can_carry_are_not_returned(objects: ObjectS
 
 async def test_errors_of_the_reader_have_the_public_class(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
-    reading = CachedReading(objects, PretendReader(fails_at=0))
+    reading = one_at_a_time(objects, PretendReader(fails_at=0))
     with pytest.raises(DocumentUnreadable, match="encrypted") as caught:
         await asked(reading)
     assert type(caught.value) is DocumentUnreadable
@@ -272,7 +277,7 @@ async def test_errors_of_the_reader_have_the_public_class(objects: ObjectStore) 
 async def test_a_failure_leaves_the_turn_to_the_next(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
     reader = PretendReader(fails_at=0)
-    reading = CachedReading(objects, reader)
+    reading = one_at_a_time(objects, reader)
     async with asyncio.timeout(10):
         for _ in range(3):
             with pytest.raises(DocumentUnreadable):
@@ -282,4 +287,4 @@ async def test_a_failure_leaves_the_turn_to_the_next(objects: ObjectStore) -> No
 
 async def test_missing_content_is_not_found(objects: ObjectStore) -> None:
     with pytest.raises(NotFound, match="content"):
-        await asked(CachedReading(objects, PretendReader()))
+        await asked(one_at_a_time(objects, PretendReader()))

@@ -67,7 +67,7 @@ class Handle:
 def applications(reading: Any, prediction: Any, objects: ObjectStore) -> ApplicationClient:
     """Return a client of two handles."""
     return ApplicationClient(
-        ReadingApplication(reading), PredictionApplication(prediction, objects), reading_replicas=1
+        ReadingApplication(reading), PredictionApplication(prediction, objects), parts_at_once=2
     )
 
 
