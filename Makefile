@@ -11,9 +11,10 @@ FIND_PYTHON := for python in $(PYTHON) python3.11 python3.12 python3.13 python3.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 8 ? n : 8)))
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --durations=25
 BENCH_OUT ?= benchmarks/results
+DATA ?= $(PAGEMILL_DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-acceptance chaos simulation fuzz lint format bench bench-api bench-usage bench-jobs code-figures constraints clean
+.PHONY: help install demo test test-fast test-acceptance chaos simulation fuzz lint format bench bench-reading bench-api bench-usage bench-jobs code-figures constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,8 +63,12 @@ format: install ## Format the code and sort its imports
 	$(BIN)/ruff format .
 
 bench: install ## Accuracy on real documents: PAGEMILL_DATA=DIR make bench
-	@test -n "$(PAGEMILL_DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds adbuy/, sroie/ and score.py" >&2; exit 2; }
-	$(BIN)/python benchmarks/accuracy.py --data "$(PAGEMILL_DATA)" --out $(BENCH_OUT)/accuracy.json
+	@test -n "$(DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds adbuy/, sroie/ and score.py" >&2; exit 2; }
+	$(BIN)/python benchmarks/accuracy.py --data "$(DATA)" --out $(BENCH_OUT)/accuracy.json
+
+bench-reading: install ## Reading beside the former reader and Tesseract: PAGEMILL_DATA=DIR make bench-reading
+	@test -n "$(DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds sroie/ and adbuy/" >&2; exit 2; }
+	$(BIN)/python -m benchmarks.reading --data "$(DATA)" --out $(BENCH_OUT)/reading.json
 
 bench-api: install ## Speed of the API beside a bare handler, long lists, memory of uploads (about 5 minutes)
 	$(BIN)/python benchmarks/api.py --out $(BENCH_OUT)/api.json

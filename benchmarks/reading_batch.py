@@ -1,0 +1,104 @@
+"""Pages a second of a replica, beside the bare engine in a loop with as many threads."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.reading_engine import Recognizer
+from pagemill.applications.requests import ReadingRequest
+from pagemill.extraction.reading import PageReader
+from pagemill.extraction.types import ImageQuality, ReadOptions, Word
+from pagemill.objects.local import LocalObjectStore
+from pagemill.rotation import Rotation
+from serve_apps.reading import ONGOING_FOR_EACH_PART, CachedReading
+
+Pixels = NDArray[np.uint8]
+
+
+class Recorder:
+    """Recogniser that keeps the pixels that it is given, and finds nothing in them."""
+
+    def __init__(self) -> None:
+        self.pixels: list[Pixels] = []
+
+    def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
+        """Keep the pixels."""
+        self.pixels.append(pixels)
+        return []
+
+    def lines(self, crops: Sequence[Pixels]) -> list[tuple[str, float]]:
+        """Return that nothing is certain."""
+        return [("", 0.0) for _ in crops]
+
+    def upright_rotation(self, pixels: Pixels) -> Rotation:
+        """Return that the page is upright."""
+        return 0
+
+
+def decoded(contents: Sequence[bytes]) -> list[Pixels]:
+    """Return the pixels that a replica would recognise on the first page of each document."""
+    recorder = Recorder()
+    with PageReader(recognizer=recorder) as reader:
+        for content in contents:
+            reader.read(content, [0], ReadOptions())
+    return recorder.pixels
+
+
+def measure_batch(
+    contents: Sequence[bytes], threads: int, rounds: int, advance: Callable[[], object]
+) -> dict[str, float]:
+    """Measure both in turn, with the same engine; each figure is the median of the rounds."""
+    engine, pages = Recognizer(), decoded(contents)
+    engine.words(pages[0], "LOW")
+    bare, replica = [], []
+    for _ in range(rounds):
+        bare.append(len(pages) / bare_seconds(engine, pages, threads))
+        advance()
+        replica.append(len(contents) / asyncio.run(replica_seconds(engine, contents, threads)))
+        advance()
+    ratio = statistics.median(replica) / statistics.median(bare)
+    return {
+        "threads": threads,
+        "pages": len(contents),
+        "rounds": rounds,
+        "pagesPerSecond": round(statistics.median(replica), 3),
+        "bareEnginePagesPerSecond": round(statistics.median(bare), 3),
+        "ratio": round(ratio, 3),
+    }
+
+
+def bare_seconds(engine: Recognizer, pages: Sequence[Pixels], threads: int) -> float:
+    """Return the seconds that the engine needs for pages that are decoded."""
+    started = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda pixels: engine.words(pixels, "LOW"), pages))
+    return time.perf_counter() - started
+
+
+async def replica_seconds(engine: Recognizer, contents: Sequence[bytes], threads: int) -> float:
+    """Return the seconds that a replica needs for documents that are stored, none of them read before."""
+    with tempfile.TemporaryDirectory() as directory, PageReader(recognizer=engine) as reader:
+        objects = LocalObjectStore(Path(directory))
+        keys = [f"organizations/o/documents/{number}/content/c" for number in range(len(contents))]
+        for key, content in zip(keys, contents, strict=True):
+            await objects.put(key, content)
+        reading = CachedReading(objects, reader, at_once=threads)
+        ongoing = asyncio.Semaphore(ONGOING_FOR_EACH_PART * threads)
+
+        async def ask(key: str) -> None:
+            async with ongoing:
+                await reading.read(ReadingRequest(content_key=key))
+
+        await asyncio.to_thread(reader.inspect, contents[0])
+        started = time.perf_counter()
+        await asyncio.gather(*map(ask, keys))
+        return time.perf_counter() - started
