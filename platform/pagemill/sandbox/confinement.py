@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import sys
@@ -9,6 +10,7 @@ import warnings
 
 # Children see none of the secrets that settings keep in the environment.
 ENVIRONMENT_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+FIRST_TO_GO = "1000"
 
 
 def child_environment() -> dict[str, str]:
@@ -21,6 +23,9 @@ def child_environment() -> dict[str, str]:
 
 def confine(memory_bytes: int, *, processor_seconds: int | None = None) -> None:
     """Limit this process: its memory, perhaps its processor time, no files, no core dumps."""
+    # Where memory is short, the kernel ends this process rather than its parent.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write(FIRST_TO_GO)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pagemill.extraction.reading.shared_pixels import Pixels
+from pagemill.extraction.reading.strips import middle, words_in_tiles
 from pagemill.extraction.reading.word_geometry import plain
 from pagemill.extraction.types import ImageQuality, Word
 from pagemill.rotation import Rotation
@@ -41,6 +42,9 @@ class Recognizer:
 
     def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
         """Return the words of upright RGB pixels, boxes in 0..1."""
+        return words_in_tiles(pixels, self._words)
+
+    def _words(self, pixels: Pixels) -> list[Word]:
         with self._lock:
             found = self._engine()(
                 _blue_first(pixels),
@@ -65,7 +69,7 @@ class Recognizer:
         The shape of lines tells portrait from landscape, recognition tells up from down.
         """
         with self._lock:
-            return self._upright_rotation(_within(_blue_first(pixels), ORIENTATION_SIDE))
+            return self._upright_rotation(_within(_blue_first(middle(pixels)), ORIENTATION_SIDE))
 
     def _upright_rotation(self, pixels: Pixels) -> Rotation:
         found = self._engine()(pixels, use_det=True, use_rec=False)

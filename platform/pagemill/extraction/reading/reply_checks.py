@@ -7,7 +7,11 @@ from collections.abc import Sequence
 
 from pagemill.content_types import CONTENT_TYPES
 from pagemill.extraction.reading.read_messages import Box, DocumentInfo, ParsedPage, Picture, ReadLimits
+from pagemill.extraction.reading.resolution import LONGEST_SIDE, MOST_SIDE
 from pagemill.extraction.types import Word
+
+WIDEST = max(LONGEST_SIDE.values())
+"""Of a page that is longer, the shorter side is bounded: what is recognised at once is."""
 
 
 def check_information(information: DocumentInfo, limits: ReadLimits) -> None:
@@ -38,6 +42,8 @@ def check_pictures(pictures: Sequence[Picture], limits: ReadLimits) -> None:
     for picture in pictures:
         if picture.width < 1 or picture.height < 1 or picture.offset < 0:
             raise ValueError("a picture without a size")
+        if min(picture.width, picture.height) > WIDEST or max(picture.width, picture.height) > MOST_SIDE:
+            raise ValueError("a picture larger than pages are rendered")
         if picture.offset + picture.size > limits.shared_bytes:
             raise ValueError("a picture outside of the shared memory")
         if not _is_box(picture.box):

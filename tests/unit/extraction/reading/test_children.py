@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
@@ -227,11 +228,12 @@ def test_a_child_is_confined(forked: list[int], monkeypatch: pytest.MonkeyPatch)
             child = psutil.Process(forked[-1])
             for name in ("AS", "CPU", "FSIZE", "CORE"):
                 limits[name] = child.rlimit(getattr(psutil, f"RLIMIT_{name}"))
+            limits["OOM"] = Path(f"/proc/{forked[-1]}/oom_score_adj").read_text().strip()
             return []
 
     with PageReader(ReadLimits(memory_bytes=2**30, document_seconds=9.5), Looking()) as reader:
         reader.read(JPEG, [0], PLAIN)
-    assert limits == {"AS": (2**30, 2**30), "CPU": (11, 11), "FSIZE": (0, 0), "CORE": (0, 0)}
+    assert limits == {"AS": (2**30, 2**30), "CPU": (11, 11), "FSIZE": (0, 0), "CORE": (0, 0), "OOM": "1000"}
 
 
 def test_a_fork_server_that_died_is_replaced_silently() -> None:

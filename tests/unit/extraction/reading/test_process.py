@@ -136,6 +136,13 @@ def test_a_rendering_outside_of_the_memory_is_refused(document: Pretend, picture
     assert caught.value.message == INVALID
 
 
+@pytest.mark.parametrize("picture", [Picture(0, 2201, 2201), Picture(0, 1, 30_001)], ids=repr)
+def test_pictures_larger_than_pages_are_rendered_are_refused(document: Pretend, picture: Picture) -> None:
+    with pytest.raises(DocumentUnreadable) as caught:
+        document(page(pictures=[picture]), limits=ReadLimits()).parse_page(0, PLAIN)
+    assert caught.value.message == INVALID
+
+
 def test_memory_that_was_cut_short_is_refused(document: Pretend) -> None:
     picture = Picture(0, 10, 10)
     honest = document(page(pictures=[picture]))

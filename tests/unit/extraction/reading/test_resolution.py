@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagemill.extraction.reading.resolution import size_within
+from pagemill.extraction.reading.resolution import LONGEST_SIDE, MOST_SIDE, size_within
 from pagemill.extraction.types import ImageQuality
 
 MANY = 16_000_000
@@ -36,11 +36,11 @@ def test_a_strip_keeps_the_resolution_of_a_receipt(turned: bool) -> None:
     assert size == ((6400, 533) if turned else (533, 6400))
 
 
-def test_a_strip_is_bounded_by_its_pixels() -> None:
-    width, height = size_within(1000, 1_000_000, "LOW", MANY)
-    assert width == pytest.approx(126, abs=1)
-    assert height / width == pytest.approx(1000, rel=0.01)
-    assert 0.98 * MANY < width * height <= MANY
+def test_a_strip_is_bounded_by_its_pixels_and_its_length() -> None:
+    width, height = size_within(1000, 40_000, "HIGH", 4_000_000)
+    assert height / width == pytest.approx(40, rel=0.01)
+    assert 0.98 * 4_000_000 < width * height <= 4_000_000
+    assert size_within(1000, 1_000_000, "LOW", MANY) == (30, MOST_SIDE)
 
 
 def test_pages_are_enlarged_up_to_a_scale_only() -> None:
@@ -56,3 +56,5 @@ def test_every_page_has_a_size_within_the_bound(
     assert columns >= 1
     assert rows >= 1
     assert columns * rows <= most
+    assert max(columns, rows) <= MOST_SIDE
+    assert min(columns, rows) <= LONGEST_SIDE[quality]
