@@ -1,0 +1,251 @@
+"""Columns of text: blocks that stand side by side and are each read to their end.
+
+White space alone does not tell columns from tables: a table is read row by row. So a gutter is cut only where
+what stands on its sides reads as text of its own: running text, addresses, or lines of "label: value".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from pagemill.extraction.text_lines import Run, TextLine
+from pagemill.extraction.types import Word
+
+GUTTER = 0.9
+"""Narrowest gap between columns as a share of the lines' height: that of 10 point text is 10 points."""
+ZONE_GAP = 1.8
+"""White space between two lines, as a share of their height, that ends columns."""
+MOST_COLUMNS = 4
+FEWEST_ROWS = 2
+ROWS_NEEDED = 3
+TEXT_ROWS = 0.6
+RUNNING_WORDS = 3.5
+LABELLED_ROWS = 0.6
+LABEL_WORDS = 3
+DIFFERENT_BASELINES = 0.2
+
+_LETTER = re.compile(r"[^\W\d_]")
+_DIGIT = re.compile(r"\d")
+_NUMBER = re.compile(
+    r"[^\w]*(?:[^\W\d_]{1,3}\.?\s*)?[\d\s.,:/'’%()+*#x-]*\d[\d\s.,:/'’%()+*#x-]*(?:[^\W\d_]{1,3})?[^\w]*"
+)
+_WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
+"""Scripts that put no spaces between words, or words of one or two letters."""
+
+Cell = list[Run]
+"""Runs of one line that are closer to each other than a gutter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line across the page, in cells from the left."""
+
+    cells: list[Cell]
+    top: float
+    bottom: float
+
+    @property
+    def height(self) -> float:
+        """Return the median height of the runs."""
+        return median(run.y1 - run.y0 for cell in self.cells for run in cell)
+
+
+@dataclass(slots=True)
+class Column:
+    """What stands between two gutters: the text of each row that has any, by the row's number."""
+
+    texts: dict[int, str] = field(default_factory=dict)
+    middles: dict[int, float] = field(default_factory=dict)
+    cells: int = 0
+
+    @property
+    def count(self) -> int:
+        """Return the number of rows with text."""
+        return len(self.texts)
+
+    def share(self, rows: float) -> float:
+        """Return rows as a share of the rows with text."""
+        return rows / max(self.count, 1)
+
+    def words_per_row(self) -> float:
+        """Return the mean number of words of a row."""
+        return self.share(sum(map(_count_words, self.texts.values())))
+
+    def with_digits(self) -> int:
+        """Return the number of rows that hold a digit."""
+        return sum(_DIGIT.search(text) is not None for text in self.texts.values())
+
+    def has_pairs(self) -> bool:
+        """Return whether most rows are a label and its value."""
+        return self.share(sum(":" in text for text in self.texts.values())) >= LABELLED_ROWS
+
+    def labels(self) -> bool:
+        """Return whether most rows are nothing but a label that ends with a colon."""
+        return self.share(sum(_is_label(text) for text in self.texts.values())) >= LABELLED_ROWS
+
+    def is_text(self) -> bool:
+        """Return whether most rows read as text: words, mostly letters, in one cell."""
+        if self.cells > 1.2 * self.count or self.labels():
+            return False
+        return self.share(sum(_is_text(text) for text in self.texts.values())) >= TEXT_ROWS
+
+
+def rows_of(lines: Sequence[TextLine], aspect: float) -> list[Row]:
+    """Return lines as rows, cut into cells at gaps that are wide enough for a gutter."""
+    rows: list[Row] = []
+    for line in lines:
+        cells: list[Cell] = [[line[0]]]
+        right = line[0].x1
+        for run in line[1:]:
+            height = max(run.y1 - run.y0, cells[-1][-1].y1 - cells[-1][-1].y0)
+            if (run.x0 - right) * aspect > GUTTER * height:
+                cells.append([run])
+            else:
+                cells[-1].append(run)
+            right = max(right, run.x1)
+        rows.append(Row(cells, min(run.y0 for run in line), max(run.y1 for run in line)))
+    return rows
+
+
+Gap = tuple[float, float]
+
+
+def find_zones(rows: Sequence[Row], words: Sequence[Word], aspect: float) -> list[tuple[int, int, list[Gap]]]:
+    """Return (first row, row after the last, gutters from the left) of each part that is read by columns."""
+    zones: list[tuple[int, int, list[Gap]]] = []
+    floor = position = 0
+    while position < len(rows):
+        if len(rows[position].cells) < 2:
+            position += 1
+            continue
+        start, end, gaps = _extend(rows, position, floor, aspect)
+        cuts = _cuts(rows[start:end], gaps, words)
+        if cuts:
+            zones.append((start, end, cuts))
+            floor = end
+        position = end
+    return zones
+
+
+def side_of(cell: Cell, gaps: Sequence[Gap]) -> int:
+    """Return the number of the column, from the left, that a cell stands in."""
+    middle = (cell[0].x0 + max(run.x1 for run in cell)) / 2
+    return sum(middle > (low + high) / 2 for low, high in gaps)
+
+
+def _extend(rows: Sequence[Row], seed: int, floor: int, aspect: float) -> tuple[int, int, list[Gap]]:
+    """Follow the gaps of a row down and up, as long as one of them stays open and no white space ends it."""
+    gaps = [
+        (max(run.x1 for run in left), right[0].x0)
+        for left, right in zip(rows[seed].cells, rows[seed].cells[1:], strict=False)
+    ]
+    start, end = seed, seed + 1
+    while end < len(rows) and not _apart(rows[end - 1], rows[end]):
+        narrowed = _narrowed(gaps, rows[end], aspect)
+        if not narrowed:
+            break
+        gaps, end = narrowed, end + 1
+    while start > floor and not _apart(rows[start - 1], rows[start]):
+        narrowed = _narrowed(gaps, rows[start - 1], aspect)
+        if not narrowed:
+            break
+        gaps, start = narrowed, start - 1
+    return start, end, gaps
+
+
+def _apart(above: Row, below: Row) -> bool:
+    return below.top - above.bottom > ZONE_GAP * min(above.height, below.height)
+
+
+def _narrowed(gaps: Sequence[Gap], row: Row, aspect: float) -> list[Gap]:
+    """Return what a row leaves open of gaps, without those that become too narrow."""
+    narrowest = GUTTER * row.height / aspect
+    left_open: list[Gap] = []
+    for low, high in gaps:
+        for cell in row.cells:
+            left, right = cell[0].x0, max(run.x1 for run in cell)
+            if right <= low or left >= high:
+                continue
+            if left - low >= high - right:
+                high = left
+            else:
+                low = right
+        if high - low >= narrowest:
+            left_open.append((low, high))
+    return left_open
+
+
+def _cuts(rows: Sequence[Row], gaps: list[Gap], words: Sequence[Word]) -> list[Gap]:
+    """Return the gutters to read by columns; none where the rows are those of a table or a form."""
+    if len(gaps) >= MOST_COLUMNS or len(rows) < ROWS_NEEDED:
+        return []
+    columns = _columns(rows, gaps, words)
+    if all(column.is_text() for column in columns) and _are_independent(columns, rows):
+        return gaps
+    if len(columns) == 3 and _is_block(columns[0]) and columns[1].labels():
+        return gaps[:1]
+    if len(columns) == 3 and _is_block(columns[2]) and columns[0].labels():
+        return gaps[1:]
+    return []
+
+
+def _columns(rows: Sequence[Row], gaps: list[Gap], words: Sequence[Word]) -> list[Column]:
+    columns = [Column() for _ in range(len(gaps) + 1)]
+    for number, row in enumerate(rows):
+        for cell in row.cells:
+            column = columns[side_of(cell, gaps)]
+            text = " ".join(words[at].text for run in cell for at in run.words)
+            column.texts[number] = f"{column.texts[number]} {text}" if number in column.texts else text
+            column.middles[number] = sum(run.middle for run in cell) / len(cell)
+            column.cells += 1
+    return columns
+
+
+def _is_block(column: Column) -> bool:
+    return column.count >= FEWEST_ROWS and column.is_text() and column.with_digits() > 0
+
+
+def _are_independent(columns: Sequence[Column], rows: Sequence[Row]) -> bool:
+    """Return whether columns of text do not depend on each other, as a label and its value would.
+
+    Each is running text, each has digits (as addresses have, and labels have not), or their lines stand at
+    different heights.
+    """
+    counts = [column.count for column in columns]
+    if min(counts) < FEWEST_ROWS or max(counts) < ROWS_NEEDED:
+        return False
+    if all(column.with_digits() for column in columns):
+        # Rows of "label: value" pairs are those of a form, whatever their digits.
+        return not all(column.has_pairs() for column in columns)
+    if all(column.words_per_row() >= RUNNING_WORDS for column in columns):
+        return True
+    return _have_different_baselines(columns, rows)
+
+
+def _have_different_baselines(columns: Sequence[Column], rows: Sequence[Row]) -> bool:
+    together = different = 0
+    for number, row in enumerate(rows):
+        middles = [column.middles[number] for column in columns if number in column.middles]
+        together += 1
+        alone = len(middles) < 2
+        different += alone or max(middles) - min(middles) > DIFFERENT_BASELINES * row.height
+    return different > 0.7 * together and all(column.words_per_row() >= 2 for column in columns)
+
+
+def _count_words(text: str) -> float:
+    wide = len(_WIDE.findall(text))
+    return wide / 2 if wide > len(text) / 2 else text.count(" ") + 1
+
+
+def _is_label(text: str) -> bool:
+    return text.rstrip().endswith((":", "：")) and _count_words(text) <= LABEL_WORDS + 1
+
+
+def _is_text(text: str) -> bool:
+    if _NUMBER.fullmatch(text) or _count_words(text) < 2:
+        return False
+    letters, digits = len(_LETTER.findall(text)), len(_DIGIT.findall(text))
+    return letters > digits or ":" in text

@@ -1,0 +1,144 @@
+"""Lines of text from the boxes of words. Lines may be slightly skewed."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from pagemill.extraction.types import Word
+
+SAME_LINE_OVERLAP = 0.5
+HORIZONTAL_OVERLAP_ALLOWED = 0.3
+WORD_SPACE = 0.4
+"""Words of one font that stand closer than this share of their height are one run."""
+SAME_HEIGHT = 1e-4
+LINES_COMPARED = 24
+"""Lines above and below that a run is compared with: the bound that keeps crowded pages linear."""
+
+
+class Run:
+    """Words side by side on one line, from the left; ``words`` holds their positions."""
+
+    __slots__ = ("words", "x0", "x1", "y0", "y1")
+
+    def __init__(self, x0: float, y0: float, x1: float, y1: float, words: list[int]) -> None:
+        self.x0 = x0
+        self.y0 = y0
+        self.x1 = x1
+        self.y1 = y1
+        self.words = words
+
+    @property
+    def middle(self) -> float:
+        """Return the height of the run's middle."""
+        return (self.y0 + self.y1) / 2
+
+
+TextLine = list[Run]
+"""Runs of one line, from the left."""
+
+
+def text_lines(words: Sequence[Word], positions: Sequence[int], aspect: float) -> list[TextLine]:
+    """Return the lines of some words from the top; a line runs across the whole page."""
+    return join_runs(_runs(words, positions, aspect))
+
+
+def join_runs(runs: list[Run]) -> list[TextLine]:
+    """Return runs as lines, from the top."""
+    joining = _Lines()
+    for run in sorted(runs, key=_left):
+        joining.add(run)
+    return sorted(joining.lines, key=_middle_of_line)
+
+
+def _left(run: Run) -> float:
+    return run.x0
+
+
+def _middle_of_line(line: TextLine) -> float:
+    return sum((run.y0 + run.y1) * len(run.words) for run in line) / sum(len(run.words) for run in line)
+
+
+def _runs(words: Sequence[Word], positions: Sequence[int], aspect: float) -> list[Run]:
+    """Join words that follow each other on one line, as text layers mostly give them."""
+    runs: list[Run] = []
+    right = top = bottom = -1.0
+    for position in positions:
+        word = words[position]
+        x0, y0, y1 = word.x0, word.y0, word.y1
+        if (
+            abs(y0 - top) < SAME_HEIGHT
+            and abs(y1 - bottom) < SAME_HEIGHT
+            and 0.0 <= (x0 - right) * aspect < WORD_SPACE * (y1 - y0)
+        ):
+            run = runs[-1]
+            run.words.append(position)
+            run.x1 = right = word.x1
+        else:
+            right, top, bottom = word.x1, y0, y1
+            runs.append(Run(x0, y0, right, y1, [position]))
+    return runs
+
+
+class _Lines:
+    """Lines that grow to the right, ordered by the middle of their last run."""
+
+    def __init__(self) -> None:
+        self.lines: list[TextLine] = []
+        self._middles: list[float] = []
+        self._by_middle: list[TextLine] = []
+        self._by_height: dict[tuple[float, float], TextLine] = {}
+        self._tallest = 0.0
+
+    def add(self, run: Run) -> None:
+        """Add a run that begins right of where all runs before it began."""
+        height = (run.y0, run.y1)
+        line = self._by_height.get(height)
+        if line is not None and line[-1].y0 == run.y0 and line[-1].y1 == run.y1:
+            # Text on one baseline is one line, even where a long word runs into the next cell.
+            line.append(run)
+            return
+        self._tallest = max(self._tallest, run.y1 - run.y0)
+        line = self._best(run)
+        if line is None:
+            line = []
+            self.lines.append(line)
+        else:
+            self._forget(line)
+        line.append(run)
+        self._by_height[height] = line
+        at = bisect_left(self._middles, run.middle)
+        self._middles.insert(at, run.middle)
+        self._by_middle.insert(at, line)
+
+    def _forget(self, line: TextLine) -> None:
+        at = bisect_left(self._middles, line[-1].middle)
+        while self._by_middle[at] is not line:
+            at += 1
+        del self._middles[at], self._by_middle[at]
+
+    def _best(self, run: Run) -> TextLine | None:
+        """Return the line whose last run overlaps most in height."""
+        middle, reach = run.middle, self._tallest / 2
+        at = bisect_left(self._middles, middle)
+        low, high = max(at - LINES_COMPARED, 0), at + LINES_COMPARED
+        best, best_overlap = None, SAME_LINE_OVERLAP
+        for index in range(bisect_left(self._middles, middle - reach, low, at), len(self._middles)):
+            if index >= high or self._middles[index] > middle + reach:
+                break
+            line = self._by_middle[index]
+            overlap = _overlap(line[-1], run)
+            if overlap > best_overlap and _beside(line[-1], run):
+                best, best_overlap = line, overlap
+        return best
+
+
+def _overlap(last: Run, run: Run) -> float:
+    """Return the overlap in height as a share of the lower one's height."""
+    height = min(last.y1 - last.y0, run.y1 - run.y0)
+    return (min(last.y1, run.y1) - max(last.y0, run.y0)) / height if height > 0 else 0.0
+
+
+def _beside(last: Run, run: Run) -> bool:
+    width = min(last.x1 - last.x0, run.x1 - run.x0)
+    return last.x1 - run.x0 <= HORIZONTAL_OVERLAP_ALLOWED * width
