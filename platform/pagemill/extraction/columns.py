@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
 from pagemill.extraction.text_lines import Run, TextLine
@@ -19,6 +20,10 @@ GUTTER = 0.9
 ZONE_GAP = 1.8
 """White space between two lines, as a share of their height, that ends columns."""
 MOST_COLUMNS = 4
+MOST_CELLS = 1.4
+"""Cells of a row between two gutters, on average; a table that its rows do not align has more."""
+ROWS_LOOKED_BACK = 60
+"""Rows above the first with a gap that may belong to a column: the bound that keeps long pages linear."""
 FEWEST_ROWS = 2
 ROWS_NEEDED = 3
 TEXT_ROWS = 0.6
@@ -35,8 +40,14 @@ _NUMBER = re.compile(
 _WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 """Scripts that put no spaces between words, or words of one or two letters."""
 
-Cell = list[Run]
-"""Runs of one line that are closer to each other than a gutter."""
+
+@dataclass(slots=True)
+class Cell:
+    """Runs of one line that are closer to each other than a gutter."""
+
+    runs: list[Run]
+    x0: float
+    x1: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ class Row:
     @property
     def height(self) -> float:
         """Return the median height of the runs."""
-        return median(run.y1 - run.y0 for cell in self.cells for run in cell)
+        return median(run.y1 - run.y0 for cell in self.cells for run in cell.runs)
 
 
 @dataclass(slots=True)
@@ -97,16 +108,18 @@ def rows_of(lines: Sequence[TextLine], aspect: float) -> list[Row]:
     """Return lines as rows, cut into cells at gaps that are wide enough for a gutter."""
     rows: list[Row] = []
     for line in lines:
-        cells: list[Cell] = [[line[0]]]
-        right = line[0].x1
+        last = line[0]
+        cells = [Cell([last], last.x0, last.x1)]
         for run in line[1:]:
-            height = max(run.y1 - run.y0, cells[-1][-1].y1 - cells[-1][-1].y0)
-            if (run.x0 - right) * aspect > GUTTER * height:
-                cells.append([run])
+            cell = cells[-1]
+            height = max(run.y1 - run.y0, last.y1 - last.y0)
+            if (run.x0 - cell.x1) * aspect > GUTTER * height:
+                cells.append(Cell([run], run.x0, run.x1))
             else:
-                cells[-1].append(run)
-            right = max(right, run.x1)
-        rows.append(Row(cells, min(run.y0 for run in line), max(run.y1 for run in line)))
+                cell.runs.append(run)
+                cell.x1 = max(cell.x1, run.x1)
+            last = run
+        rows.append(Row(cells, min([run.y0 for run in line]), max([run.y1 for run in line])))
     return rows
 
 
@@ -132,23 +145,24 @@ def find_zones(rows: Sequence[Row], words: Sequence[Word], aspect: float) -> lis
 
 def side_of(cell: Cell, gaps: Sequence[Gap]) -> int:
     """Return the number of the column, from the left, that a cell stands in."""
-    middle = (cell[0].x0 + max(run.x1 for run in cell)) / 2
-    return sum(middle > (low + high) / 2 for low, high in gaps)
+    middle = cell.x0 + cell.x1
+    for number, (low, high) in enumerate(gaps):
+        if middle < low + high:
+            return number
+    return len(gaps)
 
 
 def _extend(rows: Sequence[Row], seed: int, floor: int, aspect: float) -> tuple[int, int, list[Gap]]:
     """Follow the gaps of a row down and up, as long as one of them stays open and no white space ends it."""
-    gaps = [
-        (max(run.x1 for run in left), right[0].x0)
-        for left, right in zip(rows[seed].cells, rows[seed].cells[1:], strict=False)
-    ]
+    gaps = [(left.x1, right.x0) for left, right in pairwise(rows[seed].cells)]
     start, end = seed, seed + 1
     while end < len(rows) and not _apart(rows[end - 1], rows[end]):
         narrowed = _narrowed(gaps, rows[end], aspect)
         if not narrowed:
             break
         gaps, end = narrowed, end + 1
-    while start > floor and not _apart(rows[start - 1], rows[start]):
+    lowest = max(floor, seed - ROWS_LOOKED_BACK)
+    while start > lowest and not _apart(rows[start - 1], rows[start]):
         narrowed = _narrowed(gaps, rows[start - 1], aspect)
         if not narrowed:
             break
@@ -166,7 +180,7 @@ def _narrowed(gaps: Sequence[Gap], row: Row, aspect: float) -> list[Gap]:
     left_open: list[Gap] = []
     for low, high in gaps:
         for cell in row.cells:
-            left, right = cell[0].x0, max(run.x1 for run in cell)
+            left, right = cell.x0, cell.x1
             if right <= low or left >= high:
                 continue
             if left - low >= high - right:
@@ -181,6 +195,8 @@ def _narrowed(gaps: Sequence[Gap], row: Row, aspect: float) -> list[Gap]:
 def _cuts(rows: Sequence[Row], gaps: list[Gap], words: Sequence[Word]) -> list[Gap]:
     """Return the gutters to read by columns; none where the rows are those of a table or a form."""
     if len(gaps) >= MOST_COLUMNS or len(rows) < ROWS_NEEDED:
+        return []
+    if sum([len(row.cells) for row in rows]) > MOST_CELLS * len(rows) * (len(gaps) + 1):
         return []
     columns = _columns(rows, gaps, words)
     if all(column.is_text() for column in columns) and _are_independent(columns, rows):
@@ -197,9 +213,9 @@ def _columns(rows: Sequence[Row], gaps: list[Gap], words: Sequence[Word]) -> lis
     for number, row in enumerate(rows):
         for cell in row.cells:
             column = columns[side_of(cell, gaps)]
-            text = " ".join(words[at].text for run in cell for at in run.words)
+            text = " ".join(words[at].text for run in cell.runs for at in run.words)
             column.texts[number] = f"{column.texts[number]} {text}" if number in column.texts else text
-            column.middles[number] = sum(run.middle for run in cell) / len(cell)
+            column.middles[number] = sum([run.middle for run in cell.runs]) / len(cell.runs)
             column.cells += 1
     return columns
 

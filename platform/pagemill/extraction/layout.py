@@ -6,11 +6,13 @@ Lines are computed from the boxes, so that a model does not depend on the order 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pagemill.extraction.reading_order import reading_blocks
 from pagemill.extraction.types import Page, Word
 
 NEIGHBOURS = ("left", "right", "above", "below")
@@ -91,6 +93,14 @@ def _assign_lines(boxes: NDArray[np.float32]) -> list[list[int]]:
     return [sorted(lines[index], key=left_of.__getitem__) for index in order]
 
 
+def _lines_by_block(words: Sequence[Word], boxes: NDArray[np.float32], aspect: float) -> Iterator[list[int]]:
+    """Yield word positions by line; lines of columns side by side are lines of their own."""
+    for block in reading_blocks(words, aspect):
+        positions = np.array(sorted(block), dtype=np.int64)
+        for line in _assign_lines(boxes[positions]):
+            yield positions[line].tolist()
+
+
 def _vertical_neighbours(boxes: NDArray[np.float32], lines: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return for each token the nearest one above and below that overlaps it sideways."""
     result = np.full((len(lines), 2), -1, dtype=np.int64)
@@ -132,7 +142,7 @@ def layout_page(page: Page) -> Layout:
     )
     pieces: list[tuple[Word, bool]] = []
     numbers: list[int] = []
-    for number, line in enumerate(_assign_lines(boxes)):
+    for number, line in enumerate(_lines_by_block(words, boxes, page.aspect)):
         for position in line:
             split = _split(words[position])
             pieces.extend(split)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
+from itertools import groupby, pairwise
 
-from pagemill.extraction.bidirectional import RIGHT_TO_LEFT, logical_order, text_direction
+from pagemill.extraction.bidirectional import RIGHT_TO_LEFT, Direction, logical_order, text_direction
 from pagemill.extraction.columns import GUTTER, find_zones, rows_of, side_of
 from pagemill.extraction.text_lines import TextLine, join_runs, text_lines
 from pagemill.extraction.types import Word
@@ -41,8 +41,15 @@ def reading_order(words: Sequence[Word], aspect: float = 1.0) -> list[int]:
 
 
 def reading_blocks(words: Sequence[Word], aspect: float = 1.0) -> list[list[int]]:
-    """Return the positions of horizontal words by block: one for the whole page unless it has columns."""
-    return [[at for line in block for run in line for at in run.words] for block in _blocks(words, aspect)]
+    """Return the positions of words by block: all in one unless the page has columns."""
+    upward, downward = vertical_words(words, aspect)
+    vertical = {*upward, *downward}
+    level = [position for position in range(len(words)) if position not in vertical]
+    blocks = _blocks([words[position] for position in level] if vertical else words, aspect)
+    if len(blocks) < 2:
+        return [list(range(len(words)))] if words else []
+    found = [[level[at] for line in block for run in line for at in run.words] for block in blocks]
+    return [*found, sorted(vertical)] if vertical else found
 
 
 def _horizontal_order(words: Sequence[Word], aspect: float) -> list[int]:
@@ -80,7 +87,7 @@ def _blocks(words: Sequence[Word], aspect: float) -> list[list[TextLine]]:
         columns: list[TextLine] = [[] for _ in range(len(gaps) + 1)]
         for row in rows[start:end]:
             for cell in row.cells:
-                columns[side_of(cell, gaps)].extend(cell)
+                columns[side_of(cell, gaps)].extend(cell.runs)
         blocks.append(lines[done:start])
         blocks.extend(join_runs(column) for column in (columns[::-1] if right_to_left else columns))
         done = end
@@ -92,7 +99,7 @@ def _logical_line(line: TextLine, words: Sequence[Word], aspect: float, right_to
     """Return the words of a line; parts that stand apart are read in the page's direction."""
     positions = [at for run in line for at in run.words]
     parts: list[list[int]] = [[positions[0]]]
-    for before, after in itertools.pairwise(positions):
+    for before, after in pairwise(positions):
         height = max(words[before].y1 - words[before].y0, words[after].y1 - words[after].y0)
         if (words[after].x0 - words[before].x1) * aspect > GUTTER * height:
             parts.append([])
@@ -100,7 +107,13 @@ def _logical_line(line: TextLine, words: Sequence[Word], aspect: float, right_to
     order: list[int] = []
     for part in parts[::-1] if right_to_left else parts:
         directions = [text_direction(words[at].text) for at in part]
-        left, right = directions.count("left"), directions.count("right")
-        base = right_to_left if left == right else right > left
+        base = _base_direction(directions, right_to_left)
         order.extend(part[at] for at in logical_order(directions, right_to_left=base))
     return order
+
+
+def _base_direction(directions: Sequence[Direction], right_to_left: bool) -> bool:
+    """Return whether a line runs from right to left: as most of its spans do, or else as the page does."""
+    spans = [direction for direction, _ in groupby(one for one in directions if one in ("left", "right"))]
+    left, right = spans.count("left"), spans.count("right")
+    return right_to_left if left == right else right > left

@@ -67,8 +67,8 @@ def _runs(words: Sequence[Word], positions: Sequence[int], aspect: float) -> lis
         word = words[position]
         x0, y0, y1 = word.x0, word.y0, word.y1
         if (
-            abs(y0 - top) < SAME_HEIGHT
-            and abs(y1 - bottom) < SAME_HEIGHT
+            -SAME_HEIGHT < y0 - top < SAME_HEIGHT
+            and -SAME_HEIGHT < y1 - bottom < SAME_HEIGHT
             and 0.0 <= (x0 - right) * aspect < WORD_SPACE * (y1 - y0)
         ):
             run = runs[-1]

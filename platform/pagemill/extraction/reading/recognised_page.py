@@ -42,7 +42,7 @@ def recognised_page(
     for picture in parsed.pictures:
         found = recognizer.words(pixels_of(picture), options.image_quality)
         words += [_on_page(word, picture.box) for word in found]
-    return Page(parsed.index, parsed.aspect, "text", in_reading_order(words[:most_words]))
+    return Page(parsed.index, parsed.aspect, "text", in_reading_order(words[:most_words], parsed.aspect))
 
 
 def _scan(
@@ -58,7 +58,7 @@ def _scan(
         pixels = np.ascontiguousarray(np.rot90(pixels, -rotation // QUARTER))
         aspect = 1 / aspect if rotation in (90, 270) else aspect
     words = recognizer.words(pixels, options.image_quality)[:most_words]
-    return Page(parsed.index, aspect, "ocr", in_reading_order(words))
+    return Page(parsed.index, aspect, "ocr", in_reading_order(words, aspect))
 
 
 def _on_page(word: Word, box: Box) -> Word:

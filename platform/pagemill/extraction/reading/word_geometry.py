@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -22,11 +23,18 @@ LIGATURES = {
     0xFB06: "st",
 }
 FULL_WIDTH_OFFSET = 0xFEE0
-PLAIN = {code: chr(code - FULL_WIDTH_OFFSET) for code in range(0xFF01, 0xFF5F)} | LIGATURES
+PRESENTATION_FORMS = {
+    code: "".join(unicodedata.normalize("NFKC", chr(code)).split())
+    for code in (*range(0xFB1D, 0xFDF0), *range(0xFDF2, 0xFDFA), 0xFDFC, *range(0xFE70, 0xFEFD))
+}
+"""Hebrew and Arabic letters in the shape that their place in the word gives them."""
+PLAIN = (
+    PRESENTATION_FORMS | {code: chr(code - FULL_WIDTH_OFFSET) for code in range(0xFF01, 0xFF5F)} | LIGATURES
+)
 
 
 def plain(text: str) -> str:
-    """Replace ligatures and full-width forms, which are typesetting, by the letters they stand for."""
+    """Replace ligatures and other forms that are typesetting by the letters they stand for."""
     return text.translate(PLAIN)
 
 
