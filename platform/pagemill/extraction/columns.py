@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
 
+from pagemill.extraction.bidirectional import RIGHT_TO_LEFT
 from pagemill.extraction.text_lines import Run, TextLine
 from pagemill.extraction.types import Word
 
@@ -31,6 +32,9 @@ RUNNING_WORDS = 3.5
 LABELLED_ROWS = 0.6
 LABEL_WORDS = 3
 DIFFERENT_BASELINES = 0.2
+STAGGERED = 0.1
+"""Overlap of two lines in height, as a share of it, from which they stand side by side."""
+MOSTLY = 0.7
 
 _LETTER = re.compile(r"[^\W\d_]")
 _DIGIT = re.compile(r"\d")
@@ -131,16 +135,29 @@ def find_zones(rows: Sequence[Row], words: Sequence[Word], aspect: float) -> lis
     zones: list[tuple[int, int, list[Gap]]] = []
     floor = position = 0
     while position < len(rows):
-        if len(rows[position].cells) < 2:
+        gaps = _gaps(rows, position, aspect)
+        if not gaps:
             position += 1
             continue
-        start, end, gaps = _extend(rows, position, floor, aspect)
+        start, end, gaps = _extend(rows, position, floor, gaps, aspect)
         cuts = _cuts(rows[start:end], gaps, words)
         if cuts:
             zones.append((start, end, cuts))
             floor = end
         position = end
     return zones
+
+
+def _gaps(rows: Sequence[Row], position: int, aspect: float) -> list[Gap]:
+    """Return the gaps of a row, or the one between two rows that stand side by side at different heights."""
+    row = rows[position]
+    if len(row.cells) > 1:
+        return [(left.x1, right.x0) for left, right in pairwise(row.cells)]
+    below = rows[position + 1] if position + 1 < len(rows) else row
+    if len(below.cells) > 1 or row.bottom - below.top <= STAGGERED * row.height:
+        return []
+    left, right = sorted((row.cells[0], below.cells[0]), key=lambda cell: cell.x0)
+    return [(left.x1, right.x0)] if (right.x0 - left.x1) * aspect > GUTTER * row.height else []
 
 
 def side_of(cell: Cell, gaps: Sequence[Gap]) -> int:
@@ -152,9 +169,10 @@ def side_of(cell: Cell, gaps: Sequence[Gap]) -> int:
     return len(gaps)
 
 
-def _extend(rows: Sequence[Row], seed: int, floor: int, aspect: float) -> tuple[int, int, list[Gap]]:
+def _extend(
+    rows: Sequence[Row], seed: int, floor: int, gaps: list[Gap], aspect: float
+) -> tuple[int, int, list[Gap]]:
     """Follow the gaps of a row down and up, as long as one of them stays open and no white space ends it."""
-    gaps = [(left.x1, right.x0) for left, right in pairwise(rows[seed].cells)]
     start, end = seed, seed + 1
     while end < len(rows) and not _apart(rows[end - 1], rows[end]):
         narrowed = _narrowed(gaps, rows[end], aspect)
@@ -225,30 +243,40 @@ def _is_block(column: Column) -> bool:
 
 
 def _are_independent(columns: Sequence[Column], rows: Sequence[Row]) -> bool:
-    """Return whether columns of text do not depend on each other, as a label and its value would.
-
-    Each is running text, each has digits (as addresses have, and labels have not), or their lines stand at
-    different heights.
-    """
+    """Return whether columns of text are read on their own, and not as labels beside their values."""
     counts = [column.count for column in columns]
-    if min(counts) < FEWEST_ROWS or max(counts) < ROWS_NEEDED:
+    if (
+        min(counts) < FEWEST_ROWS
+        or max(counts) < ROWS_NEEDED
+        or all(column.has_pairs() for column in columns)
+    ):
         return False
-    if all(column.with_digits() for column in columns):
-        # Rows of "label: value" pairs are those of a form, whatever their digits.
-        return not all(column.has_pairs() for column in columns)
     if all(column.words_per_row() >= RUNNING_WORDS for column in columns):
         return True
-    return _have_different_baselines(columns, rows)
+    right_to_left = any(RIGHT_TO_LEFT.search(text) for text in columns[-1].texts.values())
+    labels, values = (columns[-1], columns[-2]) if right_to_left else (columns[0], columns[1])
+    is_address = any(column.with_digits() for column in columns) or len(set(counts)) > 1
+    return (is_address and not _may_label(labels, values)) or _have_different_baselines(columns, rows)
+
+
+def _may_label(labels: Column, values: Column) -> bool:
+    """Return whether each row is a few words without digits beside a value; rows of addresses have digits."""
+    short = all(_count_words(text) <= LABEL_WORDS for text in labels.texts.values())
+    return short and not labels.with_digits() and labels.texts.keys() <= values.texts.keys()
 
 
 def _have_different_baselines(columns: Sequence[Column], rows: Sequence[Row]) -> bool:
-    together = different = 0
-    for number, row in enumerate(rows):
+    """Return whether most lines stand between those of the other columns, where there are any."""
+    first = max(min(column.middles) for column in columns)
+    last = min(max(column.middles) for column in columns)
+    different = 0
+    for number in range(first, last + 1):
         middles = [column.middles[number] for column in columns if number in column.middles]
-        together += 1
-        alone = len(middles) < 2
-        different += alone or max(middles) - min(middles) > DIFFERENT_BASELINES * row.height
-    return different > 0.7 * together and all(column.words_per_row() >= 2 for column in columns)
+        apart = max(middles) - min(middles) > DIFFERENT_BASELINES * rows[number].height
+        different += apart or len(middles) < 2
+    return different > MOSTLY * (last - first + 1) > 0 and all(
+        column.words_per_row() >= 2 for column in columns
+    )
 
 
 def _count_words(text: str) -> float:

@@ -7,10 +7,13 @@ from itertools import groupby, pairwise
 
 from pagemill.extraction.bidirectional import RIGHT_TO_LEFT, Direction, logical_order, text_direction
 from pagemill.extraction.columns import GUTTER, find_zones, rows_of, side_of
-from pagemill.extraction.text_lines import TextLine, join_runs, text_lines
+from pagemill.extraction.text_lines import TextLine, join_runs, skew, text_lines
 from pagemill.extraction.types import Word
 from pagemill.extraction.vertical import turn_word, vertical_words
 from pagemill.rotation import Rotation
+
+LEAST_SKEW = 0.004
+"""Slope (height of the page over its width) from which lines are levelled before they are followed."""
 
 
 def in_reading_order(words: Sequence[Word], aspect: float = 1.0) -> list[Word]:
@@ -76,6 +79,10 @@ def _has_right_to_left(words: Sequence[Word]) -> bool:
 
 def _blocks(words: Sequence[Word], aspect: float) -> list[list[TextLine]]:
     lines = text_lines(words, range(len(words)), aspect)
+    slope = skew(lines)
+    if abs(slope) > LEAST_SKEW:
+        words = [_levelled(word, slope) for word in words]
+        lines = text_lines(words, range(len(words)), aspect)
     rows = rows_of(lines, aspect)
     zones = find_zones(rows, words, aspect)
     if not zones:
@@ -93,6 +100,11 @@ def _blocks(words: Sequence[Word], aspect: float) -> list[list[TextLine]]:
         done = end
     blocks.append(lines[done:])
     return [block for block in blocks if block]
+
+
+def _levelled(word: Word, slope: float) -> Word:
+    fall = slope * (word.x0 + word.x1) / 2
+    return Word(word.text, word.x0, word.y0 - fall, word.x1, word.y1 - fall)
 
 
 def _logical_line(line: TextLine, words: Sequence[Word], aspect: float, right_to_left: bool) -> list[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
 
 from pagemill.extraction.types import Word
 
@@ -12,6 +14,8 @@ HORIZONTAL_OVERLAP_ALLOWED = 0.3
 WORD_SPACE = 0.4
 """Words of one font that stand closer than this share of their height are one run."""
 SAME_HEIGHT = 1e-4
+NEIGHBOUR = 0.05
+FEWEST_NEIGHBOURS = 6
 LINES_COMPARED = 24
 """Lines above and below that a run is compared with: the bound that keeps crowded pages linear."""
 
@@ -36,6 +40,17 @@ class Run:
 
 TextLine = list[Run]
 """Runs of one line, from the left."""
+
+
+def skew(lines: Sequence[TextLine]) -> float:
+    """Return how far lines fall on their way across the page: the median of neighbours, 0 for few."""
+    slopes = [
+        (after.middle - before.middle) / (after.x0 + after.x1 - before.x0 - before.x1) * 2
+        for line in lines
+        for before, after in pairwise(line)
+        if before.x0 < before.x1 <= after.x0 < before.x1 + NEIGHBOUR
+    ]
+    return median(slopes) if len(slopes) >= FEWEST_NEIGHBOURS else 0.0
 
 
 def text_lines(words: Sequence[Word], positions: Sequence[int], aspect: float) -> list[TextLine]:

@@ -13,9 +13,10 @@ VERTICAL = 1.5
 """Least height of a vertical word as a multiple of its width; that of "illi", printed level, is 1.3."""
 SHORTEST_WORD = 4
 SHORTEST_WIDE_WORD = 2
-WORD_SPACE = 0.6
+WORD_SPACE = 0.8
 """Space between words of a vertical line as a share of its thickness."""
 SAME_EDGE = 0.03
+EDGE_BUCKET = 0.002
 
 WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff01-\uff60]+")
 """Scripts whose letters are as wide as high; their vertical lines run downwards."""
@@ -63,9 +64,9 @@ def _with_short_words(words: Sequence[Word], found: Sequence[int], aspect: float
     """Add words that are too short to tell but continue a vertical line: as thick, in line, and close."""
     by_left: dict[int, list[int]] = {}
     for position, word in enumerate(words):
-        by_left.setdefault(round(word.x0 / SAME_EDGE), []).append(position)
+        by_left.setdefault(round(word.x0 / EDGE_BUCKET), []).append(position)
     vertical = set(found)
-    for bucket in {round(words[position].x0 / SAME_EDGE) for position in found}:
+    for bucket in {round(words[position].x0 / EDGE_BUCKET) for position in found}:
         near = [at for key in (bucket - 1, bucket, bucket + 1) for at in by_left.get(key, [])]
         near.sort(key=lambda at: words[at].y0)
         for along in (near, near[::-1]):

@@ -24,6 +24,8 @@ NEXT_WORD = 1.0
 """Widest space between words, as a share of a character's size, over which Arabic text goes on."""
 MIRRORED = str.maketrans("()[]{}<>«»", ")(][}{><»«")
 SIGNS = "+-\u2212"
+LONGEST_RUN = 500
+"""No line has more characters without a space; longer runs are left as they are, to bound the time."""
 PERCENT = "%\u066a\u2030"
 LIGATURES = frozenset(plain for plain in PRESENTATION_FORMS.values() if len(plain) > 1)
 """Letters of one glyph in logical order: pdfium turns them round where a font names them one by one."""
@@ -41,7 +43,7 @@ class LogicalOrder:
 
     def words(self, run: list[Character]) -> Iterator[list[Character]]:
         """Return the words of a run of characters without white space."""
-        if not _is_level(run):
+        if len(run) > LONGEST_RUN or not _is_level(run):
             yield run
         elif any(RIGHT_TO_LEFT.match(one.text) for one in run):
             for clusters in _split(_from_the_left(run), self._widest_gap):
