@@ -11,9 +11,9 @@ Direction = Literal["left", "right", "number", "separator", "neutral"]
 """The way a piece runs: "left" from left to right (Latin), "right" from right to left (Arabic, Hebrew)."""
 
 RIGHT_TO_LEFT = re.compile(
-    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]"
+    "[\u0590-\u065f\u066d-\u06ef\u06fa-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]"
 )
-"""Blocks of Unicode whose letters are written from right to left."""
+"""Blocks of Unicode whose letters are written from right to left, without their digits."""
 
 _DIRECTIONS: dict[str, Direction] = {
     "L": "left",

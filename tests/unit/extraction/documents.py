@@ -13,6 +13,9 @@ from reportlab.pdfgen import canvas
 
 RECEIPT = ("GREEN GROCER", "Apples 12.50", "Total 47.90")
 PAGE = (400.0, 300.0)
+SELLER = ("SELLER", "Alder Street Books Ltd", "14 Alder Street", "Bristol BS1 4QT")
+BUYER = ("BUYER", "Copper Beech School", "2 Station Road", "Exeter EX4 3RP")
+ROWS = ("Blue widgets 12 99.00", "Hydraulic oil 1 5.20", "Total due 104.20")
 
 
 def text_pdf(pages: int = 1, *, rotate: int = 0, password: str | None = None) -> bytes:
@@ -43,6 +46,23 @@ def crowded_pdf(pages: int, words: int) -> bytes:
             line = " ".join(f"w{page}x{word}" for word in range(first, min(first + 10, words)))
             drawing.drawString(30, 810 - first, line)
         drawing.showPage()
+    drawing.save()
+    return output.getvalue()
+
+
+def columns_pdf() -> bytes:
+    """Two addresses side by side above the rows of a table."""
+    output = io.BytesIO()
+    drawing = canvas.Canvas(output, pagesize=PAGE)
+    drawing.setFont("Helvetica", 10)
+    for row in range(4):
+        drawing.drawString(30, 260 - 14 * row, SELLER[row])
+        drawing.drawString(220, 260 - 14 * row, BUYER[row])
+    for number, row in enumerate(ROWS):
+        *name, quantity, amount = row.split()
+        drawing.drawString(30, 120 - 14 * number, " ".join(name))
+        drawing.drawString(220, 120 - 14 * number, quantity)
+        drawing.drawRightString(360, 120 - 14 * number, amount)
     drawing.save()
     return output.getvalue()
 

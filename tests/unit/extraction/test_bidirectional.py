@@ -75,7 +75,8 @@ def test_the_direction_of_a_word(text: str, direction: Direction) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "found"), [("Total 5", False), ("aو", True), ("ש", True), ("\ufefb", True), ("文", False)]
+    ("text", "found"),
+    [("Total 5", False), ("aو", True), ("ש", True), ("\ufefb", True), ("文", False), ("٧", False)],
 )
 def test_right_to_left_letters_are_found(text: str, found: bool) -> None:
     assert (RIGHT_TO_LEFT.search(text) is not None) is found

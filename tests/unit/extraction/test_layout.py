@@ -40,6 +40,34 @@ def test_a_slightly_skewed_line_stays_one() -> None:
     assert shown(layout_page(Page(0, 1.0, "ocr", words))) == [[f"w{at}" for at in range(8)]]
 
 
+def test_lines_of_columns_side_by_side_are_lines_of_their_own() -> None:
+    words = [
+        Word(text, x + 0.05 * place, y, x + 0.05 * place + 0.045, y + 0.012)
+        for x, column in (
+            (0.1, ("Alder Street Books", "14 Alder Street", "Bristol BS1 4QT")),
+            (0.6, ("Copper Beech School", "2 Station Road", "Exeter EX4 3RP")),
+        )
+        for y, line in zip((0.1, 0.116, 0.132), column, strict=True)
+        for place, text in enumerate(line.split())
+    ]
+    layout = layout_page(Page(0, 0.7, "text", words[::-1]))
+    assert [" ".join(line) for line in shown(layout)] == [
+        "Alder Street Books",
+        "14 Alder Street",
+        "Bristol BS1 4QT",
+        "Copper Beech School",
+        "2 Station Road",
+        "Exeter EX4 3RP",
+    ]
+    assert neighbour(layout, "Books", RIGHT) is None
+    assert neighbour(layout, "Beech", LEFT) == "Copper"
+
+
+def test_rows_of_a_table_stay_lines() -> None:
+    page = page_of("Description    Quantity    Amount", "Blue widgets    12    99.00", "Red oil    1    5.00")
+    assert [len(line) for line in shown(layout_page(page))] == [3, 4, 4]
+
+
 def test_neighbours_are_beside_and_above_where_they_overlap() -> None:
     layout = layout_page(page_of("name   amount", "tea    4.00", "milk   2.00"))
     assert neighbour(layout, "4.00", LEFT) == "tea"

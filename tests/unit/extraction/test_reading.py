@@ -69,6 +69,11 @@ def test_text_layer_in_reading_order_with_boxes(reader: PageReader) -> None:
     assert amount.y1 - amount.y0 == pytest.approx(10 / 300, abs=0.02)
 
 
+def test_columns_are_read_one_after_the_other(reader: PageReader) -> None:
+    page = read_one(reader, documents.columns_pdf())
+    assert " ".join(texts(page)) == " ".join([*documents.SELLER, *documents.BUYER, *documents.ROWS])
+
+
 @pytest.mark.parametrize(
     ("rotate", "aspect", "x", "y"),
     [(0, 4 / 3, 0.1, 0.13), (90, 3 / 4, 0.87, 0.1), (180, 4 / 3, 0.9, 0.87), (270, 3 / 4, 0.13, 0.9)],
