@@ -1,0 +1,1 @@
+"""Recognition: plain pixels in, words out."""
