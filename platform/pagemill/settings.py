@@ -16,6 +16,7 @@ LONGEST_INTERVAL = 6 * 86400.0
 """Ended jobs are forgotten after a week: a scheduled one would be queued again while its time is not over."""
 Interval: TypeAlias = Annotated[float, Meta(ge=0, le=LONGEST_INTERVAL)]
 
+SCRIPTS = "Arabic|Cyrillic|Devanagari|Greek|Hangul|Hebrew|Thai"
 
 SECRET = (
     "database_url",
@@ -76,6 +77,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     gpu_per_prediction_replica: float = 0.0
     reading_cpus: float = 0.4
     """CPUs of one reading replica; the defaults leave one of two CPUs to a training."""
+    reading_scripts: Annotated[str, Meta(pattern=rf"^(auto|none|({SCRIPTS})(,({SCRIPTS}))*)$(?!\n)")] = "auto"
+    """Scripts that Tesseract reads, which has to be installed where pages are read, with its data for them.
+
+    ``auto``: all whose data are installed; ``none``: it is not used; or some of Arabic, Cyrillic, Devanagari,
+    Greek, Hangul, Hebrew and Thai, separated by commas: a replica where one is not installed does not start.
+    """
     prediction_cpus: float = 0.1
     prediction_threads: int = 1
     """Threads of one prediction replica."""

@@ -21,8 +21,10 @@ from pagemill.extraction.types import ImageQuality, Word
 AUTOMATIC, NONE = "auto", "none"
 """Values of the operator's setting besides lists of scripts: all that are installed, and no Tesseract."""
 UNREAD_SHARE = 0.35
-"""Share of unread text from which on a page is looked at: one of 46 receipts has 0.29, the others 0.12 at most,
-pages in other scripts 0.65 and more."""
+"""Share of unread text from which on a page is looked at.
+
+One of 46 receipts has 0.29, the others 0.12 at most; pages in other scripts have 0.65 and more.
+"""
 UNREAD_SHARE_EXPECTED = 0.2
 """The same where the operator has named the scripts that documents are written in."""
 

@@ -8,8 +8,11 @@ from pagemill.extraction.recognition.scripts import BY_NAME, SCRIPTS, Script, Sc
 from pagemill.extraction.types import Word
 
 SURE = 0.78
-"""Mean confidence of a sample that needs no other evidence. Data of the right script read clean print with 0.86
-and more, those of a wrong one mostly with less than 0.6 (Hebrew read as Thai: 0.73)."""
+"""Mean confidence of a sample that needs no other evidence.
+
+Data of the right script read clean print with 0.86 and more, those of a wrong one mostly with less than 0.6
+(Hebrew read as Thai: 0.73).
+"""
 PLAUSIBLE = 0.6
 """Mean confidence of a sample whose script Tesseract's detection names too."""
 SHARE_OF_LETTERS = 0.2

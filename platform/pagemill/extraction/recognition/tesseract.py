@@ -50,7 +50,7 @@ class TesseractRecognizer:
         """Return the script of a sample of a page, None for one that is not read. Raises TesseractFailed."""
         samples: dict[ScriptName, list[Word]] = {}
         for name in sorted(self.scripts, key=lambda name: detected is not BY_NAME[name]):
-            words = samples[name] = self.words(sample, name, SAMPLE_SECONDS)
+            samples[name] = self.words(sample, name, SAMPLE_SECONDS)
             if detected is BY_NAME[name] and choose_script(samples, None) == name:
                 return name
         return choose_script(samples, detected)

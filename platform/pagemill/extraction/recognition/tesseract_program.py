@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
-from typing import IO, Literal
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Estimate of how much of a page's text the recogniser has not read: it leaves out letters it does not know."""
+"""Estimate of how much of a page's text is not read: the recogniser leaves out letters it does not know."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from pagemill.extraction.types import Word
 
 TRUSTED_CONFIDENCE = 0.8
 """Rapidocr reads Latin, Chinese and Japanese with more, and letters that it only guesses mostly with less."""
-LONGEST_SIDE = 1600
+MOST_PIXELS = 4_000_000
+"""An A4 page with 200 dots an inch, and some; a larger page is looked at in a smaller copy."""
 SHORTEST_LETTER, TALLEST_LETTER = 0.28, 1.6
 """Height of a letter's ink in heights of the page's words."""
 WIDEST_INK = 10.0
-"""Width of connected ink in heights of words: that of a word in Arabic or Devanagari, not that of a ruling."""
+"""Width of connected ink in heights of words: a word in Arabic or Devanagari, but no ruling."""
 SMALLEST_EVIDENCE = 12.0
 """Width of unread ink in heights of words, about twenty letters; less is a stamp, a signature or dirt."""
 SMALLEST_LETTER = 6
@@ -35,7 +36,7 @@ def is_trusted(word: Word) -> bool:
 
 
 class UnreadText(NamedTuple):
-    """Text of a page that is not read: its ``share`` of all text, 0..1, and rows of pixels that have much of it.
+    """Text of a page that is not read: its ``share`` of all text, 0..1, and the rows with most of it.
 
     Numbers that are read do not count: they are the same in most scripts.
     """
@@ -67,7 +68,7 @@ def _ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return a smaller page in which ink that is darker than what is around it is 255."""
     cv2 = _vision()
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    scale = LONGEST_SIDE / max(grey.shape)
+    scale = (MOST_PIXELS / grey.size) ** 0.5
     if scale < 1:
         size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
         grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
@@ -82,7 +83,7 @@ def _word_height(words: Sequence[Word], page_height: int) -> float | None:
 
 
 def _letter_boxes(ink: NDArray[np.uint8], word_height: float | None) -> tuple[NDArray[np.int32], float]:
-    """Return the boxes (x0, y0, x1, y1) of connected ink that has the size of letters, and a word's height."""
+    """Return the boxes (x0, y0, x1, y1) of ink in the size of letters, and a word's height."""
     _, _, stats, _ = _vision().connectedComponentsWithStats(ink, connectivity=8)
     left, top, width, height = stats[1:, 0], stats[1:, 1], stats[1:, 2], stats[1:, 3]
     if word_height is None:
@@ -115,7 +116,7 @@ def _covered(boxes: NDArray[np.int32], words: Sequence[Word], width: int, height
             int(word.y0 * height) : int(np.ceil(word.y1 * height)),
             int(word.x0 * width) : int(np.ceil(word.x1 * width)),
         ] = True
-    return read[np.clip(down, 0, height - 1), np.clip(across, 0, width - 1)]
+    return np.asarray(read[np.clip(down, 0, height - 1), np.clip(across, 0, width - 1)], dtype=np.bool_)
 
 
 def _total_width(boxes: NDArray[np.int32]) -> float:
