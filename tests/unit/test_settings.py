@@ -52,6 +52,19 @@ def test_mail_is_set_up_wholly_or_not_at_all(environment: dict[str, str], named:
         load_settings(REQUIRED | environment)
 
 
+@pytest.mark.parametrize("scripts", ["auto", "none", "Cyrillic", "Greek,Arabic,Hebrew"])
+def test_scripts_are_named(scripts: str) -> None:
+    assert load_settings(REQUIRED | {"PAGEMILL_READING_SCRIPTS": scripts}).reading_scripts == scripts
+
+
+@pytest.mark.parametrize(
+    "scripts", ["Latin", "cyrillic", "Cyrillic,", "Cyrillic;Greek", "auto,Greek", "Greek\n"]
+)
+def test_unknown_scripts_are_refused(scripts: str) -> None:
+    with pytest.raises(SettingsError, match="reading_scripts"):
+        load_settings(REQUIRED | {"PAGEMILL_READING_SCRIPTS": scripts})
+
+
 def test_a_child_process_reads_the_same_settings() -> None:
     settings = Settings(
         database_url="postgresql://u:p@h/d", objects_url="s3://b/p", training_gpu=True, job_lease=3.25

@@ -83,7 +83,9 @@ class ScriptAwareRecognizer:
         if self._tesseract is None:
             self._warnings.without_tesseract()
             return words
-        detected = self._tesseract.detected(pixels)
+        detected, turned = self._tesseract.detect(pixels)
+        if turned:
+            return words
         script = self._tesseract.choose(pixels[unread.top : unread.bottom], detected)
         if script is not None:
             return self._with_codes(pixels, merge_words(words, self._tesseract.words(pixels, script)))

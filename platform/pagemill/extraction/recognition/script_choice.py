@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from pagemill.extraction.recognition.scripts import BY_NAME, SCRIPTS, Script, ScriptName, script_of
 from pagemill.extraction.types import Word
@@ -19,10 +20,26 @@ SHARE_OF_LETTERS = 0.2
 """Smallest share of a sample's letters that belong to the script: all data read Latin well."""
 
 
-def detected_script(report: str) -> Script | None:
-    """Return the script that Tesseract's detection names, None when it is none of SCRIPTS."""
-    names = [line.partition(":")[2].strip() for line in report.split("\n") if line.startswith("Script:")]
-    return next((script for script in SCRIPTS if [script.detected_as] == names), None)
+SURELY_TURNED = 2.0
+"""Tesseract's confidence in the orientation of a page, from which on one that is turned is left as it is."""
+
+
+class Detection(NamedTuple):
+    """What Tesseract's detection says of a page; ``script`` is None when it is none of SCRIPTS."""
+
+    script: Script | None = None
+    turned: bool = False
+
+
+def parse_detection(report: str) -> Detection:
+    """Return what a report of the detection says."""
+    values = {name: value.strip() for name, _, value in (line.partition(":") for line in report.split("\n"))}
+    script = next((one for one in SCRIPTS if one.detected_as == values.get("Script")), None)
+    try:
+        sure = float(values.get("Orientation confidence", "0"))
+    except ValueError:
+        sure = 0.0
+    return Detection(script, values.get("Rotate", "0") != "0" and sure >= SURELY_TURNED)
 
 
 def choose_script(samples: Mapping[ScriptName, Sequence[Word]], detected: Script | None) -> ScriptName | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pagemill.extraction.recognition.script_choice import choose_script, detected_script
+from pagemill.extraction.recognition.script_choice import Detection, choose_script, parse_detection
 from pagemill.extraction.recognition.scripts import BY_NAME, Script, ScriptName
 from pagemill.extraction.recognition.tesseract_program import TesseractFailed, TesseractProgram
 from pagemill.extraction.recognition.tesseract_table import parse_table
@@ -35,16 +35,16 @@ class TesseractRecognizer:
         height, width = pixels.shape[:2]
         return parse_table(table, width, height, joined=BY_NAME[script].joined)
 
-    def detected(self, pixels: NDArray[np.uint8]) -> Script | None:
-        """Return the script that Tesseract's detection names; it may be one that is not installed."""
+    def detect(self, pixels: NDArray[np.uint8]) -> Detection:
+        """Return what Tesseract's detection says; its script may be one that is not installed."""
         if not self._program.detects_scripts:
-            return None
+            return Detection()
         try:
-            return detected_script(self._program.script_detection(pixels, SAMPLE_SECONDS))
+            return parse_detection(self._program.script_detection(pixels, SAMPLE_SECONDS))
         except TesseractFailed as error:
             # It ends with an error where there are too few letters; the samples decide then.
             logger.debug("no script was detected: %s", error)
-            return None
+            return Detection()
 
     def choose(self, sample: NDArray[np.uint8], detected: Script | None) -> ScriptName | None:
         """Return the script of a sample of a page, None for one that is not read. Raises TesseractFailed."""

@@ -20,8 +20,8 @@ SHORTEST_LETTER, TALLEST_LETTER = 0.28, 1.6
 """Height of a letter's ink in heights of the page's words."""
 WIDEST_INK = 10.0
 """Width of connected ink in heights of words: a word in Arabic or Devanagari, but no ruling."""
-SMALLEST_EVIDENCE = 12.0
-"""Width of unread ink in heights of words, about twenty letters; less is a stamp, a signature or dirt."""
+SMALLEST_EVIDENCE = 6.0
+"""Width of unread ink in heights of words, about fifteen letters; less is a stamp, a signature or dirt."""
 SMALLEST_LETTER = 6
 """Pixels in height; nothing smaller can be read."""
 WORD_PER_LETTER = 1.25
