@@ -63,6 +63,15 @@ class Recognizer:
             for text, confidence, quads in split_line(line, float(score), box, characters)
         ]
 
+    def lines(self, crops: Sequence[Pixels]) -> list[tuple[str, float]]:
+        """Return the text and the confidence of upright pictures of one line each."""
+        read = []
+        for crop in crops:
+            with self._lock:
+                found = self._engine()(_blue_first(crop), use_det=False, use_rec=True)
+            read.append((str(found.txts[0]), float(found.scores[0])) if found.txts else ("", 0.0))
+        return read
+
     def upright_rotation(self, pixels: Pixels) -> Rotation:
         """Return the clockwise turn that makes the image upright.
 

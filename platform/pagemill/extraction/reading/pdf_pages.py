@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
@@ -11,18 +11,28 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from pagemill.errors import DocumentUnreadable
+from pagemill.extraction.reading.form_values import with_field_values
+from pagemill.extraction.reading.pdf_annotations import (
+    FieldValue,
+    draw_fields,
+    field_values,
+    has_widgets,
+    remove_unseen,
+)
 from pagemill.extraction.reading.pdf_file import open_pdf
+from pagemill.extraction.reading.pdf_forms import prepare_forms
+from pagemill.extraction.reading.pdf_page_content import PageContent, look_at
 from pagemill.extraction.reading.pdf_rendering import render
-from pagemill.extraction.reading.pdf_text import page_characters
+from pagemill.extraction.reading.pdf_samples import DocumentSamples
+from pagemill.extraction.reading.pdf_text import TextLayer, text_layer
 from pagemill.extraction.reading.read_messages import ParsedPage, ReadLimits
 from pagemill.extraction.reading.shared_pixels import Pixels, SharedPixels
-from pagemill.extraction.reading.textlayer import Character, group_words, is_usable
+from pagemill.extraction.reading.textlayer import group_words, is_usable
 from pagemill.extraction.reading.word_geometry import rotation_to_upright, turn_word
 from pagemill.extraction.types import ReadOptions
 from pagemill.rotation import Rotation
 
 SPARSE_CHARACTERS = 200
-SCAN_COVERAGE = 0.5
 
 
 class PdfDocument:
@@ -36,6 +46,8 @@ class PdfDocument:
         self.number_of_pages = len(self._document)
         if self.number_of_pages == 0:
             raise DocumentUnreadable("The document is damaged: it has no pages")
+        self._form = prepare_forms(self._document)
+        self._samples = DocumentSamples()
 
     def __enter__(self) -> PdfDocument:
         return self
@@ -43,81 +55,94 @@ class PdfDocument:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._samples.close()
         self._document.close()
 
     def parse_page(self, index: int, options: ReadOptions, shared: SharedPixels) -> ParsedPage:
         """Return the words of a page, or the page as a picture if it has no text layer."""
-        with self._page(index) as page:
-            characters = page_characters(page)
-            if _is_text(page, characters):
-                return _text_page(page, characters, index, options, self._limits)
+        with self._page(index) as (page, values):
+            content = look_at(page)
+            with text_layer(page) as layer:
+                if _is_text(content, layer):
+                    return self._text_page(content, layer, index, options, values, shared)
             picture = shared.write(render(page, options, self._limits.page_pixels))
-            aspect = _aspect(page, options.rotation)
-            return ParsedPage(index, aspect, options.rotation, pictures=[picture])
+            return ParsedPage(index, _aspect(page, options.rotation), options.rotation, pictures=[picture])
 
     def render_page(self, index: int, options: ReadOptions) -> Pixels:
         """Return a page as a person sees it."""
-        with self._page(index) as page:
+        with self._page(index) as (page, _):
             return render(page, options, self._limits.page_pixels)
 
     @contextlib.contextmanager
-    def _page(self, index: int) -> Iterator[pypdfium2.PdfPage]:
+    def _page(self, index: int) -> Iterator[tuple[pypdfium2.PdfPage, list[FieldValue]]]:
         try:
-            page = self._open_page(index)
+            page, values = self._open_page(index)
         except pypdfium2.PdfiumError:
             raise DocumentUnreadable(f"The document is damaged: page {index + 1} cannot be opened") from None
         try:
             width, height = page.get_size()
             if not (width > 0 and height > 0):
                 raise DocumentUnreadable(f"The document is damaged: page {index + 1} has no size")
-            yield page
+            yield page, values
         finally:
-            page.close()
+            if not self._samples.keeps(page):
+                page.close()
 
-    def _open_page(self, index: int) -> Any:
+    def _open_page(self, index: int) -> tuple[Any, list[FieldValue]]:
         page = self._document[index]
         if pdfium.FPDFPage_GetAnnotCount(page) == 0:
-            return page
+            return page, []
+        remove_unseen(page)
+        values: list[FieldValue] = []
+        if self._form is not None and has_widgets(page):
+            draw_fields(page, self._form)
+            values = field_values(page, self._form)
         # Values filled into a form are annotations: only flattening makes them text of the page.
         flattened = pdfium.FPDFPage_Flatten(page, pdfium.FLAT_NORMALDISPLAY)
         if flattened != pdfium.FLATTEN_SUCCESS:
-            return page
+            return page, values
         page.close()
-        return self._document[index]
+        return self._document[index], values
+
+    def _text_page(
+        self,
+        content: PageContent,
+        layer: TextLayer,
+        index: int,
+        options: ReadOptions,
+        values: list[FieldValue],
+        shared: SharedPixels,
+    ) -> ParsedPage:
+        page = content.page
+        width, height = page.get_size()
+        printed = group_words(layer.characters)[: self._limits.words_per_page]
+        rotation = options.rotation
+        if options.auto_rotate:
+            rotation = rotation_to_upright([direction for one in printed if (direction := one.direction())])
+        words = with_field_values([one.word(width, height) for one in printed], values)
+        turned = [turn_word(word, rotation) for word in words]
+        on_page = [word for word in turned if word.x1 > word.x0 and word.y1 > word.y0]
+        doubts, samples = self._samples.of_page(content, layer, index, shared)
+        return ParsedPage(
+            index,
+            _aspect(page, rotation),
+            rotation,
+            words=on_page,
+            pictures=content.write_pictures(options.image_quality, rotation, shared),
+            doubts=doubts,
+            samples=samples,
+        )
 
 
-def _is_text(page: Any, characters: Sequence[Character]) -> bool:
+def _is_text(content: PageContent, layer: TextLayer) -> bool:
     """Return whether the words of the page are its text layer; an empty page needs no recognition."""
-    if pdfium.FPDFPage_CountObjects(page) == 0:
+    if not content.objects:
         return True
-    count = sum(not character.text.isspace() for character in characters)
-    return is_usable(characters) and not (count < SPARSE_CHARACTERS and _is_scan(page))
-
-
-def _text_page(
-    page: Any, characters: Sequence[Character], index: int, options: ReadOptions, limits: ReadLimits
-) -> ParsedPage:
-    width, height = page.get_size()
-    printed = group_words(characters)[: limits.words_per_page]
-    rotation = options.rotation
-    if options.auto_rotate:
-        rotation = rotation_to_upright([direction for one in printed if (direction := one.direction())])
-    words = [turn_word(one.word(width, height), rotation) for one in printed]
-    on_page = [word for word in words if word.x1 > word.x0 and word.y1 > word.y0]
-    return ParsedPage(index, _aspect(page, rotation), rotation, words=on_page)
+    count = sum(len(run) for run in layer.text.split())
+    # A few characters on an image of the page are a stamp, not its text.
+    return is_usable(layer.characters) and not (count < SPARSE_CHARACTERS and content.has_background)
 
 
 def _aspect(page: Any, rotation: Rotation) -> float:
     width, height = page.get_size()
     return float(width / height if rotation in (0, 180) else height / width)
-
-
-def _is_scan(page: Any) -> bool:
-    """Return whether one image covers most of the page: a few characters on it are a stamp, not its text."""
-    left, bottom, right, top = page.get_bbox()
-    area = abs((right - left) * (top - bottom))
-    for image in page.get_objects(filter=(pdfium.FPDF_PAGEOBJ_IMAGE,), max_depth=2):
-        x0, y0, x1, y1 = image.get_bounds()
-        if abs((x1 - x0) * (y1 - y0)) > SCAN_COVERAGE * area:
-            return True
-    return False

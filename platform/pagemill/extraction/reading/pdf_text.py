@@ -2,66 +2,69 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable
-from typing import Any
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+import numpy as np
 import pypdfium2.raw as pdfium
+from numpy.typing import NDArray
 
-from pagemill.extraction.reading.textlayer import Character
+from pagemill.extraction.reading.characters import Character
+from pagemill.extraction.reading.pdf_paint import shown_transform
 
-DEVICE_UNITS = 1_000_000
 MAX_CHARACTERS = 400_000
+HYPHENS = (0x02, 0xFFFE)
+LAST_CODE = 0x10FFFF
+SURROGATES = range(0xD800, 0xE000)
 
 
-def page_characters(page: Any) -> list[Character]:
+class TextLayer(NamedTuple):
+    """The characters of a page, each at its position in pdfium's text page, and all of them as one text."""
+
+    text_page: Any
+    characters: list[Character]
+    text: str
+
+
+@contextlib.contextmanager
+def text_layer(page: Any) -> Iterator[TextLayer]:
     """Return the characters in the order of the content, boxes in points of the page as shown."""
-    to_shown = _shown_transform(page)
-    box = pdfium.FS_RECTF()
-    characters = []
     text_page = page.get_textpage()
     try:
-        for position in range(min(text_page.count_chars(), MAX_CHARACTERS)):
-            code = pdfium.FPDFText_GetUnicode(text_page, position)
-            if not pdfium.FPDFText_GetLooseCharBox(text_page, position, box):
-                continue
-            corners = to_shown(box.left, box.top), to_shown(box.right, box.bottom)
-            (xa, ya), (xb, yb) = corners
-            characters.append(Character(_text(code), min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb)))
+        count = min(text_page.count_chars(), MAX_CHARACTERS)
+        boxes, have_box = _boxes(text_page, count)
+        get_code = pdfium.FPDFText_GetUnicode
+        codes = [get_code(text_page, position) for position in range(count)]
+        # What has no place is white space, so that positions stay those of pdfium.
+        text = "".join(_text(code) if there else " " for code, there in zip(codes, have_box, strict=True))
+        places = _shown(page, boxes).tolist()
+        yield TextLayer(
+            text_page, [Character(one, *box) for one, box in zip(text, places, strict=True)], text
+        )
     finally:
         text_page.close()
-    return characters
+
+
+def _boxes(text_page: Any, count: int) -> tuple[NDArray[np.float32], list[int]]:
+    """Return left, top, right and bottom of each character in the page's space, and whether it has a box."""
+    boxes = (pdfium.FS_RECTF * count)()
+    get_box = pdfium.FPDFText_GetLooseCharBox
+    have_box = [get_box(text_page, position, box) for position, box in enumerate(boxes)]
+    return np.frombuffer(boxes, np.float32).reshape(count, 4), have_box
+
+
+def _shown(page: Any, boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the boxes on the page as shown: left, top, right, bottom."""
+    left, top, right, bottom = boxes.astype(np.float64).T
+    to_shown = shown_transform(page)
+    (xa, ya), (xb, yb) = to_shown(left, top), to_shown(right, bottom)
+    return np.stack([np.minimum(xa, xb), np.minimum(ya, yb), np.maximum(xa, xb), np.maximum(ya, yb)], axis=1)
 
 
 def _text(code: int) -> str:
-    if code in (0x02, 0xFFFE):
+    if code in HYPHENS:
         return "-"
-    if 0xD800 <= code <= 0xDFFF or code == 0 or code > 0x10FFFF:
+    if code in SURROGATES or code == 0 or code > LAST_CODE:
         return "\ufffd"
     return chr(code)
-
-
-def _shown_transform(page: Any) -> Callable[[float, float], tuple[float, float]]:
-    """Return the transformation from page space to points of the page as shown.
-
-    pdfium's own transformation knows the crop box and the page's rotation.
-    """
-    width, height = page.get_size()
-
-    def device(x: float, y: float) -> tuple[int, int]:
-        across, down = ctypes.c_int(), ctypes.c_int()
-        pdfium.FPDF_PageToDevice(page, 0, 0, DEVICE_UNITS, DEVICE_UNITS, 0, x, y, across, down)
-        return across.value, down.value
-
-    step = 1000.0
-    origin, along_x, along_y = device(0, 0), device(step, 0), device(0, step)
-    x_by_x, x_by_y = (along_x[0] - origin[0]) / step, (along_y[0] - origin[0]) / step
-    y_by_x, y_by_y = (along_x[1] - origin[1]) / step, (along_y[1] - origin[1]) / step
-    across_unit, down_unit = width / DEVICE_UNITS, height / DEVICE_UNITS
-
-    def to_shown(x: float, y: float) -> tuple[float, float]:
-        across = origin[0] + x * x_by_x + y * x_by_y
-        down = origin[1] + x * y_by_x + y * y_by_y
-        return across * across_unit, down * down_unit
-
-    return to_shown

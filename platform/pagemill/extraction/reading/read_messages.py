@@ -33,6 +33,7 @@ class ReadLimits(msgspec.Struct, frozen=True):
     pixels: int = 40_000_000
     page_pixels: int = 16_000_000
     pictures_per_page: int = 32
+    samples_per_page: int = 32
     words_per_page: int = 20_000
     page_seconds: float = 60.0
     document_seconds: float = 600.0
@@ -91,10 +92,19 @@ class Picture(msgspec.Struct, frozen=True):
         return self.width * self.height * CHANNELS
 
 
+class Sample(msgspec.Struct, frozen=True):
+    """A word of a text layer, what is seen in its place, and the number of the doubt that it is to settle."""
+
+    doubt: int
+    text: str
+    picture: Picture
+
+
 class ParsedPage(msgspec.Struct, frozen=True, tag="parsed"):
     """A page turned clockwise by ``rotation``: words of its text layer, and pictures to be recognised.
 
-    A page without a text layer is one picture.
+    A page without a text layer is one picture. ``doubts`` are numbers of reasons why words may not be what is
+    seen, the same ones throughout the document; ``samples`` tell more about those that are new.
     """
 
     index: int
@@ -102,6 +112,8 @@ class ParsedPage(msgspec.Struct, frozen=True, tag="parsed"):
     rotation: Rotation
     words: list[Word] = []
     pictures: list[Picture] = []
+    doubts: list[int] = []
+    samples: list[Sample] = []
 
 
 class RenderedPage(msgspec.Struct, frozen=True, tag="rendered"):

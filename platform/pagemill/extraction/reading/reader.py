@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 
 from pagemill.errors import DocumentUnreadable, Unavailable
 from pagemill.extraction.reading.ocr import Recognizer
+from pagemill.extraction.reading.picture_words import PictureWords
 from pagemill.extraction.reading.process import NOT_AVAILABLE, ChildDocument
-from pagemill.extraction.reading.read_messages import DocumentInfo, ReadLimits
-from pagemill.extraction.reading.recognised_page import WordRecognizer, recognised_page
-from pagemill.extraction.reading.shared_pixels import shared_memory
+from pagemill.extraction.reading.read_messages import DocumentInfo, Picture, ReadLimits
+from pagemill.extraction.reading.recognised_page import WordRecognizer, recognised_page, scanned
+from pagemill.extraction.reading.shared_pixels import Pixels, shared_memory
+from pagemill.extraction.reading.text_layer_check import TextLayerCheck
 from pagemill.extraction.types import Page, Reading, ReadOptions
 from pagemill.sandbox.forked_child import ForkedChild, ForkServer
 
@@ -30,6 +32,7 @@ class PageReader:
     def __init__(self, limits: ReadLimits | None = None, recognizer: WordRecognizer | None = None) -> None:
         self.limits = limits or ReadLimits()
         self._recognizer = recognizer or Recognizer()
+        self._pictures = PictureWords(self._recognizer)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
         self._starting = threading.Lock()
@@ -83,12 +86,19 @@ class PageReader:
         """
         with self._opened(content) as (document, information):
             count = information.number_of_pages
-            pages = [self._page(document, index, options) for index in page_indexes if 0 <= index < count]
+            check = TextLayerCheck(self._recognizer)
+            indexes = [index for index in page_indexes if 0 <= index < count]
+            pages = [self._page(document, index, options, check) for index in indexes]
         return Reading(number_of_pages=count, pages=pages)
 
-    def _page(self, document: ChildDocument, index: int, options: ReadOptions) -> Page:
+    def _page(self, document: ChildDocument, index: int, options: ReadOptions, check: TextLayerCheck) -> Page:
         parsed = document.parse_page(index, options)
-        page = recognised_page(parsed, document.pixels, options, self._recognizer, self.limits.words_per_page)
+        pixels_of: Callable[[Picture], Pixels] = document.pixels
+        if check.contradicts(parsed, pixels_of):
+            pixels = document.render_page(index, options)
+            parsed, pixels_of = scanned(pixels, index, options), lambda _: pixels
+        most_words = self.limits.words_per_page
+        page = recognised_page(parsed, pixels_of, options, self._recognizer, most_words, self._pictures)
         document.check_time()
         return page
 

@@ -12,6 +12,8 @@ from pagemill.extraction.types import Word
 
 WIDEST = max(LONGEST_SIDE.values())
 """Of a page that is longer, the shorter side is bounded: what is recognised at once is."""
+LONGEST_SAMPLE = 64
+SAMPLE_BYTES = 512 * 1024
 
 
 def check_information(information: DocumentInfo, limits: ReadLimits) -> None:
@@ -32,7 +34,13 @@ def check_page(parsed: ParsedPage, index: int, limits: ReadLimits) -> None:
         raise ValueError("too many words")
     if not all(_is_word(word) for word in parsed.words):
         raise ValueError("a word that is none")
+    if len(parsed.samples) > limits.samples_per_page or len(parsed.doubts) > limits.words_per_page:
+        raise ValueError("too many samples")
     check_pictures(parsed.pictures, limits)
+    for sample in parsed.samples:
+        check_pictures([sample.picture], limits)
+        if len(sample.text) > LONGEST_SAMPLE or sample.picture.size > SAMPLE_BYTES:
+            raise ValueError("a sample that is too large")
 
 
 def check_pictures(pictures: Sequence[Picture], limits: ReadLimits) -> None:

@@ -20,12 +20,14 @@ from PIL import (
 )
 
 from pagemill.extraction.reading.child import serve_document
+from pagemill.extraction.reading.glyph_shapes import references
 from pagemill.sandbox.fork_server import serve_forks
 
 
 def main() -> None:
     """Fork for the parent on the socket whose descriptor is the first argument, until it goes."""
     Image.preinit()
+    references()
     serve_forks(socket.socket(fileno=int(sys.argv[1])), serve_document)
 
 

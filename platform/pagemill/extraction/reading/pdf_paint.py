@@ -1,0 +1,139 @@
+"""Small renderings of parts of a PDF's page: what is painted there, and how it looks."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import pypdfium2.raw as pdfium
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in points of the page as shown."""
+Pixels = NDArray[np.uint8]
+
+MAX_FORM_DEPTH = 6
+MAX_OBJECTS = 100_000
+LONGEST_PROBE = 600
+DEVICE_UNITS, STEP = 1_000_000, 1000.0
+WHITE, CLEAR = 0xFFFFFFFF, 0x00000000
+
+
+class PageObject(NamedTuple):
+    """An object of a page, and the form objects that it is nested in, outermost first."""
+
+    item: Any
+    kind: int
+    parents: tuple[Any, ...]
+
+
+def page_objects(page: Any) -> list[PageObject]:
+    """Return every object of a page, also those in forms, in the order of painting."""
+    found: list[PageObject] = []
+    get, kind_of = pdfium.FPDFPage_GetObject, pdfium.FPDFPageObj_GetType
+    for position in range(min(pdfium.FPDFPage_CountObjects(page), MAX_OBJECTS)):
+        item = get(page, position)
+        kind = kind_of(item)
+        found.append(PageObject(item, kind, ()))
+        if kind == pdfium.FPDF_PAGEOBJ_FORM:
+            _add_nested(item, (item,), found)
+    return found
+
+
+def _add_nested(form: Any, parents: tuple[Any, ...], found: list[PageObject]) -> None:
+    for position in range(pdfium.FPDFFormObj_CountObjects(form)):
+        if len(found) >= MAX_OBJECTS:
+            return
+        item = pdfium.FPDFFormObj_GetObject(form, position)
+        kind = pdfium.FPDFPageObj_GetType(item)
+        found.append(PageObject(item, kind, parents))
+        if kind == pdfium.FPDF_PAGEOBJ_FORM and len(parents) < MAX_FORM_DEPTH:
+            _add_nested(item, (*parents, item), found)
+
+
+def address(handle: Any) -> int:
+    """Return what tells one handle of pdfium from another."""
+    return ctypes.addressof(handle.contents)
+
+
+@contextmanager
+def active_only(objects: Sequence[PageObject], active: Sequence[PageObject]) -> Iterator[None]:
+    """Leave all objects out of renderings but some, and the forms that they are nested in."""
+    shown = {address(item) for one in active for item in (one.item, *one.parents)}
+    silenced = [one.item for one in objects if is_active(one.item) and address(one.item) not in shown]
+    try:
+        for item in silenced:
+            pdfium.FPDFPageObj_SetIsActive(item, False)
+        yield
+    finally:
+        for item in silenced:
+            pdfium.FPDFPageObj_SetIsActive(item, True)
+
+
+def is_active(item: Any) -> bool:
+    """Return whether an object takes part in renderings and in the text layer."""
+    active = ctypes.c_int()
+    return bool(pdfium.FPDFPageObj_GetIsActive(item, active) and active.value)
+
+
+def shown_transform(page: Any) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """Return the transformation from the page's space to points of the page as shown, origin top left.
+
+    It takes numbers or arrays. pdfium's own transformation knows the crop box and the page's rotation.
+    """
+    width, height = pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page)
+
+    def device(x: float, y: float) -> tuple[int, int]:
+        across, down = ctypes.c_int(), ctypes.c_int()
+        pdfium.FPDF_PageToDevice(page, 0, 0, DEVICE_UNITS, DEVICE_UNITS, 0, x, y, across, down)
+        return across.value, down.value
+
+    origin, along_x, along_y = device(0, 0), device(STEP, 0), device(0, STEP)
+    x_by_x, x_by_y = (along_x[0] - origin[0]) / STEP, (along_y[0] - origin[0]) / STEP
+    y_by_x, y_by_y = (along_x[1] - origin[1]) / STEP, (along_y[1] - origin[1]) / STEP
+    across_unit, down_unit = width / DEVICE_UNITS, height / DEVICE_UNITS
+
+    def to_shown(x: Any, y: Any) -> tuple[Any, Any]:
+        across = origin[0] + x * x_by_x + y * x_by_y
+        down = origin[1] + x * y_by_x + y * y_by_y
+        return across * across_unit, down * down_unit
+
+    return to_shown
+
+
+def shown_box(page: Any, corners: Iterable[tuple[float, float]]) -> Box:
+    """Return the box on the page as shown around some points of the page's space."""
+    to_shown = shown_transform(page)
+    points = [to_shown(x, y) for x, y in corners]
+    across, down = [point[0] for point in points], [point[1] for point in points]
+    return min(across), min(down), max(across), max(down)
+
+
+def render_box(page: Any, box: Box, scale: float, *, background: int = WHITE, flags: int = 0) -> Pixels:
+    """Return a part of the page as shown: pixels of (height, width, 4) as red, green, blue, alpha."""
+    x0, y0, x1, y1 = box
+    width, height = max(1, math.ceil((x1 - x0) * scale)), max(1, math.ceil((y1 - y0) * scale))
+    across = max(1, round(pdfium.FPDF_GetPageWidthF(page) * scale))
+    down = max(1, round(pdfium.FPDF_GetPageHeightF(page) * scale))
+    pixels = np.zeros((height, width, 4), np.uint8)
+    bitmap = pdfium.FPDFBitmap_CreateEx(width, height, pdfium.FPDFBitmap_BGRA, pixels.ctypes.data, width * 4)
+    try:
+        pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, width, height, background)
+        start = -round(x0 * scale), -round(y0 * scale)
+        flags |= pdfium.FPDF_REVERSE_BYTE_ORDER
+        pdfium.FPDF_RenderPageBitmap(bitmap, page, *start, across, down, 0, flags)
+    finally:
+        pdfium.FPDFBitmap_Destroy(bitmap)
+    return pixels
+
+
+def paints(page: Any, box: Box | None = None, *, annotations: bool = False) -> bool:
+    """Return whether anything is painted in a box of the page, or on all of it; white counts as paint."""
+    box = box or (0.0, 0.0, pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page))
+    scale = min(1.0, LONGEST_PROBE / max(box[2] - box[0], box[3] - box[1], 1e-6))
+    flags = pdfium.FPDF_ANNOT if annotations else 0
+    return bool(render_box(page, box, scale, background=CLEAR, flags=flags)[:, :, 3].any())

@@ -1,0 +1,85 @@
+"""Comparison of a text layer with what recognition reads in its place."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+from rapidfuzz.distance import Levenshtein
+
+from pagemill.extraction.reading.read_messages import ParsedPage, Picture, Sample
+from pagemill.extraction.reading.shared_pixels import Pixels
+
+ALIKE = 0.6
+# Of the samples that settle a doubt; recognition misreads a sharp word now and then.
+MOST_WRONG = 0.4
+SURE = 0.5
+CONFUSED = str.maketrans("OoQDIliSZB", "0000111528")
+
+
+class LineRecognizer(Protocol):
+    """Recogniser of single lines. Thread-safe."""
+
+    def lines(self, crops: Sequence[Pixels]) -> list[tuple[str, float]]:
+        """Return the text and the confidence of upright pictures of one line each."""
+        ...
+
+
+class TextLayerCheck:
+    """What has been found out about the text layers of one document."""
+
+    def __init__(self, recognizer: LineRecognizer) -> None:
+        self._recognizer = recognizer
+        self._contradicted: set[int] = set()
+
+    def contradicts(self, parsed: ParsedPage, pixels_of: Callable[[Picture], Pixels]) -> bool:
+        """Return whether the words of a page are not what is seen on it."""
+        if parsed.samples:
+            self._settle(parsed.samples, pixels_of)
+        return not self._contradicted.isdisjoint(parsed.doubts)
+
+    def _settle(self, samples: Sequence[Sample], pixels_of: Callable[[Picture], Pixels]) -> None:
+        read = self._recognizer.lines([pixels_of(sample.picture) for sample in samples])
+        by_doubt: dict[int, list[tuple[str, str, float]]] = defaultdict(list)
+        for sample, (seen, confidence) in zip(samples, read, strict=True):
+            by_doubt[sample.doubt].append((sample.text, seen, confidence))
+        self._contradicted.update(doubt for doubt, readings in by_doubt.items() if contradict(readings))
+
+
+def contradict(samples: Iterable[tuple[str, str, float]]) -> bool:
+    """Return whether samples show that a text layer says something else than what is seen.
+
+    Each is what the layer says, and what recognition reads with its confidence.
+    """
+    judged = [says_the_same(said, seen) for said, seen, confidence in samples if confidence >= SURE]
+    wrong = judged.count(False)
+    return wrong > 0 and wrong >= MOST_WRONG * len(judged)
+
+
+def says_the_same(said: str, seen: str) -> bool:
+    """Return whether two readings of a word are one, but for what recognition confuses."""
+    said, seen = _alphanumeric(said), _alphanumeric(seen)
+    said_plain, seen_plain = _plain(said), _plain(seen)
+    if not said_plain or not seen_plain:
+        return len(said_plain) + len(seen_plain) < 2
+    if Levenshtein.normalized_similarity(said_plain, seen_plain) < ALIKE:
+        return False
+    return not _digits_differ(said, seen)
+
+
+def _digits_differ(said: str, seen: str) -> bool:
+    """Return whether a digit is read as another one; a letter read for a digit is a usual mistake."""
+    if len(said) != len(seen):
+        return False
+    pairs = zip(said, seen, strict=True)
+    return any(one.isdigit() and other.isdigit() and one != other for one, other in pairs)
+
+
+def _plain(text: str) -> str:
+    return text.translate(CONFUSED).casefold()
+
+
+def _alphanumeric(text: str) -> str:
+    return "".join(one for one in unicodedata.normalize("NFKD", text) if one.isalnum())
