@@ -49,7 +49,7 @@ chaos: install ## Kill each part amid 300 jobs of organizations at their limits;
 simulation: install ## Break jobs and usage between any two statements, in 3,000 stories (about 4 minutes on 2 processors)
 	PAGEMILL_SIMULATION_SEEDS=$${PAGEMILL_SIMULATION_SEEDS:-3000} $(BIN)/python -m pytest tests/chaos/test_simulation.py
 
-fuzz: install ## Search 20 minutes for requests that the API answers wrongly
+fuzz: install ## Search 25 minutes for what the API answers wrongly, and for documents that break the reader
 	PAGEMILL_FUZZ_SECONDS=1200 PAGEMILL_FUZZ_SEED=$$RANDOM $(BIN)/python -m pytest tests/fuzz
 
 lint: install ## ruff, mypy and the direction of imports

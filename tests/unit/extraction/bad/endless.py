@@ -35,6 +35,7 @@ def endless() -> Iterator[BadDocument]:
     packed = stream(blanks(60), b"/Filter /FlateDecode")
     often = MEDIA_BOX + b" /Contents [%s]" % (b"4 0 R " * 2000)
     yield BadDocument("contents", page_pdf(packed, page=often))
+    yield BadDocument("layer-expression", layered())
     progressive = encoded(blank(), "JPEG", progressive=True)
     scan = progressive[progressive.index(b"\xff\xda") : -2]
     yield BadDocument("scans", resized_jpeg(progressive[:-2] + scan * 20_000, 6000, 6000))
@@ -54,3 +55,17 @@ def annotated(times: int) -> bytes:
     note = b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (a) /V (b) /Rect [9 9 99 99] /AP << /N 7 0 R >> >>"
     listed = MEDIA_BOX + b" /Annots [%s]" % (b"6 0 R " * times)
     return page_pdf(stream(HEADING), note, looped, page=listed)
+
+
+def layered() -> bytes:
+    """A layer that is shown if an expression holds, which consists of itself twice."""
+    marked = stream(b"/OC /L BDC 0 0 99 99 re f EMC")
+    hidden = b"/OCProperties << /OCGs [8 0 R] /D << /OFF [8 0 R] >> >>"
+    return page_pdf(
+        marked,
+        b"<< /Type /OCMD /VE 7 0 R >>",
+        b"[/And 7 0 R 7 0 R]",
+        b"<< /Type /OCG /Name (a) >>",
+        resources=b"/Properties << /L 6 0 R >>",
+        catalogue=hidden,
+    )
