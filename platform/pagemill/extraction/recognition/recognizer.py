@@ -1,0 +1,105 @@
+"""The recogniser: words of plain pixels, with the models that come in rapidocr's wheel."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from pagemill.extraction.recognition.crops import Crop, crops_of, to_height
+from pagemill.extraction.recognition.decoding import DecodedLine, DecodedWord, words_of
+from pagemill.extraction.recognition.detector import Detector, Pixels, Quad
+from pagemill.extraction.recognition.device import Device, find_device
+from pagemill.extraction.recognition.line_reader import LineReader
+from pagemill.extraction.types import ImageQuality, Word
+
+LEGIBLE = 0.6
+"""Lines with less confidence are pictures, lines and dirt."""
+
+logger = logging.getLogger(__name__)
+
+
+class _Models(NamedTuple):
+    device: Device
+    detector: Detector
+    lines: LineReader
+
+
+class Recognizer:
+    """Recogniser on a GPU or ``threads`` threads of the processor, whichever is there.
+
+    Thread-safe. It loads its models with the first image, since many documents never need them.
+    """
+
+    def __init__(self, *, threads: int = 1, device: Device | None = None) -> None:
+        self._threads, self._chosen = threads, device
+        self._loading = threading.Lock()
+        self._loaded: _Models | None = None
+
+    @property
+    def device(self) -> Device:
+        """The device that it runs on."""
+        return self._models().device
+
+    def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
+        """Return the words of upright RGB pixels (height, width, 3), boxes in 0..1 of them."""
+        models = self._models()
+        candidates = [crops_of(pixels, quad) for quad in models.detector.lines(pixels, quality)]
+        crops = [crop for one in candidates for crop in one]
+        read = iter(models.lines.read([crop.pixels for crop in crops]))
+        words: list[Word] = []
+        for one in candidates:
+            decoded = [(next(read), crop) for crop in one]
+            line, crop = max(decoded, key=lambda found: found[0].confidence)
+            if line.confidence >= LEGIBLE:
+                words += _words_on_page(line, crop, pixels.shape[:2])
+        return words
+
+    def lines(self, crops: Sequence[Pixels]) -> list[tuple[str, float]]:
+        """Return the text and the confidence of RGB pictures of one upright line each."""
+        read = self._models().lines.read([to_height(crop) for crop in crops])
+        return [(line.text, line.confidence) for line in read]
+
+    def boxes(self, pixels: Pixels, quality: ImageQuality) -> list[Quad]:
+        """Return the corners of the lines on a page, in pixels."""
+        return self._models().detector.lines(pixels, quality)
+
+    def _models(self) -> _Models:
+        with self._loading:
+            if self._loaded is None:
+                cv2.setNumThreads(1)
+                device = self._chosen or find_device(self._threads)
+                self._loaded = _Models(device, Detector(device), LineReader(device))
+                logger.info("pages are recognised on %s", device)
+            return self._loaded
+
+
+def _words_on_page(line: DecodedLine, crop: Crop, page: tuple[int, ...]) -> list[Word]:
+    width = crop.pixels.shape[1]
+    return [_on_page(word, crop.quad, width, page) for word in words_of(line, width)]
+
+
+def _on_page(word: DecodedWord, quad: Quad, width: int, page: tuple[int, ...]) -> Word:
+    """Return a word with the upright box around its part of the line."""
+    corners = np.concatenate([_across(quad, word.start / width), _across(quad, word.end / width)])
+    shares = (corners / np.array([page[1], page[0]], dtype=np.float32)).clip(0.0, 1.0)
+    low, high = shares.min(axis=0), shares.max(axis=0)
+    return Word(
+        word.text,
+        float(low[0]),
+        float(low[1]),
+        float(high[0]),
+        float(high[1]),
+        min(max(word.confidence, 0.0), 1.0),
+    )
+
+
+def _across(quad: Quad, share: float) -> Quad:
+    """Return the points on the upper and the lower edge of a line at a share of its length."""
+    return np.array(
+        [quad[0] + (quad[1] - quad[0]) * share, quad[3] + (quad[2] - quad[3]) * share], dtype=np.float32
+    )
