@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,15 @@ class DecodedLine:
     def confidence(self) -> float:
         """Mean probability of the characters, 0 without one."""
         return sum(self.probabilities) / len(self.probabilities) if self.probabilities else 0.0
+
+    def widest_gap(self, width: float) -> float:
+        """Return the widest part of the line, in pixels, without a character in its middle."""
+        marks = [
+            0.0,
+            *(self.middles[at] for at, one in enumerate(self.characters) if not one.isspace()),
+            width,
+        ]
+        return max(after - before for before, after in itertools.pairwise(marks))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -20,6 +21,8 @@ FIRST_SIDE = {"LOW": 960, "HIGH": 1280}
 """Longest side, in pixels, at which a page is looked at first."""
 SHORT_SIDE = 400
 """Shortest side of strips, which would not be legible with the longest side alone."""
+LEAST_SIDE = 6
+"""Nothing can be read on an image with a shorter side, in pixels."""
 MAXIMUM_PIXELS = 6_000_000
 LEGIBLE = 18.0
 """Height of small lines (boxes, in pixels) below which some are missed; the page is enlarged then."""
@@ -41,13 +44,14 @@ MAXIMUM_LINES = 3000
 class Detector:
     """Detector of lines on upright or skewed pages. Thread-safe."""
 
-    def __init__(self, device: Device) -> None:
-        self._session = open_session(detector_model(), device)
-        self._running = threading.Semaphore(device.concurrency)
+    def __init__(self, device: Device, places: threading.Semaphore) -> None:
+        self._session, self._places = open_session(detector_model(), device), places
 
     def lines(self, pixels: Pixels, quality: ImageQuality) -> list[Quad]:
         """Return the lines of an RGB image; a page of small print is looked at twice, enlarged."""
         longest = max(pixels.shape[:2])
+        if min(pixels.shape[:2]) < LEAST_SIDE:
+            return []
         side = _first_side(pixels, quality)
         found = self._lines(pixels, side)
         if found and side < longest:
@@ -64,8 +68,8 @@ class Detector:
             scale *= (MAXIMUM_PIXELS / (shape[0] * shape[1])) ** 0.5
             shape = _multiple(height * scale), _multiple(width * scale)
         shrinks = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        resized = cv2.resize(pixels, shape[::-1], interpolation=shrinks)
-        with self._running:
+        resized = np.asarray(cv2.resize(pixels, shape[::-1], interpolation=shrinks), dtype=np.uint8)
+        with self._places:
             scores = self._session.run(None, {INPUT: to_input(resized)[None]})[0][0, 0]
         found = _boxes(scores)
         return [quad for box in found if (quad := _on_page(box, shape, (height, width))) is not None]
@@ -82,7 +86,8 @@ def thickness(quad: Quad) -> float:
 
 
 def _first_side(pixels: Pixels, quality: ImageQuality) -> int:
-    longest, shortest = max(pixels.shape[:2]), min(pixels.shape[:2])
+    height, width = pixels.shape[:2]
+    longest, shortest = max(height, width), min(height, width)
     return min(longest, max(FIRST_SIDE[quality], round(SHORT_SIDE * longest / shortest)))
 
 
@@ -99,13 +104,15 @@ def _boxes(scores: NDArray[np.float32]) -> list[Quad]:
         centre, (width, height), angle = cv2.minAreaRect(contour)
         if min(width, height) < THINNEST:
             continue
-        if _mean_score(scores, cv2.boxPoints((centre, (width, height), angle))) < CONFIDENT:
+        if _mean_score(scores, _corners(centre, width, height, angle)) < CONFIDENT:
             continue
         grown = width * height * GROWTH / (width + height)
-        boxes.append(
-            np.asarray(cv2.boxPoints((centre, (width + grown, height + grown), angle)), dtype=np.float32)
-        )
+        boxes.append(_corners(centre, width + grown, height + grown, angle))
     return boxes
+
+
+def _corners(centre: Sequence[float], width: float, height: float, angle: float) -> Quad:
+    return np.asarray(cv2.boxPoints((tuple(centre), (width, height), angle)), dtype=np.float32)
 
 
 def _mean_score(scores: NDArray[np.float32], corners: NDArray[np.float32]) -> float:

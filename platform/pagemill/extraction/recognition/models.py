@@ -99,7 +99,8 @@ def _last_layer(model: onnx.ModelProto) -> _Layer:
     """Return the layer before the only output: product, sum, identities, softmax."""
     maker: dict[str, Any] = {output: node for node in model.graph.node for output in node.output}
     constants = {one.name: one for one in model.graph.initializer}
-    name, found = model.graph.output[0].name, {}
+    found: dict[str, NDArray[np.float32]] = {}
+    name = model.graph.output[0].name
     while len(found) < 2:
         node = maker[name]
         constant = [one for one in node.input if one in constants]

@@ -73,7 +73,8 @@ class Recognizer:
             if self._loaded is None:
                 cv2.setNumThreads(1)
                 device = self._chosen or find_device(self._threads)
-                self._loaded = _Models(device, Detector(device), LineReader(device))
+                places = threading.Semaphore(device.concurrency)
+                self._loaded = _Models(device, Detector(device, places), LineReader(device, places))
                 logger.info("pages are recognised on %s", device)
             return self._loaded
 

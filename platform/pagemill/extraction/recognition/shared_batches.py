@@ -25,9 +25,9 @@ class _Entry(Generic[Item, Result]):
 class SharedBatches(Generic[Item, Result]):
     """Runs items of one kind together, whichever threads they come from, at most ``size`` in a batch.
 
-    A thread that asks works itself: as soon as one of ``concurrency`` places is free it runs the batch that
-    has waited longest, which may be another thread's. So no thread of its own is needed, and the order is
-    that of asking.
+    A thread that asks works itself: as soon as it gets a place it runs the batch that has waited longest,
+    which may be another thread's. So no further thread is needed, and the order is that of asking.
+    ``places`` bounds what runs on the device at a time.
     """
 
     def __init__(
@@ -36,15 +36,14 @@ class SharedBatches(Generic[Item, Result]):
         *,
         kind: Callable[[Item], Hashable],
         size: int,
-        concurrency: int,
+        places: threading.Semaphore,
     ) -> None:
-        self._run, self._kind, self._size = run, kind, size
-        self._places = threading.Semaphore(concurrency)
+        self._run, self._kind, self._size, self._places = run, kind, size, places
         self._lock = threading.Lock()
         self._waiting: OrderedDict[Hashable, deque[_Entry[Item, Result]]] = OrderedDict()
 
     def results(self, items: Sequence[Item]) -> list[Result]:
-        """Return the items' results in their order. Raises what ``run`` raises for a batch with one of them."""
+        """Return the items' results in their order. Raises what ``run`` raises for one of their batches."""
         entries = [_Entry[Item, Result](item) for item in items]
         with self._lock:
             for entry in entries:
