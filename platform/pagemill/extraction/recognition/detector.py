@@ -86,9 +86,9 @@ def thickness(quad: Quad) -> float:
 
 
 def _first_side(pixels: Pixels, quality: ImageQuality) -> int:
-    height, width = pixels.shape[:2]
-    longest, shortest = max(height, width), min(height, width)
-    return min(longest, max(FIRST_SIDE[quality], round(SHORT_SIDE * longest / shortest)))
+    height, width, _ = pixels.shape
+    legible = round(SHORT_SIDE * max(height, width) / min(height, width))
+    return min(max(height, width), max(FIRST_SIDE[quality], legible))
 
 
 def _multiple(side: float) -> int:
