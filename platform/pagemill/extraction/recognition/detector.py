@@ -88,7 +88,8 @@ def thickness(quad: Quad) -> float:
 def _first_side(pixels: Pixels, quality: ImageQuality) -> int:
     height, width, _ = pixels.shape
     legible = round(SHORT_SIDE * max(height, width) / min(height, width))
-    return min(max(height, width), max(FIRST_SIDE[quality], legible))
+    longest: int = max(height, width)
+    return min(longest, max(FIRST_SIDE[quality], legible))
 
 
 def _multiple(side: float) -> int:
