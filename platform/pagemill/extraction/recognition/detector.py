@@ -87,7 +87,7 @@ def thickness(quad: Quad) -> float:
 
 def _first_side(pixels: Pixels, quality: ImageQuality) -> int:
     height, width, _ = pixels.shape
-    legible = round(SHORT_SIDE * max(height, width) / min(height, width))
+    legible: int = round(SHORT_SIDE * max(height, width) / min(height, width))
     longest: int = max(height, width)
     return min(longest, max(FIRST_SIDE[quality], legible))
 
