@@ -27,10 +27,11 @@ ROWS_LOOKED_BACK = 60
 """Rows above the first with a gap that may belong to a column: the bound that keeps long pages linear."""
 FEWEST_ROWS = 2
 ROWS_NEEDED = 3
-TEXT_ROWS = 0.6
+TEXT_ROWS = 0.65
 RUNNING_WORDS = 3.5
 LABELLED_ROWS = 0.6
 LABEL_WORDS = 3
+FEWEST_LETTERS = 3
 DIFFERENT_BASELINES = 0.2
 STAGGERED = 0.1
 """Overlap of two lines in height, as a share of it, from which they stand side by side."""
@@ -38,9 +39,6 @@ MOSTLY = 0.7
 
 _LETTER = re.compile(r"[^\W\d_]")
 _DIGIT = re.compile(r"\d")
-_NUMBER = re.compile(
-    r"[^\w]*(?:[^\W\d_]{1,3}\.?\s*)?[\d\s.,:/'’%()+*#x-]*\d[\d\s.,:/'’%()+*#x-]*(?:[^\W\d_]{1,3})?[^\w]*"
-)
 _WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 """Scripts that put no spaces between words, or words of one or two letters."""
 
@@ -105,7 +103,7 @@ class Column:
         """Return whether most rows read as text: words, mostly letters, in one cell."""
         if self.cells > 1.2 * self.count or self.labels():
             return False
-        return self.share(sum(_is_text(text) for text in self.texts.values())) >= TEXT_ROWS
+        return self.share(sum(map(_text_share, self.texts.values()))) >= TEXT_ROWS
 
 
 def rows_of(lines: Sequence[TextLine], aspect: float) -> list[Row]:
@@ -254,15 +252,31 @@ def _are_independent(columns: Sequence[Column], rows: Sequence[Row]) -> bool:
     if all(column.words_per_row() >= RUNNING_WORDS for column in columns):
         return True
     right_to_left = any(RIGHT_TO_LEFT.search(text) for text in columns[-1].texts.values())
-    labels, values = (columns[-1], columns[-2]) if right_to_left else (columns[0], columns[1])
-    is_address = any(column.with_digits() for column in columns) or len(set(counts)) > 1
-    return (is_address and not _may_label(labels, values)) or _have_different_baselines(columns, rows)
+    labels = columns[-1] if right_to_left else columns[0]
+    are_addresses = _may_be_addresses(columns) and not _may_label(labels)
+    return are_addresses or _have_headings(columns) or _have_different_baselines(columns, rows)
 
 
-def _may_label(labels: Column, values: Column) -> bool:
-    """Return whether each row is a few words without digits beside a value; rows of addresses have digits."""
+def _may_be_addresses(columns: Sequence[Column]) -> bool:
+    """Return whether digits are in each column but not in each row, or in some where one is longer."""
+    digits = [column.with_digits() for column in columns]
+    counts = [column.count for column in columns]
+    return digits != counts and (all(digits) or (any(digits) and len(set(counts)) > 1))
+
+
+def _may_label(labels: Column) -> bool:
+    """Return whether each row is a few words without digits; rows of addresses have digits."""
     short = all(_count_words(text) <= LABEL_WORDS for text in labels.texts.values())
-    return short and not labels.with_digits() and labels.texts.keys() <= values.texts.keys()
+    return short and not labels.with_digits()
+
+
+def _have_headings(columns: Sequence[Column]) -> bool:
+    """Return whether each column begins with a heading such as "Bill to:", and holds no other label."""
+    return all(
+        [number for number, text in column.texts.items() if text.rstrip().endswith(":")]
+        == [min(column.texts)]
+        for column in columns
+    )
 
 
 def _have_different_baselines(columns: Sequence[Column], rows: Sequence[Row]) -> bool:
@@ -288,8 +302,14 @@ def _is_label(text: str) -> bool:
     return text.rstrip().endswith((":", "：")) and _count_words(text) <= LABEL_WORDS + 1
 
 
-def _is_text(text: str) -> bool:
-    if _NUMBER.fullmatch(text) or _count_words(text) < 2:
-        return False
+def _text_share(text: str) -> float:
+    """Return 1 for a row of text, 0 for an amount or a code, a half for a single word: it may be a town."""
     letters, digits = len(_LETTER.findall(text)), len(_DIGIT.findall(text))
-    return letters > digits or ":" in text
+    if _count_words(text) < 2:
+        return 0.5 if letters >= FEWEST_LETTERS and not digits else 0.0
+    first = text.split(" ", 1)[0]
+    # "Due 17.09.2024" is read on its own, "EUR 320.00" is not.
+    opens = len(_LETTER.findall(first)) >= FEWEST_LETTERS and not (
+        len(first) == FEWEST_LETTERS and first.isupper()
+    )
+    return float(opens or letters > max(digits, FEWEST_LETTERS if digits else 0))

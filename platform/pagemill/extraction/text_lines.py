@@ -11,6 +11,8 @@ from pagemill.extraction.types import Word
 
 SAME_LINE_OVERLAP = 0.5
 HORIZONTAL_OVERLAP_ALLOWED = 0.3
+SMALL = 0.7
+SUPERSCRIPT_SPACE = 0.4
 WORD_SPACE = 0.4
 """Words of one font that stand closer than this share of their height are one run."""
 SAME_HEIGHT = 1e-4
@@ -133,8 +135,8 @@ class _Lines:
         del self._middles[at], self._by_middle[at]
 
     def _best(self, run: Run) -> TextLine | None:
-        """Return the line whose last run overlaps most in height."""
-        middle, reach = run.middle, self._tallest / 2
+        """Return the line that overlaps most in height where it ends."""
+        middle, reach = run.middle, self._tallest
         at = bisect_left(self._middles, middle)
         low, high = max(at - LINES_COMPARED, 0), at + LINES_COMPARED
         best, best_overlap = None, SAME_LINE_OVERLAP
@@ -142,10 +144,21 @@ class _Lines:
             if index >= high or self._middles[index] > middle + reach:
                 break
             line = self._by_middle[index]
-            overlap = _overlap(line[-1], run)
+            overlap = _overlap(_body(line), run)
             if overlap > best_overlap and _beside(line[-1], run):
                 best, best_overlap = line, overlap
         return best
+
+
+def _body(line: TextLine) -> Run:
+    """Return the last run, or the one before it where that is set small and close to it: a superscript."""
+    last = line[-1]
+    if len(line) > 1:
+        before = line[-2]
+        height = before.y1 - before.y0
+        if last.y1 - last.y0 < SMALL * height and last.x0 - before.x1 < SUPERSCRIPT_SPACE * height:
+            return before
+    return last
 
 
 def _overlap(last: Run, run: Run) -> float:
