@@ -16,6 +16,10 @@ PAGE = (400.0, 300.0)
 SELLER = ("SELLER", "Alder Street Books Ltd", "14 Alder Street", "Bristol BS1 4QT")
 BUYER = ("BUYER", "Copper Beech School", "2 Station Road", "Exeter EX4 3RP")
 ROWS = ("Blue widgets 12 99.00", "Hydraulic oil 1 5.20", "Total due 104.20")
+LETTER = (
+    *("Dear", "customer", "please", "find", "enclosed", "your", "invoice", "for", "January", "which"),
+    *("was", "delivered", "yesterday", "with", "kind", "regards", "Payment", "within", "thirty", "days"),
+)
 
 
 def text_pdf(pages: int = 1, *, rotate: int = 0, password: str | None = None) -> bytes:
@@ -100,6 +104,17 @@ def receipt_image(mode: str = "RGB", lines: tuple[str, ...] = RECEIPT) -> Image.
         deep.frombytes(b"".join(struct.pack("<H", value * 257) for value in image.tobytes()))
         return deep
     return image.convert("RGB").convert(mode) if mode != "L" else image
+
+
+def letter_image(lines: int = 26, size: tuple[int, int] = (850, 1100)) -> Image.Image:
+    """A printed page, black on white: paragraphs of different words, at 100 dots to the inch."""
+    image = Image.new("RGB", size, "white")
+    pencil = ImageDraw.Draw(image)
+    font = ImageFont.load_default(size=20)
+    for number in range(lines):
+        words = [LETTER[(number * 7 + place * 5) % len(LETTER)] for place in range(8 if number % 6 else 3)]
+        pencil.text((70, 60 + 36 * number), " ".join(words), fill="black", font=font)
+    return image
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

@@ -9,15 +9,10 @@ from typing import Any
 import numpy as np
 
 from pagemill.extraction.reading.shared_pixels import Pixels
-from pagemill.extraction.reading.strips import middle, words_in_tiles
+from pagemill.extraction.reading.strips import words_in_tiles
 from pagemill.extraction.reading.word_geometry import plain
 from pagemill.extraction.types import ImageQuality, Word
-from pagemill.rotation import Rotation
 
-ORIENTATION_SIDE = 960
-ORIENTATION_SAMPLES = 6
-# A quarter turn is believed only when it reads clearly better: most pages are upright.
-UPRIGHT_ADVANTAGE = 0.05
 PARAMETERS = {
     "Global.use_cls": False,
     "Global.log_level": "critical",
@@ -72,37 +67,6 @@ class Recognizer:
             read.append((str(found.txts[0]), float(found.scores[0])) if found.txts else ("", 0.0))
         return read
 
-    def upright_rotation(self, pixels: Pixels) -> Rotation:
-        """Return the clockwise turn that makes the image upright.
-
-        The shape of lines tells portrait from landscape, recognition tells up from down.
-        """
-        with self._lock:
-            return self._upright_rotation(_within(_blue_first(middle(pixels)), ORIENTATION_SIDE))
-
-    def _upright_rotation(self, pixels: Pixels) -> Rotation:
-        found = self._engine()(pixels, use_det=True, use_rec=False)
-        if found.boxes is None:
-            return 0
-        boxes = sorted(found.boxes, key=lambda box: -max(_sides(box)))[:ORIENTATION_SAMPLES]
-        vertical = sum(_sides(box)[1] - _sides(box)[0] for box in boxes) > 0
-        crops = [_crop(pixels, box) for box in boxes]
-        as_found, turned = self._score(crops), self._score([np.rot90(crop, 2) for crop in crops])
-        if vertical:
-            # The library turns tall crops counter-clockwise before it reads them.
-            return 270 if as_found >= turned else 90
-        return 180 if turned > as_found + UPRIGHT_ADVANTAGE else 0
-
-    def _score(self, crops: Sequence[np.ndarray]) -> float:
-        engine = self._engine()
-        results = [engine(crop, use_det=False, use_rec=True, return_word_box=False) for crop in crops]
-        weighted = [
-            score * len(text)
-            for result in results
-            for text, score in zip(result.txts or (), result.scores, strict=False)
-        ]
-        return float(sum(weighted)) / max(1, len(weighted))
-
     def _engine(self) -> Any:
         if self._loaded is None:
             import cv2
@@ -153,26 +117,5 @@ def _word(text: str, corners: list[Sequence[float]], width: int, height: int, co
     return Word(plain(text), min(across), min(down), max(across), max(down), sure)
 
 
-def _within(pixels: Pixels, longest_side: int) -> Pixels:
-    import cv2
-
-    height, width = pixels.shape[:2]
-    scale = longest_side / max(height, width)
-    if scale >= 1:
-        return pixels
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
 def _blue_first(pixels: Pixels) -> Pixels:
     return np.ascontiguousarray(pixels[:, :, ::-1])
-
-
-def _sides(box: np.ndarray) -> tuple[float, float]:
-    return float(np.linalg.norm(box[1] - box[0])), float(np.linalg.norm(box[3] - box[0]))
-
-
-def _crop(pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
-    from rapidocr.utils.process_img import get_rotate_crop_image
-
-    return np.asarray(get_rotate_crop_image(pixels, np.asarray(box, dtype=np.float32)))

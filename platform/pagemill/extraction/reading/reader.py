@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from pagemill.errors import DocumentUnreadable, Unavailable
 from pagemill.extraction.reading.ocr import Recognizer
@@ -17,6 +19,9 @@ from pagemill.extraction.reading.shared_pixels import Pixels, shared_memory
 from pagemill.extraction.reading.text_layer_check import TextLayerCheck
 from pagemill.extraction.types import Page, Reading, ReadOptions
 from pagemill.sandbox.forked_child import ForkedChild, ForkServer
+
+if TYPE_CHECKING:
+    from pagemill.extraction.recognition.upright import UprightDetector
 
 ZYGOTE = "pagemill.extraction.reading.zygote"
 FORK_ATTEMPTS = 2
@@ -97,10 +102,24 @@ class PageReader:
         if check.contradicts(parsed, pixels_of):
             pixels = document.render_page(index, options)
             parsed, pixels_of = scanned(pixels, index, options), lambda _: pixels
-        most_words = self.limits.words_per_page
-        page = recognised_page(parsed, pixels_of, options, self._recognizer, most_words, self._pictures)
+        page = recognised_page(
+            parsed,
+            pixels_of,
+            options,
+            self._recognizer,
+            lambda pixels: self._upright_detector.upright(pixels),
+            self.limits.words_per_page,
+            self._pictures,
+        )
         document.check_time()
         return page
+
+    @functools.cached_property
+    def _upright_detector(self) -> UprightDetector:
+        # Children import this module and have no use for OpenCV.
+        from pagemill.extraction.recognition.upright import UprightDetector
+
+        return UprightDetector(self._recognizer.lines)
 
     @contextlib.contextmanager
     def _opened(self, content: bytes) -> Iterator[tuple[ChildDocument, DocumentInfo]]:

@@ -65,19 +65,27 @@ def _glyphs(ink: cv2.typing.MatLike) -> NDArray[np.float64]:
     return np.asarray(parts[fits][:, :4], np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Skew of the lines of a page in degrees clockwise, 0 unless it is clear that there are lines."""
+
+    skew: float = 0.0
+    clear: bool = False
+
+
 def skew(pixels: Pixels) -> float:
     """Return the clockwise degrees by which the lines of a page are skewed; 0 without clear evidence."""
-    return skew_of(sketch(pixels))
+    return alignment(sketch(pixels)).skew
 
 
-def skew_of(page: Sketch) -> float:
-    """Return the skew of a sketch, the same whichever side is up.
+def alignment(page: Sketch) -> Alignment:
+    """Return how the glyphs of a page are aligned, the same whichever side is up.
 
     Edges of glyphs line up along lines of text (Baird's method): the angle is that at which their projection
     is the most uneven.
     """
     if len(page.glyphs) < LEAST_GLYPHS or min(page.ink.shape) < LEAST_SIDE:
-        return 0.0
+        return Alignment()
     every = -(-len(page.glyphs) // MOST_GLYPHS)
     x, y, width, height = page.glyphs[::every].T
     across, down = x + width / 2, y + height / 2
@@ -97,17 +105,17 @@ def _unevenness(along: NDArray[np.float64], beside: NDArray[np.float64]) -> NDAr
     return np.asarray((neighbours**2).sum(axis=1) / len(along), np.float64)
 
 
-def _clear_peak(unevenness: NDArray[np.float64]) -> float:
+def _clear_peak(unevenness: NDArray[np.float64]) -> Alignment:
     best = int(unevenness.argmax())
     highest = float(unevenness[best])
-    at_zero = float(unevenness[len(_ANGLES) // 2])
-    unclear = highest < CLEAR_PEAK * float(np.median(unevenness)) or highest < CLEAR_ADVANTAGE * at_zero
-    if unclear or abs(_ANGLES[best]) > MOST_DEGREES:
-        return 0.0
+    if highest < CLEAR_PEAK * float(np.median(unevenness)) or abs(_ANGLES[best]) > MOST_DEGREES:
+        return Alignment()
+    if highest < CLEAR_ADVANTAGE * float(unevenness[len(_ANGLES) // 2]):
+        return Alignment(0.0, clear=True)
     before, after = float(unevenness[best - 1]), float(unevenness[best + 1])
     curvature = before - 2 * highest + after
     offset = 0.5 * (before - after) / curvature if curvature < 0 else 0.0
-    return float(_ANGLES[best]) + offset * DEGREES_STEP
+    return Alignment(float(_ANGLES[best]) + offset * DEGREES_STEP, clear=True)
 
 
 def deskewed(pixels: Pixels, degrees: float) -> Pixels:

@@ -14,10 +14,12 @@ from pagemill.extraction.recognition.skew import (
     LEAST_SIDE,
     Pixels,
     Sketch,
+    alignment,
     deskewed,
+    on_skewed_page,
     sketch,
-    skew_of,
 )
+from pagemill.extraction.types import Word
 from pagemill.rotation import ROTATIONS, Rotation
 
 ReadLines = Callable[[Sequence[Pixels]], list[tuple[str, float]]]
@@ -27,10 +29,15 @@ LEAST_GLYPHS = 8
 SURE_UPRIGHT = 0.6
 # Most pages are upright, so a turn needs more: of 980 pages the model turned one wrongly above this.
 SURE_TURNED = 0.85
+"""Believed only where lines are clear to see: of a photograph the model says anything."""
 WORTH_READING = 0.08
 SAMPLES = 6
+LONGEST_SAMPLE = 12
+"""Most of a line that is read, in line heights."""
 LEAST_CHARACTERS = 10
 ADVANTAGE = 0.05
+LEAST_LEGIBILITY = 0.5
+"""Lines that are read with less are no lines of text."""
 MODEL_WEIGHT = 0.2
 # A view is a square a little narrower than the text: edges of lines tell the model nothing.
 VIEW_SHARE = 0.875
@@ -46,6 +53,21 @@ class Pose:
     skew: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class UprightPage:
+    """Pixels of a page that was turned upright by ``rotation`` (clockwise) and deskewed after that."""
+
+    pixels: Pixels
+    rotation: Rotation
+    skew: float
+    width: int
+    height: int
+
+    def on_page(self, word: Word) -> Word:
+        """Return a word of these pixels with its box on the page as shown: turned, but not deskewed."""
+        return on_skewed_page(word, self.skew, self.width, self.height) if self.skew else word
+
+
 class UprightDetector:
     """Detector of the pose of pages. Thread-safe; it loads its model with the first page.
 
@@ -57,6 +79,14 @@ class UprightDetector:
         self._model = OrientationModel()
         self._read_lines = read_lines
 
+    def upright(self, pixels: Pixels) -> UprightPage:
+        """Return an RGB page upright and without skew."""
+        pose = self.pose(pixels)
+        turned = quarter_turned(pixels, pose.rotation)
+        height, width = turned.shape[:2]
+        straight = deskewed(turned, pose.skew) if pose.skew else turned
+        return UprightPage(straight, pose.rotation, pose.skew, width, height)
+
     def rotation(self, pixels: Pixels) -> Rotation:
         """Return the clockwise turn that makes an RGB page upright."""
         return self.pose(pixels).rotation
@@ -64,16 +94,16 @@ class UprightDetector:
     def pose(self, pixels: Pixels) -> Pose:
         """Return the turn and the skew of an RGB page. A skew too small to correct is 0."""
         page = sketch(pixels)
-        degrees = skew_of(page)
-        if abs(degrees) <= LEAST_DEGREES:
-            degrees = 0.0
+        lines = alignment(page)
+        degrees = lines.skew if abs(lines.skew) > LEAST_DEGREES else 0.0
         if len(page.glyphs) < LEAST_GLYPHS or min(page.gray.shape) < LEAST_SIDE:
             return Pose()
         turned = self._model.probabilities(_views(page, degrees))
         # A page that was turned by 90 has to be turned by 270.
         needed = {rotation: float(turned[-rotation // 90 % 4]) for rotation in ROTATIONS}
         likeliest = max(ROTATIONS, key=lambda rotation: needed[rotation])
-        if needed[likeliest] < (SURE_UPRIGHT if likeliest == 0 else SURE_TURNED):
+        sure = needed[0] >= SURE_UPRIGHT or (lines.clear and needed[likeliest] >= SURE_TURNED)
+        if not sure:
             likeliest = self._confirmed(pixels, degrees, needed)
         return Pose(likeliest, degrees)
 
@@ -85,11 +115,11 @@ class UprightDetector:
         pairs: tuple[tuple[Rotation, Rotation], ...] = ((0, 180), (90, 270))
         for first, second in pairs:
             if first == 0 or max(needed[first], needed[second]) >= WORTH_READING:
-                crops = line_crops(np.ascontiguousarray(np.rot90(straight, -first // 90)))
+                crops = line_crops(quarter_turned(straight, first))
                 read[first] = self._legibility(crops)
-                read[second] = self._legibility([np.ascontiguousarray(np.rot90(crop, 2)) for crop in crops])
+                read[second] = self._legibility([quarter_turned(crop, 180) for crop in crops])
         best = max(read, key=lambda rotation: read[rotation] + MODEL_WEIGHT * needed[rotation])
-        return best if read[best] >= read[0] + ADVANTAGE else 0
+        return best if read[best] >= max(read[0] + ADVANTAGE, LEAST_LEGIBILITY) else 0
 
     def _legibility(self, crops: Sequence[Pixels]) -> float:
         """Return the mean confidence of the characters read, 0 when they are few."""
@@ -99,6 +129,11 @@ class UprightDetector:
         if characters < LEAST_CHARACTERS:
             return 0.0
         return sum(len(text) * confidence for text, confidence in found) / characters
+
+
+def quarter_turned(pixels: Pixels, rotation: Rotation) -> Pixels:
+    """Return pixels turned clockwise."""
+    return np.ascontiguousarray(np.rot90(pixels, -rotation // 90))
 
 
 def _views(page: Sketch, degrees: float) -> list[Pixels]:
@@ -156,5 +191,6 @@ def _crop(pixels: Pixels, box: tuple[int, int, int, int], scale: float) -> Pixel
     left, top, width, height = box
     margin = 0.2 * height
     rows = slice(max(0, int((top - margin) * scale)), int((top + height + margin) * scale) + 1)
+    width = min(width, LONGEST_SAMPLE * height)
     columns = slice(max(0, int((left - margin) * scale)), int((left + width + margin) * scale) + 1)
     return np.ascontiguousarray(pixels[rows, columns])
