@@ -106,14 +106,21 @@ def receipt_image(mode: str = "RGB", lines: tuple[str, ...] = RECEIPT) -> Image.
     return image.convert("RGB").convert(mode) if mode != "L" else image
 
 
+def letter_lines(count: int) -> list[str]:
+    """The lines of a letter; each sixth is short."""
+    return [
+        " ".join(LETTER[(number * 7 + place * 5) % len(LETTER)] for place in range(8 if number % 6 else 3))
+        for number in range(count)
+    ]
+
+
 def letter_image(lines: int = 26, size: tuple[int, int] = (850, 1100)) -> Image.Image:
-    """A printed page, black on white: paragraphs of different words, at 100 dots to the inch."""
+    """A printed letter, black on white, at 100 dots to the inch."""
     image = Image.new("RGB", size, "white")
     pencil = ImageDraw.Draw(image)
     font = ImageFont.load_default(size=20)
-    for number in range(lines):
-        words = [LETTER[(number * 7 + place * 5) % len(LETTER)] for place in range(8 if number % 6 else 3)]
-        pencil.text((70, 60 + 36 * number), " ".join(words), fill="black", font=font)
+    for number, line in enumerate(letter_lines(lines)):
+        pencil.text((70, 60 + 36 * number), line, fill="black", font=font)
     return image
 
 
