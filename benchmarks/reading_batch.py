@@ -18,7 +18,6 @@ from pagemill.applications.requests import ReadingRequest
 from pagemill.extraction.reading import PageReader
 from pagemill.extraction.types import ImageQuality, ReadOptions, Word
 from pagemill.objects.local import LocalObjectStore
-from pagemill.rotation import Rotation
 from serve_apps.reading import ONGOING_FOR_EACH_PART, CachedReading
 
 Pixels = NDArray[np.uint8]
@@ -38,10 +37,6 @@ class Recorder:
     def lines(self, crops: Sequence[Pixels]) -> list[tuple[str, float]]:
         """Return that nothing is certain."""
         return [("", 0.0) for _ in crops]
-
-    def upright_rotation(self, pixels: Pixels) -> Rotation:
-        """Return that the page is upright."""
-        return 0
 
 
 def decoded(contents: Sequence[bytes]) -> list[Pixels]:

@@ -32,14 +32,6 @@ def words_in_tiles(pixels: Pixels, recognise: Callable[[Pixels], list[Word]]) ->
     return _words_down(pixels, recognise)
 
 
-def middle(pixels: Pixels) -> Pixels:
-    """Return the middle of a strip, which tells as well as the whole how it lies."""
-    height, width = pixels.shape[:2]
-    down, across = min(height, STRIP * width), min(width, STRIP * height)
-    top, left = (height - down) // 2, (width - across) // 2
-    return pixels[top : top + down, left : left + across]
-
-
 def _words_down(pixels: Pixels, recognise: Callable[[Pixels], list[Word]]) -> list[Word]:
     """Return the words of an image that is at least as high as wide; each belongs to one tile."""
     height = len(pixels)

@@ -20,6 +20,10 @@ MOST_DEGREES = 10.0
 LEAST_DEGREES = 0.5
 """Less is left as it is: the detector's boxes follow it, and the pixels stay as sharp as they are."""
 
+MOST_ENLARGEMENT = 2.0
+LONGEST_SIDE = 32_000
+"""OpenCV turns no larger pictures."""
+
 SKETCH_PIXELS = 700_000
 LEAST_SIDE = 16
 GLYPH_SIDES = (4, 60)
@@ -116,6 +120,12 @@ def _clear_peak(unevenness: NDArray[np.float64]) -> Alignment:
     curvature = before - 2 * highest + after
     offset = 0.5 * (before - after) / curvature if curvature < 0 else 0.0
     return Alignment(float(_ANGLES[best]) + offset * DEGREES_STEP, clear=True)
+
+
+def can_be_deskewed(width: int, height: int, degrees: float) -> bool:
+    """Return whether a deskewed picture stays within bounds: a long strip becomes many times as wide."""
+    across, down = _deskewed_size(width, height, degrees)
+    return max(across, down) <= LONGEST_SIDE and across * down <= MOST_ENLARGEMENT * width * height
 
 
 def deskewed(pixels: Pixels, degrees: float) -> Pixels:

@@ -15,6 +15,7 @@ from pagemill.extraction.recognition.skew import (
     Pixels,
     Sketch,
     alignment,
+    can_be_deskewed,
     deskewed,
     on_skewed_page,
     sketch,
@@ -95,7 +96,9 @@ class UprightDetector:
         """Return the turn and the skew of an RGB page. A skew too small to correct is 0."""
         page = sketch(pixels)
         lines = alignment(page)
-        degrees = lines.skew if abs(lines.skew) > LEAST_DEGREES else 0.0
+        height, width = pixels.shape[:2]
+        skewed = abs(lines.skew) > LEAST_DEGREES and can_be_deskewed(width, height, lines.skew)
+        degrees = lines.skew if skewed else 0.0
         if len(page.glyphs) < LEAST_GLYPHS or min(page.gray.shape) < LEAST_SIDE:
             return Pose()
         turned = self._model.probabilities(_views(page, degrees))

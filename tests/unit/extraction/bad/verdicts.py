@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading import PageReader, ReadLimits
 from pagemill.extraction.types import ImageQuality, ReadOptions, Word
-from pagemill.rotation import Rotation
 from tests.unit.extraction import documents
 from tests.unit.extraction.bad.case import BadDocument
 
@@ -37,9 +36,6 @@ class NoRecognizer:
 
     def lines(self, crops: Sequence[NDArray[np.uint8]]) -> list[tuple[str, float]]:
         return [("", 0.0) for _ in crops]
-
-    def upright_rotation(self, pixels: NDArray[np.uint8]) -> Rotation:
-        return 0
 
 
 def words_of(reader: PageReader, content: bytes) -> list[str]:

@@ -21,7 +21,6 @@ from pagemill.extraction.reading import PageReader, ReadLimits
 from pagemill.extraction.reading import reader as reader_module
 from pagemill.extraction.reading.shared_pixels import Pixels
 from pagemill.extraction.types import ImageQuality, ReadOptions, Word
-from pagemill.rotation import Rotation
 from pagemill.sandbox.forked_child import ForkedChild, ForkServer
 from tests.unit.extraction import documents
 
@@ -195,8 +194,8 @@ class NoWords:
     def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
         return []
 
-    def upright_rotation(self, pixels: Pixels) -> Rotation:
-        return 0
+    def lines(self, crops: Sequence[Pixels]) -> list[tuple[str, float]]:
+        return []
 
 
 def test_recognition_counts_for_the_time_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:

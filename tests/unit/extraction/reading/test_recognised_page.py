@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from pagemill.extraction.reading.read_messages import ParsedPage, Picture
 from pagemill.extraction.reading.recognised_page import recognised_page
 from pagemill.extraction.reading.shared_pixels import Pixels
+from pagemill.extraction.recognition.upright import UprightPage, quarter_turned
 from pagemill.extraction.types import ImageQuality, Page, ReadOptions, Word
 from pagemill.rotation import Rotation
 
@@ -17,8 +20,7 @@ TEXT = Word("text", 0.1, 0.1, 0.2, 0.15)
 class PretendRecognizer:
     """Finds one word in every picture: its size, in the lower right quarter."""
 
-    def __init__(self, rotation: Rotation = 0) -> None:
-        self.rotation = rotation
+    def __init__(self) -> None:
         self.seen: list[Pixels] = []
 
     def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
@@ -26,8 +28,8 @@ class PretendRecognizer:
         height, width = pixels.shape[:2]
         return [Word(f"{width}x{height}-{quality}", 0.5, 0.5, 1.0, 1.0, 0.8)]
 
-    def upright_rotation(self, pixels: Pixels) -> Rotation:
-        return self.rotation
+    def lines(self, crops: Sequence[Pixels]) -> list[tuple[str, float]]:
+        return []
 
 
 def pixels_of(picture: Picture) -> Pixels:
@@ -37,8 +39,14 @@ def pixels_of(picture: Picture) -> Pixels:
 def recognise(
     parsed: ParsedPage, options: ReadOptions | None = None, rotation: Rotation = 0, most: int = 100
 ) -> tuple[Page, PretendRecognizer]:
-    recognizer = PretendRecognizer(rotation)
-    return recognised_page(parsed, pixels_of, options or ReadOptions(), recognizer, most), recognizer
+    recognizer = PretendRecognizer()
+
+    def upright(pixels: Pixels) -> UprightPage:
+        turned = quarter_turned(pixels, rotation)
+        return UprightPage(turned, rotation, 0.0, turned.shape[1], turned.shape[0])
+
+    page = recognised_page(parsed, pixels_of, options or ReadOptions(), recognizer, upright, most)
+    return page, recognizer
 
 
 def test_a_text_layer_needs_no_recognition() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pagemill.extraction.reading.shared_pixels import Pixels
-from pagemill.extraction.reading.strips import TILE_PIXELS, middle, tiles, words_in_tiles
+from pagemill.extraction.reading.strips import TILE_PIXELS, tiles, words_in_tiles
 from pagemill.extraction.types import Word
 
 INK = 0
@@ -99,15 +99,3 @@ def test_tiles_cover_the_strip(height: int, width: int) -> None:
     assert parts[-1][1] == height
     assert len(parts) > 1
     assert all(top < before for (_, before), (top, _) in pairwise(parts))
-
-
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [((30, 1000), (30, 90)), ((1000, 30), (90, 30)), ((50, 100), (50, 100)), ((1, 1), (1, 1))],
-)
-def test_the_middle_of_a_strip_is_no_strip(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    pixels = np.zeros((*size, 3), dtype=np.uint8)
-    pixels[size[0] // 2, size[1] // 2] = 255
-    cut = middle(pixels)
-    assert cut.shape[:2] == expected
-    assert cut[expected[0] // 2, expected[1] // 2, 0] == 255

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from pagemill.extraction.recognition.skew import deskewed, on_skewed_page, skew
+from pagemill.extraction.recognition.skew import can_be_deskewed, deskewed, on_skewed_page, skew
 from pagemill.extraction.types import Word
 from tests.unit.extraction.documents import letter_image
 
@@ -103,6 +103,22 @@ def test_nothing_is_cut_off_and_new_corners_are_of_the_papers_colour(degrees: fl
     assert straight.shape[1] > 300
     assert (straight[:, :, 0] < 100).sum() == pytest.approx(4 * 64, rel=0.15)
     assert straight[0, 0].tolist() == [250, 240, 200]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "degrees", "bounded"),
+    [
+        (1000, 1400, 10.0, True),
+        (600, 4200, -2.0, True),
+        (100, 160_000, 5.0, False),
+        (160_000, 100, -5.0, False),
+        (4000, 33_000, 0.6, False),
+    ],
+)
+def test_a_strip_that_would_become_too_large_is_not_deskewed(
+    width: int, height: int, degrees: float, bounded: bool
+) -> None:
+    assert can_be_deskewed(width, height, degrees) is bounded
 
 
 def test_gray_pictures_are_deskewed_too() -> None:

@@ -110,6 +110,17 @@ def test_long_receipts_are_turned(detector: UprightDetector, rotation: Rotation)
     assert detector.rotation(quarter_turned(strip, rotation)) == NEEDED[rotation]
 
 
+@pytest.mark.parametrize("size", [(60_000, 200), (200, 60_000)])
+def test_an_endless_strip_costs_no_more_memory_than_it_has(
+    detector: UprightDetector, size: tuple[int, int]
+) -> None:
+    strip = np.full((*size, 3), 255, np.uint8)
+    strip[::7, ::5] = 0
+    page = detector.upright(strip)
+    assert page.skew == 0
+    assert page.pixels.size == strip.size
+
+
 @pytest.mark.parametrize("rotation", ROTATIONS)
 def test_text_in_a_corner_of_a_page_is_enough(detector: UprightDetector, rotation: Rotation) -> None:
     page = pixels_of(letter_image(lines=12, size=(1700, 2200)))
