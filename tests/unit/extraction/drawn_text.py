@@ -12,8 +12,10 @@ import reportlab
 SIZE = 10.0
 ADVANCE = 600
 WIDE_ADVANCE = 1000
-FIRST_GLYPH = 36
-"""The font's letters serve as shapes only: what they mean is said by the document."""
+FIRST_CODE = 200
+FIRST_SHAPE = 36
+ASCII_TO_SHAPE = -29
+"""Letters that the font has are drawn by it; others get the shape of one of its letters."""
 
 LEVEL = (1.0, 0.0, 0.0, 1.0)
 UPWARDS = (0.0, 1.0, -1.0, 0.0)
@@ -64,12 +66,13 @@ def drawn_pdf(
             _stream(content),
             b"<</Type/Font/Subtype/Type0/BaseFont/Plain/Encoding/Identity-%s"
             b"/DescendantFonts[6 0 R]/ToUnicode 7 0 R>>" % (b"V" if vertical else b"H"),
-            b"<</Type/Font/Subtype/CIDFontType2/BaseFont/Plain/FontDescriptor 8 0 R/CIDToGIDMap/Identity"
+            b"<</Type/Font/Subtype/CIDFontType2/BaseFont/Plain/FontDescriptor 8 0 R/CIDToGIDMap 10 0 R"
             b"/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)/Supplement 0>>/DW 1000/W[%s]>>" % widths,
             _stream(font.meanings()),
             b"<</Type/FontDescriptor/FontName/Plain/Flags 4/FontBBox[0 -200 1000 900]/ItalicAngle 0"
             b"/Ascent 900/Descent -200/CapHeight 700/StemV 80/FontFile2 9 0 R>>",
             _stream(zlib.compress(outlines), b"/Filter/FlateDecode/Length1 %d" % len(outlines)),
+            _stream(font.shapes()),
         ]
     )
 
@@ -95,9 +98,20 @@ class _Font:
             b"endcmap end end" % (len(self.codes), pairs)
         )
 
+    def shapes(self) -> bytes:
+        """The font's own number of each code, two bytes each."""
+        shapes = [
+            code + ASCII_TO_SHAPE if code < FIRST_CODE else code - FIRST_CODE + FIRST_SHAPE
+            for code in range(max(self.codes.values()) + 1)
+        ]
+        return b"".join(max(shape, 0).to_bytes(2, "big") for shape in shapes)
+
+    def _code(self, glyph: str) -> int:
+        return ord(glyph) if glyph.isascii() else FIRST_CODE + len(self.codes)
+
     def _hexadecimal(self, letters: str) -> bytes:
         glyphs = [letters] if letters in self._ligatures else list(letters)
-        codes = [self.codes.setdefault(glyph, FIRST_GLYPH + len(self.codes)) for glyph in glyphs]
+        codes = [self.codes.setdefault(glyph, self._code(glyph)) for glyph in glyphs]
         return b"<" + b"".join(b"%04X" % code for code in codes) + b">"
 
 
