@@ -44,8 +44,10 @@ class PrintedWord(msgspec.Struct, frozen=True):
     def word(self, width: float, height: float) -> Word:
         """Return the word with its box in 0..1, cut at the page's edges."""
         characters = self.characters
-        text = plain("".join([one.text for one in characters]))
-        if RIGHT_TO_LEFT.search(text):
+        text = "".join([one.text for one in characters])
+        if not text.isascii():
+            text = plain(text)
+        if not text.isascii() and RIGHT_TO_LEFT.search(text):
             text = balanced(unicodedata.normalize("NFC", _STRETCHED.sub("", text)))
         return Word(
             text,
