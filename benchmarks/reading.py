@@ -21,6 +21,7 @@ from benchmarks.progress import progress_bar
 from benchmarks.reading_batch import measure_batch
 from benchmarks.reading_children import measure_fresh_child, measure_text_layers
 from benchmarks.reading_device import measure_gpu
+from benchmarks.reading_engine import replica_recognizer
 from benchmarks.reading_sides import CurrentReading, Receipts, Side, compare, sample_receipts
 from benchmarks.servers import write_figures
 from benchmarks.tesseract import MISSING, find_tesseract, version
@@ -57,7 +58,7 @@ def main() -> None:
 
 def measure_reader(receipts: Receipts, layers: list[Path]) -> Figures:
     """Return the figures of one reader, beside the one before it and Tesseract."""
-    with PageReader() as reader:
+    with PageReader(recognizer=replica_recognizer()) as reader:
         figures = measure_receipts(reader, receipts)
         with progress_bar("text layers", len(layers)) as advance:
             figures |= measure_text_layers(reader, layers, advance)

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.reading_engine import Recognizer
+from benchmarks.reading_engine import replica_recognizer
 from pagemill.applications.requests import ReadingRequest
 from pagemill.extraction.reading import PageReader
+from pagemill.extraction.reading.recognised_page import WordRecognizer
 from pagemill.extraction.types import ImageQuality, ReadOptions, Word
 from pagemill.objects.local import LocalObjectStore
 from serve_apps.reading import ONGOING_FOR_EACH_PART, CachedReading
@@ -52,7 +53,7 @@ def measure_batch(
     contents: Sequence[bytes], threads: int, rounds: int, advance: Callable[[], object]
 ) -> dict[str, float]:
     """Measure both in turn, with the same engine; each figure is the median of the rounds."""
-    engine, pages = Recognizer(), decoded(contents)
+    engine, pages = replica_recognizer(), decoded(contents)
     engine.words(pages[0], "LOW")
     bare, replica = [], []
     for _ in range(rounds):
@@ -71,7 +72,7 @@ def measure_batch(
     }
 
 
-def bare_seconds(engine: Recognizer, pages: Sequence[Pixels], threads: int) -> float:
+def bare_seconds(engine: WordRecognizer, pages: Sequence[Pixels], threads: int) -> float:
     """Return the seconds that the engine needs for pages that are decoded."""
     started = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
@@ -79,7 +80,7 @@ def bare_seconds(engine: Recognizer, pages: Sequence[Pixels], threads: int) -> f
     return time.perf_counter() - started
 
 
-async def replica_seconds(engine: Recognizer, contents: Sequence[bytes], threads: int) -> float:
+async def replica_seconds(engine: WordRecognizer, contents: Sequence[bytes], threads: int) -> float:
     """Return the seconds that a replica needs for documents that are stored, none of them read before."""
     with tempfile.TemporaryDirectory() as directory, PageReader(recognizer=engine) as reader:
         objects = LocalObjectStore(Path(directory))

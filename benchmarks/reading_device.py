@@ -36,11 +36,11 @@ def main() -> None:
 def measure(data: Path, sample: int, threads: int) -> dict[str, float]:
     """Return the pages a second of receipts that are decoded."""
     from benchmarks.reading_batch import bare_seconds, decoded
-    from benchmarks.reading_engine import Recognizer
+    from benchmarks.reading_engine import replica_recognizer
     from benchmarks.reading_sides import sample_receipts
 
     pages = decoded([path.read_bytes() for path in sample_receipts(data / "sroie", sample).paths])
-    engine, started = Recognizer(), time.perf_counter()
+    engine, started = replica_recognizer(), time.perf_counter()
     engine.words(pages[0], "LOW")
     warming = time.perf_counter() - started
     bare_seconds(engine, pages[: 2 * threads], threads)

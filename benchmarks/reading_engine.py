@@ -1,7 +1,11 @@
-"""The engine that the replica recognises words with."""
+"""The recogniser of a replica."""
 
 from __future__ import annotations
 
 from pagemill.extraction.reading.ocr import Recognizer
+from pagemill.extraction.reading.recognised_page import WordRecognizer
 
-__all__ = ["Recognizer"]
+
+def replica_recognizer() -> WordRecognizer:
+    """Return the recogniser that a replica shares between its documents."""
+    return Recognizer()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -134,10 +136,15 @@ def test_cpu_seconds_are_those_of_all_processes_of_the_reader() -> None:
         fork_server_process_id: int | None = None
         child_processor_seconds = 100.0
 
+    ran = resource.getrusage(resource.RUSAGE_CHILDREN)
     alone = cpu_seconds(Reader())  # type: ignore[arg-type]
-    assert 100.0 < alone <= 100.0 + time.process_time()
+    assert 100.0 < alone - ran.ru_utime - ran.ru_stime <= 100.0 + time.process_time()
     Reader.fork_server_process_id = os.getpid()
-    assert cpu_seconds(Reader()) > alone  # type: ignore[arg-type]
+    with_server = cpu_seconds(Reader())  # type: ignore[arg-type]
+    assert with_server > alone
+    busy = "import time\nwhile time.process_time() < 0.3: pass"
+    subprocess.run([sys.executable, "-c", busy], check=True)
+    assert cpu_seconds(Reader()) - with_server > 0.3  # type: ignore[arg-type]
 
 
 def test_text_layers_count_pages_of_documents_that_have_one_throughout(tmp_path: Path) -> None:
