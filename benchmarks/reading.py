@@ -58,12 +58,13 @@ def main() -> None:
 
 def measure_reader(receipts: Receipts, layers: list[Path]) -> Figures:
     """Return the figures of one reader, beside the one before it and Tesseract."""
-    with PageReader(recognizer=replica_recognizer()) as reader:
+    recognizer = replica_recognizer()
+    with PageReader(recognizer=recognizer) as reader:
         figures = measure_receipts(reader, receipts)
-        with progress_bar("text layers", len(layers)) as advance:
-            figures |= measure_text_layers(reader, layers, advance)
         small = min(layers, key=lambda path: path.stat().st_size)
-        return figures | measure_fresh_child(reader, small.read_bytes())
+        figures |= measure_fresh_child(reader, small.read_bytes())
+    with progress_bar("text layers", len(layers)) as advance:
+        return figures | measure_text_layers(recognizer, layers, advance)
 
 
 def measure_receipts(reader: PageReader, receipts: Receipts) -> Figures:

@@ -10,18 +10,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.reading_engine import replica_recognizer
 from pagemill.applications.requests import ReadingRequest
 from pagemill.extraction.reading import PageReader
 from pagemill.extraction.reading.recognised_page import WordRecognizer
+from pagemill.extraction.reading.shared_pixels import Pixels
 from pagemill.extraction.types import ImageQuality, ReadOptions, Word
 from pagemill.objects.local import LocalObjectStore
 from serve_apps.reading import ONGOING_FOR_EACH_PART, CachedReading
-
-Pixels = NDArray[np.uint8]
 
 
 class Recorder:

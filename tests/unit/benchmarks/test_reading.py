@@ -12,13 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks import reading_device, tesseract
 from benchmarks.previous_reading import first_page
 from benchmarks.reading import AT_LEAST, AT_MOST, figure, targets
 from benchmarks.reading_batch import bare_seconds, decoded
-from benchmarks.reading_children import measure_fresh_child, measure_text_layers
+from benchmarks.reading_children import TimedRecognizer, measure_fresh_child, measure_text_layers
 from benchmarks.reading_sides import Measured, Receipts, compare, cpu_seconds, sample_receipts
 from pagemill.extraction.reading import PageReader
 from tests.unit.extraction import documents
@@ -38,10 +39,6 @@ class PretendSide:
 
     def cpu_seconds(self) -> float:
         return self.used
-
-
-def nothing() -> None:
-    """Advance no bar."""
 
 
 @pytest.fixture
@@ -147,22 +144,47 @@ def test_cpu_seconds_are_those_of_all_processes_of_the_reader() -> None:
     assert cpu_seconds(Reader()) - with_server > 0.3  # type: ignore[arg-type]
 
 
+class SlowRecognizer:
+    """A recogniser that needs a fixed processor time for a picture, and next to none for lines."""
+
+    seconds = 0.2
+
+    def words(self, pixels: object, quality: object) -> list[object]:
+        busy = time.process_time() + self.seconds
+        while time.process_time() < busy:
+            pass
+        return []
+
+    def lines(self, crops: list[object]) -> list[tuple[str, float]]:
+        return [("", 0.0) for _ in crops]
+
+
 def test_text_layers_count_pages_of_documents_that_have_one_throughout(tmp_path: Path) -> None:
-    class Nothing:
-        def words(self, pixels: object, quality: object) -> list[object]:
-            return []
-
-        def lines(self, crops: list[object]) -> list[tuple[str, float]]:
-            return [("", 0.0) for _ in crops]
-
     contents = {"a": documents.text_pdf(3), "b": documents.scanned_pdf(), "c": documents.text_pdf(2)}
     for name, content in contents.items():
         (tmp_path / f"{name}.pdf").write_bytes(content)
-    with PageReader(recognizer=Nothing()) as reader:  # type: ignore[arg-type]
-        found = measure_text_layers(reader, sorted(tmp_path.iterdir()), nothing)
-        started = measure_fresh_child(reader, contents["a"], times=3)
-    assert (found["textPages"], found["textDocuments"]) == (5, 2)
+    advanced: list[None] = []
+    paths = sorted(tmp_path.iterdir())
+    found = measure_text_layers(SlowRecognizer(), paths, lambda: advanced.append(None))  # type: ignore[arg-type]
+    assert len(advanced) == 3
+    assert (found["textPages"], found["textDocuments"], found["picturesOnTextPages"]) == (5, 2, 0)
+    assert found["pictureCpuSeconds"] == 0
     assert found["textPagesPerSecondPerCore"] == pytest.approx(5 / found["textCpuSeconds"], rel=0.1)
+    assert found["textPagesPerSecondPerCore"] == found["pagesPerSecondPerCoreWithPictures"]
+
+
+def test_recognition_of_pictures_is_no_part_of_the_layer() -> None:
+    timed = TimedRecognizer(SlowRecognizer())  # type: ignore[arg-type]
+    for _ in range(2):
+        timed.words(np.zeros((2, 2, 3), np.uint8), "LOW")
+    timed.lines([np.zeros((2, 2, 3), np.uint8)])
+    assert timed.pictures == 2
+    assert timed.cpu_seconds == pytest.approx(2 * SlowRecognizer.seconds, rel=0.2)
+
+
+def test_a_fresh_child_has_a_wall_and_a_cpu_time() -> None:
+    with PageReader() as reader:
+        started = measure_fresh_child(reader, documents.text_pdf(), times=3)
     assert 0 < started["freshChildMilliseconds"] < 5000
     assert started["freshChildCpuMilliseconds"] > 0
 
