@@ -10,6 +10,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib.utils import ImageReader
+from reportlab.pdfbase.ttfonts import TTFont, TTFontFace
 from reportlab.pdfgen import canvas
 
 from tests.unit.extraction.pdf_objects import PdfObjects, text_lines
@@ -205,21 +206,24 @@ LINES = (
 def claiming_pdf(claimed: Callable[[str], str], *, pages: int = 1, rotate: int = 0) -> bytes:
     """Pages whose font claims other characters than it draws."""
     document = PdfObjects()
-    entries = [b"<%02X> <%s>" % (code, _utf16(claimed(chr(code)))) for code in range(32, 127)]
-    blocks = [entries[at : at + 90] for at in range(0, len(entries), 90)]
-    mapping = (
-        b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def /CMapType 2 def "
-    )
-    mapping += b"1 begincodespacerange <00> <FF> endcodespacerange\n"
-    for block in blocks:
-        mapping += b"%d beginbfchar\n%s\nendbfchar\n" % (len(block), b"\n".join(block))
-    table = document.stream(mapping + b"endcmap end end")
+    pairs = [(b"%02X" % code, claimed(chr(code))) for code in range(32, 127)]
+    table = document.stream(_character_map(pairs, b"<00> <FF>"))
     font = b"/Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding"
     number = document.add(b"<< %s /ToUnicode %d 0 R >>" % (font, table))
     for _ in range(pages):
         resources = b"/Font << /F1 %d 0 R >>" % number
         document.page(text_lines(*LINES), resources=resources, entries=b"/Rotate %d" % rotate)
     return document.file()
+
+
+def _character_map(pairs: Sequence[tuple[bytes, str]], codes: bytes) -> bytes:
+    """Return the table that says which characters the codes of a font stand for."""
+    table = b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def "
+    table += b"/CMapType 2 def 1 begincodespacerange %s endcodespacerange\n" % codes
+    for at in range(0, len(pairs), 90):
+        block = [b"<%s> <%s>" % (code, _utf16(text)) for code, text in pairs[at : at + 90]]
+        table += b"%d beginbfchar\n%s\nendbfchar\n" % (len(block), b"\n".join(block))
+    return table + b"endcmap end end"
 
 
 def _utf16(text: str) -> bytes:
@@ -264,6 +268,19 @@ def canvas_pdf(draw: Callable[[canvas.Canvas], None], *, pages: int = 1) -> byte
         drawing.showPage()
     drawing.save()
     return output.getvalue()
+
+
+def picture_on_layer(*, marked: bool) -> bytes:
+    """A picture of text on a layer that is off: marked so in the content, or itself."""
+    layers = Layers()
+    image = picture(("DRAFTVOID 999.99",))
+    entries = b"/Type /XObject /Subtype /Image /Width %d /Height %d" % image.size
+    entries += b" /ColorSpace /DeviceRGB /BitsPerComponent 8"
+    if not marked:
+        entries += b" /OC %d 0 R" % layers.hidden
+    number = layers.document.stream(image.tobytes(), entries)
+    content = b"q 200 0 0 30 40 100 cm /X Do Q\n"
+    return layers.file(SEEN + (_marked(b"Hidden", content) if marked else content), objects={"X": number})
 
 
 def letterhead(drawing: canvas.Canvas, lines: Sequence[str] = ("Meadow Lane", "NO9386011117947")) -> None:
@@ -383,3 +400,33 @@ def dynamic_form(*, needs_rendering: bool = True, fields: bool = False, pages: i
     listed = b"%d 0 R" % number if fields else b""
     form = b"/AcroForm << /Fields [ %s ] /XFA %d 0 R /DR << /Font << /F1 3 0 R >> >> >>" % (listed, template)
     return document.file(form + (b" /NeedsRendering true" if needs_rendering else b""))
+
+
+def glyph_numbers_pdf(claimed: Callable[[str], str] | None) -> bytes:
+    """A page whose text is numbers of glyphs in an embedded font, with or without a table of characters."""
+    document = PdfObjects()
+    face = TTFont("Vera", "Vera.ttf").face
+    widths = b" ".join(b"%d [ %d ]" % (glyph, face.charWidths[code]) for code, glyph in _glyphs(face))
+    program = document.stream(face._ttf_data)
+    metrics = b"/Flags 4 /FontBBox [ -200 -250 1300 950 ] /ItalicAngle 0 /Ascent 900 /Descent -240 /StemV 80"
+    named = b"/FontName /AAAAAA+Vera /CapHeight 730"
+    descriptor = document.add(
+        b"<< /Type /FontDescriptor %s %s /FontFile2 %d 0 R >>" % (named, metrics, program)
+    )
+    system = b"/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >>"
+    below = b"/Type /Font /Subtype /CIDFontType2 /BaseFont /AAAAAA+Vera /CIDToGIDMap /Identity"
+    below += b" /FontDescriptor %d 0 R /W [ %s ] %s" % (descriptor, widths, system)
+    entries = b"/Type /Font /Subtype /Type0 /BaseFont /AAAAAA+Vera /Encoding /Identity-H"
+    entries += b" /DescendantFonts [ %d 0 R ]" % document.add(b"<< %s >>" % below)
+    if claimed is not None:
+        pairs = [(b"%04X" % glyph, claimed(chr(code))) for code, glyph in _glyphs(face)]
+        entries += b" /ToUnicode %d 0 R" % document.stream(_character_map(pairs, b"<0000> <FFFF>"))
+    font = document.add(b"<< %s >>" % entries)
+    shown = [b"<%s> Tj T*" % b"".join(b"%04X" % face.charToGlyph[ord(one)] for one in line) for line in LINES]
+    content = b"BT /F1 12 Tf 20 TL 40 250 Td %s ET" % b" ".join(shown)
+    document.page(content, resources=b"/Font << /F1 %d 0 R >>" % font)
+    return document.file()
+
+
+def _glyphs(face: TTFontFace) -> list[tuple[int, int]]:
+    return [(code, face.charToGlyph[code]) for code in range(32, 127)]

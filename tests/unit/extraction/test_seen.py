@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from PIL import Image, ImageDraw
@@ -120,6 +120,12 @@ def test_layers_that_are_on_are_read(reader: PageReader) -> None:
     assert len(page.words) == 9
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_pictures_that_are_not_shown_are_not_read(reader: PageReader, marked: bool) -> None:
+    page = read(reader, seen.picture_on_layer(marked=marked))
+    assert texts(page) == ["Invoice", "INV-54001", "Total", "due", "250.00"]
+
+
 CLAIMS = [seen.shifted, seen.digits_swapped, seen.one_digit_for_two, seen.private_use]
 
 
@@ -130,6 +136,24 @@ def test_a_text_layer_that_says_something_else_is_not_used(
     page = read(reader, seen.claiming_pdf(claimed))
     assert page.source == "ocr"
     assert " ".join(texts(page)) == " ".join(seen.LINES)
+
+
+@pytest.mark.parametrize("claimed", [*CLAIMS, None])
+def test_an_embedded_font_that_says_something_else(
+    reader: PageReader, claimed: Callable[[str], str] | None
+) -> None:
+    page = read(reader, seen.glyph_numbers_pdf(claimed))
+    assert page.source == "ocr"
+    assert " ".join(texts(page)) == " ".join(seen.LINES)
+
+
+def test_an_embedded_font_that_says_what_it_draws() -> None:
+    recognizer = Counting()
+    with PageReader(recognizer=recognizer) as own:
+        (page,) = own.read(seen.glyph_numbers_pdf(str), [0], PLAIN).pages
+    assert page.source == "text"
+    assert " ".join(texts(page)) == " ".join(seen.LINES)
+    assert recognizer.samples == 0
 
 
 def test_a_font_in_doubt_is_not_used_on_later_pages(reader: PageReader) -> None:
@@ -227,13 +251,17 @@ def test_words_of_a_picture_that_the_text_layer_has_are_read_once(reader: PageRe
 
 
 class Counting(Recognizer):
-    """A recogniser that counts the pictures."""
+    """A recogniser that counts the pictures, and the samples of text layers."""
 
-    pictures = 0
+    pictures = samples = 0
 
     def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
         self.pictures += 1
         return super().words(pixels, quality)
+
+    def lines(self, crops: Sequence[Pixels]) -> list[tuple[str, float]]:
+        self.samples += len(crops)
+        return super().lines(crops)
 
 
 def test_a_logo_is_recognised_once() -> None:

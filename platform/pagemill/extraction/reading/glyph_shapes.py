@@ -14,6 +14,8 @@ import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw
 
+from pagemill.extraction.reading.pdf_paint import numbered
+
 DIGITS = "0123456789"
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CHARACTERS = DIGITS + LETTERS
@@ -34,6 +36,9 @@ ASPECT_WEIGHT = 1.5
 MOST_SEGMENTS = 2000
 # An outline is told by its first points, in thousandths of the size of the font.
 OUTLINE_POINTS = 5
+_segment = numbered(pdfium.FPDFGlyphPath_GetGlyphPathSegment, ctypes.c_int)
+_point_of = numbered(pdfium.FPDFPathSegment_GetPoint, ctypes.c_void_p, ctypes.c_void_p, result=ctypes.c_int)
+_kind_of = numbered(pdfium.FPDFPathSegment_GetType, result=ctypes.c_int)
 # Size is taken away: what differs by size only is the same shape, as are bars and rings.
 SAME_SHAPE = str.maketrans("OoQDIl|iJ", "000011111")
 
@@ -87,10 +92,11 @@ def shape_of(font: Any, character: str) -> Shape | None:
 
 def _segments(path: Any, count: int) -> Iterator[tuple[int, float, float]]:
     x, y = ctypes.c_float(), ctypes.c_float()
+    across, down = ctypes.addressof(x), ctypes.addressof(y)
     for position in range(count):
-        segment = pdfium.FPDFGlyphPath_GetGlyphPathSegment(path, position)
-        pdfium.FPDFPathSegment_GetPoint(segment, x, y)
-        yield pdfium.FPDFPathSegment_GetType(segment), x.value, y.value
+        segment = _segment(path, position)
+        _point_of(segment, across, down)
+        yield _kind_of(segment), x.value, y.value
 
 
 def _contours(segments: Iterator[tuple[int, float, float]]) -> list[list[Point]]:

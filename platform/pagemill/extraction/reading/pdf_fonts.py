@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pypdfium2.raw as pdfium
@@ -21,14 +22,17 @@ from pagemill.extraction.reading.glyph_shapes import (
     same_shape,
     shape_of,
 )
-from pagemill.extraction.reading.pdf_paint import address
+from pagemill.extraction.reading.pdf_paint import numbered
 from pagemill.extraction.reading.pdf_text import TextLayer
 from pagemill.extraction.reading.textlayer import GARBAGE_CATEGORIES
 
 NOT_SPACE = re.compile(r"\S+")
-MOST_LETTERS = 24
+MOST_LETTERS = 16
 MOST_WRONG_LETTERS = 0.1
 FEWEST_GARBAGE = 2
+# These return numbers instead of pointer objects, which are slow to make and cannot be compared.
+text_object = numbered(pdfium.FPDFText_GetTextObject, ctypes.c_int)
+font_of = numbered(pdfium.FPDFTextObj_GetFont)
 # Boxes of one glyph are equal but for rounding; those of two digits differ by more than this share.
 SAME_BOX = 0.012
 MOST_BOXES = 40
@@ -56,48 +60,74 @@ class FontOnPage(NamedTuple):
     runs: list[Run]
 
 
+class _Font:
+    """What is known of a font: the characters that have been compared, and those that it draws otherwise."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.compared: set[str] = set()
+        self.letters = 0
+        self.wrong: set[str] = set()
+        self.wrong_letters: set[str] = set()
+
+    def doubt(self) -> Doubt | None:
+        """Return the doubt about the font; a few letters of an unusual shape make none."""
+        many = len(self.wrong_letters) > max(1, MOST_WRONG_LETTERS * self.letters)
+        wrong = self.wrong | self.wrong_letters if many else self.wrong
+        return Doubt(self.number, frozenset(wrong)) if wrong else None
+
+
 class FontChecks:
     """What is known of the fonts of one document.
 
-    A font is told by where pdfium has it, so the pages on which fonts were met first have to stay open.
+    A font is told by where pdfium has it, so either the page on which it was met first stays open, or it has
+    to be forgotten.
     """
 
     def __init__(self) -> None:
-        self._doubts: dict[int, Doubt | None] = {}
+        self._fonts: dict[int, _Font] = {}
+        self._numbers = itertools.count()
         self._glyphs: dict[tuple[str, Outline], bool] = {}
 
-    def doubtful_fonts(self, layer: TextLayer) -> tuple[list[FontOnPage], bool]:
-        """Return the fonts of a page that are in doubt, and whether any font was met for the first time."""
-        by_font: dict[int, list[Run]] = defaultdict(list)
-        handles: dict[int, Any] = {}
-        for run in runs_of(layer.text):
-            item = pdfium.FPDFText_GetTextObject(layer.text_page, run.start)
-            font = pdfium.FPDFTextObj_GetFont(item) if item else None
-            if font:
-                handles[address(font)] = font
-                by_font[address(font)].append(run)
-        new = [font for font in by_font if font not in self._doubts]
-        for font in new:
-            wrong = self._wrong_characters(layer.text_page, handles[font], by_font[font])
-            self._doubts[font] = Doubt(len(self._doubts), wrong) if wrong else None
-        doubtful = [FontOnPage(doubt, by_font[font]) for font in by_font if (doubt := self._doubts[font])]
-        return doubtful, bool(new)
+    def forget(self, handles: Iterable[int]) -> None:
+        """Forget fonts whose page is closed."""
+        for handle in handles:
+            self._fonts.pop(handle, None)
 
-    def _wrong_characters(self, text_page: Any, font: Any, runs: Sequence[Run]) -> frozenset[str]:
-        """Return the characters that the font does not draw as claimed; none if these are few letters."""
-        used = set("".join(run.text for run in runs))
+    def doubtful_fonts(self, layer: TextLayer) -> tuple[list[FontOnPage], list[int]]:
+        """Return the fonts of a page that are in doubt, and the handles of those that were met here first."""
+        by_font: dict[int, list[Run]] = defaultdict(list)
+        for run in runs_of(layer.text):
+            item = text_object(layer.text_page, run.start)
+            if item and (handle := font_of(item)):
+                by_font[handle].append(run)
+        doubtful, new = [], []
+        for handle, runs in by_font.items():
+            if handle not in self._fonts:
+                self._fonts[handle] = _Font(next(self._numbers))
+                new.append(handle)
+            font = self._fonts[handle]
+            self._compare(font, ctypes.cast(handle, pdfium.FPDF_FONT), layer.text_page, runs)
+            if doubt := font.doubt():
+                doubtful.append(FontOnPage(doubt, runs))
+        return doubtful, new
+
+    def _compare(self, font: _Font, handle: Any, text_page: Any, runs: Sequence[Run]) -> None:
+        """Compare the characters that the font prints here for the first time."""
+        used = set("".join([run.text for run in runs])) - font.compared
         garbage = {one for one in used if is_garbage(one)}
         if sum(run.text.count(one) for run in runs for one in garbage) >= FEWEST_GARBAGE:
-            return frozenset(garbage)
+            font.wrong |= garbage
         digits = [one for one in DIGITS if one in used]
         letters = [one for one in LETTERS if one in used]
         letters = letters[:: 1 + len(letters) // MOST_LETTERS]
-        drawn = self._drawn_as_claimed(font, [*digits, *letters])
-        wrong = {one for one in digits if not drawn[one]} | _unsteady_digits(text_page, runs)
-        wrong_letters = {one for one in letters if not drawn[one]}
-        if len(wrong_letters) > max(1, MOST_WRONG_LETTERS * len(letters)):
-            wrong |= wrong_letters
-        return frozenset(wrong)
+        drawn = self._drawn_as_claimed(handle, [*digits, *letters])
+        font.wrong |= {one for one in digits if not drawn[one]}
+        if digits:
+            font.wrong |= _unsteady_digits(text_page, runs)
+        font.letters += len(letters)
+        font.wrong_letters |= {one for one in letters if not drawn[one]}
+        font.compared |= used
 
     def _drawn_as_claimed(self, font: Any, characters: Sequence[str]) -> Mapping[str, bool]:
         """Return of each character whether the font draws its shape."""

@@ -55,6 +55,12 @@ def _add_nested(form: Any, parents: tuple[Any, ...], found: list[PageObject]) ->
             _add_nested(item, (*parents, item), found)
 
 
+def numbered(function: Any, *others: Any, result: Any = ctypes.c_void_p) -> Any:
+    """Return a function of pdfium whose first argument, a handle, and result are numbers: for many calls."""
+    at = ctypes.cast(function, ctypes.c_void_p).value or 0
+    return ctypes.CFUNCTYPE(result, ctypes.c_void_p, *others)(at)
+
+
 def address(handle: Any) -> int:
     """Return what tells one handle of pdfium from another."""
     return ctypes.addressof(handle.contents)

@@ -43,9 +43,11 @@ class DocumentSamples:
             number = -1 - index
             found = overlay_samples(content.page, layer)
             return [number], list(_written(number, found, shared))
-        fonts, met_new = self._fonts.doubtful_fonts(layer)
-        if met_new and len(self._kept) < MOST_PAGES_KEPT:
+        fonts, new = self._fonts.doubtful_fonts(layer)
+        if new and len(self._kept) < MOST_PAGES_KEPT:
             self._kept.append(content.page)
+        elif not self.keeps(content.page):
+            self._fonts.forget(new)
         samples: list[Sample] = []
         unsampled = [font for font in fonts if font.doubt.key not in self._sampled]
         for font in sorted(unsampled, key=lambda font: -len(font.runs))[:FONTS_PER_PAGE]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -14,7 +15,8 @@ from pagemill.extraction.reading.characters import Character
 from pagemill.extraction.reading.pdf_paint import shown_transform
 
 MAX_CHARACTERS = 400_000
-HYPHENS = (0x02, 0xFFFE)
+# What pdfium says for a hyphen at the end of a line, and for nothing.
+MEANT = {0x02: "-", 0xFFFE: "-", 0: "\ufffd"}
 LAST_CODE = 0x10FFFF
 SURROGATES = range(0xD800, 0xE000)
 
@@ -34,10 +36,10 @@ def text_layer(page: Any) -> Iterator[TextLayer]:
     try:
         count = min(text_page.count_chars(), MAX_CHARACTERS)
         boxes, have_box = _boxes(text_page, count)
-        get_code = pdfium.FPDFText_GetUnicode
-        codes = [get_code(text_page, position) for position in range(count)]
-        # What has no place is white space, so that positions stay those of pdfium.
-        text = "".join(_text(code) if there else " " for code, there in zip(codes, have_box, strict=True))
+        text = _text(text_page, count)
+        if not all(have_box):
+            # What has no place is white space, so that positions stay those of pdfium.
+            text = "".join(one if there else " " for one, there in zip(text, have_box, strict=True))
         places = _shown(page, boxes).tolist()
         yield TextLayer(
             text_page, [Character(one, *box) for one, box in zip(text, places, strict=True)], text
@@ -62,9 +64,18 @@ def _shown(page: Any, boxes: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.stack([np.minimum(xa, xb), np.minimum(ya, yb), np.maximum(xa, xb), np.maximum(ya, yb)], axis=1)
 
 
-def _text(code: int) -> str:
-    if code in HYPHENS:
-        return "-"
-    if code in SURROGATES or code == 0 or code > LAST_CODE:
-        return "\ufffd"
-    return chr(code)
+def _text(text_page: Any, count: int) -> str:
+    """Return one character for each position."""
+    if count == 0:
+        return ""
+    units = (ctypes.c_ushort * (count + 1))()
+    written = pdfium.FPDFText_GetText(text_page, 0, count, units)
+    text = bytes(units)[: 2 * count].decode("utf-16-le", errors="replace")
+    if written != count + 1 or len(text) != count:
+        # Characters that pdfium leaves out of texts, or that take two units: one by one, which takes longer.
+        text = "".join(_character(pdfium.FPDFText_GetUnicode(text_page, at)) for at in range(count))
+    return text.translate(MEANT)
+
+
+def _character(code: int) -> str:
+    return "\ufffd" if code in SURROGATES or code == 0 or code > LAST_CODE else chr(code)

@@ -1,0 +1,107 @@
+"""A text layer is compared with what recognition reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from pagemill.extraction.reading.read_messages import ParsedPage, Picture, Sample
+from pagemill.extraction.reading.shared_pixels import Pixels
+from pagemill.extraction.reading.text_layer_check import TextLayerCheck, contradict, says_the_same
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        ("Total", "Total"),
+        ("Total:", "Total"),
+        ("total", "TOTAL"),
+        ("W0C12389203", "WOC12389203"),
+        ("StartDate", "Start Date"),
+        ("Ærøskøbing", "Aeroskobing"),
+        ("1,234.50", "1234.50"),
+        ("\ufb01nal", "final"),
+        ("Contract", "Sontract"),
+        ("-", "."),
+        ("(a", "a"),
+    ],
+)
+def test_readings_of_one_word(said: str, seen: str) -> None:
+    assert says_the_same(said, seen)
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        ("Sjwfscbol", "Riverbank"),
+        ("753.91", "642.80"),
+        ("642.86", "642.80"),
+        ("INV-61007", "INV-61001"),
+        ("2024-03-18", "2024-08-13"),
+        ("\ue036\ue034\ue032", "642"),
+        ("Total", ""),
+        ("", "Total"),
+    ],
+)
+def test_readings_of_two_words(said: str, seen: str) -> None:
+    assert not says_the_same(said, seen)
+
+
+def test_most_samples_have_to_agree() -> None:
+    right, wrong = ("Total", "Total", 0.99), ("Upubm", "Total", 0.99)
+    assert not contradict([right] * 5)
+    assert not contradict([right] * 5 + [wrong])
+    assert contradict([right] * 3 + [wrong] * 2)
+    assert contradict([wrong])
+    assert not contradict([])
+
+
+def test_what_recognition_is_not_sure_of_does_not_count() -> None:
+    assert not contradict([("Total", "Tqbzl", 0.2)] * 3)
+    assert contradict([("Total", "Tqbzl", 0.2), ("Upubm", "Total", 0.9)])
+
+
+class Pretending:
+    """A recogniser that reads the same in every crop, and remembers how many there were."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.crops = 0
+
+    def lines(self, crops: Sequence[Pixels]) -> list[tuple[str, float]]:
+        self.crops += len(crops)
+        return [(self.text, 0.99)] * len(crops)
+
+
+def pixels_of(picture: Picture) -> Pixels:
+    return np.zeros((picture.height, picture.width, 3), np.uint8)
+
+
+def page(doubts: list[int], samples: Sequence[tuple[int, str]] = ()) -> ParsedPage:
+    pictures = [Sample(doubt, text, Picture(0, 4, 4)) for doubt, text in samples]
+    return ParsedPage(0, 1.0, 0, doubts=doubts, samples=pictures)
+
+
+def test_a_page_without_doubts_costs_nothing() -> None:
+    recognizer = Pretending("Total")
+    assert not TextLayerCheck(recognizer).contradicts(page([]), pixels_of)
+    assert recognizer.crops == 0
+
+
+def test_a_doubt_is_settled_once_for_a_document() -> None:
+    recognizer = Pretending("Total")
+    check = TextLayerCheck(recognizer)
+    assert check.contradicts(page([3], [(3, "Upubm"), (3, "Upubm")]), pixels_of)
+    assert check.contradicts(page([1, 3]), pixels_of)
+    assert not check.contradicts(page([1]), pixels_of)
+    assert recognizer.crops == 2
+
+
+def test_doubts_are_settled_each_by_its_own_samples() -> None:
+    check = TextLayerCheck(Pretending("Total"))
+    both = [(1, "Total"), (1, "Total"), (2, "Upubm")]
+    assert check.contradicts(page([1, 2], both), pixels_of)
+    assert not check.contradicts(page([1]), pixels_of)
+    assert check.contradicts(page([2]), pixels_of)
