@@ -22,6 +22,8 @@ from pagemill.documents.thumbnails.thumbnail import LONGEST_SIDE, PageImage
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading.pdf_file import open_pdf
 from pagemill.extraction.reading.pixels import number_of_frames, open_image, rgb, seek_frame, turned
+from pagemill.extraction.reading.read_messages import ReadLimits
+from pagemill.extraction.reading.tiff_chain import has_more_frames_than
 
 POINTS_PER_INCH = 72
 DEFAULT_DENSITY = 150
@@ -32,6 +34,8 @@ LONGEST_JPEG_SIDE = 65_500
 ORIENTATION = 0x0112
 SIDEWAYS = (5, 6, 7, 8)
 """Orientations that swap width and height."""
+LIMITS = ReadLimits()
+"""What cannot be read is not shown either."""
 
 Size: TypeAlias = tuple[float, float]
 Rendered: TypeAlias = tuple[Image.Image, tuple[int, int]]
@@ -65,6 +69,8 @@ def _render_pdf(content: bytes, _content_type: str, wanted: PageImage) -> Render
 
 
 def _render_image(content: bytes, content_type: str, wanted: PageImage) -> Rendered:
+    if content_type == "image/tiff" and has_more_frames_than(content, LIMITS.pages):
+        raise DocumentUnreadable(LIMITS.too_many_pages)
     image = open_image(content, content_type, MAXIMUM_PIXELS)
     seek_frame(image, _index(wanted.page, number_of_frames(image)), MAXIMUM_PIXELS)
     shown = _rotated(image.size, wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from PIL import Image
@@ -11,6 +12,7 @@ from pagemill.documents.thumbnails import page_images
 from pagemill.documents.thumbnails.page_images import make_page_image
 from pagemill.documents.thumbnails.thumbnail import PageImage
 from pagemill.errors import DocumentUnreadable
+from tests.unit.extraction.bad.tiffs import many_frames
 from tests.unit.extraction.documents import PAGE, encoded, text_pdf
 
 PDF, PNG, TIFF, JPEG = "application/pdf", "image/png", "image/tiff", "image/jpeg"
@@ -134,3 +136,11 @@ def test_a_damaged_pdf_is_refused(content: bytes) -> None:
 def test_an_encrypted_pdf_is_refused() -> None:
     with pytest.raises(DocumentUnreadable, match="encrypted"):
         make_page_image(text_pdf(password="secret"), PDF, PageImage())
+
+
+def test_a_tiff_of_too_many_frames_is_refused_at_once() -> None:
+    """Pillow alone would need minutes for it."""
+    started = time.process_time()
+    with pytest.raises(DocumentUnreadable, match="The document has more than 2000 pages"):
+        make_page_image(many_frames(100_000), TIFF, PageImage())
+    assert time.process_time() - started < 1

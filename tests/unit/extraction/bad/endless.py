@@ -36,6 +36,10 @@ def endless() -> Iterator[BadDocument]:
     often = MEDIA_BOX + b" /Contents [%s]" % (b"4 0 R " * 2000)
     yield BadDocument("contents", page_pdf(packed, page=often))
     yield BadDocument("layer-expression", layered())
+    steps = b"/BBox [0 0 1 1] /XStep 0.0001 /YStep 0.0001 /Resources << >>"
+    tiled = b"/PatternType 1 /PaintType 1 /TilingType 1 " + steps
+    tile, filled = stream(b"0 0 1 1 re f", tiled), stream(b"/Pattern cs /P scn 0 0 400 300 re f")
+    yield BadDocument("pattern", page_pdf(filled, tile, resources=b"/Pattern << /P 6 0 R >>"))
     progressive = encoded(blank(), "JPEG", progressive=True)
     scan = progressive[progressive.index(b"\xff\xda") : -2]
     yield BadDocument("scans", resized_jpeg(progressive[:-2] + scan * 20_000, 6000, 6000))

@@ -110,13 +110,18 @@ def chains() -> Iterator[BadDocument]:
     head = b"II*\0" + struct.pack("<I", at) + PIXELS
     yield BadDocument("tiff-loop-of-two", head + directory(PLAIN, at + length) + directory(PLAIN, at))
     yield BadDocument("tiff-next-beyond", tiff(PLAIN, following=2**32 - 2))
-    small = {WIDTH: 1, HEIGHT: 1, BITS: 8, COMPRESSION: 1, PHOTOMETRIC: 1, STRIP_OFFSETS: 8, STRIP_COUNTS: 1}
-    step, count = len(directory(small)), 100_000
-    many = b"".join(directory(small, at + step * (n + 1) if n + 1 < count else 0) for n in range(count))
-    yield refused("tiff-hundred-thousand", head + many, "The document has more than 2000 pages")
+    yield refused("tiff-hundred-thousand", many_frames(100_000), "The document has more than 2000 pages")
     second = head + directory(PLAIN, at + length) + directory({**PLAIN, WIDTH: 50_000, HEIGHT: 50_000})
     yield BadDocument("tiff-second-is-bomb", second)
     wide = struct.pack("<H", 65_535) + bytes(12 * 65_535)
     yield BadDocument("tiff-many-tags", head + wide)
     cut = encoded(blank(), "TIFF", compression="tiff_lzw")
     yield BadDocument("tiff-cut", cut[: len(cut) - 40])
+
+
+def many_frames(count: int) -> bytes:
+    """A TIFF of frames of one pixel each."""
+    tags = {WIDTH: 1, HEIGHT: 1, BITS: 8, COMPRESSION: 1, PHOTOMETRIC: 1, STRIP_OFFSETS: 8, STRIP_COUNTS: 1}
+    step = len(directory(tags))
+    following = (9 + step * number if number < count else 0 for number in range(1, count + 1))
+    return b"II*\0" + struct.pack("<I", 9) + b"\0" + b"".join(directory(tags, at) for at in following)
