@@ -1,4 +1,4 @@
-"""The page orientation model (PP-LCNet, 6.8 MB): which side of a page is up. See models/README.md."""
+"""The page orientation model (PP-LCNet, 6.8 MB): which side of a page is up. See weights/README.md."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pagemill.extraction.recognition.skew import Pixels
 
-MODEL = Path(__file__).parent / "models" / "page_orientation.onnx"
+MODEL = Path(__file__).parent / "weights" / "page_orientation.onnx"
 SIDE = 224
 # The mean and deviation of ImageNet, with which the model was trained.
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
