@@ -14,7 +14,7 @@ BENCH_OUT ?= benchmarks/results
 DATA ?= $(PAGEMILL_DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-acceptance chaos simulation fuzz lint format bench bench-reading bench-api bench-usage bench-jobs code-figures constraints clean
+.PHONY: help install demo test test-fast test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs code-figures constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ bench: install ## Accuracy on real documents: PAGEMILL_DATA=DIR make bench
 bench-reading: install ## Reading beside the former reader and Tesseract: PAGEMILL_DATA=DIR make bench-reading
 	@test -n "$(DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds sroie/ and adbuy/" >&2; exit 2; }
 	$(BIN)/python -m benchmarks.reading --data "$(DATA)" --out $(BENCH_OUT)/reading.json
+
+bench-upright: install ## Pages turned upright, beside reading them twice: PAGEMILL_DATA=DIR make bench-upright
+	@test -n "$(DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds sroie/ and adbuy/" >&2; exit 2; }
+	$(BIN)/python -m benchmarks.upright --data "$(DATA)" --out $(BENCH_OUT)/upright.json
 
 bench-api: install ## Speed of the API beside a bare handler, long lists, memory of uploads (about 5 minutes)
 	$(BIN)/python benchmarks/api.py --out $(BENCH_OUT)/api.json
