@@ -12,7 +12,6 @@ from pagemill.extraction.reading import PageReader
 from pagemill.extraction.reading.recognised_page import WordRecognizer
 from pagemill.extraction.reading.shared_pixels import Pixels
 from pagemill.extraction.types import ImageQuality, ReadOptions, Word
-from pagemill.rotation import Rotation
 
 STARTS = 50
 WARMING = 3
@@ -37,10 +36,6 @@ class TimedRecognizer:
     def lines(self, crops: Sequence[Pixels]) -> list[tuple[str, float]]:
         """Return the text of lines: samples of a text layer that is doubted, which are part of its cost."""
         return self._recognizer.lines(crops)
-
-    def upright_rotation(self, pixels: Pixels) -> Rotation:
-        """Return the turn that makes a picture upright."""
-        return self._recognizer.upright_rotation(pixels)
 
 
 def measure_text_layers(
