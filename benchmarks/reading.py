@@ -21,7 +21,7 @@ from benchmarks.progress import progress_bar
 from benchmarks.reading_batch import measure_batch
 from benchmarks.reading_children import measure_fresh_child, measure_text_layers
 from benchmarks.reading_device import measure_gpu
-from benchmarks.reading_engine import replica_recognizer
+from benchmarks.reading_engine import bare_engine, replica_recognizer
 from benchmarks.reading_sides import CurrentReading, Receipts, Side, compare, sample_receipts
 from benchmarks.servers import write_figures
 from benchmarks.tesseract import MISSING, find_tesseract, version
@@ -58,7 +58,7 @@ def main() -> None:
 
 def measure_reader(receipts: Receipts, layers: list[Path]) -> Figures:
     """Return the figures of one reader, beside the one before it and Tesseract."""
-    recognizer = replica_recognizer()
+    recognizer = replica_recognizer(bare_engine(threads=1))
     with PageReader(recognizer=recognizer) as reader:
         figures = measure_receipts(reader, receipts)
         small = min(layers, key=lambda path: path.stat().st_size)

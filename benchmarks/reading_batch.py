@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.reading_engine import replica_recognizer
+from benchmarks.reading_engine import bare_engine, replica_recognizer
 from pagemill.applications.requests import ReadingRequest
 from pagemill.extraction.reading import PageReader
 from pagemill.extraction.reading.recognised_page import WordRecognizer
@@ -49,13 +49,14 @@ def measure_batch(
     contents: Sequence[bytes], threads: int, rounds: int, advance: Callable[[], object]
 ) -> dict[str, float]:
     """Measure both in turn, with the same engine; each figure is the median of the rounds."""
-    engine, pages = replica_recognizer(), decoded(contents)
+    engine, pages = bare_engine(threads), decoded(contents)
+    recognizer = replica_recognizer(engine)
     engine.words(pages[0], "LOW")
     bare, replica = [], []
     for _ in range(rounds):
         bare.append(len(pages) / bare_seconds(engine, pages, threads))
         advance()
-        replica.append(len(contents) / asyncio.run(replica_seconds(engine, contents, threads)))
+        replica.append(len(contents) / asyncio.run(replica_seconds(recognizer, contents, threads)))
         advance()
     ratio = statistics.median(replica) / statistics.median(bare)
     return {
@@ -76,9 +77,9 @@ def bare_seconds(engine: WordRecognizer, pages: Sequence[Pixels], threads: int) 
     return time.perf_counter() - started
 
 
-async def replica_seconds(engine: WordRecognizer, contents: Sequence[bytes], threads: int) -> float:
+async def replica_seconds(recognizer: WordRecognizer, contents: Sequence[bytes], threads: int) -> float:
     """Return the seconds that a replica needs for documents that are stored, none of them read before."""
-    with tempfile.TemporaryDirectory() as directory, PageReader(recognizer=engine) as reader:
+    with tempfile.TemporaryDirectory() as directory, PageReader(recognizer=recognizer) as reader:
         objects = LocalObjectStore(Path(directory))
         keys = [f"organizations/o/documents/{number}/content/c" for number in range(len(contents))]
         for key, content in zip(keys, contents, strict=True):

@@ -33,19 +33,23 @@ def main() -> None:
     print(json.dumps(measure(arguments.data, arguments.sample, 1 if arguments.one_core else BATCH_THREADS)))
 
 
-def measure(data: Path, sample: int, threads: int) -> dict[str, float]:
+def measure(data: Path, sample: int, threads: int) -> dict[str, object]:
     """Return the pages a second of receipts that are decoded."""
     from benchmarks.reading_batch import bare_seconds, decoded
-    from benchmarks.reading_engine import replica_recognizer
+    from benchmarks.reading_engine import bare_engine
     from benchmarks.reading_sides import sample_receipts
 
     pages = decoded([path.read_bytes() for path in sample_receipts(data / "sroie", sample).paths])
-    engine, started = replica_recognizer(), time.perf_counter()
+    engine, started = bare_engine(threads), time.perf_counter()
     engine.words(pages[0], "LOW")
     warming = time.perf_counter() - started
     bare_seconds(engine, pages[: 2 * threads], threads)
     seconds = bare_seconds(engine, pages, threads)
-    return {"pagesPerSecond": round(len(pages) / seconds, 2), "firstPageSeconds": round(warming, 2)}
+    return {
+        "engineDevice": str(engine.device),
+        "pagesPerSecond": round(len(pages) / seconds, 2),
+        "firstPageSeconds": round(warming, 2),
+    }
 
 
 def measure_gpu(data: Path, sample: int) -> dict[str, object]:
