@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.reading_sides import cpu_seconds
+from benchmarks.reading_sides import cpu_seconds, own_cpu_seconds
 from pagemill.extraction.reading import PageReader
 from pagemill.extraction.reading.recognised_page import WordRecognizer
 from pagemill.extraction.reading.shared_pixels import Pixels
@@ -27,9 +27,9 @@ class TimedRecognizer:
 
     def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
         """Return the words of a picture."""
-        started = time.process_time()
+        used = own_cpu_seconds()
         words = self._recognizer.words(pixels, quality)
-        self.cpu_seconds += time.process_time() - started
+        self.cpu_seconds += own_cpu_seconds() - used
         self.pictures += 1
         return words
 

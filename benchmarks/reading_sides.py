@@ -54,9 +54,16 @@ def cpu_seconds(reader: PageReader) -> float:
     forking = reader.fork_server_process_id
     times = psutil.Process(forking).cpu_times() if forking is not None else None
     forked = float(times.user + times.system) if times is not None else 0.0
-    # The recogniser may run programs; what the other sides ran before is in both ends of a difference.
+    return own_cpu_seconds() + reader.child_processor_seconds + forked
+
+
+def own_cpu_seconds() -> float:
+    """Return the CPU seconds of this process and the programs that it ran, which a recogniser may do.
+
+    What other sides ran before is in both ends of a difference.
+    """
     ran = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.process_time() + reader.child_processor_seconds + forked + ran.ru_utime + ran.ru_stime
+    return time.process_time() + ran.ru_utime + ran.ru_stime
 
 
 @dataclass(slots=True)
