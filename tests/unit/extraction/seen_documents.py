@@ -250,6 +250,21 @@ def private_use(character: str) -> str:
     return chr(0xE000 + ord(character)) if character.isdigit() else character
 
 
+def nothing(character: str) -> str:
+    """No character."""
+    return "\0" if character.isdigit() else character
+
+
+def vowels_moved(character: str) -> str:
+    """Each vowel said to be the next one."""
+    return character.translate(str.maketrans("aeiou", "eioua"))
+
+
+def capitals_moved(character: str) -> str:
+    """Capital letters half the alphabet further."""
+    return chr((ord(character) - 65 + 13) % 26 + 65) if character.isupper() else character
+
+
 def picture(lines: Sequence[str], *, size: int = 40, width: int = 800) -> Image.Image:
     """Black text on white."""
     image = Image.new("RGB", (width, int(size * 1.6) * len(lines) + 30), "white")

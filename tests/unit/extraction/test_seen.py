@@ -126,7 +126,15 @@ def test_pictures_that_are_not_shown_are_not_read(reader: PageReader, marked: bo
     assert texts(page) == ["Invoice", "INV-54001", "Total", "due", "250.00"]
 
 
-CLAIMS = [seen.shifted, seen.digits_swapped, seen.one_digit_for_two, seen.private_use]
+CLAIMS = [
+    seen.shifted,
+    seen.digits_swapped,
+    seen.one_digit_for_two,
+    seen.private_use,
+    seen.nothing,
+    seen.vowels_moved,
+    seen.capitals_moved,
+]
 
 
 @pytest.mark.parametrize("claimed", CLAIMS)

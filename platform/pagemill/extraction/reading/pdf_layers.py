@@ -12,7 +12,7 @@ import pypdfium2.raw as pdfium
 from pagemill.extraction.reading.pdf_paint import PageObject, active_only, address, paints
 
 LAYER_MARK = "OC"
-MAX_GROUPS = 200
+MAX_GROUPS = 1000
 NAME_BYTES = 64
 
 GroupKey = tuple[int, ...]
@@ -24,17 +24,28 @@ def silence_hidden_layers(page: Any, objects: Sequence[PageObject]) -> None:
     Each stretch of marked content and each form is tried by itself; pdfium tells which layers a document has
     only by what it paints.
     """
-    groups = _layered_text(objects)
-    hidden: list[Any] = []
-    for key in list(groups)[:MAX_GROUPS]:
-        painted = [one for one in groups[key] if not is_invisible(one.item)]
-        if not painted:
-            continue
-        with active_only(objects, painted):
-            if not paints(page):
-                hidden.extend(one.item for one in groups[key])
-    for item in hidden:
-        pdfium.FPDFPageObj_SetIsActive(item, False)
+    groups = list(_layered_text(objects).values())[:MAX_GROUPS]
+    hidden: list[PageObject] = []
+    if groups:
+        with active_only(objects, ()):
+            hidden = [one for group in groups if _is_hidden(page, group) for one in group]
+    for one in hidden:
+        pdfium.FPDFPageObj_SetIsActive(one.item, False)
+
+
+def _is_hidden(page: Any, group: Sequence[PageObject]) -> bool:
+    """Return whether the renderer paints nothing of a group on a page that is otherwise left out."""
+    painted = [one for one in group if not is_invisible(one.item)]
+    if not painted:
+        return False
+    tried = [item for one in painted for item in (*one.parents, one.item)]
+    for item in tried:
+        pdfium.FPDFPageObj_SetIsActive(item, True)
+    try:
+        return not paints(page)
+    finally:
+        for item in tried:
+            pdfium.FPDFPageObj_SetIsActive(item, False)
 
 
 def silence_invisible_ink(objects: Sequence[PageObject]) -> None:

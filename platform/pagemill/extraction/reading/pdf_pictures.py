@@ -49,8 +49,9 @@ def picture_boxes(page: Any, objects: Sequence[PageObject]) -> list[Box]:
     to_shown = shown_transform(page)
     boxes = [object_box(one, to_shown) for one in seen if one.kind == pdfium.FPDF_PAGEOBJ_IMAGE]
     boxes += _outline_boxes(seen, to_shown)
-    shown = [_common(box, _whole(page)) for box in boxes[:MOST_BOXES]]
-    merged = _merged([box for box in shown if box[0] < box[2] and box[1] < box[3]])
+    shown = [_common(box, _whole(page)) for box in boxes]
+    shown = [box for box in shown if box[0] < box[2] and box[1] < box[3]]
+    merged = _merged(shown) if len(shown) <= MOST_BOXES else [_around(shown)]
     large = [box for box in merged if box[2] - box[0] >= NARROWEST and box[3] - box[1] >= LOWEST]
     return large if len(large) <= MOST_PICTURES else [_around(large)]
 

@@ -42,7 +42,7 @@ class DocumentSamples:
             # Numbers below zero are pages, the others are fonts.
             number = -1 - index
             found = overlay_samples(content.page, layer)
-            return [number], list(_written(number, found, shared))
+            return [number], list(_written(number, found, shared, is_sharp=False))
         fonts, new = self._fonts.doubtful_fonts(layer)
         if new and len(self._kept) < MOST_PAGES_KEPT:
             self._kept.append(content.page)
@@ -58,6 +58,8 @@ class DocumentSamples:
         return [font.doubt.key for font in fonts], samples
 
 
-def _written(number: int, samples: list[WordSample], shared: SharedPixels) -> Iterator[Sample]:
+def _written(
+    number: int, samples: list[WordSample], shared: SharedPixels, *, is_sharp: bool = True
+) -> Iterator[Sample]:
     for text, pixels in samples:
-        yield Sample(number, text, shared.write(pixels))
+        yield Sample(number, text, shared.write(pixels), is_sharp)

@@ -15,8 +15,9 @@ from pagemill.extraction.reading.characters import Character
 from pagemill.extraction.reading.pdf_paint import shown_transform
 
 MAX_CHARACTERS = 400_000
-# What pdfium says for a hyphen at the end of a line, and for nothing.
-MEANT = {0x02: "-", 0xFFFE: "-", 0: "\ufffd"}
+# What pdfium says for a hyphen at the end of a line; in texts also for what has no character.
+HYPHENS = (0x02, 0xFFFE)
+UNSURE = frozenset("\0\x02\ufffe\uffff\ufffd")
 LAST_CODE = 0x10FFFF
 SURROGATES = range(0xD800, 0xE000)
 
@@ -73,9 +74,17 @@ def _text(text_page: Any, count: int) -> str:
     text = bytes(units)[: 2 * count].decode("utf-16-le", errors="replace")
     if written != count + 1 or len(text) != count:
         # Characters that pdfium leaves out of texts, or that take two units: one by one, which takes longer.
-        text = "".join(_character(pdfium.FPDFText_GetUnicode(text_page, at)) for at in range(count))
-    return text.translate(MEANT)
+        return "".join([_character(text_page, position) for position in range(count)])
+    if not UNSURE.isdisjoint(text):
+        unsure = [position for position, one in enumerate(text) if one in UNSURE]
+        mended = {position: _character(text_page, position) for position in unsure}
+        text = "".join([mended.get(position, one) for position, one in enumerate(text)])
+    return text
 
 
-def _character(code: int) -> str:
-    return "\ufffd" if code in SURROGATES or code == 0 or code > LAST_CODE else chr(code)
+def _character(text_page: Any, position: int) -> str:
+    code = pdfium.FPDFText_GetUnicode(text_page, position)
+    if code in HYPHENS and not pdfium.FPDFText_HasUnicodeMapError(text_page, position):
+        return "-"
+    unknown = code in SURROGATES or code in HYPHENS or code == 0 or code > LAST_CODE
+    return "\ufffd" if unknown else chr(code)

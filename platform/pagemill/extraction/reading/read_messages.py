@@ -93,11 +93,15 @@ class Picture(msgspec.Struct, frozen=True):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """A word of a text layer, what is seen in its place, and the number of the doubt that it is to settle."""
+    """A word of a text layer, what is seen in its place, and the number of the doubt that it is to settle.
+
+    ``is_sharp``: the picture shows glyphs of a font, not an image.
+    """
 
     doubt: int
     text: str
     picture: Picture
+    is_sharp: bool = True
 
 
 class ParsedPage(msgspec.Struct, frozen=True, tag="parsed"):

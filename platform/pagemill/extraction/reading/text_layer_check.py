@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rapidfuzz.distance import Levenshtein
@@ -16,7 +16,7 @@ ALIKE = 0.6
 # Of the samples that settle a doubt; recognition misreads a sharp word now and then.
 MOST_WRONG = 0.4
 SURE = 0.5
-CONFUSED = str.maketrans("OoQDIliSZB", "0000111528")
+CONFUSED = str.maketrans("OoQDIlijSZB", "00001111528")
 
 
 class LineRecognizer(Protocol):
@@ -42,20 +42,25 @@ class TextLayerCheck:
 
     def _settle(self, samples: Sequence[Sample], pixels_of: Callable[[Picture], Pixels]) -> None:
         read = self._recognizer.lines([pixels_of(sample.picture) for sample in samples])
-        by_doubt: dict[int, list[tuple[str, str, float]]] = defaultdict(list)
+        same_by_doubt: dict[int, list[bool]] = defaultdict(list)
         for sample, (seen, confidence) in zip(samples, read, strict=True):
-            by_doubt[sample.doubt].append((sample.text, seen, confidence))
-        self._contradicted.update(doubt for doubt, readings in by_doubt.items() if contradict(readings))
+            if confidence >= SURE:
+                # Glyphs of a font are sharp, and recognised without mistakes; a scan may be blurred.
+                same = is_the_same if sample.is_sharp else says_the_same
+                same_by_doubt[sample.doubt].append(same(sample.text, seen))
+        self._contradicted.update(doubt for doubt, same in same_by_doubt.items() if contradict(same))
 
 
-def contradict(samples: Iterable[tuple[str, str, float]]) -> bool:
-    """Return whether samples show that a text layer says something else than what is seen.
+def contradict(same: Sequence[bool]) -> bool:
+    """Return whether samples, each the same or not, show that a text layer is not what is seen."""
+    wrong = same.count(False)
+    return wrong > 0 and wrong >= MOST_WRONG * len(same)
 
-    Each is what the layer says, and what recognition reads with its confidence.
-    """
-    judged = [says_the_same(said, seen) for said, seen, confidence in samples if confidence >= SURE]
-    wrong = judged.count(False)
-    return wrong > 0 and wrong >= MOST_WRONG * len(judged)
+
+def is_the_same(said: str, seen: str) -> bool:
+    """Return whether two readings of a sharp word are equal, but for characters of one shape."""
+    said, seen = _alphanumeric(said), _alphanumeric(seen)
+    return _plain(said) == _plain(seen) and not _digits_differ(said, seen)
 
 
 def says_the_same(said: str, seen: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,9 @@ OVERLAY_SCALE = 150 / 72
 MOST_OVERLAY_SIDE = 2500
 LINE_PIXELS = 48
 SAMPLE_BYTES = 256 * 1024
+LATIN = "A-Za-z\u00aa-\u024f\u1e00-\u1eff\ufb00-\ufb06"
+CHINESE_AND_JAPANESE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
+READABLE = re.compile(f"[{LATIN}{CHINESE_AND_JAPANESE}]")
 # Of the height of a line: recognition wants some paper around letters.
 MARGIN = 0.15
 LARGEST_SCALE = 12.0
@@ -46,6 +50,7 @@ def samples_of(page: Any, font: FontOnPage, layer: TextLayer) -> list[WordSample
 def _varied(runs: Sequence[Run]) -> list[Run]:
     """Return the runs that bring the most characters which those before do not have; digits count more."""
     left = [run for run in runs if _countable(run.text) >= SHORTEST and len(run.text) <= LONGEST]
+    left = [run for run in left if _can_be_recognised(run.text)]
     chosen: list[Run] = []
     seen: set[str] = set()
     while left and len(chosen) < SAMPLES_OF_FONT:
@@ -54,6 +59,11 @@ def _varied(runs: Sequence[Run]) -> list[Run]:
         seen.update(best.text)
         left = [run for run in left if run.text != best.text]
     return chosen
+
+
+def _can_be_recognised(text: str) -> bool:
+    """Return whether recognition knows the letters: those of Latin, Chinese and Japanese."""
+    return all(not one.isalpha() or READABLE.match(one) for one in text)
 
 
 def _countable(text: str) -> int:
@@ -93,7 +103,7 @@ def _quarter_turns(characters: Sequence[Character]) -> int:
 def overlay_samples(page: Any, layer: TextLayer) -> list[WordSample]:
     """Return a few words from all over a page whose text lies unseen over or beneath an image."""
     runs = [run for run in runs_of(layer.text) if SHORTEST_OVER_IMAGE <= len(run.text) <= LONGEST]
-    runs = [run for run in runs if any(one.isalnum() for one in run.text)]
+    runs = [run for run in runs if _can_be_recognised(run.text) and any(one.isalnum() for one in run.text)]
     chosen = runs[:: max(1, len(runs) // SAMPLES_OF_OVERLAY)][:SAMPLES_OF_OVERLAY]
     if not chosen:
         return []
