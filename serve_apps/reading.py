@@ -12,13 +12,15 @@ import msgspec
 from ray import serve
 from ray.serve import Application
 
-from pagemill.applications.clients import parts_per_replica
+from pagemill.applications.clients import parts_per_replica, recognition_threads
 from pagemill.applications.requests import MESSAGE_BYTES, PART_PAGES, ReadingRequest, ReadingResponse
 from pagemill.concurrency import finish_despite_cancellation
 from pagemill.documents.words import DocumentPages, encoded_size, find_pages, load_pages, store_pages
 from pagemill.errors import DocumentUnreadable, NotFound
 from pagemill.extraction.page_selection import MAX_SELECTED_PAGES, PageSelection, select_pages
 from pagemill.extraction.reading import PageReader
+from pagemill.extraction.recognition.recognizer import Recognizer
+from pagemill.extraction.recognition.script_aware import with_scripts
 from pagemill.extraction.types import Page, Reading, ReadOptions
 from pagemill.objects import open_objects
 from pagemill.objects.store import ObjectStore
@@ -41,7 +43,8 @@ class PageReading:
 
     def __init__(self) -> None:
         settings = load_settings(os.environ)
-        self._reader = PageReader()
+        recognizer = with_scripts(Recognizer(threads=recognition_threads(settings)), settings.reading_scripts)
+        self._reader = PageReader(recognizer=recognizer)
         self._reading = CachedReading(
             open_objects(settings), self._reader, at_once=parts_per_replica(settings)
         )

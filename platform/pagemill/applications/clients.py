@@ -37,7 +37,12 @@ def parts_per_replica(settings: Settings) -> int:
 
     One more than it has processors: some are parsed while others are recognised.
     """
-    return max(1, math.ceil(settings.reading_cpus)) + 1
+    return recognition_threads(settings) + 1
+
+
+def recognition_threads(settings: Settings) -> int:
+    """Return how many processors a reading replica recognises on."""
+    return max(1, math.ceil(settings.reading_cpus))
 
 
 def parts_at_once(settings: Settings) -> int:

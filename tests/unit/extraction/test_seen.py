@@ -12,8 +12,8 @@ from reportlab.pdfgen import canvas
 
 from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading import PageReader
-from pagemill.extraction.reading.ocr import Recognizer
 from pagemill.extraction.reading.shared_pixels import Pixels
+from pagemill.extraction.recognition.recognizer import Recognizer
 from pagemill.extraction.types import ImageQuality, Page, ReadOptions, Word
 from pagemill.rotation import Rotation
 from tests.unit.extraction import seen_documents as seen

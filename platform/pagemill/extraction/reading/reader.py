@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pagemill.errors import DocumentUnreadable, Unavailable
-from pagemill.extraction.reading.ocr import Recognizer
 from pagemill.extraction.reading.picture_words import PictureWords
 from pagemill.extraction.reading.process import NOT_AVAILABLE, ChildDocument
 from pagemill.extraction.reading.read_messages import DocumentInfo, Picture, ReadLimits
@@ -36,7 +35,7 @@ class PageReader:
 
     def __init__(self, limits: ReadLimits | None = None, recognizer: WordRecognizer | None = None) -> None:
         self.limits = limits or ReadLimits()
-        self._recognizer = recognizer or Recognizer()
+        self._recognizer = recognizer or _default_recognizer()
         self._pictures = PictureWords(self._recognizer)
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
@@ -179,3 +178,10 @@ class PageReader:
             ending = child.end()
             with self._lock:
                 self._child_processor_seconds += ending.processor_seconds
+
+
+def _default_recognizer() -> WordRecognizer:
+    # Imported here: children import this module, and have no use for models.
+    from pagemill.extraction.recognition.recognizer import Recognizer
+
+    return Recognizer()

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from pagemill.extraction.reading.word_geometry import plain
 from pagemill.extraction.recognition.crops import Crop, crops_of, to_height
 from pagemill.extraction.recognition.decoding import DecodedLine, DecodedWord, words_of
 from pagemill.extraction.recognition.detector import Detector, Pixels, Quad
@@ -81,7 +82,8 @@ class Recognizer:
 
 def _words_on_page(line: DecodedLine, crop: Crop, page: tuple[int, ...]) -> list[Word]:
     width = crop.pixels.shape[1]
-    return [_on_page(word, crop.quad, width, page) for word in words_of(line, width)]
+    found = [_on_page(word, crop.quad, width, page) for word in words_of(line, width)]
+    return [word for word in found if word.x1 > word.x0 and word.y1 > word.y0]
 
 
 def _on_page(word: DecodedWord, quad: Quad, width: int, page: tuple[int, ...]) -> Word:
@@ -90,7 +92,7 @@ def _on_page(word: DecodedWord, quad: Quad, width: int, page: tuple[int, ...]) -
     shares = (corners / np.array([page[1], page[0]], dtype=np.float32)).clip(0.0, 1.0)
     low, high = shares.min(axis=0), shares.max(axis=0)
     return Word(
-        word.text,
+        plain(word.text),
         float(low[0]),
         float(low[1]),
         float(high[0]),
