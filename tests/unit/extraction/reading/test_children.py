@@ -216,7 +216,7 @@ def test_recognition_counts_for_the_time_of_a_page(monkeypatch: pytest.MonkeyPat
 def test_recognition_happens_in_this_process(reader: PageReader) -> None:
     before, began = reader.child_processor_seconds, time.process_time()
     reader.read(JPEG, [0], PLAIN)
-    assert reader.child_processor_seconds - before < 0.2 < time.process_time() - began
+    assert 0 < 4 * (reader.child_processor_seconds - before) < time.process_time() - began
 
 
 def test_a_child_is_confined(forked: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
