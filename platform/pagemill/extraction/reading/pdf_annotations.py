@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pypdfium2.raw as pdfium
 
-from pagemill.extraction.reading.pdf_paint import Box, active_only, page_objects, paints, shown_box
+from pagemill.extraction.reading.pdf_paint import Box, shown_box
 
 UNSEEN_FLAGS = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
 # Bit 25 of the flags of a text field (ISO 32000-1, table 228): each character has its own cell.
@@ -44,11 +44,10 @@ def has_widgets(page: Any) -> bool:
 
 
 def remove_unseen(page: Any) -> None:
-    """Take away annotations that are hidden: by their flags, or by a layer that is not shown."""
+    """Take away annotations that their flags hide."""
     for index in reversed(range(min(pdfium.FPDFPage_GetAnnotCount(page), MAX_ANNOTATIONS))):
         with _annotation(page, index) as annotation:
             unseen = bool(pdfium.FPDFAnnot_GetFlags(annotation) & UNSEEN_FLAGS)
-            unseen = unseen or (_has_key(annotation, b"OC") and not _is_painted(page, annotation))
         if unseen:
             pdfium.FPDFPage_RemoveAnnot(page, index)
 
@@ -105,17 +104,7 @@ def _is_widget(annotation: Any) -> bool:
     return bool(pdfium.FPDFAnnot_GetSubtype(annotation) == pdfium.FPDF_ANNOT_WIDGET)
 
 
-def _has_key(annotation: Any, key: bytes) -> bool:
-    return bool(pdfium.FPDFAnnot_HasKey(annotation, key))
-
-
 def _rectangle(page: Any, annotation: Any) -> Box:
     box = pdfium.FS_RECTF()
     pdfium.FPDFAnnot_GetRect(annotation, box)
     return shown_box(page, ((box.left, box.top), (box.right, box.bottom)))
-
-
-def _is_painted(page: Any, annotation: Any) -> bool:
-    """Return whether the renderer, which knows the layers, paints anything where the annotation is."""
-    with active_only(page_objects(page), ()):
-        return paints(page, _rectangle(page, annotation), annotations=True)

@@ -119,7 +119,7 @@ def shown_box(page: Any, corners: Iterable[tuple[float, float]]) -> Box:
     return min(across), min(down), max(across), max(down)
 
 
-def render_box(page: Any, box: Box, scale: float, *, background: int = WHITE, flags: int = 0) -> Pixels:
+def render_box(page: Any, box: Box, scale: float, *, background: int = WHITE) -> Pixels:
     """Return a part of the page as shown: pixels of (height, width, 4) as red, green, blue, alpha."""
     x0, y0, x1, y1 = box
     width, height = max(1, math.ceil((x1 - x0) * scale)), max(1, math.ceil((y1 - y0) * scale))
@@ -130,16 +130,14 @@ def render_box(page: Any, box: Box, scale: float, *, background: int = WHITE, fl
     try:
         pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, width, height, background)
         start = -round(x0 * scale), -round(y0 * scale)
-        flags |= pdfium.FPDF_REVERSE_BYTE_ORDER
-        pdfium.FPDF_RenderPageBitmap(bitmap, page, *start, across, down, 0, flags)
+        pdfium.FPDF_RenderPageBitmap(bitmap, page, *start, across, down, 0, pdfium.FPDF_REVERSE_BYTE_ORDER)
     finally:
         pdfium.FPDFBitmap_Destroy(bitmap)
     return pixels
 
 
-def paints(page: Any, box: Box | None = None, *, annotations: bool = False) -> bool:
-    """Return whether anything is painted in a box of the page, or on all of it; white counts as paint."""
-    box = box or (0.0, 0.0, pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page))
-    scale = min(1.0, LONGEST_PROBE / max(box[2] - box[0], box[3] - box[1], 1e-6))
-    flags = pdfium.FPDF_ANNOT if annotations else 0
-    return bool(render_box(page, box, scale, background=CLEAR, flags=flags)[:, :, 3].any())
+def paints(page: Any) -> bool:
+    """Return whether anything is painted on the page; white counts as paint."""
+    width, height = pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page)
+    scale = min(1.0, LONGEST_PROBE / max(width, height, 1e-6))
+    return bool(render_box(page, (0.0, 0.0, width, height), scale, background=CLEAR)[:, :, 3].any())

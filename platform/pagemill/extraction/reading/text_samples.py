@@ -22,6 +22,7 @@ SHORTEST_OVER_IMAGE = 4
 OVERLAY_SCALE = 150 / 72
 MOST_OVERLAY_SIDE = 2500
 LINE_PIXELS = 48
+LONGEST_SAMPLE = 2000
 SAMPLE_BYTES = 256 * 1024
 LATIN = "A-Za-z\u00aa-\u024f\u1e00-\u1eff\ufb00-\ufb06"
 CHINESE_AND_JAPANESE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
@@ -74,7 +75,8 @@ def _picture(page: Any, characters: Sequence[Character]) -> Pixels:
     turns = _quarter_turns(characters)
     box = _with_margin(page, characters)
     height = box[2] - box[0] if turns % 2 else box[3] - box[1]
-    scale = min(LINE_PIXELS / max(height, 1e-3), LARGEST_SCALE)
+    longest = max(box[2] - box[0], box[3] - box[1], 1e-3)
+    scale = min(LINE_PIXELS / max(height, 1e-3), LARGEST_SCALE, LONGEST_SAMPLE / longest)
     pixels = render_box(page, box, scale)[:, :, :3]
     return np.ascontiguousarray(np.rot90(pixels, turns))
 
