@@ -12,7 +12,7 @@ import msgspec
 from ray import serve
 from ray.serve import Application
 
-from pagemill.applications.clients import parts_per_replica, recognition_threads
+from pagemill.applications.clients import parts_per_replica
 from pagemill.applications.requests import MESSAGE_BYTES, PART_PAGES, ReadingRequest, ReadingResponse
 from pagemill.concurrency import finish_despite_cancellation
 from pagemill.documents.words import DocumentPages, encoded_size, find_pages, load_pages, store_pages
@@ -43,8 +43,9 @@ class PageReading:
 
     def __init__(self) -> None:
         settings = load_settings(os.environ)
-        recognizer = with_scripts(Recognizer(threads=recognition_threads(settings)), settings.reading_scripts)
-        self._reader = PageReader(recognizer=recognizer)
+        recognizer = Recognizer(threads=settings.reading_threads)
+        recognizer.prepare()
+        self._reader = PageReader(recognizer=with_scripts(recognizer, settings.reading_scripts))
         self._reading = CachedReading(
             open_objects(settings), self._reader, at_once=parts_per_replica(settings)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
@@ -141,6 +142,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     new_organization_plan: str = "las:plan:self-hosted"
     """Plan, in its newest version, of organizations that users create."""
     log_level: str = "INFO"
+
+    @property
+    def reading_threads(self) -> int:
+        """Threads of one reading replica that recognise text."""
+        return max(1, math.ceil(self.reading_cpus))
 
     def __repr__(self) -> str:
         shown = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -37,12 +36,7 @@ def parts_per_replica(settings: Settings) -> int:
 
     One more than it has processors: some are parsed while others are recognised.
     """
-    return recognition_threads(settings) + 1
-
-
-def recognition_threads(settings: Settings) -> int:
-    """Return how many processors a reading replica recognises on."""
-    return max(1, math.ceil(settings.reading_cpus))
+    return settings.reading_threads + 1
 
 
 def parts_at_once(settings: Settings) -> int:

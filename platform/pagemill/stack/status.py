@@ -81,7 +81,7 @@ async def examine(directory: DataDirectory) -> StackReport:
     if "apps" in state.parts:
         probes |= {
             "ray": lambda: _ray(state, directory),
-            "apps": lambda: _apps(state, directory),
+            "apps": lambda: _apps(state, directory, used),
             "dispatcher": lambda: _dispatcher(state, directory),
         }
     reports = await asyncio.gather(*(_report(name, probe, state) for name, probe in probes.items()))
@@ -167,7 +167,7 @@ async def _ray(state: StackState, directory: DataDirectory) -> str:
     return f"Ray {version['ray_version']}, dashboard {state.dashboard_url}"
 
 
-async def _apps(state: StackState, directory: DataDirectory) -> str:
+async def _apps(state: StackState, directory: DataDirectory, settings: Settings) -> str:
     if state.dashboard_url is None:
         return _as_supervised(state, "apps")
     found = await asyncio.to_thread(dashboard_json, state.dashboard_url, APPLICATIONS, directory.ray_token)
@@ -175,7 +175,14 @@ async def _apps(state: StackState, directory: DataDirectory) -> str:
     text = ", ".join(f"{name} {status}" for name, status in sorted(applications.items()))
     if not applications or set(applications.values()) != {"running"}:
         raise Down(text or "not deployed yet")
-    return text
+    return f"{text}; pages are recognised on {await asyncio.to_thread(_recognition_device, settings)}"
+
+
+def _recognition_device(settings: Settings) -> str:
+    """Return the device that replicas choose: a stack's Ray runs on this machine, from this installation."""
+    from pagemill.extraction.recognition.device import find_device
+
+    return str(find_device(settings.reading_threads))
 
 
 async def _dispatcher(state: StackState, directory: DataDirectory) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pagemill.errors import Unavailable
+from pagemill.extraction.recognition.device import find_device
 from pagemill.objects import ObjectMissing
 from pagemill.stack import status as module
 from pagemill.stack.directory import DataDirectory
@@ -100,7 +101,8 @@ def test_every_part_is_asked(directory: DataDirectory) -> None:
         "dispatcher": "up",
     }
     assert parts["ray"].detail == f"Ray 2.60.0, dashboard {DASHBOARD}"
-    assert parts["apps"].detail == "prediction running, reading running"
+    recognised = f"pages are recognised on {find_device(1)}"
+    assert parts["apps"].detail == f"prediction running, reading running; {recognised}"
     assert parts["dispatcher"].detail == "alive"
     assert parts["api"].detail.startswith("https://localhost:8443, answered in ")
     assert parts["objects"].detail == "file:///nowhere"

@@ -23,6 +23,8 @@ DOUBTFUL = 0.9
 """A line with less confidence may hold characters that the alphabetic model does not know."""
 WIDEST_GAP = 1.3 * HEIGHT
 """So may a line with a wider gap, in pixels: it is wider than one ideograph."""
+WIDEST_USUAL = 960
+"""Width of the widest lines, in pixels, that a GPU is warmed up with."""
 
 Values: TypeAlias = NDArray[np.float32]
 
@@ -46,7 +48,7 @@ class LineReader:
         self._models = line_models()
         self._alphabetic = open_session(self._models.alphabetic, device)
         self._complete = open_session(self._models.complete, device)
-        self._step = device.width_step
+        self._step, self._batch_size = device.width_step, device.batch_size
         self._lines: SharedBatches[Values, _Read] = SharedBatches(
             self._read_batch, kind=lambda line: line.shape[2], size=device.batch_size, places=places
         )
@@ -68,6 +70,11 @@ class LineReader:
         if any(_has_ideographs(texts[position]) for position in doubtful):
             self._read_completely(sorted({*range(len(lines))} - {*doubtful}), found, texts)
         return texts
+
+    def warm_up(self) -> None:
+        """Read blank lines of each usual width, as many as a batch has."""
+        for width in range(self._step, WIDEST_USUAL + 1, self._step):
+            self._lines.results([np.zeros((3, HEIGHT, width), dtype=np.float32)] * self._batch_size)
 
     def _read_completely(
         self, positions: Sequence[int], found: Sequence[_Read], texts: list[DecodedLine]

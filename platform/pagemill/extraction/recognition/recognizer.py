@@ -20,12 +20,13 @@ from pagemill.extraction.types import ImageQuality, Word
 
 LEGIBLE = 0.6
 """Lines with less confidence are pictures, lines and dirt."""
+WARM_UP_PAGE = (1312, 928, 3)
+WHITE = 255
 
 logger = logging.getLogger(__name__)
 
 
 class _Models(NamedTuple):
-    device: Device
     detector: Detector
     lines: LineReader
 
@@ -38,13 +39,24 @@ class Recognizer:
 
     def __init__(self, *, threads: int = 1, device: Device | None = None) -> None:
         self._threads, self._chosen = threads, device
-        self._loading = threading.Lock()
+        self._loading = threading.RLock()
         self._loaded: _Models | None = None
 
     @property
     def device(self) -> Device:
         """The device that it runs on."""
-        return self._models().device
+        with self._loading:
+            if self._chosen is None:
+                self._chosen = find_device(self._threads)
+            return self._chosen
+
+    def prepare(self) -> None:
+        """Choose the device and log it. On a GPU, load the models and read something: first runs are slow."""
+        logger.info("pages are recognised on %s", self.device)
+        if self.device.is_gpu:
+            models = self._models()
+            models.detector.lines(np.full(WARM_UP_PAGE, WHITE, dtype=np.uint8), "LOW")
+            models.lines.warm_up()
 
     def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
         """Return the words of upright RGB pixels (height, width, 3), boxes in 0..1 of them."""
@@ -73,10 +85,9 @@ class Recognizer:
         with self._loading:
             if self._loaded is None:
                 cv2.setNumThreads(1)
-                device = self._chosen or find_device(self._threads)
+                device = self.device
                 places = threading.Semaphore(device.concurrency)
-                self._loaded = _Models(device, Detector(device, places), LineReader(device, places))
-                logger.info("pages are recognised on %s", device)
+                self._loaded = _Models(Detector(device, places), LineReader(device, places))
             return self._loaded
 
 

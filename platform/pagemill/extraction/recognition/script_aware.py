@@ -28,6 +28,10 @@ One of 46 receipts has 0.29, the others 0.12 at most; pages in other scripts hav
 UNREAD_SHARE_EXPECTED = 0.2
 """The same where the operator has named the scripts that documents are written in."""
 
+SMALLEST_PAGE = 250_000
+"""Pixels of the smallest image that Tesseract is asked about: logos on digital pages have fewer, and are
+letters to nobody but a detector of scripts."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -66,6 +70,8 @@ class ScriptAwareRecognizer:
     def words(self, pixels: NDArray[np.uint8], quality: ImageQuality) -> list[Word]:
         """Return the words of RGB pixels, boxes in 0..1, those of another script among them."""
         words = self._recognizer.words(pixels, quality)
+        if pixels.shape[0] * pixels.shape[1] < SMALLEST_PAGE:
+            return words
         unread = find_unread_text(words, pixels)
         if unread.share < self._unread_share:
             return words

@@ -131,7 +131,7 @@ def test_batches_of_a_gpu_read_the_same() -> None:
     np.testing.assert_allclose(*boxes, atol=0.02)
 
 
-def test_models_are_loaded_once_and_their_device_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_threads_may_begin_together() -> None:
     recognizer = Recognizer(threads=3)
     line: Pixels = drawn_line("once")
     begin = threading.Barrier(4)
@@ -140,7 +140,27 @@ def test_models_are_loaded_once_and_their_device_is_logged(caplog: pytest.LogCap
         begin.wait()
         return recognizer.lines([line])
 
-    with caplog.at_level(logging.INFO, "pagemill"), ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(4) as pool:
         assert {found[0][0] for found in pool.map(read, range(4))} == {"once"}
-    said = [record.getMessage() for record in caplog.records if "recognised on" in record.getMessage()]
+
+
+def test_the_device_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    recognizer = Recognizer(threads=3)
+    with caplog.at_level(logging.INFO, "pagemill"):
+        recognizer.prepare()
+    said = [record.getMessage() for record in caplog.records]
     assert said == [f"pages are recognised on {recognizer.device}"]
+
+
+def test_a_gpu_is_warmed_up() -> None:
+    class Pretended(Device):
+        """The processor, treated like a GPU."""
+
+        @property
+        def is_gpu(self) -> bool:
+            return True
+
+    device = Pretended(processor(1).providers, concurrency=1, batch_size=2, width_step=480)
+    recognizer = Recognizer(device=device)
+    recognizer.prepare()
+    assert recognizer.lines([drawn_line("warm")])[0][0] == "warm"

@@ -177,3 +177,10 @@ def test_a_program_that_ends_while_pages_are_read_is_told(caplog: pytest.LogCapt
     aware = ScriptAwareRecognizer(PretendRecognizer([NUMBER]), gone)
     assert aware.words(draw_page("Cyrillic"), "LOW") == [NUMBER]
     assert "cannot be started" in caplog.text
+
+
+def test_a_logo_is_not_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = on_path(tmp_path, monkeypatch, "echo nothing")
+    logo = np.ascontiguousarray(draw_page("Cyrillic")[:400, :600])
+    assert with_scripts(PretendRecognizer([NUMBER]), "auto").words(logo, "LOW") == [NUMBER]
+    assert not calls.exists()
