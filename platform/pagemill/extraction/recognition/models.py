@@ -20,13 +20,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.utils import Extractor
 
-from pagemill.extraction.recognition.device import Device
+from pagemill.extraction.recognition.device import CUDA, Device
 
 DETECTOR = "PP-OCRv6_det_small.onnx"
 RECOGNISER = "PP-OCRv6_rec_small.onnx"
 INPUT = "x"
 FIRST_IDEOGRAPH = 0x2E80
 """Characters from here on are Chinese, Japanese and Korean ones, and full-width forms."""
+CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC"}
+"""Pages are of many sizes: to try all algorithms for each new size takes longer than reading the page."""
 _INDEX, _PROBABILITY = "index", "probability"
 
 
@@ -51,7 +53,8 @@ def open_session(model: bytes, device: Device) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    return onnxruntime.InferenceSession(model, options, providers=list(device.providers))
+    providers = [(name, CUDA_OPTIONS) if name == CUDA else name for name in device.providers]
+    return onnxruntime.InferenceSession(model, options, providers=providers)
 
 
 def detector_model() -> bytes:
