@@ -38,7 +38,7 @@ class PreviousReading:
     def words(self, path: Path) -> list[str]:
         """Return the words of the first page: what stands between the spaces of each line."""
         found: Any = self._engine(
-            _pixels(first_page(path.read_bytes(), DOTS_PER_POINT)),
+            np.ascontiguousarray(page_pixels(path.read_bytes())[:, :, ::-1]),
             use_det=True,
             use_rec=True,
             return_word_box=True,
@@ -65,9 +65,11 @@ def first_page(content: bytes, dots_per_point: float, *, longest_side: float = L
         return image.convert("RGB")
 
 
-def _pixels(image: Image.Image) -> np.ndarray:
+def page_pixels(content: bytes) -> np.ndarray:
+    """Return the first page in the resolution that it is recognised in, as RGB."""
+    image = first_page(content, DOTS_PER_POINT)
     scale = min(1.0, LONGEST_SIDE / max(image.size))
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+    return np.asarray(image)

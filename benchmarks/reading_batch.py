@@ -1,4 +1,4 @@
-"""Pages a second of a replica, beside the bare engine in a loop with as many threads."""
+"""Pages a second of a replica, beside a loop that decodes pages and runs the bare engine in as many threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
+from benchmarks.previous_reading import page_pixels
 from benchmarks.reading_engine import bare_engine, replica_recognizer
 from pagemill.applications.requests import ReadingRequest
 from pagemill.extraction.reading import PageReader
@@ -18,6 +20,8 @@ from pagemill.extraction.reading.shared_pixels import Pixels
 from pagemill.extraction.types import ImageQuality, ReadOptions, Word
 from pagemill.objects.local import LocalObjectStore
 from serve_apps.reading import ONGOING_FOR_EACH_PART, CachedReading
+
+Page = TypeVar("Page")
 
 
 class Recorder:
@@ -49,12 +53,12 @@ def measure_batch(
     contents: Sequence[bytes], threads: int, rounds: int, advance: Callable[[], object]
 ) -> dict[str, float]:
     """Measure both in turn, with the same engine; each figure is the median of the rounds."""
-    engine, pages = bare_engine(threads), decoded(contents)
+    engine = bare_engine(threads)
     recognizer = replica_recognizer(engine)
-    engine.words(pages[0], "LOW")
+    engine.words(page_pixels(contents[0]), "LOW")
     bare, replica = [], []
     for _ in range(rounds):
-        bare.append(len(pages) / bare_seconds(engine, pages, threads))
+        bare.append(len(pages) / bare_seconds(engine, contents, threads, decode=page_pixels))
         advance()
         replica.append(len(contents) / asyncio.run(replica_seconds(recognizer, contents, threads)))
         advance()
@@ -69,11 +73,13 @@ def measure_batch(
     }
 
 
-def bare_seconds(engine: WordRecognizer, pages: Sequence[Pixels], threads: int) -> float:
-    """Return the seconds that the engine needs for pages that are decoded."""
+def bare_seconds(
+    engine: WordRecognizer, pages: Sequence[Page], threads: int, *, decode: Callable[[Page], Pixels]
+) -> float:
+    """Return the seconds of a loop that decodes pages and has the engine read them, without any bounds."""
     started = time.perf_counter()
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda pixels: engine.words(pixels, "LOW"), pages))
+        list(pool.map(lambda page: engine.words(decode(page), "LOW"), pages))
     return time.perf_counter() - started
 
 

@@ -202,7 +202,7 @@ def test_the_bare_engine_gets_the_pixels_that_a_replica_would_recognise() -> Non
             Engine.seen += 1
             return []
 
-    assert bare_seconds(Engine(), pages, threads=2) > 0  # type: ignore[arg-type]
+    assert bare_seconds(Engine(), pages, 2, decode=np.asarray) > 0  # type: ignore[arg-type]
     assert Engine.seen == 2
 
 
