@@ -18,7 +18,7 @@ import pytest
 from benchmarks import reading_device, tesseract
 from benchmarks.previous_reading import first_page
 from benchmarks.reading import AT_LEAST, AT_MOST, figure, targets
-from benchmarks.reading_batch import bare_seconds, decoded
+from benchmarks.reading_batch import bare_seconds, decoded, measure_batch
 from benchmarks.reading_children import TimedRecognizer, measure_fresh_child, measure_text_layers
 from benchmarks.reading_sides import Measured, Receipts, compare, cpu_seconds, sample_receipts
 from pagemill.extraction.reading import PageReader
@@ -267,3 +267,13 @@ def test_the_gpu_is_measured_beside_one_core(monkeypatch: pytest.MonkeyPatch, tm
         "pagesPerSecond": 50,
         "oneCore": {"pagesPerSecond": 1},
     }
+
+
+def test_a_replica_stands_beside_the_bare_engine() -> None:
+    image = documents.encoded(documents.receipt_image(), "PNG")
+    turns: list[None] = []
+    figures = measure_batch([image, image], 1, 2, lambda: turns.append(None))
+    assert (figures["pages"], figures["rounds"], len(turns)) == (2, 2, 4)
+    assert figures["ratio"] == pytest.approx(
+        figures["pagesPerSecond"] / figures["bareEnginePagesPerSecond"], abs=0.01
+    )
