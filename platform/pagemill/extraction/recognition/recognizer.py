@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.reading.word_geometry import plain
 from pagemill.extraction.recognition.crops import Crop, crops_of, to_height
 from pagemill.extraction.recognition.decoding import DecodedLine, DecodedWord, words_of
@@ -20,6 +22,8 @@ from pagemill.extraction.types import ImageQuality, Word
 
 LEGIBLE = 0.6
 """Lines with less confidence are pictures, lines and dirt."""
+LINES_AT_ONCE = 256
+PAGE_SECONDS = 60.0
 WARM_UP_PAGE = (1312, 928, 3)
 WHITE = 255
 
@@ -37,8 +41,10 @@ class Recognizer:
     Thread-safe. It loads its models with the first image, since many documents never need them.
     """
 
-    def __init__(self, *, threads: int = 1, device: Device | None = None) -> None:
-        self._threads, self._chosen = threads, device
+    def __init__(
+        self, *, threads: int = 1, device: Device | None = None, page_seconds: float = PAGE_SECONDS
+    ) -> None:
+        self._threads, self._chosen, self._page_seconds = threads, device, page_seconds
         self._loading = threading.RLock()
         self._loaded: _Models | None = None
 
@@ -59,17 +65,17 @@ class Recognizer:
             models.lines.warm_up()
 
     def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
-        """Return the words of upright RGB pixels (height, width, 3), boxes in 0..1 of them."""
-        models = self._models()
-        candidates = [crops_of(pixels, quad) for quad in models.detector.lines(pixels, quality)]
-        crops = [crop for one in candidates for crop in one]
-        read = iter(models.lines.read([crop.pixels for crop in crops]))
+        """Return the words of upright RGB pixels (height, width, 3), boxes in 0..1 of them.
+
+        Raises DocumentUnreadable when they take too long.
+        """
+        models, deadline = self._models(), time.monotonic() + self._page_seconds
+        quads = models.detector.lines(pixels, quality)
         words: list[Word] = []
-        for one in candidates:
-            decoded = [(next(read), crop) for crop in one]
-            line, crop = max(decoded, key=lambda found: found[0].confidence)
-            if line.confidence >= LEGIBLE:
-                words += _words_on_page(line, crop, pixels.shape[:2])
+        for first in range(0, len(quads), LINES_AT_ONCE):
+            if time.monotonic() > deadline:
+                raise DocumentUnreadable(f"A page took longer than {self._page_seconds:g} seconds to read")
+            words += _words_of_lines(models.lines, pixels, quads[first : first + LINES_AT_ONCE])
         return words
 
     def lines(self, crops: Sequence[Pixels]) -> list[tuple[str, float]]:
@@ -89,6 +95,18 @@ class Recognizer:
                 places = threading.Semaphore(device.concurrency)
                 self._loaded = _Models(Detector(device, places), LineReader(device, places))
             return self._loaded
+
+
+def _words_of_lines(reader: LineReader, pixels: Pixels, quads: Sequence[Quad]) -> list[Word]:
+    candidates = [crops_of(pixels, quad) for quad in quads]
+    read = iter(reader.read([crop.pixels for one in candidates for crop in one]))
+    words: list[Word] = []
+    for one in candidates:
+        decoded = [(next(read), crop) for crop in one]
+        line, crop = max(decoded, key=lambda found: found[0].confidence)
+        if line.confidence >= LEGIBLE:
+            words += _words_on_page(line, crop, pixels.shape[:2])
+    return words
 
 
 def _words_on_page(line: DecodedLine, crop: Crop, page: tuple[int, ...]) -> list[Word]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pagemill.errors import DocumentUnreadable
 from pagemill.extraction.recognition.device import Device, processor
 from pagemill.extraction.recognition.recognizer import Recognizer
 from pagemill.extraction.types import Word
@@ -94,6 +95,11 @@ def test_strips_are_legible(recognizer: Recognizer, shape: tuple[int, int]) -> N
 @pytest.mark.parametrize("shape", [(1, 1), (5, 5), (3000, 2), (2, 3000), (6, 6), (40, 3000)])
 def test_pages_without_text_have_no_words(recognizer: Recognizer, shape: tuple[int, int]) -> None:
     assert recognizer.words(np.full((*shape, 3), 255, dtype=np.uint8), "LOW") == []
+
+
+def test_a_page_that_takes_too_long_is_refused() -> None:
+    with pytest.raises(DocumentUnreadable, match="A page took longer than 0 seconds to read"):
+        Recognizer(page_seconds=0).words(drawn_page(RECEIPT), "LOW")
 
 
 def test_noise_is_not_text(recognizer: Recognizer) -> None:
