@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import itertools
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -24,7 +23,7 @@ from pagemill.extraction.reading.glyph_shapes import (
 )
 from pagemill.extraction.reading.pdf_paint import numbered
 from pagemill.extraction.reading.pdf_text import TextLayer
-from pagemill.extraction.reading.textlayer import GARBAGE_CATEGORIES
+from pagemill.extraction.reading.textlayer import is_garbage
 
 NOT_SPACE = re.compile(r"\S+")
 MOST_LETTERS = 16
@@ -163,11 +162,6 @@ class FontChecks:
 def runs_of(text: str) -> list[Run]:
     """Return the stretches of a text layer between white space."""
     return [Run(found.start(), found.end(), found.group()) for found in NOT_SPACE.finditer(text)]
-
-
-def is_garbage(character: str) -> bool:
-    """Return whether a character is none that a person can see."""
-    return character == "\ufffd" or unicodedata.category(character) in GARBAGE_CATEGORIES
 
 
 def _unsteady_digits(text_page: Any, runs: Sequence[Run]) -> set[str]:

@@ -115,13 +115,14 @@ class PdfDocument:
     ) -> ParsedPage:
         page = content.page
         width, height = page.get_size()
-        printed = group_words(layer.characters)[: self._limits.words_per_page]
+        printed = group_words(layer.text, layer.boxes).up_to(self._limits.words_per_page)
         rotation = options.rotation
         if options.auto_rotate:
-            rotation = rotation_to_upright([direction for one in printed if (direction := one.direction())])
-        words = with_field_values([one.word(width, height) for one in printed], values)
-        turned = [turn_word(word, rotation) for word in words]
-        on_page = [word for word in turned if word.x1 > word.x0 and word.y1 > word.y0]
+            rotation = rotation_to_upright(printed.directions())
+        words = with_field_values(printed.words(width, height), values)
+        if rotation:
+            words = [turn_word(word, rotation) for word in words]
+        on_page = [word for word in words if word.x1 > word.x0 and word.y1 > word.y0]
         doubts, samples = self._samples.of_page(content, layer, index, shared)
         return ParsedPage(
             index,
@@ -140,7 +141,7 @@ def _is_text(content: PageContent, layer: TextLayer) -> bool:
         return True
     count = sum(len(run) for run in layer.text.split())
     # A few characters on an image of the page are a stamp, not its text.
-    return is_usable(layer.characters) and not (count < SPARSE_CHARACTERS and content.has_background)
+    return is_usable(layer.text) and not (count < SPARSE_CHARACTERS and content.has_background)
 
 
 def _aspect(page: Any, rotation: Rotation) -> float:

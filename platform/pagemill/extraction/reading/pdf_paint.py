@@ -58,7 +58,8 @@ def _add_nested(form: Any, parents: tuple[Any, ...], found: list[PageObject]) ->
 def numbered(function: Any, *others: Any, result: Any = ctypes.c_void_p) -> Any:
     """Return a function of pdfium whose first argument, a handle, and result are numbers: for many calls."""
     at = ctypes.cast(function, ctypes.c_void_p).value or 0
-    return ctypes.CFUNCTYPE(result, ctypes.c_void_p, *others)(at)
+    # A child has one thread: it need not let go of the interpreter's lock for each call.
+    return ctypes.PYFUNCTYPE(result, ctypes.c_void_p, *others)(at)
 
 
 def address(handle: Any) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,22 +13,30 @@ import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
 from pagemill.extraction.reading.characters import Character
-from pagemill.extraction.reading.pdf_paint import shown_transform
+from pagemill.extraction.reading.pdf_paint import address, numbered, shown_transform
+from pagemill.extraction.reading.textlayer import Boxes
 
 MAX_CHARACTERS = 400_000
+BOX_BYTES = ctypes.sizeof(pdfium.FS_RECTF)
 # What pdfium says for a hyphen at the end of a line; in texts also for what has no character.
 HYPHENS = (0x02, 0xFFFE)
 UNSURE = frozenset("\0\x02\ufffe\uffff\ufffd")
 LAST_CODE = 0x10FFFF
 SURROGATES = range(0xD800, 0xE000)
+_loose_box = numbered(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int, ctypes.c_void_p, result=ctypes.c_int)
 
 
 class TextLayer(NamedTuple):
-    """The characters of a page, each at its position in pdfium's text page, and all of them as one text."""
+    """The text of a page, each character at its position in pdfium's text page, and their boxes."""
 
     text_page: Any
-    characters: list[Character]
     text: str
+    boxes: Boxes
+
+    def characters(self, start: int, end: int) -> list[Character]:
+        """Return some of the characters, in the order of the content."""
+        places = self.boxes[start:end].tolist()
+        return [Character(one, *place) for one, place in zip(self.text[start:end], places, strict=True)]
 
 
 @contextlib.contextmanager
@@ -41,23 +50,20 @@ def text_layer(page: Any) -> Iterator[TextLayer]:
         if not all(have_box):
             # What has no place is white space, so that positions stay those of pdfium.
             text = "".join(one if there else " " for one, there in zip(text, have_box, strict=True))
-        places = _shown(page, boxes).tolist()
-        yield TextLayer(
-            text_page, [Character(one, *box) for one, box in zip(text, places, strict=True)], text
-        )
+        yield TextLayer(text_page, text, _shown(page, boxes))
     finally:
         text_page.close()
 
 
 def _boxes(text_page: Any, count: int) -> tuple[NDArray[np.float32], list[int]]:
     """Return left, top, right and bottom of each character in the page's space, and whether it has a box."""
-    boxes = (pdfium.FS_RECTF * count)()
-    get_box = pdfium.FPDFText_GetLooseCharBox
-    have_box = [get_box(text_page, position, box) for position, box in enumerate(boxes)]
-    return np.frombuffer(boxes, np.float32).reshape(count, 4), have_box
+    boxes = np.zeros((count, 4), np.float32)
+    first = boxes.ctypes.data
+    rows = range(first, first + count * BOX_BYTES, BOX_BYTES)
+    return boxes, list(map(_loose_box, repeat(address(text_page.raw)), range(count), rows))
 
 
-def _shown(page: Any, boxes: NDArray[np.float32]) -> NDArray[np.float64]:
+def _shown(page: Any, boxes: NDArray[np.float32]) -> Boxes:
     """Return the boxes on the page as shown: left, top, right, bottom."""
     left, top, right, bottom = boxes.astype(np.float64).T
     to_shown = shown_transform(page)

@@ -10,10 +10,11 @@ import numpy as np
 import pypdfium2.raw as pdfium
 
 from pagemill.extraction.reading.characters import Character
-from pagemill.extraction.reading.pdf_fonts import FontOnPage, Run, is_garbage, runs_of
+from pagemill.extraction.reading.pdf_fonts import FontOnPage, Run, runs_of
 from pagemill.extraction.reading.pdf_paint import Box, render_box
 from pagemill.extraction.reading.pdf_text import TextLayer
 from pagemill.extraction.reading.shared_pixels import Pixels
+from pagemill.extraction.reading.textlayer import is_garbage
 
 SAMPLES_OF_FONT = 8
 SHORTEST, LONGEST = 2, 24
@@ -44,7 +45,7 @@ def samples_of(page: Any, font: FontOnPage, layer: TextLayer) -> list[WordSample
     wrong = font.doubt.wrong
     suspicious = [run for run in font.runs if not wrong.isdisjoint(run.text)]
     chosen = _varied(suspicious or font.runs)
-    found = [WordSample(run.text, _picture(page, layer.characters[run.start : run.end])) for run in chosen]
+    found = [WordSample(run.text, _picture(page, layer.characters(run.start, run.end))) for run in chosen]
     return [sample for sample in found if 0 < sample.pixels.size <= SAMPLE_BYTES]
 
 
@@ -115,7 +116,7 @@ def overlay_samples(page: Any, layer: TextLayer) -> list[WordSample]:
     pixels = render_box(page, (0.0, 0.0, width, height), scale)[:, :, :3]
     samples = []
     for run in chosen:
-        own = layer.characters[run.start : run.end]
+        own = layer.characters(run.start, run.end)
         x0, y0, x1, y1 = (round(side * scale) for side in _with_margin(page, own))
         crop = pixels[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
         if 0 < crop.size <= SAMPLE_BYTES:

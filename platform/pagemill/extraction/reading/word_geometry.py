@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -41,5 +40,12 @@ def plain(text: str) -> str:
 def rotation_to_upright(directions: Sequence[tuple[float, float]]) -> Rotation:
     """Return the clockwise turn that makes most writing directions run to the right (y goes down)."""
     rotations: tuple[Rotation, ...] = (0, 270, 180, 90)
-    quarters = Counter(round(math.atan2(down, right) / (math.pi / 2)) % 4 for right, down in directions)
+    quarters = Counter([_quarter(right, down) for right, down in directions])
     return rotations[quarters.most_common(1)[0][0]] if quarters else 0
+
+
+def _quarter(right: float, down: float) -> int:
+    """Return the quarter turn, clockwise from the right, that is nearest to a direction."""
+    if abs(down) <= abs(right):
+        return 0 if right >= 0 else 2
+    return 1 if down > 0 else 3

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pagemill.extraction.reading import PageReader
 from pagemill.extraction.reading.right_to_left import LONGEST_RUN, balanced
-from pagemill.extraction.reading.textlayer import Character, group_words
+from pagemill.extraction.reading.textlayer import group_words
 from pagemill.extraction.types import ReadOptions
 from tests.unit.extraction.drawn_text import (
     DOWNWARDS,
@@ -209,14 +210,14 @@ def test_brackets_open_before_they_close(text: str, expected: str) -> None:
 @given(st.text(alphabet="اب1.-(%\u064eL ", max_size=40), st.booleans())
 def test_nothing_is_lost(text: str, leftwards: bool) -> None:
     step = -6.0 if leftwards else 6.0
-    characters = [Character(one, step * at, 0.0, step * at + 5.0, 10.0) for at, one in enumerate(text)]
-    found = "".join(one.text for word in group_words(characters) for one in word.characters)
+    boxes = np.array([(step * at, 0.0, step * at + 5.0, 10.0) for at in range(len(text))]).reshape(-1, 4)
+    found = "".join(group_words(text, boxes).texts)
     assert sorted(found) == sorted(text.replace(" ", ""))
 
 
 def test_a_run_without_spaces_takes_bounded_time() -> None:
     text = "ب\u064e" * 20 * LONGEST_RUN
-    characters = [Character(one, 5.0 * at, 0.0, 5.0 * at + 5.0, 10.0) for at, one in enumerate(text)]
+    boxes = np.array([(5.0 * at, 0.0, 5.0 * at + 5.0, 10.0) for at in range(len(text))])
     began = time.process_time()
-    assert sum(len(word.characters) for word in group_words(characters)) == len(text)
+    assert sum(map(len, group_words(text, boxes).texts)) == len(text)
     assert time.process_time() - began < 2
