@@ -110,15 +110,13 @@ def overlay_samples(page: Any, layer: TextLayer) -> list[WordSample]:
     chosen = runs[:: max(1, len(runs) // SAMPLES_OF_OVERLAY)][:SAMPLES_OF_OVERLAY]
     if not chosen:
         return []
-    # An image may take long to decode: once for the page is less than once for each word.
-    width, height = pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page)
-    scale = min(OVERLAY_SCALE, MOST_OVERLAY_SIDE / max(width, height))
-    pixels = render_box(page, (0.0, 0.0, width, height), scale)[:, :, :3]
+    # Word by word: the parser decodes the image once, but would scale all of it for the whole page.
+    longest = max(pdfium.FPDF_GetPageWidthF(page), pdfium.FPDF_GetPageHeightF(page))
+    scale = min(OVERLAY_SCALE, MOST_OVERLAY_SIDE / longest)
     samples = []
     for run in chosen:
         own = layer.characters(run.start, run.end)
-        x0, y0, x1, y1 = (round(side * scale) for side in _with_margin(page, own))
-        crop = pixels[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)]
+        crop = render_box(page, _with_margin(page, own), scale)[:, :, :3]
         if 0 < crop.size <= SAMPLE_BYTES:
             samples.append(WordSample(run.text, np.ascontiguousarray(np.rot90(crop, _quarter_turns(own)))))
     return samples
