@@ -14,7 +14,7 @@ import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw
 
-from pagemill.extraction.reading.pdf_paint import numbered
+from pagemill.extraction.reading.pdf_objects import numbered
 
 DIGITS = "0123456789"
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

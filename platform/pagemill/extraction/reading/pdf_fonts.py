@@ -21,7 +21,7 @@ from pagemill.extraction.reading.glyph_shapes import (
     same_shape,
     shape_of,
 )
-from pagemill.extraction.reading.pdf_paint import numbered
+from pagemill.extraction.reading.pdf_objects import numbered
 from pagemill.extraction.reading.pdf_text import TextLayer
 from pagemill.extraction.reading.textlayer import is_garbage
 

@@ -9,13 +9,23 @@ from typing import Any
 
 import pypdfium2.raw as pdfium
 
-from pagemill.extraction.reading.pdf_paint import PageObject, active_only, address, paints
+from pagemill.extraction.reading.pdf_objects import (
+    PageObject,
+    active_only,
+    is_invisible,
+    numbered,
+    set_active,
+)
+from pagemill.extraction.reading.pdf_paint import paints
 
 LAYER_MARK = "OC"
 MAX_GROUPS = 1000
 NAME_BYTES = 64
 
 GroupKey = tuple[int, ...]
+
+_count_marks = numbered(pdfium.FPDFPageObj_CountMarks, result=ctypes.c_int)
+_mark_at = numbered(pdfium.FPDFPageObj_GetMark, ctypes.c_ulong)
 
 
 def silence_hidden_layers(page: Any, objects: Sequence[PageObject]) -> None:
@@ -30,7 +40,7 @@ def silence_hidden_layers(page: Any, objects: Sequence[PageObject]) -> None:
         with active_only(objects, ()):
             hidden = [one for group in groups if _is_hidden(page, group) for one in group]
     for one in hidden:
-        pdfium.FPDFPageObj_SetIsActive(one.item, False)
+        set_active(one.item, False)
 
 
 def _is_hidden(page: Any, group: Sequence[PageObject]) -> bool:
@@ -40,52 +50,50 @@ def _is_hidden(page: Any, group: Sequence[PageObject]) -> bool:
         return False
     tried = [item for one in painted for item in (*one.parents, one.item)]
     for item in tried:
-        pdfium.FPDFPageObj_SetIsActive(item, True)
+        set_active(item, True)
     try:
         return not paints(page)
     finally:
         for item in tried:
-            pdfium.FPDFPageObj_SetIsActive(item, False)
+            set_active(item, False)
 
 
 def silence_invisible_ink(objects: Sequence[PageObject]) -> None:
     """Leave out text without paint; beneath a scan it is the layer of words that a recogniser found."""
     for one in objects:
         if one.kind == pdfium.FPDF_PAGEOBJ_TEXT and is_invisible(one.item):
-            pdfium.FPDFPageObj_SetIsActive(one.item, False)
-
-
-def is_invisible(item: Any) -> bool:
-    """Return whether a text object is drawn without paint."""
-    return bool(pdfium.FPDFTextObj_GetTextRenderMode(item) == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE)
+            set_active(one.item, False)
 
 
 def _layered_text(objects: Sequence[PageObject]) -> dict[GroupKey, list[PageObject]]:
     groups: dict[GroupKey, list[PageObject]] = defaultdict(list)
-    count_marks = pdfium.FPDFPageObj_CountMarks
+    is_layer: dict[int, bool] = {}
     for one in objects:
-        if one.kind != pdfium.FPDF_PAGEOBJ_TEXT or not (one.parents or count_marks(one.item)):
+        if one.kind != pdfium.FPDF_PAGEOBJ_TEXT or not (one.parents or _count_marks(one.item)):
             continue
-        if key := _group_key(one):
+        if key := _group_key(one, is_layer):
             groups[key].append(one)
     return groups
 
 
-def _group_key(one: PageObject) -> GroupKey:
+def _group_key(one: PageObject, is_layer: dict[int, bool]) -> GroupKey:
     """Return what decides whether the text is shown: its forms, and the layers that it is marked with."""
-    key = tuple(address(parent) for parent in one.parents)
+    key = one.parents
     for item in (*one.parents, one.item):
-        key += tuple(_layer_marks(item))
+        key += tuple(mark for mark in _marks(item) if _is_layer_mark(mark, is_layer))
     return key
 
 
-def _layer_marks(item: Any) -> list[int]:
-    found = []
-    for position in range(pdfium.FPDFPageObj_CountMarks(item)):
-        mark = pdfium.FPDFPageObj_GetMark(item, position)
-        if mark and _mark_name(mark) == LAYER_MARK:
-            found.append(address(mark))
-    return found
+def _marks(item: int) -> list[int]:
+    found = [_mark_at(item, position) for position in range(_count_marks(item))]
+    return [mark for mark in found if mark]
+
+
+def _is_layer_mark(mark: int, known: dict[int, bool]) -> bool:
+    """Return whether a mark names a layer; many objects have the same mark."""
+    if mark not in known:
+        known[mark] = _mark_name(ctypes.cast(mark, pdfium.FPDF_PAGEOBJECTMARK)) == LAYER_MARK
+    return known[mark]
 
 
 def _mark_name(mark: Any) -> str:

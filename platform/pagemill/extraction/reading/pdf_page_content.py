@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pypdfium2.raw as pdfium
 
-from pagemill.extraction.reading.pdf_layers import is_invisible, silence_hidden_layers, silence_invisible_ink
-from pagemill.extraction.reading.pdf_paint import PageObject, page_objects
+from pagemill.extraction.reading.pdf_layers import silence_hidden_layers, silence_invisible_ink
+from pagemill.extraction.reading.pdf_objects import PageObject, is_invisible, page_objects
 from pagemill.extraction.reading.pdf_pictures import covers, picture_boxes, pictures_of
 from pagemill.extraction.reading.read_messages import Picture
 from pagemill.extraction.reading.shared_pixels import SharedPixels

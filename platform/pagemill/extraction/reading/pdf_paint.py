@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pypdfium2.raw as pdfium
@@ -16,75 +15,9 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom in points of the page as shown."""
 Pixels = NDArray[np.uint8]
 
-MAX_FORM_DEPTH = 6
-MAX_OBJECTS = 100_000
 LONGEST_PROBE = 420
 DEVICE_UNITS, STEP = 1_000_000, 1000.0
 WHITE, CLEAR = 0xFFFFFFFF, 0x00000000
-
-
-class PageObject(NamedTuple):
-    """An object of a page, and the form objects that it is nested in, outermost first."""
-
-    item: Any
-    kind: int
-    parents: tuple[Any, ...]
-
-
-def page_objects(page: Any) -> list[PageObject]:
-    """Return every object of a page, also those in forms, in the order of painting."""
-    found: list[PageObject] = []
-    get, kind_of = pdfium.FPDFPage_GetObject, pdfium.FPDFPageObj_GetType
-    for position in range(min(pdfium.FPDFPage_CountObjects(page), MAX_OBJECTS)):
-        item = get(page, position)
-        kind = kind_of(item)
-        found.append(PageObject(item, kind, ()))
-        if kind == pdfium.FPDF_PAGEOBJ_FORM:
-            _add_nested(item, (item,), found)
-    return found
-
-
-def _add_nested(form: Any, parents: tuple[Any, ...], found: list[PageObject]) -> None:
-    for position in range(pdfium.FPDFFormObj_CountObjects(form)):
-        if len(found) >= MAX_OBJECTS:
-            return
-        item = pdfium.FPDFFormObj_GetObject(form, position)
-        kind = pdfium.FPDFPageObj_GetType(item)
-        found.append(PageObject(item, kind, parents))
-        if kind == pdfium.FPDF_PAGEOBJ_FORM and len(parents) < MAX_FORM_DEPTH:
-            _add_nested(item, (*parents, item), found)
-
-
-def numbered(function: Any, *others: Any, result: Any = ctypes.c_void_p) -> Any:
-    """Return a function of pdfium whose first argument, a handle, and result are numbers: for many calls."""
-    at = ctypes.cast(function, ctypes.c_void_p).value or 0
-    # A child has one thread: it need not let go of the interpreter's lock for each call.
-    return ctypes.PYFUNCTYPE(result, ctypes.c_void_p, *others)(at)
-
-
-def address(handle: Any) -> int:
-    """Return what tells one handle of pdfium from another."""
-    return ctypes.addressof(handle.contents)
-
-
-@contextmanager
-def active_only(objects: Sequence[PageObject], active: Sequence[PageObject]) -> Iterator[None]:
-    """Leave all objects out of renderings but some, and the forms that they are nested in."""
-    shown = {address(item) for one in active for item in (one.item, *one.parents)}
-    silenced = [one.item for one in objects if is_active(one.item) and address(one.item) not in shown]
-    try:
-        for item in silenced:
-            pdfium.FPDFPageObj_SetIsActive(item, False)
-        yield
-    finally:
-        for item in silenced:
-            pdfium.FPDFPageObj_SetIsActive(item, True)
-
-
-def is_active(item: Any) -> bool:
-    """Return whether an object takes part in renderings and in the text layer."""
-    active = ctypes.c_int()
-    return bool(pdfium.FPDFPageObj_GetIsActive(item, active) and active.value)
 
 
 def shown_transform(page: Any) -> Callable[[Any, Any], tuple[Any, Any]]:

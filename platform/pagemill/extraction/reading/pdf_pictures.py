@@ -9,14 +9,8 @@ from typing import Any
 import numpy as np
 import pypdfium2.raw as pdfium
 
-from pagemill.extraction.reading.pdf_paint import (
-    Box,
-    PageObject,
-    active_only,
-    is_active,
-    render_box,
-    shown_transform,
-)
+from pagemill.extraction.reading.pdf_objects import PageObject, active_only, is_active, numbered
+from pagemill.extraction.reading.pdf_paint import Box, render_box, shown_transform
 from pagemill.extraction.reading.pdf_rendering import DOTS_PER_INCH, POINTS_PER_INCH
 from pagemill.extraction.reading.resolution import LONGEST_SIDE
 from pagemill.extraction.reading.shared_pixels import Pixels
@@ -39,6 +33,10 @@ FEWEST_CHANGES = 5
 PAINTED = (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_PATH)
 NOWHERE: Box = (0.0, 0.0, 0.0, 0.0)
 Transform = Callable[[float, float], tuple[float, float]]
+
+_bounds_of = numbered(pdfium.FPDFPageObj_GetBounds, *[ctypes.c_void_p] * 4, result=ctypes.c_int)
+_matrix_of = numbered(pdfium.FPDFPageObj_GetMatrix, ctypes.c_void_p, result=ctypes.c_int)
+_count_segments = numbered(pdfium.FPDFPath_CountSegments, result=ctypes.c_int)
 
 
 def picture_boxes(page: Any, objects: Sequence[PageObject]) -> list[Box]:
@@ -86,13 +84,15 @@ def covers(page: Any, one: PageObject, share: float) -> bool:
 
 def object_box(one: PageObject, to_shown: Transform) -> Box:
     """Return the box of an object on the page as shown."""
-    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
-    if not pdfium.FPDFPageObj_GetBounds(one.item, left, bottom, right, top):
+    bounds = (ctypes.c_float * 4)()
+    first = ctypes.addressof(bounds)
+    if not _bounds_of(one.item, first, first + 4, first + 8, first + 12):
         return NOWHERE
-    corners = [(x, y) for x in (left.value, right.value) for y in (bottom.value, top.value)]
+    left, bottom, right, top = bounds
+    corners = [(x, y) for x in (left, right) for y in (bottom, top)]
     matrix = pdfium.FS_MATRIX()
     for parent in reversed(one.parents):
-        if not pdfium.FPDFPageObj_GetMatrix(parent, matrix):
+        if not _matrix_of(parent, ctypes.addressof(matrix)):
             return NOWHERE
         corners = [
             (matrix.a * x + matrix.c * y + matrix.e, matrix.b * x + matrix.d * y + matrix.f)
@@ -120,7 +120,7 @@ def _outline_boxes(objects: Sequence[PageObject], to_shown: Transform) -> list[B
     for one in objects:
         if one.kind != pdfium.FPDF_PAGEOBJ_PATH:
             continue
-        segments = pdfium.FPDFPath_CountSegments(one.item)
+        segments = _count_segments(one.item)
         if segments < FEWEST_SEGMENTS:
             continue
         box = object_box(one, to_shown)

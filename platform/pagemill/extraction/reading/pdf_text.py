@@ -13,7 +13,8 @@ import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
 from pagemill.extraction.reading.characters import Character
-from pagemill.extraction.reading.pdf_paint import address, numbered, shown_transform
+from pagemill.extraction.reading.pdf_objects import address, numbered
+from pagemill.extraction.reading.pdf_paint import shown_transform
 from pagemill.extraction.reading.textlayer import Boxes
 
 MAX_CHARACTERS = 400_000

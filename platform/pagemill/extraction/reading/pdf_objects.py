@@ -1,0 +1,99 @@
+"""Objects of a PDF's page by number: pdfium's functions for them, without an object of Python for each."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import pypdfium2.raw as pdfium
+
+MAX_FORM_DEPTH = 6
+MAX_OBJECTS = 100_000
+
+
+class PageObject(NamedTuple):
+    """An object of a page, and the form objects that it is nested in, outermost first: pdfium's handles."""
+
+    item: int
+    kind: int
+    parents: tuple[int, ...]
+
+
+def numbered(function: Any, *others: Any, result: Any = ctypes.c_void_p) -> Any:
+    """Return a function of pdfium whose first argument, a handle, and result are numbers: for many calls."""
+    at = ctypes.cast(function, ctypes.c_void_p).value or 0
+    # A child has one thread: it need not let go of the interpreter's lock for each call.
+    return ctypes.PYFUNCTYPE(result, ctypes.c_void_p, *others)(at)
+
+
+def address(handle: Any) -> int:
+    """Return the number of a handle of pdfium."""
+    return ctypes.addressof(handle.contents)
+
+
+_count = numbered(pdfium.FPDFPage_CountObjects, result=ctypes.c_int)
+_object_at = numbered(pdfium.FPDFPage_GetObject, ctypes.c_int)
+_count_nested = numbered(pdfium.FPDFFormObj_CountObjects, result=ctypes.c_int)
+_nested_at = numbered(pdfium.FPDFFormObj_GetObject, ctypes.c_ulong)
+_kind_of = numbered(pdfium.FPDFPageObj_GetType, result=ctypes.c_int)
+_get_active = numbered(pdfium.FPDFPageObj_GetIsActive, ctypes.c_void_p, result=ctypes.c_int)
+_render_mode = numbered(pdfium.FPDFTextObj_GetTextRenderMode, result=ctypes.c_int)
+set_active = numbered(pdfium.FPDFPageObj_SetIsActive, ctypes.c_int, result=ctypes.c_int)
+_active = ctypes.c_int()
+_active_address = ctypes.addressof(_active)
+
+
+def page_objects(page: Any) -> list[PageObject]:
+    """Return every object of a page, also those in forms, in the order of painting."""
+    handle = address(page.raw)
+    items = list(map(_object_at, repeat(handle), range(min(_count(handle), MAX_OBJECTS))))
+    kinds = list(map(_kind_of, items))
+    found = list(map(PageObject._make, zip(items, kinds, repeat(()))))
+    return found if pdfium.FPDF_PAGEOBJ_FORM not in kinds else _with_nested(found)
+
+
+def _with_nested(objects: Sequence[PageObject]) -> list[PageObject]:
+    found: list[PageObject] = []
+    for one in objects:
+        found.append(one)
+        if one.kind == pdfium.FPDF_PAGEOBJ_FORM:
+            _add_nested(one.item, (one.item,), found)
+    return found
+
+
+def _add_nested(form: int, parents: tuple[int, ...], found: list[PageObject]) -> None:
+    for position in range(_count_nested(form)):
+        if len(found) >= MAX_OBJECTS:
+            return
+        item = _nested_at(form, position)
+        kind = _kind_of(item)
+        found.append(PageObject(item, kind, parents))
+        if kind == pdfium.FPDF_PAGEOBJ_FORM and len(parents) < MAX_FORM_DEPTH:
+            _add_nested(item, (*parents, item), found)
+
+
+@contextmanager
+def active_only(objects: Sequence[PageObject], active: Sequence[PageObject]) -> Iterator[None]:
+    """Leave all objects out of renderings but some, and the forms that they are nested in."""
+    shown = {one.item for one in active}.union(*{one.parents for one in active})
+    silenced = [item for item, _, _ in objects if item not in shown and is_active(item)]
+    try:
+        for item in silenced:
+            set_active(item, False)
+        yield
+    finally:
+        for item in silenced:
+            set_active(item, True)
+
+
+def is_active(item: int) -> bool:
+    """Return whether an object takes part in renderings and in the text layer."""
+    return bool(_get_active(item, _active_address) and _active.value)
+
+
+def is_invisible(item: int) -> bool:
+    """Return whether a text object is drawn without paint."""
+    return bool(_render_mode(item) == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE)
