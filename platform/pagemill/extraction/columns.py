@@ -59,11 +59,8 @@ class Row:
     cells: list[Cell]
     top: float
     bottom: float
-
-    @property
-    def height(self) -> float:
-        """Return the median height of the runs."""
-        return median(run.y1 - run.y0 for cell in self.cells for run in cell.runs)
+    height: float
+    """The median height of the runs."""
 
 
 @dataclass(slots=True)
@@ -110,18 +107,20 @@ def rows_of(lines: Sequence[TextLine], aspect: float) -> list[Row]:
     """Return lines as rows, cut into cells at gaps that are wide enough for a gutter."""
     rows: list[Row] = []
     for line in lines:
-        last = line[0]
-        cells = [Cell([last], last.x0, last.x1)]
-        for run in line[1:]:
-            cell = cells[-1]
-            height = max(run.y1 - run.y0, last.y1 - last.y0)
-            if (run.x0 - cell.x1) * aspect > GUTTER * height:
-                cells.append(Cell([run], run.x0, run.x1))
+        heights = [run.y1 - run.y0 for run in line]
+        cell = Cell([line[0]], line[0].x0, line[0].x1)
+        cells = [cell]
+        for position, run in enumerate(line[1:], 1):
+            gap = (run.x0 - cell.x1) * aspect
+            if gap > GUTTER * heights[position] and gap > GUTTER * heights[position - 1]:
+                cell = Cell([run], run.x0, run.x1)
+                cells.append(cell)
             else:
                 cell.runs.append(run)
-                cell.x1 = max(cell.x1, run.x1)
-            last = run
-        rows.append(Row(cells, min([run.y0 for run in line]), max([run.y1 for run in line])))
+                if run.x1 > cell.x1:
+                    cell.x1 = run.x1
+        top, bottom = min([run.y0 for run in line]), max([run.y1 for run in line])
+        rows.append(Row(cells, top, bottom, median(heights)))
     return rows
 
 

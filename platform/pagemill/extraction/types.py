@@ -18,7 +18,7 @@ READER_VERSION = "2"
 ImageQuality = Literal["LOW", "HIGH"]
 
 
-class Word(msgspec.Struct, frozen=True, array_like=True):
+class Word(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One word (no spaces inside) with its box in 0..1 of the page, and the reader's confidence 0..1."""
 
     text: str

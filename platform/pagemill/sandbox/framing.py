@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import struct
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Forked children copy the tables of all memory that their server has: what is not needed is not imported.
+    import asyncio
 
 _HEADER = struct.Struct(">I")
+SENT_AT_ONCE = 256 * 1024
+"""Payloads up to this size are copied behind their length: a receiver wakes up once for each message."""
 
 
 class MessageTooLarge(OSError):
@@ -21,6 +27,9 @@ def frame(payload: bytes) -> bytes:
 
 def send_message(connection: socket.socket, payload: bytes) -> None:
     """Send a message; the socket's timeout bounds the whole of it. Raises OSError."""
+    if len(payload) <= SENT_AT_ONCE:
+        connection.sendall(frame(payload))
+        return
     connection.sendall(_HEADER.pack(len(payload)))
     connection.sendall(payload)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from pagemill.sandbox import framing
 from pagemill.sandbox.framing import MessageTooLarge, frame, read_message, receive_message, send_message
 
 
@@ -25,6 +26,19 @@ def test_messages_arrive_one_by_one(pair: tuple[socket.socket, socket.socket]) -
     for payload in (b"first", b"", b"third"):
         send_message(theirs, payload)
     assert [bytes(receive_message(ours)) for _ in range(3)] == [b"first", b"", b"third"]
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1, 100_000])
+def test_messages_arrive_whole_however_they_are_sent(
+    pair: tuple[socket.socket, socket.socket], more: int
+) -> None:
+    ours, theirs = pair
+    payload = b"0123456789" * ((framing.SENT_AT_ONCE + more) // 10 + 1)
+    payload = payload[: framing.SENT_AT_ONCE + more]
+    sending = threading.Thread(target=send_message, args=(theirs, payload))
+    sending.start()
+    assert bytes(receive_message(ours)) == payload
+    sending.join()
 
 
 def test_a_message_that_is_too_large_is_not_read(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -40,7 +40,9 @@ class PictureWords:
     def words(self, pixels: Pixels, quality: ImageQuality) -> list[Word]:
         """Return the words of a picture, boxes in 0..1 of it."""
         shape = f"{quality} {pixels.shape}".encode()
-        key = hashlib.sha256(shape + pixels.tobytes()).digest()
+        hashed = hashlib.sha256(shape)
+        hashed.update(pixels.reshape(-1))
+        key = hashed.digest()
         with self._lock:
             if key in self._known:
                 self._known.move_to_end(key)
@@ -70,7 +72,15 @@ def on_page(word: Word, box: Box) -> Word:
 
 def only_new(found: Sequence[Word], known: Sequence[Word]) -> list[Word]:
     """Return the words that do not stand where a known one does."""
-    return [word for word in found if not any(_same_place(word, other) for other in known)]
+    if not found:
+        return []
+    left, right = min([word.x0 for word in found]), max([word.x1 for word in found])
+    top, bottom = min([word.y0 for word in found]), max([word.y1 for word in found])
+    # A picture is mostly a small part of a page with hundreds of words.
+    near = [
+        word for word in known if word.x0 < right and word.x1 > left and word.y0 < bottom and word.y1 > top
+    ]
+    return [word for word in found if not any(_same_place(word, other) for other in near)]
 
 
 def _same_place(one: Word, other: Word) -> bool:

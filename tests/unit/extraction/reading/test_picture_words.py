@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
@@ -78,3 +80,36 @@ def test_only_words_in_new_places_are_taken() -> None:
     touching = Word("above", 0.1, 0.05, 0.3, 0.11)
     assert only_new([again, beside, touching], known) == [beside, touching]
     assert only_new([again], []) == [again]
+
+
+def test_pixels_that_are_not_in_one_piece_are_a_picture_like_others() -> None:
+    recognizer = Counting()
+    pictures = PictureWords(recognizer)
+    whole = np.arange(8 * 6 * 3, dtype=np.uint8).reshape(8, 6, 3)
+    every_second_row = whole[::2]
+    assert not every_second_row.flags.c_contiguous
+    assert pictures.words(every_second_row, "LOW") == pictures.words(every_second_row.copy(), "LOW")
+    assert recognizer.calls == 1
+
+
+def test_known_words_far_from_the_picture_change_nothing() -> None:
+    chance = random.Random(20261128)
+
+    def words(count: int, left: float, right: float) -> list[Word]:
+        corners = [(chance.uniform(left, right), chance.uniform(left, right)) for _ in range(count)]
+        return [
+            Word(f"{x:.3f}", x, y, x + chance.uniform(0.01, 0.05), y + chance.uniform(0.005, 0.02))
+            for x, y in corners
+        ]
+
+    taken = 0
+    for _ in range(20):
+        found, known = words(30, 0.4, 0.6), words(300, 0.0, 0.9)
+        # One by one, each found word is compared with all that are known near it alone.
+        expected = [word for word in found if only_new([word], known)]
+        assert only_new(found, known) == expected
+        inside = [word for word in known if 0.3 < word.x0 < 0.7 and 0.3 < word.y0 < 0.7]
+        assert only_new(found, inside) == expected
+        taken += len(expected)
+    assert 0 < taken < 20 * 30
+    assert only_new([], known) == []
