@@ -41,7 +41,7 @@ class PictureWords:
         """Return the words of a picture, boxes in 0..1 of it."""
         shape = f"{quality} {pixels.shape}".encode()
         hashed = hashlib.sha256(shape)
-        hashed.update(pixels.reshape(-1))
+        hashed.update(pixels.reshape(-1).data)
         key = hashed.digest()
         with self._lock:
             if key in self._known:
