@@ -14,7 +14,7 @@ BENCH_OUT ?= benchmarks/results
 DATA ?= $(PAGEMILL_DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs code-figures constraints clean
+.PHONY: help install demo test test-fast test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs rehearse code-figures constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-usage: install ## Reservations of usage beside the plain guarded UPDATE, o
 bench-jobs: install ## Jobs beside pgqueuer and procrastinate, a prediction that does nothing, idle load (6 minutes)
 	$(PIP) install --quiet -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/jobs.py --out $(BENCH_OUT)/jobs.json
+
+rehearse: install ## What a cluster would do, without one: its plan of nodes
+	$(BIN)/python -m benchmarks.rehearsals --out $(BENCH_OUT)/rehearsals.json
 
 code-figures: ## Sizes of modules and functions, docstrings, untyped edges, as JSON
 	@$(BIN)/python -m benchmarks.code

@@ -19,6 +19,7 @@ from pagemill.extraction.postprocess import postprocess
 from pagemill.extraction.predictor import FieldPredictor
 from pagemill.extraction.types import Extracted, Page
 from pagemill.objects import open_objects
+from pagemill.pools import prediction_replica
 from pagemill.settings import Settings, load_settings
 
 MODELS_PER_REPLICA = 16
@@ -65,10 +66,7 @@ def prediction_application(settings: Settings) -> Application:
     deployment = serve.deployment(
         name="FieldPrediction",
         max_ongoing_requests=2 * BATCH_SIZE,
-        ray_actor_options={
-            "num_cpus": settings.prediction_cpus,
-            "num_gpus": settings.gpu_per_prediction_replica,
-        },
+        ray_actor_options=prediction_replica(settings).actor_options,
         autoscaling_config={
             "min_replicas": 1,
             "initial_replicas": 1,

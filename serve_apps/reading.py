@@ -24,6 +24,7 @@ from pagemill.extraction.recognition.script_aware import with_scripts
 from pagemill.extraction.types import Page, Reading, ReadOptions
 from pagemill.objects import open_objects
 from pagemill.objects.store import ObjectStore
+from pagemill.pools import reading_replica
 from pagemill.settings import Settings, load_settings
 
 ONGOING_FOR_EACH_PART = 2
@@ -157,7 +158,7 @@ def reading_application(settings: Settings) -> Application:
     deployment = serve.deployment(
         name="PageReading",
         max_ongoing_requests=ONGOING_FOR_EACH_PART * parts,
-        ray_actor_options={"num_cpus": settings.reading_cpus},
+        ray_actor_options=reading_replica(settings).actor_options,
         autoscaling_config={
             "min_replicas": 1,
             "initial_replicas": 1,

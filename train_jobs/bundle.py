@@ -23,6 +23,7 @@ from pagemill.ids import DataBundleId, DatasetId
 from pagemill.jobs.job import Job
 from pagemill.objects import open_objects
 from pagemill.objects.keys import data_bundle_key
+from pagemill.pools import job_driver
 from pagemill.settings import Settings, load_settings
 from pagemill.work.data_bundles import DataBundleResult
 from train_jobs.snapshots import Snapshot, SnapshotDocument, encode
@@ -35,9 +36,12 @@ DOCUMENT_ERROR = "DE001"
 class DataBundleRunner:
     """Runner of data bundle jobs. When it is cancelled, it ends the task."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._task = bundle_documents.options(**job_driver(settings).actor_options)
+
     async def __call__(self, job: Job) -> DataBundleResult:
         """Return the result. Raises NotFound when the bundle is gone, Unavailable, WorkerLost."""
-        task = bundle_documents.remote(job)
+        task = self._task.remote(job)
         try:
             return await answer_of(task, seconds=None, who="Bundling", alone=True)
         except asyncio.CancelledError:
@@ -45,9 +49,8 @@ class DataBundleRunner:
             raise
 
 
-# Each call has a process: the routers of Serve handles live in the event loop of the first call. It needs no
-# CPU, because the reading application does the work.
-@ray.remote(num_cpus=0, max_retries=0, max_calls=1)
+# Each call has a process: the routers of Serve handles live in the event loop of the first call.
+@ray.remote(max_retries=0, max_calls=1)
 def bundle_documents(job: Job) -> DataBundleResult:
     """Run a data bundle job as a Ray task."""
     settings = load_settings(os.environ)

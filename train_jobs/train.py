@@ -24,6 +24,7 @@ from pagemill.errors import NotFound
 from pagemill.ids import TrainingId
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.objects import ObjectMissing, ObjectStore, open_objects
+from pagemill.pools import job_driver, training_worker
 from pagemill.settings import Settings, load_settings
 from pagemill.work.trainings import TrainingResult
 from train_jobs import gather
@@ -39,12 +40,15 @@ HEALTH_CHECK_SECONDS = "0.2"
 class TrainingRunner:
     """Runner of training jobs, each with an actor. When it is cancelled, it kills the actor."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._actor = ray.remote(TrainingActor).options(**job_driver(settings).actor_options)
+
     async def __call__(self, job: Job) -> TrainingResult:
         """Return the result; another attempt resumes from the checkpoint.
 
         Raises BadRequest when there is nothing to learn from, JobCancelled, Unavailable, WorkerLost.
         """
-        actor = ray.remote(num_cpus=0)(TrainingActor).remote()
+        actor = self._actor.remote()
         try:
             return await answer_of(actor.run.remote(job), seconds=None, who="Training", alone=True)
         finally:
@@ -134,17 +138,17 @@ def _fit(settings: Settings, job: Job, keys: TrainingKeys, training_input: Train
         field_config=training_input.field_config,
         warm_start_key=training_input.warm_start_key,
     )
+    worker = training_worker(settings)
     begun = time.monotonic()
     TorchTrainer(
         train_worker,
         train_loop_config={"task": task},
         scaling_config=ScalingConfig(
             num_workers=settings.training_workers,
-            use_gpu=settings.training_gpu,
-            resources_per_worker={
-                "CPU": settings.training_cpus,
-                **({"GPU": 1} if settings.training_gpu else {}),
-            },
+            use_gpu=worker.gpus > 0,
+            resources_per_worker=worker.bundle,
+            # Ray's types are those of Train's first version.
+            **cast("Any", {"label_selector": worker.label_selector}),
         ),
         run_config=RunConfig(
             name=RUN_NAME,

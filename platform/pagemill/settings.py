@@ -17,6 +17,8 @@ LONGEST_INTERVAL = 6 * 86400.0
 """Ended jobs are forgotten after a week: a scheduled one would be queued again while its time is not over."""
 Interval: TypeAlias = Annotated[float, Meta(ge=0, le=LONGEST_INTERVAL)]
 
+Gigabytes: TypeAlias = Annotated[float, Meta(ge=0, le=4096)]
+
 SCRIPTS = "Arabic|Cyrillic|Devanagari|Greek|Hangul|Hebrew|Thai"
 
 SECRET = (
@@ -75,7 +77,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Interval in which the dispatcher looks for jobs without a notification, which can be lost."""
     reading_replicas_max: int = 2
     prediction_replicas_max: int = 2
-    gpu_per_prediction_replica: float = 0.0
+    gpu_per_prediction_replica: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """Part of a GPU that one prediction replica takes, in place of CPUs; so several share one."""
+    gpu_per_reading_replica: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    """Part of a GPU that one reading replica takes, in place of CPUs."""
+    reading_memory: Gigabytes = 0.0
+    """GiB of its node's memory that one reading replica reserves; 0: none."""
+    prediction_memory: Gigabytes = 0.0
+    """GiB of its node's memory that one prediction replica reserves; 0: none."""
+    training_memory: Gigabytes = 0.0
+    """GiB of its node's memory that one training worker reserves; 0: none."""
+    driver_memory: Gigabytes = 0.0
+    """GiB of the head's memory that each training and data bundle reserves, besides its workers; 0: none."""
     reading_cpus: float = 0.4
     """CPUs of one reading replica; the defaults leave one of two CPUs to a training."""
     reading_scripts: Annotated[str, Meta(pattern=rf"^(auto|none|({SCRIPTS})(,({SCRIPTS}))*)$(?!\n)")] = "auto"
@@ -89,6 +102,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Threads of one prediction replica."""
     training_workers: int = 1
     training_gpu: bool = False
+    """Train on GPUs: each worker takes one, and no CPUs."""
     training_cpus: float = 1.0
     """CPUs of one training worker."""
     training_threads: int = 2

@@ -20,6 +20,7 @@ from ray.serve import RunTarget
 from pagemill.applications.requests import PREDICTION, READING
 from pagemill.cluster.dispatcher import NAME as DISPATCHER
 from pagemill.cluster.dispatcher import DispatcherActor, DispatcherKeys
+from pagemill.pools import coordinator
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.actor import start_counters
 from serve_apps.prediction import prediction_application
@@ -66,8 +67,12 @@ def deploy(settings: Settings) -> None:
 def replace_dispatcher(settings: Settings) -> None:
     """Have the running dispatcher give its jobs back, and start one with the current code and settings."""
     _end_dispatcher(settings.ray_namespace)
-    actor = ray.remote(num_cpus=0, max_restarts=-1)(DispatcherActor).options(
-        name=DISPATCHER, namespace=settings.ray_namespace, lifetime="detached"
+    actor = ray.remote(DispatcherActor).options(
+        name=DISPATCHER,
+        namespace=settings.ray_namespace,
+        lifetime="detached",
+        max_restarts=-1,
+        **coordinator().actor_options,
     )
     keys = DispatcherKeys(secret_keys=settings.secret_keys, smtp_password=settings.smtp_password)
     deadline = time.monotonic() + NAME_SECONDS

@@ -107,8 +107,8 @@ class DispatcherActor:
                 # Looking the applications up blocks.
                 applications=await asyncio.to_thread(_application_client, settings, objects),
                 reservations=usage,
-                bundle_documents=DataBundleRunner(),
-                train=TrainingRunner(),
+                bundle_documents=DataBundleRunner(settings),
+                train=TrainingRunner(settings),
             )
             await announce_mail_service(pool, settings)
             self._dispatcher = Dispatcher(

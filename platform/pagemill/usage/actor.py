@@ -11,6 +11,7 @@ import msgspec
 import ray
 
 from db.pool import PLANNED_ONCE, create_pool
+from pagemill.pools import coordinator
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.combiner import CONCURRENT_COMMITS, Combiner, Reservation
 from pagemill.usage.reservation_store import PostgresReservationStore
@@ -114,7 +115,7 @@ def start_counters(settings: Settings) -> list[UsageCounterHandle]:
                 get_if_exists=True,
                 max_restarts=-1,
                 max_task_retries=-1,
-                num_cpus=0,
+                **coordinator().actor_options,
                 # Hundreds of calls a second would push all other tasks out of the dashboard's list.
                 enable_task_events=False,
             ).remote(shard, settings.usage_counters),

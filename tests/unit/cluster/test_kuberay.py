@@ -46,3 +46,4 @@ def test_all_pods_have_the_settings_and_start_no_http_server(specification: dict
         [container] = group["template"]["spec"]["containers"]
         assert container["envFrom"] == [{"secretRef": {"name": "pagemill-settings"}}]
         assert {"name": "RAY_SERVE_ENABLE_DIRECT_INGRESS", "value": "0"} in container["env"]
+        assert {"name": "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "value": "1"} in container["env"]

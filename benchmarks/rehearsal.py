@@ -1,0 +1,24 @@
+"""What a rehearsal is: a promise of the cluster, kept or not by the product's own code without a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was seen, as JSON values, and whether the bound holds."""
+
+    seen: Mapping[str, object]
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A rehearsal, with its bound in words."""
+
+    number: int
+    name: str
+    bound: str
+    run: Callable[[], Outcome]
