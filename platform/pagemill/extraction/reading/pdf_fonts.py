@@ -7,6 +7,7 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice, repeat
 from typing import Any, NamedTuple
 
 import pypdfium2.raw as pdfium
@@ -21,7 +22,7 @@ from pagemill.extraction.reading.glyph_shapes import (
     same_shape,
     shape_of,
 )
-from pagemill.extraction.reading.pdf_objects import numbered
+from pagemill.extraction.reading.pdf_objects import address, numbered
 from pagemill.extraction.reading.pdf_text import TextLayer
 from pagemill.extraction.reading.textlayer import is_garbage
 
@@ -30,8 +31,8 @@ MOST_LETTERS = 16
 MOST_WRONG_LETTERS = 0.1
 FEWEST_GARBAGE = 2
 # These return numbers instead of pointer objects, which are slow to make and cannot be compared.
-text_object = numbered(pdfium.FPDFText_GetTextObject, ctypes.c_int)
-font_of = numbered(pdfium.FPDFTextObj_GetFont)
+_text_object = numbered(pdfium.FPDFText_GetTextObject, ctypes.c_int)
+_font_of = numbered(pdfium.FPDFTextObj_GetFont)
 # Boxes of one glyph are equal but for rounding; those of two digits differ by more than this share.
 SAME_BOX = 0.012
 MOST_BOXES = 40
@@ -96,9 +97,11 @@ class FontChecks:
     def doubtful_fonts(self, layer: TextLayer) -> tuple[list[FontOnPage], list[int]]:
         """Return the fonts of a page that are in doubt, and the handles of those that were met here first."""
         by_font: dict[int, list[Run]] = defaultdict(list)
-        for run in runs_of(layer.text):
-            item = text_object(layer.text_page, run.start)
-            if item and (handle := font_of(item)):
+        runs = runs_of(layer.text)
+        items = list(map(_text_object, repeat(address(layer.text_page.raw)), [run.start for run in runs]))
+        fonts = {item: _font_of(item) for item in set(items) if item}
+        for run, item in zip(runs, items, strict=True):
+            if handle := fonts.get(item):
                 by_font[handle].append(run)
         doubtful, new = [], []
         for handle, runs in by_font.items():
@@ -114,6 +117,8 @@ class FontChecks:
     def _compare(self, font: _Font, handle: Any, text_page: Any, runs: Sequence[Run]) -> None:
         """Compare the characters that the font prints here for the first time."""
         used = set("".join([run.text for run in runs])) - font.compared
+        if not used:
+            return
         garbage = {one for one in used if is_garbage(one)}
         if sum(run.text.count(one) for run in runs for one in garbage) >= FEWEST_GARBAGE:
             font.wrong |= garbage
@@ -161,7 +166,7 @@ class FontChecks:
 
 def runs_of(text: str) -> list[Run]:
     """Return the stretches of a text layer between white space."""
-    return [Run(found.start(), found.end(), found.group()) for found in NOT_SPACE.finditer(text)]
+    return [Run(*found.span(), found.group()) for found in NOT_SPACE.finditer(text)]
 
 
 def _unsteady_digits(text_page: Any, runs: Sequence[Run]) -> set[str]:
@@ -169,10 +174,10 @@ def _unsteady_digits(text_page: Any, runs: Sequence[Run]) -> set[str]:
     sizes: dict[str, tuple[float, float]] = {}
     unsteady = set()
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
-    positions = [
+    positions = (
         (digit, run.start + at) for run in runs for at, digit in enumerate(run.text) if digit in DIGITS
-    ]
-    for digit, position in positions[:MOST_BOXES]:
+    )
+    for digit, position in islice(positions, MOST_BOXES):
         if not pdfium.FPDFText_GetCharBox(text_page, position, left, right, bottom, top):
             continue
         width, height = right.value - left.value, top.value - bottom.value

@@ -11,8 +11,8 @@ import pypdfium2.raw as pdfium
 
 from pagemill.extraction.reading.pdf_objects import (
     PageObject,
-    active_only,
-    is_invisible,
+    invisible,
+    left_out,
     numbered,
     set_active,
 )
@@ -28,41 +28,33 @@ _count_marks = numbered(pdfium.FPDFPageObj_CountMarks, result=ctypes.c_int)
 _mark_at = numbered(pdfium.FPDFPageObj_GetMark, ctypes.c_ulong)
 
 
-def silence_hidden_layers(page: Any, objects: Sequence[PageObject]) -> None:
-    """Leave out text that the renderer, which knows the layers, does not paint.
+def silence_hidden_layers(page: Any, objects: Sequence[PageObject]) -> set[int]:
+    """Leave out text that the renderer, which knows the layers, does not paint; return its objects.
 
     Each stretch of marked content and each form is tried by itself; pdfium tells which layers a document has
     only by what it paints.
     """
     groups = list(_layered_text(objects).values())[:MAX_GROUPS]
-    hidden: list[PageObject] = []
-    if groups:
-        with active_only(objects, ()):
-            hidden = [one for group in groups if _is_hidden(page, group) for one in group]
-    for one in hidden:
-        set_active(one.item, False)
+    if not groups:
+        return set()
+    with left_out([one.item for one in objects]):
+        hidden = {one.item for group in groups if _is_hidden(page, group) for one in group}
+    set_active(hidden, active=False)
+    return hidden
 
 
 def _is_hidden(page: Any, group: Sequence[PageObject]) -> bool:
     """Return whether the renderer paints nothing of a group on a page that is otherwise left out."""
-    painted = [one for one in group if not is_invisible(one.item)]
+    unpainted = set(invisible([one.item for one in group]))
+    painted = [one for one in group if one.item not in unpainted]
     if not painted:
         return False
     tried = [item for one in painted for item in (*one.parents, one.item)]
-    for item in tried:
-        set_active(item, True)
+    set_active(tried, active=True)
     try:
         return not paints(page)
     finally:
-        for item in tried:
-            set_active(item, False)
-
-
-def silence_invisible_ink(objects: Sequence[PageObject]) -> None:
-    """Leave out text without paint; beneath a scan it is the layer of words that a recogniser found."""
-    for one in objects:
-        if one.kind == pdfium.FPDF_PAGEOBJ_TEXT and is_invisible(one.item):
-            set_active(one.item, False)
+        set_active(tried, active=False)
 
 
 def _layered_text(objects: Sequence[PageObject]) -> dict[GroupKey, list[PageObject]]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -34,16 +36,15 @@ def address(handle: Any) -> int:
     return ctypes.addressof(handle.contents)
 
 
+_page_object = partial(tuple.__new__, PageObject)
+"""What PageObject._make is, without its check of the length."""
 _count = numbered(pdfium.FPDFPage_CountObjects, result=ctypes.c_int)
 _object_at = numbered(pdfium.FPDFPage_GetObject, ctypes.c_int)
 _count_nested = numbered(pdfium.FPDFFormObj_CountObjects, result=ctypes.c_int)
 _nested_at = numbered(pdfium.FPDFFormObj_GetObject, ctypes.c_ulong)
 _kind_of = numbered(pdfium.FPDFPageObj_GetType, result=ctypes.c_int)
-_get_active = numbered(pdfium.FPDFPageObj_GetIsActive, ctypes.c_void_p, result=ctypes.c_int)
 _render_mode = numbered(pdfium.FPDFTextObj_GetTextRenderMode, result=ctypes.c_int)
-set_active = numbered(pdfium.FPDFPageObj_SetIsActive, ctypes.c_int, result=ctypes.c_int)
-_active = ctypes.c_int()
-_active_address = ctypes.addressof(_active)
+_set_active = numbered(pdfium.FPDFPageObj_SetIsActive, ctypes.c_int, result=ctypes.c_int)
 
 
 def page_objects(page: Any) -> list[PageObject]:
@@ -51,7 +52,7 @@ def page_objects(page: Any) -> list[PageObject]:
     handle = address(page.raw)
     items = list(map(_object_at, repeat(handle), range(min(_count(handle), MAX_OBJECTS))))
     kinds = list(map(_kind_of, items))
-    found = list(map(PageObject._make, zip(items, kinds, repeat(()))))
+    found = list(map(_page_object, zip(items, kinds, repeat(()), strict=False)))
     return found if pdfium.FPDF_PAGEOBJ_FORM not in kinds else _with_nested(found)
 
 
@@ -76,24 +77,21 @@ def _add_nested(form: int, parents: tuple[int, ...], found: list[PageObject]) ->
 
 
 @contextmanager
-def active_only(objects: Sequence[PageObject], active: Sequence[PageObject]) -> Iterator[None]:
-    """Leave all objects out of renderings but some, and the forms that they are nested in."""
-    shown = {one.item for one in active}.union(*{one.parents for one in active})
-    silenced = [item for item, _, _ in objects if item not in shown and is_active(item)]
+def left_out(items: Collection[int]) -> Iterator[None]:
+    """Leave objects that are active out of renderings for a while."""
     try:
-        for item in silenced:
-            set_active(item, False)
+        set_active(items, active=False)
         yield
     finally:
-        for item in silenced:
-            set_active(item, True)
+        set_active(items, active=True)
 
 
-def is_active(item: int) -> bool:
-    """Return whether an object takes part in renderings and in the text layer."""
-    return bool(_get_active(item, _active_address) and _active.value)
+def set_active(items: Collection[int], *, active: bool) -> None:
+    """Let objects take part in renderings and in the text layer, or not."""
+    deque(map(_set_active, items, repeat(active)), maxlen=0)
 
 
-def is_invisible(item: int) -> bool:
-    """Return whether a text object is drawn without paint."""
-    return bool(_render_mode(item) == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE)
+def invisible(items: Collection[int]) -> list[int]:
+    """Return the text objects that are drawn without paint."""
+    unpainted = pdfium.FPDF_TEXTRENDERMODE_INVISIBLE
+    return [item for item, mode in zip(items, map(_render_mode, items), strict=True) if mode == unpainted]

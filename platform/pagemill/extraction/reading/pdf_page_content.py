@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pypdfium2.raw as pdfium
 
-from pagemill.extraction.reading.pdf_layers import silence_hidden_layers, silence_invisible_ink
-from pagemill.extraction.reading.pdf_objects import PageObject, is_invisible, page_objects
+from pagemill.extraction.reading.pdf_layers import silence_hidden_layers
+from pagemill.extraction.reading.pdf_objects import PageObject, invisible, page_objects, set_active
 from pagemill.extraction.reading.pdf_pictures import covers, picture_boxes, pictures_of
 from pagemill.extraction.reading.read_messages import Picture
 from pagemill.extraction.reading.shared_pixels import SharedPixels
@@ -23,12 +23,14 @@ QUARTER = 90
 class PageContent(NamedTuple):
     """The objects of a page.
 
-    ``has_background``: an image covers most of it. ``is_overlay``: its text is not seen, but stands for
-    that of the image, as the text does that a recogniser has put beneath a scan.
+    ``texts``: those with text that take part in its text layer. ``has_background``: an image covers most of
+    it. ``is_overlay``: its text is not seen, but stands for that of the image, as the text does that a
+    recogniser has put beneath a scan.
     """
 
     page: Any
     objects: list[PageObject]
+    texts: list[int]
     has_background: bool
     is_overlay: bool
 
@@ -41,7 +43,7 @@ class PageContent(NamedTuple):
         boxes = picture_boxes(self.page, self.objects)
         width, height = self.page.get_size()
         written = []
-        found = pictures_of(self.page, self.objects, boxes, quality, shared.pixels_left)
+        found = pictures_of(self.page, self.texts, boxes, quality, shared.pixels_left)
         for (x0, y0, x1, y1), pixels in found:
             place = turn_word(Word("", x0 / width, y0 / height, x1 / width, y1 / height), rotation)
             upright = np.rot90(pixels, -rotation // QUARTER)
@@ -52,11 +54,18 @@ class PageContent(NamedTuple):
 def look_at(page: Any) -> PageContent:
     """Return the objects of a page, after leaving out text that nobody sees."""
     objects = page_objects(page)
-    silence_hidden_layers(page, objects)
-    background = next((at for at, one in enumerate(objects) if covers(page, one, BACKGROUND_COVERAGE)), None)
+    hidden = silence_hidden_layers(page, objects)
+    places = [at for at, one in enumerate(objects) if one.kind == pdfium.FPDF_PAGEOBJ_TEXT]
+    unpainted = set(invisible([objects[at].item for at in places]))
+    images = (at for at, one in enumerate(objects) if one.kind == pdfium.FPDF_PAGEOBJ_IMAGE)
+    background = next((at for at in images if covers(page, objects[at], BACKGROUND_COVERAGE)), None)
+    is_overlay = False
     if background is None:
-        silence_invisible_ink(objects)
-        return PageContent(page, objects, has_background=False, is_overlay=False)
-    texts = [(at, one) for at, one in enumerate(objects) if one.kind == pdfium.FPDF_PAGEOBJ_TEXT]
-    unseen = sum(at < background or is_invisible(one.item) for at, one in texts)
-    return PageContent(page, objects, has_background=True, is_overlay=2 * unseen > len(texts))
+        # Beneath a scan, text without paint is the layer of words that a recogniser found.
+        set_active(unpainted, active=False)
+        hidden |= unpainted
+    else:
+        unseen = sum(at < background or objects[at].item in unpainted for at in places)
+        is_overlay = 2 * unseen > len(places)
+    texts = [item for at in places if (item := objects[at].item) not in hidden]
+    return PageContent(page, objects, texts, background is not None, is_overlay)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pypdfium2.raw as pdfium
 
-from pagemill.extraction.reading.pdf_objects import PageObject, active_only, is_active, numbered
+from pagemill.extraction.reading.pdf_objects import PageObject, left_out, numbered
 from pagemill.extraction.reading.pdf_paint import Box, render_box, shown_transform
 from pagemill.extraction.reading.pdf_rendering import DOTS_PER_INCH, POINTS_PER_INCH
 from pagemill.extraction.reading.resolution import LONGEST_SIDE
@@ -41,7 +41,7 @@ _count_segments = numbered(pdfium.FPDFPath_CountSegments, result=ctypes.c_int)
 
 def picture_boxes(page: Any, objects: Sequence[PageObject]) -> list[Box]:
     """Return the boxes of images, and of letters drawn as outlines, in points of the page as shown."""
-    seen = [one for one in objects if one.kind in PAINTED and is_active(one.item)]
+    seen = [one for one in objects if one.kind in PAINTED]
     if not seen:
         return []
     to_shown = shown_transform(page)
@@ -55,14 +55,13 @@ def picture_boxes(page: Any, objects: Sequence[PageObject]) -> list[Box]:
 
 
 def pictures_of(
-    page: Any, objects: Sequence[PageObject], boxes: Sequence[Box], quality: ImageQuality, most_pixels: int
+    page: Any, texts: Sequence[int], boxes: Sequence[Box], quality: ImageQuality, most_pixels: int
 ) -> Iterator[tuple[Box, Pixels]]:
-    """Return the boxes in which something is seen, and their pixels without the text of the text layer."""
+    """Return the boxes in which something is seen, and their pixels without the text layer's objects."""
     if not boxes:
         return
     left, scale = most_pixels, DOTS_PER_INCH[quality] / POINTS_PER_INCH
-    others = [one for one in objects if one.kind != pdfium.FPDF_PAGEOBJ_TEXT and is_active(one.item)]
-    with active_only(objects, others):
+    with left_out(texts):
         for box in boxes:
             area = (box[2] - box[0]) * (box[3] - box[1])
             longest = max(box[2] - box[0], box[3] - box[1])
