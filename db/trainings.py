@@ -271,6 +271,27 @@ async def advance_training(
 
 
 @tenant(f"""
+    UPDATE training SET status = 'pending'
+    WHERE organization_id = :organization_id AND id = :training_id AND status = 'preparing'
+        AND EXISTS (
+            SELECT 1 FROM job
+            WHERE job.organization_id = :organization_id AND job.id = :job_id AND job.attempt = :attempt
+                AND job.state = 'running' AND NOT job.cancel_requested
+        )
+    RETURNING {columns(TrainingStatusRow)}
+""")
+async def return_training_to_pending(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    training_id: TrainingId,
+    job_id: JobId,
+    attempt: int,
+) -> TrainingStatusRow | None:
+    """Set a training that is prepared, and whose workers have no place yet, to pending."""
+
+
+@tenant(f"""
     UPDATE training SET
         status = 'succeeded', evaluation = :evaluation, artefact_key = :artefact_key, gpu_hours = :gpu_hours
     WHERE organization_id = :organization_id AND id = :training_id

@@ -9,7 +9,7 @@ import threading
 
 from db.pool import DATABASE_ERRORS, connect
 from db.statements import Connection
-from db.trainings import TrainingStatus, advance_training, find_current_attempt
+from db.trainings import TrainingStatus, advance_training, find_current_attempt, return_training_to_pending
 from pagemill.ids import TrainingId
 from pagemill.jobs.job import CANCEL_CHANNEL, Job, JobCancelled
 from pagemill.notices.events import tell_of_training
@@ -42,6 +42,23 @@ async def set_training_status(database_url: str, job: Job, status: TrainingStatu
         await connection.close()
     if training is None:
         raise JobCancelled("The training was cancelled or taken over")
+
+
+async def tell_that_training_waits(database_url: str, job: Job) -> None:
+    """Set a prepared training to pending; nothing changes once its workers run."""
+    connection = await connect(database_url, application_name="pagemill training")
+    try:
+        async with connection.transaction():
+            training = await return_training_to_pending(
+                connection,
+                organization_id=job.organization_id,
+                training_id=TrainingId(job.subject_id),
+                job_id=job.id,
+                attempt=job.attempt,
+            )
+            await tell_of_training(connection, job.organization_id, training)
+    finally:
+        await connection.close()
 
 
 class AttemptGuard:

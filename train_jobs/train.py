@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
+import logging
 import os
 import threading
-import time
+from collections.abc import Iterator
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -15,7 +17,7 @@ import ray
 from ray.actor import ActorHandle
 
 from db.data_bundles import list_snapshot_keys
-from db.pool import connect
+from db.pool import DATABASE_ERRORS, connect
 from db.trainings import TrainingInputRow, get_training_input
 from pagemill.applications.calling import answer_of
 from pagemill.applications.clients import ReadingApplication
@@ -28,13 +30,17 @@ from pagemill.pools import job_driver, training_worker
 from pagemill.settings import Settings, load_settings
 from pagemill.work.trainings import TrainingResult
 from train_jobs import gather
-from train_jobs.attempt_guard import set_training_status
+from train_jobs.attempt_guard import set_training_status, tell_that_training_waits
 
 READING_SECONDS = 3600.0
 WORKER_FAILURES = 2
 RUN_NAME = "run"
 # Ray Train's controller takes reports at this pace; its default of 2 s would be slower than small epochs.
 HEALTH_CHECK_SECONDS = "0.2"
+PLACE_SECONDS = 10.0
+"""Workers whose place is there have begun by then."""
+
+logger = logging.getLogger(__name__)
 
 
 class TrainingRunner:
@@ -77,8 +83,32 @@ def train(settings: Settings, job: Job) -> TrainingResult:
     importing.start()
     training_input = asyncio.run(_prepare(settings, job, keys))
     importing.join()
-    seconds = 0.0 if training_input is None else _fit(settings, job, keys, training_input)
-    return asyncio.run(_collect(settings, keys, seconds))
+    if training_input is not None:
+        with telling_that_it_waits(settings, job):
+            _fit(settings, job, keys, training_input)
+    return asyncio.run(_collect(settings, keys))
+
+
+@contextlib.contextmanager
+def telling_that_it_waits(settings: Settings, job: Job, *, seconds: float = PLACE_SECONDS) -> Iterator[None]:
+    """Have the training be pending while its workers have no place after some seconds.
+
+    They tell themselves when they run. A node may take minutes to come, and Ray Train asks for ever.
+    """
+    timer = threading.Timer(seconds, _tell_that_it_waits, (settings.database_url, job))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _tell_that_it_waits(database_url: str, job: Job) -> None:
+    try:
+        asyncio.run(tell_that_training_waits(database_url, job))
+    except DATABASE_ERRORS as error:
+        logger.warning("the training waits, untold: %s: %s", type(error).__name__, error)
 
 
 def _import_ray_train() -> None:
@@ -104,7 +134,6 @@ async def _prepare(settings: Settings, job: Job, keys: TrainingKeys) -> Training
             await objects.put(keys.examples, gather.encode(examples))
     finally:
         await objects.close()
-    await set_training_status(settings.database_url, job, "running")
     return training_input
 
 
@@ -125,8 +154,8 @@ async def _load_input(settings: Settings, job: Job) -> tuple[TrainingInputRow, l
     return training_input, snapshot_keys
 
 
-def _fit(settings: Settings, job: Job, keys: TrainingKeys, training_input: TrainingInputRow) -> float:
-    """Train with Ray Train and return how many seconds it took."""
+def _fit(settings: Settings, job: Job, keys: TrainingKeys, training_input: TrainingInputRow) -> None:
+    """Train with Ray Train."""
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
@@ -139,7 +168,6 @@ def _fit(settings: Settings, job: Job, keys: TrainingKeys, training_input: Train
         warm_start_key=training_input.warm_start_key,
     )
     worker = training_worker(settings)
-    begun = time.monotonic()
     TorchTrainer(
         train_worker,
         train_loop_config={"task": task},
@@ -157,7 +185,6 @@ def _fit(settings: Settings, job: Job, keys: TrainingKeys, training_input: Train
             **checkpoint_storage(settings, keys.prefix),
         ),
     ).fit()
-    return time.monotonic() - begun
 
 
 def checkpoint_storage(settings: Settings, prefix: str) -> dict[str, Any]:
@@ -180,23 +207,30 @@ def checkpoint_storage(settings: Settings, prefix: str) -> dict[str, Any]:
     return {"storage_path": "/".join(part for part in parts if part), "storage_filesystem": filesystem}
 
 
-async def _collect(settings: Settings, keys: TrainingKeys, seconds: float) -> TrainingResult:
+async def _collect(settings: Settings, keys: TrainingKeys) -> TrainingResult:
     """Return the evaluation and the GPU hours, and delete what only the training needed.
 
-    GPU hours are those of this attempt's GPUs: 0 without a GPU. Raises JobCancelled when the workers stopped
-    before they had finished.
+    Raises JobCancelled when the workers stopped before they had finished.
     """
     objects = open_objects(settings)
     try:
         evaluation = msgspec.json.decode(await objects.get(keys.evaluation))
+        gpu_seconds = await _gpu_seconds(objects, keys)
         await objects.delete(keys.examples)
         await objects.delete_prefix(keys.checkpoints)
     except ObjectMissing as error:
         raise JobCancelled("The training was cancelled or taken over") from error
     finally:
         await objects.close()
-    gpus = settings.training_workers if settings.training_gpu else 0
-    return TrainingResult(evaluation=evaluation, artefact_key=keys.artefact, gpu_hours=gpus * seconds / 3600)
+    return TrainingResult(evaluation=evaluation, artefact_key=keys.artefact, gpu_hours=gpu_seconds / 3600)
+
+
+async def _gpu_seconds(objects: ObjectStore, keys: TrainingKeys) -> float:
+    """Return what the workers measured; a former release did not write it."""
+    try:
+        return msgspec.json.decode(await objects.get(keys.gpu_seconds), type=float)
+    except ObjectMissing:
+        return 0.0
 
 
 async def _exists(objects: ObjectStore, key: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import tempfile
 import time
@@ -15,6 +16,7 @@ import ray.train
 import torch
 from ray.train.torch import get_device, prepare_model
 
+from db.pool import DATABASE_ERRORS
 from pagemill.applications.training_artefacts import TrainingKeys, load_artefact, save_artefact
 from pagemill.extraction.artefact import Artefact
 from pagemill.extraction.tagger_training import TaggerTrainer, TrainingOptions, TrainingOutcome, prepare
@@ -27,6 +29,9 @@ from train_jobs.attempt_guard import AttemptGuard, set_training_status
 
 STATE_FILE = "state.bin"
 EPOCH_FILE = "epoch"
+GPU_SECONDS_FILE = "gpu-seconds"
+
+logger = logging.getLogger(__name__)
 
 
 class WorkerTask(msgspec.Struct, frozen=True):
@@ -38,6 +43,26 @@ class WorkerTask(msgspec.Struct, frozen=True):
     warm_start_key: str | None
 
 
+class GpuTime:
+    """Time that all GPUs of a training spend on it, from the moment its workers have them.
+
+    What is lost with a worker, after its last checkpoint, is not counted.
+    """
+
+    def __init__(self, gpus: int) -> None:
+        self._gpus, self._before = gpus, 0.0
+        self._begun = time.monotonic()
+
+    def resume(self, before: float) -> None:
+        """Count what was spent before the checkpoint that the worker resumes from."""
+        self._before = before
+
+    @property
+    def seconds(self) -> float:
+        """Seconds up to now, of all GPUs together."""
+        return self._before + self._gpus * (time.monotonic() - self._begun)
+
+
 def train_worker(config: dict[str, Any]) -> None:
     """Train as one worker. Returns without an artefact when the attempt no longer counts."""
     task: WorkerTask = config["task"]
@@ -45,17 +70,30 @@ def train_worker(config: dict[str, Any]) -> None:
     torch.set_num_threads(max(1, settings.training_threads))
     context = ray.train.get_context()
     is_first = context.get_world_rank() == 0
+    gpu_time = GpuTime(context.get_world_size() if settings.training_gpu else 0)
     with AttemptGuard(settings.database_url, task.job) as guard:
+        if is_first:
+            _tell_that_it_runs(settings, task.job)
         trainer = _make_trainer(
             task, settings, guard, rank=context.get_world_rank(), world_size=context.get_world_size()
         )
-        _run_epochs(trainer, settings.training_checkpoint_interval, saves=is_first)
+        _run_epochs(trainer, gpu_time, settings.training_checkpoint_interval, saves=is_first)
         if guard.is_lost() or not is_first:
             return
         # An error would have Ray Train start the workers again.
         with contextlib.suppress(JobCancelled):
             asyncio.run(set_training_status(settings.database_url, task.job, "running-final-evaluation"))
-            asyncio.run(_save_outcome(settings, task.keys, trainer.finish()))
+            asyncio.run(_save_outcome(settings, task.keys, trainer.finish(), gpu_time))
+
+
+def _tell_that_it_runs(settings: Settings, job: Job) -> None:
+    """Set the status. The guard, not this, ends a training that no longer counts."""
+    try:
+        asyncio.run(set_training_status(settings.database_url, job, "running"))
+    except JobCancelled:
+        return
+    except DATABASE_ERRORS as error:
+        logger.warning("the training runs, untold: %s: %s", type(error).__name__, error)
 
 
 def _make_trainer(
@@ -77,9 +115,9 @@ def _make_trainer(
     )
 
 
-def _run_epochs(trainer: TaggerTrainer, interval: float, *, saves: bool) -> None:
+def _run_epochs(trainer: TaggerTrainer, gpu_time: GpuTime, interval: float, *, saves: bool) -> None:
     """Run epochs until the trainer is done, with a checkpoint every ``interval`` seconds."""
-    epoch = _resume(trainer)
+    epoch = _resume(trainer, gpu_time)
     saved = time.monotonic()
     while True:
         measures = trainer.run_epoch(epoch)
@@ -87,11 +125,13 @@ def _run_epochs(trainer: TaggerTrainer, interval: float, *, saves: bool) -> None
             return
         epoch += 1
         if _any_worker(time.monotonic() - saved >= interval, trainer.device):
-            _report(trainer, measures, epoch, saves=saves)
+            _report(trainer, gpu_time, measures, epoch, saves=saves)
             saved = time.monotonic()
 
 
-def _report(trainer: TaggerTrainer, measures: dict[str, float], epoch: int, *, saves: bool) -> None:
+def _report(
+    trainer: TaggerTrainer, gpu_time: GpuTime, measures: dict[str, float], epoch: int, *, saves: bool
+) -> None:
     """Report to Ray Train, which waits for all workers; the one that ``saves`` adds the checkpoint."""
     if not saves:
         ray.train.report(measures)
@@ -99,16 +139,20 @@ def _report(trainer: TaggerTrainer, measures: dict[str, float], epoch: int, *, s
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, STATE_FILE).write_bytes(trainer.state())
         Path(directory, EPOCH_FILE).write_text(str(epoch))
+        Path(directory, GPU_SECONDS_FILE).write_text(str(gpu_time.seconds))
         ray.train.report(measures, checkpoint=ray.train.Checkpoint.from_directory(directory))
 
 
-def _resume(trainer: TaggerTrainer) -> int:
+def _resume(trainer: TaggerTrainer, gpu_time: GpuTime) -> int:
     """Load the last checkpoint, if there is one, and return the epoch to begin with."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
         return 0
     with checkpoint.as_directory() as directory:
         trainer.load_state(Path(directory, STATE_FILE).read_bytes())
+        # A former release did not write it.
+        with contextlib.suppress(FileNotFoundError):
+            gpu_time.resume(float(Path(directory, GPU_SECONDS_FILE).read_text()))
         return int(Path(directory, EPOCH_FILE).read_text())
 
 
@@ -140,11 +184,14 @@ async def _load_warm_start(objects: ObjectStore, artefact_key: str | None) -> Ar
         return None
 
 
-async def _save_outcome(settings: Settings, keys: TrainingKeys, outcome: TrainingOutcome) -> None:
+async def _save_outcome(
+    settings: Settings, keys: TrainingKeys, outcome: TrainingOutcome, gpu_time: GpuTime
+) -> None:
     """Write the artefact, then the evaluation, which says that the training is done."""
     objects = open_objects(settings)
     try:
         await save_artefact(objects, keys.artefact, outcome.artefact)
+        await objects.put(keys.gpu_seconds, msgspec.json.encode(gpu_time.seconds))
         await objects.put(keys.evaluation, msgspec.json.encode(outcome.evaluation))
     finally:
         await objects.close()

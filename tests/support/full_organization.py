@@ -35,7 +35,7 @@ MARKED = {
 
 JOBS: dict[State, str] = {"open": "running", "failed": "failed", "ended": "succeeded", "waiting": "queued"}
 TRAININGS: dict[State, str] = {
-    "open": "running",
+    "open": "preparing",
     "failed": "failed",
     "ended": "succeeded",
     "waiting": "waiting-for-approval",

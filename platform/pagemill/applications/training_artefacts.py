@@ -42,6 +42,11 @@ class TrainingKeys(msgspec.Struct, frozen=True):
         return f"{self.prefix}artefact/"
 
     @property
+    def gpu_seconds(self) -> str:
+        """Key of the seconds that GPUs have spent on the training; written before the evaluation."""
+        return f"{self.prefix}gpu-seconds.json"
+
+    @property
     def evaluation(self) -> str:
         """Key of the evaluation. It is written last: where it exists, the training is done."""
         return f"{self.prefix}evaluation.json"

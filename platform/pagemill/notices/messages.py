@@ -37,7 +37,7 @@ BUTTON = Template(
 )
 
 STATUSES = {
-    "pending": "waits to be run again",
+    "pending": "waits to be run",
     "preparing": "is being prepared",
     "running": "is running",
     "running-final-evaluation": "is being evaluated",

@@ -23,6 +23,7 @@ from db.trainings import (
     insert_training,
     list_trainings,
     reopen_training,
+    return_training_to_pending,
     succeed_training,
 )
 from pagemill.ids import DataBundleId, JobId, ModelId, PrincipalId, TrainingId
@@ -169,6 +170,17 @@ async def test_only_the_current_attempt_of_a_job_writes(
     row = await advance_training(connection, **attempt, training_id=TRAINING, status="running")
     assert (row is not None) == may_write
     assert await status_of(connection, own) == ("running" if may_write else "preparing")
+
+
+@pytest.mark.parametrize("status", STATUSES)
+async def test_only_a_training_that_is_prepared_waits_for_a_node(
+    connection: Connection, own: dict[str, Any], status: TrainingStatus
+) -> None:
+    await add(connection, own, status=status)
+    await insert(connection, "job", **own, id=JOB, state="running", attempt=1)
+    row = await return_training_to_pending(connection, **own, training_id=TRAINING, job_id=JOB, attempt=1)
+    assert (row is not None) == (status == "preparing")
+    assert await status_of(connection, own) == ("pending" if status == "preparing" else status)
 
 
 @pytest.mark.parametrize("status", STATUSES)

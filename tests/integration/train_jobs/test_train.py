@@ -19,8 +19,10 @@ from pagemill.settings import Settings
 from pagemill.work.trainings import TRAINING
 from tests.support.seeds import claim_job, seed_model, seed_training
 from tests.support.tenants import Tenant
+from tests.support.working import until
 from train_jobs import train as training
-from train_jobs.train import train
+from train_jobs.attempt_guard import set_training_status, tell_that_training_waits
+from train_jobs.train import telling_that_it_waits, train
 
 EVALUATION: dict[str, Any] = {"accuracy": 1.0, "fields": {}}
 
@@ -79,8 +81,61 @@ async def test_a_training_whose_workers_stopped_has_no_result(
 ) -> None:
     """Workers whose attempt no longer counts return without an evaluation."""
     await objects.put(keys_of(job).examples, b"examples")
-    monkeypatch.setattr(training, "_fit", lambda *_arguments: 1.0)
+    monkeypatch.setattr(training, "_fit", lambda *_arguments: None)
     with pytest.raises(JobCancelled):
         await asyncio.to_thread(train, settings, job)
-    status = await pool.fetchval("SELECT status FROM training WHERE id = $1", job.subject_id)
-    assert status == "running"
+    assert await status_of(pool, job) == "preparing"
+
+
+async def status_of(pool: asyncpg.Pool, job: Job) -> str:
+    return str(await pool.fetchval("SELECT status FROM training WHERE id = $1", job.subject_id))
+
+
+async def test_gpu_hours_are_those_that_the_workers_measured(
+    settings: Settings, objects: ObjectStore, job: Job
+) -> None:
+    """However long it waited, and whichever attempt collects it."""
+    keys = keys_of(job)
+    await objects.put(keys.gpu_seconds, b"5400.0")
+    await objects.put(keys.evaluation, msgspec.json.encode(EVALUATION))
+    for _ in range(2):
+        result = await asyncio.to_thread(train, settings, job)
+        assert result.gpu_hours == 1.5
+
+
+async def test_a_training_whose_workers_have_no_place_is_pending(
+    pool: asyncpg.Pool, settings: Settings, job: Job
+) -> None:
+    async def is_pending() -> bool:
+        return await status_of(pool, job) == "pending"
+
+    await set_training_status(settings.database_url, job, "preparing")
+    with telling_that_it_waits(settings, job, seconds=0.0):
+        await until(is_pending)
+    await set_training_status(settings.database_url, job, "running")
+    assert await status_of(pool, job) == "running"
+
+
+async def test_a_training_whose_workers_begin_at_once_never_is(
+    pool: asyncpg.Pool, settings: Settings, job: Job
+) -> None:
+    await set_training_status(settings.database_url, job, "preparing")
+    with telling_that_it_waits(settings, job, seconds=3600.0):
+        assert await status_of(pool, job) == "preparing"
+    await set_training_status(settings.database_url, job, "running")
+    await tell_that_training_waits(settings.database_url, job)
+    assert await status_of(pool, job) == "running"
+
+
+async def test_an_attempt_that_no_longer_counts_does_not_say_that_it_waits(
+    pool: asyncpg.Pool, settings: Settings, job: Job
+) -> None:
+    await set_training_status(settings.database_url, job, "preparing")
+    former = msgspec.structs.replace(job, attempt=job.attempt - 1)
+    await tell_that_training_waits(settings.database_url, former)
+    assert await status_of(pool, job) == "preparing"
+
+
+async def test_it_waits_on_while_postgres_is_away(job: Job, caplog: pytest.LogCaptureFixture) -> None:
+    await asyncio.to_thread(training._tell_that_it_waits, "postgresql://localhost:1/nowhere", job)
+    assert "the training waits, untold" in caplog.text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from pagemill.jobs.job import Job, JobCancelled, KindName
 from pagemill.objects import ObjectMissing, ObjectStore
 from pagemill.settings import Settings
 from train_jobs import worker
-from train_jobs.worker import EPOCH_FILE, STATE_FILE, WorkerTask, train_worker
+from train_jobs.worker import EPOCH_FILE, GPU_SECONDS_FILE, STATE_FILE, WorkerTask, train_worker
 
 KEYS = TrainingKeys("organizations/o/trainings/t/")
 JOB = Job(
@@ -94,7 +94,9 @@ class Run:
         self.reports: list[tuple[float, dict[str, bytes] | None]] = []
         self.checkpoint: ray.train.Checkpoint | None = None
         self.cancelled = False
-        self.rank, self.interval = 0, 0.0
+        self.rank, self.size, self.interval = 0, 1, 0.0
+        self.gpu, self.now = False, 1000.0
+        self.status_error: Exception | None = None
         self._objects_url = objects_directory.as_uri()
         monkeypatch.setattr(ray.train, "get_context", lambda: self)
         monkeypatch.setattr(ray.train, "get_checkpoint", lambda: self.checkpoint)
@@ -104,12 +106,14 @@ class Run:
         monkeypatch.setattr(worker, "_make_trainer", lambda *_arguments, **_options: self.trainer)
         monkeypatch.setattr(worker, "set_training_status", self._set_status)
         monkeypatch.setattr(torch, "set_num_threads", lambda _number: None)
+        # Each look at the clock takes a second.
+        monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=self._next_second))
 
     def get_world_rank(self) -> int:
         return self.rank
 
     def get_world_size(self) -> int:
-        return 1
+        return self.size
 
     def train(self) -> None:
         train_worker(TASK)
@@ -120,6 +124,7 @@ class Run:
             objects_url=self._objects_url,
             token_key="unused",
             training_checkpoint_interval=self.interval,
+            training_gpu=self.gpu,
         )
 
     def _report(self, measures: dict[str, float], checkpoint: ray.train.Checkpoint | None = None) -> None:
@@ -129,7 +134,13 @@ class Run:
                 files = {path.name: path.read_bytes() for path in Path(directory).iterdir()}
         self.reports.append((measures["loss"], files))
 
+    def _next_second(self) -> float:
+        self.now += 1.0
+        return self.now
+
     async def _set_status(self, _database_url: str, _job: Job, status: str) -> None:
+        if self.status_error is not None:
+            raise self.status_error
         if self.cancelled:
             raise JobCancelled("The training was cancelled")
         self.statuses.append(status)
@@ -144,7 +155,14 @@ def test_a_checkpoint_follows_each_epoch_but_the_last(run: Run) -> None:
     run.train()
     assert run.trainer.epochs == list(range(EPOCHS))
     assert run.reports == [
-        (float(epoch), {STATE_FILE: f"after {epoch}".encode(), EPOCH_FILE: str(epoch + 1).encode()})
+        (
+            float(epoch),
+            {
+                STATE_FILE: f"after {epoch}".encode(),
+                EPOCH_FILE: str(epoch + 1).encode(),
+                GPU_SECONDS_FILE: b"0.0",
+            },
+        )
         for epoch in range(EPOCHS - 1)
     ]
 
@@ -161,19 +179,24 @@ def test_other_workers_report_without_a_checkpoint(run: Run) -> None:
     assert run.reports == [(float(epoch), None) for epoch in range(EPOCHS - 1)]
 
 
-def test_a_worker_resumes_from_the_checkpoint(run: Run, tmp_path: Path) -> None:
-    directory = tmp_path / "checkpoint"
+def checkpoint_in(directory: Path, **files: str) -> ray.train.Checkpoint:
     directory.mkdir()
     (directory / STATE_FILE).write_bytes(b"state")
     (directory / EPOCH_FILE).write_text("2")
-    run.checkpoint = ray.train.Checkpoint.from_directory(directory)
+    for name, text in files.items():
+        (directory / name.replace("_", "-")).write_text(text)
+    return ray.train.Checkpoint.from_directory(directory)
+
+
+def test_a_worker_resumes_from_the_checkpoint(run: Run, tmp_path: Path) -> None:
+    run.checkpoint = checkpoint_in(tmp_path / "checkpoint")
     run.train()
     assert (run.trainer.loaded, run.trainer.epochs) == (b"state", [2, 3])
 
 
 async def test_the_first_worker_saves_the_artefact(run: Run, objects: ObjectStore) -> None:
     await in_thread(run)
-    assert run.statuses == ["running-final-evaluation"]
+    assert run.statuses == ["running", "running-final-evaluation"]
     assert await load_artefact(objects, KEYS.artefact) == OUTCOME.artefact
     assert await objects.get(KEYS.evaluation) == b'{"accuracy":1.0}'
 
@@ -187,9 +210,59 @@ async def test_no_artefact(
     run.cancelled = reason == "cancelled"
     monkeypatch.setattr(Guard, "lost", reason == "lost")
     await in_thread(run)
-    assert run.statuses == []
+    assert run.statuses == (["running"] if reason == "lost" else [])
     with pytest.raises(ObjectMissing):
         await objects.get(KEYS.evaluation)
+
+
+async def test_a_training_runs_though_its_status_cannot_be_told(run: Run, objects: ObjectStore) -> None:
+    run.status_error = ConnectionRefusedError("Postgres is away")
+    with pytest.raises(ConnectionRefusedError):
+        # Only its end has to be told.
+        await in_thread(run)
+    assert run.trainer.epochs == list(range(EPOCHS))
+
+
+async def gpu_seconds(objects: ObjectStore) -> float:
+    return float(await objects.get(KEYS.gpu_seconds))
+
+
+async def test_without_gpus_no_time_of_theirs_is_counted(run: Run, objects: ObjectStore) -> None:
+    await in_thread(run)
+    assert await gpu_seconds(objects) == 0.0
+
+
+async def test_gpu_time_is_that_of_all_workers_from_the_moment_they_have_them(
+    run: Run, objects: ObjectStore
+) -> None:
+    run.gpu = True
+    await in_thread(run)
+    alone, ticks = await gpu_seconds(objects), run.now - 1001.0
+    assert alone == ticks
+    run.size, run.now = 3, 1000.0
+    await in_thread(run)
+    assert await gpu_seconds(objects) == 3 * alone
+
+
+async def test_gpu_time_before_the_checkpoint_is_counted_and_lost_work_is_not(
+    run: Run, objects: ObjectStore, tmp_path: Path
+) -> None:
+    run.gpu = True
+    run.checkpoint = checkpoint_in(tmp_path / "with", gpu_seconds="500.5")
+    await in_thread(run)
+    assert await gpu_seconds(objects) == 500.5 + run.now - 1001.0
+    reported = [float(files[GPU_SECONDS_FILE]) for _, files in run.reports if files]
+    assert reported == sorted(reported)
+    assert 500.5 < reported[0] < await gpu_seconds(objects)
+
+
+async def test_a_checkpoint_of_a_release_without_gpu_time_is_taken(
+    run: Run, objects: ObjectStore, tmp_path: Path
+) -> None:
+    run.gpu = True
+    run.checkpoint = checkpoint_in(tmp_path / "without")
+    await in_thread(run)
+    assert await gpu_seconds(objects) == run.now - 1001.0
 
 
 async def in_thread(run: Run) -> None:

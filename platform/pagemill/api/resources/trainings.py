@@ -162,10 +162,10 @@ class TrainingController(Controller):
         """Start a training of a model.
 
         ``dataBundleIds`` are succeeded data bundles of the model with at least 5 documents together. The
-        training is queued: ``pending``, ``preparing`` (the documents are gathered), ``running``,
-        ``running-final-evaluation``, then ``succeeded`` or ``failed``. With ``dataScientistAssistance`` it is
-        ``waiting-for-approval`` first. It can be ``cancelled`` until it ends. Get the training to follow it,
-        or have a webhook told of each change.
+        training is queued: ``pending``, ``preparing`` (the documents are gathered), ``pending`` again while
+        it waits for a machine, ``running``, ``running-final-evaluation``, then ``succeeded`` or ``failed``.
+        With ``dataScientistAssistance`` it is ``waiting-for-approval`` first. It can be ``cancelled`` until
+        it ends. Get the training to follow it, or have a webhook told of each change.
 
         ``warmStartConfig`` starts from the weights of an earlier succeeded training. Set the ``trainingId``
         of the model to predict with the training. Answers 400 when a bundle is missing or not ready, and 429
