@@ -25,6 +25,8 @@ REPLY = struct.Struct(">id")
 READY = REPLY.pack(0, 0.0)
 FORK_FAILED = -1
 MOST_DESCRIPTORS = 8
+LARGE_ALLOCATION = 64 * 1024
+"""Too large for the pieces that are kept at hand, too small for a mapping of its own."""
 
 Serve = Callable[[socket.socket, Sequence[int]], None]
 """Work of a child: its connection, and the other descriptors that were sent for it."""
@@ -34,9 +36,7 @@ _PR_SET_PDEATHSIG = 1
 
 def serve_forks(control: socket.socket, serve: Serve) -> None:
     """Fork and end children as the parent asks, until it goes. Import all that they need before."""
-    # A child must not copy pages of memory only because a collection of garbage touches their objects.
-    gc.collect()
-    gc.freeze()
+    _tidy_memory()
     control.sendall(READY)
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, MOST_DESCRIPTORS)
@@ -45,6 +45,15 @@ def serve_forks(control: socket.socket, serve: Serve) -> None:
         action, process_id = REQUEST.unpack(message)
         answer = _fork(control, descriptors, serve) if action == FORK else _end(process_id)
         control.sendall(answer)
+
+
+def _tidy_memory() -> None:
+    """Do once what each child would do with the memory that it shares: a page that is written is copied."""
+    gc.collect()
+    # With a large allocation the C library joins and sorts all pieces of memory that have become free.
+    bytearray(LARGE_ALLOCATION)
+    # A collection of garbage does not touch what is frozen.
+    gc.freeze()
 
 
 def _fork(control: socket.socket, descriptors: list[int], serve: Serve) -> bytes:

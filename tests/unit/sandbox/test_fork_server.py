@@ -37,6 +37,23 @@ def serve(connection, descriptors):
         signal.pause()
 serve_forks(socket.socket(fileno=int(sys.argv[1])), serve)
 """
+# Its memory is full of small holes; a child tells how many pages it touches to allocate more than they hold.
+PROGRAM_WITH_HOLES = """
+import ctypes, gc, resource, socket, sys
+from pagemill.sandbox.fork_server import serve_forks
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+pieces = [libc.malloc(100) for _ in range(16_000)]
+for piece in pieces[::2]: libc.free(piece)
+def touched(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def serve(connection, descriptors):
+    connection.recv(100)
+    touched(), libc.malloc(1)
+    before = touched()
+    libc.malloc(5000)
+    connection.sendall(f"{touched() - before} {gc.get_freeze_count()}".encode())
+serve_forks(socket.socket(fileno=int(sys.argv[1])), serve)
+"""
 DEADLINE_SECONDS = 20.0
 
 
@@ -79,6 +96,17 @@ def test_no_child_sees_the_state_of_another(server: ForkServer) -> None:
     assert len({child.process_id for child in children}) == 3
     assert {psutil.Process(child.process_id).ppid() for child in children} == {server.process_id}
     assert [child.end().status for child in children] == [0, 0, 0]
+
+
+def test_a_child_does_not_tidy_the_memory_of_the_server() -> None:
+    server = ForkServer(PROGRAM_WITH_HOLES, start_seconds=DEADLINE_SECONDS)
+    child = server.fork()
+    touched, frozen = ask(child, b"tell").split()
+    child.end()
+    server.end()
+    # The holes are spread over four hundred pages.
+    assert int(touched) < 50
+    assert int(frozen) > 1000
 
 
 @pytest.mark.parametrize(
