@@ -37,6 +37,8 @@ WORKER_FAILURES = 2
 RUN_NAME = "run"
 # Ray Train's controller takes reports at this pace; its default of 2 s would be slower than small epochs.
 HEALTH_CHECK_SECONDS = "0.2"
+# A node takes minutes to come. Ray Train would give up each minute, log an error, and ask again.
+NODE_SECONDS = "900"
 PLACE_SECONDS = 10.0
 """Workers whose place is there have begun by then."""
 
@@ -113,6 +115,7 @@ def _tell_that_it_waits(database_url: str, job: Job) -> None:
 
 def _import_ray_train() -> None:
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", HEALTH_CHECK_SECONDS)
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", NODE_SECONDS)
     importlib.import_module("ray.train.torch")
 
 

@@ -171,7 +171,8 @@ async def test_a_training_deletes_its_examples_and_checkpoints(
 ) -> None:
     prefix = trained.training["artefact_key"].removesuffix("artefact/")
     left = {key.removeprefix(prefix) async for key in objects.list(prefix)}
-    assert left == {"artefact/configuration.json", "artefact/weights.safetensors", "evaluation.json"}
+    artefact = {"artefact/configuration.json", "artefact/weights.safetensors"}
+    assert left == {*artefact, "evaluation.json", "gpu-seconds.json"}
 
 
 async def test_predictions_go_through_the_dispatcher_and_are_counted_once(

@@ -17,7 +17,8 @@ def test_everything_of_a_training_lies_below_its_prefix() -> None:
     keys = TrainingKeys.of(OrganizationId("las:organization:o"), TrainingId("las:model-training:t"))
     assert keys.prefix == PREFIX
     assert all(
-        key.startswith(PREFIX) for key in (keys.examples, keys.checkpoints, keys.artefact, keys.evaluation)
+        key.startswith(PREFIX)
+        for key in (keys.examples, keys.checkpoints, keys.artefact, keys.evaluation, keys.gpu_seconds)
     )
 
 
