@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import reading_device, tesseract
+from benchmarks import reading_children, reading_device, tesseract
 from benchmarks.previous_reading import first_page
 from benchmarks.reading import AT_LEAST, AT_MOST, figure, targets
 from benchmarks.reading_batch import bare_seconds, decoded, measure_batch
@@ -171,6 +171,22 @@ def test_text_layers_count_pages_of_documents_that_have_one_throughout(tmp_path:
     assert found["pictureCpuSeconds"] == 0
     assert found["textPagesPerSecondPerCore"] == pytest.approx(5 / found["textCpuSeconds"], rel=0.1)
     assert found["textPagesPerSecondPerCore"] == found["pagesPerSecondPerCoreWithPictures"]
+
+
+def test_the_start_of_the_reader_is_no_part_of_the_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.pdf").write_bytes(documents.text_pdf())
+    started: list[bool] = []
+
+    def cpu_seconds(reader: PageReader) -> float:
+        started.append(reader.fork_server_process_id is not None)
+        return float(len(started))
+
+    monkeypatch.setattr(reading_children, "cpu_seconds", cpu_seconds)
+    found = measure_text_layers(SlowRecognizer(), list(tmp_path.iterdir()), lambda: None)  # type: ignore[arg-type]
+    assert started == [True, True]
+    assert (found["textPages"], found["textCpuSeconds"]) == (1, 1.0)
 
 
 def test_recognition_of_pictures_is_no_part_of_the_layer() -> None:
