@@ -43,8 +43,8 @@ class Work:
     """Work that waits for nodes, each piece with its placement."""
 
     pieces: tuple[Placement, ...] = ()
-    gangs: tuple[Placement, ...] = ()
-    """Placement groups of one worker, as Ray Train makes them."""
+    gangs: tuple[tuple[Placement, ...], ...] = ()
+    """Placement groups: the workers of a training begin together or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,9 @@ class Cluster:
                 max_num_nodes=self._configuration.get_max_num_nodes(),
                 disable_launch_config_check=True,
                 resource_requests=ResourceRequestUtil.group_by_count([_request(one) for one in work.pieces]),
-                gang_resource_requests=[GangResourceRequest(requests=[_request(one)]) for one in work.gangs],
+                gang_resource_requests=[
+                    GangResourceRequest(requests=[_request(one) for one in gang]) for gang in work.gangs
+                ],
                 cluster_resource_constraints=_constraints(work.gangs),
                 current_instances=[
                     self._running(node_type, f"{node_type}-{number}")
@@ -157,9 +159,9 @@ def _request(placement: Placement) -> ResourceRequest:
     return ResourceRequestUtil.make(placement.bundle, label_selectors=[selector])
 
 
-def _constraints(gangs: Iterable[Placement]) -> list[ClusterResourceConstraint]:
+def _constraints(gangs: Iterable[Iterable[Placement]]) -> list[ClusterResourceConstraint]:
     """Return what Ray Train's coordinator asks the cluster to have, besides the placement groups."""
-    requests = ResourceRequestUtil.group_by_count([_request(one) for one in gangs])
+    requests = ResourceRequestUtil.group_by_count([_request(one) for gang in gangs for one in gang])
     return [ClusterResourceConstraint(resource_requests=requests)] if requests else []
 
 
@@ -167,7 +169,7 @@ def readers_and_trainings(settings: Settings, readers: int, trainings: int) -> W
     """Return the work of readers and of trainings, whose drivers run on the head."""
     return Work(
         (reading_replica(settings),) * readers + (job_driver(settings),) * trainings,
-        (training_worker(settings),) * trainings,
+        ((training_worker(settings),) * settings.training_workers,) * trainings,
     )
 
 

@@ -57,7 +57,7 @@ def test_prediction_replicas_share_the_gpus_that_serve(cluster: Cluster) -> None
 
 
 def test_a_serving_node_is_no_place_for_a_training(cluster: Cluster) -> None:
-    work = Work(gangs=(training_worker(cluster.settings()),))
+    work = Work(gangs=((training_worker(cluster.settings()),),))
 
     assert cluster.plan(work, idle={"serving": 1}).started == {"training-spot": 1}
     assert cluster.plan(work, idle={"training": 1}).started == {}
@@ -74,9 +74,18 @@ def test_where_spot_is_refused_of_one_type_the_others_stay(cluster: Cluster) -> 
 def test_more_trainings_than_nodes_wait(cluster: Cluster) -> None:
     worker = training_worker(cluster.settings())
 
-    plan = cluster.plan(Work(gangs=(worker,) * 3), unavailable=cluster.spot_types())
+    plan = cluster.plan(Work(gangs=((worker,),) * 9), unavailable=cluster.spot_types())
 
-    assert plan.started == {"training": 3}
+    assert plan.started == {"training": 8, "training-spot": 1}
+    assert cluster.plan(Work(gangs=((worker,),) * 33)).infeasible > 0
+
+
+def test_the_workers_of_a_training_get_a_node_each(cluster: Cluster) -> None:
+    settings = cluster.settings({"PAGEMILL_TRAINING_WORKERS": "2"})
+
+    plan = cluster.plan(readers_and_trainings(settings, 0, 3))
+
+    assert plan.started == {"training-spot": 6}
 
 
 def without_a_pool_for_trainings(described: dict[str, Any]) -> None:
