@@ -11,6 +11,9 @@ import warnings
 # Children see none of the secrets that settings keep in the environment.
 ENVIRONMENT_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 FIRST_TO_GO = "1000"
+# Most of the kernel's time for a short child is its pages of memory: a third less in large ones.
+# Other C libraries ignore this.
+ALLOCATOR = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 def child_environment() -> dict[str, str]:
@@ -18,7 +21,7 @@ def child_environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in ENVIRONMENT_KEPT if name in os.environ}
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     search_path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
-    return {**kept, **one_thread, "PYTHONPATH": search_path, "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **one_thread, **ALLOCATOR, "PYTHONPATH": search_path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def confine(memory_bytes: int, *, processor_seconds: int | None = None) -> None:

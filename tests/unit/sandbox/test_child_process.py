@@ -37,6 +37,7 @@ def test_a_child_sees_no_secrets_and_ends_with_its_connection(monkeypatch: pytes
     child = start(monkeypatch, "sys.exit(3)")
     environment = child.connection.recv(65536)
     assert b"PATH" in environment
+    assert b"GLIBC_TUNABLES" in environment
     assert b"PAGEMILL" not in environment
     assert child.is_running()
     assert child.end(30) == 3
