@@ -8,6 +8,7 @@ import os
 import torch
 from ray import serve
 from ray.serve import Application
+from ray.serve.config import AutoscalingConfig
 
 from pagemill.applications.found_fields import Predictions
 from pagemill.applications.large_predictions import StoredPredictions, to_message
@@ -61,20 +62,13 @@ class FieldPrediction:
             return await asyncio.to_thread(predictor.predict, documents)
 
 
-def prediction_application(settings: Settings) -> Application:
-    """Return the application in the size that the settings give."""
+def prediction_application(settings: Settings, autoscaling: AutoscalingConfig) -> Application:
+    """Return the application with replicas of the size that the settings give, as many as needed."""
     deployment = serve.deployment(
         name="FieldPrediction",
         max_ongoing_requests=2 * BATCH_SIZE,
         ray_actor_options=prediction_replica(settings).actor_options,
-        autoscaling_config={
-            "min_replicas": 1,
-            "initial_replicas": 1,
-            "max_replicas": max(1, settings.prediction_replicas_max),
-            "target_ongoing_requests": BATCH_SIZE,
-            "upscale_delay_s": 5.0,
-            "downscale_delay_s": 120.0,
-        },
+        autoscaling_config=autoscaling,
         logging_config={"enable_access_log": False},
         health_check_period_s=5.0,
         graceful_shutdown_timeout_s=5.0,

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 from ray import serve
 from ray.serve import Application
+from ray.serve.config import AutoscalingConfig
 
 from pagemill.applications.clients import parts_per_replica
 from pagemill.applications.requests import MESSAGE_BYTES, PART_PAGES, ReadingRequest, ReadingResponse
@@ -152,21 +153,14 @@ def _words_to_send(
     return selected if encoded_size(selected) <= MESSAGE_BYTES else None
 
 
-def reading_application(settings: Settings) -> Application:
-    """Return the application in the size that the settings give."""
+def reading_application(settings: Settings, autoscaling: AutoscalingConfig) -> Application:
+    """Return the application with replicas of the size that the settings give, as many as needed."""
     parts = parts_per_replica(settings)
     deployment = serve.deployment(
         name="PageReading",
         max_ongoing_requests=ONGOING_FOR_EACH_PART * parts,
         ray_actor_options=reading_replica(settings).actor_options,
-        autoscaling_config={
-            "min_replicas": 1,
-            "initial_replicas": 1,
-            "max_replicas": max(1, settings.reading_replicas_max),
-            "target_ongoing_requests": parts,
-            "upscale_delay_s": 3.0,
-            "downscale_delay_s": 120.0,
-        },
+        autoscaling_config=autoscaling,
         logging_config={"enable_access_log": False},
         health_check_period_s=5.0,
         graceful_shutdown_timeout_s=5.0,

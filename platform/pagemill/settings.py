@@ -75,8 +75,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     job_heartbeat: float = 5.0
     job_poll: float = 5.0
     """Interval in which the dispatcher looks for jobs without a notification, which can be lost."""
+    reading_replicas_min: Annotated[int, Meta(ge=0)] = 1
+    """Replicas that stay when nothing waits; 0: the first page waits for one to start."""
     reading_replicas_max: int = 2
+    prediction_replicas_min: Annotated[int, Meta(ge=0)] = 1
+    """As for reading; 0 lets the nodes with GPUs go."""
     prediction_replicas_max: int = 2
+    replicas_down_delay: Annotated[float, Meta(ge=0)] = 120.0
+    """For so long fewer replicas have to be enough before some are stopped."""
     gpu_per_prediction_replica: Annotated[float, Meta(ge=0, le=1)] = 0.0
     """Part of a GPU that one prediction replica takes, in place of CPUs; so several share one."""
     gpu_per_reading_replica: Annotated[float, Meta(ge=0, le=1)] = 0.0

@@ -20,6 +20,7 @@ from ray.serve import RunTarget
 from pagemill.applications.requests import PREDICTION, READING
 from pagemill.cluster.dispatcher import NAME as DISPATCHER
 from pagemill.cluster.dispatcher import DispatcherActor, DispatcherKeys
+from pagemill.cluster.scaling.configuration import prediction_autoscaling, reading_autoscaling
 from pagemill.pools import coordinator
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.actor import start_counters
@@ -57,8 +58,16 @@ def deploy(settings: Settings) -> None:
     serve.start(proxy_location="Disabled", logging_config={"enable_access_log": False})
     serve.run_many(
         [
-            RunTarget(reading_application(settings), name=READING, route_prefix=None),
-            RunTarget(prediction_application(settings), name=PREDICTION, route_prefix=None),
+            RunTarget(
+                reading_application(settings, reading_autoscaling(settings)),
+                name=READING,
+                route_prefix=None,
+            ),
+            RunTarget(
+                prediction_application(settings, prediction_autoscaling(settings)),
+                name=PREDICTION,
+                route_prefix=None,
+            ),
         ]
     )
     replace_dispatcher(settings)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from ray.serve import Application
+from ray.serve.config import AutoscalingConfig
 
 from pagemill.pools import Placement, prediction_replica, reading_replica
 from pagemill.settings import Settings, load_settings
@@ -25,10 +26,11 @@ CHOSEN = {
     [(reading_application, reading_replica), (prediction_application, prediction_replica)],
 )
 def test_replicas_take_what_is_said_of_them(
-    application: Callable[[Settings], Application], placement: Callable[[Settings], Placement]
+    application: Callable[[Settings, AutoscalingConfig], Application],
+    placement: Callable[[Settings], Placement],
 ) -> None:
     for chosen in ({}, CHOSEN):
         settings = load_settings({**REQUIRED, **chosen})
-        [deployment] = [application(settings)._bound_deployment]
+        [deployment] = [application(settings, AutoscalingConfig())._bound_deployment]
         options = placement(settings).actor_options
         assert options.items() <= (deployment.ray_actor_options or {}).items()
