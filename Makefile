@@ -84,7 +84,7 @@ bench-jobs: install ## Jobs beside pgqueuer and procrastinate, a prediction that
 	$(PIP) install --quiet -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/jobs.py --out $(BENCH_OUT)/jobs.json
 
-rehearse: install ## What a cluster would do, without one: its plan of nodes
+rehearse: install ## What a cluster would do, without one: its plan of nodes, days of scaling (2 minutes)
 	$(BIN)/python -m benchmarks.rehearsals --out $(BENCH_OUT)/rehearsals.json
 
 code-figures: ## Sizes of modules and functions, docstrings, untyped edges, as JSON

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rehearsal import Rehearsal
+from benchmarks.rehearsal_policies import POLICIES
 from benchmarks.rehearsal_pools import POOLS
+from benchmarks.rehearsal_scaling import SCALING
 from benchmarks.servers import write_figures
 
-REHEARSALS: tuple[Rehearsal, ...] = (POOLS,)
+REHEARSALS: tuple[Rehearsal, ...] = (POOLS, SCALING, POLICIES)
 
 
 def rehearse(rehearsals: Iterable[Rehearsal]) -> list[dict[str, Any]]:
