@@ -22,6 +22,8 @@ from pagemill.applications.clients import (
     ReadingApplication,
     parts_at_once,
 )
+from pagemill.cluster.scaling.slots import follow_capacity
+from pagemill.concurrency import cancel_and_wait
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.logging_setup import configure_logging
 from pagemill.objects import ObjectStore, open_objects
@@ -120,6 +122,8 @@ class DispatcherActor:
                 poll=settings.job_poll,
                 claiming=claiming,
             )
+            following = asyncio.create_task(follow_capacity(self._dispatcher, settings), name="capacity")
+            stack.push_async_callback(cancel_and_wait, [following])
             await self._dispatcher.run()
 
 

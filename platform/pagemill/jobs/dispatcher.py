@@ -74,6 +74,7 @@ class Dispatcher:
             raise ValueError("a lease must outlast two heartbeats")
         runnable = list(kinds)
         self._kinds: dict[KindName, RunnableKind[Any]] = {one.kind.name: one for one in runnable}
+        self._concurrency = {one.kind.name: one.concurrency for one in runnable}
         self._pool, self._claiming = pool, claiming or pool
         self._owner = owner
         self._lease, self._heartbeat, self._poll = lease, heartbeat, poll
@@ -105,6 +106,12 @@ class Dispatcher:
     def is_listening(self) -> bool:
         """Return whether notifications arrive; without them jobs are found by polling."""
         return self._notifications.is_connected.is_set()
+
+    def set_concurrency(self, name: KindName, concurrency: int) -> None:
+        """Run so many jobs of a kind at a time from now on; those that run already go on."""
+        before, self._concurrency[name] = self._concurrency[name], concurrency
+        if concurrency > before:
+            self._wake(name)
 
     async def run(self) -> None:
         """Work until ``stop`` is called, and wait while Postgres is away."""
@@ -171,7 +178,7 @@ class Dispatcher:
 
     async def _claim_some(self, runnable: RunnableKind[Any]) -> bool:
         """Start jobs of a kind as far as its concurrency allows; return whether to ask again at once."""
-        kind, most = runnable.kind, runnable.concurrency
+        kind, most = runnable.kind, self._concurrency[runnable.kind.name]
         # At most half of the concurrency: while some jobs end together, others are claimed.
         limit = min(CLAIM_BATCH_SIZE, (most + 1) // 2, most - self._count(kind))
         if limit < 1:

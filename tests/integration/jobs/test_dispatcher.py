@@ -116,6 +116,37 @@ async def test_no_more_jobs_of_a_kind_run_at_once_than_allowed(
     assert recorder.most_at_once == 3
 
 
+async def test_more_slots_are_used_at_once(pool: asyncpg.Pool, organization: Tenant) -> None:
+    endless = Recorder(seconds=60.0)
+    for _ in range(9):
+        await submit(pool, organization.organization_id)
+
+    async def runs(number: int) -> bool:
+        return endless.at_once == number
+
+    async with dispatching(pool, endless, limit=2) as dispatcher:
+        await until(lambda: runs(2))
+        dispatcher.set_concurrency(PREDICTION.name, 7)
+        await until(lambda: runs(7))
+    assert endless.most_at_once == 7
+
+
+async def test_fewer_slots_end_no_job(pool: asyncpg.Pool, organization: Tenant) -> None:
+    recorder = Recorder(seconds=0.05)
+    job_ids = [(await submit(pool, organization.organization_id))[0] for _ in range(12)]
+
+    async def runs_four() -> bool:
+        return recorder.at_once == 4
+
+    async with dispatching(pool, recorder, limit=4) as dispatcher:
+        await until(runs_four)
+        dispatcher.set_concurrency(PREDICTION.name, 1)
+        recorder.most_at_once = 0
+        assert set(await until_ended(pool, *job_ids)) == {"succeeded"}
+    assert recorder.runs == Counter(job_ids)
+    assert recorder.most_at_once <= 4
+
+
 async def test_a_dead_dispatchers_jobs_are_taken_over_and_its_late_result_is_dropped(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:

@@ -1,0 +1,97 @@
+"""A dispatcher runs as many predictions as the replicas have use for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray import serve
+
+from pagemill.cluster.scaling.slots import follow_capacity, prediction_slots, running_readers
+from pagemill.concurrency import cancel_and_wait
+from pagemill.settings import Settings
+
+DEADLINE = 10.0
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(database_url="postgresql://unused", objects_url="file:///unused", reading_cpus=3.0)
+
+
+@pytest.mark.parametrize(("replicas", "slots"), [(0, 32), (1, 32), (5, 32), (6, 36), (60, 360)])
+def test_slots_follow_the_places_of_the_replicas(settings: Settings, replicas: int, slots: int) -> None:
+    assert prediction_slots(settings, replicas) == slots
+
+
+class RecordingDispatcher:
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int]] = []
+
+    def set_concurrency(self, name: str, concurrency: int) -> None:
+        self.told.append((name, concurrency))
+
+
+async def follow(settings: Settings, answers: list[int | Exception]) -> list[tuple[str, int]]:
+    """Return what a dispatcher was told while Serve gave these answers."""
+    dispatcher, asked = RecordingDispatcher(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    left: Iterator[int | Exception] = iter(answers)
+
+    def replicas() -> int:
+        answer = next(left, None)
+        if answer is None:
+            loop.call_soon_threadsafe(asked.set)
+            raise RuntimeError("no more answers")
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    following = asyncio.create_task(
+        follow_capacity(dispatcher, settings, replicas=replicas, interval=0.0)  # type: ignore[arg-type]
+    )
+    await asyncio.wait_for(asked.wait(), DEADLINE)
+    assert not following.done()
+    await cancel_and_wait([following])
+    return dispatcher.told
+
+
+async def test_only_changes_are_told(settings: Settings) -> None:
+    told = await follow(settings, [1, 2, 10, 10, 20, 20, 1])
+
+    assert told == [("prediction", 60), ("prediction", 120), ("prediction", 32)]
+
+
+async def test_what_serve_does_not_tell_changes_nothing(settings: Settings) -> None:
+    told = await follow(settings, [10, RuntimeError("planted"), ValueError("planted"), 10])
+
+    assert told == [("prediction", 60)]
+
+
+@pytest.mark.parametrize(
+    ("applications", "expected"),
+    [
+        ({}, 0),
+        ({"prediction": {"RUNNING": 3}}, 0),
+        ({"reading": {"RUNNING": 3, "STARTING": 2, "STOPPING": 1}, "prediction": {"RUNNING": 9}}, 3),
+    ],
+)
+def test_only_reading_replicas_that_answer_count(
+    monkeypatch: pytest.MonkeyPatch, applications: dict[str, dict[str, int]], expected: int
+) -> None:
+    def status() -> Any:
+        return SimpleNamespace(
+            applications={
+                name: SimpleNamespace(deployments={"one": SimpleNamespace(replica_states=states)})
+                for name, states in applications.items()
+            }
+        )
+
+    monkeypatch.setattr(serve, "status", status)
+
+    assert running_readers() == expected
