@@ -42,7 +42,7 @@ class Replay:
 
 def replay(load: Load, limits: Limits, policy: Policy) -> Replay:
     """Play a day with a policy, which is asked in every tick."""
-    application = SimulatedApplication(limits, slots=float(limits.maximum * limits.places))
+    application = SimulatedApplication(limits)
     begins = [burst.begin for burst in load.bursts]
     due = [float("inf")] * len(begins)
     replayed = Replay([float("inf")] * len(begins), [0] * len(begins), 0, 0.0, 0)

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from pagemill.cluster.scaling.asking import ASK_SECONDS, PACE_SECONDS
 from pagemill.cluster.scaling.figures import Backlog, Figures, Limits
 from pagemill.cluster.scaling.pace import Pace
+from pagemill.cluster.scaling.slots import SPARE
 
 TICK = 1.0
 REPLICAS_OF_A_NODE = 8
 NODE_SECONDS = 60.0
 """How much longer a replica takes to start that needs a new node."""
 LOOK_BACK_TICKS = 12
+FEWEST_SLOTS = 32
+"""The default of PAGEMILL_PREDICTION_CONCURRENCY."""
 DROP = 0.05
 """Less than this of a page in flight is none: a fluid would never end, and no replica would go."""
 
@@ -34,10 +37,9 @@ class Weather:
 
 @dataclass(slots=True)
 class SimulatedApplication:
-    """One application; ``slots`` is how many pages dispatchers have in flight at most."""
+    """One application, whose dispatcher has slots as it has in a cluster."""
 
     limits: Limits
-    slots: float
     now: float = 0.0
     target: int = 0
     ready: int = 0
@@ -109,7 +111,8 @@ class SimulatedApplication:
         self._observe(ongoing, busy, done, weather)
 
     def _claim(self) -> None:
-        free = self.slots - self.in_flight
+        slots = max(float(FEWEST_SLOTS), SPARE * self.ready * self.limits.places)
+        free = max(0.0, slots - self.in_flight)
         interactive = min(free, self.interactive)
         batch = min(free - interactive, self.batch)
         self.interactive -= interactive

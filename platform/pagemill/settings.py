@@ -117,7 +117,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Time limit for all epochs of one training."""
     training_pages_per_document: int = 30
     prediction_concurrency: int = 32
-    """Prediction jobs that a dispatcher runs at a time; the applications have limits of their own."""
+    """Prediction jobs that a dispatcher runs at a time at least; more where many reading replicas run."""
     data_bundle_concurrency: int = 2
     training_concurrency: int = 1
     transformation_concurrency: int = 2

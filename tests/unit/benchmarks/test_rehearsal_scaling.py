@@ -87,7 +87,7 @@ def test_all_of_a_burst_arrives() -> None:
 
 
 def application(replicas: int) -> SimulatedApplication:
-    one = SimulatedApplication(dataclasses.replace(LIMITS, minimum=replicas), slots=1_000.0)
+    one = SimulatedApplication(dataclasses.replace(LIMITS, minimum=replicas))
     one.tick(Weather(batch=100.0))
     return one
 
