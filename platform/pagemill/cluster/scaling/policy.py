@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from pagemill.cluster.scaling.asking import PACE_SECONDS, BacklogWatch, ask_postgres
 from pagemill.cluster.scaling.decision import Decision, ScalingState, decide
 from pagemill.cluster.scaling.figures import Backlog, Figures, Limits
+from pagemill.cluster.scaling.metrics import ScalingMetrics
 from pagemill.cluster.scaling.pace import Pace
 from pagemill.errors import PagemillError
 from pagemill.settings import load_settings
@@ -62,8 +63,10 @@ class BacklogPolicy:
         self._start, self._down_delay = start, down_delay
         self._source = source or _watch_postgres()
         self._pace = Pace(PACE_SECONDS)
+        self._metrics = ScalingMetrics(application)
         self._state = ScalingState()
         self._is_failing = False
+        self._told: tuple[int, int] | None = None
 
     def __call__(self, context: ServeContext) -> tuple[int, dict[str, Any]]:
         """Return the number of replicas, and nothing for Serve to keep."""
@@ -74,13 +77,10 @@ class BacklogPolicy:
             if not self._is_failing:
                 self._is_failing = True
                 _logger().exception("scaling: %s keeps its replicas: no decision", self._application)
+            self._metrics.failed()
             return context.target_num_replicas, {}
         self._is_failing = False
-        if decision.replicas != context.target_num_replicas:
-            _logger().info(
-                "scaling: %s goes from %d to %d replicas: %s",
-                *(self._application, context.target_num_replicas, decision.replicas, decision.reason),
-            )
+        self._tell(context.target_num_replicas, decision)
         return decision.replicas, {}
 
     def _decide(self, context: ServeContext, now: float) -> Decision:
@@ -105,7 +105,17 @@ class BacklogPolicy:
         )
         decision = decide(self._state, figures, limits, now)
         self._state = decision.state
+        self._metrics.decided(decision.replicas, figures, now)
         return decision
+
+    def _tell(self, target: int, decision: Decision) -> None:
+        """Log a change, once: Serve may take some calls to follow."""
+        change = (target, decision.replicas)
+        if change != self._told and target != decision.replicas:
+            _logger().info(
+                "scaling: %s goes from %d to %d replicas: %s", self._application, *change, decision.reason
+            )
+        self._told = change
 
     def __del__(self) -> None:
         # A deployment with other limits makes another policy: the thread of this one ends.

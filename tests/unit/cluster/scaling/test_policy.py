@@ -17,19 +17,9 @@ from pagemill.cluster.scaling.configuration import POLICY, prediction_autoscalin
 from pagemill.cluster.scaling.figures import Backlog
 from pagemill.cluster.scaling.policy import BacklogPolicy, BacklogSource
 from pagemill.settings import Settings
+from tests.unit.cluster.scaling.sources import GivenBacklog
 
 SECRET_URL = "postgresql://someone:hidden@127.0.0.1:1/pagemill"
-
-
-class GivenBacklog:
-    """A source that answers what it is given."""
-
-    def __init__(self, backlog: Backlog | None = None) -> None:
-        self.latest = backlog
-        self.is_closed = False
-
-    def close(self) -> None:
-        self.is_closed = True
 
 
 def policy_on(source: BacklogSource) -> BacklogPolicy:
@@ -66,6 +56,17 @@ def test_it_follows_the_backlog_and_says_why(serve_log: pytest.LogCaptureFixture
     assert line.startswith(
         f"scaling: reading goes from 1 to {context.target_num_replicas} replicas: 400 pages"
     )
+
+
+def test_a_change_that_serve_follows_slowly_is_logged_once(serve_log: pytest.LogCaptureFixture) -> None:
+    policy = policy_on(GivenBacklog())
+    for _ in range(50):
+        policy(Context(total_num_requests=8.0))
+    policy(Context(target_num_replicas=4, total_num_requests=8.0))
+    policy(Context(target_num_replicas=4, total_num_requests=12.0))
+
+    told = [record.getMessage().partition(" replicas")[0] for record in serve_log.records]
+    assert told == ["scaling: reading goes from 1 to 4", "scaling: reading goes from 4 to 6"]
 
 
 def test_limits_are_those_that_serve_has_now() -> None:

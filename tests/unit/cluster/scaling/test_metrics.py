@@ -1,0 +1,54 @@
+"""A dashboard shows what was decided, how old the figures are, and that a policy has a fault."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+import pytest
+
+from benchmarks.rehearsal_policies import Context, RaisingSource, policy_with
+from pagemill.cluster.scaling import metrics
+from pagemill.cluster.scaling.figures import Backlog
+from tests.unit.cluster.scaling.sources import GivenBacklog
+
+
+class ShownGauge:
+    """A gauge that can be read."""
+
+    shown: ClassVar[dict[tuple[str, str], float]] = {}
+
+    def __init__(self, name: str, *, description: str, tag_keys: tuple[str, ...]) -> None:
+        assert description
+        assert tag_keys == ("application",)
+        self.name = name.removeprefix("pagemill_scaling_")
+
+    def set(self, value: float, tags: dict[str, str]) -> None:
+        self.shown[self.name, tags["application"]] = value
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], float]:
+    """What all gauges show."""
+    monkeypatch.setattr(metrics, "Gauge", ShownGauge)
+    monkeypatch.setattr(ShownGauge, "shown", {})
+    return ShownGauge.shown
+
+
+def test_decisions_and_their_figures_are_shown(shown: dict[tuple[str, str], float]) -> None:
+    backlog = Backlog(taken=time.monotonic() - 5.0, interactive=300.0, batch=100.0)
+    replicas, _ = policy_with(GivenBacklog(backlog), "reading")(Context())
+    policy_with(GivenBacklog(), "prediction")(Context(total_num_requests=6.0))
+
+    assert shown["replicas_wanted", "reading"] == replicas
+    assert shown["waiting_pages", "reading"] == 400.0
+    assert shown["figures_age_seconds", "reading"] == pytest.approx(5.0, abs=2.0)
+    assert shown["fault", "reading"] == 0.0
+    assert shown["replicas_wanted", "prediction"] == 3.0
+    assert shown["figures_age_seconds", "prediction"] == metrics.NEVER
+
+
+def test_a_fault_is_shown(shown: dict[tuple[str, str], float]) -> None:
+    policy_with(RaisingSource(), "reading")(Context())
+
+    assert shown == {("fault", "reading"): 1.0}
