@@ -106,3 +106,16 @@ async def count_ended_pages(
     connection: Connection, *, seconds: float, limit: int
 ) -> Annotated[int, NeverNull("zero without a prediction")]:
     """Return the pages of predictions that succeeded in the last ``seconds``, of the last ``limit`` jobs."""
+
+
+@crossing(
+    "the server's own connections; no tenant data",
+    """
+    SELECT count(*) AS connections FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = :application_name
+    """,
+)
+async def count_connections(
+    connection: Connection, *, application_name: str
+) -> Annotated[int, NeverNull("count(*)")]:
+    """Return how many connections of a name the database has."""

@@ -13,6 +13,8 @@ import msgspec
 
 from db.job_reports import list_queue_depths
 from db.pool import CONNECTION_ERRORS, connect
+from db.waiting_pages import count_connections
+from pagemill.cluster.scaling.asking import APPLICATION_NAME as SCALING
 from pagemill.errors import PagemillError
 from pagemill.objects import ObjectMissing, open_objects
 from pagemill.settings import Settings, load_settings
@@ -175,7 +177,24 @@ async def _apps(state: StackState, directory: DataDirectory, settings: Settings)
     text = ", ".join(f"{name} {status}" for name, status in sorted(applications.items()))
     if not applications or set(applications.values()) != {"running"}:
         raise Down(text or "not deployed yet")
-    return f"{text}; pages are recognised on {await asyncio.to_thread(_recognition_device, settings)}"
+    recognised = f"pages are recognised on {await asyncio.to_thread(_recognition_device, settings)}"
+    return "; ".join(filter(None, (text, recognised, await scaling_trouble(settings))))
+
+
+async def scaling_trouble(settings: Settings) -> str:
+    """Return what is wrong with the figures that replicas follow, or nothing.
+
+    While Postgres is away there is nothing to add to what is said of Postgres.
+    """
+    try:
+        connection = await connect(settings.database_url, application_name="pagemill-status")
+    except CONNECTION_ERRORS:
+        return ""
+    try:
+        asking = await count_connections(connection, application_name=SCALING)
+    finally:
+        await connection.close()
+    return "" if asking else "scaling does not ask the database: Serve's controller says why in its log"
 
 
 def _recognition_device(settings: Settings) -> str:
