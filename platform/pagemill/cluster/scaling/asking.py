@@ -15,6 +15,7 @@ import asyncpg
 from db.pool import connect
 from db.statements import Connection
 from db.waiting_pages import (
+    AskedPagesRow,
     count_documents_to_bundle,
     count_ended_pages,
     get_asked_pages,
@@ -31,6 +32,7 @@ ANSWER_SECONDS = 8.0
 PACE_SECONDS = 60.0
 """Predictions that ended in this time are counted; the speed of replicas is measured on them."""
 PACE_JOBS = 5000
+NOTHING_ASKED = AskedPagesRow(queued=None, running=None)
 SAMPLED_JOBS = 500
 """Jobs of a state whose pages are looked up; their mean stands for all of it."""
 
@@ -104,7 +106,8 @@ async def ask_postgres(database_url: str) -> AsyncIterator[Ask]:
 async def find_backlog(connection: Connection) -> Backlog:
     """Return the backlog of all organizations. Raises what asyncpg raises."""
     groups = await list_open_predictions(connection, batch_priority=BATCH)
-    asked = await get_asked_pages(connection, sample=SAMPLED_JOBS)
+    # An idle platform asks every two seconds too.
+    asked = await get_asked_pages(connection, sample=SAMPLED_JOBS) if groups else NOTHING_ASKED
     documents = await count_documents_to_bundle(connection)
     ended = await count_ended_pages(connection, seconds=PACE_SECONDS, limit=PACE_JOBS)
     queued = {group.interactive: group for group in groups if group.state == "queued"}
