@@ -17,7 +17,7 @@ Pixels = NDArray[np.uint8]
 Quad = NDArray[np.float32]
 """Corners (4, 2) of a line in pixels: top left, top right, bottom right, bottom left as it is read."""
 
-FIRST_SIDE = {"LOW": 960, "HIGH": 1280}
+FIRST_SIDE = {"LOW": 1152, "HIGH": 1408}
 """Longest side, in pixels, at which a page is looked at first."""
 SHORT_SIDE = 400
 """Shortest side of strips, which would not be legible with the longest side alone."""

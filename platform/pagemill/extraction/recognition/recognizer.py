@@ -22,6 +22,8 @@ from pagemill.extraction.types import ImageQuality, Word
 
 LEGIBLE = 0.6
 """Lines with less confidence are pictures, lines and dirt."""
+MARGIN = 0.12
+"""Share of a line's box that is paper above its print, and below it."""
 LINES_AT_ONCE = 256
 PAGE_SECONDS = 60.0
 WARM_UP_PAGE = (1312, 928, 3)
@@ -131,7 +133,7 @@ def _on_page(word: DecodedWord, quad: Quad, width: int, page: tuple[int, ...]) -
 
 
 def _across(quad: Quad, share: float) -> Quad:
-    """Return the points on the upper and the lower edge of a line at a share of its length."""
-    return np.array(
-        [quad[0] + (quad[1] - quad[0]) * share, quad[3] + (quad[2] - quad[3]) * share], dtype=np.float32
-    )
+    """Return the points on the upper and the lower edge of a line's print at a share of its length."""
+    upper, lower = quad[0] + (quad[1] - quad[0]) * share, quad[3] + (quad[2] - quad[3]) * share
+    paper = (lower - upper) * MARGIN
+    return np.array([upper + paper, lower - paper], dtype=np.float32)
