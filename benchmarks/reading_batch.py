@@ -13,12 +13,14 @@ from typing import TypeVar
 
 from benchmarks.previous_reading import page_pixels
 from benchmarks.reading_engine import bare_engine, replica_recognizer
+from pagemill.applications.clients import parts_per_replica
 from pagemill.applications.requests import ReadingRequest
 from pagemill.extraction.reading import PageReader
 from pagemill.extraction.reading.recognised_page import WordRecognizer
 from pagemill.extraction.reading.shared_pixels import Pixels
 from pagemill.extraction.types import ImageQuality, ReadOptions, Word
 from pagemill.objects.local import LocalObjectStore
+from pagemill.settings import Settings
 from serve_apps.reading import ONGOING_FOR_EACH_PART, CachedReading
 
 Page = TypeVar("Page")
@@ -90,8 +92,12 @@ async def replica_seconds(recognizer: WordRecognizer, contents: Sequence[bytes],
         keys = [f"organizations/o/documents/{number}/content/c" for number in range(len(contents))]
         for key, content in zip(keys, contents, strict=True):
             await objects.put(key, content)
-        reading = CachedReading(objects, reader, at_once=threads)
-        ongoing = asyncio.Semaphore(ONGOING_FOR_EACH_PART * threads)
+        # As many as a replica with so many threads reads at a time.
+        at_once = parts_per_replica(
+            Settings(database_url="", objects_url="", token_key="", reading_cpus=threads)
+        )
+        reading = CachedReading(objects, reader, at_once=at_once)
+        ongoing = asyncio.Semaphore(ONGOING_FOR_EACH_PART * at_once)
 
         async def ask(key: str) -> None:
             async with ongoing:

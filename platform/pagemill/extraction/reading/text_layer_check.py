@@ -16,6 +16,8 @@ ALIKE = 0.6
 # Of the samples that settle a doubt; recognition misreads a sharp word now and then.
 MOST_WRONG = 0.4
 SURE = 0.5
+FIRST_SAMPLES, FEWEST_FIRST = 4, 3
+"""So many are read first, and so many of them must be legible: if all agree, the others are not read."""
 CONFUSED = str.maketrans("OoQDIlijSZB", "00001111528")
 
 
@@ -41,14 +43,29 @@ class TextLayerCheck:
         return not self._contradicted.isdisjoint(parsed.doubts)
 
     def _settle(self, samples: Sequence[Sample], pixels_of: Callable[[Picture], Pixels]) -> None:
+        by_doubt: dict[int, list[Sample]] = defaultdict(list)
+        for sample in samples:
+            by_doubt[sample.doubt].append(sample)
+        for doubt, own in by_doubt.items():
+            same = self._compared(own[:FIRST_SAMPLES], pixels_of)
+            # Recognition is dear: the others are read where the first ones leave the doubt.
+            if len(same) < FEWEST_FIRST or not all(same):
+                same += self._compared(own[FIRST_SAMPLES:], pixels_of)
+            if contradict(same):
+                self._contradicted.add(doubt)
+
+    def _compared(self, samples: Sequence[Sample], pixels_of: Callable[[Picture], Pixels]) -> list[bool]:
+        """Return of each sample that can be recognised whether the text layer says the same."""
+        if not samples:
+            return []
         read = self._recognizer.lines([pixels_of(sample.picture) for sample in samples])
-        same_by_doubt: dict[int, list[bool]] = defaultdict(list)
+        same = []
         for sample, (seen, confidence) in zip(samples, read, strict=True):
             if confidence >= SURE:
                 # Glyphs of a font are sharp, and recognised without mistakes; a scan may be blurred.
-                same = is_the_same if sample.is_sharp else says_the_same
-                same_by_doubt[sample.doubt].append(same(sample.text, seen))
-        self._contradicted.update(doubt for doubt, same in same_by_doubt.items() if contradict(same))
+                alike = is_the_same if sample.is_sharp else says_the_same
+                same.append(alike(sample.text, seen))
+        return same
 
 
 def contradict(same: Sequence[bool]) -> bool:

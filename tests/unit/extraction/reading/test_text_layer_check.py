@@ -130,3 +130,23 @@ def test_words_of_a_scan_may_differ_a_little() -> None:
     samples = [(1, "Tatal"), (1, "Tota")]
     assert not TextLayerCheck(Pretending("Total")).contradicts(page([1], samples, is_sharp=False), pixels_of)
     assert TextLayerCheck(Pretending("Total")).contradicts(page([1], samples), pixels_of)
+
+
+def test_four_samples_that_agree_settle_a_doubt() -> None:
+    recognizer = Pretending("Total")
+    assert not TextLayerCheck(recognizer).contradicts(page([1], [(1, "Total")] * 8), pixels_of)
+    assert recognizer.crops == 4
+
+
+@pytest.mark.parametrize(("wrong", "contradicted"), [(1, False), (3, False), (4, True)])
+def test_all_samples_are_read_when_one_of_the_first_does_not_agree(wrong: int, contradicted: bool) -> None:
+    recognizer = Pretending("Total")
+    samples = [(1, "Upubm")] * wrong + [(1, "Total")] * (8 - wrong)
+    assert TextLayerCheck(recognizer).contradicts(page([1], samples), pixels_of) is contradicted
+    assert recognizer.crops == 8
+
+
+def test_all_samples_are_read_when_the_first_are_illegible() -> None:
+    recognizer = Pretending("Total", confidence=0.2)
+    assert not TextLayerCheck(recognizer).contradicts(page([1], [(1, "Total")] * 8), pixels_of)
+    assert recognizer.crops == 8
