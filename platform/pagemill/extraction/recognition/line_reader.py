@@ -17,7 +17,7 @@ from pagemill.extraction.recognition.device import Device
 from pagemill.extraction.recognition.models import FIRST_IDEOGRAPH, INPUT, line_models, open_session
 from pagemill.extraction.recognition.shared_batches import SharedBatches
 
-NARROWEST = 160
+NARROWEST = 128
 """Shorter lines are padded to this width, in pixels; the model reads them worse without."""
 DOUBTFUL = 0.9
 """A line with less confidence may hold characters that the alphabetic model does not know."""
