@@ -68,7 +68,7 @@ def own_cpu_seconds() -> float:
 
 @dataclass(slots=True)
 class Measured:
-    """What a side needed, and how well it read."""
+    """Costs of a side, and its score."""
 
     score: WordScore = field(default_factory=WordScore)
     cpu_seconds: list[float] = field(default_factory=list)

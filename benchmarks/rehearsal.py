@@ -1,4 +1,4 @@
-"""What a rehearsal is: a promise of the cluster, kept or not by the product's own code without a cluster."""
+"""A rehearsal: a promise of the cluster, kept or not by the product's own code without a cluster."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was seen, as JSON values, and whether the bound holds."""
+    """Observation as JSON values, and the verdict on the bound."""
 
     seen: Mapping[str, object]
     holds: bool

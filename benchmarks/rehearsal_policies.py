@@ -33,7 +33,7 @@ WRONG_ADDRESSES = {
 
 @dataclass(slots=True)
 class Context:
-    """What a policy reads of Serve."""
+    """Part of Serve's context that a policy reads."""
 
     current_num_replicas: int = 1
     target_num_replicas: int = 1

@@ -49,10 +49,10 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the autoscaler would do."""
+    """Plan of the autoscaler."""
 
     started: Mapping[str, int]
-    """How many nodes of each type."""
+    """Number of nodes of each type."""
     infeasible: int
 
     def nodes(self, types: Iterable[str]) -> int:

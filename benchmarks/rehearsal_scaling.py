@@ -29,7 +29,7 @@ Policy: TypeAlias = Callable[[SimulatedApplication], int]
 
 @dataclass(slots=True)
 class Replay:
-    """How one policy came through one day; lists have an entry for each burst."""
+    """Course of one policy through one day; lists have an entry for each burst."""
 
     drained: list[float]
     """Seconds from the beginning of a burst to its last page; infinite if that has not come."""

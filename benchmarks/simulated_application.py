@@ -16,7 +16,7 @@ from pagemill.cluster.scaling.slots import SPARE
 TICK = 1.0
 REPLICAS_OF_A_NODE = 8
 NODE_SECONDS = 60.0
-"""How much longer a replica takes to start that needs a new node."""
+"""Additional time to start of a replica that needs a new node."""
 LOOK_BACK_TICKS = 12
 FEWEST_SLOTS = 32
 """The default of PAGEMILL_PREDICTION_CONCURRENCY."""
@@ -26,7 +26,7 @@ DROP = 0.05
 
 @dataclass(slots=True)
 class Weather:
-    """What happens to the cluster in one tick."""
+    """Events of the cluster in one tick."""
 
     interactive: float = 0.0
     batch: float = 0.0
@@ -62,7 +62,7 @@ class SimulatedApplication:
 
     @property
     def figures(self) -> Figures:
-        """What a policy is told now."""
+        """Context of a policy now."""
         return Figures(
             backlog=self.backlog,
             running=self.ready,

@@ -36,11 +36,11 @@ class Load:
     trickle: float = 0.0
     tide: float = 0.0
     has_bursts: bool = True
-    """Whether reversals can be told apart by bursts; else all of a day are seen, and none is bound."""
+    """True if reversals can be told apart by bursts; else all of a day are seen, and none is bound."""
     nodes_die: bool = False
     models_are_cold: bool = False
     away_seconds: int = 0
-    """How long Postgres is away in each burst."""
+    """Time for which Postgres is away in each burst."""
     seed: int = 0
     seconds: int = field(default=DAY)
 

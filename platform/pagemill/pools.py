@@ -29,7 +29,7 @@ class Pool(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where a part runs, and what it takes of its node."""
+    """Pool of a part, and its share of a node."""
 
     pool: Pool
     cpus: float = 0.0

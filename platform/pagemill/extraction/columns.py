@@ -65,7 +65,7 @@ class Row:
 
 @dataclass(slots=True)
 class Column:
-    """What stands between two gutters: the text of each row that has any, by the row's number."""
+    """Content between two gutters: the text of each row that has any, by the row's number."""
 
     texts: dict[int, str] = field(default_factory=dict)
     middles: dict[int, float] = field(default_factory=dict)

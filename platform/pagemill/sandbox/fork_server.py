@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 FORK, END = b"f", b"e"
 REQUEST = struct.Struct(">ci")
-"""What to do, and with which process; the descriptors of a new child travel beside it."""
+"""Request to the fork server: an action, and its process; the descriptors of a new child travel beside it."""
 REPLY = struct.Struct(">id")
 """A process id or an exit status, and the processor seconds that a child has used."""
 READY = REPLY.pack(0, 0.0)

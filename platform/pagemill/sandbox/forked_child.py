@@ -19,7 +19,7 @@ CLOSING_SECONDS = 2.0
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """How a child has ended: its exit status, negative for a signal, and the processor seconds it used."""
+    """End of a child: its exit status, negative for a signal, and the processor seconds it used."""
 
     status: int
     processor_seconds: float

@@ -1,1 +1,1 @@
-"""How many replicas an application has: as many as the waiting pages need."""
+"""Number of replicas of an application: as many as the waiting pages need."""

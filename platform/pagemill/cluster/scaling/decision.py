@@ -28,7 +28,7 @@ SMOOTHING = 0.3
 
 @dataclass(frozen=True, slots=True)
 class ScalingState:
-    """What a decision remembers for the next one.
+    """Memory of a decision for the next one.
 
     ``peaks`` are the highest needs of the last ``down_delay`` seconds, each with its time: later ones are
     lower. ``full`` is since when every place has been taken, and how many pages were open then.

@@ -1,4 +1,4 @@
-"""What a scaling decision is made from, and what it is held to."""
+"""Figures that a scaling decision is made from, and its limits."""
 
 from __future__ import annotations
 

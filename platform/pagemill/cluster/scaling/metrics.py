@@ -1,4 +1,4 @@
-"""What an operator's dashboard shows of scaling, exported by Ray as ``ray_pagemill_scaling_*``."""
+"""Gauges of scaling for an operator's dashboard, exported by Ray as ``ray_pagemill_scaling_*``."""
 
 from __future__ import annotations
 

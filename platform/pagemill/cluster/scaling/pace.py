@@ -1,4 +1,4 @@
-"""How long a page takes a place of a replica, measured from what Serve and Postgres see."""
+"""Seconds that a page takes a place of a replica, measured from what Serve and Postgres see."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from pagemill.settings import load_settings
 
 
 class ServeContext(Protocol):
-    """What a policy reads of Serve's AutoscalingContext."""
+    """Part of Serve's AutoscalingContext that a policy reads."""
 
     current_num_replicas: int
     target_num_replicas: int

@@ -35,7 +35,7 @@ ORIENTATION = 0x0112
 SIDEWAYS = (5, 6, 7, 8)
 """Orientations that swap width and height."""
 LIMITS = ReadLimits()
-"""What cannot be read is not shown either."""
+"""Pages that cannot be read are not shown either."""
 
 Size: TypeAlias = tuple[float, float]
 Rendered: TypeAlias = tuple[Image.Image, tuple[int, int]]

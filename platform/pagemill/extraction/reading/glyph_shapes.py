@@ -48,7 +48,7 @@ Outline = tuple[int, ...]
 
 
 class References(NamedTuple):
-    """What letters and digits look like: their outlines in known faces, and their shapes in rows."""
+    """Appearance of letters and digits: their outlines in known faces, and their shapes in rows."""
 
     outlines: Mapping[Outline, str]
     shapes: NDArray[np.float32]

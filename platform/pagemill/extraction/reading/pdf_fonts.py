@@ -61,7 +61,7 @@ class FontOnPage(NamedTuple):
 
 
 class _Font:
-    """What is known of a font: the characters that have been compared, and those that it draws otherwise."""
+    """Knowledge of a font: the characters that have been compared, and those that it draws otherwise."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -78,7 +78,7 @@ class _Font:
 
 
 class FontChecks:
-    """What is known of the fonts of one document.
+    """Knowledge of the fonts of one document.
 
     A font is told by where pdfium has it, so either the page on which it was met first stays open, or it has
     to be forgotten.

@@ -37,7 +37,7 @@ def address(handle: Any) -> int:
 
 
 _page_object = partial(tuple.__new__, PageObject)
-"""What PageObject._make is, without its check of the length."""
+"""Equivalent of PageObject._make, without its check of the length."""
 _count = numbered(pdfium.FPDFPage_CountObjects, result=ctypes.c_int)
 _object_at = numbered(pdfium.FPDFPage_GetObject, ctypes.c_int)
 _count_nested = numbered(pdfium.FPDFFormObj_CountObjects, result=ctypes.c_int)

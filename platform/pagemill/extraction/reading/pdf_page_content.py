@@ -1,4 +1,4 @@
-"""What a page of a PDF is made of, and which parts of it a person sees. Child's side."""
+"""Content of a PDF's page, and the parts of it that a person sees. Child's side."""
 
 from __future__ import annotations
 

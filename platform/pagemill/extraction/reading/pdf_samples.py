@@ -17,7 +17,7 @@ MOST_PAGES_KEPT = 16
 
 
 class DocumentSamples:
-    """What has been sampled, and the open pages that hold the fonts which are known."""
+    """Samples taken so far, and the open pages that hold the fonts which are known."""
 
     def __init__(self) -> None:
         self._fonts = FontChecks()

@@ -18,7 +18,7 @@ TURNS = {
     270: Image.Transpose.ROTATE_90,
 }
 DENSITIES = ("dpi", "resolution", "aspect", "jfif_density")
-"""What Pillow calls the pixels to the inch, and where there is no unit, the relation of the two sides."""
+"""Pillow's name for the pixels to the inch, and, where there is no unit, the relation of the two sides."""
 MOST_STRETCH = 4.0
 """No scanner and no fax has pixels that are longer: the density is wrong then."""
 LEAST_STRETCH = 0.02

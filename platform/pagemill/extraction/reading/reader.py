@@ -66,7 +66,7 @@ class PageReader:
 
     @property
     def closed(self) -> bool:
-        """Whether the reader takes no documents any more."""
+        """True once the reader takes no documents any more."""
         return self._closed
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ class LineRecognizer(Protocol):
 
 
 class TextLayerCheck:
-    """What has been found out about the text layers of one document."""
+    """Findings about the text layers of one document."""
 
     def __init__(self, recognizer: LineRecognizer) -> None:
         self._recognizer = recognizer

@@ -34,7 +34,7 @@ LARGEST_SCALE = 12.0
 
 
 class WordSample(NamedTuple):
-    """What a text layer says, and an upright picture of the place."""
+    """Word of a text layer, and an upright picture of its place."""
 
     text: str
     pixels: Pixels

@@ -25,7 +25,7 @@ class Device:
 
     @property
     def is_gpu(self) -> bool:
-        """Whether the device is a GPU."""
+        """True for a GPU."""
         return CUDA in self.providers
 
     def __str__(self) -> str:

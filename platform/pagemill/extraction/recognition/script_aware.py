@@ -147,7 +147,7 @@ def _missing(scripts: Sequence[Script], program: TesseractProgram | None) -> str
 
 
 class _Warnings:
-    """What the operator is told once, not with each page."""
+    """Warnings that the operator is given once, not with each page."""
 
     def __init__(self) -> None:
         self._given: set[str] = set()

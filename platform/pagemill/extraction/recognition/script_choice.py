@@ -25,7 +25,7 @@ SURELY_TURNED = 2.0
 
 
 class Detection(NamedTuple):
-    """What Tesseract's detection says of a page; ``script`` is None when it is none of SCRIPTS."""
+    """Result of Tesseract's detection of a page; ``script`` is None when it is none of SCRIPTS."""
 
     script: Script | None = None
     turned: bool = False
