@@ -1,4 +1,4 @@
-"""How many pages wait: of those that are due, by what is asked for."""
+"""Numbers of pages that wait, of those that are due, by what is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmark of upright pages shows, and what it counts as right."""
+"""The benchmark of upright pages: its figures, and its idea of right."""
 
 from __future__ import annotations
 

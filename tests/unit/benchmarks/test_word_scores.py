@@ -1,4 +1,4 @@
-"""How the words that were read are compared with the reference."""
+"""Words that were read are compared with the reference."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class ShownGauge:
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, str], float]:
-    """What all gauges show."""
+    """Values of all gauges."""
     monkeypatch.setattr(metrics, "Gauge", ShownGauge)
     monkeypatch.setattr(ShownGauge, "shown", {})
     return ShownGauge.shown

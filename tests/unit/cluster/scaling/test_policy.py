@@ -1,4 +1,4 @@
-"""What Serve's controller calls neither waits nor raises, whatever the database does."""
+"""The policy that Serve's controller calls neither waits nor raises, whatever the database does."""
 
 from __future__ import annotations
 
