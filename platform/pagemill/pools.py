@@ -100,6 +100,15 @@ def job_driver(settings: Settings) -> Placement:
     return Placement(pool=Pool.HEAD, memory=settings.driver_memory)
 
 
+def bundle_stage() -> Placement:
+    """Return the placement of what moves words between object storage, data bundles and trainings.
+
+    It mostly waits, for replicas or for the storage. On a reading node it would keep a place from a replica,
+    or, without a CPU, the node from going.
+    """
+    return Placement(pool=Pool.HEAD)
+
+
 def coordinator() -> Placement:
     """Return the placement of actors that always run: the dispatcher and the usage counters.
 

@@ -47,6 +47,16 @@ def thumbnails_prefix(content_key: str) -> str:
     return f"{content_key.replace('/content/', '/thumbnails/')}/"
 
 
+def data_bundle_prefix(organization_id: OrganizationId, data_bundle_id: DataBundleId) -> str:
+    """Return the prefix of the data sets of a data bundle, the present one and the ones being replaced."""
+    return f"{organization_prefix(organization_id)}data-bundles/{slug_of(data_bundle_id)}/"
+
+
+def new_data_bundle_key(organization_id: OrganizationId, data_bundle_id: DataBundleId) -> str:
+    """Return a prefix that was never used: each attempt writes its data set beside those of the others."""
+    return f"{data_bundle_prefix(organization_id, data_bundle_id)}{uuid.uuid4().hex}/"
+
+
 def data_bundle_key(organization_id: OrganizationId, data_bundle_id: DataBundleId) -> str:
     """Return the key of the snapshot that trainings learn from."""
     return f"{organization_prefix(organization_id)}data-bundles/{slug_of(data_bundle_id)}.json"

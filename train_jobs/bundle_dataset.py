@@ -1,0 +1,151 @@
+"""Data sets of data bundles in object storage, as trainings take them: one example for each document.
+
+The prefix of a bundle has Parquet files (``bundle_files``), and the contents: which documents are in which
+file. The contents are written last. Their name begins with an underscore, so that tools that read the files
+as one data set leave them out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pagemill.extraction.types import Example
+from pagemill.objects.opening import open_objects
+from pagemill.objects.store import ObjectStore
+from pagemill.pools import bundle_stage
+from pagemill.settings import Settings, load_settings
+from train_jobs import bundle_files
+
+if TYPE_CHECKING:
+    import ray.data
+
+CONTENTS_NAME = "_contents.json"
+FILES_AT_ONCE = 2
+"""Files of one training that are loaded at the same time."""
+
+_example_encoder = msgspec.msgpack.Encoder()
+_example_decoder = msgspec.msgpack.Decoder(Example)
+
+
+class BundleFile(msgspec.Struct, frozen=True):
+    """A Parquet file of a bundle, by its name below the bundle's prefix, and the documents in it."""
+
+    name: str
+    documents: list[str]
+
+
+class BundleContents(msgspec.Struct, frozen=True):
+    """The Parquet files of a bundle, in the order of the documents."""
+
+    files: list[BundleFile]
+
+
+class FilePart(msgspec.Struct, frozen=True):
+    """Documents of one Parquet file that a training takes."""
+
+    key: str
+    documents: list[str]
+
+
+_contents_decoder = msgspec.json.Decoder(BundleContents)
+_part_encoder = msgspec.msgpack.Encoder()
+_part_decoder = msgspec.msgpack.Decoder(FilePart)
+
+
+async def save_contents(objects: ObjectStore, bundle_key: str, contents: BundleContents) -> None:
+    """Write the contents of a bundle, whose files are there. Raises Unavailable."""
+    await objects.put(bundle_key + CONTENTS_NAME, msgspec.json.encode(contents))
+
+
+async def load_contents(objects: ObjectStore, bundle_key: str) -> BundleContents:
+    """Return the contents of a bundle. Raises ObjectMissing, Unavailable."""
+    return _contents_decoder.decode(await objects.get(bundle_key + CONTENTS_NAME))
+
+
+async def parts_of(objects: ObjectStore, bundle_keys: Sequence[str]) -> list[FilePart]:
+    """Return what to load of several bundles, whose keys come oldest first.
+
+    A document that is in several bundles is taken from the newest. Raises ObjectMissing, Unavailable.
+    """
+    seen: set[str] = set()
+    parts: list[FilePart] = []
+    for bundle_key in reversed(bundle_keys):
+        contents = await load_contents(objects, bundle_key)
+        for file in reversed(contents.files):
+            if documents := [one for one in file.documents if one not in seen]:
+                parts.append(FilePart(bundle_key + file.name, documents))
+        seen.update(document for file in contents.files for document in file.documents)
+    return parts[::-1]
+
+
+async def load_part(objects: ObjectStore, part: FilePart) -> list[Example]:
+    """Return the examples of a part. Raises ObjectMissing, Unavailable."""
+    content = await objects.get(part.key)
+    return await asyncio.to_thread(_examples, content, frozenset(part.documents))
+
+
+def _examples(content: bytes, documents: Collection[str]) -> list[Example]:
+    examples = bundle_files.from_table(bundle_files.decode(content))
+    return [example for example in examples if example.document_id in documents]
+
+
+async def iterate_examples(objects: ObjectStore, bundle_keys: Sequence[str]) -> AsyncIterator[Example]:
+    """Yield the examples of bundles, whose keys come oldest first, with one file in memory at a time.
+
+    Raises ObjectMissing, Unavailable.
+    """
+    for part in await parts_of(objects, bundle_keys):
+        for example in await load_part(objects, part):
+            yield example
+
+
+def examples_dataset(settings: Settings, bundle_keys: Sequence[str]) -> ray.data.Dataset:
+    """Return the examples of bundles, whose keys come oldest first, as a Ray data set.
+
+    Its rows are one document each: ``document`` is the id, ``example`` the bytes for ``decode_example``. The
+    files are loaded while the data set is consumed, by workers that take the storage from their environment.
+    Blocks for two small requests, and may not be called on an event loop. Raises ObjectMissing, Unavailable.
+    """
+    import ray.data
+
+    parts = asyncio.run(_find_parts(settings, bundle_keys))
+    return ray.data.from_items(
+        [{"part": _part_encoder.encode(part)} for part in parts], override_num_blocks=max(1, len(parts))
+    ).flat_map(_load_rows, concurrency=FILES_AT_ONCE, **bundle_stage().actor_options)
+
+
+def encode_example(example: Example) -> bytes:
+    """Return the bytes of an example as they are in a data set."""
+    return _example_encoder.encode(example)
+
+
+def decode_example(content: bytes) -> Example:
+    """Return the example that ``encode_example`` was given. Raises msgspec.MsgspecError."""
+    return _example_decoder.decode(content)
+
+
+async def _find_parts(settings: Settings, bundle_keys: Sequence[str]) -> list[FilePart]:
+    objects = open_objects(settings)
+    try:
+        return await parts_of(objects, bundle_keys)
+    finally:
+        await objects.close()
+
+
+def _load_rows(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of one part, in a worker of Ray Data."""
+    examples = asyncio.run(_load(load_settings(os.environ), _part_decoder.decode(row["part"])))
+    return [{"document": one.document_id, "example": encode_example(one)} for one in examples]
+
+
+async def _load(settings: Settings, part: FilePart) -> list[Example]:
+    objects = open_objects(settings)
+    try:
+        return await load_part(objects, part)
+    finally:
+        await objects.close()
