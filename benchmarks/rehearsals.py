@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", type=int, nargs="+", choices=numbers, default=numbers)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/rehearsals.json"))
     options = parser.parse_args(arguments)
+    # Asked to end, it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     now = rehearse(rehearsal for rehearsal in REHEARSALS if rehearsal.number in options.only)
     before = json.loads(options.out.read_text())["rehearsals"] if options.out.exists() else []
     write_figures({"rehearsals": merged(before, now)}, options.out)

@@ -1,0 +1,145 @@
+"""Applications that sleep in place of reading and predicting: ``python -m benchmarks.stub_applications``.
+
+They are deployed as the product deploys its own, with the same options. What is stored, and how often and
+where a page is read, is real; only the words are made up, from what the document says of itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import ray
+from ray import serve
+from ray.serve import Application, RunTarget
+
+from benchmarks.stub_documents import StubContent, note_read
+from pagemill.applications.clients import parts_per_replica
+from pagemill.applications.found_fields import Predictions
+from pagemill.applications.requests import (
+    PREDICTION,
+    READING,
+    PredictionRequest,
+    ReadingRequest,
+    ReadingResponse,
+)
+from pagemill.documents.words import words_of
+from pagemill.extraction.types import Reading, ReadOptions
+from pagemill.objects import open_objects
+from pagemill.settings import Settings, load_settings
+from serve_apps.reading import CachedReading, reading_application
+
+PREDICTING_SECONDS = 0.02
+
+
+class SleepingReader:
+    """Reader of documents that say how long their pages take."""
+
+    def read(self, content: bytes, page_indexes: Sequence[int], _options: ReadOptions) -> Reading:
+        """Return made-up words of some pages after the time they take."""
+        document = msgspec.json.decode(content, type=StubContent)
+        pages = []
+        for index in page_indexes:
+            if index < document.pages:
+                note_read(document, index, "begun")
+                time.sleep(document.seconds)
+                pages.append(document.page(index))
+                note_read(document, index, "ended")
+        return Reading(document.pages, pages)
+
+
+class StubReading:
+    """Replica that reads with a sleeping reader, and stores as the product's does."""
+
+    def __init__(self) -> None:
+        settings = load_settings(os.environ)
+        self._reading = CachedReading(
+            open_objects(settings), SleepingReader(), at_once=parts_per_replica(settings)
+        )
+
+    async def read(self, request: ReadingRequest) -> ReadingResponse:
+        """Read a part."""
+        return await self._reading.read(request)
+
+
+class StubPrediction:
+    """Replica that finds on each page what its first word is."""
+
+    def __init__(self) -> None:
+        self._objects = open_objects(load_settings(os.environ))
+
+    @serve.multiplexed(max_num_models_per_replica=4)  # type: ignore[untyped-decorator]
+    async def predictor(self, artefact_key: str) -> str:
+        """Load nothing, in the way in which the prediction application loads trainings."""
+        return artefact_key
+
+    async def predict(self, request: PredictionRequest) -> Predictions:
+        """Return a field for each page."""
+        await self.predictor(serve.get_multiplexed_model_id())
+        pages = await words_of(self._objects, request.pages)
+        await asyncio.sleep(PREDICTING_SECONDS)
+        return [
+            {
+                "label": "words",
+                "value": " ".join(word.text for word in page.words),
+                "page": page.index,
+                "confidence": 1.0,
+            }
+            for page in pages
+        ]
+
+
+def stubbed(application: Application, replica: type) -> Application:
+    """Return an application with another class in place of its own, and all options as they are."""
+    # Ray offers no public way from an application back to its deployment.
+    deployment: Any = application._bound_deployment
+    stub: Application = deployment.options(func_or_class=replica).bind()
+    return stub
+
+
+def deploy(settings: Settings) -> None:
+    """Deploy to the cluster that this process is connected to."""
+    from pagemill.cluster.deploy import replace_dispatcher
+    from pagemill.cluster.scaling.configuration import prediction_autoscaling, reading_autoscaling
+    from pagemill.usage.actor import start_counters
+    from serve_apps.prediction import prediction_application
+
+    start_counters(settings)
+    serve.start(proxy_location="Disabled", logging_config={"enable_access_log": False})
+    reading = reading_application(settings, reading_autoscaling(settings))
+    prediction = prediction_application(settings, prediction_autoscaling(settings))
+    serve.run_many(
+        [
+            RunTarget(stubbed(reading, StubReading), name=READING, route_prefix=None),
+            RunTarget(stubbed(prediction, StubPrediction), name=PREDICTION, route_prefix=None),
+        ]
+    )
+    replace_dispatcher(settings)
+
+
+def main() -> int:
+    """Connect, deploy and disconnect."""
+    settings = load_settings(os.environ)
+    ray.init(
+        address=settings.ray_address,
+        namespace=settings.ray_namespace,
+        log_to_driver=False,
+        configure_logging=False,
+    )
+    try:
+        deploy(settings)
+    finally:
+        ray.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    # The classes are named by the module that replicas import.
+    from benchmarks.stub_applications import main as run
+
+    sys.exit(run())
