@@ -31,7 +31,7 @@ from pagemill.extraction.types import Page
 from pagemill.settings import load_settings
 from pagemill.usage.client import UsageClient
 from pagemill.usage.reservations import JobEnded
-from serve_apps.prediction import MODELS_PER_REPLICA
+from serve_apps.prediction import ROUTER
 
 BARE = "bare"
 DEPLOYMENTS = {READING: "PageReading", PREDICTION: "FieldPrediction", BARE: "Nothing"}
@@ -53,14 +53,8 @@ class Nothing:
         )
         return ReadingResponse(pages=pages, missing=[], next_page=None)
 
-    @serve.multiplexed(max_num_models_per_replica=MODELS_PER_REPLICA)  # type: ignore[untyped-decorator]
-    async def predictor(self, artefact_key: str) -> str:
-        """Load nothing, in the way in which the prediction application loads trainings."""
-        return artefact_key
-
     async def predict(self, _request: PredictionRequest) -> Predictions:
         """Return no fields."""
-        await self.predictor(serve.get_multiplexed_model_id())
         return []
 
 
@@ -117,6 +111,7 @@ def _application(name: str) -> Any:
         ray_actor_options={"num_cpus": 0.1},
         logging_config={"enable_access_log": False},
         health_check_period_s=5.0,
+        request_router_config=ROUTER,
     )
     return deployment.bind()
 

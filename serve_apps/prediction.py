@@ -3,29 +3,60 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from ray import serve
 from ray.serve import Application
-from ray.serve.config import AutoscalingConfig
+from ray.serve.config import AutoscalingConfig, RequestRouterConfig
 
+from pagemill.applications.artefact_files import ArtefactFiles, LocalArtefact
 from pagemill.applications.found_fields import Predictions
 from pagemill.applications.large_predictions import StoredPredictions, to_message
 from pagemill.applications.requests import PredictionRequest
-from pagemill.applications.training_artefacts import load_artefact
+from pagemill.batching import Batcher, BatchFailed
 from pagemill.documents.words import words_of
-from pagemill.errors import NotFound, Unavailable
+from pagemill.errors import Unavailable
 from pagemill.extraction.postprocess import postprocess
 from pagemill.extraction.predictor import FieldPredictor
 from pagemill.extraction.types import Extracted, Page
 from pagemill.objects import open_objects
 from pagemill.pools import prediction_replica
 from pagemill.settings import Settings, load_settings
+from serve_apps.model_cache import ModelCache
+from serve_apps.model_metrics import ModelMetrics
+from serve_apps.model_router import ModelRouter
 
-MODELS_PER_REPLICA = 16
 BATCH_SIZE = 16
-BATCH_WAIT_SECONDS = 0.004
+SWEEP_SECONDS = 300.0
+
+ROUTER = RequestRouterConfig(request_router_class=ModelRouter)  # type: ignore[arg-type]
+
+_GIB = 1024**3
+
+
+class LoadedModel:
+    """A predictor whose requests share batches, of one model at a time on the device."""
+
+    def __init__(self, predictor: FieldPredictor, turn: asyncio.Lock) -> None:
+        self._predictor, self._turn = predictor, turn
+        self.size = predictor.size
+        self._batcher: Batcher[list[Page], list[Extracted]] = Batcher(self._predict, max_size=BATCH_SIZE)
+
+    async def extract(self, pages: list[Page]) -> list[Extracted]:
+        """Return the fields of a document."""
+        try:
+            return await self._batcher.submit(pages)
+        except BatchFailed as error:
+            raise error.__cause__ or error from None
+
+    async def _predict(self, documents: Sequence[list[Page]]) -> list[list[Extracted]]:
+        async with self._turn:
+            return await asyncio.to_thread(self._predictor.predict, documents)
 
 
 class FieldPrediction:
@@ -37,29 +68,68 @@ class FieldPrediction:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._objects = open_objects(settings)
         self._turn = asyncio.Lock()
-
-    @serve.multiplexed(max_num_models_per_replica=MODELS_PER_REPLICA)  # type: ignore[untyped-decorator]
-    async def predictor(self, artefact_key: str) -> FieldPredictor:
-        """Return the predictor with an artefact. Raises Unavailable, also when the artefact is gone."""
-        try:
-            artefact = await load_artefact(self._objects, artefact_key)
-        except NotFound as error:
-            raise Unavailable("The training's weights are not there", detail=artefact_key) from error
-        return await asyncio.to_thread(FieldPredictor.load, artefact, self._device)
+        self._largest = cache_bytes(settings)
+        self._files = ArtefactFiles(
+            self._objects,
+            files_directory(settings),
+            storage=settings.objects_url,
+            maximum_bytes=int(settings.prediction_files * _GIB),
+            maximum_age=settings.prediction_model_age,
+        )
+        self._models = ModelCache(
+            self._fetch,
+            self._build,
+            lambda model: model.size,
+            maximum_bytes=self._largest,
+            loads_at_once=settings.prediction_loads,
+            observer=ModelMetrics(),
+        )
+        self._sweeping = asyncio.get_running_loop().create_task(self._sweep(settings.prediction_model_age))
 
     async def predict(self, request: PredictionRequest) -> Predictions | StoredPredictions:
-        """Return the predictions as the API shows them. Raises Unavailable."""
+        """Return the predictions as the API shows them. Raises ModelUnusable, Unavailable."""
         pages = await words_of(self._objects, request.pages)
-        extracted: list[Extracted] = await self._extract(pages) if pages else []
+        extracted: list[Extracted] = []
+        if pages:
+            async with self._models.use(serve.get_multiplexed_model_id()) as model:
+                extracted = await model.extract(pages)
         predictions = postprocess(extracted, request.postprocess_config)
         return await to_message(self._objects, request.pages.content_key, predictions)
 
-    @serve.batch(max_batch_size=BATCH_SIZE, batch_wait_timeout_s=BATCH_WAIT_SECONDS)
-    async def _extract(self, documents: list[list[Page]]) -> list[list[Extracted]]:
-        """Return the fields of each document; Serve puts only requests for one training into a batch."""
-        predictor = await self.predictor(serve.get_multiplexed_model_id())
-        async with self._turn:
-            return await asyncio.to_thread(predictor.predict, documents)
+    async def _fetch(self, artefact_key: str) -> LocalArtefact:
+        return await self._files.load(artefact_key, largest=self._largest)
+
+    async def _build(self, artefact: LocalArtefact) -> LoadedModel:
+        return LoadedModel(await asyncio.to_thread(self._load, artefact), self._turn)
+
+    def _load(self, artefact: LocalArtefact) -> FieldPredictor:
+        try:
+            predictor = FieldPredictor.load_file(artefact.weights, artefact.configuration, self._device)
+            predictor.warm_up()
+        except (FileNotFoundError, torch.OutOfMemoryError) as error:
+            # Another replica has removed the file, or the models of others fill the device.
+            raise Unavailable("The training's weights cannot be loaded now", detail=str(error)) from error
+        return predictor
+
+    async def _sweep(self, age: float) -> None:
+        """Forget what is too old: what was deleted must not stay in memory or on disk."""
+        while True:
+            await asyncio.sleep(min(SWEEP_SECONDS, age))
+            self._models.expire(age)
+            with contextlib.suppress(OSError):
+                await self._files.sweep()
+
+
+def cache_bytes(settings: Settings) -> int:
+    """Return the bytes of models that a replica holds: what is set, else half of its memory, else 1 GiB."""
+    gigabytes = settings.prediction_cache or settings.prediction_memory / 2 or 1.0
+    return int(gigabytes * _GIB)
+
+
+def files_directory(settings: Settings) -> Path:
+    """Return the directory of artefacts on this node."""
+    name = f"pagemill-models-{os.geteuid()}"
+    return Path(settings.prediction_files_directory or Path(tempfile.gettempdir()) / name)
 
 
 def prediction_application(settings: Settings, autoscaling: AutoscalingConfig) -> Application:
@@ -69,6 +139,7 @@ def prediction_application(settings: Settings, autoscaling: AutoscalingConfig) -
         max_ongoing_requests=2 * BATCH_SIZE,
         ray_actor_options=prediction_replica(settings).actor_options,
         autoscaling_config=autoscaling,
+        request_router_config=ROUTER,
         logging_config={"enable_access_log": False},
         health_check_period_s=5.0,
         graceful_shutdown_timeout_s=5.0,

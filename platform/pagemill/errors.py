@@ -98,3 +98,25 @@ class QueueFull(Unavailable):
     ) -> None:
         super().__init__(message, detail=detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class ModelUnusable(PagemillError):
+    """The weights of a training cannot be used; each way has a class, which the job's row names."""
+
+
+class ModelMissing(ModelUnusable):
+    """The weights are not in object storage any more."""
+
+
+class ModelDamaged(ModelUnusable):
+    """The weights, or what belongs to them, are not what the training wrote."""
+
+
+class ModelTooLarge(ModelUnusable):
+    """The weights need more memory than a replica may hold models in."""
+
+
+class ModelTooNew(ModelUnusable):
+    """A later release wrote the weights. While a release rolls out, another replica may know them."""
+
+    retryable = True

@@ -106,6 +106,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     prediction_cpus: float = 0.1
     prediction_threads: int = 1
     """Threads of one prediction replica."""
+    prediction_cache: Gigabytes = 0.0
+    """GiB of models that one prediction replica holds, on a GPU of its memory; 0: half of prediction_memory,
+    or 1 GiB without it."""
+    prediction_loads: Annotated[int, Meta(ge=1)] = 2
+    """Models that one prediction replica loads at a time."""
+    prediction_files: Annotated[float, Meta(gt=0, le=4096)] = 4.0
+    """GiB of models that the prediction replicas of one node keep as files."""
+    prediction_files_directory: str = ""
+    """Directory of these files, which nobody else may enter; without it, one for temporary files."""
+    prediction_model_age: Annotated[float, Meta(gt=0)] = 86400.0
+    """Longest time that a node keeps a model: one that was deleted is gone from all of them then."""
     training_workers: int = 1
     training_gpu: bool = False
     """Train on GPUs: each worker takes one, and no CPUs."""

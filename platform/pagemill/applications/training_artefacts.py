@@ -5,15 +5,19 @@ The training job writes them; the prediction application and later trainings loa
 
 from __future__ import annotations
 
+import hashlib
+
 import msgspec
 
+from pagemill.errors import ModelDamaged
 from pagemill.extraction.artefact import Artefact
 from pagemill.ids import OrganizationId, TrainingId
 from pagemill.objects.keys import training_prefix
-from pagemill.objects.store import ObjectStore
+from pagemill.objects.store import ObjectMissing, ObjectStore
 
 WEIGHTS_FILE = "weights.safetensors"
 CONFIGURATION_FILE = "configuration.json"
+DIGESTS_FILE = "digests.json"
 
 
 class TrainingKeys(msgspec.Struct, frozen=True):
@@ -53,14 +57,35 @@ class TrainingKeys(msgspec.Struct, frozen=True):
 
 
 async def load_artefact(objects: ObjectStore, artefact_key: str) -> Artefact:
-    """Return the artefact below a prefix. Raises ObjectMissing, Unavailable."""
-    return Artefact(
+    """Return the artefact below a prefix. Raises ObjectMissing, ModelDamaged, Unavailable."""
+    artefact = Artefact(
         weights=await objects.get(f"{artefact_key}{WEIGHTS_FILE}"),
         configuration=await objects.get(f"{artefact_key}{CONFIGURATION_FILE}"),
     )
+    written = await _load_digests(objects, artefact_key)
+    if written is not None and written != digests_of(artefact):
+        raise ModelDamaged("The training's weights are damaged", detail=artefact_key)
+    return artefact
 
 
 async def save_artefact(objects: ObjectStore, artefact_key: str, artefact: Artefact) -> None:
-    """Write the artefact below a prefix. Raises Unavailable."""
+    """Write the artefact below a prefix, with its digests. Raises Unavailable."""
     await objects.put(f"{artefact_key}{WEIGHTS_FILE}", artefact.weights)
     await objects.put(f"{artefact_key}{CONFIGURATION_FILE}", artefact.configuration)
+    await objects.put(f"{artefact_key}{DIGESTS_FILE}", msgspec.json.encode(digests_of(artefact)))
+
+
+def digests_of(artefact: Artefact) -> dict[str, str]:
+    """Return the SHA-256 of each file."""
+    contents = {WEIGHTS_FILE: artefact.weights, CONFIGURATION_FILE: artefact.configuration}
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+
+
+async def _load_digests(objects: ObjectStore, artefact_key: str) -> dict[str, str] | None:
+    """Return the digests; None beside an artefact of a release that wrote none."""
+    try:
+        return msgspec.json.decode(await objects.get(f"{artefact_key}{DIGESTS_FILE}"), type=dict[str, str])
+    except ObjectMissing:
+        return None
+    except msgspec.MsgspecError as error:
+        raise ModelDamaged("The training's weights are damaged", detail=artefact_key) from error

@@ -15,7 +15,7 @@ from db.pool import create_pool
 from examples.demo.sample_documents import sample_documents
 from pagemill.applications.requests import PredictionRequest
 from pagemill.documents.words import DocumentPages, find_pages, words_of
-from pagemill.errors import DocumentUnreadable, NotFound, Unavailable
+from pagemill.errors import DocumentUnreadable, ModelMissing, NotFound
 from pagemill.extraction.types import Page, ReadOptions
 from pagemill.jobs.queue import request_cancel
 from pagemill.objects import ObjectStore, open_objects
@@ -42,6 +42,7 @@ from tests.unit.extraction.documents import crowded_pdf, text_pdf
 pytestmark = [pytest.mark.timeout(420)]
 
 TRAINING_DOCUMENTS = 24
+ARTEFACT_FILES = ("configuration.json", "digests.json", "weights.safetensors")
 Environment = dict[str, str]
 
 
@@ -113,7 +114,7 @@ async def test_an_unreadable_document_fails_alone(cluster: Environment, objects:
     assert (await read(good)).pages.indexes == [0]
 
 
-async def test_predicting_without_the_weights_may_be_tried_again(cluster: Environment) -> None:
+async def test_predicting_without_the_weights_fails_by_name(cluster: Environment) -> None:
     from tests.support.ray_calls import predict
 
     pages = DocumentPages(
@@ -123,7 +124,7 @@ async def test_predicting_without_the_weights_may_be_tried_again(cluster: Enviro
         indexes=[0],
         words=[Page(0, 1.0, "text", [])],
     )
-    with pytest.raises(Unavailable, match="weights"):
+    with pytest.raises(ModelMissing, match="weights"):
         await predict("nothing/there/", PredictionRequest(pages, {}))
 
 
@@ -159,7 +160,9 @@ async def test_a_training_leaves_weights_that_cannot_run_code(trained: Trained, 
     assert set(training["evaluation"]["fields"]) >= {"total", "supplier", "items"}
     prefix = training["artefact_key"]
     keys = sorted([key async for key in objects.list(prefix)])
-    assert keys == [f"{prefix}configuration.json", f"{prefix}weights.safetensors"]
+    assert keys == [
+        f"{prefix}{name}" for name in ("configuration.json", "digests.json", "weights.safetensors")
+    ]
     weights = await objects.get(f"{prefix}weights.safetensors")
     header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
     assert all(set(entry) == {"dtype", "shape", "data_offsets"} for name, entry in header.items())
@@ -171,7 +174,7 @@ async def test_a_training_deletes_its_examples_and_checkpoints(
 ) -> None:
     prefix = trained.training["artefact_key"].removesuffix("artefact/")
     left = {key.removeprefix(prefix) async for key in objects.list(prefix)}
-    artefact = {"artefact/configuration.json", "artefact/weights.safetensors"}
+    artefact = {f"artefact/{name}" for name in ARTEFACT_FILES}
     assert left == {*artefact, "evaluation.json", "gpu-seconds.json"}
 
 

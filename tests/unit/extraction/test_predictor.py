@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors import SafetensorError
 
+from pagemill.errors import ModelDamaged, ModelTooNew
 from pagemill.extraction.artefact import Artefact
 from pagemill.extraction.inference import calibrated
 from pagemill.extraction.predictor import FieldPredictor
@@ -74,11 +76,44 @@ def test_the_order_of_words_from_the_reader_does_not_matter(predictor: FieldPred
     assert [describe(one) for one in first] == [describe(one) for one in second]
 
 
-def test_what_is_no_artefact_is_refused(artefact: Artefact) -> None:
-    with pytest.raises(SafetensorError):
-        FieldPredictor.load(Artefact(b"\x80\x04\x95", artefact.configuration))
-    with pytest.raises(msgspec.DecodeError):
-        FieldPredictor.load(Artefact(artefact.weights, b"\x80\x04\x95"))
+def test_what_is_no_artefact_is_refused(artefact: Artefact, tmp_path: Path) -> None:
+    configuration = msgspec.json.decode(artefact.configuration)
+    shape = configuration["shape"]
+    wider = msgspec.json.encode(configuration | {"shape": shape | {"hidden": shape["hidden"] * 2}})
+    for weights, described in (
+        (b"\x80\x04\x95", artefact.configuration),
+        (artefact.weights[:-1], artefact.configuration),
+        (artefact.weights, b"\x80\x04\x95"),
+        (artefact.weights, b"{}"),
+        (artefact.weights, wider),
+    ):
+        with pytest.raises(ModelDamaged):
+            FieldPredictor.load(Artefact(weights, described))
+        path = tmp_path / "weights"
+        path.write_bytes(weights)
+        with pytest.raises(ModelDamaged):
+            FieldPredictor.load_file(path, described)
+
+
+def test_weights_of_a_later_release_are_named(artefact: Artefact) -> None:
+    with pytest.raises(ModelTooNew):
+        FieldPredictor.load(Artefact(artefact.weights, b'{"format":2,"shape":"another"}'))
+
+
+def test_a_file_predicts_as_the_artefact_does(
+    artefact: Artefact, predictor: FieldPredictor, tmp_path: Path
+) -> None:
+    path = tmp_path / "weights"
+    path.write_bytes(artefact.weights)
+    from_file = FieldPredictor.load_file(path, artefact.configuration)
+    path.unlink()
+    from_file.warm_up()
+    documents = [one.pages for one in invoices(3, seed=9)]
+    assert from_file.predict(documents) == predictor.predict(documents)
+
+
+def test_a_predictor_says_what_it_holds(artefact: Artefact, predictor: FieldPredictor) -> None:
+    assert len(artefact.weights) < predictor.size < len(artefact.weights) + 200_000
 
 
 coordinates = st.floats(0, 1)
