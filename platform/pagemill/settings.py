@@ -127,8 +127,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     training_budget: float = 420.0
     """Time limit for all epochs of one training."""
     training_pages_per_document: int = 30
+    dispatchers: Annotated[int, Meta(ge=1, le=64)] = 1
+    """Dispatchers of predictions and transformations, a process each; they divide what one would run."""
     prediction_concurrency: int = 32
-    """Prediction jobs that a dispatcher runs at a time at least; more where many reading replicas run."""
+    """Prediction jobs that run at a time at least; more where many reading replicas run."""
     data_bundle_concurrency: int = 2
     training_concurrency: int = 1
     transformation_concurrency: int = 2
@@ -155,7 +157,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_port: Annotated[int, Meta(ge=1, le=65535)] = 587
     smtp_username: str | None = None
     smtp_password: str | None = None
-    """Password for the mail server; only the dispatcher gets it."""
+    """Password for the mail server; only the dispatcher that sends mail gets it."""
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
     """Encryption of the connection; with ``none``, mail and password can be read on the way."""
     mail_sender: Annotated[
@@ -165,7 +167,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     limit_warning_interval: Interval = 300.0
     """Interval of the search for organizations close to a limit of their plan; 0: never."""
     webhook_concurrency: int = 16
-    """Webhook deliveries that a dispatcher makes at a time."""
+    """Webhook deliveries that are made at a time."""
     webhook_private_targets: bool = False
     """Allow webhooks to this machine and to private networks, and by http to localhost."""
     development_workflow_executions: int = 100

@@ -133,6 +133,15 @@ class ApplicationClient:
         return await self._prediction.predict(artefact_key, PredictionRequest(pages, postprocess_config))
 
 
+def find_applications(settings: Settings, objects: ObjectStore) -> ApplicationClient:
+    """Return a client of the running applications. Blocks; raises RayServeException without them."""
+    return ApplicationClient(
+        ReadingApplication.find(),
+        PredictionApplication.find(objects),
+        parts_at_once=parts_at_once(settings),
+    )
+
+
 async def read_all_parts(
     reading: ReadingClient, request: ReadingRequest, turns: asyncio.Semaphore
 ) -> ReadingResponse:

@@ -9,55 +9,39 @@ import os
 import socket
 import uuid
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import ray
 
 from db.pool import PLANNED_ONCE, create_pool
-from pagemill.applications.clients import (
-    ApplicationClient,
-    PredictionApplication,
-    ReadingApplication,
-    parts_at_once,
-)
-from pagemill.cluster.scaling.slots import follow_capacity
+from pagemill.cluster.assignment import Assignment, DispatcherName
+from pagemill.cluster.role_kinds import open_kinds
 from pagemill.concurrency import cancel_and_wait
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.logging_setup import configure_logging
-from pagemill.objects import ObjectStore, open_objects
-from pagemill.secret_box import open_secret_box
-from pagemill.settings import Settings, load_settings
-from pagemill.usage.client import UsageClient
-from pagemill.work.kinds import KINDS, DispatcherResources
-from pagemill.work.mail import announce_mail_service
-from train_jobs.bundle import DataBundleRunner
-from train_jobs.train import TrainingRunner
+from pagemill.objects import open_objects
+from pagemill.settings import load_settings
+from pagemill.work.kinds import Role
 
-NAME = "dispatcher"
 APPLICATION_NAME = "pagemill dispatcher"
 FAULT_STATUS = 1
+ANSWER_SECONDS = 1.0
+"""Time in which whoever asked it to drain gets the answer."""
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class DispatcherKeys:
-    """Keys that only the dispatcher is given; the environment of Ray's processes does not have them."""
-
-    secret_keys: str = field(default="", repr=False)
-    smtp_password: str | None = field(default=None, repr=False)
-
-
 class DispatcherActor:
-    """Actor that dispatches jobs from its creation on.
+    """Actor that dispatches the jobs of a role from its creation on, until it has drained.
 
     It holds no truth: two of them do no harm, and its death loses nothing.
     """
 
-    def __init__(self, keys: DispatcherKeys | None = None) -> None:
-        keys = keys or DispatcherKeys()
+    def __init__(self, assignment: Assignment) -> None:
+        keys = assignment.keys
+        self._assignment = assignment
         self._settings = msgspec.structs.replace(
             load_settings(os.environ), secret_keys=keys.secret_keys, smtp_password=keys.smtp_password
         )
@@ -66,7 +50,11 @@ class DispatcherActor:
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._dispatcher: Dispatcher | None = None
         self._work = asyncio.get_running_loop().create_task(self._run())
-        self._work.add_done_callback(_end_with_a_fault)
+        self._work.add_done_callback(_end_process)
+
+    def __repr__(self) -> str:
+        """Return what Ray's dashboard and logs show of the actor."""
+        return f"DispatcherActor({self._assignment.name})"
 
     @ray.method
     async def status(self) -> dict[str, Any]:
@@ -75,18 +63,34 @@ class DispatcherActor:
         running = Counter(job.kind for job in dispatcher.running) if dispatcher else Counter()
         return {
             "owner": self._owner,
+            "role": str(self._assignment.role),
+            "release": self._assignment.release,
             "listening": dispatcher is not None and dispatcher.is_listening,
+            "draining": dispatcher is not None and dispatcher.is_draining,
             "running": dict(running),
         }
 
     @ray.method
-    async def stop(self) -> None:
-        """Give running jobs back to the queue and claim no more; return when that is done."""
-        if self._dispatcher is not None:
-            self._dispatcher.stop()
-            await self._work
+    async def fulfils(self, declaration: str) -> bool:
+        """Return whether it was started with this declaration and claims jobs."""
+        draining = self._dispatcher is not None and self._dispatcher.is_draining
+        return self._assignment.declaration == declaration and not draining
+
+    @ray.method
+    async def drain(self, seconds: float | None) -> None:
+        """Claim nothing more; return at once. The actor ends itself when its jobs have ended.
+
+        Those that have not within ``seconds`` are given back to the queue; None lets them take their time.
+        """
+        if self._dispatcher is None:
+            self._work.cancel()
+        else:
+            self._dispatcher.drain(seconds)
 
     async def _run(self) -> None:
+        if await asyncio.to_thread(is_superseded, self._assignment.name, self._settings.ray_namespace):
+            logger.info("a successor works: this dispatcher is not needed any more")
+            return
         settings = self._settings
         async with contextlib.AsyncExitStack() as stack:
             pool = await create_pool(
@@ -99,45 +103,47 @@ class DispatcherActor:
             stack.callback(claiming.terminate)
             objects = open_objects(settings)
             stack.push_async_callback(objects.close)
-            usage = UsageClient(settings)
-            stack.push_async_callback(usage.close)
-            resources = DispatcherResources(
-                settings=settings,
-                pool=pool,
-                objects=objects,
-                secret_box=open_secret_box(settings) if settings.secret_keys else None,
-                # Looking the applications up blocks.
-                applications=await asyncio.to_thread(_application_client, settings, objects),
-                reservations=usage,
-                bundle_documents=DataBundleRunner(settings),
-                train=TrainingRunner(settings),
-            )
-            await announce_mail_service(pool, settings)
+            share = self._assignment.share
+            kinds = await open_kinds(self._assignment.role, settings, pool, objects, stack)
             self._dispatcher = Dispatcher(
                 pool,
-                [kind.runnable(settings, resources) for kind in KINDS],
+                [replace(kind, concurrency=share.slots(kind.concurrency)) for kind in kinds],
                 owner=self._owner,
                 lease=settings.job_lease,
                 heartbeat=settings.job_heartbeat,
                 poll=settings.job_poll,
                 claiming=claiming,
             )
-            following = asyncio.create_task(follow_capacity(self._dispatcher, settings), name="capacity")
-            stack.push_async_callback(cancel_and_wait, [following])
+            if self._assignment.role is Role.INTERACTIVE:
+                from pagemill.cluster.scaling.slots import follow_capacity
+
+                following = asyncio.create_task(
+                    follow_capacity(self._dispatcher, settings, share), name="capacity"
+                )
+                stack.push_async_callback(cancel_and_wait, [following])
             await self._dispatcher.run()
 
 
-def _application_client(settings: Settings, objects: ObjectStore) -> ApplicationClient:
-    return ApplicationClient(
-        ReadingApplication.find(),
-        PredictionApplication.find(objects),
-        parts_at_once=parts_at_once(settings),
+def is_superseded(name: DispatcherName, namespace: str) -> bool:
+    """Return whether a later generation of the role runs; blocks.
+
+    Ray starts a dispatcher that dies again, also one that was draining: it must not claim any more then.
+    """
+    known = ray.util.list_named_actors(all_namespaces=True)
+    names = (DispatcherName.parse(one["name"]) for one in known if one["namespace"] == namespace)
+    return any(
+        one is not None and one.role == name.role and one.generation > name.generation for one in names
     )
 
 
-def _end_with_a_fault(work: asyncio.Task[None]) -> None:
-    """End the process of a dispatcher that has failed: Ray starts a new one."""
+def _end_actor() -> None:
+    ray.kill(ray.get_runtime_context().current_actor, no_restart=True)
+
+
+def _end_process(work: asyncio.Task[None]) -> None:
+    """End the actor for good when it has drained. One that has failed Ray starts again."""
     if work.cancelled() or work.exception() is None:
+        asyncio.get_running_loop().call_later(ANSWER_SECONDS, _end_actor)
         return
     logger.error("the dispatcher has failed", exc_info=work.exception())
     os._exit(FAULT_STATUS)

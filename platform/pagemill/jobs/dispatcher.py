@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -84,6 +84,7 @@ class Dispatcher:
         self._wake_claimer = asyncio.Event()
         self._to_claim: set[KindName] = set(self._kinds)
         self._wake_heart = asyncio.Event()
+        self._draining = asyncio.Event()
         self._stopping = asyncio.Event()
         self._notifications = NotificationListener(
             pool, [READY_CHANNEL, CANCEL_CHANNEL], heard=self._on_notification, connected=self._on_connected
@@ -107,6 +108,16 @@ class Dispatcher:
         """Return whether notifications arrive; without them jobs are found by polling."""
         return self._notifications.is_connected.is_set()
 
+    @property
+    def is_draining(self) -> bool:
+        """Return whether it claims nothing more."""
+        return self._draining.is_set()
+
+    @property
+    def concurrency(self) -> dict[KindName, int]:
+        """How many jobs of each kind it runs at a time."""
+        return dict(self._concurrency)
+
     def set_concurrency(self, name: KindName, concurrency: int) -> None:
         """Run so many jobs of a kind at a time from now on; those that run already go on."""
         before, self._concurrency[name] = self._concurrency[name], concurrency
@@ -114,20 +125,26 @@ class Dispatcher:
             self._wake(name)
 
     async def run(self) -> None:
-        """Work until ``stop`` is called, and wait while Postgres is away."""
+        """Work until ``stop`` or ``drain`` is called, and wait while Postgres is away."""
         claiming = asyncio.create_task(self._claim_jobs(), name="claim")
-        loops = [
-            claiming,
+        keeping = [
             asyncio.create_task(self._notifications.run(), name="listen"),
             asyncio.create_task(self._keep_leases(), name="heartbeat"),
+        ]
+        upkeep = [
             asyncio.create_task(self._upkeep.reap_leases(), name="reap"),
             asyncio.create_task(self._upkeep.purge_jobs(), name="purge"),
             asyncio.create_task(self._upkeep.schedule_jobs(), name="schedule"),
         ]
-        stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+        loops = [claiming, *keeping, *upkeep]
+        draining = asyncio.create_task(self._draining.wait(), name="drain")
         try:
-            await asyncio.wait({*loops, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            await self._give_back(claiming=claiming)
+            await asyncio.wait({*loops, draining}, return_when=asyncio.FIRST_COMPLETED)
+            await self._end_claiming(claiming)
+            if self._draining.is_set() and not self._stopping.is_set():
+                await cancel_and_wait(upkeep)
+                await self._let_jobs_end(keeping)
+            await self._give_back()
             for loop in loops:
                 if loop.done() and not loop.cancelled():
                     loop.result()  # a loop ends only by a fault of its own: let it be seen
@@ -135,15 +152,26 @@ class Dispatcher:
             runners = [running.task for running in self._running.values()]
             for runner in runners:
                 runner.cancel()  # once: it may have something to finish
-            await cancel_and_wait([*loops, stopping])
+            await cancel_and_wait([*loops, draining])
             await asyncio.gather(*runners, return_exceptions=True)
             await cancel_and_wait(self._work)
             await self._writer.close()
 
     def stop(self) -> None:
         """Claim nothing more and give running jobs back to the queue at once; ``run`` then returns."""
+        self._draining.set()
         self._stopping.set()
         self._wake_claimer.set()
+
+    def drain(self, seconds: float | None) -> None:
+        """Claim nothing more, let running jobs end, and give back those that have not within ``seconds``.
+
+        None lets them take their time; ``run`` then returns. Their leases are kept and they can be cancelled.
+        """
+        self._draining.set()
+        self._wake_claimer.set()
+        if seconds is not None:
+            asyncio.get_running_loop().call_later(seconds, self._stopping.set)
 
     def _on_notification(self, channel: str, payload: str) -> None:
         if channel == READY_CHANNEL:
@@ -165,7 +193,7 @@ class Dispatcher:
         asyncio.get_running_loop().call_later(delay, self._wake, *names)
 
     async def _claim_jobs(self) -> None:
-        while not self._stopping.is_set():
+        while not self._draining.is_set():
             self._wake_claimer.clear()
             names, self._to_claim = self._to_claim, set()
             for name, runnable in self._kinds.items():
@@ -283,12 +311,27 @@ class Dispatcher:
         except DATABASE_ERRORS as error:
             logger.warning("job %s is not given back: %s", job.id, error)
 
-    async def _give_back(self, *, claiming: asyncio.Task[None]) -> None:
-        """Stop all runners; one that does not stop within a heartbeat is left to its lease."""
+    async def _end_claiming(self, claiming: asyncio.Task[None]) -> None:
         # A claim under way is awaited: interrupted, its jobs would wait for their leases to expire.
         self._wake_claimer.set()
         await asyncio.wait({claiming}, timeout=self._heartbeat)
         await cancel_and_wait([claiming])
+
+    async def _let_jobs_end(self, keeping: Sequence[asyncio.Task[None]]) -> None:
+        """Wait until all jobs have ended, until ``stop``, or until one of the loops that keep them fails."""
+        stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+        ending = asyncio.create_task(self._jobs_ended(), name="last job")
+        try:
+            await asyncio.wait({*keeping, stopping, ending}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await cancel_and_wait([stopping, ending])
+
+    async def _jobs_ended(self) -> None:
+        while self._work:
+            await asyncio.wait(set(self._work))
+
+    async def _give_back(self) -> None:
+        """Stop all runners; one that does not stop within a heartbeat is left to its lease."""
         for running in self._running.values():
             running.interrupt("stopped")
         if self._work:

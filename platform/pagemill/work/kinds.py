@@ -1,8 +1,15 @@
-"""Registry of all kinds of jobs. A new kind is one module and one line here."""
+"""Registry of all kinds of jobs, by role. A new kind is one module and one line here.
+
+A role is what a dispatcher is for: dispatchers of one role run in processes of their own, with the resources
+that the kinds of the role need and no others.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
 from pagemill.jobs.kind import JobKinds
 from pagemill.work.data_bundles import DATA_BUNDLE, DataBundleResources
@@ -11,28 +18,38 @@ from pagemill.work.mail import MAIL
 from pagemill.work.month_statements import MONTH_STATEMENT
 from pagemill.work.object_sweep import OBJECT_SWEEP
 from pagemill.work.predictions import PREDICTION, PredictionResources
+from pagemill.work.resources import WorkResources
 from pagemill.work.retention import RETENTION
 from pagemill.work.trainings import TRAINING, TrainingResources
 from pagemill.work.transformations import TRANSFORMATION
 from pagemill.work.webhooks import WEBHOOK
 
 
+class Role(StrEnum):
+    """Role of a dispatcher: which kinds of jobs it runs."""
+
+    INTERACTIVE = "interactive"
+    """Somebody waits for these."""
+    LONG = "long"
+    """These take minutes or hours, on other nodes."""
+    HOUSEKEEPING = "housekeeping"
+    """Nobody waits for these; only their dispatcher has the keys for webhooks and mail."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class DispatcherResources(PredictionResources, DataBundleResources, TrainingResources):
-    """Resources for the runners of all kinds."""
+class LongResources(DataBundleResources, TrainingResources):
+    """Resources for the runners of long jobs."""
 
 
-KINDS: JobKinds[DispatcherResources] = JobKinds(
-    (
-        PREDICTION,
-        DATA_BUNDLE,
-        TRAINING,
-        TRANSFORMATION,
-        RETENTION,
-        OBJECT_SWEEP,
-        MONTH_STATEMENT,
-        MAIL,
-        WEBHOOK,
-        LIMIT_WARNINGS,
-    )
+INTERACTIVE: JobKinds[PredictionResources] = JobKinds((PREDICTION, TRANSFORMATION))
+LONG: JobKinds[LongResources] = JobKinds((DATA_BUNDLE, TRAINING))
+HOUSEKEEPING: JobKinds[WorkResources] = JobKinds(
+    (RETENTION, OBJECT_SWEEP, MONTH_STATEMENT, MAIL, WEBHOOK, LIMIT_WARNINGS)
 )
+
+KINDS_OF_ROLE: Mapping[Role, JobKinds[Any]] = {
+    Role.INTERACTIVE: INTERACTIVE,
+    Role.LONG: LONG,
+    Role.HOUSEKEEPING: HOUSEKEEPING,
+}
+KINDS: JobKinds[Any] = JobKinds(kind for kinds in KINDS_OF_ROLE.values() for kind in kinds)

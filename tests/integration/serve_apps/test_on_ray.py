@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from db.pool import create_pool
 from examples.demo.sample_documents import sample_documents
 from pagemill.applications.requests import PredictionRequest
+from pagemill.cluster.dispatchers import replace_dispatchers
 from pagemill.documents.words import DocumentPages, find_pages, words_of
 from pagemill.errors import DocumentUnreadable, ModelMissing, NotFound
 from pagemill.extraction.types import Page, ReadOptions
@@ -275,23 +277,63 @@ async def test_a_cancelled_training_ends_and_leaves_no_worker(
     assert not list(artefact.rglob(f"{training_id.rsplit(':', 1)[-1]}/artefact/*"))
 
 
-async def test_deploying_again_replaces_the_dispatcher(
-    trained: Trained, cluster: Environment, pool: asyncpg.Pool, objects: ObjectStore
-) -> None:
+def dispatchers() -> dict[str, Any]:
+    """The status of each dispatcher by its name."""
     import ray
+    from ray.exceptions import RayActorError
 
-    async def owner() -> str:
-        dispatcher = ray.get_actor("dispatcher", namespace=NAMESPACE)
-        status = await dispatcher.status.remote()
-        assert status["running"] == {}
-        return str(status["owner"])
+    found: dict[str, Any] = {}
+    for name in ray.util.list_named_actors():
+        if name.startswith("dispatcher"):
+            # One that has drained ends between two calls.
+            with contextlib.suppress(ValueError, RayActorError):
+                dispatcher = ray.get_actor(name, namespace=NAMESPACE)
+                found[name] = ray.get(dispatcher.status.remote(), timeout=30)
+    return found
 
-    before = await owner()
+
+async def test_deploying_the_same_release_restarts_no_dispatcher(
+    trained: Trained, cluster: Environment
+) -> None:
+    before = await asyncio.to_thread(dispatchers)
+    assert sorted(status["role"] for status in before.values()) == ["housekeeping", "interactive", "long"]
     await asyncio.to_thread(run_driver, cluster)
-    assert await owner() != before
+    after = await asyncio.to_thread(dispatchers)
+    assert {name: one["owner"] for name, one in after.items()} == {
+        name: one["owner"] for name, one in before.items()
+    }
 
-    organization_id = trained.labelled.organization_id
-    document_id = await store_document(pool, objects, organization_id, text_pdf())
-    prediction_id = await store_prediction(pool, trained.labelled, trained.training["id"], document_id)
-    await submit(pool, PREDICTION, organization_id, prediction_id)
+
+async def test_a_new_release_lets_a_training_go_on(
+    trained: Trained, settings: Settings, pool: asyncpg.Pool, objects: ObjectStore
+) -> None:
+    labelled = trained.labelled
+    training_id = await store_training(pool, labelled, [trained.data_bundle["id"]])
+    await submit(pool, TRAINING, labelled.organization_id, training_id)
+
+    async def works() -> bool:
+        return bool(ray_processes(settings, "RayTrainWorker"))
+
+    await eventually(works, seconds=60)
+    before = await asyncio.to_thread(dispatchers)
+    await asyncio.to_thread(replace_dispatchers, settings, "the next release")
+
+    claiming = {
+        one["role"]: name
+        for name, one in (await asyncio.to_thread(dispatchers)).items()
+        if not one["draining"]
+    }
+    assert set(claiming) == {"housekeeping", "interactive", "long"}
+    assert not set(claiming.values()) & set(before)
+    document_id = await store_document(pool, objects, labelled.organization_id, text_pdf())
+    prediction_id = await store_prediction(pool, labelled, trained.training["id"], document_id)
+    await submit(pool, PREDICTION, labelled.organization_id, prediction_id)
     assert (await ended(pool, "prediction", prediction_id, seconds=30))["status"] == "succeeded"
+
+    assert (await ended(pool, "training", training_id, seconds=60))["status"] == "succeeded"
+    assert await pool.fetchval("SELECT attempt FROM job WHERE subject_id = $1", training_id) == 1
+
+    async def alone() -> bool:
+        return set(await asyncio.to_thread(dispatchers)) == set(claiming.values())
+
+    await eventually(alone, seconds=20)

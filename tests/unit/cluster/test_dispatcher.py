@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import ray
 
-from pagemill.cluster.dispatcher import DispatcherKeys
+from pagemill.cluster.assignment import DispatcherKeys
 from pagemill.settings import SettingsError, load_settings
 
 REQUIRED = {"PAGEMILL_DATABASE_URL": "postgresql://unused", "PAGEMILL_OBJECTS_URL": "file:///unused"}

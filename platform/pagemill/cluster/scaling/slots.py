@@ -1,4 +1,4 @@
-"""Slots of a dispatcher: so many predictions run at a time that no replica that reads is without work."""
+"""Slots of the dispatchers: so many predictions run at a time that no replica that reads is without work."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ray import serve
 
 from pagemill.applications.clients import parts_per_replica
 from pagemill.applications.requests import READING
+from pagemill.cluster.assignment import Share
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.settings import Settings
 from pagemill.work.predictions import PREDICTION
@@ -24,7 +25,10 @@ logger = logging.getLogger(__name__)
 
 
 def prediction_slots(settings: Settings, replicas: int) -> int:
-    """Return how many predictions run at a time beside so many reading replicas; never less than is set."""
+    """Return how many predictions all dispatchers together run at a time beside so many reading replicas.
+
+    It is never less than is set.
+    """
     places = replicas * parts_per_replica(settings)
     return max(settings.prediction_concurrency, math.ceil(SPARE * places))
 
@@ -45,18 +49,19 @@ def running_readers() -> int:
 async def follow_capacity(
     dispatcher: Dispatcher,
     settings: Settings,
+    share: Share,
     *,
     replicas: Callable[[], int] = running_readers,
     interval: float = LOOK_SECONDS,
 ) -> None:
-    """Give a dispatcher as many slots as the replicas have use for, until it is cancelled.
+    """Give a dispatcher its share of the slots that the replicas have use for, until it is cancelled.
 
     While Serve cannot be asked the slots stay as they are.
     """
-    slots = settings.prediction_concurrency
+    slots = share.slots(settings.prediction_concurrency)
     while True:
         try:
-            wanted = prediction_slots(settings, await asyncio.to_thread(replicas))
+            wanted = share.slots(prediction_slots(settings, await asyncio.to_thread(replicas)))
         except Exception as error:  # noqa: BLE001 - Serve raises many; without an answer nothing changes
             logger.debug("the reading replicas cannot be counted: %s", error)
         else:

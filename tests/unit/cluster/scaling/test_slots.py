@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from ray import serve
 
+from pagemill.cluster.assignment import Share
 from pagemill.cluster.scaling.slots import follow_capacity, prediction_slots, running_readers
 from pagemill.concurrency import cancel_and_wait
 from pagemill.settings import Settings
 
 DEADLINE = 10.0
+ALL = Share()
 
 
 @pytest.fixture
@@ -37,7 +39,9 @@ class RecordingDispatcher:
         self.told.append((name, concurrency))
 
 
-async def follow(settings: Settings, answers: list[int | Exception]) -> list[tuple[str, int]]:
+async def follow(
+    settings: Settings, answers: list[int | Exception], share: Share = ALL
+) -> list[tuple[str, int]]:
     """Return what a dispatcher was told while Serve gave these answers."""
     dispatcher, asked = RecordingDispatcher(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -53,7 +57,7 @@ async def follow(settings: Settings, answers: list[int | Exception]) -> list[tup
         return answer
 
     following = asyncio.create_task(
-        follow_capacity(dispatcher, settings, replicas=replicas, interval=0.0)  # type: ignore[arg-type]
+        follow_capacity(dispatcher, settings, share, replicas=replicas, interval=0.0)  # type: ignore[arg-type]
     )
     await asyncio.wait_for(asked.wait(), DEADLINE)
     assert not following.done()
@@ -65,6 +69,20 @@ async def test_only_changes_are_told(settings: Settings) -> None:
     told = await follow(settings, [1, 2, 10, 10, 20, 20, 1])
 
     assert told == [("prediction", 60), ("prediction", 120), ("prediction", 32)]
+
+
+@pytest.mark.parametrize("dispatchers", [1, 2, 3, 7, 50])
+def test_dispatchers_together_run_what_one_would(settings: Settings, dispatchers: int) -> None:
+    for together in (1, 2, 32, prediction_slots(settings, 61)):
+        shares = [Share(number, dispatchers).slots(together) for number in range(dispatchers)]
+        assert sum(shares) == together
+        assert max(shares) - min(shares) <= 1
+
+
+async def test_a_dispatcher_is_told_its_share(settings: Settings) -> None:
+    told = await follow(settings, [10, 20], Share(1, 8))
+
+    assert told == [("prediction", 8), ("prediction", 15)]
 
 
 async def test_what_serve_does_not_tell_changes_nothing(settings: Settings) -> None:

@@ -1,0 +1,77 @@
+"""The kinds of a dispatcher's role with the resources that they need: a role imports and opens no others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from db.pool import Pool
+from pagemill.jobs.kind import RunnableKind
+from pagemill.objects import ObjectStore
+from pagemill.secret_box import open_secret_box
+from pagemill.settings import Settings
+from pagemill.work.kinds import HOUSEKEEPING, INTERACTIVE, LONG, LongResources, Role
+from pagemill.work.mail import announce_mail_service
+from pagemill.work.predictions import PredictionResources
+from pagemill.work.resources import WorkResources
+
+
+async def open_kinds(
+    role: Role, settings: Settings, pool: Pool, objects: ObjectStore, stack: contextlib.AsyncExitStack
+) -> list[RunnableKind[Any]]:
+    """Return the kinds of a role as one dispatcher runs them; ``stack`` closes what was opened for them."""
+    match role:
+        case Role.INTERACTIVE:
+            return await _interactive(settings, pool, objects, stack)
+        case Role.LONG:
+            return _long(settings, pool, objects)
+        case Role.HOUSEKEEPING:
+            return await _housekeeping(settings, pool, objects)
+
+
+async def _interactive(
+    settings: Settings, pool: Pool, objects: ObjectStore, stack: contextlib.AsyncExitStack
+) -> list[RunnableKind[Any]]:
+    # Ray Serve takes 70 MB, which the other roles do without.
+    from pagemill.applications.clients import find_applications
+    from pagemill.usage.client import UsageClient
+
+    usage = UsageClient(settings)
+    stack.push_async_callback(usage.close)
+    resources = PredictionResources(
+        settings=settings,
+        pool=pool,
+        objects=objects,
+        secret_box=None,
+        # Looking the applications up blocks.
+        applications=await asyncio.to_thread(find_applications, settings, objects),
+        reservations=usage,
+    )
+    return [kind.runnable(settings, resources) for kind in INTERACTIVE]
+
+
+def _long(settings: Settings, pool: Pool, objects: ObjectStore) -> list[RunnableKind[Any]]:
+    from train_jobs.bundle import DataBundleRunner
+    from train_jobs.train import TrainingRunner
+
+    resources = LongResources(
+        settings=settings,
+        pool=pool,
+        objects=objects,
+        secret_box=None,
+        bundle_documents=DataBundleRunner(settings),
+        train=TrainingRunner(settings),
+    )
+    return [kind.runnable(settings, resources) for kind in LONG]
+
+
+async def _housekeeping(settings: Settings, pool: Pool, objects: ObjectStore) -> list[RunnableKind[Any]]:
+    await announce_mail_service(pool, settings)
+    resources = WorkResources(
+        settings=settings,
+        pool=pool,
+        objects=objects,
+        secret_box=open_secret_box(settings) if settings.secret_keys else None,
+    )
+    return [kind.runnable(settings, resources) for kind in HOUSEKEEPING]
