@@ -94,7 +94,7 @@ def main() -> None:
             ray_namespace=NAMESPACE,
         )
         with local_ray(to_environment(settings)):
-            ray.get([counter.ping.remote() for counter in start_counters(settings)])
+            ray.get([counter.ping.remote() for counter in start_counters(settings, "benchmark")])
             figures = uvloop.run(measure(settings, arguments))
     write_figures(figures, arguments.out)
 
@@ -265,7 +265,7 @@ def figures_of(rounds: Sequence[Mapping[str, Run]]) -> dict[str, object]:
 
 async def ray_call(settings: Settings) -> dict[str, object]:
     """Return the cost of a call that does nothing: one at a time, and 64 at a time."""
-    counter = start_counters(settings)[0]
+    counter = start_counters(settings, "benchmark")[0]
     await _ping(counter)
     seconds = []
     for _ in range(CALLS // 4):

@@ -12,12 +12,13 @@ from pathlib import Path
 import torch
 from ray import serve
 from ray.serve import Application
-from ray.serve.config import AutoscalingConfig, RequestRouterConfig
+from ray.serve.config import RequestRouterConfig
 
 from pagemill.applications.artefact_files import ArtefactFiles, LocalArtefact
+from pagemill.applications.clients import PREDICTING_SECONDS
 from pagemill.applications.found_fields import Predictions
 from pagemill.applications.large_predictions import StoredPredictions, to_message
-from pagemill.applications.requests import PredictionRequest
+from pagemill.applications.requests import PREDICTION_DEPLOYMENT, PredictionRequest
 from pagemill.batching import Batcher, BatchFailed
 from pagemill.documents.words import words_of
 from pagemill.errors import Unavailable
@@ -25,7 +26,7 @@ from pagemill.extraction.postprocess import postprocess
 from pagemill.extraction.predictor import FieldPredictor
 from pagemill.extraction.types import Extracted, Page
 from pagemill.objects import open_objects
-from pagemill.pools import prediction_replica
+from pagemill.pools import SURGE_PERCENT, prediction_replica
 from pagemill.settings import Settings, load_settings
 from serve_apps.model_cache import ModelCache
 from serve_apps.model_metrics import ModelMetrics
@@ -132,16 +133,17 @@ def files_directory(settings: Settings) -> Path:
     return Path(settings.prediction_files_directory or Path(tempfile.gettempdir()) / name)
 
 
-def prediction_application(settings: Settings, autoscaling: AutoscalingConfig) -> Application:
-    """Return the application with replicas of the size that the settings give, as many as needed."""
+def prediction_application(_arguments: dict[str, str]) -> Application:
+    """Build the application as the settings in its environment say; Serve scales it."""
     deployment = serve.deployment(
-        name="FieldPrediction",
+        name=PREDICTION_DEPLOYMENT,
         max_ongoing_requests=2 * BATCH_SIZE,
-        ray_actor_options=prediction_replica(settings).actor_options,
-        autoscaling_config=autoscaling,
+        ray_actor_options=prediction_replica(load_settings(os.environ)).actor_options,
         request_router_config=ROUTER,
         logging_config={"enable_access_log": False},
         health_check_period_s=5.0,
-        graceful_shutdown_timeout_s=5.0,
+        # A replica that is replaced ends what it has begun.
+        graceful_shutdown_timeout_s=PREDICTING_SECONDS,
+        max_surge_percent=SURGE_PERCENT,
     )
     return deployment(FieldPrediction).bind()

@@ -11,10 +11,15 @@ from typing import Protocol
 import msgspec
 from ray import serve
 from ray.serve import Application
-from ray.serve.config import AutoscalingConfig
 
-from pagemill.applications.clients import parts_per_replica
-from pagemill.applications.requests import MESSAGE_BYTES, PART_PAGES, ReadingRequest, ReadingResponse
+from pagemill.applications.clients import READING_SECONDS, parts_per_replica
+from pagemill.applications.requests import (
+    MESSAGE_BYTES,
+    PART_PAGES,
+    READING_DEPLOYMENT,
+    ReadingRequest,
+    ReadingResponse,
+)
 from pagemill.concurrency import finish_despite_cancellation
 from pagemill.documents.words import DocumentPages, encoded_size, find_pages, load_pages, store_pages
 from pagemill.errors import DocumentUnreadable, NotFound
@@ -25,8 +30,8 @@ from pagemill.extraction.recognition.script_aware import with_scripts
 from pagemill.extraction.types import Page, Reading, ReadOptions
 from pagemill.objects import open_objects
 from pagemill.objects.store import ObjectStore
-from pagemill.pools import reading_replica
-from pagemill.settings import Settings, load_settings
+from pagemill.pools import SURGE_PERCENT, reading_replica
+from pagemill.settings import load_settings
 
 ONGOING_FOR_EACH_PART = 2
 """While one part is read, the bytes of another are loaded or its words stored."""
@@ -153,16 +158,17 @@ def _words_to_send(
     return selected if encoded_size(selected) <= MESSAGE_BYTES else None
 
 
-def reading_application(settings: Settings, autoscaling: AutoscalingConfig) -> Application:
-    """Return the application with replicas of the size that the settings give, as many as needed."""
-    parts = parts_per_replica(settings)
+def reading_application(_arguments: dict[str, str]) -> Application:
+    """Build the application as the settings in its environment say; Serve scales it."""
+    settings = load_settings(os.environ)
     deployment = serve.deployment(
-        name="PageReading",
-        max_ongoing_requests=ONGOING_FOR_EACH_PART * parts,
+        name=READING_DEPLOYMENT,
+        max_ongoing_requests=ONGOING_FOR_EACH_PART * parts_per_replica(settings),
         ray_actor_options=reading_replica(settings).actor_options,
-        autoscaling_config=autoscaling,
         logging_config={"enable_access_log": False},
         health_check_period_s=5.0,
-        graceful_shutdown_timeout_s=5.0,
+        # A replica that is replaced ends what it reads.
+        graceful_shutdown_timeout_s=READING_SECONDS,
+        max_surge_percent=SURGE_PERCENT,
     )
     return deployment(PageReading).bind()

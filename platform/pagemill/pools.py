@@ -15,6 +15,9 @@ from pagemill.settings import Settings
 POOL_LABEL = "pagemill/pool"
 """Label of a node; its value is the name of its pool."""
 
+SURGE_PERCENT = 25
+"""Replicas of a new release that start beside those of the old one; at least one does."""
+
 _BYTES = 1024**3
 
 

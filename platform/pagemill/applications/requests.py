@@ -15,6 +15,8 @@ READING = "reading"
 """Name of the application that reads pages."""
 PREDICTION = "prediction"
 """Name of the application that finds fields."""
+READING_DEPLOYMENT = "PageReading"
+PREDICTION_DEPLOYMENT = "FieldPrediction"
 
 PART_PAGES = 4
 """Most pages that one request reads: between parts others get their turn, and the caller may have gone."""

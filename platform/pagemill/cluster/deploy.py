@@ -9,23 +9,22 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Sequence
 
 import ray
-from ray import serve
-from ray.serve import RunTarget
 
-from pagemill import __version__
-from pagemill.applications.requests import PREDICTION, READING
 from pagemill.cluster.dispatchers import replace_dispatchers
-from pagemill.cluster.scaling.configuration import prediction_autoscaling, reading_autoscaling
+from pagemill.cluster.rollout import roll_out
+from pagemill.cluster.serve_configuration import APPLICATIONS, ServedApplication
+from pagemill.release import release as installed_release
 from pagemill.settings import Settings, load_settings
-from pagemill.usage.actor import start_counters
-from serve_apps.prediction import prediction_application
-from serve_apps.reading import reading_application
+from pagemill.usage.actor import replace_counters
+
+logger = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Connect, deploy and disconnect; return the exit status 0 when all parts are healthy."""
+    """Connect, deploy and disconnect; return the exit status: 0 when all parts are healthy, else 1."""
     settings = load_settings(os.environ)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     ray.init(
@@ -35,31 +34,26 @@ def main() -> int:
         configure_logging=False,
     )
     try:
-        deploy(settings)
+        failures = deploy(settings)
     finally:
         ray.shutdown()
-    return 0
+    return 1 if failures else 0
 
 
-def deploy(settings: Settings) -> None:
-    """Deploy to the cluster that this process is connected to."""
-    start_counters(settings)
-    serve.start(proxy_location="Disabled", logging_config={"enable_access_log": False})
-    serve.run_many(
-        [
-            RunTarget(
-                reading_application(settings, reading_autoscaling(settings)),
-                name=READING,
-                route_prefix=None,
-            ),
-            RunTarget(
-                prediction_application(settings, prediction_autoscaling(settings)),
-                name=PREDICTION,
-                route_prefix=None,
-            ),
-        ]
-    )
-    replace_dispatchers(settings, release=__version__)
+def deploy(
+    settings: Settings, *, release: str = "", applications: Sequence[ServedApplication] = APPLICATIONS
+) -> dict[str, str]:
+    """Deploy to the cluster that this process is connected to; return why applications do not run, by name.
+
+    Without a ``release`` it is that of the installed code. The same one restarts nothing.
+    """
+    release = release or installed_release()
+    replace_counters(settings, release)
+    failures = roll_out(settings, release, applications)
+    for name, reason in failures.items():
+        logger.error("the application %s does not run: %s", name, reason)
+    replace_dispatchers(settings, release)
+    return failures
 
 
 if __name__ == "__main__":

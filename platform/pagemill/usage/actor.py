@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import msgspec
 import ray
+from ray.util import list_named_actors
 
 from db.pool import PLANNED_ONCE, create_pool
 from pagemill.pools import coordinator
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.combiner import CONCURRENT_COMMITS, Combiner, Reservation
 from pagemill.usage.reservation_store import PostgresReservationStore
+
+PREFIX = "usage-counter-"
+START_SECONDS = 60.0
 
 _RESERVATIONS = msgspec.msgpack.Decoder(list[Reservation])
 
@@ -93,13 +98,39 @@ class UsageCounterHandle(Protocol):
         ...
 
 
-def counter_name(shard: int) -> str:
+def counter_name(shard: int, release: str) -> str:
     """Return the name under which Ray knows the counter of a shard (from 0)."""
-    return f"usage-counter-{shard}"
+    return f"{PREFIX}{shard}@{release}"
 
 
-def start_counters(settings: Settings) -> list[UsageCounterHandle]:
-    """Start the counters that do not run yet and return the handles of all.
+def find_counters(namespace: str, shard: int | None = None) -> list[str]:
+    """Return the names of the counters, of one shard or of all, of whatever release. Blocks."""
+    prefix = PREFIX if shard is None else f"{PREFIX}{shard}@"
+    return sorted(
+        actor["name"]
+        for actor in list_named_actors(all_namespaces=True)
+        if actor["namespace"] == namespace and actor["name"].startswith(prefix)
+    )
+
+
+def replace_counters(settings: Settings, release: str) -> None:
+    """Have the counters of this release run, and no others. Raises RayError when one does not start.
+
+    What an old counter has not answered when it ends is asked again of its successor, which answers already;
+    what it had committed is not counted again.
+    """
+    answers: list[Any] = [counter.ping.remote() for counter in start_counters(settings, release)]
+    ray.get(answers, timeout=START_SECONDS)
+    current = {counter_name(shard, release) for shard in range(settings.usage_counters)}
+    for name in find_counters(settings.ray_namespace):
+        if name not in current:
+            # It may have ended by itself.
+            with contextlib.suppress(ValueError):
+                ray.kill(ray.get_actor(name, namespace=settings.ray_namespace), no_restart=True)
+
+
+def start_counters(settings: Settings, release: str) -> list[UsageCounterHandle]:
+    """Start the counters of a release that do not run yet and return the handles of all.
 
     They are detached: they outlive the driver that starts them. Ray restarts them when they die and sends
     the calls again that had no answer.
@@ -109,7 +140,7 @@ def start_counters(settings: Settings) -> list[UsageCounterHandle]:
         cast(
             "UsageCounterHandle",
             actor.options(
-                name=counter_name(shard),
+                name=counter_name(shard, release),
                 namespace=settings.ray_namespace,
                 lifetime="detached",
                 get_if_exists=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import zlib
@@ -17,7 +18,7 @@ from pagemill.batching import Batcher, BatchFailed
 from pagemill.errors import Unavailable
 from pagemill.ids import JobId, OrganizationId
 from pagemill.settings import Settings
-from pagemill.usage.actor import UsageCounterHandle, counter_name, start_counters
+from pagemill.usage.actor import UsageCounterHandle, find_counters, start_counters
 from pagemill.usage.combiner import MAX_BATCH_SIZE, SHARE_ABOVE, Reservation, Verdict
 from pagemill.usage.limits import limit_exceeded
 from pagemill.usage.meters import Amount, Meter
@@ -120,6 +121,13 @@ class UsageClient:
         return self._counters[shard]
 
     async def _look_up(self, shard: int) -> UsageCounterHandle:
-        name = counter_name(shard)
-        handle = await asyncio.to_thread(ray.get_actor, name, namespace=self._namespace)
-        return cast("UsageCounterHandle", handle)
+        return cast("UsageCounterHandle", await asyncio.to_thread(_find_counter, shard, self._namespace))
+
+
+def _find_counter(shard: int, namespace: str) -> object:
+    """Return a shard's counter of any release: two of them count no worse than one."""
+    for name in find_counters(namespace, shard):
+        # It may end just now, replaced by one of another release.
+        with contextlib.suppress(ValueError):
+            return ray.get_actor(name, namespace=namespace)
+    raise ValueError(f"no usage counter {shard} runs in {namespace}")

@@ -19,6 +19,7 @@ from tests.support.tenants import create_tenant
 from tests.support.working import submit, until, used
 
 SHARDS = 2
+RELEASE, NEXT_RELEASE = "1", "2"
 
 
 @pytest.fixture
@@ -43,6 +44,31 @@ async def verdict(client: Any, organization_id: str, job_id: str) -> str:
     return "granted"
 
 
+async def a_new_release_counts_on(settings: Settings, client: Any, pool: asyncpg.Pool) -> None:
+    """Replace the counters under load: each reservation is granted, and counted once."""
+    from ray.util import list_named_actors
+
+    from pagemill.usage.actor import counter_name, replace_counters
+
+    async with pool.acquire() as connection:
+        tenants = [(await create_tenant(connection)).organization_id for _ in range(4)]
+    jobs = [(tenant, (await submit(pool, tenant))[0]) for tenant in tenants for _ in range(50)]
+    turns = asyncio.Semaphore(4)
+
+    async def reserve(job: tuple[str, str]) -> str:
+        async with turns:
+            return await verdict(client, *job)
+
+    reservations = asyncio.gather(*(reserve(job) for job in jobs))
+    await asyncio.to_thread(replace_counters, settings, NEXT_RELEASE)
+    assert set(await reservations) == {"granted"}
+    assert [await used(pool, tenant, "pages") for tenant in tenants] == [50] * len(tenants)
+    assert sorted(list_named_actors()) == [counter_name(shard, NEXT_RELEASE) for shard in range(SHARDS)]
+
+    replace_counters(settings, NEXT_RELEASE)
+    assert sorted(list_named_actors()) == [counter_name(shard, NEXT_RELEASE) for shard in range(SHARDS)]
+
+
 async def test_reservations_through_the_actors(settings: Settings, pool: asyncpg.Pool) -> None:
     import ray
     from ray.util import list_named_actors
@@ -54,11 +80,11 @@ async def test_reservations_through_the_actors(settings: Settings, pool: asyncpg
     with pytest.raises(Unavailable):
         await client.reserve("las:organization:none", "job", {"pages": 1})
 
-    counters = start_counters(settings)
-    again = start_counters(settings)
+    counters = start_counters(settings, RELEASE)
+    again = start_counters(settings, RELEASE)
     assert [one._actor_id for one in counters] == [one._actor_id for one in again]
 
-    assert sorted(list_named_actors()) == [counter_name(shard) for shard in range(SHARDS)]
+    assert sorted(list_named_actors()) == [counter_name(shard, RELEASE) for shard in range(SHARDS)]
 
     async with pool.acquire() as connection:
         tenants = [(await create_tenant(connection, allowed={"pages": 20})).organization_id for _ in range(4)]
@@ -89,10 +115,11 @@ async def test_reservations_through_the_actors(settings: Settings, pool: asyncpg
     for counter in counters:
         ray.kill(counter, no_restart=True)
     await until(names_are_free, seconds=60.0)
-    start_counters(settings)
+    start_counters(settings, RELEASE)
     assert await all_granted()
     assert [await used(pool, tenant, "pages") for tenant in tenants] == [20] * 4
 
+    await a_new_release_counts_on(settings, client, pool)
     await pool.execute("UPDATE job SET state = 'failed'")
     with pytest.raises(JobEnded):
         await client.reserve(*granted[0], {"pages": 1})

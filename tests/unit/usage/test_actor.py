@@ -13,4 +13,4 @@ def test_the_dashboard_says_which_shard_an_actor_has(monkeypatch: pytest.MonkeyP
     for name, value in to_environment(settings).items():
         monkeypatch.setenv(name, value)
     assert repr(UsageCounterActor(shard=1, shards=3)) == "UsageCounterActor(shard 2 of 3)"
-    assert counter_name(1) == "usage-counter-1"
+    assert counter_name(1, "0.1.0+abc") == "usage-counter-1@0.1.0+abc"

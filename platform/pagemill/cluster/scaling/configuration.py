@@ -9,7 +9,7 @@ from pagemill.applications.requests import PREDICTION, READING
 from pagemill.settings import Settings
 from serve_apps.prediction import BATCH_SIZE
 
-POLICY = "pagemill.cluster.scaling.policy:BacklogPolicy"
+POLICY = "pagemill.cluster.scaling.policies:BacklogPolicy"
 READING_SECONDS_PER_PAGE = 1.5
 """Of a scan, on one processor; replaced by what is measured."""
 PREDICTION_SECONDS_PER_PAGE = 0.1
@@ -60,8 +60,8 @@ def _autoscaling(
     maximum = max(1, maximum)
     minimum = min(minimum, maximum)
     return AutoscalingConfig(
+        # Without a number to begin with: Serve would go back to it with each release.
         min_replicas=minimum,
-        initial_replicas=minimum,
         max_replicas=maximum,
         target_ongoing_requests=places,
         look_back_period_s=LOOK_BACK_SECONDS,

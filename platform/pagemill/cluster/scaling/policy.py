@@ -1,7 +1,4 @@
-"""The policy that Serve's controller calls, ten times a second, on the loop that serves all applications.
-
-Serve copies this module's classes by value to the controller; what they use is imported there by name.
-"""
+"""The policy that Serve's controller calls, ten times a second, on the loop that serves all applications."""
 
 from __future__ import annotations
 

@@ -134,8 +134,8 @@ def settings() -> Settings:
 def test_limits_come_from_the_settings(settings: Settings) -> None:
     reading, prediction = reading_autoscaling(settings), prediction_autoscaling(settings)
 
-    assert (reading.min_replicas, reading.initial_replicas, reading.max_replicas) == (1, 1, 12)
-    assert (prediction.min_replicas, prediction.initial_replicas, prediction.max_replicas) == (0, 0, 2)
+    assert (reading.min_replicas, reading.max_replicas) == (1, 12)
+    assert (prediction.min_replicas, prediction.max_replicas) == (0, 2)
     assert {one.policy.policy_kwargs["application"] for one in (reading, prediction)} == {
         "reading",
         "prediction",
