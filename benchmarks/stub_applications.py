@@ -7,6 +7,7 @@ where a page is read, is real; only the words are made up, from what the documen
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import sys
 import time
@@ -16,22 +17,18 @@ from typing import Any
 import msgspec
 import ray
 from ray import serve
-from ray.serve import Application, RunTarget
+from ray.serve import Application
 
 from benchmarks.stub_documents import StubContent, note_read
 from pagemill.applications.clients import parts_per_replica
 from pagemill.applications.found_fields import Predictions
-from pagemill.applications.requests import (
-    PREDICTION,
-    READING,
-    PredictionRequest,
-    ReadingRequest,
-    ReadingResponse,
-)
+from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
+from pagemill.cluster.deploy import deploy
+from pagemill.cluster.serve_configuration import APPLICATIONS, RELEASE
 from pagemill.documents.words import words_of
 from pagemill.extraction.types import Reading, ReadOptions
 from pagemill.objects import open_objects
-from pagemill.settings import Settings, load_settings
+from pagemill.settings import load_settings
 from serve_apps.reading import CachedReading, reading_application
 
 PREDICTING_SECONDS = 0.02
@@ -102,24 +99,22 @@ def stubbed(application: Application, replica: type) -> Application:
     return stub
 
 
-def deploy(settings: Settings) -> None:
-    """Deploy to the cluster that this process is connected to."""
-    from pagemill.cluster.deploy import replace_dispatcher
-    from pagemill.cluster.scaling.configuration import prediction_autoscaling, reading_autoscaling
-    from pagemill.usage.actor import start_counters
+def stub_reading(arguments: dict[str, str]) -> Application:
+    """Build the reading application with a sleeping reader."""
+    return stubbed(reading_application(arguments), StubReading)
+
+
+def stub_prediction(arguments: dict[str, str]) -> Application:
+    """Build the prediction application without its models."""
     from serve_apps.prediction import prediction_application
 
-    start_counters(settings)
-    serve.start(proxy_location="Disabled", logging_config={"enable_access_log": False})
-    reading = reading_application(settings, reading_autoscaling(settings))
-    prediction = prediction_application(settings, prediction_autoscaling(settings))
-    serve.run_many(
-        [
-            RunTarget(stubbed(reading, StubReading), name=READING, route_prefix=None),
-            RunTarget(stubbed(prediction, StubPrediction), name=PREDICTION, route_prefix=None),
-        ]
-    )
-    replace_dispatcher(settings)
+    return stubbed(prediction_application(arguments), StubPrediction)
+
+
+STUBS = tuple(
+    dataclasses.replace(application, builder=f"benchmarks.stub_applications:stub_{application.name}")
+    for application in APPLICATIONS
+)
 
 
 def main() -> int:
@@ -132,10 +127,10 @@ def main() -> int:
         configure_logging=False,
     )
     try:
-        deploy(settings)
+        failures = deploy(settings, release=os.environ.get(RELEASE, ""), applications=STUBS)
     finally:
         ray.shutdown()
-    return 0
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":
