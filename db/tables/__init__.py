@@ -11,7 +11,7 @@ from piccolo.table import Table
 
 from db.tables.assets import Asset, Secret
 from db.tables.documents import Dataset, Document, Transformation
-from db.tables.jobs import Job
+from db.tables.jobs import Dispatcher, Job
 from db.tables.models import DataBundle, DeploymentEnvironment, Model, Prediction, Training
 from db.tables.notices import MailService, Webhook, WebhookAttempt, WebhookDelivery
 from db.tables.organizations import (
@@ -42,6 +42,7 @@ ALL_TABLES: tuple[type[Table], ...] = (
     MonthStatement,
     PaymentMethod,
     Job,
+    Dispatcher,
     Dataset,
     Document,
     Transformation,

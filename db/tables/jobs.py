@@ -1,4 +1,4 @@
-"""The table of durable jobs."""
+"""The tables of durable jobs and of those who dispatch them."""
 
 from __future__ import annotations
 
@@ -30,3 +30,17 @@ class Job(Table, tablename="job"):
     created_time = Timestamptz(default=TimestamptzNow())
     started_time = Timestamptz(null=True, default=None)
     ended_time = Timestamptz(null=True, default=None)
+
+
+class Dispatcher(Table, tablename="dispatcher"):
+    """A dispatcher as it announces itself; it is there until ``expires``."""
+
+    name = Text(primary_key=True, help_text="name of its actor")
+    role = Text(help_text="interactive, long, housekeeping")
+    release = Text()
+    owner = Text(help_text="lease_owner of its jobs")
+    listening = Boolean(default=False)
+    draining = Boolean(default=False, help_text="it claims nothing more")
+    slots = JSONB(default="{}", help_text="how many jobs run at a time, by kind")
+    running = JSONB(default="{}", help_text="how many jobs run now, by kind")
+    expires = Timestamptz(default=TimestamptzNow())

@@ -23,6 +23,7 @@ from pagemill.commands.webhooks import webhooks
 from pagemill.errors import PagemillError
 
 if TYPE_CHECKING:
+    from db.dispatchers import DispatcherRow
     from pagemill.stack.status import StackReport
 
 MARKS = {"up": "green", "down": "red", "off": "dim"}
@@ -156,7 +157,24 @@ def _show(report: StackReport) -> None:
         table.add_row(name, mark, part.detail, str(part.restarts or ""))
     if report.queue is not None:
         table.add_row("queue", "", f"{report.queue.queued} waiting, {report.queue.running} running", "")
+    for dispatcher in report.dispatchers:
+        table.add_row(dispatcher.name, _state_of(dispatcher), _work_of(dispatcher), "")
     Console().print(table)
+
+
+def _state_of(dispatcher: DispatcherRow) -> str:
+    if dispatcher.draining:
+        return "draining"
+    return "listening" if dispatcher.listening else "polling"
+
+
+def _work_of(dispatcher: DispatcherRow) -> str:
+    jobs = (
+        f"{dispatcher.running.get(kind, 0)} of {slots} {kind}"
+        for kind, slots in dispatcher.slots.items()
+        if slots
+    )
+    return f"{', '.join(jobs)}; {dispatcher.owner}"
 
 
 if __name__ == "__main__":

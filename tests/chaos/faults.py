@@ -64,7 +64,7 @@ def _kill_of_stack(world: World, recorder: Recorder, name: str, matches: Callabl
     gone = {victim.pid for victim in victims}
     eventually(
         lambda: [one for one in descendants(supervisor, matches) if one.pid not in gone and _lives(one)],
-        lambda found: len(found) > 0,
+        lambda found: len(found) >= len(victims),
         seconds=RETURN_SECONDS,
         pause=POLL_SECONDS,
     )
@@ -159,7 +159,7 @@ async def _strike_storage(world: World, recorder: Recorder, _chance: random.Rand
 
 
 FAULTS = (
-    _of_stack("dispatcher", "ray::Dispatcher"),
+    _of_stack("dispatchers", "ray::Dispatcher"),
     Fault(API, _strike_api),
     _of_stack("usage counter", "ray::UsageCounter"),
     _of_stack("reading replica", "ray::ServeReplica:reading"),

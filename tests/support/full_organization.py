@@ -343,7 +343,7 @@ def _snapshot_of(table: str, columns: set[str]) -> str:
     return f"SELECT '{table} ' || row::text FROM {table} AS row WHERE {where}"
 
 
-# Roles and the mail service are nobody's.
+# Roles, dispatchers and the mail service are nobody's.
 SNAPSHOT = "SELECT ARRAY({})".format(
     " UNION ALL ".join(
         _snapshot_of(
@@ -351,6 +351,6 @@ SNAPSHOT = "SELECT ARRAY({})".format(
             {column._meta.db_column_name for column in table._meta.columns},
         )
         for table in ALL_TABLES
-        if table._meta.tablename not in ("role", "mail_service")
+        if table._meta.tablename not in ("role", "dispatcher", "mail_service")
     )
 )

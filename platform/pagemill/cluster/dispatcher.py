@@ -19,6 +19,7 @@ from db.pool import PLANNED_ONCE, create_pool
 from pagemill.cluster.assignment import Assignment, DispatcherName
 from pagemill.cluster.role_kinds import open_kinds
 from pagemill.concurrency import cancel_and_wait
+from pagemill.jobs.announcement import Announcer
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.logging_setup import configure_logging
 from pagemill.objects import open_objects
@@ -121,6 +122,17 @@ class DispatcherActor:
                     follow_capacity(self._dispatcher, settings, share), name="capacity"
                 )
                 stack.push_async_callback(cancel_and_wait, [following])
+            announcer = Announcer(
+                pool=pool,
+                name=str(self._assignment.name),
+                role=self._assignment.role,
+                release=self._assignment.release,
+                owner=self._owner,
+                interval=settings.job_heartbeat,
+            )
+            stack.push_async_callback(announcer.withdraw)
+            announcing = asyncio.create_task(announcer.run(self._dispatcher), name="announce")
+            stack.push_async_callback(cancel_and_wait, [announcing])
             await self._dispatcher.run()
 
 

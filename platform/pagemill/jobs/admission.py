@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
+from db.dispatchers import count_slots
 from db.job_reports import list_waiting_jobs
 from db.pool import Pool, acquire
 from db.statements import Connection
@@ -30,10 +31,14 @@ RECENT_JOBS = 200
 
 
 class QueueState(msgspec.Struct, frozen=True):
-    """Waiting jobs, by organization and priority, and the seconds that one takes (None: unknown)."""
+    """Waiting jobs, by organization and priority, and the seconds that one takes (None: unknown).
+
+    ``slots`` is how many run at a time, as the dispatchers announce; 0 while none does.
+    """
 
     waiting: Mapping[str, Mapping[int, int]]
     seconds: float | None
+    slots: int = 0
 
 
 EMPTY_QUEUE = QueueState({}, None)
@@ -56,7 +61,10 @@ def estimated_wait(queue: QueueState, organization_id: OrganizationId, priority:
 
 
 class QueueAdmission:
-    """Admission of one process's jobs of a kind. ``longest_wait`` is in seconds, 0 admits all."""
+    """Admission of one process's jobs of a kind. ``longest_wait`` is in seconds, 0 admits all.
+
+    ``slots`` is how many jobs run at a time when the dispatchers are back, where none announces itself.
+    """
 
     def __init__(
         self,
@@ -77,7 +85,8 @@ class QueueAdmission:
         if self._longest_wait <= 0:
             return
         queue = await self._current()
-        beyond = estimated_wait(queue, organization_id, priority, self._slots) - self._longest_wait
+        slots = queue.slots or self._slots
+        beyond = estimated_wait(queue, organization_id, priority, slots) - self._longest_wait
         if beyond > 0:
             raise QueueFull(retry_after_seconds=max(1, min(math.ceil(beyond), LONGEST_RETRY_SECONDS)))
 
@@ -101,11 +110,12 @@ async def queue_state(connection: Connection, kind: AnyKind) -> QueueState:
     waiting: defaultdict[str, dict[int, int]] = defaultdict(dict)
     for row in rows:
         waiting[row.organization_id][row.priority] = row.jobs
-    return QueueState(waiting, rows[0].seconds if rows else None)
+    slots = await count_slots(connection, kind=kind.name)
+    return QueueState(waiting, rows[0].seconds if rows else None, slots)
 
 
 def open_admission(pool: Pool, kind: AnyKind, settings: Settings, *, longest_wait: float) -> QueueAdmission:
-    """Return the admission of a kind whose dispatcher has these settings."""
+    """Return the admission of a kind whose dispatchers have these settings."""
 
     async def look() -> QueueState:
         async with acquire(pool) as connection:

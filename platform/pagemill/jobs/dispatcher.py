@@ -114,9 +114,9 @@ class Dispatcher:
         return self._draining.is_set()
 
     @property
-    def concurrency(self) -> dict[KindName, int]:
+    def concurrency(self) -> dict[str, int]:
         """How many jobs of each kind it runs at a time."""
-        return dict(self._concurrency)
+        return {**self._concurrency}
 
     def set_concurrency(self, name: KindName, concurrency: int) -> None:
         """Run so many jobs of a kind at a time from now on; those that run already go on."""

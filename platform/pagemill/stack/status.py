@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from db.dispatchers import DispatcherRow, list_dispatchers
 from db.job_reports import list_queue_depths
 from db.pool import CONNECTION_ERRORS, connect
 from db.waiting_pages import count_connections
@@ -21,10 +22,9 @@ from pagemill.settings import Settings, load_settings
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.probes import api_answers, dashboard_json
 from pagemill.stack.state_file import StackState
+from pagemill.work.kinds import Role
 
 APPLICATIONS = "/api/serve/applications/"
-ACTORS = "/api/v0/actors?detail=0&filter_keys=name&filter_predicates=%3D&filter_values="
-DISPATCHER = "dispatcher"
 PROBE_SECONDS = 10.0
 RAY_PARTS = ("ray", "apps", "dispatcher")
 
@@ -65,6 +65,7 @@ class StackReport(msgspec.Struct, kw_only=True, rename="camel"):
     parts: dict[str, PartReport]
     queue: QueueReport | None
     ray: RayReport
+    dispatchers: list[DispatcherRow] = []
 
 
 async def examine(directory: DataDirectory) -> StackReport:
@@ -75,6 +76,7 @@ async def examine(directory: DataDirectory) -> StackReport:
         return _nothing_runs(state if supervisor is not None else None)
     used = load_settings(state.settings)
     queue: list[QueueReport] = []
+    dispatchers: list[DispatcherRow] = []
     probes: dict[str, Callable[[], Awaitable[str]]] = {
         "postgres": lambda: _postgres(used, queue),
         "objects": lambda: _objects(used),
@@ -84,7 +86,7 @@ async def examine(directory: DataDirectory) -> StackReport:
         probes |= {
             "ray": lambda: _ray(state, directory),
             "apps": lambda: _apps(state, directory, used),
-            "dispatcher": lambda: _dispatcher(state, directory),
+            "dispatcher": lambda: dispatchers_at_work(used, dispatchers),
         }
     reports = await asyncio.gather(*(_report(name, probe, state) for name, probe in probes.items()))
     parts = dict(zip(probes, reports, strict=True))
@@ -96,6 +98,7 @@ async def examine(directory: DataDirectory) -> StackReport:
         parts=parts,
         queue=queue[0] if queue else None,
         ray=RayReport(address=state.ray_address, dashboard_url=state.dashboard_url),
+        dispatchers=dispatchers,
     )
 
 
@@ -204,16 +207,24 @@ def _recognition_device(settings: Settings) -> str:
     return str(find_device(settings.reading_threads))
 
 
-async def _dispatcher(state: StackState, directory: DataDirectory) -> str:
-    if state.dashboard_url is None:
-        return _as_supervised(state, "apps")
-    answer = await asyncio.to_thread(
-        dashboard_json, state.dashboard_url, ACTORS + DISPATCHER, directory.ray_token
-    )
-    states = [item["state"] for item in answer["data"]["result"]["result"]]
-    if "ALIVE" not in states:
-        raise Down(", ".join(states).lower() or "not started yet")
-    return "alive"
+async def dispatchers_at_work(settings: Settings, reports: list[DispatcherRow]) -> str:
+    """Return how many dispatchers claim jobs, by role, and add all of them to ``reports``.
+
+    Raises Down when a role has none.
+    """
+    connection = await connect(settings.database_url, application_name="pagemill-status")
+    try:
+        rows = await list_dispatchers(connection)
+    finally:
+        await connection.close()
+    reports += rows
+    claiming = Counter(row.role for row in rows if row.listening and not row.draining)
+    missing = [role for role in Role if not claiming[role]]
+    if missing:
+        raise Down(f"none announces itself and listens for these jobs: {', '.join(missing)}")
+    draining = sum(row.draining for row in rows)
+    text = ", ".join(f"{claiming[role]} {role}" for role in Role)
+    return f"{text}; {draining} draining" if draining else text
 
 
 def _as_supervised(state: StackState, part: str) -> str:

@@ -64,11 +64,12 @@ class Queue:
 
     def __init__(self, waiting: int) -> None:
         self.waiting, self.now, self.looks = waiting, 0.0, 0
+        self.slots = 0
 
     async def look(self) -> QueueState:
         self.looks += 1
         await asyncio.sleep(0)
-        return QueueState({OWN: {INTERACTIVE: self.waiting}}, 1.0)
+        return QueueState({OWN: {INTERACTIVE: self.waiting}}, 1.0, self.slots)
 
     def admission(self, longest_wait: float) -> QueueAdmission:
         return QueueAdmission(self.look, longest_wait=longest_wait, slots=2, clock=lambda: self.now)
@@ -106,3 +107,13 @@ async def test_many_requests_look_once() -> None:
     with pytest.raises(QueueFull):
         await admission.admit(OWN, INTERACTIVE)
     assert queue.looks == 2
+
+
+async def test_the_slots_that_are_announced_count() -> None:
+    queue = Queue(30)
+    queue.slots = 3
+    await queue.admission(longest_wait=10.0).admit(OWN, INTERACTIVE)
+    queue.slots = 1
+    with pytest.raises(QueueFull) as refused:
+        await queue.admission(longest_wait=10.0).admit(OWN, INTERACTIVE)
+    assert refused.value.retry_after_seconds == 20

@@ -26,7 +26,6 @@ SETTINGS = {
 ANSWERS: dict[str, Any] = {
     "/api/version": {"ray_version": "2.60.0"},
     APPLICATIONS: {"applications": {"reading": {"status": "RUNNING"}, "prediction": {"status": "RUNNING"}}},
-    "actors": {"data": {"result": {"result": [{"state": "DEAD"}, {"state": "ALIVE"}]}}},
 }
 
 
@@ -98,12 +97,11 @@ def test_every_part_is_asked(directory: DataDirectory) -> None:
         "api": "up",
         "ray": "up",
         "apps": "up",
-        "dispatcher": "up",
+        "dispatcher": "down",
     }
     assert parts["ray"].detail == f"Ray 2.60.0, dashboard {DASHBOARD}"
     recognised = f"pages are recognised on {find_device(1)}"
     assert parts["apps"].detail == f"prediction running, reading running; {recognised}"
-    assert parts["dispatcher"].detail == "alive"
     assert parts["api"].detail.startswith("https://localhost:8443, answered in ")
     assert parts["objects"].detail == "file:///nowhere"
 
@@ -120,9 +118,7 @@ def test_one_part_that_is_down_makes_the_stack_unhealthy(directory: DataDirector
         ("/api/version", {}, "ray", "'ray_version'"),
         (APPLICATIONS, {"applications": {}}, "apps", "not deployed yet"),
         (APPLICATIONS, {"applications": {"reading": {"status": "DEPLOYING"}}}, "apps", "reading deploying"),
-        ("actors", {"data": {"result": {"result": []}}}, "dispatcher", "not started yet"),
-        ("actors", {"data": {"result": {"result": [{"state": "RESTARTING"}]}}}, "dispatcher", "restarting"),
-        ("actors", ValueError("no JSON"), "dispatcher", "no JSON"),
+        (APPLICATIONS, ValueError("no JSON"), "apps", "no JSON"),
     ],
 )
 def test_what_the_dashboard_says_is_told(
