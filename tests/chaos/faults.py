@@ -42,19 +42,21 @@ class Fault:
         return self.name
 
 
-def _of_stack(name: str, *titles: str) -> Fault:
-    """Processes of the stack, which it starts again itself."""
+def _of_stack(name: str, *titles: str, all_return: bool = False) -> Fault:
+    """Processes of the stack, which it starts again itself; of replicas fewer may be enough."""
 
     def matches(line: str) -> bool:
         return any(title in line for title in titles)
 
     async def strike(world: World, recorder: Recorder, _chance: random.Random) -> None:
-        await asyncio.to_thread(_kill_of_stack, world, recorder, name, matches)
+        await asyncio.to_thread(_kill_of_stack, world, recorder, name, matches, all_return)
 
     return Fault(name, strike)
 
 
-def _kill_of_stack(world: World, recorder: Recorder, name: str, matches: Callable[[str], bool]) -> None:
+def _kill_of_stack(
+    world: World, recorder: Recorder, name: str, matches: Callable[[str], bool], all_return: bool
+) -> None:
     supervisor = world.stack.process.pid
     victims = descendants(supervisor, matches)
     assert victims, f"no process of the stack is a {name}"
@@ -64,7 +66,7 @@ def _kill_of_stack(world: World, recorder: Recorder, name: str, matches: Callabl
     gone = {victim.pid for victim in victims}
     eventually(
         lambda: [one for one in descendants(supervisor, matches) if one.pid not in gone and _lives(one)],
-        lambda found: len(found) >= len(victims),
+        lambda found: len(found) >= (len(victims) if all_return else 1),
         seconds=RETURN_SECONDS,
         pause=POLL_SECONDS,
     )
@@ -159,7 +161,7 @@ async def _strike_storage(world: World, recorder: Recorder, _chance: random.Rand
 
 
 FAULTS = (
-    _of_stack("dispatchers", "ray::Dispatcher"),
+    _of_stack("dispatchers", "ray::Dispatcher", all_return=True),
     Fault(API, _strike_api),
     _of_stack("usage counter", "ray::UsageCounter"),
     _of_stack("reading replica", "ray::ServeReplica:reading"),

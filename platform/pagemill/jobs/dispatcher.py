@@ -116,7 +116,7 @@ class Dispatcher:
     @property
     def concurrency(self) -> dict[str, int]:
         """How many jobs of each kind it runs at a time."""
-        return {**self._concurrency}
+        return {str(name): concurrency for name, concurrency in self._concurrency.items()}
 
     def set_concurrency(self, name: KindName, concurrency: int) -> None:
         """Run so many jobs of a kind at a time from now on; those that run already go on."""
