@@ -22,6 +22,7 @@ from pagemill.extraction.types import ImageQuality, ReadOptions, Word
 from pagemill.objects.local import LocalObjectStore
 from pagemill.settings import Settings
 from serve_apps.reading import ONGOING_FOR_EACH_PART, CachedReading
+from serve_apps.reading_lane import ReadingLane
 
 Page = TypeVar("Page")
 
@@ -96,7 +97,8 @@ async def replica_seconds(recognizer: WordRecognizer, contents: Sequence[bytes],
         at_once = parts_per_replica(
             Settings(database_url="", objects_url="", token_key="", reading_cpus=threads)
         )
-        reading = CachedReading(objects, reader, at_once=at_once)
+        lane = ReadingLane(reader, at_once=at_once)
+        reading = CachedReading(objects, lane, lane)
         ongoing = asyncio.Semaphore(ONGOING_FOR_EACH_PART * at_once)
 
         async def ask(key: str) -> None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import msgspec
 from ray import serve
@@ -22,27 +20,24 @@ from pagemill.applications.requests import (
 )
 from pagemill.concurrency import finish_despite_cancellation
 from pagemill.documents.words import DocumentPages, encoded_size, find_pages, load_pages, store_pages
-from pagemill.errors import DocumentUnreadable, NotFound
+from pagemill.errors import NotFound
 from pagemill.extraction.page_selection import MAX_SELECTED_PAGES, PageSelection, select_pages
-from pagemill.extraction.reading import PageReader
+from pagemill.extraction.reading import PageReader, ReadLimits
 from pagemill.extraction.recognition.recognizer import Recognizer
 from pagemill.extraction.recognition.script_aware import with_scripts
-from pagemill.extraction.types import Page, Reading, ReadOptions
+from pagemill.extraction.types import Page
 from pagemill.objects import open_objects
 from pagemill.objects.store import ObjectStore
 from pagemill.pools import SURGE_PERCENT, reading_replica
 from pagemill.settings import load_settings
+from serve_apps.reading_lane import ReadingLane
 
-ONGOING_FOR_EACH_PART = 2
-"""While one part is read, the bytes of another are loaded or its words stored."""
+ONGOING_FOR_EACH_PART = 4
+"""While one part is read, the bytes of another are loaded or its words stored; as many in the background."""
 
-
-class Reader(Protocol):
-    """Reader of a document's pages; its method blocks, and is called by several threads."""
-
-    def read(self, content: bytes, page_indexes: Sequence[int], options: ReadOptions) -> Reading:
-        """Return the words of some pages; ignore indexes out of range. Raises DocumentUnreadable."""
-        ...
+BACKGROUND_PATIENCE = 5.0
+"""A page that is read in the background may take so many times longer: it has what time the processors have
+left. Parts may not: callers, and replicas that stop, wait for them."""
 
 
 class PageReading:
@@ -52,9 +47,20 @@ class PageReading:
         settings = load_settings(os.environ)
         recognizer = Recognizer(threads=settings.reading_threads)
         recognizer.prepare()
-        self._reader = PageReader(recognizer=with_scripts(recognizer, settings.reading_scripts))
+        patient = _patient(ReadLimits())
+        self._readers = [
+            PageReader(limits, with_scripts(one, settings.reading_scripts))
+            for limits, one in (
+                (ReadLimits(), recognizer),
+                (patient, recognizer.beside(page_seconds=patient.page_seconds)),
+            )
+        ]
+        interactive, background = self._readers
+        at_once = parts_per_replica(settings)
         self._reading = CachedReading(
-            open_objects(settings), self._reader, at_once=parts_per_replica(settings)
+            open_objects(settings),
+            ReadingLane(interactive, at_once=at_once),
+            ReadingLane(background, at_once=at_once, in_background=True),
         )
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
@@ -62,16 +68,15 @@ class PageReading:
         return await self._reading.read(request)
 
     def __del__(self) -> None:
-        if hasattr(self, "_reader"):
-            self._reader.close()
+        for reader in getattr(self, "_readers", ()):
+            reader.close()
 
 
 class CachedReading:
-    """Reading of what is not stored yet, ``at_once`` parts at a time, in the order of their requests."""
+    """Reading of what is not stored yet, on the lane of the request."""
 
-    def __init__(self, objects: ObjectStore, reader: Reader, *, at_once: int) -> None:
-        self._objects, self._reader = objects, reader
-        self._turns = asyncio.Semaphore(at_once)
+    def __init__(self, objects: ObjectStore, interactive: ReadingLane, background: ReadingLane) -> None:
+        self._objects, self._interactive, self._background = objects, interactive, background
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
         """Return the pages, and read those that are not stored, at most a part of them.
@@ -107,21 +112,25 @@ class CachedReading:
             content = await self._objects.get(request.content_key)
         except NotFound as error:
             raise NotFound("The document has no content any more") from error
+        lane = self._background if request.in_background else self._interactive
         # Nothing is begun for a caller that has gone while it waited for its turn.
-        await self._turns.acquire()
-        return await finish_despite_cancellation(self._read_and_store(content, request, indexes))
+        await lane.wait_for_turn()
+        return await finish_despite_cancellation(self._read_and_store(lane, content, request, indexes))
 
     async def _read_and_store(
-        self, content: bytes, request: ReadingRequest, indexes: Sequence[int]
+        self, lane: ReadingLane, content: bytes, request: ReadingRequest, indexes: Sequence[int]
     ) -> DocumentPages:
-        try:
-            reading = await asyncio.to_thread(self._reader.read, content, indexes, request.options)
-        except DocumentUnreadable as error:
-            # Subclasses of the reader stay inside: callers compare the class by name.
-            raise DocumentUnreadable(error.message, detail=error.detail) from None
-        finally:
-            self._turns.release()
+        reading = await lane.read(content, indexes, request.options)
         return await store_pages(self._objects, request.content_key, request.options, reading)
+
+
+def _patient(limits: ReadLimits) -> ReadLimits:
+    """Return the limits of documents that are read in the background."""
+    return msgspec.structs.replace(
+        limits,
+        page_seconds=BACKGROUND_PATIENCE * limits.page_seconds,
+        start_seconds=BACKGROUND_PATIENCE * limits.start_seconds,
+    )
 
 
 def _select(number_of_pages: int, request: ReadingRequest) -> PageSelection:

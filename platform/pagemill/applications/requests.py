@@ -28,7 +28,8 @@ class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Request to read pages of a document; it reads at most ``PART_PAGES`` and says which are missing then.
 
     ``pages`` are zero-based indexes, negative ones count from the end; without them ``max_pages`` pages are
-    read from ``start_page`` on. Without ``with_words`` the words are stored, but not returned.
+    read from ``start_page`` on. Without ``with_words`` the words are stored, but not returned. What is read
+    ``in_background`` gives way to other requests.
     """
 
     content_key: str
@@ -39,6 +40,7 @@ class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
     auto_rotate: bool = False
     image_quality: ImageQuality = "LOW"
     with_words: bool = True
+    in_background: bool = False
 
     @property
     def options(self) -> ReadOptions:
@@ -92,7 +94,7 @@ def reading_request(content_key: str, preprocess_config: Mapping[str, Any]) -> R
 
 
 def first_pages_request(content_key: str, options: ReadOptions, max_pages: int) -> ReadingRequest:
-    """Return a request that stores the words of the first pages without returning them."""
+    """Return a request that stores the words of the first pages, in the background, and returns none."""
     return ReadingRequest(
         content_key=content_key,
         max_pages=max_pages,
@@ -100,6 +102,7 @@ def first_pages_request(content_key: str, options: ReadOptions, max_pages: int) 
         auto_rotate=options.auto_rotate,
         image_quality=options.image_quality,
         with_words=False,
+        in_background=True,
     )
 
 

@@ -19,6 +19,7 @@ from pagemill.errors import DocumentUnreadable, Unavailable
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
 from serve_apps.reading import CachedReading
+from serve_apps.reading_lane import ReadingLane
 
 KEY = "organizations/o/documents/d/content/c"
 SERVE_BYTES = 4 * 1024 * 1024
@@ -61,7 +62,8 @@ class Serve:
 
     def __init__(self, objects: ObjectStore, reader: Printed) -> None:
         self._objects = objects
-        self._replicas = [CachedReading(objects, reader, at_once=2) for _ in range(REPLICAS)]
+        lanes = [ReadingLane(reader, at_once=2) for _ in range(REPLICAS)]
+        self._replicas = [CachedReading(objects, lane, lane) for lane in lanes]
         self.asked: list[int] = [0] * REPLICAS
         self.largest = self.under_way = self.most_under_way = 0
 
@@ -196,7 +198,8 @@ async def test_a_failure_of_one_part_ends_the_others(objects: ObjectStore) -> No
         async def read(self, request: ReadingRequest) -> ReadingResponse:
             self.asked.append(request.pages)
             if request.pages is None:
-                return await CachedReading(objects, Printed(100, 0), at_once=1).read(request)
+                lane = ReadingLane(Printed(100, 0), at_once=1)
+                return await CachedReading(objects, lane, lane).read(request)
             if len(self.asked) == 3:
                 raise DocumentUnreadable("damaged")
             try:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 
 import pytest
 
-from pagemill.applications.requests import MESSAGE_BYTES, PART_PAGES, ReadingRequest, ReadingResponse
+from pagemill.applications.requests import (
+    MESSAGE_BYTES,
+    PART_PAGES,
+    ReadingRequest,
+    ReadingResponse,
+    first_pages_request,
+    missing_pages_requests,
+)
 from pagemill.documents.words import find_pages
 from pagemill.errors import DocumentUnreadable, NotFound
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
-from serve_apps.reading import CachedReading, Reader
+from serve_apps.reading import CachedReading
+from serve_apps.reading_lane import Reader, ReadingLane
 
 KEY = "organizations/o/documents/d/content/c"
 
@@ -39,8 +50,10 @@ class PretendReader:
 
 
 def one_at_a_time(objects: ObjectStore, reader: Reader) -> CachedReading:
-    """A replica that reads one part at a time."""
-    return CachedReading(objects, reader, at_once=1)
+    """A replica that reads one part at a time, and one in the background."""
+    return CachedReading(
+        objects, ReadingLane(reader, at_once=1), ReadingLane(reader, at_once=1, in_background=True)
+    )
 
 
 async def answer(reading: CachedReading, **request: object) -> ReadingResponse:
@@ -199,7 +212,8 @@ async def test_parts_have_their_turns_in_the_order_of_requests(objects: ObjectSt
 
 async def test_several_documents_are_read_at_once_up_to_a_bound(objects: ObjectStore) -> None:
     reader = HeldReader(number_of_pages=1)
-    reading = CachedReading(objects, reader, at_once=2)
+    lane = ReadingLane(reader, at_once=2)
+    reading = CachedReading(objects, lane, lane)
     for name in "abc":
         await objects.put(KEY + name, b"content")
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
@@ -250,6 +264,45 @@ async def test_nothing_is_read_for_a_caller_that_went_while_it_waited(objects: O
     assert reader.read_pages == [[0], [0]]
 
 
+async def test_a_request_passes_those_in_the_background(objects: ObjectStore) -> None:
+    held, reader = HeldReader(number_of_pages=1), PretendReader()
+    background = ReadingLane(held, at_once=1, in_background=True)
+    reading = CachedReading(objects, ReadingLane(reader, at_once=1), background)
+    for name in "abc":
+        await objects.put(KEY + name, b"content")
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        for name in "ab":
+            tasks.create_task(reading.read(first_pages_request(KEY + name, ReadOptions(), 1)))
+        await held.reads()
+        await reading.read(ReadingRequest(content_key=KEY + "c"))
+        assert (reader.read_pages, held.read_pages) == ([[0]], [])
+        held.go_on.set()
+    assert held.read_pages == [[0], [0]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has threads that give way to all others")
+async def test_threads_in_the_background_give_way_to_all_others(objects: ObjectStore) -> None:
+    class Scheduled(PretendReader):
+        def read(self, content: bytes, page_indexes: Sequence[int], options: ReadOptions) -> Reading:
+            child = subprocess.run(
+                [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"],
+                capture_output=True,
+                check=True,
+            )
+            self.policies = os.sched_getscheduler(0), int(child.stdout)
+            return super().read(content, page_indexes, options)
+
+    interactive, background = Scheduled(), Scheduled()
+    reading = CachedReading(
+        objects, ReadingLane(interactive, at_once=1), ReadingLane(background, at_once=1, in_background=True)
+    )
+    await objects.put(KEY, b"content")
+    await reading.read(first_pages_request(KEY, ReadOptions(), 1))
+    await answer(reading, max_pages=2)
+    assert background.policies == (os.SCHED_IDLE, os.SCHED_IDLE)
+    assert interactive.policies == (os.SCHED_OTHER, os.SCHED_OTHER)
+
+
 async def test_words_can_be_stored_without_being_returned(objects: ObjectStore) -> None:
     reading = one_at_a_time(objects, PretendReader())
     await objects.put(KEY, b"content")
@@ -288,3 +341,10 @@ async def test_a_failure_leaves_the_turn_to_the_next(objects: ObjectStore) -> No
 async def test_missing_content_is_not_found(objects: ObjectStore) -> None:
     with pytest.raises(NotFound, match="content"):
         await asked(one_at_a_time(objects, PretendReader()))
+
+
+def test_all_parts_of_a_document_that_is_bundled_are_read_in_the_background() -> None:
+    request = first_pages_request(KEY, ReadOptions(), 30)
+    parts = missing_pages_requests(request, range(4, 30))
+    assert len(parts) == 7
+    assert all(part.in_background for part in (request, *parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Sequence
 
@@ -46,6 +47,12 @@ class Detector:
 
     def __init__(self, device: Device, places: threading.Semaphore) -> None:
         self._session, self._places = open_session(detector_model(), device), places
+
+    def beside(self, places: threading.Semaphore) -> Detector:
+        """Return a detector with the same model, and places of its own."""
+        other = copy.copy(self)
+        other._places = places
+        return other
 
     def lines(self, pixels: Pixels, quality: ImageQuality) -> list[Quad]:
         """Return the lines of an RGB image; a page of small print is looked at twice, enlarged."""

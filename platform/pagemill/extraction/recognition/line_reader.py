@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,12 +50,13 @@ class LineReader:
         self._alphabetic = open_session(self._models.alphabetic, device)
         self._complete = open_session(self._models.complete, device)
         self._step, self._batch_size = device.width_step, device.batch_size
-        self._lines: SharedBatches[Values, _Read] = SharedBatches(
-            self._read_batch, kind=lambda line: line.shape[2], size=device.batch_size, places=places
-        )
-        self._features: SharedBatches[Values, DecodedLine] = SharedBatches(
-            self._complete_batch, kind=lambda line: line.shape[0], size=device.batch_size, places=places
-        )
+        self._share(places)
+
+    def beside(self, places: threading.Semaphore) -> LineReader:
+        """Return a recogniser with the same models, and batches and places of its own."""
+        other = copy.copy(self)
+        other._share(places)
+        return other
 
     def read(self, lines: Sequence[Pixels]) -> list[DecodedLine]:
         """Return the text of each line (48, width, 3)."""
@@ -75,6 +77,15 @@ class LineReader:
         """Read blank lines of each usual width, as many as a batch has."""
         for width in range(self._step, WIDEST_USUAL + 1, self._step):
             self._lines.results([np.zeros((3, HEIGHT, width), dtype=np.float32)] * self._batch_size)
+
+    def _share(self, places: threading.Semaphore) -> None:
+        size = self._batch_size
+        self._lines: SharedBatches[Values, _Read] = SharedBatches(
+            self._read_batch, kind=lambda line: line.shape[2], size=size, places=places
+        )
+        self._features: SharedBatches[Values, DecodedLine] = SharedBatches(
+            self._complete_batch, kind=lambda line: line.shape[0], size=size, places=places
+        )
 
     def _read_completely(
         self, positions: Sequence[int], found: Sequence[_Read], texts: list[DecodedLine]

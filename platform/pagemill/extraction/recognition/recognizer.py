@@ -49,13 +49,21 @@ class Recognizer:
         self._threads, self._chosen, self._page_seconds = threads, device, page_seconds
         self._loading = threading.RLock()
         self._loaded: _Models | None = None
+        self._models_of: Recognizer | None = None
+
+    def beside(self, *, page_seconds: float = PAGE_SECONDS) -> Recognizer:
+        """Return a recogniser with the models of this one; neither waits for the other's work."""
+        other = Recognizer(threads=self._threads, page_seconds=page_seconds)
+        other._models_of = self
+        return other
 
     @property
     def device(self) -> Device:
         """The device that it runs on."""
         with self._loading:
             if self._chosen is None:
-                self._chosen = find_device(self._threads)
+                other = self._models_of
+                self._chosen = other.device if other is not None else find_device(self._threads)
             return self._chosen
 
     def prepare(self) -> None:
@@ -92,11 +100,17 @@ class Recognizer:
     def _models(self) -> _Models:
         with self._loading:
             if self._loaded is None:
-                cv2.setNumThreads(1)
-                device = self.device
-                places = threading.Semaphore(device.concurrency)
-                self._loaded = _Models(Detector(device, places), LineReader(device, places))
+                self._loaded = self._load()
             return self._loaded
+
+    def _load(self) -> _Models:
+        if self._models_of is not None:
+            detector, lines = self._models_of._models()
+            places = threading.Semaphore(self.device.concurrency)
+            return _Models(detector.beside(places), lines.beside(places))
+        cv2.setNumThreads(1)
+        places = threading.Semaphore(self.device.concurrency)
+        return _Models(Detector(self.device, places), LineReader(self.device, places))
 
 
 def _words_of_lines(reader: LineReader, pixels: Pixels, quads: Sequence[Quad]) -> list[Word]:

@@ -170,3 +170,13 @@ def test_a_gpu_is_warmed_up() -> None:
     recognizer = Recognizer(device=device)
     recognizer.prepare()
     assert recognizer.lines([drawn_line("warm")])[0][0] == "warm"
+
+
+def test_a_recogniser_beside_another_does_not_wait_for_it(recognizer: Recognizer) -> None:
+    other = recognizer.beside()
+    page = drawn_page(RECEIPT)
+    words = recognizer.words(page, "LOW")
+    places = recognizer._models().detector._places
+    with places, places:
+        assert other.words(page, "LOW") == words
+    assert other.device is recognizer.device
