@@ -31,7 +31,7 @@ from pagemill.extraction.types import Page
 from pagemill.settings import load_settings
 from pagemill.usage.client import UsageClient
 from pagemill.usage.reservations import JobEnded
-from serve_apps.prediction import ROUTER
+from serve_apps.model_router import router_configuration
 
 BARE = "bare"
 DEPLOYMENTS = {READING: "PageReading", PREDICTION: "FieldPrediction", BARE: "Nothing"}
@@ -111,7 +111,7 @@ def _application(name: str) -> Any:
         ray_actor_options={"num_cpus": 0.1},
         logging_config={"enable_access_log": False},
         health_check_period_s=5.0,
-        request_router_config=ROUTER,
+        request_router_config=router_configuration(),
     )
     return deployment.bind()
 

@@ -11,9 +11,10 @@ from asyncio import Future
 from collections.abc import Sequence
 from typing import Any
 
+from ray.serve.config import RequestRouterConfig
 from ray.serve.request_router import PendingRequest, ReplicaID, RequestRouter, RunningReplica
 
-REQUESTS_PER_HOME = 8
+REQUESTS_PER_HOME = 4
 """Requests for one model at a time, from one process, that one replica gets: as many run as wait."""
 
 
@@ -25,6 +26,11 @@ def in_order(model: str, names: Sequence[str]) -> list[str]:
     return sorted(
         names, key=lambda name: hashlib.blake2b(f"{model}\0{name}".encode(), digest_size=8).digest()
     )
+
+
+def router_configuration() -> RequestRouterConfig:
+    """Return the configuration of a deployment whose requests name models."""
+    return RequestRouterConfig(request_router_class=ModelRouter)  # type: ignore[arg-type]
 
 
 class ModelRouter(RequestRouter):

@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from ray import serve
 from ray.serve import Application
-from ray.serve.config import RequestRouterConfig
 
 from pagemill.applications.artefact_files import ArtefactFiles, LocalArtefact
 from pagemill.applications.clients import PREDICTING_SECONDS
@@ -30,12 +29,10 @@ from pagemill.pools import SURGE_PERCENT, prediction_replica
 from pagemill.settings import Settings, load_settings
 from serve_apps.model_cache import ModelCache
 from serve_apps.model_metrics import ModelMetrics
-from serve_apps.model_router import ModelRouter
+from serve_apps.model_router import router_configuration
 
 BATCH_SIZE = 16
 SWEEP_SECONDS = 300.0
-
-ROUTER = RequestRouterConfig(request_router_class=ModelRouter)  # type: ignore[arg-type]
 
 _GIB = 1024**3
 
@@ -139,7 +136,7 @@ def prediction_application(_arguments: dict[str, str]) -> Application:
         name=PREDICTION_DEPLOYMENT,
         max_ongoing_requests=2 * BATCH_SIZE,
         ray_actor_options=prediction_replica(load_settings(os.environ)).actor_options,
-        request_router_config=ROUTER,
+        request_router_config=router_configuration(),
         logging_config={"enable_access_log": False},
         health_check_period_s=5.0,
         # A replica that is replaced ends what it has begun.
