@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, reduce
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pypdfium2
 import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageDraw
 
-from pagemill.extraction.reading.pdf_objects import numbered
+from pagemill.extraction.reading.glyph_outlines import (
+    Contours,
+    Outline,
+    OutlineKey,
+    contours_of,
+    outline_of,
+)
+from pagemill.extraction.reading.pdf_objects import address
 
 DIGITS = "0123456789"
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -33,93 +38,80 @@ SIDE = 12
 DRAWN_SIDE = 48
 # Height to width counts like this many cells of the raster.
 ASPECT_WEIGHT = 1.5
-MOST_SEGMENTS = 2000
-# An outline is told by its first points, in thousandths of the size of the font.
-OUTLINE_POINTS = 5
-_segment = numbered(pdfium.FPDFGlyphPath_GetGlyphPathSegment, ctypes.c_int)
-_point_of = numbered(pdfium.FPDFPathSegment_GetPoint, ctypes.c_void_p, ctypes.c_void_p, result=ctypes.c_int)
-_kind_of = numbered(pdfium.FPDFPathSegment_GetType, result=ctypes.c_int)
+FEWEST_POINTS, MOST_POINTS = 3, 2000
+MOST_CONTOURS = 100
 # Size is taken away: what differs by size only is the same shape, as are bars and rings.
 SAME_SHAPE = str.maketrans("OoQDIl|iJ", "000011111")
 
 Shape = NDArray[np.float32]
-Point = tuple[float, float]
-Outline = tuple[int, ...]
+Key = TypeVar("Key")
 
 
 class References(NamedTuple):
     """Appearance of letters and digits: their outlines in known faces, and their shapes in rows."""
 
-    outlines: Mapping[Outline, str]
+    outlines: Mapping[OutlineKey, str]
     shapes: NDArray[np.float32]
+    squares: NDArray[np.float32]
     characters: Sequence[str]
 
 
-def outline_of(font: Any, character: str) -> Outline | None:
-    """Return what tells the outline that a font draws for a character; None without a glyph."""
-    path = pdfium.FPDFFont_GetGlyphPath(font, ord(character), 1.0)
-    if not path:
-        return None
-    count = pdfium.FPDFGlyphPath_CountGlyphSegments(path)
-    outline = [count]
-    for _, x, y in _segments(path, min(count, OUTLINE_POINTS)):
-        outline += (round(x * 1000), round(y * 1000))
-    return tuple(outline)
+def shapes_of(outlines: Mapping[Key, Outline]) -> dict[Key, Shape]:
+    """Return the shapes of outlines, whatever their size; of those that draw nothing there is none."""
+    keys = [key for key, one in outlines.items() if FEWEST_POINTS <= one.points <= MOST_POINTS]
+    if not keys:
+        return {}
+    contours = contours_of([outlines[key] for key in keys])
+    if not len(contours.drawn):
+        return {}
+    corners, numbers = contours.corners, np.append(contours.outlines, len(contours.starts))
+    first = contours.starts[contours.outlines]
+    lowest, highest = np.minimum.reduceat(corners, first), np.maximum.reduceat(corners, first)
+    sizes = highest - lowest
+    drawable = (sizes > 0).all(axis=1) & (np.diff(numbers) <= MOST_CONTOURS)
+    scales = (DRAWN_SIDE - 1) / np.where(drawable[:, None], sizes, np.inf)
+    owners = np.repeat(np.arange(len(first)), np.diff(np.append(first, len(corners))))
+    contours = contours._replace(corners=(corners - lowest[owners]) * scales[owners])
+    shapes = _compared(_ink(contours), sizes)
+    return {
+        keys[at]: shape
+        for at, shape, is_drawn in zip(contours.drawn.tolist(), shapes, drawable.tolist(), strict=True)
+        if is_drawn
+    }
 
 
-def shape_of(font: Any, character: str) -> Shape | None:
-    """Return the shape that a font draws for a character, whatever its size; None if it draws nothing."""
-    path = pdfium.FPDFFont_GetGlyphPath(font, ord(character), 1.0)
-    count = pdfium.FPDFGlyphPath_CountGlyphSegments(path) if path else 0
-    if not 2 < count <= MOST_SEGMENTS:
-        return None
-    contours = _contours(_segments(path, count))
-    points = [point for contour in contours for point in contour]
-    left, bottom = min(x for x, _ in points), min(y for _, y in points)
-    width, height = max(x for x, _ in points) - left, max(y for _, y in points) - bottom
-    if not (width > 0 and height > 0):
-        return None
-    across, down = (DRAWN_SIDE - 1) / width, (DRAWN_SIDE - 1) / height
-    ink = Image.new("1", (DRAWN_SIDE, DRAWN_SIDE))
-    for contour in contours:
-        inside = Image.new("1", ink.size)
-        corners = [((x - left) * across, (y - bottom) * down) for x, y in contour]
-        ImageDraw.Draw(inside).polygon(corners, fill=1)
+def _ink(contours: Contours) -> NDArray[np.uint8]:
+    """Return a square of ones, where there is ink, and zeros for each outline."""
+    count = len(contours.starts)
+    image = Image.new("L", (DRAWN_SIDE, DRAWN_SIDE * count))
+    draw = ImageDraw.Draw(image)
+    ends = np.append(contours.starts[1:], len(contours.corners))
+    tops = np.repeat(np.arange(count) * DRAWN_SIDE, ends - contours.starts)
+    corners = (contours.corners + np.stack([np.zeros(len(tops)), tops], axis=1)).ravel().tolist()
+    for start, end in zip((2 * contours.starts).tolist(), (2 * ends).tolist(), strict=True):
+        draw.polygon(corners[start:end], fill=1)
+    squares = np.frombuffer(image.tobytes(), np.uint8).reshape(count, -1)
+    numbers = np.diff(contours.outlines, append=count)
+    ink = squares[contours.outlines]
+    for number in range(1, int(numbers.max())):
+        further = numbers > number
         # A contour within a contour is a hole.
-        ink = ImageChops.logical_xor(ink, inside)
-    return _compared(ink, height / width)
+        ink[further] ^= squares[contours.outlines[further] + number]
+    return ink
 
 
-def _segments(path: Any, count: int) -> Iterator[tuple[int, float, float]]:
-    x, y = ctypes.c_float(), ctypes.c_float()
-    across, down = ctypes.addressof(x), ctypes.addressof(y)
-    for position in range(count):
-        segment = _segment(path, position)
-        _point_of(segment, across, down)
-        yield _kind_of(segment), x.value, y.value
-
-
-def _contours(segments: Iterator[tuple[int, float, float]]) -> list[list[Point]]:
-    """Return the corners of each contour; a curve is bent once, in its middle."""
-    contours: list[list[Point]] = []
-    for kind, x, y in segments:
-        if kind == pdfium.FPDF_SEGMENT_MOVETO or not contours:
-            contours.append([(x, y)])
-        elif kind == pdfium.FPDF_SEGMENT_LINETO:
-            contours[-1].append((x, y))
-        else:
-            (_, xb, yb), (_, xc, yc) = next(segments), next(segments)
-            xa, ya = contours[-1][-1]
-            contours[-1] += [((xa + 3 * (x + xb) + xc) / 8, (ya + 3 * (y + yb) + yc) / 8), (xc, yc)]
-    return [contour for contour in contours if len(contour) > 1]
-
-
-def _compared(ink: Image.Image, aspect: float) -> Shape:
-    small = ink.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-    cells = np.asarray(small, np.float32).ravel()
-    cells = cells - cells.mean()
-    cells /= max(float(cells @ cells) ** 0.5, 1e-6)
-    return np.append(cells, np.float32(math.log(aspect) * ASPECT_WEIGHT / SIDE))
+def _compared(ink: NDArray[np.uint8], sizes: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return what is compared of each outline, in rows."""
+    each = DRAWN_SIDE // SIDE
+    rows = ink.reshape(len(ink), SIDE, each, DRAWN_SIDE)
+    # numpy's own sums over short axes take five times as long.
+    columns = reduce(np.add, [rows[:, :, at] for at in range(each)]).reshape(len(ink), SIDE, SIDE, each)
+    cells = reduce(np.add, [columns[..., at] for at in range(each)]).reshape(len(ink), -1).astype(np.float32)
+    cells -= cells.mean(axis=1, keepdims=True)
+    cells /= np.maximum(np.sqrt(np.einsum("ij,ij->i", cells, cells)), 1e-6)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        aspects = np.log(sizes[:, 1] / sizes[:, 0]) * ASPECT_WEIGHT / SIDE
+    return np.hstack([cells, aspects[:, None].astype(np.float32)])
 
 
 def nearest(shapes: Sequence[Shape]) -> list[str]:
@@ -127,8 +119,7 @@ def nearest(shapes: Sequence[Shape]) -> list[str]:
     known = references()
     # einsum, unlike a product of matrices, starts no threads in a forked process.
     alike = np.einsum("ik,jk->ij", np.stack(shapes), known.shapes)
-    distances = np.einsum("jk,jk->j", known.shapes, known.shapes) - 2 * alike
-    return [known.characters[position] for position in distances.argmin(axis=1)]
+    return [known.characters[position] for position in (known.squares - 2 * alike).argmin(axis=1)]
 
 
 def same_shape(claimed: str, seen: str) -> bool:
@@ -143,20 +134,21 @@ def _kind(character: str) -> str:
 @lru_cache(maxsize=1)
 def references() -> References:
     """Return what letters and digits look like in pdfium's own faces."""
-    outlines: dict[Outline, str] = {}
-    shapes: list[Shape] = []
-    characters: list[str] = []
+    outlines: dict[OutlineKey, str] = {}
+    shapes: dict[tuple[str, str], Shape] = {}
     document = pypdfium2.PdfDocument.new()
     try:
         for face in FACES:
             font = pdfium.FPDFText_LoadStandardFont(document, face.encode())
-            for character in CHARACTERS:
-                outline, shape = outline_of(font, character), shape_of(font, character)
-                if outline is not None and shape is not None:
-                    outlines[outline] = character
-                    shapes.append(shape)
-                    characters.append(character)
+            own = {
+                (face, character): outline
+                for character in CHARACTERS
+                if (outline := outline_of(address(font), character)) is not None
+            }
+            outlines |= {outline.key(): character for (_, character), outline in own.items()}
+            shapes |= shapes_of(own)
             pdfium.FPDFFont_Close(font)
     finally:
         document.close()
-    return References(outlines, np.stack(shapes), characters)
+    rows = np.stack(list(shapes.values()))
+    return References(outlines, rows, np.einsum("jk,jk->j", rows, rows), [one for _, one in shapes])

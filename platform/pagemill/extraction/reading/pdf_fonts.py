@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 
 import pypdfium2.raw as pdfium
 
+from pagemill.extraction.reading.glyph_outlines import Outline, OutlineKey, outline_of
 from pagemill.extraction.reading.glyph_shapes import (
+    CHARACTERS,
     DIGITS,
     LETTERS,
-    Outline,
     nearest,
-    outline_of,
     references,
     same_shape,
-    shape_of,
+    shapes_of,
 )
 from pagemill.extraction.reading.pdf_objects import address, numbered
 from pagemill.extraction.reading.pdf_text import TextLayer
@@ -36,6 +36,10 @@ _font_of = numbered(pdfium.FPDFTextObj_GetFont)
 # Boxes of one glyph are equal but for rounding; those of two digits differ by more than this share.
 SAME_BOX = 0.012
 MOST_BOXES = 40
+
+
+Glyph = tuple[str, OutlineKey]
+"""A character, and the outline that a font draws for it."""
 
 
 class Run(NamedTuple):
@@ -70,6 +74,21 @@ class _Font:
         self.wrong: set[str] = set()
         self.wrong_letters: set[str] = set()
 
+    def compare(
+        self, used: set[str], drawn: Mapping[str, bool], text_page: Any, runs: Sequence[tuple[int, str]]
+    ) -> None:
+        """Learn about characters that are printed for the first time; ``drawn`` has those that are known."""
+        garbage = {one for one in used if is_garbage(one)}
+        if sum(text.count(one) for _, text in runs for one in garbage) >= FEWEST_GARBAGE:
+            self.wrong |= garbage
+        if not used.isdisjoint(DIGITS):
+            self.wrong |= {one for one in DIGITS if not drawn.get(one, True)}
+            self.wrong |= _unsteady_digits(text_page, runs)
+        letters = [one for one in LETTERS if one in drawn]
+        self.letters += len(letters)
+        self.wrong_letters |= {one for one in letters if not drawn[one]}
+        self.compared |= used
+
     def doubt(self) -> Doubt | None:
         """Return the doubt about the font; a few letters of an unusual shape make none."""
         many = len(self.wrong_letters) > max(1, MOST_WRONG_LETTERS * self.letters)
@@ -87,7 +106,7 @@ class FontChecks:
     def __init__(self) -> None:
         self._fonts: dict[int, _Font] = {}
         self._numbers = itertools.count()
-        self._glyphs: dict[tuple[str, Outline], bool] = {}
+        self._glyphs: dict[Glyph, bool] = {}
 
     def forget(self, handles: Iterable[int]) -> None:
         """Forget fonts whose page is closed."""
@@ -96,72 +115,70 @@ class FontChecks:
 
     def doubtful_fonts(self, layer: TextLayer) -> tuple[list[FontOnPage], list[int]]:
         """Return the fonts of a page that are in doubt, and the handles of those that were met here first."""
-        by_font: dict[int, list[Run]] = defaultdict(list)
-        runs = runs_of(layer.text)
-        items = list(map(_text_object, repeat(address(layer.text_page.raw)), [run.start for run in runs]))
-        fonts = {item: _font_of(item) for item in set(items) if item}
-        for run, item in zip(runs, items, strict=True):
-            if handle := fonts.get(item):
-                by_font[handle].append(run)
-        doubtful, new = [], []
-        for handle, runs in by_font.items():
-            if handle not in self._fonts:
-                self._fonts[handle] = _Font(next(self._numbers))
-                new.append(handle)
-            font = self._fonts[handle]
-            self._compare(font, ctypes.cast(handle, pdfium.FPDF_FONT), layer.text_page, runs)
-            if doubt := font.doubt():
-                doubtful.append(FontOnPage(doubt, runs))
+        by_font = _runs_by_font(layer)
+        new = [handle for handle in by_font if handle not in self._fonts]
+        self._fonts |= {handle: _Font(next(self._numbers)) for handle in new}
+        used = {
+            handle: characters
+            for handle, runs in by_font.items()
+            if (characters := set("".join([text for _, text in runs])) - self._fonts[handle].compared)
+        }
+        drawn = self._drawn_as_claimed(
+            {handle: [one for one in CHARACTERS if one in characters] for handle, characters in used.items()}
+        )
+        for handle, characters in used.items():
+            self._fonts[handle].compare(characters, drawn[handle], layer.text_page, by_font[handle])
+        doubtful = [
+            FontOnPage(doubt, [Run(start, start + len(text), text) for start, text in runs])
+            for handle, runs in by_font.items()
+            if (doubt := self._fonts[handle].doubt())
+        ]
         return doubtful, new
 
-    def _compare(self, font: _Font, handle: Any, text_page: Any, runs: Sequence[Run]) -> None:
-        """Compare the characters that the font prints here for the first time."""
-        used = set("".join([run.text for run in runs])) - font.compared
-        if not used:
-            return
-        garbage = {one for one in used if is_garbage(one)}
-        if sum(run.text.count(one) for run in runs for one in garbage) >= FEWEST_GARBAGE:
-            font.wrong |= garbage
-        digits = [one for one in DIGITS if one in used]
-        letters = [one for one in LETTERS if one in used]
-        drawn = self._drawn_as_claimed(handle, [*digits, *letters])
-        font.wrong |= {one for one in digits if not drawn[one]}
-        if digits:
-            font.wrong |= _unsteady_digits(text_page, runs)
-        compared = [one for one in letters if one in drawn]
-        font.letters += len(compared)
-        font.wrong_letters |= {one for one in compared if not drawn[one]}
-        font.compared |= used
-
-    def _drawn_as_claimed(self, font: Any, characters: Sequence[str]) -> Mapping[str, bool]:
-        """Return of each character whether the font draws its shape: of all digits, and of most letters."""
-        drawn: dict[str, bool] = {}
-        unknown: list[tuple[str, Outline]] = []
-        for character in characters:
-            outline = outline_of(font, character)
-            known = outline and self._glyphs.get((character, outline))
-            face = references().outlines.get(outline) if outline else None
-            if known is not None:
-                drawn[character] = bool(known)
-            elif face is not None:
-                drawn[character] = same_shape(character, face)
-            elif outline:
-                unknown.append((character, outline))
-            else:
-                drawn[character] = False
-        return drawn | self._shaped_as_claimed(font, unknown)
-
-    def _shaped_as_claimed(self, font: Any, glyphs: Sequence[tuple[str, Outline]]) -> dict[str, bool]:
-        letters = [glyph for glyph in glyphs if glyph[0] not in DIGITS]
-        # Shapes take a tenth of a millisecond each.
-        letters = letters[:: 1 + len(letters) // MOST_LETTERS]
-        chosen = [glyph for glyph in glyphs if glyph[0] in DIGITS] + letters
-        shapes = {glyph: shape for glyph in chosen if (shape := shape_of(font, glyph[0])) is not None}
-        drawn = {character: False for character, _ in chosen}
-        if shapes:
-            for glyph, seen in zip(shapes, nearest(list(shapes.values())), strict=True):
-                drawn[glyph[0]] = self._glyphs[glyph] = same_shape(glyph[0], seen)
+    def _drawn_as_claimed(self, asked: Mapping[int, Sequence[str]]) -> dict[int, dict[str, bool]]:
+        """Return of the characters of each font whether it draws their shapes: all digits, most letters."""
+        drawn: dict[int, dict[str, bool]] = {font: {} for font in asked}
+        unknown: dict[tuple[int, str], Outline] = {}
+        faces = references().outlines
+        for font, characters in asked.items():
+            own: dict[str, Outline] = {}
+            for character in characters:
+                outline = outline_of(font, character)
+                key = outline.key() if outline else ()
+                if outline is None:
+                    drawn[font][character] = False
+                elif (known := self._glyphs.get((character, key))) is not None:
+                    drawn[font][character] = known
+                elif key in faces:
+                    drawn[font][character] = same_shape(character, faces[key])
+                else:
+                    own[character] = outline
+            unknown |= {(font, character): own[character] for character in _telling(list(own))}
+        # All fonts at once: most of the time goes into the calls.
+        shapes = shapes_of(unknown)
+        seen = dict(zip(shapes, nearest(list(shapes.values())), strict=True)) if shapes else {}
+        for (font, character), outline in unknown.items():
+            is_drawn = (font, character) in seen and same_shape(character, seen[font, character])
+            drawn[font][character] = self._glyphs[character, outline.key()] = is_drawn
         return drawn
+
+
+def _telling(characters: Sequence[str]) -> list[str]:
+    """Return all digits, and so many of the letters that they tell as much as all of them."""
+    letters = [one for one in characters if one not in DIGITS]
+    return [one for one in characters if one in DIGITS] + letters[:: 1 + len(letters) // MOST_LETTERS]
+
+
+def _runs_by_font(layer: TextLayer) -> dict[int, list[tuple[int, str]]]:
+    """Return the runs of each font: where they start, and their texts."""
+    starts = [found.start() for found in NOT_SPACE.finditer(layer.text)]
+    items = list(map(_text_object, repeat(address(layer.text_page.raw)), starts))
+    fonts = {item: _font_of(item) for item in set(items) if item}
+    by_font: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for start, text, item in zip(starts, NOT_SPACE.findall(layer.text), items, strict=True):
+        if handle := fonts.get(item):
+            by_font[handle].append((start, text))
+    return by_font
 
 
 def runs_of(text: str) -> list[Run]:
@@ -169,13 +186,13 @@ def runs_of(text: str) -> list[Run]:
     return [Run(*found.span(), found.group()) for found in NOT_SPACE.finditer(text)]
 
 
-def _unsteady_digits(text_page: Any, runs: Sequence[Run]) -> set[str]:
+def _unsteady_digits(text_page: Any, runs: Sequence[tuple[int, str]]) -> set[str]:
     """Return the digits that are drawn by more than one glyph: a font may claim one digit for two."""
     sizes: dict[str, tuple[float, float]] = {}
     unsteady = set()
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
     positions = (
-        (digit, run.start + at) for run in runs for at, digit in enumerate(run.text) if digit in DIGITS
+        (digit, start + at) for start, text in runs for at, digit in enumerate(text) if digit in DIGITS
     )
     for digit, position in islice(positions, MOST_BOXES):
         if not pdfium.FPDFText_GetCharBox(text_page, position, left, right, bottom, top):
