@@ -14,7 +14,7 @@ BENCH_OUT ?= benchmarks/results
 DATA ?= $(PAGEMILL_DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs rehearse code-figures constraints clean
+.PHONY: help install demo test test-fast test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-serving rehearse code-figures constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ bench-usage: install ## Reservations of usage beside the plain guarded UPDATE, o
 bench-jobs: install ## Jobs beside pgqueuer and procrastinate, a prediction that does nothing, idle load (6 minutes)
 	$(PIP) install --quiet -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/jobs.py --out $(BENCH_OUT)/jobs.json
+
+bench-serving: install ## Serving beside its references on a stack: PAGEMILL_DATA=DIR make bench-serving (12 minutes)
+	@test -n "$(DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds sroie/ and adbuy/" >&2; exit 2; }
+	$(BIN)/python -m benchmarks.serving --data "$(DATA)" --out $(BENCH_OUT)/serving.json
 
 rehearse: install ## What a cluster would do, without one: its plan of nodes, days of scaling (2 minutes)
 	$(BIN)/python -m benchmarks.rehearsals --out $(BENCH_OUT)/rehearsals.json

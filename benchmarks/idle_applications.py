@@ -2,6 +2,7 @@
 
 With ``predictions`` they replace the reading and prediction applications on the Ray of a stack; the durations
 of their calls, and of the reservations that a job makes there, are written to the standard output as JSON.
+With ``beside`` one runs beside them for a moment, and the duration of a call is written.
 """
 
 from __future__ import annotations
@@ -66,22 +67,27 @@ class Prober:
 
     async def probe(self, organization_id: str) -> dict[str, dict[str, float]]:
         """Return the medians, in milliseconds, in each rhythm."""
-        handle = await asyncio.to_thread(serve.get_app_handle, READING)
         usage = UsageClient(self._settings)
-        request = ReadingRequest(content_key="none")
 
         async def reserve() -> None:
             # There is no such job: all is done that a reservation takes, but for the rows.
             with contextlib.suppress(JobEnded):
                 await usage.reserve(organization_id, "none", {"pages": 1})
 
+        try:
+            return {**await self.call(READING), "reservation": await repeated(reserve)}
+        finally:
+            await usage.close()
+
+    async def call(self, application: str) -> dict[str, dict[str, float]]:
+        """Return the median of a call of an application, in milliseconds, in each rhythm."""
+        handle = await asyncio.to_thread(serve.get_app_handle, application)
+        request = ReadingRequest(content_key="none")
+
         async def read() -> None:
             await handle.read.remote(request)
 
-        try:
-            return {"serveCall": await repeated(read), "reservation": await repeated(reserve)}
-        finally:
-            await usage.close()
+        return {"serveCall": await repeated(read)}
 
 
 def main() -> None:
@@ -96,9 +102,12 @@ def main() -> None:
     names = [READING, PREDICTION] if "predictions" in sys.argv else [BARE]
     serve.start(proxy_location="Disabled", logging_config={"enable_access_log": False})
     serve.run_many([RunTarget(_application(name), name=name, route_prefix=None) for name in names])
-    if len(names) > 1:
-        prober: Any = ray.remote(num_cpus=0)(Prober).remote()
+    prober: Any = ray.remote(num_cpus=0)(Prober).remote()
+    if "predictions" in sys.argv:
         print(json.dumps(ray.get(prober.probe.remote(sys.argv[-1]), timeout=120)))
+    elif "beside" in sys.argv:
+        print(json.dumps(ray.get(prober.call.remote(BARE), timeout=120)))
+        serve.delete(BARE)
     ray.shutdown()
 
 

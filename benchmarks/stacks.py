@@ -54,11 +54,11 @@ class Stack:
 
 
 @contextmanager
-def running_stack() -> Iterator[Stack]:
+def running_stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """Run everything on this machine, with its own data."""
     with tempfile.TemporaryDirectory(prefix="pagemill-benchmark-") as path:
         Path(path).chmod(0o711)
-        with local_stack(Path(path)) as local:
+        with local_stack(Path(path), settings=settings) as local:
             directory = DataDirectory(local.data_directory)
             state = directory.read(directory.state, StackState)
             assert state is not None
@@ -99,6 +99,12 @@ def _deploy(
     if done.returncode != 0:
         raise RuntimeError(f"nothing was deployed:\n{done.stderr[-2000:]}")
     return done.stdout
+
+
+def probe_beside(stack: Stack) -> dict[str, float]:
+    """Return the milliseconds of a call of an application that does nothing, in each rhythm."""
+    found: dict[str, dict[str, float]] = json.loads(stack.deploy("beside").strip().splitlines()[-1])
+    return found["serveCall"]
 
 
 def probe(stack: Stack, organization_id: str) -> dict[str, dict[str, float]]:
@@ -152,7 +158,7 @@ def _used(processes: Sequence[psutil.Process], before: Mapping[psutil.Process, f
     used: dict[str, float] = {}
     for process, seconds in _cpu_seconds(processes).items():
         if process in before:
-            name = _name(process)
+            name = process_name(process)
             used[name] = used.get(name, 0.0) + seconds - before[process]
     return used
 
@@ -161,7 +167,7 @@ def _largest(used: Mapping[str, float]) -> list[tuple[str, float]]:
     return sorted(used.items(), key=lambda item: -item[1])[:8]
 
 
-def _name(process: psutil.Process) -> str:
+def process_name(process: psutil.Process) -> str:
     """Return the name of a process, without its arguments."""
     with suppress(psutil.Error):
         words = process.cmdline()

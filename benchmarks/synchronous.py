@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import http.client
 import json
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpx
-
+from benchmarks.api_client import Caller
 from benchmarks.predicting import store_predictable
 from benchmarks.stacks import Stack, probe
 from benchmarks.timing import CALLS, RHYTHMS, WARM_UP, median_milliseconds, repeated
@@ -46,7 +42,7 @@ def sync_latency(stack: Stack, requests: int) -> dict[str, object]:
         sent = time.time()
         answer = caller.post("/v1/predictions", body)
         found.append(Answered(answer["predictionId"], sent, time.time()))
-    parts |= asyncio.run(_round_trips(stack.settings.database_url))
+    parts |= asyncio.run(round_trips(stack.settings.database_url))
     parts["apiCall"] = {
         rhythm: median_milliseconds(
             [_timed(lambda: caller.get("/v1/organizations/none"), pause) for _ in range(CALLS)]
@@ -68,43 +64,6 @@ def sync_latency(stack: Stack, requests: int) -> dict[str, object]:
         },
         "besides": {name: value for name, value in parts.items() if name not in PARTS},
     }
-
-
-class Caller:
-    """One kept connection to the API, with TLS as clients have it."""
-
-    def __init__(self, stack: Stack) -> None:
-        context = ssl.create_default_context(cafile=str(stack.directory.ca_certificate))
-        credentials = stack.directory.credentials()
-        answer = httpx.post(
-            f"{stack.state.url}/token?grant_type=client_credentials",
-            auth=(credentials.client_id, credentials.client_secret),
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-            verify=context,
-        )
-        self._headers = {
-            "Authorization": f"Bearer {answer.json()['access_token']}",
-            "Content-Type": "application/json",
-        }
-        url = urlsplit(stack.state.url)
-        assert url.hostname is not None
-        self._connection = http.client.HTTPSConnection(url.hostname, url.port, context=context)
-
-    def post(self, path: str, body: bytes) -> Any:
-        """Return the answer. Raises RuntimeError when it is not 200."""
-        status, answer = self._ask("POST", path, body)
-        if status != http.client.OK:
-            raise RuntimeError(f"answered {status}: {answer!r}")
-        return json.loads(answer)
-
-    def get(self, path: str) -> int:
-        """Return the status of the answer."""
-        return self._ask("GET", path, None)[0]
-
-    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
-        self._connection.request(method, path, body, self._headers)
-        response = self._connection.getresponse()
-        return response.status, response.read()
 
 
 async def _store(database_url: str, organization_id: str) -> Any:
@@ -154,7 +113,7 @@ def _seconds(at: datetime.datetime) -> float:
     return at.timestamp()
 
 
-async def _round_trips(database_url: str) -> dict[str, dict[str, float]]:
+async def round_trips(database_url: str) -> dict[str, dict[str, float]]:
     """Measure the statements that every job needs: write, take, end and read; three of them on disk."""
     connection = await connect(database_url)
     try:

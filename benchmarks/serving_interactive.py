@@ -1,0 +1,124 @@
+"""Latency of interactive predictions while a large data bundle is made, beside that without one."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from benchmarks.api_client import Caller
+from benchmarks.serving_documents import Source
+from benchmarks.serving_stack import ServingStack, Uploaded
+
+PAUSE_SECONDS = 0.2
+"""Between an answer and the next request: people think."""
+POLL_SECONDS = 0.2
+BUNDLE_SECONDS = 600.0
+SHARE = 0.95
+MILLISECONDS = 1000.0
+
+Latencies = dict[str, list[float]]
+"""Seconds of each request, by the kind of its document."""
+
+
+def latency_under_bundle(
+    serving: ServingStack,
+    kinds: Mapping[str, Sequence[Source]],
+    bundled: Sequence[Source],
+    seconds: float,
+    advance: Callable[[str], object],
+) -> dict[str, Any]:
+    """Measure for some seconds, then for as long as a bundle is made; return the ratio of both.
+
+    Latencies of each kind count by its median without the bundle, so that the kinds can be counted together.
+    """
+    advance("uploading")
+    documents = {kind: list(serving.upload(sources)) for kind, sources in kinds.items()}
+    dataset_id: str = serving.caller.send("POST", "/v1/datasets", {})["datasetId"]
+    serving.upload(bundled, dataset_id)
+    advance("without a bundle")
+    alone = _measure(serving, documents, until=_after(seconds))
+    advance("while a bundle is made")
+    began = time.perf_counter()
+    bundle = _Bundle(serving, dataset_id)
+    beside = _measure(serving, documents, until=bundle.ended)
+    return {
+        "ratio": round(ratio(alone, beside), 2),
+        "documents": len(bundled),
+        "bundleSeconds": round(time.perf_counter() - began, 1),
+        "kinds": {
+            kind: {
+                "p95Milliseconds": round(MILLISECONDS * percentile(alone[kind]), 1),
+                "p95MillisecondsUnderBundle": round(MILLISECONDS * percentile(beside[kind]), 1),
+                "medianMilliseconds": round(MILLISECONDS * statistics.median(alone[kind]), 1),
+                "medianMillisecondsUnderBundle": round(MILLISECONDS * statistics.median(beside[kind]), 1),
+                "requests": [len(alone[kind]), len(beside[kind])],
+            }
+            for kind in documents
+        },
+    }
+
+
+def ratio(alone: Latencies, beside: Latencies) -> float:
+    """Return the 95th percentile beside a bundle over that alone."""
+    return percentile(_normalised(beside, alone)) / percentile(_normalised(alone, alone))
+
+
+def percentile(values: Sequence[float], share: float = SHARE) -> float:
+    """Return the value that this share of all stays at or below."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _normalised(latencies: Latencies, alone: Latencies) -> list[float]:
+    return [
+        seconds / statistics.median(alone[kind]) for kind, found in latencies.items() for seconds in found
+    ]
+
+
+def _measure(
+    serving: ServingStack, documents: Mapping[str, list[Uploaded]], *, until: Callable[[], bool]
+) -> Latencies:
+    """Predict documents of each kind in turn, each only once, until the end, one of each kind at least."""
+    found: Latencies = {kind: [] for kind in documents}
+    caller = Caller(serving.stack)
+    while not until() and all(documents.values()):
+        for kind, left in documents.items():
+            found[kind].append(serving.predict(caller, left.pop()))
+            time.sleep(PAUSE_SECONDS)
+    return found
+
+
+def _after(seconds: float) -> Callable[[], bool]:
+    end = time.perf_counter() + seconds
+    return lambda: time.perf_counter() > end
+
+
+class _Bundle:
+    """A data bundle that is being made; a thread asks for its status."""
+
+    def __init__(self, serving: ServingStack, dataset_id: str) -> None:
+        self._caller = Caller(serving.stack)
+        path = f"/v1/models/{serving.model_id}/dataBundles"
+        bundle = self._caller.send("POST", path, {"datasetIds": [dataset_id]})
+        self._path = f"{path}/{bundle['dataBundleId']}"
+        self._status = "pending"
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def ended(self) -> bool:
+        """Return whether it is made. Raises RuntimeError when it has failed."""
+        if self._status in ("failed", "lost"):
+            raise RuntimeError(f"the bundle {self._status}")
+        return self._status == "succeeded"
+
+    def _follow(self) -> None:
+        deadline = time.monotonic() + BUNDLE_SECONDS
+        try:
+            while self._status not in ("succeeded", "failed") and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+                self._status = self._caller.read(self._path)["status"]
+        finally:
+            if self._status != "succeeded":
+                self._status = "lost"
