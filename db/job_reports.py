@@ -8,7 +8,7 @@ from typing import Annotated
 
 from db.jobs import JobState
 from db.statements import Connection, NeverNull, Row, columns, crossing
-from pagemill.ids import JobId, OrganizationId, SubjectId
+from pagemill.ids import JobId, OrganizationId, SubjectId, TrainingId
 
 
 class QueueDepthRow(Row):
@@ -26,6 +26,22 @@ class WaitingJobsRow(Row):
     priority: int
     jobs: Annotated[int, NeverNull("count(*)")]
     seconds: float | None
+
+
+class TrainingsWithoutNodeRow(Row):
+    """Number of trainings that have begun and wait for a node, and for how many seconds the first of them."""
+
+    trainings: Annotated[int, NeverNull("count(*)")]
+    seconds: float | None
+
+
+class UnusableModelRow(Row):
+    """Class of an error of a training's weights, and the number of predictions that it has failed."""
+
+    error_class: Annotated[str, NeverNull("filtered")]
+    training_id: TrainingId
+    jobs: Annotated[int, NeverNull("count(*)")]
+    last: Annotated[datetime.datetime, NeverNull("filtered")]
 
 
 class JobReportRow(Row):
@@ -104,6 +120,37 @@ async def list_waiting_jobs(
     connection: Connection, *, kind: str, per_organization: int, in_all: int, recent_jobs: int
 ) -> list[WaitingJobsRow]:
     """Count the waiting jobs of a kind by organization and priority."""
+
+
+@crossing(
+    "the operator sees how many trainings wait for nodes, not whose",
+    """
+    SELECT count(*) AS trainings, extract(epoch FROM now() - min(job.started_time))::float8 AS seconds
+    FROM job JOIN training
+        ON training.organization_id = job.organization_id AND training.id = job.subject_id
+    WHERE job.state = 'running' AND job.kind = 'training' AND training.status = 'pending'
+    """,
+)
+async def count_trainings_without_node(connection: Connection) -> TrainingsWithoutNodeRow:
+    """Count the trainings whose workers have no node yet."""
+
+
+@crossing(
+    "the operator sees whose weights cannot be used, in whichever organization",
+    """
+    SELECT job.error_class, prediction.training_id, count(*) AS jobs, max(job.ended_time) AS last
+    FROM job JOIN prediction
+        ON prediction.organization_id = job.organization_id AND prediction.id = job.subject_id
+    WHERE job.state = 'failed' AND job.ended_time > now() - :seconds * interval '1 second'
+        AND job.error_class = ANY(:error_classes)
+    GROUP BY job.error_class, prediction.training_id
+    ORDER BY last DESC LIMIT :limit
+    """,
+)
+async def list_unusable_models(
+    connection: Connection, *, error_classes: Sequence[str], seconds: float, limit: int
+) -> list[UnusableModelRow]:
+    """List trainings whose weights have failed predictions of the last ``seconds``, the newest first."""
 
 
 @crossing(

@@ -159,6 +159,9 @@ def _show(report: StackReport) -> None:
         table.add_row("queue", "", f"{report.queue.queued} waiting, {report.queue.running} running", "")
     for dispatcher in report.dispatchers:
         table.add_row(dispatcher.name, _state_of(dispatcher), _work_of(dispatcher), "")
+    for model in report.unusable_models:
+        failed = f"{model.jobs} predictions have failed, the last at {model.last:%Y-%m-%d %H:%M} UTC"
+        table.add_row(model.training_id, f"[red]{model.error_class}[/]", failed, "")
     Console().print(table)
 
 

@@ -12,16 +12,15 @@ from typing import Literal
 import msgspec
 
 from db.dispatchers import DispatcherRow, list_dispatchers
-from db.job_reports import list_queue_depths
+from db.job_reports import UnusableModelRow, list_queue_depths
 from db.pool import CONNECTION_ERRORS, connect
-from db.waiting_pages import count_connections
-from pagemill.cluster.scaling.asking import APPLICATION_NAME as SCALING
 from pagemill.errors import PagemillError
 from pagemill.objects import ObjectMissing, open_objects
 from pagemill.settings import Settings, load_settings
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.probes import api_answers, dashboard_json
 from pagemill.stack.state_file import StackState
+from pagemill.stack.troubles import application_troubles, scheduling_troubles, unusable_models
 from pagemill.work.kinds import Role
 
 APPLICATIONS = "/api/serve/applications/"
@@ -66,6 +65,7 @@ class StackReport(msgspec.Struct, kw_only=True, rename="camel"):
     queue: QueueReport | None
     ray: RayReport
     dispatchers: list[DispatcherRow] = []
+    unusable_models: list[UnusableModelRow] = []
 
 
 async def examine(directory: DataDirectory) -> StackReport:
@@ -77,8 +77,9 @@ async def examine(directory: DataDirectory) -> StackReport:
     used = load_settings(state.settings)
     queue: list[QueueReport] = []
     dispatchers: list[DispatcherRow] = []
+    models: list[UnusableModelRow] = []
     probes: dict[str, Callable[[], Awaitable[str]]] = {
-        "postgres": lambda: _postgres(used, queue),
+        "postgres": lambda: _postgres(used, queue, models),
         "objects": lambda: _objects(used),
         "api": lambda: _api(state, directory),
     }
@@ -99,6 +100,7 @@ async def examine(directory: DataDirectory) -> StackReport:
         queue=queue[0] if queue else None,
         ray=RayReport(address=state.ray_address, dashboard_url=state.dashboard_url),
         dispatchers=dispatchers,
+        unusable_models=models,
     )
 
 
@@ -131,10 +133,11 @@ async def _report(name: str, probe: Callable[[], Awaitable[str]], state: StackSt
     return PartReport(status=status, detail=detail, process_id=process_id, restarts=restarts)
 
 
-async def _postgres(settings: Settings, queue: list[QueueReport]) -> str:
+async def _postgres(settings: Settings, queue: list[QueueReport], models: list[UnusableModelRow]) -> str:
     connection = await connect(settings.database_url, application_name="pagemill-status")
     try:
         found = await list_queue_depths(connection)
+        models += await unusable_models(connection)
         version = connection.get_server_version()
     finally:
         await connection.close()
@@ -178,26 +181,11 @@ async def _apps(state: StackState, directory: DataDirectory, settings: Settings)
     found = await asyncio.to_thread(dashboard_json, state.dashboard_url, APPLICATIONS, directory.ray_token)
     applications = {name: str(item["status"]).lower() for name, item in found["applications"].items()}
     text = ", ".join(f"{name} {status}" for name, status in sorted(applications.items()))
+    troubles = application_troubles(found["applications"])
     if not applications or set(applications.values()) != {"running"}:
-        raise Down(text or "not deployed yet")
+        raise Down("; ".join((text or "not deployed yet", *troubles)))
     recognised = f"pages are recognised on {await asyncio.to_thread(_recognition_device, settings)}"
-    return "; ".join(filter(None, (text, recognised, await scaling_trouble(settings))))
-
-
-async def scaling_trouble(settings: Settings) -> str:
-    """Return what is wrong with the figures that replicas follow, or nothing.
-
-    While Postgres is away there is nothing to add to what is said of Postgres.
-    """
-    try:
-        connection = await connect(settings.database_url, application_name="pagemill-status")
-    except CONNECTION_ERRORS:
-        return ""
-    try:
-        asking = await count_connections(connection, application_name=SCALING)
-    finally:
-        await connection.close()
-    return "" if asking else "scaling does not ask the database: Serve's controller says why in its log"
+    return "; ".join(filter(None, (text, recognised, *await scheduling_troubles(settings), *troubles)))
 
 
 def _recognition_device(settings: Settings) -> str:

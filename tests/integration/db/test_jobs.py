@@ -10,10 +10,12 @@ import pytest
 from db.job_outcomes import cancel_queued_job, end_job, requeue_failed_job, retry_job
 from db.job_reports import (
     QueueDepthRow,
+    UnusableModelRow,
     WaitingJobsRow,
     find_job,
     list_jobs,
     list_queue_depths,
+    list_unusable_models,
     list_waiting_jobs,
 )
 from db.jobs import (
@@ -224,6 +226,33 @@ async def test_the_operator_looks_for_jobs(
         QueueDepthRow("prediction", "queued", 2),
         QueueDepthRow("training", "running", 1),
     ]
+
+
+async def test_trainings_are_named_whose_weights_have_failed_predictions(
+    connection: Connection, own: dict[str, Any], theirs: Tenant, now: datetime
+) -> None:
+    foreign = {"organization_id": theirs.organization_id}
+    failed = {"state": "failed", "error_class": "ModelMissing"}
+    for owner, name, training_id, minutes, values in (
+        (own, "a", "lost", 5, failed),
+        (own, "b", "lost", 3, failed),
+        (own, "c", "lost", 1, failed | {"error_class": "ModelDamaged"}),
+        (foreign, "d", "theirs", 2, failed),
+        (own, "long ago", "old", 61, failed),
+        (own, "another error", "good", 1, failed | {"error_class": "BadRequest"}),
+        (own, "tried again", "good", 1, failed | {"state": "succeeded"}),
+    ):
+        await insert(connection, "prediction", **owner, id=name, training_id=training_id)
+        ended = now - timedelta(minutes=minutes)
+        await add(connection, owner, f"job {name}", subject_id=name, ended_time=ended, **values)
+    asked: dict[str, Any] = {"error_classes": ["ModelMissing", "ModelDamaged"], "seconds": 3600.0}
+    rows = await list_unusable_models(connection, **asked, limit=10)
+    assert rows == [
+        UnusableModelRow("ModelDamaged", "lost", 1, now - timedelta(minutes=1)),
+        UnusableModelRow("ModelMissing", "theirs", 1, now - timedelta(minutes=2)),
+        UnusableModelRow("ModelMissing", "lost", 2, now - timedelta(minutes=3)),
+    ]
+    assert await list_unusable_models(connection, **asked, limit=1) == rows[:1]
 
 
 async def test_waiting_jobs_are_counted_by_organization_up_to_a_limit(

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from db.job_reports import count_trainings_without_node, list_unusable_models
 from db.statements import Statement
 from db.waiting_pages import (
     count_documents_to_bundle,
@@ -56,6 +57,8 @@ async def predictions(pool: asyncpg.Pool, organization: Tenant) -> None:
         (get_asked_pages, {"sample": 50}, 2 * (50 + RUNNING)),
         (count_documents_to_bundle, {}, 10),
         (count_ended_pages, {"seconds": 60.0, "limit": 1_000}, 2 * LATELY),
+        (count_trainings_without_node, {}, 10),
+        (list_unusable_models, {"error_classes": ["ModelMissing"], "seconds": 86400.0, "limit": 20}, 10),
     ],
 )
 async def test_only_what_is_open_or_ended_lately_is_read(

@@ -9,7 +9,7 @@ import pytest
 
 from pagemill.cluster.scaling.asking import BacklogWatch, ask_postgres
 from pagemill.settings import Settings
-from pagemill.stack.status import scaling_trouble
+from pagemill.stack.troubles import NOT_ASKING, scheduling_troubles
 
 DEADLINE = 10.0
 
@@ -19,9 +19,7 @@ def settings_with(database_url: str) -> Settings:
 
 
 async def test_a_policy_that_does_not_ask_is_told(database_url: str) -> None:
-    trouble = await scaling_trouble(settings_with(database_url))
-
-    assert trouble.startswith("scaling does not ask the database")
+    assert await scheduling_troubles(settings_with(database_url)) == [NOT_ASKING]
 
 
 async def test_one_that_asks_is_no_trouble_and_gets_its_figures(database_url: str) -> None:
@@ -32,13 +30,13 @@ async def test_one_that_asks_is_no_trouble_and_gets_its_figures(database_url: st
             assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
         assert (watch.latest.waiting, watch.latest.running) == (0.0, 0.0)
-        assert await scaling_trouble(settings_with(database_url)) == ""
+        assert await scheduling_troubles(settings_with(database_url)) == []
     finally:
         watch.close()
-    while not await scaling_trouble(settings_with(database_url)):
+    while not await scheduling_troubles(settings_with(database_url)):
         assert time.monotonic() < deadline + DEADLINE, "the connection stays although the watch is closed"
 
 
 @pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/nothing"])
 async def test_postgres_that_is_away_is_told_elsewhere(url: str) -> None:
-    assert await scaling_trouble(settings_with(url)) == ""
+    assert await scheduling_troubles(settings_with(url)) == []

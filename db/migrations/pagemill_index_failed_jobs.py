@@ -1,0 +1,16 @@
+"""Index the failed jobs by time."""
+
+from __future__ import annotations
+
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+
+from db.sql_migration import sql_migration
+
+ID = "2026-11-28T11:58:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "Index the failed jobs by time"
+
+
+async def forwards() -> MigrationManager:
+    """Return the migration for Piccolo."""
+    return sql_migration("index_failed_jobs.sql", migration_id=ID, description=DESCRIPTION)
