@@ -34,14 +34,20 @@ class LocalObjectStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    async def put(self, key: str, content: Content) -> int:
-        """Write an object and return its size in bytes. Raises Unavailable, or the error of ``content``."""
+    async def put(self, key: str, content: Content, *, durable: bool = True) -> int:
+        """Write an object and return its size in bytes. Raises Unavailable, or the error of ``content``.
+
+        One that is not ``durable`` is not flushed to disk.
+        """
         target = self._path(key)
         temporary = self._directory / TEMPORARY / uuid.uuid4().hex
-        size = 0
+        if isinstance(content, bytes):
+            with _write_errors():
+                await asyncio.to_thread(_write, temporary, target, content, durable)
+            return len(content)
         with _write_errors():
-            temporary.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = _create(temporary)
+        size = 0
         try:
             with os.fdopen(descriptor, "wb", buffering=0) as file:
                 async for piece in chunks(content):
@@ -49,9 +55,9 @@ class LocalObjectStore:
                     with _write_errors():
                         await asyncio.to_thread(file.write, piece)
                 with _write_errors():
-                    await asyncio.to_thread(os.fsync, file.fileno())
+                    await asyncio.to_thread(_flush, file.fileno(), durable)
             with _write_errors():
-                await asyncio.to_thread(_publish, temporary, target)
+                await asyncio.to_thread(_publish, temporary, target, durable)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -137,14 +143,45 @@ def _write_errors() -> Iterator[None]:
         raise Unavailable("The object storage is not available", detail=str(error)) from error
 
 
-def _publish(temporary: Path, target: Path) -> None:
+def _create(temporary: Path) -> int:
+    """Return the descriptor of a new file."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        return os.open(temporary, flags, 0o600)
+    except FileNotFoundError:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(temporary, flags, 0o600)
+
+
+def _write(temporary: Path, target: Path, content: bytes, durable: bool) -> None:
+    """Write a whole object: in one go, it takes one thread once."""
+    descriptor = _create(temporary)
+    try:
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            left = memoryview(content)
+            while left:
+                left = left[file.write(left) :]
+            _flush(file.fileno(), durable)
+        _publish(temporary, target, durable)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _publish(temporary: Path, target: Path, durable: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(temporary, target)
-    descriptor = os.open(target.parent, os.O_RDONLY)
-    try:
+    if durable:
+        descriptor = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _flush(descriptor: int, durable: bool) -> None:
+    if durable:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _walk(directory: Path, prefix: str) -> Iterator[StoredObject]:

@@ -42,7 +42,7 @@ class S3ObjectStore:
         self._stack = contextlib.AsyncExitStack()
         self._client: Any = None
 
-    async def put(self, key: str, content: Content) -> int:
+    async def put(self, key: str, content: Content, *, durable: bool = True) -> int:
         """Write an object and return its size in bytes. Raises Unavailable, or the error of ``content``."""
         client = await self._ready()
         where = {"Bucket": self._bucket, "Key": self._name(key)}

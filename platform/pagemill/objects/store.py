@@ -40,10 +40,11 @@ class StoredObject(NamedTuple):
 class ObjectStore(Protocol):
     """Storage of objects by key. All methods raise errors.Unavailable while the storage is away."""
 
-    async def put(self, key: str, content: Content) -> int:
+    async def put(self, key: str, content: Content, *, durable: bool = True) -> int:
         """Write an object and return its size in bytes.
 
-        It becomes visible as a whole. When ``content`` raises, nothing is left and the error goes on.
+        It becomes visible as a whole. When ``content`` raises, nothing is left and the error goes on. One
+        that is not ``durable`` may be lost, or damaged, when the machine of the storage crashes soon after.
         """
         ...
 

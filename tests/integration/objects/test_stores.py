@@ -164,6 +164,19 @@ async def test_keys_outside_are_refused(store: ObjectStore) -> None:
         await store.put("organizations/../../etc/passwd", b"x")
 
 
+@pytest.mark.parametrize("durable", [True, False])
+async def test_what_can_be_lost_is_not_flushed(
+    tmp_path: Path, durable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    monkeypatch.setattr(os, "fsync", flushed.append)
+    store = local.LocalObjectStore(tmp_path)
+    assert await store.put("a/b", b"content", durable=durable) == 7
+    assert await store.get("a/b") == b"content"
+    # The file, and the directory that has its name.
+    assert len(flushed) == (2 if durable else 0)
+
+
 async def test_a_directory_leaves_no_temporary_files(tmp_path: Path) -> None:
     store = open_objects(Settings(database_url="postgresql://unused", objects_url=tmp_path.as_uri()))
     await store.put(KEY, b"x")

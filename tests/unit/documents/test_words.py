@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from typing import Any
 
 import pytest
@@ -108,6 +109,20 @@ async def test_a_damaged_page_is_deleted_to_be_read_again(objects: ObjectStore, 
     assert await find_pages(objects, KEY, OPTIONS) == pages(2, [1])
 
 
+def test_a_message_has_little_more_than_the_words() -> None:
+    words = [Word("word", 0.1, 0.2, 0.3, 0.4) for _ in range(1000)]
+    sent = DocumentPages(
+        content_key=KEY,
+        options=OPTIONS,
+        number_of_pages=1,
+        indexes=[0],
+        words=[Page(0, 0.7, "text", words)],
+    )
+    message = pickle.dumps(sent)
+    assert pickle.loads(message) == sent
+    assert len(message) < encoded_size(sent.words or []) + 400
+
+
 async def test_words_that_came_along_are_not_loaded(objects: ObjectStore) -> None:
     given = DocumentPages(content_key=KEY, options=OPTIONS, number_of_pages=1, indexes=[0], words=[page(0)])
     assert await words_of(objects, given) == [page(0)]
@@ -136,8 +151,8 @@ class CountingObjects:
     async def get(self, key: str) -> bytes:
         return await self._counted(self._objects.get(key))
 
-    async def put(self, key: str, content: bytes) -> int:
-        return await self._counted(self._objects.put(key, content))
+    async def put(self, key: str, content: bytes, *, durable: bool = True) -> int:
+        return await self._counted(self._objects.put(key, content, durable=durable))
 
     async def _counted(self, transfer: Any) -> Any:
         self.now += 1
