@@ -36,8 +36,8 @@ from pagemill.stack.processes import child_environment, marked
 from pagemill.stack.ray_head import choose_ports
 from pagemill.stack.stack_configuration import worker_settings
 
-START_SECONDS = 90.0
-DEPLOY_SECONDS = 120.0
+START_SECONDS = 120.0
+DEPLOY_SECONDS = 240.0
 COMMAND_SECONDS = 60.0
 POLL_SECONDS = 0.1
 OBJECT_STORE_BYTES = 100 * 1024 * 1024
@@ -125,7 +125,12 @@ class ClusterNodes:
             **more,
         )
 
-    def start_head(self, autoscaling: Mapping[str, Any] | None = None, **more: str) -> Node:
+    def start_head(
+        self,
+        autoscaling: Mapping[str, Any] | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+    ) -> Node:
         """Start the head, which offers no CPU; with a configuration it starts and ends nodes itself."""
         arguments = [
             "--head",
@@ -137,21 +142,24 @@ class ClusterNodes:
             file = self.directory / "autoscaling.json"
             file.write_text(json.dumps(autoscaling))
             arguments.append(f"--autoscaling-config={file}")
-        head = self._start(Pool.HEAD, arguments, cpus=0, gpus=0, more=more)
+        head = self._start(Pool.HEAD, arguments, cpus=0, gpus=0, more=environment or {})
         _wait_for(lambda: port_answers(self._ports.head), "the head to answer", head, self._log(head))
         self.watch = NodeWatch(self.address, self.environment(self.settings))
         self._wait_until_seen(head)
         return head
 
-    def add_node(self, pool: Pool, *, cpus: int = 0, gpus: int = 0, **more: str) -> Node:
-        """Start a node of a pool, and return when the head has it; ``more`` is added to its environment."""
-        node = self._start(pool, [f"--address={self.address}"], cpus=cpus, gpus=gpus, more=more)
+    def add_node(
+        self, pool: Pool, *, cpus: int = 0, gpus: int = 0, environment: Mapping[str, str] | None = None
+    ) -> Node:
+        """Start a node of a pool, and return when the head has it; ``environment`` is added to its own."""
+        address = f"--address={self.address}"
+        node = self._start(pool, [address], cpus=cpus, gpus=gpus, more=environment or {})
         self._wait_until_seen(node)
         return node
 
-    def deploy(self, *arguments: str) -> None:
+    def deploy(self) -> None:
         """Deploy as the product does, with stub applications. Raises RuntimeError with what went wrong."""
-        self.run([sys.executable, "-m", "benchmarks.stub_applications", *arguments], DEPLOY_SECONDS)
+        self.run([sys.executable, "-m", "benchmarks.stub_applications"], DEPLOY_SECONDS)
 
     def drain(self, node_id: str, *, seconds: int) -> None:
         """Tell the cluster that a node goes in so many seconds; nobody ends it."""

@@ -29,10 +29,11 @@ class SeenNode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
-    """The nodes at one time, in seconds since the epoch."""
+    """The nodes at one time, in seconds since the epoch, and the GPUs that placement groups wait for."""
 
     at: float
     nodes: list[SeenNode]
+    waiting_gpus: float = 0.0
 
     def count(self, label: str, value: str) -> int:
         """Return how many nodes carry a label with a value."""
@@ -91,7 +92,7 @@ def look(address: str) -> Look:
         at=time.time(),
         nodes=[
             SeenNode(
-                node_id=node.node_id,
+                node_id=str(node.node_id),
                 node_type=node.ray_node_type_name,
                 labels=dict(node.labels or {}),
                 status=str(node.node_status),
@@ -99,6 +100,11 @@ def look(address: str) -> Look:
             )
             for node in (*status.active_nodes, *status.idle_nodes)
         ],
+        waiting_gpus=sum(
+            request.bundle.get("GPU", 0.0) * request.count
+            for demand in status.resource_demands.placement_group_demand
+            for request in demand.bundles_by_count
+        ),
     )
 
 

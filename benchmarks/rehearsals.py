@@ -18,12 +18,13 @@ from typing import Any
 
 from benchmarks.rehearsal import Rehearsal
 from benchmarks.rehearsal_models import MODELS_OVER_REPLICAS
+from benchmarks.rehearsal_nodes import NODES
 from benchmarks.rehearsal_policies import POLICIES
 from benchmarks.rehearsal_pools import POOLS
 from benchmarks.rehearsal_scaling import SCALING
 from benchmarks.servers import write_figures
 
-REHEARSALS: tuple[Rehearsal, ...] = (POOLS, SCALING, POLICIES, MODELS_OVER_REPLICAS)
+REHEARSALS: tuple[Rehearsal, ...] = (POOLS, SCALING, POLICIES, MODELS_OVER_REPLICAS, NODES)
 
 
 def rehearse(rehearsals: Iterable[Rehearsal]) -> list[dict[str, Any]]:

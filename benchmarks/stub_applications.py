@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 import ray
-from ray import serve
 from ray.serve import Application
 
 from benchmarks.stub_documents import StubContent, note_read
@@ -30,6 +29,7 @@ from pagemill.extraction.types import Reading, ReadOptions
 from pagemill.objects import open_objects
 from pagemill.settings import load_settings
 from serve_apps.reading import CachedReading, reading_application
+from serve_apps.reading_lane import ReadingLane
 
 PREDICTING_SECONDS = 0.02
 
@@ -55,8 +55,11 @@ class StubReading:
 
     def __init__(self) -> None:
         settings = load_settings(os.environ)
+        reader, at_once = SleepingReader(), parts_per_replica(settings)
         self._reading = CachedReading(
-            open_objects(settings), SleepingReader(), at_once=parts_per_replica(settings)
+            open_objects(settings),
+            ReadingLane(reader, at_once=at_once),
+            ReadingLane(reader, at_once=at_once, in_background=True),
         )
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
@@ -65,25 +68,19 @@ class StubReading:
 
 
 class StubPrediction:
-    """Replica that finds on each page what its first word is."""
+    """Replica that finds on each page what its first words are."""
 
     def __init__(self) -> None:
         self._objects = open_objects(load_settings(os.environ))
 
-    @serve.multiplexed(max_num_models_per_replica=4)  # type: ignore[untyped-decorator]
-    async def predictor(self, artefact_key: str) -> str:
-        """Load nothing, in the way in which the prediction application loads trainings."""
-        return artefact_key
-
     async def predict(self, request: PredictionRequest) -> Predictions:
         """Return a field for each page."""
-        await self.predictor(serve.get_multiplexed_model_id())
         pages = await words_of(self._objects, request.pages)
         await asyncio.sleep(PREDICTING_SECONDS)
         return [
             {
                 "label": "words",
-                "value": " ".join(word.text for word in page.words),
+                "value": " ".join(word.text for word in page.words[:2]),
                 "page": page.index,
                 "confidence": 1.0,
             }
