@@ -28,6 +28,7 @@ from benchmarks.node_watch import NodeWatch
 from benchmarks.rehearsal_pools import CLUSTER
 from benchmarks.servers import DATABASE, durable_postgres
 from benchmarks.stub_documents import READS
+from pagemill.cluster.serve_configuration import RELEASE
 from pagemill.pools import POOL_LABEL, Pool
 from pagemill.secret_box import new_secret_key
 from pagemill.settings import Settings, load_settings, to_environment
@@ -157,9 +158,14 @@ class ClusterNodes:
         self._wait_until_seen(node)
         return node
 
-    def deploy(self) -> None:
+    def deploy(self, *, release: str = "") -> None:
         """Deploy as the product does, with stub applications. Raises RuntimeError with what went wrong."""
-        self.run([sys.executable, "-m", "benchmarks.stub_applications"], DEPLOY_SECONDS)
+        program = [sys.executable, "-m", "benchmarks.stub_applications"]
+        self.run(program, DEPLOY_SECONDS, **{RELEASE: release})
+
+    def processes(self) -> list[psutil.Process]:
+        """Return the processes of all nodes."""
+        return marked(self._marker)
 
     def drain(self, node_id: str, *, seconds: int) -> None:
         """Tell the cluster that a node goes in so many seconds; nobody ends it."""
@@ -175,11 +181,11 @@ class ClusterNodes:
             COMMAND_SECONDS,
         )
 
-    def run(self, command: Sequence[str], seconds: float) -> str:
+    def run(self, command: Sequence[str], seconds: float, **more: str) -> str:
         """Run a program with the keys of the dispatcher; return its output. Raises RuntimeError."""
         done = subprocess.run(
             command,
-            env=self.environment(self.settings),
+            env=self.environment(self.settings, **more),
             capture_output=True,
             text=True,
             timeout=seconds,
