@@ -100,6 +100,9 @@ api-docs: install ## Write docs/api: the OpenAPI document and the Postman collec
 api-examples: install ## Record the examples of the API document from calls of all operations
 	PAGEMILL_RECORD_EXAMPLES=1 $(BIN)/python -m pytest -q tests/integration/api/openapi/test_examples.py
 
+release-fixture: install ## Record the statements of this release, which the next one's schema has to understand
+	$(BIN)/python -m tools.release_statements
+
 constraints: ## Pin what .venv holds now
 	@{ head -1 constraints.txt; $(PIP) freeze --exclude-editable 2>/dev/null | grep -v -E '^#|@ file' | sed -E 's/\+cpu$$//'; } > .venv/constraints.new
 	@mv .venv/constraints.new constraints.txt

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from pagemill import __version__
 from pagemill.commands.consents import consents
+from pagemill.commands.deploy import deploy
 from pagemill.commands.deployment_environments import deployment_environments
 from pagemill.commands.jobs import jobs
 from pagemill.commands.models import models
@@ -21,6 +21,7 @@ from pagemill.commands.plans import plans
 from pagemill.commands.secrets import secrets
 from pagemill.commands.webhooks import webhooks
 from pagemill.errors import PagemillError
+from pagemill.release import release
 
 if TYPE_CHECKING:
     from db.dispatchers import DispatcherRow
@@ -48,7 +49,7 @@ def _fail(message: str) -> NoReturn:
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__)
+@click.version_option(release())
 def main() -> None:
     """Pages go in, fields come out: a self-hosted job platform for documents.
 
@@ -137,6 +138,7 @@ def status(data_dir: Path, as_json: bool) -> None:
 
 main.add_command(deployment_environments)
 main.add_command(consents)
+main.add_command(deploy)
 main.add_command(jobs)
 main.add_command(models)
 main.add_command(objects)

@@ -14,7 +14,9 @@ from pagemill.applications.found_fields import Predictions
 from pagemill.applications.large_predictions import StoredPredictions, from_message
 from pagemill.applications.requests import (
     PREDICTION,
+    PREDICTION_DEPLOYMENT,
     READING,
+    READING_DEPLOYMENT,
     PredictionRequest,
     ReadingRequest,
     ReadingResponse,
@@ -29,6 +31,11 @@ from pagemill.settings import Settings
 READING_SECONDS = 660.0
 """Longer than the reader itself allows one part of a document."""
 PREDICTING_SECONDS = 120.0
+
+
+def _handle(deployment: str, application: str) -> DeploymentHandle[Any]:
+    """Return a handle: an application that cannot start keeps nobody from what the others do."""
+    return serve.get_deployment_handle(deployment, application, _check_exists=False)
 
 
 def parts_per_replica(settings: Settings) -> int:
@@ -71,8 +78,8 @@ class ReadingApplication:
 
     @classmethod
     def find(cls, *, seconds: float = READING_SECONDS) -> ReadingApplication:
-        """Return a client of the running application. Blocks; raises RayServeException without one."""
-        return cls(serve.get_app_handle(READING), seconds=seconds)
+        """Return a client of the application, which may not run yet. Blocks; raises RayServeException."""
+        return cls(_handle(READING_DEPLOYMENT, READING), seconds=seconds)
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
         """Read a part. Raises DocumentUnreadable, NotFound when the content is gone, Unavailable."""
@@ -92,8 +99,8 @@ class PredictionApplication:
 
     @classmethod
     def find(cls, objects: ObjectStore, *, seconds: float = PREDICTING_SECONDS) -> PredictionApplication:
-        """Return a client of the running application. Blocks; raises RayServeException without one."""
-        return cls(serve.get_app_handle(PREDICTION), objects, seconds=seconds)
+        """Return a client of the application, which may not run yet. Blocks; raises RayServeException."""
+        return cls(_handle(PREDICTION_DEPLOYMENT, PREDICTION), objects, seconds=seconds)
 
     async def predict(self, artefact_key: str, request: PredictionRequest) -> Predictions:
         """Return the fields that the artefact's training finds. Raises Unavailable."""
@@ -134,7 +141,7 @@ class ApplicationClient:
 
 
 def find_applications(settings: Settings, objects: ObjectStore) -> ApplicationClient:
-    """Return a client of the running applications. Blocks; raises RayServeException without them."""
+    """Return a client of both, which may not run yet. Blocks; raises RayServeException without Serve."""
     return ApplicationClient(
         ReadingApplication.find(),
         PredictionApplication.find(objects),

@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 import ray
 
 from pagemill.cluster.dispatchers import replace_dispatchers
+from pagemill.cluster.reconciliation import find_missing, wait_until_lacking
 from pagemill.cluster.rollout import roll_out
 from pagemill.cluster.serve_configuration import APPLICATIONS, ServedApplication
 from pagemill.release import release as installed_release
@@ -23,8 +25,12 @@ from pagemill.usage.actor import replace_counters
 logger = logging.getLogger(__name__)
 
 
-def main() -> int:
-    """Connect, deploy and disconnect; return the exit status: 0 when all parts are healthy, else 1."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Connect, deploy and disconnect; return the exit status: 0 when all parts are healthy, else 1.
+
+    With ``--stay`` it goes on until something is missing, and then ends with 1.
+    """
+    stays = "--stay" in arguments
     settings = load_settings(os.environ)
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     ray.init(
@@ -33,10 +39,14 @@ def main() -> int:
         log_to_driver=False,
         configure_logging=False,
     )
-    try:
-        failures = deploy(settings)
-    finally:
-        ray.shutdown()
+    release = installed_release()
+    failures = deploy(settings, release=release)
+    if stays and not failures:
+        missing = wait_until_lacking(lambda: find_missing(settings, release))
+        logger.warning("%s", missing)
+        # Disconnecting from a Ray that is gone would not end.
+        os._exit(1)
+    ray.shutdown()
     return 1 if failures else 0
 
 
@@ -47,14 +57,16 @@ def deploy(
 
     Without a ``release`` it is that of the installed code. The same one restarts nothing.
     """
-    release = release or installed_release()
+    began, release = time.monotonic(), release or installed_release()
     replace_counters(settings, release)
     failures = roll_out(settings, release, applications)
     for name, reason in failures.items():
         logger.error("the application %s does not run: %s", name, reason)
     replace_dispatchers(settings, release)
+    if not failures:
+        logger.info("release %s runs after %.1f s", release, time.monotonic() - began)
     return failures
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

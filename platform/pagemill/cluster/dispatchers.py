@@ -52,6 +52,21 @@ def replace_dispatchers(settings: Settings, release: str) -> None:
             _retire(name, dispatcher)
 
 
+def missing_dispatchers(settings: Settings) -> list[str]:
+    """Return the names of the dispatchers that do not run, of whatever generation and release."""
+    running = {
+        (name.role, name.number)
+        for name in map(DispatcherName.parse, _running(settings.ray_namespace))
+        if name is not None
+    }
+    declared = [
+        (role, number)
+        for role in Role
+        for number in range(settings.dispatchers if role is Role.INTERACTIVE else 1)
+    ]
+    return [f"{PREFIX}-{role}-{number}" for role, number in declared if (role, number) not in running]
+
+
 def _running(namespace: str) -> dict[str, Any]:
     """Return the handles of all dispatchers by name."""
     known = ray.util.list_named_actors(all_namespaces=True)
