@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import ray
 
 from pagemill.cluster.dispatchers import replace_dispatchers
+from pagemill.cluster.failures import failure_line
 from pagemill.cluster.reconciliation import find_missing, wait_until_lacking
 from pagemill.cluster.rollout import roll_out
 from pagemill.cluster.serve_configuration import APPLICATIONS, ServedApplication
@@ -61,7 +62,7 @@ def deploy(
     replace_counters(settings, release)
     failures = roll_out(settings, release, applications)
     for name, reason in failures.items():
-        logger.error("the application %s does not run: %s", name, reason)
+        logger.error("%s", failure_line(name, reason))
     replace_dispatchers(settings, release)
     if not failures:
         logger.info("release %s runs after %.1f s", release, time.monotonic() - began)

@@ -14,6 +14,7 @@ from ray.exceptions import RayError
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
+from pagemill.cluster.failures import reason_of
 from pagemill.cluster.serve_configuration import (
     APPLICATIONS,
     ATTEMPT,
@@ -96,13 +97,9 @@ def _follow(
 
 
 def failure_reason(application: Any) -> str:
-    """Return why an application failed, in one line, of what Serve says of it and of its deployments."""
-    messages = [deployment.message for deployment in application.deployments.values()]
-    for message in (*messages, application.message):
-        lines = [line.strip() for line in str(message).splitlines() if line.strip()]
-        if lines:
-            return lines[-1]
-    return "Serve says no reason"
+    """Return why an application failed, of what Serve says of it and of its deployments."""
+    messages = [str(deployment.message) for deployment in application.deployments.values()]
+    return reason_of([*messages, str(application.message)])
 
 
 def _lacks_room(application: Any) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from db.migrate import migrate
+from pagemill.cluster.failures import failures_in
 from pagemill.settings import Settings, to_environment
 from pagemill.stack.bootstrap import bootstrap, check_database
 from pagemill.stack.certificates import Certificates
@@ -208,6 +209,7 @@ class Apps:
             directory.marker,
             **(self._head.client_environment() if self._head else {}),
         )
+        begin = log.stat().st_size if log.exists() else 0
         self._child = await Child.start(
             [sys.executable, "-P", "-m", "pagemill.cluster.deploy"], environment, log
         )
@@ -218,7 +220,8 @@ class Apps:
             raise StackError(f"the apps were not deployed within {DEPLOY_SECONDS:g} s, see {log}") from None
         if status != 0:
             self._generation = 0
-            raise StackError(f"the apps were not deployed (exit status {status}), see {log}")
+            reasons = "; ".join(failures_in(log, begin)) or f"exit status {status}"
+            raise StackError(f"the apps were not deployed ({reasons}), see {log}")
 
     async def ended(self) -> str:
         """Return when the head that was deployed to has ended."""

@@ -9,6 +9,7 @@ from db.job_reports import UnusableModelRow, count_trainings_without_node, list_
 from db.pool import CONNECTION_ERRORS, connect
 from db.statements import Connection
 from db.waiting_pages import count_connections
+from pagemill.cluster.failures import reason_of
 from pagemill.cluster.scaling.asking import APPLICATION_NAME as SCALING
 from pagemill.errors import ModelUnusable
 from pagemill.settings import Settings
@@ -56,10 +57,15 @@ def application_troubles(applications: Mapping[str, Any]) -> list[str]:
     A replica that finds no node is among them, with what it needs; ``applications`` is the dashboard's.
     """
     return [
-        f"{name}: {' '.join(message.split())}"
+        f"{name}: {_in_one_line(message)}"
         for name, application in sorted(applications.items())
         for message in _messages(application)
     ]
+
+
+def _in_one_line(message: str) -> str:
+    """Return the error of a traceback; all of another message."""
+    return reason_of([message]) if "Traceback (most" in message else " ".join(message.split())
 
 
 def _messages(application: Mapping[str, Any]) -> Iterator[str]:

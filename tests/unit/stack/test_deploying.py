@@ -61,7 +61,8 @@ def test_it_ends_its_program_on_a_signal(tmp_path: Path, ending: signal.Signals)
     process = keeper("/bin/sh", "-c", f"echo $$ >> {file}; exec sleep 600")
     [child] = written(file, 1)
     process.send_signal(ending)
-    assert process.wait(DEADLINE) == 0
+    process.communicate(timeout=DEADLINE)
+    assert process.returncode == 0
     assert not psutil.pid_exists(int(child))
 
 
