@@ -55,11 +55,16 @@ async def _run(program: Sequence[str], stopping: asyncio.Event, restarts: Restar
     try:
         await asyncio.wait([ended, stop], return_when=asyncio.FIRST_COMPLETED)
         if not ended.done():
-            process.terminate()
+            _signal(process, signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(ended), STOP_SECONDS)
     finally:
         stop.cancel()
-        if process.returncode is None:
-            process.kill()
+        _signal(process, signal.SIGKILL)
     return await ended
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Send a signal to a process that may have ended."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(number)
