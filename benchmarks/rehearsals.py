@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rehearsal import Rehearsal
+from benchmarks.rehearsal_fairness import FAIRNESS
 from benchmarks.rehearsal_models import MODELS_OVER_REPLICAS
 from benchmarks.rehearsal_nodes import NODES
 from benchmarks.rehearsal_policies import POLICIES
@@ -24,7 +25,14 @@ from benchmarks.rehearsal_pools import POOLS
 from benchmarks.rehearsal_scaling import SCALING
 from benchmarks.servers import write_figures
 
-REHEARSALS: tuple[Rehearsal, ...] = (POOLS, SCALING, POLICIES, MODELS_OVER_REPLICAS, NODES)
+REHEARSALS: tuple[Rehearsal, ...] = (
+    POOLS,
+    SCALING,
+    POLICIES,
+    MODELS_OVER_REPLICAS,
+    FAIRNESS,
+    NODES,
+)
 
 
 def rehearse(rehearsals: Iterable[Rehearsal]) -> list[dict[str, Any]]:

@@ -90,9 +90,7 @@ class SimulatedApplication:
 
     def tick(self, weather: Weather) -> None:
         """Let one tick pass."""
-        self.now += TICK
-        self.ready += sum(time <= self.now for time in self.starting)
-        self.starting = [time for time in self.starting if time > self.now]
+        self._pass_time()
         if weather.node_dies:
             self._lose_a_node()
         self.interactive += weather.interactive
@@ -109,6 +107,11 @@ class SimulatedApplication:
         self.served += done
         self.replica_seconds += (self.ready + len(self.starting)) * TICK
         self._observe(ongoing, busy, done, weather)
+
+    def _pass_time(self) -> None:
+        self.now += TICK
+        self.ready += sum(time <= self.now for time in self.starting)
+        self.starting = [time for time in self.starting if time > self.now]
 
     def _claim(self) -> None:
         slots = max(float(FEWEST_SLOTS), SPARE * self.ready * self.limits.places)

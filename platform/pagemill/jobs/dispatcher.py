@@ -33,6 +33,14 @@ Interruption: TypeAlias = Literal["lost", "cancelled", "stopped"]
 CLAIM_BATCH_SIZE = 128
 
 
+def claim_limit(most: int, running: int) -> int:
+    """Return how many jobs of a kind to claim at once while ``running`` of at most ``most`` run.
+
+    At most half of them: while some jobs end together, others are claimed.
+    """
+    return max(0, min(CLAIM_BATCH_SIZE, (most + 1) // 2, most - running))
+
+
 class Stopped(Exception):
     """The dispatcher gives the job back because it stops."""
 
@@ -207,8 +215,7 @@ class Dispatcher:
     async def _claim_some(self, runnable: RunnableKind[Any]) -> bool:
         """Start jobs of a kind as far as its concurrency allows; return whether to ask again at once."""
         kind, most = runnable.kind, self._concurrency[runnable.kind.name]
-        # At most half of the concurrency: while some jobs end together, others are claimed.
-        limit = min(CLAIM_BATCH_SIZE, (most + 1) // 2, most - self._count(kind))
+        limit = claim_limit(most, self._count(kind))
         if limit < 1:
             return False
         try:
