@@ -89,7 +89,7 @@ class DispatcherActor:
             self._dispatcher.drain(seconds)
 
     async def _run(self) -> None:
-        if await asyncio.to_thread(is_superseded, self._assignment.name, self._settings.ray_namespace):
+        if await asyncio.to_thread(is_superseded, self._assignment.name):
             logger.info("a successor works: this dispatcher is not needed any more")
             return
         settings = self._settings
@@ -136,13 +136,12 @@ class DispatcherActor:
             await self._dispatcher.run()
 
 
-def is_superseded(name: DispatcherName, namespace: str) -> bool:
+def is_superseded(name: DispatcherName) -> bool:
     """Return whether a later generation of the role runs; blocks.
 
     Ray starts a dispatcher that dies again, also one that was draining: it must not claim any more then.
     """
-    known = ray.util.list_named_actors(all_namespaces=True)
-    names = (DispatcherName.parse(one["name"]) for one in known if one["namespace"] == namespace)
+    names = map(DispatcherName.parse, ray.util.list_named_actors())
     return any(
         one is not None and one.role == name.role and one.generation > name.generation for one in names
     )

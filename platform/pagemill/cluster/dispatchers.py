@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -43,31 +43,39 @@ def replace_dispatchers(settings: Settings, release: str) -> None:
     """Have the dispatchers of this release and these settings run, and no others.
 
     Those that run already with both stay as they are. Otherwise their successors are started, and the old
-    ones drain when these answer. Raises RayError when a successor does not start: then the old ones go on.
+    ones drain when these answer. Raises RayError when successors of a role do not start: its old ones go on
+    then, and the other roles have theirs.
     """
     running = _running(settings.ray_namespace)
-    declared = [name for role in Role for name in _declared(role, running, settings, release)]
+    failures: list[RayError] = []
+    kept: set[str] = set()
+    for role in Role:
+        try:
+            kept |= {str(name) for name in _declare(role, running, settings, release)}
+        except RayError as error:
+            logger.exception("the %s dispatchers of release %s do not start", role, release)
+            failures.append(error)
+            kept |= {str(name) for name in _names(running) if name.role == role}
     for name, dispatcher in running.items():
-        if name not in map(str, declared):
+        if name not in kept:
             _retire(name, dispatcher)
+    if failures:
+        raise failures[0]
 
 
 def missing_dispatchers(settings: Settings) -> list[str]:
     """Return the names of the dispatchers that do not run, of whatever generation and release."""
-    running = {
-        (name.role, name.number)
-        for name in map(DispatcherName.parse, _running(settings.ray_namespace))
-        if name is not None
-    }
-    declared = [
-        (role, number)
-        for role in Role
-        for number in range(settings.dispatchers if role is Role.INTERACTIVE else 1)
-    ]
+    running = {(name.role, name.number) for name in _names(_running(settings.ray_namespace))}
+    declared = [(role, number) for role in Role for number in range(_count(role, settings))]
     return [f"{PREFIX}-{role}-{number}" for role, number in declared if (role, number) not in running]
 
 
-def _running(namespace: str) -> dict[str, Any]:
+def _count(role: Role, settings: Settings) -> int:
+    """Return how many dispatchers of a role are declared."""
+    return settings.dispatchers if role is Role.INTERACTIVE else 1
+
+
+def _running(namespace: str) -> Mapping[str, Any]:
     """Return the handles of all dispatchers by name."""
     known = ray.util.list_named_actors(all_namespaces=True)
     found = {}
@@ -80,19 +88,20 @@ def _running(namespace: str) -> dict[str, Any]:
     return found
 
 
-def _declared(
-    role: Role, running: dict[str, Any], settings: Settings, release: str
+def _names(running: Mapping[str, Any]) -> list[DispatcherName]:
+    return [name for name in map(DispatcherName.parse, running) if name is not None]
+
+
+def _declare(
+    role: Role, running: Mapping[str, Any], settings: Settings, release: str
 ) -> Sequence[DispatcherName]:
-    """Return the names of a role's dispatchers, which run as they are declared."""
-    count = settings.dispatchers if role is Role.INTERACTIVE else 1
-    names = [name for name in map(DispatcherName.parse, running) if name is not None and name.role == role]
+    """Have the dispatchers of a role run as they are declared, and return their names. Raises RayError."""
+    count = _count(role, settings)
+    names = [name for name in _names(running) if name.role == role]
     newest = max((name.generation for name in names), default=0)
     declaration = declaration_of(role, settings, release)
-    current = [DispatcherName(role, newest, number) for number in range(count)]
-    wanted = {str(name) for name in current}
-    if wanted == {str(name) for name in names if name.generation == newest} and _fulfil(
-        [running[name] for name in wanted], declaration
-    ):
+    current = [name for name in names if name.generation == newest]
+    if len(current) == count and _fulfil([running[str(name)] for name in current], declaration):
         logger.info("the %s dispatchers are those of this release: they stay", role)
         return current
     successors = [DispatcherName(role, newest + 1, number) for number in range(count)]
