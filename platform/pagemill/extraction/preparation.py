@@ -1,18 +1,22 @@
-"""Preparation of labelled documents for training: alignment, features, and the split."""
+"""Preparation of labelled documents for training: alignment, features, and the split.
+
+Each rank prepares its own documents. Orders of dates, longest spans, counts and the split are those of all.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from pagemill.extraction.alignment import PageText, learn_date_order, locate, page_hint
 from pagemill.extraction.decoding import DateOrder, as_text, field_type
 from pagemill.extraction.line_item_alignment import LabelledCell, locate_rows, row_targets, truth_rows
+from pagemill.extraction.ranks import Ranks, SingleRank
 from pagemill.extraction.sheets import Sheet, Targets, read_sheet
 from pagemill.extraction.tagger_configuration import (
     MAXIMUM_SPAN,
@@ -28,6 +32,8 @@ MINIMUM_FOR_HELD_OUT = 5
 MINIMUM_LOCATED_ROWS = 0.5
 """A document of whose rows fewer are found teaches that rows are not rows; it is left out."""
 SPARE_TOKENS = 2
+
+Key = TypeVar("Key")
 
 
 class TrainingOptions(msgspec.Struct, frozen=True):
@@ -63,12 +69,16 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Documents with targets, and the held-out part with its ground truth."""
+    """Documents of a rank with targets, and their held-out part with its ground truth.
+
+    ``number_held_out``, ``examples`` and ``unlocated`` count the documents of all ranks.
+    """
 
     configuration: TaggerConfiguration
     training: list[Sheet]
     held_out: list[Sheet]
     held_out_truth: list[Truth]
+    number_held_out: int
     examples: dict[str, int]
     unlocated: dict[str, int]
 
@@ -95,10 +105,10 @@ def read_truth(
     return truth
 
 
-def _date_orders(
+def _date_votes(
     sheets: Sequence[Sheet], truths: Sequence[Truth], fields: FieldDefinitions, lines: LineItemDefinitions
-) -> dict[str, DateOrder]:
-    """Return the order of day and month of each date field: by its own votes, or by all when it has none."""
+) -> dict[str, Counter[DateOrder]]:
+    """Return the votes for each order of day and month of each date field."""
     votes: dict[str, Counter[DateOrder]] = {}
     for label, definition in fields.items():
         if field_type(definition) == "date":
@@ -117,8 +127,22 @@ def _date_orders(
                     if name == column
                 )
                 votes[f"{label}.{column}"] = learn_date_order(cells, definition)
-    together: Counter[DateOrder] = sum(votes.values(), Counter())
-    return {name: _majority(own if own else together) for name, own in votes.items()}
+    return votes
+
+
+def _date_orders(votes: Sequence[Mapping[str, Counter[DateOrder]]]) -> dict[str, DateOrder]:
+    """Return the order of each date field from the votes of all ranks: its own, or those of all fields."""
+    of_field = {name: _total([own[name] for own in votes]) for name in votes[0]}
+    together = _total(of_field.values())
+    return {name: _majority(own if own else together) for name, own in of_field.items()}
+
+
+def _total(counts: Iterable[Mapping[Key, int]]) -> Counter[Key]:
+    """Return the sums; what was counted zero times stays."""
+    total: Counter[Key] = Counter()
+    for each in counts:
+        total.update(each)
+    return total
 
 
 def _majority(votes: Counter[DateOrder]) -> DateOrder:
@@ -188,18 +212,30 @@ def _hold_out(documents: Sequence[str], seed: int) -> set[int]:
     return set(order[: max(1, round(HELD_OUT_SHARE * len(documents)))])
 
 
-def prepare(examples: Sequence[Example], field_config: FieldConfig, options: TrainingOptions) -> Prepared:
-    """Align, compute features and split. Unusable ground truth is skipped, never an error."""
+def prepare(
+    examples: Iterable[Example], field_config: FieldConfig, options: TrainingOptions, ranks: Ranks | None = None
+) -> Prepared:
+    """Align, compute features and split. Unusable ground truth is skipped, never an error.
+
+    With several ranks, ``examples`` are those of this one.
+    """
+    ranks = ranks or SingleRank()
     fields, lines = split_fields(field_config)
-    sheets = [read_sheet(example.pages) for example in examples]
-    truths = [read_truth(example.ground_truth, fields, lines) for example in examples]
-    orders = _date_orders(sheets, truths, fields, lines)
+    documents: list[str] = []
+    sheets: list[Sheet] = []
+    truths: list[Truth] = []
+    for example in examples:
+        documents.append(example.document_id)
+        sheets.append(read_sheet(example.pages))
+        truths.append(read_truth(example.ground_truth, fields, lines))
+    orders = _date_orders(ranks.gather(_date_votes(sheets, truths, fields, lines)))
     aligner = _Aligner(fields, lines, orders)
     ready = [
         Sheet(sheet.pages, sheet.measurements, aligner.targets(sheet.pages, truth))
         for sheet, truth in zip(sheets, truths, strict=True)
     ]
-    held = _hold_out([example.document_id for example in examples], options.seed)
+    held = _held_out_here(documents, options.seed, ranks)
+    counts = ranks.gather((aligner.examples, aligner.unlocated, aligner.longest, len(held)))
     shape = NetworkShape(
         outputs=number_of_outputs(fields, lines),
         labels=len(fields),
@@ -207,12 +243,22 @@ def prepare(examples: Sequence[Example], field_config: FieldConfig, options: Tra
         hidden=options.hidden,
         layers=options.layers,
     )
-    longest = {label: min(aligner.longest[label] + SPARE_TOKENS, MAXIMUM_SPAN) for label in fields}
+    longest = {label: max(own[label] for _, _, own, _ in counts) for label in fields}
+    maximum_tokens = {label: min(tokens + SPARE_TOKENS, MAXIMUM_SPAN) for label, tokens in longest.items()}
     return Prepared(
-        configuration=TaggerConfiguration(shape, fields, lines, orders, longest),
+        configuration=TaggerConfiguration(shape, fields, lines, orders, maximum_tokens),
         training=[sheet for index, sheet in enumerate(ready) if index not in held],
         held_out=[ready[index] for index in sorted(held)],
         held_out_truth=[truths[index] for index in sorted(held)],
-        examples=dict(aligner.examples),
-        unlocated=dict(aligner.unlocated),
+        number_held_out=sum(held_out for _, _, _, held_out in counts),
+        examples=dict(_total(own for own, _, _, _ in counts)),
+        unlocated=dict(_total(own for _, own, _, _ in counts)),
     )
+
+
+def _held_out_here(documents: Sequence[str], seed: int, ranks: Ranks) -> set[int]:
+    """Return which of this rank's documents are held out, of those of all ranks."""
+    shards = ranks.gather(list(documents))
+    held = _hold_out([document for shard in shards for document in shard], seed)
+    begin = sum(len(shard) for shard in shards[: ranks.rank])
+    return {index for index in range(len(documents)) if begin + index in held}

@@ -27,6 +27,7 @@ from pagemill.extraction.inference import SheetReader, calibrated
 from pagemill.extraction.losses import batch_loss
 from pagemill.extraction.network import Tagger
 from pagemill.extraction.preparation import Prepared, TrainingOptions, prepare
+from pagemill.extraction.ranks import Ranks, SingleRank, any_rank
 from pagemill.extraction.sheets import batches, collate
 from pagemill.extraction.tagger_configuration import TaggerConfiguration
 from pagemill.extraction.warm_start import borrow_weights
@@ -45,10 +46,6 @@ class TrainingOutcome(msgspec.Struct, frozen=True):
     evaluation: dict[str, Any]
 
 
-def _unchanged(module: nn.Module) -> nn.Module:
-    return module
-
-
 def _never() -> bool:
     return False
 
@@ -58,10 +55,11 @@ def _still() -> float:
 
 
 class TaggerTrainer:
-    """Trainer of this rank's share of every epoch's batches.
+    """Trainer on the documents of one rank.
 
-    All ranks take the same number of steps and validate the same documents with the same weights, so that
-    they come to the same decisions. Only their clocks differ: they agree on the latest one.
+    All ranks take the same number of steps, each with the gradient of all their documents, so that their
+    weights stay the same. Each judges its own held-out documents; all decide by the judgements of all, and by
+    the latest of their clocks.
     """
 
     def __init__(
@@ -71,14 +69,12 @@ class TaggerTrainer:
         *,
         warm_start: Artefact | None = None,
         device: str = "cpu",
-        rank: int = 0,
-        world_size: int = 1,
-        wrap: Callable[[nn.Module], nn.Module] = _unchanged,
+        ranks: Ranks | None = None,
         clock: Callable[[], float] = _still,
         should_stop: Callable[[], bool] = _never,
     ) -> None:
         self.prepared, self.options = prepared, options
-        self.rank, self.world_size = rank, world_size
+        self.ranks: Ranks = ranks or SingleRank()
         self.device = torch.device(device)
         self.should_stop, self._clock, self._begun = should_stop, clock, clock()
         with torch.random.fork_rng(devices=[]):
@@ -87,7 +83,6 @@ class TaggerTrainer:
         if warm_start is not None:
             borrow_weights(self.network, prepared.configuration, warm_start)
         self.network.to(self.device)
-        self.module = wrap(self.network)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
         )
@@ -100,6 +95,7 @@ class TaggerTrainer:
             for sheet in prepared.training
             if sheet.size and (sheet.targets.positives or sheet.targets.rows)
         ]
+        self._teaches = any_rank(self.ranks, bool(self._taught))
 
     def _copy_weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
@@ -107,25 +103,19 @@ class TaggerTrainer:
     def _elapsed(self) -> float:
         return self._spent + self._clock() - self._begun
 
-    def _agreed(self, value: float) -> float:
-        """Return the largest of the ranks' values."""
-        if self.world_size == 1 or not torch.distributed.is_initialized():
-            return value
-        shared = torch.tensor([value], device=self.device)
-        torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
-        return float(shared)
+    def _plan(self, epoch: int) -> list[list[int]]:
+        """Return the documents of each step: as many steps on every rank, the last of which repeat some.
 
-    def _plan(self, epoch: int) -> list[list[list[int]]]:
-        """Return for each step the documents of each rank; the last step repeats some, so that none waits."""
+        A rank without documents to learn from takes empty steps.
+        """
         order = list(range(len(self._taught)))
         random.Random(f"{self.options.seed}:{epoch}").shuffle(order)
         tokens = self.options.tokens_per_batch
         total = sum(sheet.size for sheet in self._taught)
-        wanted = max(self._minimum_batches() * self.world_size, 1)
+        wanted = max(self._minimum_batches(), 1)
         parts = list(batches(self._taught, order, max(1, min(tokens, math.ceil(total / wanted)))))
-        missing = -len(parts) % self.world_size
-        parts += [parts[at % len(parts)] for at in range(missing)]
-        return [parts[at : at + self.world_size] for at in range(0, len(parts), self.world_size)]
+        steps = max(self.ranks.gather(len(parts)))
+        return [parts[at % len(parts)] if parts else [] for at in range(steps)]
 
     def _minimum_batches(self) -> int:
         """Return the fewest batches of an epoch, so that few documents still give enough steps."""
@@ -142,17 +132,18 @@ class TaggerTrainer:
 
     def run_epoch(self, epoch: int) -> dict[str, float]:
         """Run one epoch over this rank's batches, then validate. Stop between steps when asked to."""
-        plan = self._plan(epoch) if self._taught else []
-        spent = self._agreed(self._elapsed() / max(self.options.time_budget_seconds, 1e-9))
+        plan = self._plan(epoch)
+        spent = max(self.ranks.gather(self._elapsed() / max(self.options.time_budget_seconds, 1e-9)))
         share = 1 / max(self.options.maximum_epochs, 1)
         begin = max(epoch * share, spent)
         losses: list[float] = []
-        torch.manual_seed(hash((self.options.seed, epoch, self.rank)) & 0x7FFFFFFF)
-        for step, parts in enumerate(plan):
-            if self.should_stop():
-                break
+        torch.manual_seed(hash((self.options.seed, epoch, self.ranks.rank)) & 0x7FFFFFFF)
+        for step, part in enumerate(plan):
             self._set_rate(min(begin + share * step / len(plan), 1.0))
-            losses.append(self._step(parts[self.rank]))
+            loss = self._step(part)
+            if loss is None:
+                break
+            losses.append(loss)
         score = self._validate()
         self._keep_best(epoch, score)
         loss = sum(losses) / len(losses) if losses else 0.0
@@ -166,13 +157,15 @@ class TaggerTrainer:
             self._best_score, self._best_epoch = score, epoch
             self._best = {name: value.clone() for name, value in self._average.items()}
 
-    def _step(self, part: list[int]) -> float:
-        self.module.train()
-        batch = collate([self._taught[position] for position in part])
-        emissions, length_bias = self.module(batch.table.to(self.device))
-        loss = batch_loss(emissions, length_bias, batch, self.prepared.configuration)
+    def _step(self, part: list[int]) -> float | None:
+        """Take a step and return the loss of ``part``; return None when a rank is asked to stop."""
+        stop = self.should_stop()
+        if stop and self.ranks.size == 1:
+            return None
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss = self._backward(part) if part else 0.0
+        if self.ranks.size > 1 and self._share_gradients(len(part), stop):
+            return None
         nn.utils.clip_grad_norm_(self.network.parameters(), GRADIENT_LIMIT)
         self.optimiser.step()
         self._steps += 1
@@ -180,7 +173,35 @@ class TaggerTrainer:
         with torch.no_grad():
             for name, value in self.network.state_dict().items():
                 self._average[name].lerp_(value, 1 - decay)
+        return loss
+
+    def _backward(self, part: list[int]) -> float:
+        """Compute the gradients of the mean loss of some documents, and return the loss."""
+        self.network.train()
+        batch = collate([self._taught[position] for position in part])
+        emissions, length_bias = self.network(batch.table.to(self.device))
+        loss = batch_loss(emissions, length_bias, batch, self.prepared.configuration)
+        loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
+
+    def _share_gradients(self, documents: int, stop: bool) -> bool:
+        """Make the gradients those of the mean over all ranks' documents; return whether to stop.
+
+        The wish to stop travels with the gradients: a rank that just left would have the others wait.
+        """
+        parameters = list(self.network.parameters())
+        own = [
+            torch.zeros_like(each) if each.grad is None else each.grad * documents for each in parameters
+        ]
+        counts = torch.tensor([float(documents), float(stop)], device=self.device)
+        total = self.ranks.add(torch.cat([*(gradient.flatten() for gradient in own), counts]))
+        everyone, stops = float(total[-2]), float(total[-1])
+        begin = 0
+        for parameter in parameters:
+            part = total[begin : begin + parameter.numel()]
+            parameter.grad = (part / max(everyone, 1.0)).view_as(parameter)
+            begin += parameter.numel()
+        return stops > 0
 
     @contextlib.contextmanager
     def _with_weights(self, weights: Mapping[str, Tensor]) -> Any:
@@ -194,6 +215,7 @@ class TaggerTrainer:
     def _judge(
         self, configuration: TaggerConfiguration
     ) -> tuple[list[Judged], list[dict[str, tuple[int, int, int]]]]:
+        """Return the judgements of all held-out documents; each rank judges its own."""
         reader = SheetReader(self.network, configuration, self.device)
         judged: list[Judged] = []
         rows = []
@@ -201,11 +223,12 @@ class TaggerTrainer:
         for found, truth in zip(extracted, self.prepared.held_out_truth, strict=True):
             judged += judge_scalars(found, truth, configuration)
             rows.append(judge_rows(found, truth, configuration))
-        return judged, rows
+        gathered = self.ranks.gather((judged, rows))
+        return [one for own, _ in gathered for one in own], [one for _, own in gathered for one in own]
 
     def _validate(self) -> float:
         """Return the mean F1 of the labels on the held-out part, with the averaged weights."""
-        if not self.prepared.held_out:
+        if not self.prepared.number_held_out:
             return 0.0
         configuration = self.prepared.configuration
         with self._with_weights(self._average):
@@ -215,12 +238,12 @@ class TaggerTrainer:
 
     def done(self, epoch: int) -> bool:
         """Return whether to stop after ``epoch``: no better for long, out of epochs, or out of time."""
-        ended = epoch + 1 >= self.options.maximum_epochs or not self._taught
-        stale = bool(self.prepared.held_out) and epoch - self._improved_epoch >= self.options.patience
+        ended = epoch + 1 >= self.options.maximum_epochs or not self._teaches
+        stale = bool(self.prepared.number_held_out) and epoch - self._improved_epoch >= self.options.patience
         elapsed = self._elapsed()
         late = elapsed * (epoch + 2) / (epoch + 1) > self.options.time_budget_seconds
         stop = ended or stale or late or self.should_stop()
-        return self._agreed(float(stop)) > 0
+        return any_rank(self.ranks, stop)
 
     def state(self) -> bytes:
         """Return everything needed to go on with the training, as safetensors."""
@@ -261,7 +284,7 @@ class TaggerTrainer:
         self._spent, self._begun = float(progress["spent"]), self._clock()
 
     def finish(self) -> TrainingOutcome:
-        """Return the best weights, calibrated, and their evaluation."""
+        """Return the best weights, calibrated, and their evaluation. Every rank has to call it."""
         weights = self._best if self._best_epoch >= 0 else self._average
         configuration = self.prepared.configuration
         with self._with_weights(weights):
@@ -270,7 +293,7 @@ class TaggerTrainer:
         configuration = msgspec.structs.replace(configuration, calibration=calibration)
         judged = [_calibrated(item, configuration) for item in judged]
         measures = field_measures(judged, rows, [*configuration.fields, *configuration.lines])
-        evaluation = summary(measures, judged, len(self.prepared.held_out))
+        evaluation = summary(measures, judged, self.prepared.number_held_out)
         for label, values in evaluation["fields"].items():
             values["numberOfExamples"] = self.prepared.examples.get(label, 0)
             values["numberOfUnlocated"] = self.prepared.unlocated.get(label, 0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -198,17 +197,6 @@ def test_epochs_of_few_documents_have_enough_steps() -> None:
     assert own._steps == 7
 
 
-@pytest.mark.parametrize("count", [1, 4, 9])
-def test_ranks_take_the_same_steps_and_together_all_documents(count: int) -> None:
-    world = 4
-    own = [trainer(count=count, rank=rank, world_size=world) for rank in range(world)]
-    plans = [one._plan(0) for one in own]
-    assert all(plan == plans[0] for plan in plans)
-    assert all(len(parts) == world and all(parts) for parts in plans[0])
-    seen = {position for parts in plans[0] for part in parts for position in part}
-    assert seen == set(range(len(own[0]._taught)))
-
-
 def test_warm_start_begins_with_what_is_known(outcome: TrainingOutcome) -> None:
     def first_loss(warm_start: Artefact | None) -> float:
         options = msgspec.structs.replace(SMALL, maximum_epochs=1, learning_rate=1e-5)
@@ -244,23 +232,6 @@ def test_nothing_to_learn_at_all() -> None:
     options = msgspec.structs.replace(TINY, maximum_epochs=1)
     ended = run(TaggerTrainer(prepare(invoices(2), {}, options), options))
     assert FieldPredictor.load(ended.artefact).predict([[page_of("Total 9.00")]]) == [[]]
-
-
-def test_wrapping_is_what_is_trained() -> None:
-    calls = []
-
-    class Wrapped(torch.nn.Module):
-        def __init__(self, inner: torch.nn.Module) -> None:
-            super().__init__()
-            self.inner = inner
-
-        def forward(self, *arguments: Any) -> Any:
-            calls.append(1)
-            return self.inner(*arguments)
-
-    wrap: Callable[[torch.nn.Module], torch.nn.Module] = Wrapped
-    trainer(wrap=wrap).run_epoch(0)
-    assert calls
 
 
 def test_the_configuration_of_an_artefact_names_the_fields(outcome: TrainingOutcome) -> None:
