@@ -24,12 +24,11 @@ from pagemill.extraction.types import Example
 from tests.unit.extraction.printed import INVOICES, invoices
 
 OPTIONS = TrainingOptions(
-    maximum_epochs=12, minimum_steps=120, hidden=24, layers=2, tokens_per_batch=400, learning_rate=6e-3
+    maximum_epochs=8, minimum_steps=80, hidden=24, layers=2, tokens_per_batch=400, learning_rate=1e-2
 )
 SHORT = msgspec.structs.replace(OPTIONS, hidden=8, layers=1, maximum_epochs=2, minimum_steps=10)
 COUNT = 40
 SEVERAL = 2
-# The share of the last epochs in which one rank is asked to stop.
 STEPS_BEFORE_STOP = 3
 
 
