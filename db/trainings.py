@@ -80,6 +80,7 @@ class TrainingInputRow(Row):
     """Input of a training; ``warm_start_key`` is the prefix of the artefact that it starts from."""
 
     data_bundle_ids: Annotated[list[DataBundleId], NeverNull("a column of the training itself")]
+    instance_type: Annotated[InstanceType, NeverNull("a column of the training itself")]
     field_config: dict[str, object]
     preprocess_config: dict[str, object]
     warm_start_key: str | None
@@ -205,7 +206,7 @@ async def find_succeeded_training_of_model(
 
 
 @tenant("""
-    SELECT training.data_bundle_ids, model.field_config, model.preprocess_config,
+    SELECT training.data_bundle_ids, training.instance_type, model.field_config, model.preprocess_config,
         base.artefact_key AS warm_start_key
     FROM training
     JOIN model ON model.organization_id = :organization_id AND model.id = training.model_id

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
-
 from pagemill.applications.clients import ReadingClient, read_all_parts
 from pagemill.applications.requests import first_pages_request
 from pagemill.concurrency import gather_or_cancel
@@ -15,14 +13,14 @@ from pagemill.errors import BadRequest, DocumentUnreadable, NotFound
 from pagemill.extraction.page_selection import MAX_SELECTED_PAGES
 from pagemill.extraction.types import Example, Page
 from pagemill.objects.store import ObjectStore
-from train_jobs import snapshots
+from train_jobs import bundle_files, snapshots
+from train_jobs.bundle_dataset import BundleContents, BundleFile, save_contents
 from train_jobs.snapshots import ReadableDocument
 
 CONCURRENCY = 8
 """Documents that are gathered, and parts of them that are read, at a time."""
 
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(list[Example])
+DOCUMENTS_PER_FILE = 50
 
 
 async def gather_examples(
@@ -37,6 +35,21 @@ async def gather_examples(
     if not any(example.ground_truth for example in examples):
         raise BadRequest("dataBundleIds: no document can be read and has ground truth")
     return examples
+
+
+async def write_dataset(objects: ObjectStore, prefix: str, examples: Sequence[Example]) -> None:
+    """Write examples below a prefix as data bundles have them. Raises Unavailable."""
+    files = []
+    for begin in range(0, len(examples), DOCUMENTS_PER_FILE):
+        part = examples[begin : begin + DOCUMENTS_PER_FILE]
+        name = f"{begin // DOCUMENTS_PER_FILE:05}.parquet"
+        await objects.put(prefix + name, await asyncio.to_thread(_parquet, part))
+        files.append(BundleFile(name, [example.document_id for example in part]))
+    await save_contents(objects, prefix, BundleContents(files))
+
+
+def _parquet(examples: Sequence[Example]) -> bytes:
+    return bundle_files.encode(bundle_files.to_table(examples))
 
 
 class ExampleGatherer:
@@ -85,13 +98,3 @@ def first_indexes(stored: DocumentPages, maximum: int) -> list[int] | None:
     """Return the first pages of a document, or None unless all of them have been read."""
     indexes = list(range(min(stored.number_of_pages, maximum)))
     return indexes if indexes and not stored.missing(indexes) else None
-
-
-def encode(examples: Sequence[Example]) -> bytes:
-    """Return the bytes of the object with the examples for the workers."""
-    return _encoder.encode(examples)
-
-
-def decode(content: bytes) -> list[Example]:
-    """Return the examples that ``encode`` was given. Raises msgspec.MsgspecError."""
-    return _decoder.decode(content)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import logging
 import os
 import threading
 from collections.abc import Iterator
-from typing import Any, cast
-from urllib.parse import unquote, urlsplit
+from dataclasses import dataclass
+from typing import cast
 
 import msgspec
 import ray
@@ -26,19 +25,16 @@ from pagemill.errors import NotFound
 from pagemill.ids import TrainingId
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.objects import ObjectMissing, ObjectStore, open_objects
-from pagemill.pools import job_driver, training_worker
+from pagemill.pools import job_driver
 from pagemill.settings import Settings, load_settings
 from pagemill.work.trainings import TrainingResult
 from train_jobs import gather
 from train_jobs.attempt_guard import set_training_status, tell_that_training_waits
+from train_jobs.bundle_dataset import CONTENTS_NAME
+from train_jobs.fitting import TrainLoop, fit, import_ray_train, in_thread
+from train_jobs.worker_group import nodes_that_are_there, plan_workers, wait_for_training
 
 READING_SECONDS = 3600.0
-WORKER_FAILURES = 2
-RUN_NAME = "run"
-# Ray Train's controller takes reports at this pace; its default of 2 s would be slower than small epochs.
-HEALTH_CHECK_SECONDS = "0.2"
-# A node takes minutes to come. Ray Train would give up each minute, log an error, and ask again.
-NODE_SECONDS = "900"
 PLACE_SECONDS = 10.0
 """Workers whose place is there have begun by then."""
 
@@ -73,22 +69,44 @@ class TrainingActor:
         return train(load_settings(os.environ), job)
 
 
-def train(settings: Settings, job: Job) -> TrainingResult:
-    """Gather the examples, train on them, and collect the result.
+def train(settings: Settings, job: Job, *, loop: TrainLoop | None = None) -> TrainingResult:
+    """Prepare the examples, train on them, and collect the result.
 
-    It resumes from the last checkpoint, and trains no more when the evaluation is already there. Raises
-    BadRequest when there is nothing to learn from, JobCancelled, Unavailable.
+    It resumes from the last checkpoint, and trains no more when the evaluation is already there. ``loop``
+    runs in each worker, in place of ``train_worker``. Raises BadRequest when there is nothing to learn from,
+    JobCancelled, NoNodeForTraining, NoUsableGpu, Unavailable.
     """
     keys = TrainingKeys.of(job.organization_id, TrainingId(job.subject_id))
     # Importing Ray Train takes seconds, as does gathering.
-    importing = threading.Thread(target=_import_ray_train, daemon=True)
+    importing = threading.Thread(target=import_ray_train, daemon=True)
     importing.start()
-    training_input = asyncio.run(_prepare(settings, job, keys))
+    prepared = asyncio.run(_prepare(settings, job, keys))
     importing.join()
-    if training_input is not None:
-        with telling_that_it_waits(settings, job):
-            _fit(settings, job, keys, training_input)
+    if prepared is not None:
+        _fit(settings, job, keys, prepared, loop)
     return asyncio.run(_collect(settings, keys))
+
+
+def _fit(
+    settings: Settings, job: Job, keys: TrainingKeys, prepared: PreparedTraining, loop: TrainLoop | None
+) -> None:
+    """Train with as many workers, and on such devices, as the request, the settings and the cluster allow."""
+    from train_jobs.worker import WorkerTask, train_worker
+
+    group = plan_workers(prepared.input.instance_type, settings, nodes_that_are_there())
+    logger.info("%s: workers %s; %s", job.subject_id, group.num_workers, group.reason)
+    task = WorkerTask(
+        job=job,
+        keys=keys,
+        field_config=prepared.input.field_config,
+        warm_start_key=prepared.input.warm_start_key,
+        bundle_keys=prepared.bundle_keys,
+        gpu=group.gpu,
+        reason=group.reason,
+    )
+    with telling_that_it_waits(settings, job):
+        training = in_thread(lambda: fit(settings, task, group, loop or train_worker))
+        wait_for_training(training, group.placement, settings.training_node_wait)
 
 
 @contextlib.contextmanager
@@ -113,35 +131,49 @@ def _tell_that_it_waits(database_url: str, job: Job) -> None:
         logger.warning("the training waits, untold: %s: %s", type(error).__name__, error)
 
 
-def _import_ray_train() -> None:
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", HEALTH_CHECK_SECONDS)
-    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", NODE_SECONDS)
-    importlib.import_module("ray.train.torch")
+@dataclass(frozen=True, slots=True)
+class PreparedTraining:
+    """What to train, and the keys of the data sets of its examples, oldest first."""
+
+    input: TrainingInputRow
+    bundle_keys: list[str]
 
 
-async def _prepare(settings: Settings, job: Job, keys: TrainingKeys) -> TrainingInputRow | None:
-    """Write the examples for the workers; return None when the training is already done."""
+async def _prepare(settings: Settings, job: Job, keys: TrainingKeys) -> PreparedTraining | None:
+    """Find the examples, gather those of snapshots; return None when the training is already done."""
     objects = open_objects(settings)
     try:
         if await _exists(objects, keys.evaluation):
             return None
         await set_training_status(settings.database_url, job, "preparing")
-        training_input, snapshot_keys = await _load_input(settings, job)
-        if not await _exists(objects, keys.examples):
-            examples = await gather.gather_examples(
-                objects,
-                ReadingApplication.find(seconds=READING_SECONDS),
-                snapshot_keys,
-                pages_per_document=settings.training_pages_per_document,
-            )
-            await objects.put(keys.examples, gather.encode(examples))
+        training_input, bundle_keys = await _load_input(settings, job)
+        datasets = [key for key in bundle_keys if key.endswith("/")]
+        if len(datasets) < len(bundle_keys) or not bundle_keys:
+            snapshot_keys = [key for key in bundle_keys if not key.endswith("/")]
+            await _gather(settings, objects, snapshot_keys, keys)
+            datasets.insert(0, keys.examples)
     finally:
         await objects.close()
-    return training_input
+    return PreparedTraining(training_input, datasets)
+
+
+async def _gather(
+    settings: Settings, objects: ObjectStore, snapshot_keys: list[str], keys: TrainingKeys
+) -> None:
+    """Write the examples of snapshots, which former releases made of data bundles, as a data set."""
+    if await _exists(objects, keys.examples + CONTENTS_NAME):
+        return
+    examples = await gather.gather_examples(
+        objects,
+        ReadingApplication.find(seconds=READING_SECONDS),
+        snapshot_keys,
+        pages_per_document=settings.training_pages_per_document,
+    )
+    await gather.write_dataset(objects, keys.examples, examples)
 
 
 async def _load_input(settings: Settings, job: Job) -> tuple[TrainingInputRow, list[str]]:
-    """Return what to train, and the keys of the snapshots, oldest first. Raises NotFound."""
+    """Return what to train, and the keys of its data bundles, oldest first. Raises NotFound."""
     connection = await connect(settings.database_url, application_name="pagemill training")
     try:
         training_input = await get_training_input(
@@ -157,59 +189,6 @@ async def _load_input(settings: Settings, job: Job) -> tuple[TrainingInputRow, l
     return training_input, snapshot_keys
 
 
-def _fit(settings: Settings, job: Job, keys: TrainingKeys, training_input: TrainingInputRow) -> None:
-    """Train with Ray Train."""
-    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchTrainer
-
-    from train_jobs.worker import WorkerTask, train_worker
-
-    task = WorkerTask(
-        job=job,
-        keys=keys,
-        field_config=training_input.field_config,
-        warm_start_key=training_input.warm_start_key,
-    )
-    worker = training_worker(settings)
-    TorchTrainer(
-        train_worker,
-        train_loop_config={"task": task},
-        scaling_config=ScalingConfig(
-            num_workers=settings.training_workers,
-            use_gpu=worker.gpus > 0,
-            resources_per_worker=worker.bundle,
-            # Ray's types are those of Train's first version.
-            **cast("Any", {"label_selector": worker.label_selector}),
-        ),
-        run_config=RunConfig(
-            name=RUN_NAME,
-            failure_config=FailureConfig(max_failures=WORKER_FAILURES),
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
-            **checkpoint_storage(settings, keys.prefix),
-        ),
-    ).fit()
-
-
-def checkpoint_storage(settings: Settings, prefix: str) -> dict[str, Any]:
-    """Return the arguments that make Ray Train keep its checkpoints below ``prefix`` in object storage."""
-    url = urlsplit(settings.objects_url)
-    if url.scheme == "file":
-        return {"storage_path": f"{unquote(url.path).rstrip('/')}/{prefix.rstrip('/')}"}
-    from pyarrow.fs import S3FileSystem  # type: ignore[import-untyped]
-
-    endpoint = urlsplit(settings.s3_endpoint_url or "")
-    # Keys go in the file system object, never in a URL: Ray logs URLs.
-    filesystem = S3FileSystem(
-        access_key=settings.s3_access_key_id,
-        secret_key=settings.s3_secret_access_key,
-        region=settings.s3_region,
-        scheme=endpoint.scheme or "https",
-        endpoint_override=endpoint.netloc or None,
-    )
-    parts = [url.netloc, url.path.strip("/"), prefix.rstrip("/")]
-    return {"storage_path": "/".join(part for part in parts if part), "storage_filesystem": filesystem}
-
-
 async def _collect(settings: Settings, keys: TrainingKeys) -> TrainingResult:
     """Return the evaluation and the GPU hours, and delete what only the training needed.
 
@@ -219,7 +198,7 @@ async def _collect(settings: Settings, keys: TrainingKeys) -> TrainingResult:
     try:
         evaluation = msgspec.json.decode(await objects.get(keys.evaluation))
         gpu_seconds = await _gpu_seconds(objects, keys)
-        await objects.delete(keys.examples)
+        await objects.delete_prefix(keys.examples)
         await objects.delete_prefix(keys.checkpoints)
     except ObjectMissing as error:
         raise JobCancelled("The training was cancelled or taken over") from error

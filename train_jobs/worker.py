@@ -1,4 +1,4 @@
-"""Work of each training worker: epochs with checkpoints, then, on the first worker, the artefact."""
+"""Work of each training worker: epochs with checkpoints, then the artefact, which the first worker saves."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ import logging
 import os
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import ray.train
 import torch
-from ray.train.torch import get_device, prepare_model
+from ray.train.torch import get_device
 
 from db.pool import DATABASE_ERRORS
 from pagemill.applications.training_artefacts import TrainingKeys, load_artefact, save_artefact
+from pagemill.errors import BadRequest
 from pagemill.extraction.artefact import Artefact
-from pagemill.extraction.tagger_training import TaggerTrainer, TrainingOptions, TrainingOutcome, prepare
+from pagemill.extraction.ranks import Ranks, SingleRank, TorchRanks, any_rank
+from pagemill.extraction.tagger_training import TaggerTrainer, TrainingOptions, prepare
 from pagemill.extraction.types import Example
 from pagemill.jobs.job import Job, JobCancelled
-from pagemill.objects import ObjectMissing, ObjectStore, open_objects
+from pagemill.objects import ObjectMissing, open_objects
 from pagemill.settings import Settings, load_settings
-from train_jobs import gather
 from train_jobs.attempt_guard import AttemptGuard, set_training_status
+from train_jobs.shards import all_examples, shard_of_worker
+from train_jobs.worker_group import NoUsableGpu
 
 STATE_FILE = "state.bin"
 EPOCH_FILE = "epoch"
@@ -35,12 +40,43 @@ logger = logging.getLogger(__name__)
 
 
 class WorkerTask(msgspec.Struct, frozen=True):
-    """Task of the workers of one training; their settings come from their environment."""
+    """Task of the workers of one training; their settings come from their environment.
+
+    ``bundle_keys`` are the data sets of examples, oldest first. Where ``gpu`` is set each worker has a GPU;
+    ``reason`` says why so many workers on such a device.
+    """
 
     job: Job
     keys: TrainingKeys
     field_config: dict[str, Any]
     warm_start_key: str | None
+    bundle_keys: list[str]
+    gpu: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Device of a worker, and the GPUs that it takes for it."""
+
+    torch_device: torch.device
+    gpus: int
+
+
+def device_of_worker(settings: Settings, task: WorkerTask) -> Device:
+    """Return the device that Ray gave this worker.
+
+    Raises NoUsableGpu when torch cannot use the GPU and the settings ask for one; else it is a CPU, and no
+    time of the GPU is billed.
+    """
+    if not task.gpu:
+        return Device(torch.device("cpu"), 0)
+    if torch.cuda.is_available():
+        return Device(get_device(), 1)
+    if settings.training_gpu:
+        raise NoUsableGpu("torch cannot use the GPU of its node: is the CUDA build of torch installed there?")
+    logger.warning("torch cannot use the GPU of its node: the training runs on CPUs")
+    return Device(torch.device("cpu"), 0)
 
 
 class GpuTime:
@@ -64,26 +100,43 @@ class GpuTime:
 
 
 def train_worker(config: dict[str, Any]) -> None:
-    """Train as one worker. Returns without an artefact when the attempt no longer counts."""
+    """Train as one worker. Returns without an artefact when the attempt no longer counts.
+
+    Raises BadRequest when no document has ground truth, NoUsableGpu.
+    """
     task: WorkerTask = config["task"]
     settings = load_settings(os.environ)
     torch.set_num_threads(max(1, settings.training_threads))
-    context = ray.train.get_context()
-    is_first = context.get_world_rank() == 0
-    gpu_time = GpuTime(context.get_world_size() if settings.training_gpu else 0)
+    device = device_of_worker(settings, task)
+    size = ray.train.get_context().get_world_size()
+    ranks: Ranks = TorchRanks() if size > 1 else SingleRank()
+    is_first = ranks.rank == 0
+    gpu_time = GpuTime(size * device.gpus)
     with AttemptGuard(settings.database_url, task.job) as guard:
         if is_first:
             _tell_that_it_runs(settings, task.job)
-        trainer = _make_trainer(
-            task, settings, guard, rank=context.get_world_rank(), world_size=context.get_world_size()
-        )
+        trainer = _make_trainer(task, settings, guard, ranks, device.torch_device)
         _run_epochs(trainer, gpu_time, settings.training_checkpoint_interval, saves=is_first)
-        if guard.is_lost() or not is_first:
+        # They judge together: where one has stopped, none may wait for it.
+        if any_rank(ranks, guard.is_lost() or (is_first and not _is_evaluated(settings, task.job))):
             return
-        # An error would have Ray Train start the workers again.
-        with contextlib.suppress(JobCancelled):
-            asyncio.run(set_training_status(settings.database_url, task.job, "running-final-evaluation"))
-            asyncio.run(_save_outcome(settings, task.keys, trainer.finish(), gpu_time))
+        outcome = trainer.finish()
+        if is_first:
+            evaluation = {**outcome.evaluation, "workers": _workers(size, device, task)}
+            asyncio.run(_save_outcome(settings, task.keys, outcome.artefact, evaluation, gpu_time))
+
+
+def _workers(number: int, device: Device, task: WorkerTask) -> dict[str, Any]:
+    return {"number": number, "device": "gpu" if device.gpus else "cpu", "reason": task.reason}
+
+
+def _is_evaluated(settings: Settings, job: Job) -> bool:
+    """Set the status, and return whether the attempt still counts; an error would restart the workers."""
+    try:
+        asyncio.run(set_training_status(settings.database_url, job, "running-final-evaluation"))
+    except JobCancelled:
+        return False
+    return True
 
 
 def _tell_that_it_runs(settings: Settings, job: Job) -> None:
@@ -97,22 +150,35 @@ def _tell_that_it_runs(settings: Settings, job: Job) -> None:
 
 
 def _make_trainer(
-    task: WorkerTask, settings: Settings, guard: AttemptGuard, *, rank: int, world_size: int
+    task: WorkerTask, settings: Settings, guard: AttemptGuard, ranks: Ranks, device: torch.device
 ) -> TaggerTrainer:
-    examples, warm_start = asyncio.run(_load(settings, task))
+    """Return the trainer of this worker's examples. Raises BadRequest when none of all has ground truth."""
     options = TrainingOptions(time_budget_seconds=settings.training_budget)
-    distributed: dict[str, Any] = {"wrap": prepare_model} if world_size > 1 else {}
+    examples = _Watched(shard_of_worker() if ranks.size > 1 else all_examples(settings, task.bundle_keys))
+    prepared = prepare(examples, task.field_config, options, ranks)
+    if not any_rank(ranks, examples.labelled):
+        raise BadRequest("dataBundleIds: no document can be read and has ground truth")
     return TaggerTrainer(
-        prepare(examples, task.field_config, options),
+        prepared,
         options,
-        warm_start=warm_start,
-        device=str(get_device()),
-        rank=rank,
-        world_size=world_size,
+        warm_start=asyncio.run(_load_warm_start(settings, task.warm_start_key)),
+        device=str(device),
+        ranks=ranks,
         clock=time.monotonic,
         should_stop=guard.is_lost,
-        **distributed,
     )
+
+
+class _Watched:
+    """Examples that are iterated once; ``labelled`` says whether one had ground truth."""
+
+    def __init__(self, examples: Iterator[Example]) -> None:
+        self._examples, self.labelled = examples, False
+
+    def __iter__(self) -> Iterator[Example]:
+        for example in self._examples:
+            self.labelled = self.labelled or bool(example.ground_truth)
+            yield example
 
 
 def _run_epochs(trainer: TaggerTrainer, gpu_time: GpuTime, interval: float, *, saves: bool) -> None:
@@ -124,7 +190,8 @@ def _run_epochs(trainer: TaggerTrainer, gpu_time: GpuTime, interval: float, *, s
         if trainer.done(epoch):
             return
         epoch += 1
-        if _any_worker(time.monotonic() - saved >= interval, trainer.device):
+        # They have to report together, and their clocks differ.
+        if any_rank(trainer.ranks, time.monotonic() - saved >= interval):
             _report(trainer, gpu_time, measures, epoch, saves=saves)
             saved = time.monotonic()
 
@@ -156,42 +223,31 @@ def _resume(trainer: TaggerTrainer, gpu_time: GpuTime) -> int:
         return int(Path(directory, EPOCH_FILE).read_text())
 
 
-def _any_worker(due: bool, device: torch.device) -> bool:
-    """Return whether it is due on any worker: they have to report together, and their clocks differ."""
-    if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
-        return due
-    shared = torch.tensor([float(due)], device=device)
-    torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
-    return bool(shared.item())
-
-
-async def _load(settings: Settings, task: WorkerTask) -> tuple[list[Example], Artefact | None]:
-    objects = open_objects(settings)
-    try:
-        examples = gather.decode(await objects.get(task.keys.examples))
-        return examples, await _load_warm_start(objects, task.warm_start_key)
-    finally:
-        await objects.close()
-
-
-async def _load_warm_start(objects: ObjectStore, artefact_key: str | None) -> Artefact | None:
+async def _load_warm_start(settings: Settings, artefact_key: str | None) -> Artefact | None:
     """Return the artefact to start from, or None when its training is gone."""
     if artefact_key is None:
         return None
+    objects = open_objects(settings)
     try:
         return await load_artefact(objects, artefact_key)
     except ObjectMissing:
         return None
+    finally:
+        await objects.close()
 
 
 async def _save_outcome(
-    settings: Settings, keys: TrainingKeys, outcome: TrainingOutcome, gpu_time: GpuTime
+    settings: Settings,
+    keys: TrainingKeys,
+    artefact: Artefact,
+    evaluation: dict[str, Any],
+    gpu_time: GpuTime,
 ) -> None:
     """Write the artefact, then the evaluation, which says that the training is done."""
     objects = open_objects(settings)
     try:
-        await save_artefact(objects, keys.artefact, outcome.artefact)
+        await save_artefact(objects, keys.artefact, artefact)
         await objects.put(keys.gpu_seconds, msgspec.json.encode(gpu_time.seconds))
-        await objects.put(keys.evaluation, msgspec.json.encode(outcome.evaluation))
+        await objects.put(keys.evaluation, msgspec.json.encode(evaluation))
     finally:
         await objects.close()

@@ -117,9 +117,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Directory of these files, which nobody else may enter; without it, one for temporary files."""
     prediction_model_age: Annotated[float, Meta(gt=0)] = 86400.0
     """Longest time that a node keeps a model: one that was deleted is gone from all of them then."""
-    training_workers: int = 1
-    training_gpu: bool = False
-    """Train on GPUs: each worker takes one, and no CPUs."""
+    training_workers: Annotated[int, Meta(ge=1)] = 1
+    """Workers of a training of instance type small-gpu; medium-gpu has twice, large-gpu four times that.
+
+    Without GPUs one for each node at most, but these in any case.
+    """
+    training_workers_max: Annotated[int, Meta(ge=1)] = 4
+    """Most workers of one training."""
+    training_gpu: bool | None = None
+    """Train on GPUs: each worker takes one, and no CPUs. Unset: where one is there when a training begins."""
+    training_node_wait: Annotated[float, Meta(ge=0)] = 3600.0
+    """Longest time without any node that could run a worker; then a training fails. 0: it waits for ever."""
     training_cpus: float = 1.0
     """CPUs of one training worker."""
     training_threads: int = 2

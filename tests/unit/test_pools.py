@@ -121,7 +121,7 @@ def test_a_replica_cannot_take_more_than_a_gpu(name: str, part: float) -> None:
 
 def test_nothing_else_says_what_work_takes_of_a_node() -> None:
     saying = re.compile(r"num_cpus|num_gpus|label_selector\"|scheduling_strategy")
-    assert [path.name for path in PRODUCT if saying.search(path.read_text())] == ["pools.py", "train.py"]
+    assert [path.name for path in PRODUCT if saying.search(path.read_text())] == ["pools.py", "fitting.py"]
 
 
 def test_everything_that_is_started_on_ray_says_where() -> None:

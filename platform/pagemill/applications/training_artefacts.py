@@ -32,8 +32,8 @@ class TrainingKeys(msgspec.Struct, frozen=True):
 
     @property
     def examples(self) -> str:
-        """Key of the labelled documents for the workers; deleted when the training has succeeded."""
-        return f"{self.prefix}examples.msgpack"
+        """Prefix of the examples of snapshots for the workers; deleted when the training has succeeded."""
+        return f"{self.prefix}examples/"
 
     @property
     def checkpoints(self) -> str:

@@ -213,7 +213,10 @@ def _hold_out(documents: Sequence[str], seed: int) -> set[int]:
 
 
 def prepare(
-    examples: Iterable[Example], field_config: FieldConfig, options: TrainingOptions, ranks: Ranks | None = None
+    examples: Iterable[Example],
+    field_config: FieldConfig,
+    options: TrainingOptions,
+    ranks: Ranks | None = None,
 ) -> Prepared:
     """Align, compute features and split. Unusable ground truth is skipped, never an error.
 

@@ -1,7 +1,7 @@
 """Ranks: the workers of one training, and what they tell each other.
 
-Each holds its own documents. What is of all documents - counts, decisions, gradients - is exchanged, and every
-rank comes to the same.
+Each holds its own documents. What is of all documents - counts, decisions, gradients - is exchanged, so that
+every rank comes to the same.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class SingleRank:
 
 
 class TorchRanks:
-    """Ranks of the process group that torch is initialized with."""
+    """Ranks of torch's process group, which exchanges what lies in the memory of processors (gloo)."""
 
     def __init__(self) -> None:
         self.rank, self.size = torch.distributed.get_rank(), torch.distributed.get_world_size()
@@ -54,9 +54,10 @@ class TorchRanks:
         return values
 
     def add(self, tensor: Tensor) -> Tensor:
-        """Return the sum of the ranks' tensors, in place."""
-        torch.distributed.all_reduce(tensor)
-        return tensor
+        """Return the sum of the ranks' tensors, on the device of this one's."""
+        shared = tensor.cpu()
+        torch.distributed.all_reduce(shared)
+        return shared.to(tensor.device)
 
 
 def any_rank(ranks: Ranks, holds: bool) -> bool:

@@ -190,9 +190,7 @@ class TaggerTrainer:
         The wish to stop travels with the gradients: a rank that just left would have the others wait.
         """
         parameters = list(self.network.parameters())
-        own = [
-            torch.zeros_like(each) if each.grad is None else each.grad * documents for each in parameters
-        ]
+        own = [torch.zeros_like(each) if each.grad is None else each.grad * documents for each in parameters]
         counts = torch.tensor([float(documents), float(stop)], device=self.device)
         total = self.ranks.add(torch.cat([*(gradient.flatten() for gradient in own), counts]))
         everyone, stops = float(total[-2]), float(total[-1])

@@ -22,6 +22,7 @@ from tests.support.tenants import Tenant
 from tests.support.working import until
 from train_jobs import train as training
 from train_jobs.attempt_guard import set_training_status, tell_that_training_waits
+from train_jobs.bundle_dataset import CONTENTS_NAME
 from train_jobs.train import telling_that_it_waits, train
 
 EVALUATION: dict[str, Any] = {"accuracy": 1.0, "fields": {}}
@@ -30,7 +31,7 @@ EVALUATION: dict[str, Any] = {"accuracy": 1.0, "fields": {}}
 @pytest.fixture(autouse=True)
 def without_ray_train(monkeypatch: pytest.MonkeyPatch) -> None:
     """Import Ray Train, which takes seconds, in none of these tests."""
-    monkeypatch.setattr(training, "_import_ray_train", lambda: None)
+    monkeypatch.setattr(training, "import_ray_train", lambda: None)
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ async def test_a_training_that_is_done_is_only_collected(
 ) -> None:
     keys = keys_of(job)
     await objects.put(keys.evaluation, msgspec.json.encode(EVALUATION))
-    await objects.put(keys.examples, b"examples")
+    await objects.put(f"{keys.examples}00000.parquet", b"examples")
     await objects.put(f"{keys.checkpoints}checkpoint_000000/state.bin", b"state")
     result = await asyncio.to_thread(train, settings, job)
     assert (result.evaluation, result.artefact_key, result.gpu_hours) == (EVALUATION, keys.artefact, 0.0)
@@ -80,7 +81,7 @@ async def test_a_training_whose_workers_stopped_has_no_result(
     pool: asyncpg.Pool, settings: Settings, job: Job, monkeypatch: pytest.MonkeyPatch, objects: ObjectStore
 ) -> None:
     """Workers whose attempt no longer counts return without an evaluation."""
-    await objects.put(keys_of(job).examples, b"examples")
+    await objects.put(keys_of(job).examples + CONTENTS_NAME, b"contents")
     monkeypatch.setattr(training, "_fit", lambda *_arguments: None)
     with pytest.raises(JobCancelled):
         await asyncio.to_thread(train, settings, job)

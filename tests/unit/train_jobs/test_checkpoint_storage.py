@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pagemill.settings import Settings
-from train_jobs.train import checkpoint_storage
+from train_jobs.fitting import checkpoint_storage
 
 PREFIX = "organizations/o/trainings/t/"
 

@@ -11,6 +11,7 @@ from pagemill.extraction.page_selection import MAX_SELECTED_PAGES
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
 from train_jobs import gather, snapshots
+from train_jobs.bundle_dataset import iterate_examples
 from train_jobs.gather import ExampleGatherer, first_indexes, gather_examples
 from train_jobs.snapshots import ReadableDocument, Snapshot, SnapshotDocument, merge
 
@@ -86,7 +87,8 @@ async def test_cached_words_are_not_read_again(objects: ObjectStore) -> None:
     assert [example.document_id for example in found] == ["kept", "missing"]
     assert reads.asked == [missing.content_key]
     assert found[0].pages == [page(0)]
-    assert gather.decode(gather.encode(found)) == found
+    await gather.write_dataset(objects, "examples/", found)
+    assert [example async for example in iterate_examples(objects, ["examples/"])] == found
 
 
 async def test_all_first_pages_of_a_long_document_are_read(objects: ObjectStore) -> None:

@@ -7,19 +7,30 @@ from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Any
 
+import msgspec
 import pytest
 import ray.train
 import torch
 
 from pagemill.applications.training_artefacts import TrainingKeys, load_artefact
 from pagemill.extraction.artefact import Artefact
+from pagemill.extraction.ranks import Ranks, SingleRank
 from pagemill.extraction.tagger_training import TrainingOutcome
 from pagemill.ids import JobId, OrganizationId, SubjectId
 from pagemill.jobs.job import Job, JobCancelled, KindName
 from pagemill.objects import ObjectMissing, ObjectStore
 from pagemill.settings import Settings
 from train_jobs import worker
-from train_jobs.worker import EPOCH_FILE, GPU_SECONDS_FILE, STATE_FILE, WorkerTask, train_worker
+from train_jobs.worker import (
+    EPOCH_FILE,
+    GPU_SECONDS_FILE,
+    STATE_FILE,
+    Device,
+    WorkerTask,
+    device_of_worker,
+    train_worker,
+)
+from train_jobs.worker_group import NoUsableGpu
 
 KEYS = TrainingKeys("organizations/o/trainings/t/")
 JOB = Job(
@@ -31,7 +42,16 @@ JOB = Job(
     1,
     5,
 )
-TASK = {"task": WorkerTask(job=JOB, keys=KEYS, field_config={}, warm_start_key=None)}
+TASK = WorkerTask(
+    job=JOB,
+    keys=KEYS,
+    field_config={},
+    warm_start_key=None,
+    bundle_keys=[],
+    gpu=False,
+    reason="small-gpu asks for 1",
+)
+WORKERS = {"number": 1, "device": "cpu", "reason": "small-gpu asks for 1"}
 OUTCOME = TrainingOutcome(Artefact(b"weights", b"{}"), {"accuracy": 1.0})
 EPOCHS = 4
 
@@ -39,9 +59,8 @@ EPOCHS = 4
 class Trainer:
     """A trainer of four epochs."""
 
-    device = torch.device("cpu")
-
-    def __init__(self) -> None:
+    def __init__(self, ranks: Ranks) -> None:
+        self.ranks = ranks
         self.epochs: list[int] = []
         self.loaded: bytes | None = None
 
@@ -60,6 +79,19 @@ class Trainer:
 
     def finish(self) -> TrainingOutcome:
         return OUTCOME
+
+
+class LikeRanks:
+    """A rank of several that are all in the same state."""
+
+    def __init__(self, run: Run) -> None:
+        self.rank, self.size = run.rank, run.size
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value] * self.size
+
+    def add(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor * self.size
 
 
 class Guard:
@@ -89,19 +121,23 @@ class Run:
     """A run of one worker in place of Ray Train's: its trainer, reports and statuses."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, objects_directory: Path) -> None:
-        self.trainer = Trainer()
+        self.trainer = Trainer(SingleRank())
         self.statuses: list[str] = []
         self.reports: list[tuple[float, dict[str, bytes] | None]] = []
         self.checkpoint: ray.train.Checkpoint | None = None
         self.cancelled = False
         self.rank, self.size, self.interval = 0, 1, 0.0
-        self.gpu, self.now = False, 1000.0
+        self.gpus, self.now = 0, 1000.0
         self.status_error: Exception | None = None
         self._objects_url = objects_directory.as_uri()
         monkeypatch.setattr(ray.train, "get_context", lambda: self)
         monkeypatch.setattr(ray.train, "get_checkpoint", lambda: self.checkpoint)
         monkeypatch.setattr(ray.train, "report", self._report)
         monkeypatch.setattr(worker, "AttemptGuard", Guard)
+        monkeypatch.setattr(worker, "TorchRanks", lambda: LikeRanks(self))
+        monkeypatch.setattr(
+            worker, "device_of_worker", lambda *_arguments: Device(torch.device("cpu"), self.gpus)
+        )
         monkeypatch.setattr(worker, "load_settings", lambda _environment: self._settings())
         monkeypatch.setattr(worker, "_make_trainer", lambda *_arguments, **_options: self.trainer)
         monkeypatch.setattr(worker, "set_training_status", self._set_status)
@@ -109,14 +145,11 @@ class Run:
         # Each look at the clock takes a second.
         monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=self._next_second))
 
-    def get_world_rank(self) -> int:
-        return self.rank
-
     def get_world_size(self) -> int:
         return self.size
 
     def train(self) -> None:
-        train_worker(TASK)
+        train_worker({"task": TASK})
 
     def _settings(self) -> Settings:
         return Settings(
@@ -124,7 +157,6 @@ class Run:
             objects_url=self._objects_url,
             token_key="unused",
             training_checkpoint_interval=self.interval,
-            training_gpu=self.gpu,
         )
 
     def _report(self, measures: dict[str, float], checkpoint: ray.train.Checkpoint | None = None) -> None:
@@ -174,7 +206,7 @@ def test_no_checkpoint_before_its_interval(run: Run) -> None:
 
 
 def test_other_workers_report_without_a_checkpoint(run: Run) -> None:
-    run.rank = 1
+    run.rank, run.size = 1, 2
     run.train()
     assert run.reports == [(float(epoch), None) for epoch in range(EPOCHS - 1)]
 
@@ -198,7 +230,8 @@ async def test_the_first_worker_saves_the_artefact(run: Run, objects: ObjectStor
     await in_thread(run)
     assert run.statuses == ["running", "running-final-evaluation"]
     assert await load_artefact(objects, KEYS.artefact) == OUTCOME.artefact
-    assert await objects.get(KEYS.evaluation) == b'{"accuracy":1.0}'
+    evaluation = msgspec.json.decode(await objects.get(KEYS.evaluation))
+    assert evaluation == {"accuracy": 1.0, "workers": WORKERS}
 
 
 @pytest.mark.parametrize("reason", ["another worker", "lost", "cancelled"])
@@ -206,7 +239,8 @@ async def test_no_artefact(
     run: Run, objects: ObjectStore, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     """Another worker than the first, and a worker whose attempt no longer counts, save nothing."""
-    run.rank = int(reason == "another worker")
+    if reason == "another worker":
+        run.rank, run.size = 1, 2
     run.cancelled = reason == "cancelled"
     monkeypatch.setattr(Guard, "lost", reason == "lost")
     await in_thread(run)
@@ -235,7 +269,7 @@ async def test_without_gpus_no_time_of_theirs_is_counted(run: Run, objects: Obje
 async def test_gpu_time_is_that_of_all_workers_from_the_moment_they_have_them(
     run: Run, objects: ObjectStore
 ) -> None:
-    run.gpu = True
+    run.gpus = 1
     await in_thread(run)
     alone, ticks = await gpu_seconds(objects), run.now - 1001.0
     assert alone == ticks
@@ -247,7 +281,7 @@ async def test_gpu_time_is_that_of_all_workers_from_the_moment_they_have_them(
 async def test_gpu_time_before_the_checkpoint_is_counted_and_lost_work_is_not(
     run: Run, objects: ObjectStore, tmp_path: Path
 ) -> None:
-    run.gpu = True
+    run.gpus = 1
     run.checkpoint = checkpoint_in(tmp_path / "with", gpu_seconds="500.5")
     await in_thread(run)
     assert await gpu_seconds(objects) == 500.5 + run.now - 1001.0
@@ -259,7 +293,7 @@ async def test_gpu_time_before_the_checkpoint_is_counted_and_lost_work_is_not(
 async def test_a_checkpoint_of_a_release_without_gpu_time_is_taken(
     run: Run, objects: ObjectStore, tmp_path: Path
 ) -> None:
-    run.gpu = True
+    run.gpus = 1
     run.checkpoint = checkpoint_in(tmp_path / "without")
     await in_thread(run)
     assert await gpu_seconds(objects) == run.now - 1001.0
@@ -268,3 +302,21 @@ async def test_a_checkpoint_of_a_release_without_gpu_time_is_taken(
 async def in_thread(run: Run) -> None:
     """Run the worker, which starts event loops of its own."""
     await asyncio.to_thread(run.train)
+
+
+def settings(**more: Any) -> Settings:
+    return Settings(database_url="postgresql://unused", objects_url="file:///unused", **more)
+
+
+def test_a_worker_without_a_gpu_runs_on_cpus() -> None:
+    assert device_of_worker(settings(), TASK) == Device(torch.device("cpu"), 0)
+
+
+def test_a_gpu_that_torch_cannot_use_is_an_error_where_gpus_are_asked_for() -> None:
+    with pytest.raises(NoUsableGpu, match="torch cannot use the GPU"):
+        device_of_worker(settings(training_gpu=True), msgspec.structs.replace(TASK, gpu=True))
+
+
+def test_a_gpu_that_torch_cannot_use_is_not_billed_where_none_was_asked_for() -> None:
+    device = device_of_worker(settings(), msgspec.structs.replace(TASK, gpu=True))
+    assert device == Device(torch.device("cpu"), 0)
