@@ -12,6 +12,7 @@ RAY = (
     "tests/chaos/test_faults.py",
     "tests/integration/serve_apps/",
     "tests/integration/train_jobs/test_bundles_on_ray.py",
+    "tests/integration/train_jobs/test_two_workers_on_ray.py",
     "tests/integration/usage/test_actor.py",
 )
 """Directories and files whose tests start Ray: two at once would fight for two processors."""

@@ -1,4 +1,4 @@
-"""Two workers of Ray Train, on a Ray of their own: each reads its documents, and together they train the tagger."""
+"""Two workers of Ray Train, on a Ray of their own: each reads its documents, and they train one tagger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from db.administration import create_database, drop_database
 from db.pool import create_pool
 from pagemill.extraction.preparation import TrainingOptions, prepare
 from pagemill.extraction.tagger_training import TaggerTrainer
-from pagemill.ids import TrainingId
 from pagemill.jobs.job import Job
 from pagemill.jobs.queue import enqueue
 from pagemill.objects import open_objects
@@ -35,7 +34,7 @@ pytestmark = pytest.mark.timeout(300)
 DOCUMENTS = 30
 BUNDLE = "organizations/o/data-bundles/1/a/"
 SEEN = "seen/"
-EPOCHS = 8
+EPOCHS = 6
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +98,7 @@ def watched_worker(config: dict[str, Any]) -> None:
         tokens_per_batch=400,
         learning_rate=1e-2,
         maximum_epochs=EPOCHS,
-        minimum_steps=80,
+        minimum_steps=60,
     )
     worker.train_worker(config)
     rank = ray.train.get_context().get_world_rank()
@@ -137,7 +136,7 @@ def open_objects_directory(settings: Settings) -> str:
 
 def test_two_workers_come_to_the_metric_of_one(evaluation: dict[str, Any]) -> None:
     options = TrainingOptions(
-        hidden=24, layers=2, tokens_per_batch=400, learning_rate=1e-2, maximum_epochs=EPOCHS, minimum_steps=80
+        hidden=24, layers=2, tokens_per_batch=400, learning_rate=1e-2, maximum_epochs=EPOCHS, minimum_steps=60
     )
     trainer = TaggerTrainer(prepare(invoices(DOCUMENTS), INVOICES, options), options)
     epoch = 0

@@ -86,7 +86,7 @@ def test_a_node_without_the_memory_that_workers_reserve_does_not_count() -> None
 
 
 class Watch:
-    """A cluster whose nodes come and go: at each look the next ones are there, and ten seconds have passed."""
+    """A cluster whose nodes change at each look, between which ten seconds pass."""
 
     def __init__(self, *looks: list[ClusterNode], ends_after: int | None = None) -> None:
         self.looks, self.now, self.training = list(looks), 0.0, Future[str]()
