@@ -44,8 +44,8 @@ logger = logging.getLogger(__name__)
 class TrainingRunner:
     """Runner of training jobs, each with an actor. When it is cancelled, it kills the actor."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._actor = ray.remote(TrainingActor).options(**job_driver(settings).actor_options)
+    def __init__(self, settings: Settings, actor: type[TrainingActor] | None = None) -> None:
+        self._actor = ray.remote(actor or TrainingActor).options(**job_driver(settings).actor_options)
 
     async def __call__(self, job: Job) -> TrainingResult:
         """Return the result; another attempt resumes from the checkpoint.
