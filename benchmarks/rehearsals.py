@@ -23,12 +23,14 @@ from benchmarks.rehearsal_nodes import NODES
 from benchmarks.rehearsal_policies import POLICIES
 from benchmarks.rehearsal_pools import POOLS
 from benchmarks.rehearsal_scaling import SCALING
+from benchmarks.rehearsal_trainings import TRAININGS_WAIT
 from benchmarks.servers import write_figures
 
 REHEARSALS: tuple[Rehearsal, ...] = (
     POOLS,
     SCALING,
     POLICIES,
+    TRAININGS_WAIT,
     MODELS_OVER_REPLICAS,
     FAIRNESS,
     NODES,
