@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from pagemill.errors import PagemillError
 from pagemill.settings import Settings
-from train_jobs.worker_group import WorkerGroup, lost_nodes
+from train_jobs.worker_group import WorkerGroup, lost_nodes, nodes_that_are_there
 
 if TYPE_CHECKING:
     from ray.train import WorkerGroupError
@@ -25,12 +25,14 @@ Result = TypeVar("Result")
 TrainLoop = Callable[[dict[str, Any]], None]
 
 WORKER_FAILURES = 2
+TOO_LATE = "WorkerGroupStartupTimeoutError"
+"""Ray Train's error, which it does not export, for workers that found no place in time."""
 # Ray Train reads these when it is imported.
 RAY_TRAIN = {
     # Its controller takes reports at this pace; its default of 2 s would be slower than small epochs.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    # A node takes minutes to come. Ray Train would give up each minute, log an error, and ask again.
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "900",
+    # A node takes minutes to come, and Ray Train would give up each minute. Then there may be fewer workers.
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
     # An actor without CPUs on any node, which it would keep from going. Without it a node that is taken away
     # is noticed when its workers die; what is lost is the same, the time since the last checkpoint.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
@@ -63,23 +65,28 @@ def in_thread(function: Callable[[], Result]) -> Future[Result]:
 def fit(settings: Settings, task: WorkerTask, group: WorkerGroup, loop: TrainLoop) -> None:
     """Train with Ray Train, from the last checkpoint if there is one.
 
-    What fails while the cluster loses a node is tried again; anything else WORKER_FAILURES times. Raises the
-    workers' error where it is one of Pagemill's, else Ray Train's.
+    What fails while the cluster loses a node is tried again; anything else WORKER_FAILURES times. Then, and
+    when the workers find no place for some minutes, there are as many as the nodes that are there take.
+    Raises the workers' error where it is one of Pagemill's, else Ray Train's.
     """
-    from ray.train import WorkerGroupError
+    from ray.train import ControllerError, TrainingFailedError, WorkerGroupError
 
     while True:
         lost = lost_nodes()
         try:
             make_trainer(settings, task, group, loop).fit()
             return
-        except WorkerGroupError as error:
-            named = error_of_workers(error)
-            if named is not None:
+        except TrainingFailedError as error:
+            if isinstance(error, WorkerGroupError) and (named := error_of_workers(error)) is not None:
                 raise named from error
-            if lost_nodes() <= lost:
+            too_late = (
+                isinstance(error, ControllerError) and type(error.controller_failure).__name__ == TOO_LATE
+            )
+            if not too_late and lost_nodes() <= lost:
                 raise
-            logger.warning("a node was lost; the training goes on from its last checkpoint")
+            group = group.resized(nodes_that_are_there())
+            why = "found no place" if too_late else "lost a node"
+            logger.warning("%s: its workers %s; now %d", task.job.subject_id, why, group.number)
 
 
 def error_of_workers(error: WorkerGroupError) -> PagemillError | None:
@@ -103,19 +110,18 @@ def make_trainer(settings: Settings, task: WorkerTask, group: WorkerGroup, loop:
             use_gpu=group.gpu,
             resources_per_worker=group.placement.bundle,
             # Ray's types are those of Train's first version.
-            **cast(
-                "Any", {"num_workers": group.num_workers, "label_selector": group.placement.label_selector}
-            ),
+            **cast("Any", {"num_workers": group.number, "label_selector": group.placement.label_selector}),
         ),
         run_config=RunConfig(
             name=task.job.subject_id,
             failure_config=FailureConfig(
-                max_failures=WORKER_FAILURES, **cast("Any", {"max_preemption_failures": -1})
+                max_failures=WORKER_FAILURES,
+                **cast("Any", {"max_preemption_failures": -1, "controller_failure_limit": 0}),
             ),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             **checkpoint_storage(settings, task.keys.checkpoints),
         ),
-        **_data(settings, task) if group.maximum > 1 else {},
+        **_data(settings, task) if group.number > 1 else {},
     )
 
 

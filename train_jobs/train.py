@@ -94,7 +94,7 @@ def _fit(
     from train_jobs.worker import WorkerTask, train_worker
 
     group = plan_workers(prepared.input.instance_type, settings, nodes_that_are_there())
-    logger.info("%s: workers %s; %s", job.subject_id, group.num_workers, group.reason)
+    logger.info("%s: %d workers; %s", job.subject_id, group.number, group.reason)
     task = WorkerTask(
         job=job,
         keys=keys,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -51,18 +51,25 @@ class ClusterNode:
 
 @dataclass(frozen=True, slots=True)
 class WorkerGroup:
-    """Workers of a training: as many as there is place for, from ``minimum`` to ``maximum``."""
+    """Workers of a training: ``number`` of them, of the ``wanted`` ones."""
 
-    gpu: bool
-    minimum: int
-    maximum: int
+    number: int
+    wanted: int
     placement: Placement
     reason: str
 
     @property
-    def num_workers(self) -> int | tuple[int, int]:
-        """Return the number as Ray Train takes it; a range makes it elastic."""
-        return self.maximum if self.minimum == self.maximum else (self.minimum, self.maximum)
+    def gpu(self) -> bool:
+        """Return whether each worker takes a GPU."""
+        return self.placement.gpus > 0
+
+    def resized(self, nodes: Iterable[ClusterNode]) -> WorkerGroup:
+        """Return as many workers as have a place on nodes that are there, but one at least.
+
+        Ray Train's elastic groups are not used: they count GPUs of nodes that the label selector excludes,
+        and would end a running group in favour of one that has no place.
+        """
+        return replace(self, number=max(1, min(self.wanted, places(nodes, self.placement))))
 
 
 def plan_workers(
@@ -71,25 +78,28 @@ def plan_workers(
     """Return the workers of a training, from what the request and the settings ask for, and what is there.
 
     GPUs are used where the settings say so, or do not say and a node has one. Where they say so, nodes may
-    still come: then the training begins with one worker, and takes more as they come. Without GPUs there is
-    one worker for a node, since several on one share its processors.
+    still come. Without GPUs there is one worker for a node, since several on one share its processors.
     """
     wanted = _wanted(instance_type, settings)
     on_gpu = training_worker(msgspec.structs.replace(settings, training_gpu=True))
-    gpus = int(sum(node.resources["GPU"] for node in nodes if node.suits(on_gpu)))
+    gpus = places(nodes, on_gpu)
     asked = f"{instance_type} asks for {wanted}"
     if settings.training_gpu:
-        reason = f"{asked}; each takes a GPU, by PAGEMILL_TRAINING_GPU"
-        return WorkerGroup(True, 1, wanted, on_gpu, reason)
+        return WorkerGroup(wanted, wanted, on_gpu, f"{asked}; each takes a GPU, by PAGEMILL_TRAINING_GPU")
     if settings.training_gpu is None and gpus:
-        return WorkerGroup(
-            True, 1, min(wanted, gpus), on_gpu, f"{asked}; GPUs that trainings may take: {gpus}"
-        )
+        reason = f"{asked}; GPUs that trainings may take: {gpus}"
+        return WorkerGroup(min(wanted, gpus), wanted, on_gpu, reason)
     on_cpu = training_worker(msgspec.structs.replace(settings, training_gpu=False))
-    places = sum(node.suits(on_cpu) for node in nodes)
-    number = max(settings.training_workers, min(wanted, places))
+    number = max(settings.training_workers, min(wanted, places(nodes, on_cpu)))
     why = "no GPU is there" if settings.training_gpu is None else "PAGEMILL_TRAINING_GPU=false"
-    return WorkerGroup(False, number, number, on_cpu, f"{asked}; on CPUs, since {why}; nodes: {places}")
+    reason = f"{asked}; on CPUs, since {why}; nodes: {places(nodes, on_cpu)}"
+    return WorkerGroup(number, wanted, on_cpu, reason)
+
+
+def places(nodes: Iterable[ClusterNode], placement: Placement) -> int:
+    """Return how many workers the nodes take: one for each GPU, or for each node without one."""
+    suiting = [node for node in nodes if node.suits(placement)]
+    return int(sum(node.resources["GPU"] for node in suiting)) if placement.gpus else len(suiting)
 
 
 def _wanted(instance_type: InstanceType, settings: Settings) -> int:

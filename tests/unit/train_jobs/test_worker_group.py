@@ -23,11 +23,9 @@ def settings(**more: Any) -> Settings:
     return Settings(database_url="postgresql://x", objects_url="file:///x", **more)
 
 
-def planned(
-    instance_type: InstanceType, *nodes: ClusterNode, **more: Any
-) -> tuple[bool, int | tuple[int, int]]:
+def planned(instance_type: InstanceType, *nodes: ClusterNode, **more: Any) -> tuple[bool, int]:
     group = plan_workers(instance_type, settings(**more), nodes)
-    return group.gpu, group.num_workers
+    return group.gpu, group.number
 
 
 @pytest.mark.parametrize("instance_type", ["small-gpu", "medium-gpu", "large-gpu"])
@@ -48,28 +46,34 @@ def test_without_gpus_there_is_a_worker_for_a_node(instance_type: InstanceType, 
 
 
 @pytest.mark.parametrize(
-    ("instance_type", "workers"), [("small-gpu", 1), ("medium-gpu", (1, 2)), ("large-gpu", (1, 4))]
+    ("instance_type", "workers"), [("small-gpu", 1), ("medium-gpu", 2), ("large-gpu", 4)]
 )
-def test_gpus_that_are_asked_for_may_still_come(instance_type: InstanceType, workers: Any) -> None:
-    """The training begins with the first that comes, and takes more as they come."""
+def test_gpus_that_are_asked_for_may_still_come(instance_type: InstanceType, workers: int) -> None:
     assert planned(instance_type, HEAD, READING, training_gpu=True) == (True, workers)
 
 
 def test_the_settings_bound_the_workers() -> None:
-    assert planned("large-gpu", training_gpu=True, training_workers_max=3) == (True, (1, 3))
-    assert planned("large-gpu", training_gpu=True, training_workers=6) == (True, (1, 6))
+    assert planned("large-gpu", training_gpu=True, training_workers_max=3) == (True, 3)
+    assert planned("large-gpu", training_gpu=True, training_workers=6) == (True, 6)
 
 
 def test_gpus_that_are_there_are_used() -> None:
     own = ClusterNode({}, {"CPU": 8.0, "GPU": 2.0, "memory": 1e10})
     assert planned("small-gpu", own) == (True, 1)
-    assert planned("large-gpu", own) == (True, (1, 2))
+    assert planned("large-gpu", own) == (True, 2)
     assert planned("large-gpu", HEAD, TRAINING) == (True, 1)
 
 
 def test_gpus_of_another_pool_and_gpus_that_are_refused_are_not_used() -> None:
     assert planned("small-gpu", HEAD, SERVING, READING) == (False, 1)
     assert planned("small-gpu", HEAD, TRAINING, READING, training_gpu=False) == (False, 1)
+
+
+def test_there_are_fewer_workers_where_fewer_nodes_have_come() -> None:
+    group = plan_workers("large-gpu", settings(training_gpu=True), [])
+    assert group.resized([TRAINING, TRAINING, SERVING, READING]).number == 2
+    assert group.resized([TRAINING]).resized([TRAINING] * 9).number == 4
+    assert group.resized([]).number == 1
 
 
 def test_the_reason_names_what_decided() -> None:
