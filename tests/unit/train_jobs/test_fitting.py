@@ -1,4 +1,4 @@
-"""What a training does when its workers fail: it goes on after lost nodes, and raises what is wrong itself."""
+"""Failing workers: a training goes on after lost nodes, and raises what is wrong itself."""
 
 from __future__ import annotations
 
