@@ -225,6 +225,7 @@ async def test_a_training_starts_from_a_training_that_succeeded(
     await add(connection, own, data_bundle_ids=["b1"], warm_start_config={"trainingId": "base"})
     assert await get_training_input(connection, **own, training_id=TRAINING) == TrainingInputRow(
         data_bundle_ids=[DataBundleId("b1")],
+        instance_type="small-gpu",
         field_config={"total": {"type": "amount"}},
         preprocess_config={"maxPages": 3},
         warm_start_key=warm_start_key,
