@@ -25,6 +25,7 @@ Result = TypeVar("Result")
 TrainLoop = Callable[[dict[str, Any]], None]
 
 WORKER_FAILURES = 2
+START_FAILURES = 1
 TOO_LATE = "WorkerGroupStartupTimeoutError"
 """Ray Train's error, which it does not export, for workers that found no place in time."""
 # Ray Train reads these when it is imported.
@@ -32,7 +33,7 @@ RAY_TRAIN = {
     # Its controller takes reports at this pace; its default of 2 s would be slower than small epochs.
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
     # A node takes minutes to come, and Ray Train would give up each minute. Then there may be fewer workers.
-    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "150",
     # An actor without CPUs on any node, which it would keep from going. Without it a node that is taken away
     # is noticed when its workers die; what is lost is the same, the time since the last checkpoint.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
@@ -116,7 +117,7 @@ def make_trainer(settings: Settings, task: WorkerTask, group: WorkerGroup, loop:
             name=task.job.subject_id,
             failure_config=FailureConfig(
                 max_failures=WORKER_FAILURES,
-                **cast("Any", {"max_preemption_failures": -1, "controller_failure_limit": 0}),
+                **cast("Any", {"max_preemption_failures": -1, "controller_failure_limit": START_FAILURES}),
             ),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             **checkpoint_storage(settings, task.keys.checkpoints),

@@ -111,14 +111,14 @@ def train_worker(config: dict[str, Any]) -> None:
     size = ray.train.get_context().get_world_size()
     ranks: Ranks = TorchRanks() if size > 1 else SingleRank()
     is_first = ranks.rank == 0
-    gpu_time = GpuTime(size * device.gpus)
+    gpu_time = GpuTime(sum(ranks.gather(device.gpus)))
     with AttemptGuard(settings.database_url, task.job) as guard:
         if is_first:
             _tell_that_it_runs(settings, task.job)
         trainer = _make_trainer(task, settings, guard, ranks, device.torch_device)
         _run_epochs(trainer, gpu_time, settings.training_checkpoint_interval, saves=is_first)
         # They judge together: where one has stopped, none may wait for it.
-        if any_rank(ranks, guard.is_lost() or (is_first and not _is_evaluated(settings, task.job))):
+        if any_rank(ranks, guard.is_lost() or (is_first and not _begins_evaluation(settings, task.job))):
             return
         outcome = trainer.finish()
         if is_first:
@@ -130,7 +130,7 @@ def _workers(number: int, device: Device, task: WorkerTask) -> dict[str, Any]:
     return {"number": number, "device": "gpu" if device.gpus else "cpu", "reason": task.reason}
 
 
-def _is_evaluated(settings: Settings, job: Job) -> bool:
+def _begins_evaluation(settings: Settings, job: Job) -> bool:
     """Set the status, and return whether the attempt still counts; an error would restart the workers."""
     try:
         asyncio.run(set_training_status(settings.database_url, job, "running-final-evaluation"))
