@@ -93,7 +93,7 @@ def judge(stories: Sequence[Story], node_second: float, metered_seconds: float) 
     seen = {
         "nodeSeconds": round(node_second, 1),
         "secondsWithNode": round(with_node, 1),
-        "statuses": [{status: round(since, 1) for since, status in story.statuses} for story in stories],
+        "statuses": [[[round(since, 1), status] for since, status in story.statuses] for story in stories],
         "attempts": [story.attempts for story in stories],
         "runningSeconds": [round(story.running_seconds, 1) for story in stories],
         "gpuSeconds": [round(story.gpu_seconds, 1) for story in stories],
