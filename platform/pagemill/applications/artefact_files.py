@@ -10,7 +10,6 @@ import logging
 import os
 import shutil
 import stat
-import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -29,6 +28,7 @@ from pagemill.applications.training_artefacts import (
 from pagemill.errors import ModelMissing, ModelTooLarge, Unavailable
 from pagemill.extraction.artefact import Artefact
 from pagemill.objects import ObjectMissing, ObjectStore
+from pagemill.settings import PREFIX, SettingsError
 
 GRACE_SECONDS = 60.0
 """For so long after its use an artefact is not removed to make room: a replica may be about to load it."""
@@ -39,6 +39,7 @@ LOCK_SECONDS = 60.0
 """Longest wait for another replica that fetches the same artefact; then it is fetched once more."""
 POLL_SECONDS = 0.05
 TRIES = 3
+SETTING = f"{PREFIX}PREDICTION_FILES_DIRECTORY"
 
 logger = logging.getLogger(__name__)
 
@@ -140,18 +141,15 @@ def _no_place(detail: str) -> Unavailable:
 
 
 def private_directory(directory: Path) -> Path:
-    """Return the directory, made if need be; or a new one, where others could have written into it."""
+    """Return the directory, made if need be. Raises SettingsError where others could write into it."""
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = directory.lstat()
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
-            return directory
-        reason = "it is not a directory that only this user can enter"
     except OSError as error:
-        reason = str(error)
-    made = Path(tempfile.mkdtemp(prefix="pagemill-models-"))
-    logger.warning("artefacts are kept in %s, not in %s: %s", made, directory, reason)
-    return made
+        raise SettingsError(f"{SETTING}: {error}") from error
+    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
+        return directory
+    raise SettingsError(f"{SETTING}: {directory} is not a directory that only this user can enter")
 
 
 def _open(entry: Path, maximum_age: float) -> LocalArtefact | None:

@@ -65,6 +65,11 @@ class DataDirectory:
         return self.path / "objects"
 
     @property
+    def models(self) -> Path:
+        """Return the directory of the models that the prediction replicas of this machine have fetched."""
+        return self.path / "models"
+
+    @property
     def logs(self) -> Path:
         """Return the directory of logs."""
         return self.path / "logs"

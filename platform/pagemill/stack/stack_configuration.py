@@ -54,6 +54,7 @@ class StackConfiguration:
             PREFIX + "PUBLIC_URL": self.url,
             PREFIX + "TOKEN_KEY": self.directory.token_key(),
             SECRET_KEYS: self.directory.secret_keys(),
+            PREFIX + "PREDICTION_FILES_DIRECTORY": str(self.directory.models),
             **_shares(self.ray_cpus),
         }
         if ray_address is not None:

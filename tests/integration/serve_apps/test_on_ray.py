@@ -246,6 +246,25 @@ async def test_a_prediction_of_an_unreadable_document_fails_and_costs_nothing(
     assert tuple(job) == ("DocumentUnreadable", 1)
 
 
+async def test_a_prediction_without_the_weights_fails_at_once_and_by_name(
+    trained: Trained, pool: asyncpg.Pool, objects: ObjectStore
+) -> None:
+    organization_id = trained.labelled.organization_id
+    training_id = await store_training(pool, trained.labelled, [trained.data_bundle["id"]])
+    await pool.execute(
+        "UPDATE training SET status = 'succeeded', artefact_key = 'nothing/there/' WHERE id = $1", training_id
+    )
+    document_id = await store_document(pool, objects, organization_id, text_pdf())
+    prediction_id = await store_prediction(pool, trained.labelled, training_id, document_id)
+    job_id = await submit(pool, PREDICTION, organization_id, prediction_id)
+
+    row = await ended(pool, "prediction", prediction_id, seconds=60)
+
+    assert (row["status"], row["error"]) == ("failed", "The training's weights are not there")
+    job = await pool.fetchrow("SELECT error_class, attempt, retryable FROM job WHERE id = $1", job_id)
+    assert tuple(job) == ("ModelMissing", 1, False)
+
+
 async def test_a_cancelled_training_ends_and_leaves_no_worker(
     trained: Trained, pool: asyncpg.Pool, settings: Settings
 ) -> None:

@@ -16,6 +16,7 @@ from pagemill.errors import ModelDamaged, ModelMissing, ModelTooLarge
 from pagemill.extraction.artefact import Artefact
 from pagemill.objects import ObjectStore
 from pagemill.objects.local import LocalObjectStore
+from pagemill.settings import SettingsError
 
 ARTEFACT = Artefact(weights=b"weights" * 100, configuration=b"{}")
 SIZE = len(ARTEFACT.weights)
@@ -155,19 +156,14 @@ async def test_what_a_killed_replica_left_goes(store: CountingStore, tmp_path: P
     assert (left.exists(), under_way.exists()) == (False, True)
 
 
-def test_a_directory_that_others_can_enter_is_not_used(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name, mode in (("open", 0o755), ("writable", 0o777)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name).chmod(mode)
-    (tmp_path / "link").symlink_to(tmp_path / "mine")
+@pytest.mark.parametrize("name", ["open", "writable", "link", "file", "file/below"])
+def test_a_directory_that_others_can_enter_is_refused(tmp_path: Path, name: str) -> None:
+    for made, mode in (("open", 0o755), ("writable", 0o777)):
+        (tmp_path / made).mkdir()
+        (tmp_path / made).chmod(mode)
     (tmp_path / "mine").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
     (tmp_path / "file").write_bytes(b"")
-    for name in ("open", "writable", "link", "file"):
-        made = private_directory(tmp_path / name)
-        assert made != tmp_path / name
-        assert made.stat().st_mode & 0o777 == 0o700
-        made.rmdir()
-        assert name in caplog.text
+    with pytest.raises(SettingsError, match="PAGEMILL_PREDICTION_FILES_DIRECTORY"):
+        private_directory(tmp_path / name)
     assert private_directory(tmp_path / "mine") == tmp_path / "mine"
