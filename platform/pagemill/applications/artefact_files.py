@@ -100,6 +100,8 @@ class ArtefactFiles:
         await asyncio.to_thread(_sweep, self._directory, self._maximum_bytes, self._maximum_age)
 
     async def _fetch(self, artefact_key: str, entry: Path, largest: int) -> None:
+        # Only with the lock: without it, what another replica has just fetched would go too.
+        await asyncio.to_thread(shutil.rmtree, entry, ignore_errors=True)
         try:
             size = await self._objects.size(f"{artefact_key}{WEIGHTS_FILE}")
             if size > largest:
@@ -153,7 +155,7 @@ def private_directory(directory: Path) -> Path:
 
 
 def _open(entry: Path, maximum_age: float) -> LocalArtefact | None:
-    """Return what is there if it is whole and young enough; else remove it."""
+    """Return what is there if it is whole and young enough."""
     try:
         if time.time() - (entry / WEIGHTS_FILE).stat().st_mtime <= maximum_age:
             weights, configuration = (entry / name for name in (WEIGHTS_FILE, CONFIGURATION_FILE))
@@ -166,7 +168,6 @@ def _open(entry: Path, maximum_age: float) -> LocalArtefact | None:
         pass
     except (OSError, msgspec.MsgspecError) as error:
         logger.warning("the artefact in %s is fetched again: %s", entry, error)
-    shutil.rmtree(entry, ignore_errors=True)
     return None
 
 

@@ -55,7 +55,7 @@ class FieldPredictor:
         """
         decoded = _decode(configuration)
         try:
-            loaded = load_file(weights, device)
+            loaded = load_file(weights)
         except SafetensorError as error:
             raise damaged(error) from error
         return cls._assemble(decoded, loaded, len(configuration), device)
