@@ -7,11 +7,11 @@ import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from pagemill.applications.artefact_files import too_large
-from pagemill.concurrency import cancel_and_wait
 from pagemill.errors import ModelUnusable, PagemillError, Unavailable
 
 Model = TypeVar("Model")
@@ -123,10 +123,7 @@ class ModelCache(Generic[FetchedModel, Model]):
         for key, entry in list(self._entries.items()):
             if entry.is_idle and entry.since is not None and self._clock() - entry.since > age:
                 self._remove(key)
-
-    async def close(self) -> None:
-        """Cancel the loads."""
-        await cancel_and_wait([entry.loading for entry in self._entries.values()])
+        self._observer.holds(models=len(self._entries), size=self._held)
 
     @property
     def _held(self) -> int:
@@ -188,18 +185,12 @@ class ModelCache(Generic[FetchedModel, Model]):
     def _raise_recent_failure(self, key: str) -> None:
         until, error = self._failures.get(key, (0.0, None))
         if error is not None and self._clock() < until:
-            raise _again(error)
+            raise copy(error)
 
 
 def _result(loading: asyncio.Task[Model]) -> Model:
     """Return the model. Raises an error of the caller's own: one that is raised twice grows each time."""
-    if loading.cancelled():
-        raise Unavailable("The replica is stopping")
     error = loading.exception()
     if isinstance(error, PagemillError):
-        raise _again(error)
+        raise copy(error)
     return loading.result()
-
-
-def _again(error: PagemillError) -> PagemillError:
-    return type(error)(error.message, detail=error.detail)
