@@ -35,6 +35,7 @@ def settings(
     yield Settings(
         database_url=postgres.url(name),
         objects_url=tmp_path_factory.mktemp("objects").as_uri(),
+        prediction_files_directory=str(tmp_path_factory.mktemp("models")),
         ray_namespace=NAMESPACE,
         training_budget=training_budget,
         training_checkpoint_interval=1.0,
