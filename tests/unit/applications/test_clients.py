@@ -18,7 +18,7 @@ from pagemill.applications.clients import (
 )
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
 from pagemill.documents.words import DocumentPages
-from pagemill.errors import DocumentUnreadable, Unavailable
+from pagemill.errors import DocumentUnreadable, ModelDamaged, Unavailable
 from pagemill.extraction.types import Page, ReadOptions
 from pagemill.objects import ObjectStore
 from pagemill.settings import Settings
@@ -81,6 +81,7 @@ async def test_fields_are_found_with_the_artefact(objects: ObjectStore) -> None:
     ("error", "expected"),
     [
         (RayTaskError("read", "", DocumentUnreadable("damaged")).as_instanceof_cause(), DocumentUnreadable),
+        (RayTaskError("predict", "", ModelDamaged("damaged")).as_instanceof_cause(), ModelDamaged),
         (ActorUnavailableError("gone", None), Unavailable),
         (ConnectionError("reset"), Unavailable),
     ],
