@@ -60,6 +60,14 @@ class Node:
             return [first, *first.children(recursive=True)]
         return []
 
+    def titles(self) -> list[str]:
+        """Return the command lines of its processes; Ray's workers name what they run there."""
+        found = []
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error):
+                found.append(" ".join(process.cmdline()))
+        return found
+
     def kill(self) -> None:
         """Kill all its processes at once, as a machine that loses its power."""
         found = self.processes()
@@ -167,8 +175,8 @@ class ClusterNodes:
         """Return the processes of all nodes."""
         return marked(self._marker)
 
-    def drain(self, node_id: str, *, seconds: int) -> None:
-        """Tell the cluster that a node goes in so many seconds; nobody ends it."""
+    def drain(self, node_id: str) -> None:
+        """Tell the cluster that a node is to go, without a deadline; nobody ends it."""
         self.run(
             [
                 *ray_command("drain-node"),
@@ -176,7 +184,6 @@ class ClusterNodes:
                 f"--node-id={node_id}",
                 "--reason=DRAIN_NODE_REASON_PREEMPTION",
                 "--reason-message=a rehearsal",
-                f"--deadline-remaining-seconds={seconds}",
             ],
             COMMAND_SECONDS,
         )

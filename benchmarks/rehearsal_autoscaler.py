@@ -1,7 +1,8 @@
 """Rehearsal 4: Ray's autoscaler with cluster.yaml's node types, which a fake provider starts as processes.
 
 Pages that wait in Postgres order replicas by the scaling policy, and replicas that wait order nodes. With a
-minimum of one replica one node would always stay: it is 0 here.
+minimum of one replica one node would always stay: it is 0 here. When the pages of a burst are read, a
+training asks for a node with a GPU; ``benchmarks.pretended_gpu`` says what is not real of it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import msgspec
+
 from benchmarks.cluster_nodes import ClusterNodes, cluster_nodes
 from benchmarks.node_watch import Look
 from benchmarks.pretended_nodes import HEAD_ENVIRONMENT, pretended
 from benchmarks.progress import console
 from benchmarks.rehearsal import Outcome, Rehearsal
+from benchmarks.rehearsal_trainings import dispatching, examples
 from benchmarks.stub_callers import Submitter, caller
 from benchmarks.stub_documents import StubContent
+from benchmarks.stub_trainings import Bundle, queue_training, store_bundle, training_end
 from pagemill.pools import POOL_LABEL, Pool
 
 ROUNDS, NODES = 5, 3
@@ -31,6 +36,9 @@ SETTINGS = {
     "PAGEMILL_READING_REPLICAS_MAX": str(2 * NODES - 1),
     "PAGEMILL_PREDICTION_REPLICAS_MAX": "1",
     "PAGEMILL_REPLICAS_DOWN_DELAY": "3",
+    "PAGEMILL_TRAINING_GPU": "true",
+    "PAGEMILL_TRAINING_CONCURRENCY": "0",
+    "PAGEMILL_TRAINING_BUDGET": "5",
 }
 DOCUMENTS, SECONDS_PER_PAGE = 60, 1.5
 IDLE_SECONDS = 10.0
@@ -41,37 +49,44 @@ POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
-    """Course of one burst: seconds from it to the first node, and from its last page to none; most nodes."""
+class Course:
+    """Nodes of a pool: seconds until the first came, the most at a time, and seconds until the last had gone.
+
+    These count from the moment the nodes were asked for, and from the end of what they were needed for.
+    """
 
     first_node: float
     most_nodes: int
     gone: float
 
-    @property
-    def holds(self) -> bool:
-        """Return whether nodes came, and went, in time."""
+    def holds(self, nodes: int) -> bool:
+        """Return whether as many nodes came as were needed, and all of them came and went in time."""
         return (
-            self.first_node <= FIRST_NODE_SECONDS and self.most_nodes == NODES and self.gone <= GONE_SECONDS
+            self.first_node <= FIRST_NODE_SECONDS and self.most_nodes == nodes and self.gone <= GONE_SECONDS
         )
 
 
-def judge(looks: Sequence[Look], pool: Pool, asked: float, ended: float) -> Round:
+def judge(looks: Sequence[Look], pool: Pool, asked: float, ended: float) -> Course:
     """Return what was seen of a pool from when nodes were asked for until none was left."""
     counts = [(look.at, look.count(POOL_LABEL, pool)) for look in looks if look.at >= asked]
     came = [at for at, count in counts if count]
     first, last = min(came, default=float("inf")), max(came, default=float("inf"))
     # With the last look that has one, it is there still.
     is_gone = any(at > last for at, _ in counts)
-    return Round(
+    return Course(
         round(first - asked, 1),
         max((count for _, count in counts), default=0),
         round(max(last - ended, 0.0), 1) if is_gone else float("inf"),
     )
 
 
-async def burst(cluster: ClusterNodes, submitter: Submitter, number: int) -> Round:
-    """Queue more pages than one node reads, and watch until the last node has gone. Raises TimeoutError."""
+async def rehearse_round(
+    cluster: ClusterNodes, submitter: Submitter, bundle: Bundle, number: int
+) -> list[Course]:
+    """Queue more pages than one node reads, then a training, and watch until the last node has gone.
+
+    Raises TimeoutError.
+    """
     assert cluster.watch is not None
     asked = time.time()
     await submitter.submit(
@@ -80,11 +95,22 @@ async def burst(cluster: ClusterNodes, submitter: Submitter, number: int) -> Rou
     async with asyncio.timeout(ROUND_SECONDS):
         while await submitter.open_jobs():  # noqa: ASYNC110 - what is waited for happens in Postgres
             await asyncio.sleep(POLL_SECONDS)
-    ended = time.time()
+    read = time.time()
+    training_id = await queue_training(submitter, bundle)
+    end = await training_end(submitter.pool, training_id, seconds=ROUND_SECONDS)
+    if end.status != "succeeded":
+        raise RuntimeError(f"the training did not succeed: {end}")
+    trained = time.time()
     await asyncio.to_thread(
         cluster.watch.until, has_no_workers, seconds=ROUND_SECONDS, what="all nodes but the head have gone"
     )
-    return judge(cluster.watch.looks, Pool.READING, asked, ended)
+    looks = cluster.watch.looks
+    waited = [look.at for look in looks if look.at >= read and look.waiting_gpus]
+    return [
+        judge(looks, Pool.READING, asked, read),
+        # Importing Ray Train takes the training seconds before it asks.
+        judge(looks, Pool.TRAINING, min(waited, default=read), trained),
+    ]
 
 
 def has_no_workers(look: Look) -> bool:
@@ -92,36 +118,43 @@ def has_no_workers(look: Look) -> bool:
     return look.count(POOL_LABEL, Pool.HEAD) == len(look.nodes) == 1
 
 
-async def bursts(cluster: ClusterNodes) -> tuple[list[Round], int]:
-    """Return what was seen of each burst, and how many jobs failed."""
-    rounds = []
+async def rehearse(cluster: ClusterNodes) -> Outcome:
+    """Have the autoscaler follow bursts of pages, and trainings."""
+    readers, trainers = [], []
     async with caller(cluster.settings) as submitter:
+        bundle = await store_bundle(submitter, examples())
         for number in range(ROUNDS):
-            rounds.append(await burst(cluster, submitter, number))
-            console.print(f"burst {number + 1} of {ROUNDS}: {rounds[-1]}")
-        return rounds, (await submitter.results()).failed
+            reading, training = await rehearse_round(cluster, submitter, bundle, number)
+            console.print(f"round {number + 1} of {ROUNDS}: {reading}, {training}")
+            readers.append(reading)
+            trainers.append(training)
+        failed = (await submitter.results()).failed
+    seen = {
+        "reading": [asdict(one) for one in readers],
+        "training": [asdict(one) for one in trainers],
+        "idleSeconds": IDLE_SECONDS,
+        "failedJobs": failed,
+    }
+    holds = all(one.holds(NODES) for one in readers) and all(one.holds(1) for one in trainers)
+    return Outcome(seen, holds and not failed)
 
 
 def run() -> Outcome:
-    """Have the autoscaler follow bursts of pages."""
+    """Start a head whose autoscaler pretends, and rehearse."""
     with cluster_nodes(SETTINGS) as cluster:
         configuration = pretended(cluster.address, idle_seconds=IDLE_SECONDS, cpus_divided_by=CPUS_DIVIDED_BY)
         cluster.start_head(configuration, environment=HEAD_ENVIRONMENT)
         cluster.deploy()
-        rounds, failed = asyncio.run(bursts(cluster))
-    seen = {
-        "rounds": [asdict(one) for one in rounds],
-        "idleSeconds": IDLE_SECONDS,
-        "failedJobs": failed,
-    }
-    return Outcome(seen, all(one.holds for one in rounds) and not failed)
+        # Trainings are dispatched by the program that pretends the GPU, not by the cluster's dispatchers.
+        with dispatching(cluster, msgspec.structs.replace(cluster.settings, training_concurrency=1)):
+            return asyncio.run(rehearse(cluster))
 
 
 AUTOSCALER = Rehearsal(
     4,
     "autoscaler",
     f"Ray's autoscaler with cluster.yaml's node types: a burst takes it from 0 to {NODES} worker nodes and "
-    f"back, the first <= {FIRST_NODE_SECONDS:g} s after the burst, all gone <= idle time + 30 s, "
-    f"{ROUNDS} of {ROUNDS} times",
+    f"back, the first <= {FIRST_NODE_SECONDS:g} s after the burst, all gone <= idle time + 30 s, and "
+    f"likewise one GPU node for a training, {ROUNDS} of {ROUNDS} times",
     run,
 )

@@ -1,8 +1,8 @@
 """Rehearsal 6: nodes that are drained under load, with a training on them.
 
-The first is announced to go, as a cloud announces that it takes a spot machine, and taken at the deadline.
-The second gets SIGTERM, as from a machine that is shut down. One node at a time has everything but the part
-of the head: the readers, the replica that predicts and the worker of the training.
+The first is drained as an operator does it, and taken away when no replica is left there. The second gets
+SIGTERM, as from a machine that is shut down or that a cloud takes back. One node at a time has everything but
+the part of the head: the readers, the replica that predicts and the worker of the training.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from benchmarks.progress import console
 from benchmarks.rehearsal import Outcome, Rehearsal
 from benchmarks.stub_callers import Results, Submitter, caller
 from benchmarks.stub_documents import StubContent, pages_read, read_twice
-from benchmarks.stub_trainings import EpochWatch, TrainingEnd, goes_on, submit_training, training_end
+from benchmarks.stub_trainings import (
+    EpochWatch,
+    TrainingEnd,
+    goes_on,
+    make_bundle,
+    queue_training,
+    training_end,
+)
 from pagemill.pools import Pool
 
 SETTINGS = {
@@ -69,6 +76,15 @@ class Load:
             await asyncio.sleep(1.0)
 
 
+def wait_for_replicas_to_leave(node: Node) -> None:
+    """Return when no replica runs on a node. Raises TimeoutError."""
+    deadline = time.monotonic() + MOVE_SECONDS
+    while any("Replica" in title for title in node.titles()):
+        if time.monotonic() > deadline:
+            raise TimeoutError("a replica stays on a node that is drained")
+        time.sleep(POLL_SECONDS)
+
+
 def wait_for_exit(cluster: ClusterNodes, node: Node, seconds: float) -> None:
     """Return when the head has forgotten a node. Raises TimeoutError."""
     assert cluster.watch is not None
@@ -83,9 +99,9 @@ def drain_twice(cluster: ClusterNodes, first: Node, epochs: EpochWatch) -> list[
     """Drain the node with everything, then the one that took it over; return when each was lost."""
     epochs.until_more(seconds=START_SECONDS)
     second = cluster.add_node(Pool.READING, cpus=CPUS, environment=NODE)
-    console.print(f"the training is in epoch {epochs.seen[-1].epoch}; its node goes in {NOTICE_SECONDS} s")
-    cluster.drain(first.node_id, seconds=NOTICE_SECONDS)
-    time.sleep(NOTICE_SECONDS)
+    console.print(f"the training is in epoch {epochs.seen[-1].epoch}; its node is drained")
+    cluster.drain(first.node_id)
+    wait_for_replicas_to_leave(first)
     first.kill()
     lost = [time.time()]
     epochs.until_more(seconds=START_SECONDS)
@@ -101,7 +117,7 @@ async def rehearse(cluster: ClusterNodes, first: Node) -> Outcome:
     async with caller(cluster.settings) as submitter:
         epochs = EpochWatch(cluster.directory / "objects")
         try:
-            training_id = await submit_training(submitter, LEARNT_FROM)
+            training_id = await queue_training(submitter, await make_bundle(submitter, LEARNT_FROM))
             console.print("the training is queued")
             load = Load(submitter)
             lost = await asyncio.to_thread(drain_twice, cluster, first, epochs)
@@ -143,7 +159,7 @@ def run() -> Outcome:
 DRAIN = Rehearsal(
     6,
     "drain",
-    "nodes drained under load, one announced and one by SIGTERM: 0 failed jobs, 0 pages read twice, "
+    "nodes drained under load, one by command and one by SIGTERM: 0 failed jobs, 0 pages read twice, "
     "a training goes on from its last checkpoint",
     run,
 )

@@ -14,33 +14,66 @@ import msgspec
 
 from benchmarks.stub_callers import Submitter
 from benchmarks.stub_documents import StubContent
-from pagemill.ids import DatasetId, ModelId, TrainingId, new_id
+from pagemill.extraction.types import Example
+from pagemill.ids import DataBundleId, DatasetId, JobId, ModelId, TrainingId, new_id
+from pagemill.jobs.kind import AnyKind
 from pagemill.jobs.queue import enqueue
+from pagemill.objects.keys import new_data_bundle_key
 from pagemill.work.data_bundles import DATA_BUNDLE
 from pagemill.work.trainings import TRAINING
 from tests.support.labelled import Labelled, store_data_bundle, store_document, store_training
 from tests.support.working import until_ended
+from train_jobs import gather
 
-FIELD = "name"
+FIELD = "total"
 EPOCH_FILE = "epoch"
 """File of a checkpoint; ``train_jobs.worker`` has its name, and takes seconds to import."""
 BUNDLE_SECONDS = 240.0
 LOOK_SECONDS = 0.1
 
 
-async def submit_training(submitter: Submitter, contents: Sequence[StubContent]) -> TrainingId:
-    """Have a data bundle of documents made, and queue a training on it. Raises RuntimeError."""
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A data bundle that is there, and its model."""
+
+    labelled: Labelled
+    data_bundle_id: str
+
+
+async def make_bundle(submitter: Submitter, contents: Sequence[StubContent]) -> Bundle:
+    """Have a data bundle of labelled documents made. Raises RuntimeError."""
     labelled = await _store(submitter, contents)
-    pool, organization_id = submitter.pool, submitter.organization_id
-    bundle_id = await store_data_bundle(pool, labelled)
-    async with pool.acquire() as connection, connection.transaction():
-        job_id = await enqueue(connection, DATA_BUNDLE, organization_id=organization_id, subject_id=bundle_id)
-    if await until_ended(pool, job_id, seconds=BUNDLE_SECONDS) != ["succeeded"]:
+    bundle = Bundle(labelled, await store_data_bundle(submitter.pool, labelled))
+    job_id = await _queue(submitter, DATA_BUNDLE, bundle.data_bundle_id)
+    if await until_ended(submitter.pool, job_id, seconds=BUNDLE_SECONDS) != ["succeeded"]:
         raise RuntimeError("the data bundle was not made")
-    training_id = TrainingId(await store_training(pool, labelled, [bundle_id]))
-    async with pool.acquire() as connection, connection.transaction():
-        await enqueue(connection, TRAINING, organization_id=organization_id, subject_id=training_id)
+    return bundle
+
+
+async def store_bundle(submitter: Submitter, examples: Sequence[Example]) -> Bundle:
+    """Store a data bundle of examples, without having it made."""
+    labelled = await _store(submitter, [])
+    data_bundle_id = DataBundleId(await store_data_bundle(submitter.pool, labelled))
+    key = new_data_bundle_key(submitter.organization_id, data_bundle_id)
+    await gather.write_dataset(submitter.objects, key, examples)
+    await submitter.pool.execute(
+        "UPDATE data_bundle SET status = 'succeeded', object_key = $2 WHERE id = $1", data_bundle_id, key
+    )
+    return Bundle(labelled, data_bundle_id)
+
+
+async def queue_training(submitter: Submitter, bundle: Bundle) -> TrainingId:
+    """Queue a training on a data bundle."""
+    training_id = TrainingId(await store_training(submitter.pool, bundle.labelled, [bundle.data_bundle_id]))
+    await _queue(submitter, TRAINING, training_id)
     return training_id
+
+
+async def _queue(submitter: Submitter, kind: AnyKind, subject_id: str) -> JobId:
+    async with submitter.pool.acquire() as connection, connection.transaction():
+        return await enqueue(
+            connection, kind, organization_id=submitter.organization_id, subject_id=subject_id
+        )
 
 
 async def _store(submitter: Submitter, contents: Sequence[StubContent]) -> Labelled:

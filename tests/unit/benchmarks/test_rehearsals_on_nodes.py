@@ -43,7 +43,7 @@ def test_nodes_that_come_and_go_in_time_hold() -> None:
     seen = judge(looks, Pool.READING, asked=100.0, ended=130.0)
 
     assert (seen.first_node, seen.most_nodes, seen.gone) == (4.0, NODES, 20.0)
-    assert seen.holds
+    assert seen.holds(NODES)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_nodes_that_come_and_go_in_time_hold() -> None:
     ],
 )
 def test_nodes_that_do_not_follow_do_not_hold(counts: Sequence[tuple[float, int]]) -> None:
-    assert not judge(course(*counts), Pool.READING, asked=100.0, ended=130.0).holds
+    assert not judge(course(*counts), Pool.READING, asked=100.0, ended=130.0).holds(NODES)
 
 
 def test_only_the_head_is_left() -> None:
