@@ -31,6 +31,7 @@ from pagemill.jobs.queue import enqueue
 from pagemill.objects import ObjectStore, open_objects
 from pagemill.objects.keys import new_data_bundle_key
 from pagemill.pools import Pool
+from pagemill.settings import Settings
 from pagemill.usage.organization_usage import usage_of
 from pagemill.work.trainings import TRAINING
 from train_jobs import gather
@@ -211,11 +212,10 @@ class Trainings:
 
 
 @contextlib.contextmanager
-def dispatching(cluster: ClusterNodes) -> Iterator[None]:
-    """Have trainings dispatched, by a program that belongs to the cluster."""
-    program = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.pretended_gpu"], env=cluster.environment(cluster.settings)
-    )
+def dispatching(cluster: ClusterNodes, settings: Settings | None = None) -> Iterator[None]:
+    """Have trainings dispatched, by a program that belongs to the cluster, with its settings or others."""
+    environment = cluster.environment(settings or cluster.settings)
+    program = subprocess.Popen([sys.executable, "-m", "benchmarks.pretended_gpu"], env=environment)
     try:
         yield
     finally:
