@@ -88,7 +88,7 @@ bench-serving: install ## Serving beside its references on a stack: PAGEMILL_DAT
 	@test -n "$(DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds sroie/ and adbuy/" >&2; exit 2; }
 	$(BIN)/python -m benchmarks.serving --data "$(DATA)" --out $(BENCH_OUT)/serving.json
 
-rehearse: install ## What a cluster would do, without one: its plan of nodes, days of scaling (2 minutes)
+rehearse: install ## What a cluster does: its plan of nodes, days of scaling, Ray nodes on this machine (20 minutes)
 	$(BIN)/python -m benchmarks.rehearsals --out $(BENCH_OUT)/rehearsals.json
 
 code-figures: ## Sizes of modules and functions, docstrings, untyped edges, as JSON

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rehearsal import Rehearsal
-from benchmarks.rehearsal_autoscaler import AUTOSCALER
 from benchmarks.rehearsal_drain import DRAIN
 from benchmarks.rehearsal_fairness import FAIRNESS
 from benchmarks.rehearsal_models import MODELS_OVER_REPLICAS
@@ -32,7 +31,6 @@ REHEARSALS: tuple[Rehearsal, ...] = (
     POOLS,
     SCALING,
     POLICIES,
-    AUTOSCALER,
     TRAININGS_WAIT,
     DRAIN,
     MODELS_OVER_REPLICAS,
