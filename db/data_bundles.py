@@ -11,13 +11,16 @@ from msgspec import UnsetType
 from db.datasets import DatasetRow
 from db.keyset import within_bytes
 from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
-from pagemill.ids import DataBundleId, DatasetId, ModelId, OrganizationId, PrincipalId
+from pagemill.ids import DataBundleId, DatasetId, JobId, ModelId, OrganizationId, PrincipalId
 
 DataBundleStatus: TypeAlias = Literal["running", "succeeded", "failed"]
 
 
 class DataBundleRow(Row):
-    """A data bundle; its snapshot is the object ``object_key``."""
+    """A data bundle; its data set lies below ``object_key``, or is the snapshot of a former release.
+
+    ``documents_read`` of ``documents`` have been read; both are null before the job begins.
+    """
 
     id: DataBundleId
     model_id: ModelId
@@ -26,6 +29,8 @@ class DataBundleRow(Row):
     datasets: list[dict[str, Any]]
     summary: dict[str, Any] | None
     status: DataBundleStatus
+    documents: int | None
+    documents_read: int | None
     object_key: str | None
     retention_in_days: int
     created_time: datetime.datetime
@@ -196,7 +201,8 @@ async def update_data_bundle(
 
 @tenant("""
     UPDATE data_bundle SET
-        datasets = :datasets, retention_in_days = :retention_in_days, status = 'running', summary = NULL
+        datasets = :datasets, retention_in_days = :retention_in_days, status = 'running', summary = NULL,
+        documents = NULL, documents_read = NULL
     WHERE organization_id = :organization_id AND model_id = :model_id AND id = :data_bundle_id
 """)
 async def restart_data_bundle(
@@ -249,8 +255,30 @@ async def list_snapshot_keys(
     """Return the keys of the snapshots of data bundles, oldest first."""
 
 
+@tenant("""
+    UPDATE data_bundle SET documents = :documents, documents_read = :documents_read
+    WHERE organization_id = :organization_id AND id = :data_bundle_id AND status = 'running' AND EXISTS (
+        SELECT 1 FROM job
+        WHERE organization_id = :organization_id AND id = :job_id AND attempt = :attempt
+            AND state = 'running' AND NOT cancel_requested
+    )
+""")
+async def set_data_bundle_progress(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    data_bundle_id: DataBundleId,
+    documents: int,
+    documents_read: int,
+    job_id: JobId,
+    attempt: int,
+) -> RowCount:
+    """Set how many documents of a running data bundle have been read, if the attempt is the job's latest."""
+
+
 @tenant(f"""
-    UPDATE data_bundle SET status = 'succeeded', summary = :summary, object_key = :object_key
+    UPDATE data_bundle SET
+        status = 'succeeded', summary = :summary, object_key = :object_key, documents_read = documents
     WHERE organization_id = :organization_id AND id = :data_bundle_id AND status = 'running'
     RETURNING {columns(DataBundleStatusRow)}
 """)

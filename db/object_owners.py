@@ -26,7 +26,11 @@ class ObjectOwnerRow(Row):
 
 _DOCUMENT = "id, content_key AS object_key, false AS discarded"
 _ASSET = "id, content_key AS object_key, false AS discarded"
-_DATA_BUNDLE = "id, object_key, false AS discarded"
+# While a data bundle is being made, also again, everything that it has is needed.
+_DATA_BUNDLE = """
+    id, CASE WHEN status <> 'running' THEN object_key END AS object_key,
+    (status <> 'running' AND object_key IS NULL) AS discarded
+"""
 _TRAINING = "id, artefact_key AS object_key, status IN ('failed', 'cancelled') AS discarded"
 
 

@@ -1,11 +1,14 @@
-"""Data bundles: a Ray task reads the documents of datasets, and writes their snapshot and its summary."""
+"""Data bundles: a Ray task has the documents of datasets read, and writes their data set and its summary."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+import threading
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import ray
 
@@ -13,24 +16,26 @@ from db.data_bundles import DataBundleInputRow, get_data_bundle_input
 from db.documents import BundledDocumentRow, list_documents_to_bundle
 from db.pool import connect
 from pagemill.applications.calling import answer_of
-from pagemill.applications.clients import ReadingApplication, ReadingClient, parts_at_once, read_all_parts
-from pagemill.applications.requests import first_pages_request, read_options
-from pagemill.concurrency import gather_or_cancel
-from pagemill.errors import DocumentUnreadable, NotFound
+from pagemill.applications.requests import read_options
+from pagemill.documents.bundle_contents import BundleContents, save_contents
+from pagemill.errors import NotFound, Unavailable
 from pagemill.extraction.summary import SummaryDocument, summarise
-from pagemill.extraction.types import ReadOptions
 from pagemill.ids import DataBundleId, DatasetId
 from pagemill.jobs.job import Job
 from pagemill.objects import open_objects
-from pagemill.objects.keys import data_bundle_key
+from pagemill.objects.keys import new_data_bundle_key
 from pagemill.pools import job_driver
 from pagemill.settings import Settings, load_settings
 from pagemill.work.data_bundles import DataBundleResult
-from train_jobs.snapshots import Snapshot, SnapshotDocument, encode
+from train_jobs.bundle_blocks import BlockDocument, BlockOutcome, DocumentBlock, blocks_of
+from train_jobs.bundle_progress import BundleProgress
 
-READING_SECONDS = 3600.0
-"""A part waits for its turn behind others; the reader itself limits the time of a part."""
 DOCUMENT_ERROR = "DE001"
+PIPELINE = "train_jobs.bundle_pipeline"
+"""Module that imports Ray Data."""
+
+BlockMaker: TypeAlias = Callable[[Settings, Job, Sequence[DocumentBlock]], AsyncGenerator[BlockOutcome, None]]
+"""Maker of blocks, which yields their outcomes as they end."""
 
 
 class DataBundleRunner:
@@ -49,38 +54,63 @@ class DataBundleRunner:
             raise
 
 
-# Each call has a process: the routers of Serve handles live in the event loop of the first call.
+# Each call has a process: nothing of a bundle stays in the next one.
 @ray.remote(max_retries=0, max_calls=1)
 def bundle_documents(job: Job) -> DataBundleResult:
     """Run a data bundle job as a Ray task."""
-    settings = load_settings(os.environ)
-    return asyncio.run(bundle(settings, job, ReadingApplication.find(seconds=READING_SECONDS)))
+    # Importing Ray Data takes a second, as does the work before it is needed.
+    threading.Thread(target=_import_pipeline, daemon=True).start()
+    return asyncio.run(bundle(load_settings(os.environ), job, _on_ray_data))
 
 
-async def bundle(settings: Settings, job: Job, reading: ReadingClient) -> DataBundleResult:
-    """Read the documents, write the snapshot of those that can be read, and summarize all.
+def _import_pipeline() -> None:
+    importlib.import_module(PIPELINE)
 
-    Raises NotFound when the bundle or its model is gone, Unavailable.
+
+async def _on_ray_data(
+    settings: Settings, job: Job, blocks: Sequence[DocumentBlock]
+) -> AsyncGenerator[BlockOutcome, None]:
+    pipeline = await asyncio.to_thread(importlib.import_module, PIPELINE)
+    async with contextlib.aclosing(pipeline.bundle_on_ray_data(settings, job.subject_id, blocks)) as outcomes:
+        async for outcome in outcomes:
+            yield outcome
+
+
+async def bundle(settings: Settings, job: Job, make: BlockMaker) -> DataBundleResult:
+    """Read the documents, write the data set of those that can be read, and summarize all.
+
+    Raises NotFound when the bundle or its model is gone, JobCancelled, Unavailable.
     """
     bundle_input, documents = await _load(settings, job)
-    options = read_options(bundle_input.preprocess_config)
-    unreadable = await _Reader(settings, reading, options).read_all(documents)
-    snapshot = Snapshot(
-        options,
-        [
-            SnapshotDocument(document.id, document.content_key, document.ground_truth)
-            for document in documents
-            if document.content_key is not None and document.id not in unreadable
-        ],
+    object_key = new_data_bundle_key(job.organization_id, DataBundleId(job.subject_id))
+    blocks = blocks_of(
+        [BlockDocument(document.id, document.content_key, document.ground_truth) for document in documents],
+        object_key,
+        read_options(bundle_input.preprocess_config),
     )
-    object_key = data_bundle_key(job.organization_id, DataBundleId(job.subject_id))
-    objects = open_objects(settings)
-    try:
-        await objects.put(object_key, encode(snapshot))
-    finally:
-        await objects.close()
+    progress = BundleProgress(settings.database_url, job, documents=len(documents))
+    await progress.write()
+    outcomes: list[BlockOutcome] = []
+    async with contextlib.aclosing(make(settings, job, blocks)) as ended:
+        async for outcome in ended:
+            if outcome.unavailable is not None:
+                raise Unavailable(outcome.unavailable)
+            outcomes.append(outcome)
+            await progress.advance(outcome.documents)
+    outcomes.sort(key=lambda outcome: outcome.number)
+    await _save_contents(settings, object_key, outcomes)
+    unreadable = {name: problem for outcome in outcomes for name, problem in outcome.problems.items()}
     summary = _summarize(documents, bundle_input.field_config, unreadable)
     return DataBundleResult(summary=summary, object_key=object_key)
+
+
+async def _save_contents(settings: Settings, object_key: str, outcomes: Sequence[BlockOutcome]) -> None:
+    objects = open_objects(settings)
+    try:
+        files = [file for outcome in outcomes for file in outcome.files]
+        await save_contents(objects, object_key, BundleContents(files))
+    finally:
+        await objects.close()
 
 
 async def _load(settings: Settings, job: Job) -> tuple[DataBundleInputRow, list[BundledDocumentRow]]:
@@ -98,34 +128,6 @@ async def _load(settings: Settings, job: Job) -> tuple[DataBundleInputRow, list[
     finally:
         await connection.close()
     return bundle_input, documents
-
-
-class _Reader:
-    """Reader of a bundle's documents, a few parts at a time, so that other requests get their turn."""
-
-    def __init__(self, settings: Settings, reading: ReadingClient, options: ReadOptions) -> None:
-        self._reading, self._options = reading, options
-        self._maximum_pages = settings.training_pages_per_document
-        self._turns = asyncio.Semaphore(parts_at_once(settings))
-
-    async def read_all(self, documents: Sequence[BundledDocumentRow]) -> dict[str, str]:
-        """Return why documents cannot be read, by their ids. Raises Unavailable."""
-        problems = await gather_or_cancel(self._problem(document.content_key) for document in documents)
-        return {
-            document.id: problem
-            for document, problem in zip(documents, problems, strict=True)
-            if problem is not None
-        }
-
-    async def _problem(self, content_key: str | None) -> str | None:
-        if content_key is None:
-            return "The document has no content"
-        request = first_pages_request(content_key, self._options, self._maximum_pages)
-        try:
-            await read_all_parts(self._reading, request, self._turns)
-        except (DocumentUnreadable, NotFound) as error:
-            return error.message
-        return None
 
 
 def _summarize(

@@ -1,9 +1,4 @@
-"""Data sets of data bundles in object storage, as trainings take them: one example for each document.
-
-The prefix of a bundle has Parquet files (``bundle_files``), and the contents: which documents are in which
-file. The contents are written last. Their name begins with an underscore, so that tools that read the files
-as one data set leave them out.
-"""
+"""Examples of data bundles, as trainings take them: one for each document of their Parquet files."""
 
 from __future__ import annotations
 
@@ -14,35 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pagemill.documents import bundle_files
+from pagemill.documents.bundle_contents import load_contents
 from pagemill.extraction.types import Example
 from pagemill.objects.opening import open_objects
 from pagemill.objects.store import ObjectStore
 from pagemill.pools import bundle_stage
 from pagemill.settings import Settings, load_settings
-from train_jobs import bundle_files
 
 if TYPE_CHECKING:
     import ray.data
 
-CONTENTS_NAME = "_contents.json"
 FILES_AT_ONCE = 2
 """Files of one training that are loaded at the same time."""
 
+NEVER = -1
+"""Ray Data's word for: a standstill is no failure."""
+
 _example_encoder = msgspec.msgpack.Encoder()
 _example_decoder = msgspec.msgpack.Decoder(Example)
-
-
-class BundleFile(msgspec.Struct, frozen=True):
-    """A Parquet file of a bundle, by its name below the bundle's prefix, and the documents in it."""
-
-    name: str
-    documents: list[str]
-
-
-class BundleContents(msgspec.Struct, frozen=True):
-    """The Parquet files of a bundle, in the order of the documents."""
-
-    files: list[BundleFile]
 
 
 class FilePart(msgspec.Struct, frozen=True):
@@ -52,19 +37,8 @@ class FilePart(msgspec.Struct, frozen=True):
     documents: list[str]
 
 
-_contents_decoder = msgspec.json.Decoder(BundleContents)
 _part_encoder = msgspec.msgpack.Encoder()
 _part_decoder = msgspec.msgpack.Decoder(FilePart)
-
-
-async def save_contents(objects: ObjectStore, bundle_key: str, contents: BundleContents) -> None:
-    """Write the contents of a bundle, whose files are there. Raises Unavailable."""
-    await objects.put(bundle_key + CONTENTS_NAME, msgspec.json.encode(contents))
-
-
-async def load_contents(objects: ObjectStore, bundle_key: str) -> BundleContents:
-    """Return the contents of a bundle. Raises ObjectMissing, Unavailable."""
-    return _contents_decoder.decode(await objects.get(bundle_key + CONTENTS_NAME))
 
 
 async def parts_of(objects: ObjectStore, bundle_keys: Sequence[str]) -> list[FilePart]:
@@ -114,9 +88,12 @@ def examples_dataset(settings: Settings, bundle_keys: Sequence[str]) -> ray.data
     import ray.data
 
     parts = asyncio.run(_find_parts(settings, bundle_keys))
-    return ray.data.from_items(
+    dataset = ray.data.from_items(
         [{"part": _part_encoder.encode(part)} for part in parts], override_num_blocks=max(1, len(parts))
     ).flat_map(_load_rows, concurrency=FILES_AT_ONCE, **bundle_stage().actor_options)
+    # It stands still while its consumers train on what they have.
+    dataset.context.execution_no_progress_timeout_s = NEVER
+    return dataset
 
 
 def encode_example(example: Example) -> bytes:

@@ -31,7 +31,7 @@ class Model(Table, tablename="model"):
 
 
 class DataBundle(Table, tablename="data_bundle"):
-    """A snapshot of datasets. ``object_key`` names the documents, labels and readings to learn from."""
+    """A snapshot of datasets. ``object_key`` names the words and labels to learn from."""
 
     id = Text(primary_key=True)
     organization_id = foreign_key(Organization)
@@ -47,6 +47,8 @@ class DataBundle(Table, tablename="data_bundle"):
     created_by = Text(null=True, default=None)
     updated_time = Timestamptz(null=True, default=None)
     updated_by = Text(null=True, default=None)
+    documents = Integer(null=True, default=None)
+    documents_read = Integer(null=True, default=None)
 
 
 class DeploymentEnvironment(Table, tablename="deployment_environment"):

@@ -24,6 +24,8 @@ class OwnerKind:
     find_owners: Statement[..., list[ObjectOwnerRow]]
     owns: Callable[[ObjectOwnerRow, str], bool]
     """Returns whether an owner that exists gives a key a reason to exist."""
+    former_suffix: str | None = None
+    """As ``key_suffix``, in keys of a former release. With ids of one length, both sort in one order."""
 
     def prefix(self, organization_id: OrganizationId) -> str:
         """Return the prefix of all keys of this kind."""
@@ -32,6 +34,13 @@ class OwnerKind:
     def location_of(self, owner_id: str) -> str:
         """Return the part of a key after the prefix that identifies the owner; rows are in its order."""
         return owner_id.removeprefix(self.id_prefix) + self.key_suffix
+
+    def location_in(self, path: str) -> str:
+        """Return the location that a key's part after the prefix begins with."""
+        head, slash, _ = path.partition("/")
+        if not slash and self.former_suffix is not None and head.endswith(self.former_suffix):
+            return head.removesuffix(self.former_suffix) + self.key_suffix
+        return head + slash
 
     def owner_at(self, location: str) -> str | None:
         """Return the id of the owner at a location, None if no owner can be there."""
@@ -54,6 +63,20 @@ def _document_owns(document: ObjectOwnerRow, key: str) -> bool:
     return "/predictions/" not in key
 
 
+def _data_bundle_owns(data_bundle: ObjectOwnerRow, key: str) -> bool:
+    """Return whether a data bundle owns a key: while it is being made, everything, then what its row names.
+
+    What is replaced stays for the grace of the sweep, for the trainings that read it.
+    """
+    named = data_bundle.object_key
+    return not data_bundle.discarded and (named is None or is_named(named, key))
+
+
+def is_named(named: str, key: str) -> bool:
+    """Return whether a key is the one that a row names, or below the prefix that it names."""
+    return key.startswith(named) if named.endswith("/") else key == named
+
+
 OWNER_KINDS = (
     OwnerKind(
         folder="assets",
@@ -66,10 +89,11 @@ OWNER_KINDS = (
     OwnerKind(
         folder="data-bundles",
         id_prefix="las:model-data-bundle:",
-        key_suffix=".json",
+        key_suffix="/",
+        former_suffix=".json",
         list_owners=object_owners.list_data_bundles,
         find_owners=object_owners.find_data_bundles,
-        owns=lambda _data_bundle, _key: True,
+        owns=_data_bundle_owns,
     ),
     OwnerKind(
         folder="documents",

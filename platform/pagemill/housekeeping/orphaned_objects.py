@@ -20,7 +20,7 @@ from db.organizations import get_organization
 from db.schedule import get_time, list_all_organizations
 from db.statements import Connection
 from pagemill.errors import NotFound
-from pagemill.housekeeping.object_ownership import OWNER_KINDS, OwnerKind
+from pagemill.housekeeping.object_ownership import OWNER_KINDS, OwnerKind, is_named
 from pagemill.ids import OrganizationId
 from pagemill.objects import ObjectStore, StoredObject
 from pagemill.objects.discarding import discard
@@ -112,11 +112,11 @@ class ObjectSweep:
         location, group = "", list[StoredObject]()
         async for found in self._objects.scan(prefix):
             self.report.objects += 1
-            head, slash, _ = found.key.removeprefix(prefix).partition("/")
-            if head + slash != location and group:
+            here = kind.location_in(found.key.removeprefix(prefix))
+            if here != location and group:
                 yield location, group
                 group = []
-            location = head + slash
+            location = here
             group.append(found)
         if group:
             yield location, group
@@ -193,7 +193,7 @@ class _KindSweep:
 
     async def _compare(self, row: ObjectOwnerRow, group: list[StoredObject]) -> None:
         named = row.object_key
-        if named is not None and not any(_is_named(named, found.key) for found in group):
+        if named is not None and not any(is_named(named, found.key) for found in group):
             self._missing.append(_Suspect(row.id, named))
         self._suspect(row.id, (found for found in group if not self._kind.owns(row, found.key)))
         await self._flush(at_least=SUSPECTS_BATCH_SIZE)
@@ -219,10 +219,6 @@ class _KindSweep:
         if len(self._missing) >= at_least:
             missing, self._missing = self._missing, []
             await self._sweep.report_missing(self._kind, missing)
-
-
-def _is_named(named: str, key: str) -> bool:
-    return key.startswith(named) if named.endswith("/") else key == named
 
 
 async def organizations_to_sweep(

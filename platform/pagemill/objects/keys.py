@@ -57,9 +57,17 @@ def new_data_bundle_key(organization_id: OrganizationId, data_bundle_id: DataBun
     return f"{data_bundle_prefix(organization_id, data_bundle_id)}{uuid.uuid4().hex}/"
 
 
-def data_bundle_key(organization_id: OrganizationId, data_bundle_id: DataBundleId) -> str:
-    """Return the key of the snapshot that trainings learn from."""
-    return f"{organization_prefix(organization_id)}data-bundles/{slug_of(data_bundle_id)}.json"
+def data_bundle_snapshot_key(organization_id: OrganizationId, data_bundle_id: DataBundleId) -> str:
+    """Return the key of the one object that a former release kept of a data bundle."""
+    return f"{data_bundle_prefix(organization_id, data_bundle_id).removesuffix('/')}.json"
+
+
+def data_bundle_names(organization_id: OrganizationId, data_bundle_id: DataBundleId) -> tuple[str, str]:
+    """Return the prefix and the key of everything of a data bundle."""
+    return (
+        data_bundle_prefix(organization_id, data_bundle_id),
+        data_bundle_snapshot_key(organization_id, data_bundle_id),
+    )
 
 
 def training_prefix(organization_id: OrganizationId, training_id: TrainingId) -> str:

@@ -17,7 +17,7 @@ from pagemill.jobs.leases import hold
 from pagemill.jobs.queue import request_cancel
 from pagemill.objects import ObjectStore
 from pagemill.objects.discarding import discard
-from pagemill.objects.keys import data_bundle_key
+from pagemill.objects.keys import data_bundle_names
 from pagemill.work.data_bundles import DATA_BUNDLE
 from pagemill.work.resources import WorkResources
 
@@ -65,7 +65,10 @@ class RetentionRunner:
                 connection, organization_id=job.organization_id, limit=REMOVAL_BATCH_SIZE
             )
             deleted = [one for one in due if await _delete_data_bundle(connection, job, one)]
-        await discard(self._objects, keys=[data_bundle_key(job.organization_id, one) for one in deleted])
+        await discard(
+            self._objects,
+            keys=[name for one in deleted for name in data_bundle_names(job.organization_id, one)],
+        )
         return len(deleted)
 
 

@@ -22,9 +22,9 @@ from pagemill.housekeeping.orphaned_objects import MissingObject, ObjectSweep, S
 from pagemill.ids import AssetId, DataBundleId, DocumentId, TrainingId, new_id
 from pagemill.objects import ObjectStore
 from pagemill.objects.keys import (
-    data_bundle_key,
     new_asset_key,
     new_content_key,
+    new_data_bundle_key,
     organization_prefix,
     training_prefix,
     words_prefix,
@@ -73,12 +73,9 @@ async def seed_everything(pool: asyncpg.Pool, objects: ObjectStore, organization
     await seed_asset_with_object(pool, objects, organization_id)
     model_id = await seed_model(pool, organization_id)
     data_bundle_id = await seed_data_bundle(pool, organization_id, model_id)
-    await objects.put(data_bundle_key(organization_id, data_bundle_id), b"{}")
-    await pool.execute(
-        "UPDATE data_bundle SET object_key = $2 WHERE id = $1",
-        data_bundle_id,
-        data_bundle_key(organization_id, data_bundle_id),
-    )
+    data_set = new_data_bundle_key(organization_id, data_bundle_id)
+    await objects.put(f"{data_set}part-00000-000.parquet", b"words")
+    await pool.execute("UPDATE data_bundle SET object_key = $2 WHERE id = $1", data_bundle_id, data_set)
     training_id = await seed_training(pool, organization_id, model_id)
     artefact = f"{training_prefix(organization_id, training_id)}artefact/"
     await objects.put(f"{artefact}weights.safetensors", b"weights")
@@ -104,7 +101,7 @@ def orphans_of(organization_id: str) -> list[str]:
             content,
             words_prefix(content, "1", "low") + "0-of-1.msgpack",
             new_asset_key(organization_id, new_id(AssetId)),
-            data_bundle_key(organization_id, new_id(DataBundleId)),
+            f"{new_data_bundle_key(organization_id, new_id(DataBundleId))}part-00000-000.parquet",
             f"{training_prefix(organization_id, new_id(TrainingId))}run/x",
         ]
     )

@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import msgspec
+import pandas
 import pytest
 
-from pagemill.applications.requests import ReadingRequest, ReadingResponse
-from pagemill.documents.words import DocumentPages
-from pagemill.errors import DocumentUnreadable, NotFound, PagemillError, Unavailable
-from pagemill.extraction.types import ReadOptions
+from pagemill.errors import DocumentUnreadable, NotFound, Unavailable
+from pagemill.extraction.types import Example, ReadOptions
 from pagemill.ids import DatasetId, DocumentId, new_id
-from pagemill.jobs.job import Job
+from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.queue import enqueue
 from pagemill.objects import ObjectStore
 from pagemill.settings import Settings
 from pagemill.work.data_bundles import DATA_BUNDLE
+from tests.support.bundling import StubReading, in_process, page
 from tests.support.seeds import claim_job, seed_data_bundle, seed_model
 from tests.support.tenants import Tenant
-from train_jobs import snapshots
+from train_jobs import bundle_progress
 from train_jobs.bundle import bundle
+from train_jobs.bundle_blocks import BlockOutcome, DocumentBlock
+from train_jobs.bundle_dataset import iterate_examples
 
 MAXIMUM_PAGES = 3
 LABELS = [{"label": "total", "value": "1.00"}]
-
-
-class Reads:
-    """A reading client that raises an error for some documents."""
-
-    def __init__(self, errors: dict[str, PagemillError] | None = None) -> None:
-        self._errors = errors or {}
-        self.requests: list[ReadingRequest] = []
-
-    async def read(self, request: ReadingRequest) -> ReadingResponse:
-        self.requests.append(request)
-        if request.content_key in self._errors:
-            raise self._errors[request.content_key]
-        pages = DocumentPages(
-            content_key=request.content_key, options=request.options, number_of_pages=1, indexes=[0]
-        )
-        return ReadingResponse(pages=pages, missing=[], next_page=None)
 
 
 @pytest.fixture
@@ -89,19 +76,26 @@ async def add_document(pool: asyncpg.Pool, job: Job, content_key: str | None) ->
     return document_id
 
 
-async def test_the_snapshot_has_the_readable_documents(
+async def progress_of(pool: asyncpg.Pool, job: Job) -> tuple[int, int]:
+    row = await pool.fetchrow(
+        "SELECT documents_read, documents FROM data_bundle WHERE id = $1", job.subject_id
+    )
+    return tuple(row)
+
+
+async def test_the_data_set_has_the_readable_documents(
     pool: asyncpg.Pool, settings: Settings, objects: ObjectStore, job: Job
 ) -> None:
     readable = await add_document(pool, job, "readable")
     damaged = await add_document(pool, job, "damaged")
     gone = await add_document(pool, job, "gone")
     empty = await add_document(pool, job, None)
-    reads = Reads({"damaged": DocumentUnreadable("The PDF is damaged"), "gone": NotFound("It is gone")})
-    result = await bundle(settings, job, reads)
-    snapshot = snapshots.decode(await objects.get(result.object_key))
-    assert snapshot.options == ReadOptions(image_quality="HIGH")
-    assert [one.document_id for one in snapshot.documents] == [readable]
-    assert snapshot.documents[0].ground_truth == LABELS
+    reading = StubReading(
+        objects, {"damaged": [DocumentUnreadable("The PDF is damaged")], "gone": [NotFound("It is gone")]}
+    )
+    result = await bundle(settings, job, in_process(reading))
+    found = [example async for example in iterate_examples(objects, [result.object_key])]
+    assert found == [Example(readable, [page(0)], LABELS)]
     errors: list[dict[str, Any]] = result.summary["errors"]
     assert {error["documentId"]: error["message"] for error in errors if error["code"] == "DE001"} == {
         damaged: "The PDF is damaged",
@@ -111,32 +105,93 @@ async def test_the_snapshot_has_the_readable_documents(
     assert result.summary["aggregate"]["numberOfDocuments"] == 4
 
 
+async def test_pandas_opens_the_prefix_as_one_data_set(
+    pool: asyncpg.Pool, settings: Settings, objects: ObjectStore, objects_directory: Path, job: Job
+) -> None:
+    documents = [await add_document(pool, job, f"content-{number}") for number in range(3)]
+    reading = StubReading(objects, number_of_pages=2, words=3)
+    result = await bundle(settings, job, in_process(reading))
+    frame = pandas.read_parquet(objects_directory / result.object_key)
+    assert sorted(frame["document"]) == sorted(2 * documents)
+    assert list(frame["words"][0]) == [word.text for word in page(0, 3).words]
+
+
 async def test_the_first_pages_are_read_without_returning_words(
-    pool: asyncpg.Pool, settings: Settings, job: Job
+    pool: asyncpg.Pool, settings: Settings, objects: ObjectStore, job: Job
 ) -> None:
     await add_document(pool, job, "content")
-    reads = Reads()
-    await bundle(settings, job, reads)
-    (request,) = reads.requests
+    reading = StubReading(objects)
+    await bundle(settings, job, in_process(reading))
+    (request,) = reading.requests
     assert (request.max_pages, request.with_words, request.pages) == (MAXIMUM_PAGES, False, None)
     assert request.options == ReadOptions(image_quality="HIGH")
 
 
-async def test_unavailable_parts_fail_the_attempt(pool: asyncpg.Pool, settings: Settings, job: Job) -> None:
+async def test_unavailable_parts_fail_the_attempt(
+    pool: asyncpg.Pool, settings: Settings, objects: ObjectStore, job: Job
+) -> None:
     await add_document(pool, job, "readable")
     await add_document(pool, job, "content")
-    with pytest.raises(Unavailable):
-        await bundle(settings, job, Reads({"content": Unavailable("Reading is not available")}))
+    reading = StubReading(objects, {"content": [Unavailable("Reading is not available")]})
+    with pytest.raises(Unavailable, match="Reading is not available"):
+        await bundle(settings, job, in_process(reading))
 
 
-async def test_a_bundle_without_documents_has_an_empty_snapshot(
+async def test_a_second_attempt_reads_no_page_again_and_replaces_nothing(
+    pool: asyncpg.Pool, settings: Settings, objects: ObjectStore, job: Job
+) -> None:
+    for number in range(3):
+        await add_document(pool, job, f"content-{number}")
+    reading = StubReading(objects, number_of_pages=2)
+    first = await bundle(settings, job, in_process(reading))
+    second = await bundle(settings, job, in_process(reading))
+    assert len(reading.read_pages) == 6
+    assert first.object_key != second.object_key
+    assert [one async for one in iterate_examples(objects, [first.object_key])] == [
+        one async for one in iterate_examples(objects, [second.object_key])
+    ]
+
+
+async def test_progress_counts_all_documents_of_a_block(
+    pool: asyncpg.Pool, settings: Settings, objects: ObjectStore, job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle_progress, "SECONDS_BETWEEN", 0.0)
+    for content_key in ("readable", "other", None):
+        await add_document(pool, job, content_key)
+    seen: list[tuple[int, int]] = []
+
+    async def watched(
+        settings: Settings, job: Job, blocks: Sequence[DocumentBlock]
+    ) -> AsyncGenerator[BlockOutcome, None]:
+        async for outcome in in_process(StubReading(objects))(settings, job, blocks):
+            seen.append(await progress_of(pool, job))
+            yield outcome
+
+    await bundle(settings, job, watched)
+    assert seen == [(0, 3), (1, 3), (2, 3)]
+    assert await progress_of(pool, job) == (3, 3)
+
+
+async def test_an_attempt_that_was_taken_over_tells_no_progress(
+    pool: asyncpg.Pool, settings: Settings, objects: ObjectStore, job: Job
+) -> None:
+    await add_document(pool, job, "content")
+    former = msgspec.structs.replace(job, attempt=job.attempt - 1)
+    with pytest.raises(JobCancelled):
+        await bundle(settings, former, in_process(StubReading(objects)))
+    assert await progress_of(pool, job) == (None, None)
+
+
+async def test_a_bundle_without_documents_has_an_empty_data_set(
     settings: Settings, objects: ObjectStore, job: Job
 ) -> None:
-    result = await bundle(settings, job, Reads())
-    assert snapshots.decode(await objects.get(result.object_key)).documents == []
+    result = await bundle(settings, job, in_process(StubReading(objects)))
+    assert [one async for one in iterate_examples(objects, [result.object_key])] == []
 
 
-async def test_a_bundle_that_is_gone(pool: asyncpg.Pool, settings: Settings, job: Job) -> None:
+async def test_a_bundle_that_is_gone(
+    pool: asyncpg.Pool, settings: Settings, objects: ObjectStore, job: Job
+) -> None:
     await pool.execute("DELETE FROM data_bundle WHERE id = $1", job.subject_id)
     with pytest.raises(NotFound, match="does not exist any more"):
-        await bundle(settings, job, Reads())
+        await bundle(settings, job, in_process(StubReading(objects)))

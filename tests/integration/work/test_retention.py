@@ -15,7 +15,7 @@ from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.queue import enqueue
 from pagemill.jobs.schedule import enqueue_scheduled
 from pagemill.objects import ObjectStore
-from pagemill.objects.keys import data_bundle_key
+from pagemill.objects.keys import data_bundle_snapshot_key, new_data_bundle_key
 from pagemill.work import retention
 from pagemill.work.data_bundles import DATA_BUNDLE
 from pagemill.work.retention import RETENTION, RetentionRunner
@@ -156,13 +156,18 @@ async def test_data_bundles_are_deleted_when_they_are_due(
     owner = organization.organization_id
     model_id = await seed_model(pool, owner)
     due, young = [await seed_data_bundle(pool, owner, model_id) for _ in range(2)]
-    for data_bundle_id in (due, young):
-        await objects.put(data_bundle_key(owner, data_bundle_id), b"{}")
+    kept = new_data_bundle_key(owner, young) + "part-00000-000.parquet"
+    gone = [
+        new_data_bundle_key(owner, due) + "part-00000-000.parquet",
+        data_bundle_snapshot_key(owner, due),
+    ]
+    for key in (kept, *gone):
+        await objects.put(key, b"words")
     await age(pool, "data_bundle", due, 1826)
     await age(pool, "data_bundle", young, 1824)
     assert await run(pool, objects) == ["succeeded"]
     assert await left(pool, "data_bundle") == {young}
-    assert await keys(objects) == [data_bundle_key(owner, young)]
+    assert await keys(objects) == [kept]
 
 
 async def test_the_job_of_a_data_bundle_that_is_due_is_cancelled(

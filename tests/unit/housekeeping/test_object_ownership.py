@@ -8,9 +8,10 @@ from db.object_owners import ObjectOwnerRow
 from pagemill.housekeeping.object_ownership import OWNER_KINDS, OwnerKind
 from pagemill.ids import AssetId, DataBundleId, DocumentId, TrainingId, new_id
 from pagemill.objects.keys import (
-    data_bundle_key,
+    data_bundle_snapshot_key,
     new_asset_key,
     new_content_key,
+    new_data_bundle_key,
     new_predictions_key,
     organization_prefix,
     thumbnails_prefix,
@@ -28,7 +29,12 @@ ASSET = new_id(AssetId)
 ASSET_KEY = new_asset_key(ORGANIZATION, ASSET)
 WITH_ASSET = ObjectOwnerRow(ASSET, ASSET_KEY, False)
 BUNDLE = new_id(DataBundleId)
-EMPTY_BUNDLE = ObjectOwnerRow(BUNDLE, None, False)
+DATA_SET, REPLACED_DATA_SET = (new_data_bundle_key(ORGANIZATION, BUNDLE) for _ in range(2))
+SNAPSHOT = data_bundle_snapshot_key(ORGANIZATION, BUNDLE)
+RUNNING_BUNDLE = ObjectOwnerRow(BUNDLE, None, False)
+FAILED_BUNDLE = ObjectOwnerRow(BUNDLE, None, True)
+MADE_BUNDLE = ObjectOwnerRow(BUNDLE, DATA_SET, False)
+FORMER_BUNDLE = ObjectOwnerRow(BUNDLE, SNAPSHOT, False)
 TRAINING = new_id(TrainingId)
 TRAINING_PREFIX = training_prefix(ORGANIZATION, TRAINING)
 
@@ -48,15 +54,16 @@ def training(*, discarded: bool) -> ObjectOwnerRow:
         ("documents", DOCUMENT, words_prefix(CONTENT, "1", "low") + "0-of-1.msgpack"),
         ("documents", DOCUMENT, thumbnails_prefix(CONTENT) + "x"),
         ("assets", ASSET, ASSET_KEY),
-        ("data-bundles", BUNDLE, data_bundle_key(ORGANIZATION, BUNDLE)),
+        ("data-bundles", BUNDLE, f"{DATA_SET}part-00000-000.parquet"),
+        ("data-bundles", BUNDLE, SNAPSHOT),
         ("trainings", TRAINING, f"{TRAINING_PREFIX}run/checkpoint/x"),
     ],
 )
 def test_the_owner_is_found_from_the_key(folder: str, owner_id: str, key: str) -> None:
     assert key.startswith(kind(folder).prefix(ORGANIZATION))
-    head, slash, _ = key.removeprefix(kind(folder).prefix(ORGANIZATION)).partition("/")
-    assert kind(folder).owner_at(head + slash) == owner_id
-    assert kind(folder).location_of(owner_id) == head + slash
+    location = kind(folder).location_in(key.removeprefix(kind(folder).prefix(ORGANIZATION)))
+    assert kind(folder).owner_at(location) == owner_id
+    assert kind(folder).location_of(owner_id) == location
 
 
 @pytest.mark.parametrize(
@@ -74,7 +81,12 @@ def test_the_owner_is_found_from_the_key(folder: str, owner_id: str, key: str) -
         ("documents", EMPTY, f"{organization_prefix(ORGANIZATION)}documents/1/something/new", True),
         ("assets", WITH_ASSET, ASSET_KEY, True),
         ("assets", WITH_ASSET, new_asset_key(ORGANIZATION, ASSET), False),
-        ("data-bundles", EMPTY_BUNDLE, data_bundle_key(ORGANIZATION, BUNDLE), True),
+        ("data-bundles", RUNNING_BUNDLE, f"{DATA_SET}x", True),
+        ("data-bundles", FAILED_BUNDLE, f"{DATA_SET}x", False),
+        ("data-bundles", MADE_BUNDLE, f"{DATA_SET}x", True),
+        ("data-bundles", MADE_BUNDLE, f"{REPLACED_DATA_SET}x", False),
+        ("data-bundles", MADE_BUNDLE, SNAPSHOT, False),
+        ("data-bundles", FORMER_BUNDLE, SNAPSHOT, True),
         ("trainings", training(discarded=False), f"{TRAINING_PREFIX}run/x", True),
         ("trainings", training(discarded=False), f"{TRAINING_PREFIX}artefact/weights.safetensors", True),
         ("trainings", training(discarded=True), f"{TRAINING_PREFIX}examples.msgpack", False),
@@ -87,4 +99,4 @@ def test_keys_that_an_owner_owns(folder: str, owner: ObjectOwnerRow, key: str, o
 
 def test_an_object_elsewhere_has_no_owner() -> None:
     assert kind("documents").owner_at("stray") is None
-    assert kind("data-bundles").owner_at("folder/") is None
+    assert kind("data-bundles").owner_at("stray.txt") is None

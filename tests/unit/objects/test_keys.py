@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagemill.objects.keys import (
-    data_bundle_key,
+    data_bundle_names,
     document_prefix,
     new_content_key,
+    new_data_bundle_key,
     new_predictions_key,
     organization_prefix,
     training_prefix,
@@ -21,6 +22,7 @@ from pagemill.settings import Settings, SettingsError
 
 ORGANIZATION = "las:organization:acme"
 DOCUMENT = "las:document:" + "0" * 32
+BUNDLE = "las:model-data-bundle:" + "1" * 32
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,8 @@ def test_everything_of_an_organization_lies_below_its_prefix() -> None:
         content,
         words_prefix(content, "1", "low"),
         new_predictions_key(content),
-        data_bundle_key(ORGANIZATION, "las:model-data-bundle:" + "1" * 32),
+        *data_bundle_names(ORGANIZATION, BUNDLE),
+        new_data_bundle_key(ORGANIZATION, BUNDLE),
         training_prefix(ORGANIZATION, "las:model-training:x"),
     ]
     assert all(key.startswith(organization_prefix(ORGANIZATION)) for key in keys)
@@ -65,6 +68,14 @@ def test_words_are_below_the_prefix_of_their_document() -> None:
     words = words_prefix(content, "1", "low")
     assert words != content
     assert words.startswith(document_prefix(ORGANIZATION, DOCUMENT))
+
+
+def test_each_attempt_of_a_data_bundle_has_a_prefix_of_its_own() -> None:
+    first, second = (new_data_bundle_key(ORGANIZATION, BUNDLE) for _ in range(2))
+    assert first != second
+    assert {first.rsplit("/", 2)[0], second.rsplit("/", 2)[0]} == {
+        data_bundle_names(ORGANIZATION, BUNDLE)[0].rstrip("/")
+    }
 
 
 def test_each_upload_has_a_key_of_its_own() -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from pagemill.documents import bundle_files
+from pagemill.documents.bundle_contents import BundleContents, BundleFile, save_contents
 from pagemill.extraction.types import Example, Page, Word
 from pagemill.objects import ObjectMissing, ObjectStore
-from train_jobs import bundle_files
 from train_jobs.bundle_dataset import (
-    BundleContents,
-    BundleFile,
     decode_example,
     encode_example,
     iterate_examples,
     parts_of,
-    save_contents,
 )
 
 OLD, NEW = "organizations/o/data-bundles/1/a/", "organizations/o/data-bundles/2/a/"

@@ -32,7 +32,7 @@ from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import DataBundleId, DatasetId, ModelId, OrganizationId, new_id
 from pagemill.jobs.queue import enqueue, request_cancel
 from pagemill.objects.discarding import discard
-from pagemill.objects.keys import data_bundle_key
+from pagemill.objects.keys import data_bundle_names
 from pagemill.usage.counting import count
 from pagemill.work.data_bundles import DATA_BUNDLE
 
@@ -58,6 +58,13 @@ class PatchDataBundle(RequestStruct):
     description: Text | UnsetType | None = UNSET
 
 
+class DataBundleProgress(ResponseStruct):
+    """How many of the documents have been read."""
+
+    documents_read: int
+    documents: int
+
+
 class DataBundle(Audited, kw_only=True):
     """A snapshot of datasets; ``datasets`` are the datasets as they were when the bundle was made."""
 
@@ -69,6 +76,7 @@ class DataBundle(Audited, kw_only=True):
     status: DataBundleStatus
     summary: dict[str, Any] | None
     retention_in_days: int
+    progress: DataBundleProgress | UnsetType = UNSET
 
 
 class DataBundles(ResponseStruct):
@@ -90,8 +98,15 @@ def to_data_bundle(row: statements.DataBundleRow) -> DataBundle:
         status=row.status,
         summary=row.summary,
         retention_in_days=row.retention_in_days,
+        progress=_progress(row),
         **audit(row),
     )
+
+
+def _progress(row: statements.DataBundleRow) -> DataBundleProgress | UnsetType:
+    if row.status != "running" or row.documents is None or row.documents_read is None:
+        return UNSET
+    return DataBundleProgress(documents_read=row.documents_read, documents=row.documents)
 
 
 def data_bundle_not_found(data_bundle_id: DataBundleId) -> NotFound:
@@ -112,11 +127,11 @@ class DataBundleController(Controller):
     ) -> DataBundle:
         """Create a data bundle from datasets.
 
-        Its documents are read in the background: the bundle is ``running``, then ``succeeded`` with a
-        ``summary`` of the quality of the labels, or ``failed``. Get it until then. Documents that cannot be
-        read do not fail a bundle, the summary lists them. ``retentionInDays`` is the shortest of the
-        datasets'. Answers 400 when a dataset does not exist, and 429 when the plan allows no more bundles
-        this month.
+        Its documents are read in the background: the bundle is ``running``, with a ``progress`` that grows,
+        then ``succeeded`` with a ``summary`` of the quality of the labels, or ``failed``. Get it until then.
+        Documents that cannot be read do not fail a bundle, the summary lists them. ``retentionInDays`` is the
+        shortest of the datasets'. Answers 400 when a dataset does not exist, and 429 when the plan allows no
+        more bundles this month.
         """
         organization_id, data_bundle_id = caller.organization_id, new_id(DataBundleId)
         dataset_ids = [] if data.dataset_ids is UNSET else list(dict.fromkeys(data.dataset_ids))
@@ -264,7 +279,7 @@ class DataBundleController(Controller):
             )
         # Storage may be slow: meanwhile others need the connection.
         await release_connection(request.scope)
-        await discard(app_state.objects, keys=[data_bundle_key(organization_id, data_bundle_id)])
+        await discard(app_state.objects, keys=data_bundle_names(organization_id, data_bundle_id))
         return to_data_bundle(row)
 
 

@@ -42,7 +42,7 @@ from pagemill.ids import ModelId, OrganizationId, TrainingId, new_id
 from pagemill.jobs.kind import JobKinds
 from pagemill.jobs.queue import request_cancel
 from pagemill.objects.discarding import discard
-from pagemill.objects.keys import data_bundle_key, training_prefix
+from pagemill.objects.keys import data_bundle_names, training_prefix
 from pagemill.usage.counting import count, uncount
 from pagemill.work.data_bundles import DATA_BUNDLE
 from pagemill.work.trainings import TRAINING
@@ -343,7 +343,7 @@ class ModelController(Controller):
         await release_connection(request.scope)
         await discard(
             app_state.objects,
-            keys=[data_bundle_key(organization_id, data_bundle_id) for data_bundle_id in data_bundle_ids],
+            keys=[name for one in data_bundle_ids for name in data_bundle_names(organization_id, one)],
             prefixes=[training_prefix(organization_id, training_id) for training_id in training_ids],
         )
         return to_model(row)

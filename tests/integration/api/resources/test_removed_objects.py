@@ -8,7 +8,7 @@ import asyncpg
 import httpx
 
 from pagemill.objects import ObjectStore
-from pagemill.objects.keys import data_bundle_key, training_prefix
+from pagemill.objects.keys import data_bundle_snapshot_key, new_data_bundle_key, training_prefix
 from tests.support.seeds import seed_data_bundle, seed_training
 from tests.support.tenants import Tenant
 
@@ -31,10 +31,11 @@ async def test_objects_of_a_bundle_and_a_model_are_deleted_with_them(
     bundles = [await seed_data_bundle(pool, owner, model_id) for _ in range(2)]
     training_id = await seed_training(pool, owner, model_id)
     for bundle_id in bundles:
-        await objects.put(data_bundle_key(owner, bundle_id), b"snapshot")
+        await objects.put(new_data_bundle_key(owner, bundle_id) + "part-00000-000.parquet", b"words")
+        await objects.put(data_bundle_snapshot_key(owner, bundle_id), b"snapshot of a former release")
     await objects.put(training_prefix(owner, training_id) + "artefact/weights.safetensors", b"weights")
 
     assert (await api.delete(f"/v1/models/{model_id}/dataBundles/{bundles[0]}")).status_code == 200
-    assert len(files_in(objects_directory)) == 2
+    assert len(files_in(objects_directory)) == 3
     assert (await api.delete(f"/v1/models/{model_id}")).status_code == 200
     assert files_in(objects_directory) == []

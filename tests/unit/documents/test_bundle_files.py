@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pagemill.documents import bundle_files
+from pagemill.documents.bundle_files import SCHEMA, decode, encode, from_table, to_table
 from pagemill.extraction.types import Example, Page, Word
-from train_jobs import bundle_files
-from train_jobs.bundle_files import SCHEMA, decode, encode, from_table, to_table
 
 WORDS = st.builds(
     Word,

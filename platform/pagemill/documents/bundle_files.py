@@ -74,6 +74,11 @@ def from_table(table: Any) -> Iterator[Example]:
         yield Example(document_id, [page for page, *_ in pages], _labels_decoder.decode(pages[0][2]))
 
 
+def joined(tables: Iterable[Any]) -> Any:
+    """Return the rows of several tables as one."""
+    return pa.concat_tables(tables)
+
+
 def encode(table: Any) -> bytes:
     """Return the Parquet file of a table."""
     file = io.BytesIO()

@@ -1,0 +1,1 @@
+ALTER TABLE data_bundle ADD COLUMN documents integer, ADD COLUMN documents_read integer;
