@@ -249,10 +249,10 @@ async def get_data_bundle_input(
         AND object_key IS NOT NULL
     ORDER BY created_time, id
 """)
-async def list_snapshot_keys(
+async def list_data_bundle_keys(
     connection: Connection, *, organization_id: OrganizationId, data_bundle_ids: Sequence[DataBundleId]
 ) -> list[Annotated[str, NeverNull("filtered")]]:
-    """Return the keys of the snapshots of data bundles, oldest first."""
+    """Return the keys of the data sets of data bundles, or of snapshots of a former release, oldest first."""
 
 
 @tenant("""

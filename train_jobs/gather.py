@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pagemill.applications.clients import ReadingClient, read_all_parts
 from pagemill.applications.requests import first_pages_request
 from pagemill.concurrency import gather_or_cancel
+from pagemill.documents.bundle_contents import BundleContents, BundleFile, save_contents
 from pagemill.documents.words import DocumentPages, find_pages, load_pages
 from pagemill.errors import BadRequest, DocumentUnreadable, NotFound
 from pagemill.extraction.page_selection import MAX_SELECTED_PAGES
 from pagemill.extraction.types import Example, Page
 from pagemill.objects.store import ObjectStore
-from train_jobs import bundle_files, snapshots
-from train_jobs.bundle_dataset import BundleContents, BundleFile, save_contents
+from train_jobs import snapshots
 from train_jobs.snapshots import ReadableDocument
 
 CONCURRENCY = 8
@@ -49,6 +49,8 @@ async def write_dataset(objects: ObjectStore, prefix: str, examples: Sequence[Ex
 
 
 def _parquet(examples: Sequence[Example]) -> bytes:
+    from pagemill.documents import bundle_files  # Arrow, which the dispatcher does not need.
+
     return bundle_files.encode(bundle_files.to_table(examples))
 
 

@@ -15,12 +15,13 @@ import msgspec
 import ray
 from ray.actor import ActorHandle
 
-from db.data_bundles import list_snapshot_keys
+from db.data_bundles import list_data_bundle_keys
 from db.pool import DATABASE_ERRORS, connect
 from db.trainings import TrainingInputRow, get_training_input
 from pagemill.applications.calling import answer_of
 from pagemill.applications.clients import ReadingApplication
 from pagemill.applications.training_artefacts import TrainingKeys
+from pagemill.documents import bundle_contents
 from pagemill.errors import NotFound
 from pagemill.ids import TrainingId
 from pagemill.jobs.job import Job, JobCancelled
@@ -30,7 +31,6 @@ from pagemill.settings import Settings, load_settings
 from pagemill.work.trainings import TrainingResult
 from train_jobs import gather
 from train_jobs.attempt_guard import set_training_status, tell_that_training_waits
-from train_jobs.bundle_dataset import CONTENTS_NAME
 from train_jobs.fitting import TrainLoop, fit, import_ray_train, in_thread
 from train_jobs.worker_group import nodes_that_are_there, plan_workers, wait_for_training
 
@@ -161,7 +161,7 @@ async def _gather(
     settings: Settings, objects: ObjectStore, snapshot_keys: list[str], keys: TrainingKeys
 ) -> None:
     """Write the examples of snapshots, which former releases made of data bundles, as a data set."""
-    if await _exists(objects, keys.examples + CONTENTS_NAME):
+    if await _exists(objects, keys.examples + bundle_contents.NAME):
         return
     examples = await gather.gather_examples(
         objects,
@@ -181,12 +181,12 @@ async def _load_input(settings: Settings, job: Job) -> tuple[TrainingInputRow, l
         )
         if training_input is None:
             raise NotFound("The training does not exist any more")
-        snapshot_keys = await list_snapshot_keys(
+        bundle_keys = await list_data_bundle_keys(
             connection, organization_id=job.organization_id, data_bundle_ids=training_input.data_bundle_ids
         )
     finally:
         await connection.close()
-    return training_input, snapshot_keys
+    return training_input, bundle_keys
 
 
 async def _collect(settings: Settings, keys: TrainingKeys) -> TrainingResult:

@@ -16,15 +16,16 @@ from db.data_bundles import (
     get_data_bundle_input,
     insert_data_bundle,
     keep_data_bundles,
+    list_data_bundle_keys,
     list_data_bundles,
     list_datasets_to_bundle,
-    list_snapshot_keys,
     reopen_data_bundle,
     restart_data_bundle,
+    set_data_bundle_progress,
     succeed_data_bundle,
 )
 from db.statements import Connection
-from pagemill.ids import DataBundleId, DatasetId, ModelId, PrincipalId
+from pagemill.ids import DataBundleId, DatasetId, JobId, ModelId, PrincipalId
 from tests.support.everything import insert
 from tests.support.seeds import bundled_dataset
 from tests.support.tenants import Tenant
@@ -75,6 +76,8 @@ async def test_a_new_data_bundle_runs(connection: Connection, own: dict[str, Any
         datasets=DATASETS,
         summary=None,
         status="running",
+        documents=None,
+        documents_read=None,
         object_key=None,
         retention_in_days=30,
         created_time=await connection.fetchval("SELECT now()"),
@@ -86,6 +89,47 @@ async def test_a_new_data_bundle_runs(connection: Connection, own: dict[str, Any
     work = await get_data_bundle_input(connection, **own, data_bundle_id=BUNDLE)
     assert work is not None
     assert (work.datasets, work.field_config) == (DATASETS, {"total": {"type": "amount"}})
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "attempt", "written"),
+    [
+        ("running", "running", 2, 1),
+        ("running", "running", 1, 0),
+        ("running", "queued", 2, 0),
+        ("failed", "running", 2, 0),
+    ],
+)
+async def test_progress_is_that_of_the_attempt_that_counts(
+    connection: Connection, own: dict[str, Any], status: str, state: str, attempt: int, written: int
+) -> None:
+    await add(connection, own, status=status)
+    await insert(
+        connection, "job", **own, id="job", kind="data-bundle", subject_id=BUNDLE, state=state, attempt=2
+    )
+    touched = await set_data_bundle_progress(
+        connection,
+        **own,
+        data_bundle_id=BUNDLE,
+        documents=10,
+        documents_read=3,
+        job_id=JobId("job"),
+        attempt=attempt,
+    )
+    row = await get(connection, own)
+    assert (touched, row.documents_read) == (written, 3 if written else None)
+
+
+async def test_all_documents_of_a_bundle_that_succeeds_have_been_read_and_none_when_it_begins_again(
+    connection: Connection, own: dict[str, Any]
+) -> None:
+    await add(connection, own, status="running", documents=10, documents_read=3)
+    await succeed_data_bundle(connection, **own, data_bundle_id=BUNDLE, summary={}, object_key="key")
+    assert (await get(connection, own)).documents_read == 10
+    named = {**own, "model_id": MODEL, "data_bundle_id": BUNDLE}
+    await restart_data_bundle(connection, **named, datasets=DATASETS, retention_in_days=7)
+    row = await get(connection, own)
+    assert (row.documents, row.documents_read) == (None, None)
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -140,7 +184,7 @@ async def test_snapshots_are_listed_oldest_first_and_only_where_there_are_some(
     for name, age, key in (("new", 1, "key of new"), ("old", 2, "key of old"), ("none", 3, None)):
         await add(connection, own, name, object_key=key, created_time=start - age * day)
     ids = [DataBundleId(name) for name in ("none", "new", "old", "unknown")]
-    keys = await list_snapshot_keys(connection, **own, data_bundle_ids=ids)
+    keys = await list_data_bundle_keys(connection, **own, data_bundle_ids=ids)
     assert keys == ["key of old", "key of new"]
 
 

@@ -147,12 +147,18 @@ async def test_a_second_bundle_succeeds(trained: Trained, pool: asyncpg.Pool) ->
     assert attempt == 1
 
 
-async def test_a_snapshot_names_the_readable_documents(trained: Trained, objects: ObjectStore) -> None:
-    from train_jobs.snapshots import decode
+async def test_a_bundle_is_a_data_set_of_the_readable_documents(
+    trained: Trained, objects: ObjectStore
+) -> None:
+    from train_jobs.bundle_dataset import iterate_examples
 
-    snapshot = decode(await objects.get(trained.data_bundle["object_key"]))
-    assert len(snapshot.documents) == TRAINING_DOCUMENTS
-    assert all(document.ground_truth for document in snapshot.documents)
+    examples = [one async for one in iterate_examples(objects, [trained.data_bundle["object_key"]])]
+    assert len(examples) == TRAINING_DOCUMENTS
+    assert all(one.ground_truth and one.pages[0].words for one in examples)
+    assert (trained.data_bundle["documents_read"], trained.data_bundle["documents"]) == (
+        TRAINING_DOCUMENTS + 2,
+        TRAINING_DOCUMENTS + 2,
+    )
 
 
 async def test_a_training_leaves_weights_that_cannot_run_code(trained: Trained, objects: ObjectStore) -> None:

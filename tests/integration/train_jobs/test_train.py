@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from pagemill.applications.training_artefacts import TrainingKeys
+from pagemill.documents import bundle_contents
 from pagemill.ids import TrainingId
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.queue import enqueue, request_cancel
@@ -22,7 +23,6 @@ from tests.support.tenants import Tenant
 from tests.support.working import until
 from train_jobs import train as training
 from train_jobs.attempt_guard import set_training_status, tell_that_training_waits
-from train_jobs.bundle_dataset import CONTENTS_NAME
 from train_jobs.train import telling_that_it_waits, train
 
 EVALUATION: dict[str, Any] = {"accuracy": 1.0, "fields": {}}
@@ -81,7 +81,7 @@ async def test_a_training_whose_workers_stopped_has_no_result(
     pool: asyncpg.Pool, settings: Settings, job: Job, monkeypatch: pytest.MonkeyPatch, objects: ObjectStore
 ) -> None:
     """Workers whose attempt no longer counts return without an evaluation."""
-    await objects.put(keys_of(job).examples + CONTENTS_NAME, b"contents")
+    await objects.put(keys_of(job).examples + bundle_contents.NAME, b"contents")
     monkeypatch.setattr(training, "_fit", lambda *_arguments: None)
     with pytest.raises(JobCancelled):
         await asyncio.to_thread(train, settings, job)

@@ -113,6 +113,19 @@ async def test_new_bundle_is_a_snapshot_and_has_a_job(
     assert await used(pool, organization.organization_id, "data-bundles") == 1
 
 
+async def test_a_running_bundle_has_its_progress(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, bundles: str, dataset_id: str
+) -> None:
+    created = (await api.post(bundles, json={"datasetIds": [dataset_id]})).json()
+    assert "progress" not in created
+    await pool.execute("UPDATE data_bundle SET documents = 40, documents_read = 7")
+    one = f"{bundles}/{created['dataBundleId']}"
+    assert (await api.get(one)).json()["progress"] == {"documentsRead": 7, "documents": 40}
+    assert (await api.get(bundles)).json()["dataBundles"][0]["progress"]["documentsRead"] == 7
+    await succeed(pool)
+    assert "progress" not in (await api.get(one)).json()
+
+
 async def test_finished_bundle_has_its_summary(
     api: httpx.AsyncClient, pool: asyncpg.Pool, bundles: str, dataset_id: str
 ) -> None:
