@@ -47,7 +47,7 @@ async def summarise_consent(
 async def list_data_bundles(
     connection: Connection, *, organization_id: OrganizationId, consent_id: ConsentId
 ) -> list[DataBundleId]:
-    """Return the data bundles of datasets with such documents: their snapshots may hold labels of these."""
+    """Return the data bundles of datasets with such documents: they may hold words and labels of these."""
 
 
 @tenant(f"""

@@ -88,8 +88,9 @@ def delete(
 ) -> None:
     """Delete the documents, their files and their predictions.
 
-    Data bundles of datasets with these documents are listed: they may hold labels of the documents until they
-    are deleted or expire. Models keep what they have learned.
+    Data bundles of datasets with these documents are listed: words and labels of the documents are removed
+    from them. One that is being made follows with the next daily sweep. Models keep what they have learned,
+    and bundles of a former release keep labels until they are made again, are deleted or expire.
     """
 
     async def run(connection: Connection, objects: ObjectStore, _settings: Settings) -> ConsentSummary:
@@ -118,6 +119,6 @@ def delete(
         f"({summary.content_bytes} bytes) and {summary.predictions} predictions"
     )
     for data_bundle_id in summary.data_bundles:
-        click.echo(f"  {data_bundle_id} may hold their labels")
+        click.echo(f"  {data_bundle_id} may hold them")
     if not yes:
         click.echo("nothing was changed; add --yes to delete")

@@ -79,6 +79,11 @@ def joined(tables: Iterable[Any]) -> Any:
     return pa.concat_tables(tables)
 
 
+def with_only(table: Any, documents: Iterable[str]) -> Any:
+    """Return the rows of some documents."""
+    return table.filter(pc.is_in(table["document"], value_set=pa.array(list(documents), pa.string())))
+
+
 def encode(table: Any) -> bytes:
     """Return the Parquet file of a table."""
     file = io.BytesIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeAlias
 
 import msgspec
@@ -11,6 +12,7 @@ from db import consents as statements
 from db.statements import Connection
 from pagemill.documents.deletion import delete_document_objects, delete_documents
 from pagemill.errors import NotFound
+from pagemill.housekeeping.bundle_erasure import erase_deleted_documents
 from pagemill.ids import ConsentId, DataBundleId, DocumentId, OrganizationId
 from pagemill.jobs.kind import AnyKind
 from pagemill.jobs.queue import request_cancel
@@ -63,12 +65,14 @@ async def delete_consent(
 ) -> int:
     """Delete the documents under a consent with their objects and predictions; return how many there were.
 
+    They are also removed from data bundles; one that is being made follows with the next sweep.
     ``prediction`` is the kind of the jobs that predict.
     """
     deleted = 0
     while batch := await _delete_batch(connection, objects, organization_id, consent_id, prediction):
         deleted += batch
         progress(batch)
+    await erase_deleted_documents(lambda: nullcontext(connection), objects, organization_id)
     return deleted
 
 

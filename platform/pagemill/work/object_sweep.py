@@ -1,4 +1,4 @@
-"""Jobs that remove an organization's objects without a row, once a day."""
+"""Jobs that remove objects without a row, and deleted documents from data bundles, once a day."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 
 from db.pool import Pool, acquire
 from db.schedule import list_all_organizations
+from pagemill.housekeeping.bundle_erasure import erase_deleted_documents
 from pagemill.housekeeping.orphaned_objects import ObjectSweep, SweepReport
 from pagemill.jobs.job import HOUSEKEEPING, Job, JobFailed, KindName
 from pagemill.jobs.kind import JobKind, Recurrence
@@ -41,6 +42,7 @@ class ObjectSweepRunner:
         if found.orphans:
             removed = await self._sweep(job, delete=True)
             logger.info("%s: removed %d objects without a row", job.organization_id, removed.removed)
+        await erase_deleted_documents(lambda: acquire(self._pool), self._objects, job.organization_id)
 
     async def _sweep(self, job: Job, *, delete: bool) -> SweepReport:
         sweep = ObjectSweep(
@@ -63,7 +65,7 @@ def _log_missing(report: SweepReport) -> None:
 
 OBJECT_SWEEP: JobKind[WorkResources, None] = JobKind(
     name=KindName("object-sweep"),
-    description="Remove stored objects that no row names",
+    description="Remove stored objects that no row names, and deleted documents from data bundles",
     runner=lambda resources: ObjectSweepRunner(
         resources.pool, resources.objects, grace=resources.settings.object_grace
     ),
