@@ -14,7 +14,7 @@ BENCH_OUT ?= benchmarks/results
 DATA ?= $(PAGEMILL_DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-serving rehearse code-figures release-fixture constraints clean
+.PHONY: help install demo test test-fast test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-serving rehearse code-figures release-fixture constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ bench-usage: install ## Reservations of usage beside the plain guarded UPDATE, o
 bench-jobs: install ## Jobs beside pgqueuer and procrastinate, a prediction that does nothing, idle load (6 minutes)
 	$(PIP) install --quiet -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/jobs.py --out $(BENCH_OUT)/jobs.json
+
+bench-bundles: install ## Data bundles of 20 and of 5,000 documents beside the former way: seconds and memory (3 minutes)
+	$(BIN)/python -m benchmarks.bundles --out $(BENCH_OUT)/bundles.json
 
 bench-serving: install ## Serving beside its references on a stack: PAGEMILL_DATA=DIR make bench-serving (12 minutes)
 	@test -n "$(DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds sroie/ and adbuy/" >&2; exit 2; }
