@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from benchmarks.serving_documents import Source
 from benchmarks.serving_stack import ServingStack
 
 MILLISECONDS = 1000.0
+SHOWN = 10
 
 
 def efficiency(
@@ -41,6 +43,10 @@ def efficiency(
         "barePagesPerSecond": round(statistics.median(rates[1]), 2),
         "cpuMillisecondsPerPage": round(cpu[0], 1),
         "bareCpuMillisecondsPerPage": round(cpu[1], 1),
+        "cpuMillisecondsPerPageByProcess": {
+            name: round(MILLISECONDS * seconds / platform[-1].pages, 1)
+            for name, seconds in Counter(platform[-1].cpu_by_process).most_common(SHOWN)
+        },
         "pages": platform[0].pages,
         "documents": len(sources),
         "rounds": rounds,

@@ -44,6 +44,8 @@ def latency_under_bundle(
     began = time.perf_counter()
     bundle = _Bundle(serving, dataset_id)
     beside = _measure(serving, documents, until=bundle.ended)
+    while not bundle.ended():
+        time.sleep(POLL_SECONDS)
     return {
         "ratio": round(ratio(alone, beside), 2),
         "documents": len(bundled),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from benchmarks.api_client import Caller, Callers
 from benchmarks.bare_loop import POSTPROCESSING
 from benchmarks.serving_documents import MOST_PAGES, Source
 from benchmarks.serving_tagger import FIELD_CONFIG
-from benchmarks.stacks import Stack, running_stack
+from benchmarks.stacks import Stack, process_name, running_stack
 from db.pool import connect
 from pagemill.applications.training_artefacts import TrainingKeys, save_artefact
 from pagemill.extraction.artefact import Artefact
@@ -24,6 +25,7 @@ from pagemill.objects import open_objects
 
 CONNECTIONS = 12
 """More than the replicas have places: some requests always wait."""
+CLIENT = "the client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,17 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Pages, seconds and processor seconds of one run; seconds of each request."""
+    """Pages and seconds of one run, processor seconds by the name of the process, and of each request."""
 
     pages: int
     seconds: float
-    cpu_seconds: float
+    cpu_by_process: Mapping[str, float]
     latencies: Sequence[float]
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor seconds of all processes."""
+        return sum(self.cpu_by_process.values())
 
 
 class ServingStack:
@@ -76,9 +83,11 @@ class ServingStack:
         began = time.perf_counter()
         latencies = self.callers.each(self.predict, documents)
         seconds = time.perf_counter() - began
-        used = sum(seconds - before.get(process, 0.0) for process, seconds in self.cpu_seconds().items())
+        used: Counter[str] = Counter({CLIENT: time.process_time() - own})
+        for process, after in self.cpu_seconds().items():
+            used[process_name(process)] += after - before.get(process, 0.0)
         pages = sum(document.source.pages for document in documents)
-        return Served(pages, seconds, used + time.process_time() - own, latencies)
+        return Served(pages, seconds, used, latencies)
 
     def cpu_seconds(self) -> Mapping[psutil.Process, float]:
         """Return the processor seconds of each process and of its children that have ended."""
