@@ -12,7 +12,7 @@ import msgspec
 
 from pagemill.rotation import Rotation
 
-READER_VERSION = "2"
+READER_VERSION = "3"
 """Part of the key under which a page's words are cached; raise it when reading changes its output."""
 
 ImageQuality = Literal["LOW", "HIGH"]

@@ -23,6 +23,7 @@ from pagemill.extraction.reading.glyph_shapes import (
     shapes_of,
 )
 from pagemill.extraction.reading.pdf_objects import address, numbered
+from pagemill.extraction.reading.pdf_substitutes import SubstituteFaces
 from pagemill.extraction.reading.pdf_text import TextLayer
 from pagemill.extraction.reading.textlayer import is_garbage
 
@@ -33,6 +34,7 @@ FEWEST_GARBAGE = 2
 # These return numbers instead of pointer objects, which are slow to make and cannot be compared.
 _text_object = numbered(pdfium.FPDFText_GetTextObject, ctypes.c_int)
 _font_of = numbered(pdfium.FPDFTextObj_GetFont)
+_is_embedded = numbered(pdfium.FPDFFont_GetIsEmbedded, result=ctypes.c_int)
 # Boxes of one glyph are equal but for rounding; those of two digits differ by more than this share.
 SAME_BOX = 0.012
 MOST_BOXES = 40
@@ -103,10 +105,11 @@ class FontChecks:
     to be forgotten.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, faces: SubstituteFaces) -> None:
         self._fonts: dict[int, _Font] = {}
         self._numbers = itertools.count()
         self._glyphs: dict[Glyph, bool] = {}
+        self._faces = faces
 
     def forget(self, handles: Iterable[int]) -> None:
         """Forget fonts whose page is closed."""
@@ -142,17 +145,22 @@ class FontChecks:
         faces = references().outlines
         for font, characters in asked.items():
             own: dict[str, Outline] = {}
+            is_known_face = True
             for character in characters:
                 outline = outline_of(font, character)
                 key = outline.key() if outline else ()
                 if outline is None:
                     drawn[font][character] = False
-                elif (known := self._glyphs.get((character, key))) is not None:
-                    drawn[font][character] = known
                 elif key in faces:
                     drawn[font][character] = same_shape(character, faces[key])
                 else:
-                    own[character] = outline
+                    is_known_face = False
+                    if (known := self._glyphs.get((character, key))) is not None:
+                        drawn[font][character] = known
+                    else:
+                        own[character] = outline
+            # A font that the document does not bring along is a known face, or one that is stretched.
+            self._faces.stretched |= not (is_known_face or _is_embedded(font))
             unknown |= {(font, character): own[character] for character in _telling(list(own))}
         # All fonts at once: most of the time goes into the calls.
         shapes = shapes_of(unknown)

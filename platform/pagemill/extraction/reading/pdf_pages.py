@@ -24,6 +24,7 @@ from pagemill.extraction.reading.pdf_forms import prepare_forms
 from pagemill.extraction.reading.pdf_page_content import PageContent, look_at
 from pagemill.extraction.reading.pdf_rendering import render
 from pagemill.extraction.reading.pdf_samples import DocumentSamples
+from pagemill.extraction.reading.pdf_substitutes import SubstituteFaces
 from pagemill.extraction.reading.pdf_text import TextLayer, text_layer
 from pagemill.extraction.reading.read_messages import ParsedPage, ReadLimits
 from pagemill.extraction.reading.shared_pixels import Pixels, SharedPixels
@@ -47,7 +48,8 @@ class PdfDocument:
         if self.number_of_pages == 0:
             raise DocumentUnreadable("The document is damaged: it has no pages")
         self._form = prepare_forms(self._document)
-        self._samples = DocumentSamples()
+        self._faces = SubstituteFaces()
+        self._samples = DocumentSamples(self._faces)
 
     def __enter__(self) -> PdfDocument:
         return self
@@ -65,16 +67,21 @@ class PdfDocument:
             with text_layer(page) as layer:
                 if _is_text(content, layer):
                     return self._text_page(content, layer, index, options, values, shared)
-            picture = shared.write(render(page, options, self._limits.page_pixels))
+            picture = shared.write(self._rendered(page, options))
             return ParsedPage(index, _aspect(page, options.rotation), options.rotation, pictures=[picture])
 
     def render_page(self, index: int, options: ReadOptions) -> Pixels:
         """Return a page as a person sees it."""
         with self._page(index) as (page, _):
-            return render(page, options, self._limits.page_pixels)
+            return self._rendered(page, options)
+
+    def _rendered(self, page: pypdfium2.PdfPage, options: ReadOptions) -> Pixels:
+        self._faces.stretched = True
+        return render(page, options, self._limits.page_pixels)
 
     @contextlib.contextmanager
     def _page(self, index: int) -> Iterator[tuple[pypdfium2.PdfPage, list[FieldValue]]]:
+        self._faces.restore()
         try:
             page, values = self._open_page(index)
         except pypdfium2.PdfiumError:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pagemill.extraction.reading.pdf_fonts import FontChecks
 from pagemill.extraction.reading.pdf_page_content import PageContent
+from pagemill.extraction.reading.pdf_substitutes import SubstituteFaces
 from pagemill.extraction.reading.pdf_text import TextLayer
 from pagemill.extraction.reading.read_messages import Sample
 from pagemill.extraction.reading.shared_pixels import SharedPixels
@@ -19,8 +20,8 @@ MOST_PAGES_KEPT = 16
 class DocumentSamples:
     """Samples taken so far, and the open pages that hold the fonts which are known."""
 
-    def __init__(self) -> None:
-        self._fonts = FontChecks()
+    def __init__(self, faces: SubstituteFaces) -> None:
+        self._fonts = FontChecks(faces)
         self._sampled: set[int] = set()
         self._kept: list[Any] = []
 

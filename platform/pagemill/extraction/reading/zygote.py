@@ -21,6 +21,7 @@ from PIL import (
 
 from pagemill.extraction.reading.child import serve_document
 from pagemill.extraction.reading.glyph_shapes import references
+from pagemill.extraction.reading.pdf_substitutes import substitute_fonts
 from pagemill.sandbox.fork_server import serve_forks
 
 
@@ -28,6 +29,7 @@ def main() -> None:
     """Fork for the parent on the socket whose descriptor is the first argument, until it goes."""
     Image.preinit()
     references()
+    substitute_fonts()
     serve_forks(socket.socket(fileno=int(sys.argv[1])), serve_document)
 
 
