@@ -19,10 +19,10 @@ from benchmarks.node_watch import Look
 from benchmarks.pretended_nodes import HEAD_ENVIRONMENT, pretended
 from benchmarks.progress import console
 from benchmarks.rehearsal import Outcome, Rehearsal
-from benchmarks.rehearsal_trainings import dispatching, examples
+from benchmarks.rehearsal_trainings import dispatching
 from benchmarks.stub_callers import Submitter, caller
 from benchmarks.stub_documents import StubContent
-from benchmarks.stub_trainings import Bundle, queue_training, store_bundle, training_end
+from benchmarks.stub_trainings import Bundle, make_bundle, queue_training, training_end
 from pagemill.pools import POOL_LABEL, Pool
 
 ROUNDS, NODES = 5, 3
@@ -41,6 +41,7 @@ SETTINGS = {
     "PAGEMILL_TRAINING_BUDGET": "5",
 }
 DOCUMENTS, SECONDS_PER_PAGE = 60, 1.5
+LEARNT_FROM = [StubContent(f"learnt-{number}", 1, 0.05) for number in range(24)]
 IDLE_SECONDS = 10.0
 """In place of five minutes."""
 FIRST_NODE_SECONDS, GONE_SECONDS = 10.0, IDLE_SECONDS + 30.0
@@ -87,7 +88,6 @@ async def rehearse_round(
 
     Raises TimeoutError.
     """
-    assert cluster.watch is not None
     asked = time.time()
     await submitter.submit(
         [StubContent(f"burst-{number}-{page}", 1, SECONDS_PER_PAGE) for page in range(DOCUMENTS)]
@@ -101,16 +101,22 @@ async def rehearse_round(
     if end.status != "succeeded":
         raise RuntimeError(f"the training did not succeed: {end}")
     trained = time.time()
-    await asyncio.to_thread(
-        cluster.watch.until, has_no_workers, seconds=ROUND_SECONDS, what="all nodes but the head have gone"
-    )
-    looks = cluster.watch.looks
+    looks = await wait_until_all_have_gone(cluster)
     waited = [look.at for look in looks if look.at >= read and look.waiting_gpus]
     return [
         judge(looks, Pool.READING, asked, read),
         # Importing Ray Train takes the training seconds before it asks.
         judge(looks, Pool.TRAINING, min(waited, default=read), trained),
     ]
+
+
+async def wait_until_all_have_gone(cluster: ClusterNodes) -> Sequence[Look]:
+    """Wait until only the head is left; return all looks so far. Raises TimeoutError."""
+    assert cluster.watch is not None
+    await asyncio.to_thread(
+        cluster.watch.until, has_no_workers, seconds=ROUND_SECONDS, what="all nodes but the head have gone"
+    )
+    return cluster.watch.looks
 
 
 def has_no_workers(look: Look) -> bool:
@@ -122,7 +128,9 @@ async def rehearse(cluster: ClusterNodes) -> Outcome:
     """Have the autoscaler follow bursts of pages, and trainings."""
     readers, trainers = [], []
     async with caller(cluster.settings) as submitter:
-        bundle = await store_bundle(submitter, examples())
+        bundle = await make_bundle(submitter, LEARNT_FROM)
+        await wait_until_all_have_gone(cluster)
+        console.print("a data bundle was made, and its node has gone")
         for number in range(ROUNDS):
             reading, training = await rehearse_round(cluster, submitter, bundle, number)
             console.print(f"round {number + 1} of {ROUNDS}: {reading}, {training}")

@@ -131,7 +131,10 @@ async def rehearse(cluster: ClusterNodes, first: Node) -> Outcome:
         "failedJobs": results.failed,
         "jobsTriedAgain": results.repeated,
         "pagesReadTwice": len(twice),
-        "longestPauseSeconds": round(results.longest_pause, 1),
+        "longestPauseSeconds": {
+            "drained": round(results.longest_pause(until=lost[0]), 1),
+            "ended by SIGTERM": round(results.longest_pause(since=lost[0]), 1),
+        },
         "training": asdict(end),
         "epochsOfCheckpoints": [one.epoch for one in epochs.seen],
         "epochsAfterEachLoss": [sum(one.at > at for one in epochs.seen) for at in lost],

@@ -109,7 +109,7 @@ def run() -> Outcome:
             "used": {name: several.used.get(name) for name in ("predictions", "pages", "fields")},
             "secondsOnOneNode": round(took_alone, 1),
             "seconds": round(time.time() - begun, 1),
-            "longestPauseSeconds": round(several.longest_pause, 1),
+            "longestPauseSeconds": round(several.longest_pause(), 1),
         }
         return Outcome(seen, judge(alone, several))
 

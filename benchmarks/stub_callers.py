@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,11 +71,11 @@ class Results:
         """Return how many jobs took more than one attempt."""
         return sum(one.attempts > 1 for one in self.ended)
 
-    @property
-    def longest_pause(self) -> float:
-        """Return the longest time, in seconds, in which no job ended."""
+    def longest_pause(self, *, since: float = 0.0, until: float = math.inf) -> float:
+        """Return the longest time, in seconds, in which no job ended, between two times of Unix."""
         times = sorted(one.at.timestamp() for one in self.ended if one.at is not None)
-        return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0)
+        between = [at for at in times if since <= at <= until]
+        return max((later - earlier for earlier, later in itertools.pairwise(between)), default=0.0)
 
     def is_counted_exactly(self) -> bool:
         """Return whether predictions, pages and fields were counted as they are: a field for each page."""

@@ -14,16 +14,13 @@ import msgspec
 
 from benchmarks.stub_callers import Submitter
 from benchmarks.stub_documents import StubContent
-from pagemill.extraction.types import Example
-from pagemill.ids import DataBundleId, DatasetId, JobId, ModelId, TrainingId, new_id
+from pagemill.ids import DatasetId, JobId, ModelId, TrainingId, new_id
 from pagemill.jobs.kind import AnyKind
 from pagemill.jobs.queue import enqueue
-from pagemill.objects.keys import new_data_bundle_key
 from pagemill.work.data_bundles import DATA_BUNDLE
 from pagemill.work.trainings import TRAINING
 from tests.support.labelled import Labelled, store_data_bundle, store_document, store_training
 from tests.support.working import until_ended
-from train_jobs import gather
 
 FIELD = "total"
 EPOCH_FILE = "epoch"
@@ -48,18 +45,6 @@ async def make_bundle(submitter: Submitter, contents: Sequence[StubContent]) -> 
     if await until_ended(submitter.pool, job_id, seconds=BUNDLE_SECONDS) != ["succeeded"]:
         raise RuntimeError("the data bundle was not made")
     return bundle
-
-
-async def store_bundle(submitter: Submitter, examples: Sequence[Example]) -> Bundle:
-    """Store a data bundle of examples, without having it made."""
-    labelled = await _store(submitter, [])
-    data_bundle_id = DataBundleId(await store_data_bundle(submitter.pool, labelled))
-    key = new_data_bundle_key(submitter.organization_id, data_bundle_id)
-    await gather.write_dataset(submitter.objects, key, examples)
-    await submitter.pool.execute(
-        "UPDATE data_bundle SET status = 'succeeded', object_key = $2 WHERE id = $1", data_bundle_id, key
-    )
-    return Bundle(labelled, data_bundle_id)
 
 
 async def queue_training(submitter: Submitter, bundle: Bundle) -> TrainingId:

@@ -82,7 +82,7 @@ def test_a_training_that_goes_on_repeats_no_epoch(epochs: Sequence[tuple[float, 
     assert goes_on([SavedEpoch(at, epoch) for at, epoch in epochs], lost=10.0) is holds
 
 
-def results(*, state: str = "succeeded", found: str = "one", pages: float = 3.0) -> Results:
+def given(*, state: str = "succeeded", found: str = "one", pages: float = 3.0) -> Results:
     ended = Ended(StubContent("document", 3, 0.0), state, 2, found, datetime(2026, 1, 1, tzinfo=UTC))
     return Results([ended], {"predictions": 1.0, "pages": pages, "fields": 3.0})
 
@@ -90,19 +90,21 @@ def results(*, state: str = "succeeded", found: str = "one", pages: float = 3.0)
 def test_several_nodes_are_to_give_what_one_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rehearsal_nodes, "DOCUMENTS", 1)
 
-    assert rehearsal_nodes.judge(results(), results())
-    assert not rehearsal_nodes.judge(results(), results(state="failed"))
-    assert not rehearsal_nodes.judge(results(), results(found="other"))
-    assert not rehearsal_nodes.judge(results(), results(pages=4.0))
-    assert not rehearsal_nodes.judge(results(), Results([], {}))
+    assert rehearsal_nodes.judge(given(), given())
+    assert not rehearsal_nodes.judge(given(), given(state="failed"))
+    assert not rehearsal_nodes.judge(given(), given(found="other"))
+    assert not rehearsal_nodes.judge(given(), given(pages=4.0))
+    assert not rehearsal_nodes.judge(given(), Results([], {}))
 
 
 def test_the_longest_pause_is_between_two_ends() -> None:
     times = [datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC) for second in (9, 0, 1)]
     ended = [Ended(StubContent("document", 1, 0.0), "succeeded", 1, [], at) for at in times]
 
-    assert Results(ended, {}).longest_pause == 8.0
-    assert Results(ended[:1], {}).longest_pause == 0.0
+    results = Results(ended, {})
+    assert results.longest_pause() == 8.0
+    assert results.longest_pause(until=times[2].timestamp()) == 1.0
+    assert results.longest_pause(since=times[0].timestamp()) == 0.0
 
 
 def test_pages_in_progress_are_those_of_some_processes() -> None:
