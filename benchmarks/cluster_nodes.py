@@ -118,6 +118,11 @@ class ClusterNodes:
         """Return the node of the head."""
         return self._nodes[0]
 
+    @property
+    def nodes(self) -> list[Node]:
+        """Return all nodes in the order of their start, those that have ended too."""
+        return list(self._nodes)
+
     def environment(self, settings: Settings, **more: str) -> dict[str, str]:
         """Return the environment of a process that belongs to the cluster or connects to it."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
@@ -153,6 +158,8 @@ class ClusterNodes:
             arguments.append(f"--autoscaling-config={file}")
         head = self._start(Pool.HEAD, arguments, cpus=0, gpus=0, more=environment or {})
         _wait_for(lambda: port_answers(self._ports.head), "the head to answer", head, self._log(head))
+        if self.watch is not None:
+            self.watch.close()
         self.watch = NodeWatch(self.address, self.environment(self.settings))
         self._wait_until_seen(head)
         return head

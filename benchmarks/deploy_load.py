@@ -8,14 +8,11 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-import asyncpg
 import psutil
 
 from benchmarks.cluster_nodes import ClusterNodes
-from benchmarks.stub_documents import StubContent, Submitter
-from db.pool import create_pool
-from pagemill.objects import open_objects
-from tests.support.tenants import create_tenant
+from benchmarks.stub_callers import Submitter, caller
+from benchmarks.stub_documents import StubContent
 
 PAGE_SECONDS = 1.0
 """As a scanned page takes."""
@@ -24,6 +21,10 @@ ENDING_SECONDS = 90.0
 POLL_SECONDS = 0.2
 PARTS = ("ray::ServeReplica:", "ray::DispatcherActor", "ray::UsageCounterActor")
 """Beginnings of the titles of the processes that a deployment may replace."""
+SUCCEEDED = (
+    "SELECT count(*) FROM job WHERE organization_id = $1 AND state = 'succeeded'"
+    " AND created_time > to_timestamp($2)"
+)
 ENDS = "SELECT state, attempt, created_time, ended_time FROM job WHERE organization_id = $1"
 
 
@@ -42,7 +43,6 @@ class DeployLoad:
     """Predictions of one page each that are queued at a steady pace, whatever the cluster does."""
 
     submitter: Submitter
-    pool: asyncpg.Pool
     submitted: int = 0
 
     async def keep_on(self) -> None:
@@ -57,12 +57,17 @@ class DeployLoad:
         self.submitted += 1
         await self.submitter.submit([StubContent(f"document-{self.submitted}", 1, PAGE_SECONDS)])
 
+    async def succeeded_since(self, since: float) -> int:
+        """Return how many of those that were queued after a time, since the epoch, have succeeded."""
+        number: int = await self.submitter.pool.fetchval(SUCCEEDED, self.submitter.organization_id, since)
+        return number
+
     async def ends(self) -> list[End]:
         """Wait until all have ended and return how. Raises TimeoutError."""
         async with asyncio.timeout(ENDING_SECONDS):
             while await self.submitter.open_jobs():  # noqa: ASYNC110 - what is waited for happens in Postgres
                 await asyncio.sleep(POLL_SECONDS)
-        rows = await self.pool.fetch(ENDS, self.submitter.organization_id)
+        rows = await self.submitter.pool.fetch(ENDS, self.submitter.organization_id)
         return [
             End(
                 row["state"],
@@ -77,17 +82,8 @@ class DeployLoad:
 @contextlib.asynccontextmanager
 async def deploy_load(cluster: ClusterNodes) -> AsyncIterator[DeployLoad]:
     """Yield a load of an organization of its own, whose plan limits pages: each is reserved."""
-    pool = await create_pool(cluster.settings.database_url, size=2)
-    objects = open_objects(cluster.settings)
-    try:
-        async with pool.acquire() as connection:
-            organization_id = (await create_tenant(connection, allowed={"pages": 1e6})).organization_id
-        submitter = Submitter(pool, objects, organization_id)
-        await submitter.prepare()
-        yield DeployLoad(submitter, pool)
-    finally:
-        await objects.close()
-        await pool.close()
+    async with caller(cluster.settings) as submitter:
+        yield DeployLoad(submitter)
 
 
 def parts_of(cluster: ClusterNodes) -> dict[tuple[int, float], str]:

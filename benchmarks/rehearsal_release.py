@@ -51,16 +51,16 @@ async def _deploy_under_load(cluster: ClusterNodes) -> dict[str, Any]:
         rolled = parts_of(cluster)
         await cancel_and_wait([coming])
         ends = await load.ends()
-        used = await load.submitter.used()
+        results = await load.submitter.results()
     latencies = {
         name: [end.seconds for end in ends if begun <= end.begun < ended]
         for name, (begun, ended) in {"quiet": quiet, "again": again, "new": new}.items()
     }
     return {
         "predictions": len(ends),
-        "failed": sum(end.state != "succeeded" for end in ends),
-        "attempts": max(end.attempts for end in ends),
-        "pagesCounted": used.get("pages", 0),
+        "failed": results.failed,
+        "begunAgain": results.repeated,
+        "countedOnce": results.is_counted_exactly(),
         "parts": len(before),
         "restartsBySameRelease": len(before.keys() - after.keys()) + len(after.keys() - before.keys()),
         "keptByNewRelease": len(after.keys() & rolled.keys()),
@@ -81,7 +81,7 @@ def holds_bounds(seen: Mapping[str, Any]) -> bool:
     """Return whether no prediction was lost, nothing restarted in vain, and nobody waited long."""
     return bool(
         seen["failed"] == 0
-        and seen["pagesCounted"] == seen["predictions"]
+        and seen["countedOnce"]
         and seen["restartsBySameRelease"] == 0
         and seen["keptByNewRelease"] == 0
         and seen["ratio"] <= FACTOR

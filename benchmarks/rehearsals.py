@@ -19,10 +19,12 @@ from typing import Any
 from benchmarks.rehearsal import Rehearsal
 from benchmarks.rehearsal_drain import DRAIN
 from benchmarks.rehearsal_fairness import FAIRNESS
+from benchmarks.rehearsal_head import HEAD
 from benchmarks.rehearsal_models import MODELS_OVER_REPLICAS
 from benchmarks.rehearsal_nodes import NODES
 from benchmarks.rehearsal_policies import POLICIES
 from benchmarks.rehearsal_pools import POOLS
+from benchmarks.rehearsal_release import RELEASE
 from benchmarks.rehearsal_scaling import SCALING
 from benchmarks.rehearsal_trainings import TRAININGS_WAIT
 from benchmarks.servers import write_figures
@@ -35,6 +37,8 @@ REHEARSALS: tuple[Rehearsal, ...] = (
     DRAIN,
     MODELS_OVER_REPLICAS,
     FAIRNESS,
+    RELEASE,
+    HEAD,
     NODES,
 )
 

@@ -15,14 +15,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import ray
 from ray.serve import Application
 
 from benchmarks.stub_documents import StubContent, note_read
 from pagemill.applications.clients import parts_per_replica
 from pagemill.applications.found_fields import Predictions
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
-from pagemill.cluster.deploy import deploy
+from pagemill.cluster.deploy import main as deploy_main
 from pagemill.cluster.serve_configuration import APPLICATIONS, RELEASE
 from pagemill.documents.words import words_of
 from pagemill.extraction.types import Reading, ReadOptions
@@ -115,19 +114,8 @@ STUBS = tuple(
 
 
 def main() -> int:
-    """Connect, deploy and disconnect."""
-    settings = load_settings(os.environ)
-    ray.init(
-        address=settings.ray_address,
-        namespace=settings.ray_namespace,
-        log_to_driver=False,
-        configure_logging=False,
-    )
-    try:
-        failures = deploy(settings, release=os.environ.get(RELEASE, ""), applications=STUBS)
-    finally:
-        ray.shutdown()
-    return 1 if failures else 0
+    """Deploy as the product's program does."""
+    return deploy_main(sys.argv[1:], release=os.environ.get(RELEASE, ""), applications=STUBS)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 RAY = (
     "tests/acceptance/",
     "tests/chaos/test_faults.py",
+    "tests/integration/cluster/test_rollout.py",
     "tests/integration/serve_apps/",
     "tests/integration/train_jobs/test_bundles_on_ray.py",
     "tests/integration/train_jobs/test_two_workers_on_ray.py",

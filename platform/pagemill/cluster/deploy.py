@@ -26,10 +26,16 @@ from pagemill.usage.actor import replace_counters
 logger = logging.getLogger(__name__)
 
 
-def main(arguments: Sequence[str] = ()) -> int:
+def main(
+    arguments: Sequence[str] = (),
+    *,
+    release: str = "",
+    applications: Sequence[ServedApplication] = APPLICATIONS,
+) -> int:
     """Connect, deploy and disconnect; return the exit status: 0 when all parts are healthy, else 1.
 
-    With ``--stay`` it goes on until something is missing, and then ends with 1.
+    Without a ``release`` it is that of the installed code. With ``--stay`` it goes on until something is
+    missing, and then ends with 1.
     """
     stays = "--stay" in arguments
     settings = load_settings(os.environ)
@@ -40,10 +46,10 @@ def main(arguments: Sequence[str] = ()) -> int:
         log_to_driver=False,
         configure_logging=False,
     )
-    release = installed_release()
-    failures = deploy(settings, release=release)
+    release = release or installed_release()
+    failures = deploy(settings, release, applications)
     if stays and not failures:
-        missing = wait_until_lacking(lambda: find_missing(settings, release))
+        missing = wait_until_lacking(lambda: find_missing(settings, release, applications))
         logger.warning("%s", missing)
         # Disconnecting from a Ray that is gone would not end.
         os._exit(1)
@@ -52,13 +58,13 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 
 def deploy(
-    settings: Settings, *, release: str = "", applications: Sequence[ServedApplication] = APPLICATIONS
+    settings: Settings, release: str, applications: Sequence[ServedApplication] = APPLICATIONS
 ) -> dict[str, str]:
     """Deploy to the cluster that this process is connected to; return why applications do not run, by name.
 
-    Without a ``release`` it is that of the installed code. The same one restarts nothing.
+    The release that runs already restarts nothing.
     """
-    began, release = time.monotonic(), release or installed_release()
+    began = time.monotonic()
     replace_counters(settings, release)
     failures = roll_out(settings, release, applications)
     for name, reason in failures.items():
