@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray import serve
 from ray.exceptions import RayError
+from ray.serve._private.common import ReplicaState
 from ray.serve.context import _get_global_client
 from ray.serve.schema import ApplicationStatus, ServeDeploySchema
 
@@ -103,7 +104,11 @@ def failure_reason(application: Any) -> str:
 
 
 def _lacks_room(application: Any) -> bool:
-    return any(NO_ROOM in deployment.message for deployment in application.deployments.values())
+    """Return whether new replicas wait for a place while old ones run."""
+    return any(
+        NO_ROOM in deployment.message and deployment.replica_states.get(ReplicaState.RUNNING)
+        for deployment in application.deployments.values()
+    )
 
 
 def _environment(details: Mapping[str, Any]) -> Mapping[str, str]:
