@@ -35,10 +35,10 @@ REHEARSALS: tuple[Rehearsal, ...] = (
     POLICIES,
     TRAININGS_WAIT,
     DRAIN,
-    MODELS_OVER_REPLICAS,
-    FAIRNESS,
     RELEASE,
     HEAD,
+    MODELS_OVER_REPLICAS,
+    FAIRNESS,
     NODES,
 )
 
