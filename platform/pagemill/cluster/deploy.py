@@ -13,15 +13,21 @@ import time
 from collections.abc import Sequence
 
 import ray
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 
 from pagemill.cluster.dispatchers import replace_dispatchers
 from pagemill.cluster.failures import failure_line
 from pagemill.cluster.reconciliation import find_missing, wait_until_lacking
 from pagemill.cluster.rollout import roll_out
 from pagemill.cluster.serve_configuration import APPLICATIONS, ServedApplication
+from pagemill.errors import PagemillError
 from pagemill.release import release as installed_release
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.actor import replace_counters
+
+FAILURES = (PagemillError, RayError, RayServeException, OSError)
+"""Errors that an operator is told in one line: of the settings, of Ray, of the way to it."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,16 +43,23 @@ def main(
     Without a ``release`` it is that of the installed code. With ``--stay`` it goes on until something is
     missing, and then ends with 1.
     """
-    stays = "--stay" in arguments
+    try:
+        return _connect_and_deploy(release or installed_release(), applications, stays="--stay" in arguments)
+    except FAILURES as error:
+        logger.error("nothing was deployed: %s: %s", type(error).__name__, error)
+        return 1
+
+
+def _connect_and_deploy(release: str, applications: Sequence[ServedApplication], *, stays: bool) -> int:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = load_settings(os.environ)
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger().setLevel(settings.log_level)
     ray.init(
         address=settings.ray_address,
         namespace=settings.ray_namespace,
         log_to_driver=False,
         configure_logging=False,
     )
-    release = release or installed_release()
     failures = deploy(settings, release, applications)
     if stays and not failures:
         missing = wait_until_lacking(lambda: find_missing(settings, release, applications))
