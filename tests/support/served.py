@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
-from typing import Any
 
 import ray
 from ray import serve
@@ -18,6 +18,7 @@ NEEDED = "TEST_NEEDED_FILE"
 """Variable with the path of the file without which ``Needing`` does not start."""
 CPUS = "TEST_REPLICA_CPUS"
 CALL_SECONDS = 60.0
+PAUSE_SECONDS = 0.05
 
 
 class Answering:
@@ -59,7 +60,7 @@ def _application(replica: type) -> Application:
 
 
 def served(name: str) -> ServedApplication:
-    """Return what is declared of an application of this module, or of one that it lacks."""
+    """Return what is declared of an application of this module."""
     return ServedApplication(
         name=name,
         deployment="Replica",
@@ -70,13 +71,19 @@ def served(name: str) -> ServedApplication:
 
 
 @ray.remote(num_cpus=0, max_retries=0, max_calls=1)
-def call_until(stop: Path, name: str) -> list[Any]:
-    """Call an application until a file is there; return its answers, and the errors among them."""
-    handle = serve.get_deployment_handle("Replica", name, _check_exists=False)
-    answers: list[Any] = []
-    while not answers or not stop.exists():
-        try:
-            answers.append(handle.remote().result(timeout_s=CALL_SECONDS))
-        except Exception as error:  # noqa: BLE001 - whatever a caller would get
-            answers.append(repr(error))
-    return answers
+def call_until(stop: Path, begun: Path, name: str) -> list[tuple[str, int]]:
+    """Call an application until a file is there; return its answers. Raises what a call raises.
+
+    ``begun`` is written after the first answer.
+    """
+
+    async def call() -> list[tuple[str, int]]:
+        handle = serve.get_deployment_handle("Replica", name, _check_exists=False)
+        answers: list[tuple[str, int]] = []
+        while not answers or not await asyncio.to_thread(stop.exists):
+            answers.append(await asyncio.wait_for(handle.remote(), CALL_SECONDS))
+            await asyncio.to_thread(begun.touch)
+            await asyncio.sleep(PAUSE_SECONDS)
+        return answers
+
+    return asyncio.run(call())
