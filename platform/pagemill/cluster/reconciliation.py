@@ -23,10 +23,16 @@ ANSWER_SECONDS = 30.0
 
 
 def wait_until_lacking(look: Callable[[], str], *, pause: float = LOOK_SECONDS) -> str:
-    """Look again and again; return what is missing, or that Ray does not answer."""
+    """Look again and again; return what is missing twice in a row, or that Ray does not answer.
+
+    At one look alone Ray may just be bringing it back, Serve's controller for instance.
+    """
+    before = ""
     while True:
-        if missing := answer_in_time(look):
+        missing = answer_in_time(look)
+        if missing and before:
             return missing
+        before = missing
         time.sleep(pause)
 
 

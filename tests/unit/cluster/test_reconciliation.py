@@ -10,7 +10,7 @@ from pagemill.cluster.reconciliation import answer_in_time, wait_until_lacking
 
 
 def test_it_ends_with_what_is_missing() -> None:
-    answers = iter(["", "", "does not run: reading"])
+    answers = iter(["", "Ray does not answer", "", "does not run: reading", "does not run: reading"])
     assert wait_until_lacking(lambda: next(answers), pause=0.0) == "does not run: reading"
 
 
