@@ -74,7 +74,8 @@ def is_right_to_left(words: Sequence[Word]) -> bool:
 
 
 def _has_right_to_left(words: Sequence[Word]) -> bool:
-    return RIGHT_TO_LEFT.search(" ".join([word.text for word in words])) is not None
+    text = " ".join([word.text for word in words])
+    return not text.isascii() and RIGHT_TO_LEFT.search(text) is not None
 
 
 def _blocks(words: Sequence[Word], aspect: float) -> list[list[TextLine]]:

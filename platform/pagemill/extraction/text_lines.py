@@ -23,21 +23,20 @@ LINES_COMPARED = 24
 
 
 class Run:
-    """Words side by side on one line, from the left; ``words`` holds their positions."""
+    """Words side by side on one line, from the left; ``words`` holds their positions.
 
-    __slots__ = ("words", "x0", "x1", "y0", "y1")
+    ``middle`` is the height of its middle; a run only grows to the right.
+    """
+
+    __slots__ = ("middle", "words", "x0", "x1", "y0", "y1")
 
     def __init__(self, x0: float, y0: float, x1: float, y1: float, words: list[int]) -> None:
         self.x0 = x0
         self.y0 = y0
         self.x1 = x1
         self.y1 = y1
+        self.middle = (y0 + y1) / 2
         self.words = words
-
-    @property
-    def middle(self) -> float:
-        """Return the height of the run's middle."""
-        return (self.y0 + self.y1) / 2
 
 
 TextLine = list[Run]

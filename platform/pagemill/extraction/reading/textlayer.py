@@ -103,7 +103,7 @@ def group_words(text: str, boxes: Boxes) -> PrintedWords:
     printed = np.flatnonzero(kinds == _PRINTED)
     if not len(printed):
         return _words_of([])
-    right_to_left = RIGHT_TO_LEFT.search(text) is not None
+    right_to_left = not text.isascii() and RIGHT_TO_LEFT.search(text) is not None
     places = boxes[printed]
     # What pdfium turns round may jump within a word; its parts are told apart when they are in order.
     apart = _stand_apart(places, beside=not right_to_left)
