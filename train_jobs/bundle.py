@@ -45,7 +45,10 @@ class DataBundleRunner:
         self._task = bundle_documents.options(**job_driver(settings).actor_options)
 
     async def __call__(self, job: Job) -> DataBundleResult:
-        """Return the result. Raises NotFound when the bundle is gone, Unavailable, WorkerLost."""
+        """Return the result.
+
+        Raises NotFound when the bundle is gone, JobCancelled, Unavailable, WorkerLost.
+        """
         task = self._task.remote(job)
         try:
             return await answer_of(task, seconds=None, who="Bundling", alone=True)

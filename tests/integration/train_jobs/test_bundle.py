@@ -182,6 +182,12 @@ async def test_an_attempt_that_was_taken_over_tells_no_progress(
     assert await progress_of(pool, job) == (None, None)
 
 
+async def test_progress_waits_for_postgres(job: Job, caplog: pytest.LogCaptureFixture) -> None:
+    progress = bundle_progress.BundleProgress("postgresql://localhost:1/nowhere", job, documents=3)
+    await progress.advance(1)
+    assert "the progress is untold" in caplog.text
+
+
 async def test_a_bundle_without_documents_has_an_empty_data_set(
     settings: Settings, objects: ObjectStore, job: Job
 ) -> None:
