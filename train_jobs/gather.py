@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pagemill.applications.clients import ReadingClient, read_all_parts
 from pagemill.applications.requests import first_pages_request
 from pagemill.concurrency import gather_or_cancel
+from pagemill.documents import bundle_files
 from pagemill.documents.bundle_contents import BundleContents, BundleFile, save_contents
 from pagemill.documents.words import DocumentPages, find_pages, load_pages
 from pagemill.errors import BadRequest, DocumentUnreadable, NotFound
@@ -49,8 +50,6 @@ async def write_dataset(objects: ObjectStore, prefix: str, examples: Sequence[Ex
 
 
 def _parquet(examples: Sequence[Example]) -> bytes:
-    from pagemill.documents import bundle_files  # Arrow, which the dispatcher does not need.
-
     return bundle_files.encode(bundle_files.to_table(examples))
 
 
