@@ -17,6 +17,7 @@ from db.documents import BundledDocumentRow, list_documents_to_bundle
 from db.pool import connect
 from pagemill.applications.calling import answer_of
 from pagemill.applications.requests import read_options
+from pagemill.background import stay_in_background
 from pagemill.documents.bundle_contents import BundleContents, save_contents
 from pagemill.errors import NotFound, Unavailable
 from pagemill.extraction.summary import SummaryDocument, summarise
@@ -60,7 +61,8 @@ class DataBundleRunner:
 # Each call has a process: nothing of a bundle stays in the next one.
 @ray.remote(max_retries=0, max_calls=1)
 def bundle_documents(job: Job) -> DataBundleResult:
-    """Run a data bundle job as a Ray task."""
+    """Run a data bundle job as a Ray task, in the background: predictions go before bundles."""
+    stay_in_background()
     # Importing Ray Data takes a second, as does the work before it is needed.
     threading.Thread(target=_import_pipeline, daemon=True).start()
     return asyncio.run(bundle(load_settings(os.environ), job, _on_ray_data))

@@ -18,6 +18,7 @@ import ray.data
 from ray.data import ActorPoolStrategy
 
 from pagemill.applications.clients import ReadingApplication, ReadingClient, parts_at_once
+from pagemill.background import stay_in_background
 from pagemill.objects import open_objects
 from pagemill.pools import bundle_stage
 from pagemill.settings import Settings, load_settings
@@ -96,7 +97,7 @@ class BundleStage:
     def __init__(self, *, parts: int) -> None:
         settings = load_settings(os.environ)
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="bundle-stage", daemon=True).start()
+        threading.Thread(target=self._run, name="bundle-stage", daemon=True).start()
         self._bundler = DocumentBundler(
             open_objects(settings),
             self.find_reading(),
@@ -109,6 +110,11 @@ class BundleStage:
         bundling = self._bundler.bundle(_block_decoder.decode(row["block"]))
         outcome = asyncio.run_coroutine_threadsafe(bundling, self._loop).result()
         return {"outcome": _encoder.encode(outcome)}
+
+    def _run(self) -> None:
+        """Run the loop, and what it has threads do, in the background: predictions go before bundles."""
+        stay_in_background()
+        self._loop.run_forever()
 
     def find_reading(self) -> ReadingClient:
         """Return the client that has pages read. Raises RayServeException without the application."""

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
+import msgspec
 import pytest
 
+from pagemill.applications.clients import ReadingClient
+from pagemill.applications.requests import ReadingRequest, ReadingResponse
 from pagemill.documents import bundle_files
 from pagemill.documents.words import find_pages, words_prefix_of
 from pagemill.errors import DocumentUnreadable, Unavailable
 from pagemill.extraction.types import Example, ReadOptions
 from pagemill.objects import ObjectStore
+from pagemill.objects.local import LocalObjectStore
+from pagemill.settings import Settings, to_environment
 from tests.support.bundling import StubReading, page
 from train_jobs import bundle_stage
-from train_jobs.bundle_blocks import BLOCK_DOCUMENTS, BLOCKS, BlockDocument, DocumentBlock, blocks_of
-from train_jobs.bundle_pipeline import MAXIMUM_BLOCKS_AT_ONCE, blocks_at_once
+from train_jobs.bundle_blocks import (
+    BLOCK_DOCUMENTS,
+    BLOCKS,
+    BlockDocument,
+    BlockOutcome,
+    DocumentBlock,
+    blocks_of,
+)
+from train_jobs.bundle_pipeline import MAXIMUM_BLOCKS_AT_ONCE, BundleStage, blocks_at_once
 from train_jobs.bundle_stage import DocumentBundler
 
 PREFIX = "organizations/o/data-bundles/1/a/"
@@ -109,3 +125,26 @@ async def test_a_damaged_page_is_read_again(objects: ObjectStore) -> None:
     assert await written(objects, file.name) == [Example("0000", [page(0), page(1)], [])]
     assert reading.read_pages.count(("content/0000", 1)) == 2
     assert (await find_pages(objects, "content/0000", ReadOptions())).indexes == [0, 1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has threads that give way to all others")
+def test_the_stage_works_in_the_background(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policies = []
+
+    class Scheduled(StubReading):
+        async def read(self, request: ReadingRequest) -> ReadingResponse:
+            policies.append(os.sched_getscheduler(0))
+            return await super().read(request)
+
+    class Stage(BundleStage):
+        def find_reading(self) -> ReadingClient:
+            return Scheduled(LocalObjectStore(tmp_path))
+
+    settings = Settings(database_url="postgresql://unused", objects_url=f"file://{tmp_path}")
+    for name, value in to_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    answered = Stage(parts=2)({"block": msgspec.msgpack.encode(block(2))})
+    outcome = msgspec.msgpack.decode(answered["outcome"], type=BlockOutcome)
+    assert [file.documents for file in outcome.files] == [["0000", "0001"]]
+    assert policies == [os.SCHED_IDLE] * 2
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
