@@ -25,16 +25,14 @@ SUCCEEDED = (
     "SELECT count(*) FROM job WHERE organization_id = $1 AND state = 'succeeded'"
     " AND created_time > to_timestamp($2)"
 )
-ENDS = "SELECT state, attempt, created_time, ended_time FROM job WHERE organization_id = $1"
+ENDS = "SELECT created_time, ended_time FROM job WHERE organization_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """End of a prediction; times in seconds since the epoch."""
+    """When a prediction was queued, in seconds since the epoch, and after how many seconds it ended."""
 
-    state: str
-    attempts: int
-    begun: float
+    queued: float
     seconds: float
 
 
@@ -70,8 +68,6 @@ class DeployLoad:
         rows = await self.submitter.pool.fetch(ENDS, self.submitter.organization_id)
         return [
             End(
-                row["state"],
-                row["attempt"],
                 row["created_time"].timestamp(),
                 (row["ended_time"] - row["created_time"]).total_seconds(),
             )

@@ -53,7 +53,7 @@ async def _deploy_under_load(cluster: ClusterNodes) -> dict[str, Any]:
         ends = await load.ends()
         results = await load.submitter.results()
     latencies = {
-        name: [end.seconds for end in ends if begun <= end.begun < ended]
+        name: [end.seconds for end in ends if begun <= end.queued < ended]
         for name, (begun, ended) in {"quiet": quiet, "again": again, "new": new}.items()
     }
     return {
