@@ -99,7 +99,7 @@ async def bundle(settings: Settings, job: Job, make: BlockMaker) -> DataBundleRe
     async with contextlib.aclosing(make(settings, job, blocks)) as ended:
         async for outcome in ended:
             if outcome.unavailable is not None:
-                raise Unavailable(outcome.unavailable)
+                raise Unavailable("The documents cannot be read now", detail=outcome.unavailable)
             outcomes.append(outcome)
             await progress.advance(outcome.documents)
     outcomes.sort(key=lambda outcome: outcome.number)

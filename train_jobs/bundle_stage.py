@@ -87,7 +87,9 @@ class DocumentBundler:
             pages = found[document.document_id]
             if isinstance(pages, str) or not pages.indexes:
                 continue
-            tables[document.document_id] = await self._table(block, document, pages)
+            table = await self._table(block, document, pages)
+            if table is not None:
+                tables[document.document_id] = table
             if sum(table.nbytes for table in tables.values()) >= FILE_BYTES:
                 yield await self._put(block, next(number), tables)
                 tables = {}
@@ -95,14 +97,17 @@ class DocumentBundler:
             yield await self._put(block, next(number), tables)
 
     async def _table(self, block: DocumentBlock, document: BlockDocument, pages: DocumentPages) -> Any:
-        """Return the pages of a document as rows. Those whose words are damaged are read once more."""
+        """Return the pages of a document as rows, or None when it was deleted meanwhile.
+
+        Pages whose words are damaged are read once more.
+        """
         async with self._loading:
             try:
                 words = await words_of(self._objects, pages)
             except Unavailable:
                 again = await self._read(block, document)
                 if isinstance(again, str):
-                    raise
+                    return None
                 words = await words_of(self._objects, again)
             example = Example(document.document_id, words, document.ground_truth)
             return await asyncio.to_thread(bundle_files.to_table, [example])

@@ -13,7 +13,7 @@ from pagemill.applications.clients import ReadingClient
 from pagemill.applications.requests import ReadingRequest, ReadingResponse
 from pagemill.documents import bundle_files
 from pagemill.documents.words import find_pages, words_prefix_of
-from pagemill.errors import DocumentUnreadable, Unavailable
+from pagemill.errors import DocumentUnreadable, NotFound, Unavailable
 from pagemill.extraction.types import Example, ReadOptions
 from pagemill.objects import ObjectStore
 from pagemill.objects.local import LocalObjectStore
@@ -148,3 +148,18 @@ def test_the_stage_works_in_the_background(tmp_path: Path, monkeypatch: pytest.M
     assert [file.documents for file in outcome.files] == [["0000", "0001"]]
     assert policies == [os.SCHED_IDLE] * 2
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+class VanishingReading(StubReading):
+    """Reading of documents that are deleted once they have been read."""
+
+    async def read(self, request: ReadingRequest) -> ReadingResponse:
+        response = await super().read(request)
+        await self._objects.delete_prefix(words_prefix_of(request.content_key, request.options))
+        self._errors[request.content_key] = [NotFound("It is gone")]
+        return response
+
+
+async def test_a_document_that_is_deleted_meanwhile_is_left_out(objects: ObjectStore) -> None:
+    outcome = await bundler(objects, VanishingReading(objects)).bundle(block())
+    assert (outcome.unavailable, outcome.files) == (None, [])
