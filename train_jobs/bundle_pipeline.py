@@ -30,7 +30,7 @@ READING_SECONDS = 3600.0
 """A part waits for its turn behind others; the reader itself limits the time of a part."""
 PARTS_PER_ACTOR = 32
 MAXIMUM_ACTORS = 4
-"""They share the head with the dispatcher. One packs the words of some 200 pages a second."""
+"""They share the head with the dispatcher. One packs the words of several hundred pages a second."""
 MAXIMUM_BLOCKS_AT_ONCE = 32
 
 _encoder = msgspec.msgpack.Encoder()
