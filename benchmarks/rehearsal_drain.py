@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from benchmarks.cluster_nodes import ClusterNodes, Node, cluster_nodes
@@ -46,7 +47,7 @@ DOCUMENTS_A_SECOND = 2
 """A little more than half of what the readers can do."""
 # So few that none is held out, which could end the training early; so long that an epoch takes seconds.
 LEARNT_FROM = [StubContent(f"learnt-{number}", 1, 0.02, more_words=7000) for number in range(4)]
-START_SECONDS, MOVE_SECONDS, END_SECONDS = 240.0, 120.0, 240.0
+START_SECONDS, MOVE_SECONDS, END_SECONDS = 240.0, 240.0, 240.0
 POLL_SECONDS = 0.2
 
 
@@ -76,6 +77,17 @@ class Load:
             await asyncio.sleep(1.0)
 
 
+def strangers(titles: Iterable[str]) -> list[str]:
+    """Return what runs on a node beside replicas, a training's worker and Ray's own agents.
+
+    It would keep the node from going, and be lost with it.
+    """
+    known = ("Replica", "RayTrainWorker", "Agent", "IDLE")
+    return sorted(
+        title for title in titles if title.startswith("ray::") and not any(name in title for name in known)
+    )
+
+
 def wait_for_replicas_to_leave(node: Node) -> None:
     """Return when no replica runs on a node. Raises TimeoutError."""
     deadline = time.monotonic() + MOVE_SECONDS
@@ -97,7 +109,6 @@ def wait_for_exit(cluster: ClusterNodes, node: Node, seconds: float) -> None:
 
 def drain_twice(cluster: ClusterNodes, first: Node, epochs: EpochWatch) -> list[float]:
     """Drain the node with everything, then the one that took it over; return when each was lost."""
-    epochs.until_more(seconds=START_SECONDS)
     second = cluster.add_node(Pool.READING, cpus=CPUS, environment=NODE)
     console.print(f"the training is in epoch {epochs.seen[-1].epoch}; its node is drained")
     cluster.drain(first.node_id)
@@ -120,6 +131,8 @@ async def rehearse(cluster: ClusterNodes, first: Node) -> Outcome:
             training_id = await queue_training(submitter, await make_bundle(submitter, LEARNT_FROM))
             console.print("the training is queued")
             load = Load(submitter)
+            await asyncio.to_thread(epochs.until_more, seconds=START_SECONDS)
+            others = strangers(first.titles())
             lost = await asyncio.to_thread(drain_twice, cluster, first, epochs)
             results = await load.end()
             end = await training_end(submitter.pool, training_id, seconds=END_SECONDS)
@@ -135,6 +148,7 @@ async def rehearse(cluster: ClusterNodes, first: Node) -> Outcome:
             "drained": round(results.longest_pause(until=lost[0]), 1),
             "ended by SIGTERM": round(results.longest_pause(since=lost[0]), 1),
         },
+        "alsoOnTheNode": others,
         "training": asdict(end),
         "epochsOfCheckpoints": [one.epoch for one in epochs.seen],
         "epochsAfterEachLoss": [sum(one.at > at for one in epochs.seen) for at in lost],
@@ -142,6 +156,7 @@ async def rehearse(cluster: ClusterNodes, first: Node) -> Outcome:
     holds = (
         not results.failed
         and not twice
+        and not others
         and results.is_counted_exactly()
         and end == TrainingEnd("succeeded", 1)
         and goes_on(epochs.seen, lost[0])
@@ -163,6 +178,6 @@ DRAIN = Rehearsal(
     6,
     "drain",
     "nodes drained under load, one by command and one by SIGTERM: 0 failed jobs, 0 pages read twice, "
-    "a training goes on from its last checkpoint",
+    "a training goes on from its last checkpoint, and nothing but replicas and its worker was on its node",
     run,
 )

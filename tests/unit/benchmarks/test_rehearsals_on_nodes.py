@@ -10,6 +10,7 @@ import pytest
 from benchmarks import rehearsal_nodes
 from benchmarks.node_watch import Look, SeenNode
 from benchmarks.rehearsal_autoscaler import IDLE_SECONDS, NODES, has_no_workers, judge
+from benchmarks.rehearsal_drain import strangers
 from benchmarks.stub_callers import Ended, Results
 from benchmarks.stub_documents import ReadPage, StubContent
 from benchmarks.stub_trainings import SavedEpoch, goes_on
@@ -117,3 +118,16 @@ def test_pages_in_progress_are_those_of_some_processes() -> None:
 
     assert rehearsal_nodes.pages_in_progress(reads, {1}) == 1
     assert rehearsal_nodes.pages_elsewhere(reads, {1}) == 1
+
+
+def test_what_belongs_to_the_head_is_a_stranger_elsewhere() -> None:
+    titles = [
+        "/usr/bin/raylet",
+        "ray::DispatcherActor",
+        "ray::IDLE",
+        "ray::RayTrainWorker",
+        "ray::RuntimeEnvAgent",
+        "ray::ServeReplica:reading:PageReading",
+    ]
+
+    assert strangers(titles) == ["ray::DispatcherActor"]
