@@ -11,7 +11,7 @@ import msgspec
 from pagemill.settings import Settings
 from pagemill.work.kinds import Role
 
-_NAME = re.compile(r"^dispatcher-([a-z]+)-([0-9]+)-([0-9]+)$")
+_NAME = re.compile(rf"^dispatcher-({'|'.join(Role)})-([0-9]+)-([0-9]+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Share:
 class DispatcherName:
     """Name of a dispatcher's actor. Of one role, a higher generation succeeds a lower one."""
 
-    role: str
+    role: Role
     generation: int
     number: int
 
@@ -52,7 +52,7 @@ class DispatcherName:
     def parse(cls, name: str) -> DispatcherName | None:
         """Return the name in its parts, None when it is not a dispatcher's."""
         found = _NAME.match(name)
-        return None if found is None else cls(found[1], int(found[2]), int(found[3]))
+        return None if found is None else cls(Role(found[1]), int(found[2]), int(found[3]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,6 @@ class Assignment:
     """What one dispatcher is told when it is started, and each time that Ray starts it again."""
 
     name: DispatcherName
-    role: Role
     share: Share = Share()
     release: str = ""
     declaration: str = field(default="", repr=False)

@@ -64,7 +64,7 @@ class DispatcherActor:
         running = Counter(job.kind for job in dispatcher.running) if dispatcher else Counter()
         return {
             "owner": self._owner,
-            "role": str(self._assignment.role),
+            "role": str(self._assignment.name.role),
             "release": self._assignment.release,
             "listening": dispatcher is not None and dispatcher.is_listening,
             "draining": dispatcher is not None and dispatcher.is_draining,
@@ -105,7 +105,7 @@ class DispatcherActor:
             objects = open_objects(settings)
             stack.push_async_callback(objects.close)
             share = self._assignment.share
-            kinds = await open_kinds(self._assignment.role, settings, pool, objects, stack)
+            kinds = await open_kinds(self._assignment.name.role, settings, pool, objects, stack)
             self._dispatcher = Dispatcher(
                 pool,
                 [replace(kind, concurrency=share.slots(kind.concurrency)) for kind in kinds],
@@ -115,7 +115,7 @@ class DispatcherActor:
                 poll=settings.job_poll,
                 claiming=claiming,
             )
-            if self._assignment.role is Role.INTERACTIVE:
+            if self._assignment.name.role is Role.INTERACTIVE:
                 from pagemill.cluster.scaling.slots import follow_capacity
 
                 following = asyncio.create_task(
@@ -125,7 +125,7 @@ class DispatcherActor:
             announcer = Announcer(
                 pool=pool,
                 name=str(self._assignment.name),
-                role=self._assignment.role,
+                role=self._assignment.name.role,
                 release=self._assignment.release,
                 owner=self._owner,
                 interval=settings.job_heartbeat,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -23,6 +24,7 @@ from pagemill.work.kinds import Role
 
 PREFIX = "dispatcher"
 ANSWER_SECONDS = 10.0
+NAME_SECONDS = 10.0
 START_SECONDS = 60.0
 LISTEN_SECONDS = 20.0
 """Longest wait until the successors hear of jobs; while Postgres is away nobody does."""
@@ -47,15 +49,19 @@ def replace_dispatchers(settings: Settings, release: str) -> None:
     then, and the other roles have theirs.
     """
     running = _running(settings.ray_namespace)
+    # Of all roles at the same time: a process takes seconds to start.
+    generations = [_declare(role, running, settings, release) for role in Role]
     failures: list[RayError] = []
     kept: set[str] = set()
-    for role in Role:
+    for generation in generations:
         try:
-            kept |= {str(name) for name in _declare(role, running, settings, release)}
+            generation.wait_until_listening()
+            kept |= {str(name) for name in generation.names}
         except RayError as error:
-            logger.exception("the %s dispatchers of release %s do not start", role, release)
+            logger.exception("the %s dispatchers of release %s do not start", generation.role, release)
+            generation.kill()
             failures.append(error)
-            kept |= {str(name) for name in _names(running) if name.role == role}
+            kept |= {str(name) for name in _names(running) if name.role == generation.role}
     for name, dispatcher in running.items():
         if name not in kept:
             _retire(name, dispatcher)
@@ -92,10 +98,38 @@ def _names(running: Mapping[str, Any]) -> list[DispatcherName]:
     return [name for name in map(DispatcherName.parse, running) if name is not None]
 
 
-def _declare(
-    role: Role, running: Mapping[str, Any], settings: Settings, release: str
-) -> Sequence[DispatcherName]:
-    """Have the dispatchers of a role run as they are declared, and return their names. Raises RayError."""
+@dataclass(frozen=True, slots=True)
+class _Generation:
+    """Dispatchers of a role as they are declared; those that ran already are not among the ``started``."""
+
+    role: Role
+    names: Sequence[DispatcherName]
+    started: Sequence[Any] = ()
+
+    def wait_until_listening(self) -> None:
+        """Return when those that were started answer, and listen if Postgres is there. Raises RayError."""
+        statuses = self._statuses(START_SECONDS)
+        deadline = time.monotonic() + LISTEN_SECONDS
+        while not all(status["listening"] for status in statuses) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            statuses = self._statuses(ANSWER_SECONDS)
+        for status in statuses:
+            logger.info("a %s dispatcher works: %s", self.role, status)
+
+    def kill(self) -> None:
+        """End those that were started."""
+        for one in self.started:
+            ray.kill(one, no_restart=True)
+
+    def _statuses(self, seconds: float) -> list[dict[str, Any]]:
+        statuses: list[dict[str, Any]] = ray.get(
+            [one.status.remote() for one in self.started], timeout=seconds
+        )
+        return statuses
+
+
+def _declare(role: Role, running: Mapping[str, Any], settings: Settings, release: str) -> _Generation:
+    """Start a role's dispatchers, unless those that run are as they are declared."""
     count = _count(role, settings)
     names = [name for name in _names(running) if name.role == role]
     newest = max((name.generation for name in names), default=0)
@@ -103,23 +137,22 @@ def _declare(
     current = [name for name in names if name.generation == newest]
     if len(current) == count and _fulfil([running[str(name)] for name in current], declaration):
         logger.info("the %s dispatchers are those of this release: they stay", role)
-        return current
+        return _Generation(role, current)
     successors = [DispatcherName(role, newest + 1, number) for number in range(count)]
-    _start(
-        [
+    started = [
+        _start(
             Assignment(
                 name=name,
-                role=role,
                 share=Share(name.number, count),
                 release=release,
                 declaration=declaration,
                 keys=keys_of_role(role, settings),
-            )
-            for name in successors
-        ],
-        settings.ray_namespace,
-    )
-    return successors
+            ),
+            settings.ray_namespace,
+        )
+        for name in successors
+    ]
+    return _Generation(role, successors, started)
 
 
 def _fulfil(dispatchers: Sequence[Any], declaration: str) -> bool:
@@ -132,48 +165,32 @@ def _fulfil(dispatchers: Sequence[Any], declaration: str) -> bool:
     return all(answers)
 
 
-def _start(assignments: Sequence[Assignment], namespace: str) -> None:
-    """Start dispatchers and return when they answer. Raises RayError, and leaves none behind then."""
-    started: list[Any] = [
-        ray.remote(DispatcherActor)
-        .options(
-            name=str(one.name),
-            namespace=namespace,
-            lifetime="detached",
-            max_restarts=-1,
-            **coordinator().actor_options,
-        )
-        .remote(one)
-        for one in assignments
-    ]
-    try:
-        ray.get([one.status.remote() for one in started], timeout=START_SECONDS)
-        statuses = _wait_until_listening(started)
-    except RayError:
-        for one in started:
-            ray.kill(one, no_restart=True)
-        raise
-    for name, status in zip(assignments, statuses, strict=True):
-        logger.info("%s works: %s", name.name, status)
-
-
-def _wait_until_listening(dispatchers: Sequence[Any]) -> list[dict[str, Any]]:
-    deadline = time.monotonic() + LISTEN_SECONDS
+def _start(assignment: Assignment, namespace: str) -> Any:
+    """Start a dispatcher and return its handle. Raises ValueError when somebody else starts the same one."""
+    actor = ray.remote(DispatcherActor).options(
+        name=str(assignment.name),
+        namespace=namespace,
+        lifetime="detached",
+        max_restarts=-1,
+        **coordinator().actor_options,
+    )
+    deadline = time.monotonic() + NAME_SECONDS
     while True:
-        statuses: list[dict[str, Any]] = ray.get(
-            [one.status.remote() for one in dispatchers], timeout=ANSWER_SECONDS
-        )
-        if all(status["listening"] for status in statuses) or time.monotonic() > deadline:
-            return statuses
-        time.sleep(POLL_SECONDS)
+        try:
+            return actor.remote(assignment)
+        except ValueError:
+            # The name of an actor that was killed is free a moment later.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_SECONDS)
 
 
 def _retire(name: str, dispatcher: Any) -> None:
     """Have a dispatcher drain; one that cannot is ended, and its jobs are left to their leases."""
     known = DispatcherName.parse(name)
-    role = Role(known.role) if known is not None and known.role in set(Role) else None
+    seconds = None if known is None else DRAIN_SECONDS[known.role]
     try:
-        ray.get(dispatcher.drain.remote(DRAIN_SECONDS[role] if role else None), timeout=ANSWER_SECONDS)
+        ray.get(dispatcher.drain.remote(seconds), timeout=ANSWER_SECONDS)
     except (RayError, AttributeError) as error:
         logger.warning("%s cannot drain and is ended: %s", name, error)
         ray.kill(dispatcher, no_restart=True)

@@ -33,7 +33,7 @@ async def open_kinds(
 async def _interactive(
     settings: Settings, pool: Pool, objects: ObjectStore, stack: contextlib.AsyncExitStack
 ) -> list[RunnableKind[Any]]:
-    # Ray Serve takes 70 MB, which the other roles do without.
+    # Ray Serve takes 100 MB, which housekeeping does without.
     from pagemill.applications.clients import find_applications
     from pagemill.usage.client import UsageClient
 

@@ -317,5 +317,5 @@ class DispatcherProcess:
     async def run(self) -> None:
         await self._dispatcher.run()
 
-    def stop(self) -> None:
-        self._dispatcher.stop()
+    def drain(self, seconds: float | None) -> None:
+        self._dispatcher.drain(seconds)

@@ -247,8 +247,9 @@ class Story:
                 case "away":
                     self.server.go_away(chance.choice((0.2, 3.0, 14.0)))
                 case "stop" if world.dispatchers:
-                    self.server.note("a dispatcher is asked to stop")
-                    chance.choice(world.dispatchers).stop()
+                    seconds = chance.choice((0.0, 5.0, None))
+                    self.server.note(f"a dispatcher drains, for {seconds} s at most")
+                    chance.choice(world.dispatchers).drain(seconds)
                 case "slow" if living:
                     name = chance.choice([*world.dispatchers, *living]).process.name
                     seconds = chance.choice((1.0, 12.0, 18.0, 25.0))

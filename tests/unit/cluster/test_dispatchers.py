@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import ray
 from ray.exceptions import RayError
 
 from pagemill.cluster import dispatchers
@@ -19,6 +20,7 @@ from pagemill.cluster.assignment import (
     declaration_of,
     keys_of_role,
 )
+from pagemill.cluster.dispatcher import is_superseded
 from pagemill.cluster.dispatchers import replace_dispatchers
 from pagemill.settings import Settings
 from pagemill.work.kinds import KINDS, KINDS_OF_ROLE, Role
@@ -55,7 +57,7 @@ class Actor:
         return SimpleNamespace(remote=lambda *given: (self, name, given))
 
     def answer(self, name: str, given: tuple[Any, ...]) -> Any:
-        if self.assignment.role in self.cluster.broken:
+        if self.assignment.name.role in self.cluster.broken:
             raise RayError("planted")
         if name == "fulfils":
             return self.assignment.declaration == given[0] and not self.draining
@@ -199,14 +201,31 @@ def test_a_declaration_changes_with_what_the_role_is_given(role: Role) -> None:
     assert (rotated != declared) == (role is Role.HOUSEKEEPING)
 
 
-@pytest.mark.parametrize("name", ["dispatcher", "dispatcher-long-1", "usage-counter-1-0", "dispatcher-L-1-1"])
+@pytest.mark.parametrize(
+    "name", ["dispatcher", "dispatcher-long-1", "usage-counter-1-0", "dispatcher-idle-1-1"]
+)
 def test_names_of_others_are_not_a_dispatchers(name: str) -> None:
     assert DispatcherName.parse(name) is None
 
 
 def test_a_name_is_read_back() -> None:
-    name = DispatcherName("long", 12, 3)
+    name = DispatcherName(Role.LONG, 12, 3)
     assert DispatcherName.parse(str(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("running", "superseded"),
+    [
+        (["dispatcher-long-1-0", "dispatcher-long-2-0", "usage-counter-0"], True),
+        (["dispatcher-long-1-0", "dispatcher-long-1-1", "dispatcher-interactive-2-0"], False),
+        ([], False),
+    ],
+)
+def test_one_that_is_started_again_sees_its_successors(
+    monkeypatch: pytest.MonkeyPatch, running: list[str], superseded: bool
+) -> None:
+    monkeypatch.setattr(ray.util, "list_named_actors", lambda: running)
+    assert is_superseded(DispatcherName(Role.LONG, 1, 0)) == superseded
 
 
 def test_each_kind_has_one_role() -> None:
