@@ -6,6 +6,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from http.client import HTTPException
 from typing import Any
 
 from benchmarks.api_client import Caller
@@ -107,20 +108,23 @@ class _Bundle:
         bundle = self._caller.send("POST", path, {"datasetIds": [dataset_id]})
         self._path = f"{path}/{bundle['dataBundleId']}"
         self._status = "pending"
+        self._problem: str | None = None
         threading.Thread(target=self._follow, daemon=True).start()
 
     def ended(self) -> bool:
-        """Return whether it is made. Raises RuntimeError when it has failed."""
-        if self._status in ("failed", "lost"):
-            raise RuntimeError(f"the bundle {self._status}")
+        """Return whether it is made. Raises RuntimeError when it has failed, or cannot be asked for."""
+        if self._status == "failed" or self._problem is not None:
+            raise RuntimeError(f"the bundle is {self._status}: {self._problem}")
         return self._status == "succeeded"
 
     def _follow(self) -> None:
         deadline = time.monotonic() + BUNDLE_SECONDS
         try:
-            while self._status not in ("succeeded", "failed") and time.monotonic() < deadline:
+            while self._status not in ("succeeded", "failed"):
                 time.sleep(POLL_SECONDS)
                 self._status = self._caller.read(self._path)["status"]
-        finally:
-            if self._status != "succeeded":
-                self._status = "lost"
+                if time.monotonic() > deadline:
+                    self._problem = f"it is not made after {BUNDLE_SECONDS:g} s"
+                    return
+        except (OSError, RuntimeError, HTTPException) as error:
+            self._problem = str(error)
