@@ -29,11 +29,11 @@ class SeenNode(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
-    """The nodes at one time, in seconds since the epoch, and the GPUs that placement groups wait for."""
+    """The nodes at one time, in seconds since the epoch, and the GPUs that Ray Train asks for."""
 
     at: float
     nodes: list[SeenNode]
-    waiting_gpus: float = 0.0
+    wanted_gpus: float = 0.0
 
     def count(self, label: str, value: str) -> int:
         """Return how many nodes carry a label with a value."""
@@ -88,6 +88,7 @@ def look(address: str) -> Look:
     from ray.autoscaler.v2.sdk import get_cluster_status
 
     status = get_cluster_status(address)
+    demands = status.resource_demands
     return Look(
         at=time.time(),
         nodes=[
@@ -100,9 +101,10 @@ def look(address: str) -> Look:
             )
             for node in (*status.active_nodes, *status.idle_nodes)
         ],
-        waiting_gpus=sum(
+        wanted_gpus=sum(
             request.bundle.get("GPU", 0.0) * request.count
-            for demand in status.resource_demands.placement_group_demand
+            # It asks for nodes first, and for a place on them then.
+            for demand in (*demands.cluster_constraint_demand, *demands.placement_group_demand)
             for request in demand.bundles_by_count
         ),
     )

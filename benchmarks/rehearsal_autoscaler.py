@@ -102,11 +102,11 @@ async def rehearse_round(
         raise RuntimeError(f"the training did not succeed: {end}")
     trained = time.time()
     looks = await wait_until_all_have_gone(cluster)
-    waited = [look.at for look in looks if look.at >= read and look.waiting_gpus]
+    wanted = [look.at for look in looks if look.at >= read and look.wanted_gpus]
     return [
         judge(looks, Pool.READING, asked, read),
         # Importing Ray Train takes the training seconds before it asks.
-        judge(looks, Pool.TRAINING, min(waited, default=read), trained),
+        judge(looks, Pool.TRAINING, min(wanted, default=read), trained),
     ]
 
 

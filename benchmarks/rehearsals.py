@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rehearsal import Rehearsal
+from benchmarks.rehearsal_autoscaler import AUTOSCALER
 from benchmarks.rehearsal_drain import DRAIN
 from benchmarks.rehearsal_fairness import FAIRNESS
 from benchmarks.rehearsal_head import HEAD
@@ -33,6 +34,7 @@ REHEARSALS: tuple[Rehearsal, ...] = (
     POOLS,
     SCALING,
     POLICIES,
+    AUTOSCALER,
     TRAININGS_WAIT,
     DRAIN,
     RELEASE,
