@@ -102,11 +102,14 @@ async def _kill_the_head(cluster: ClusterNodes, log: Path) -> dict[str, Any]:
 
 
 def _replace_nodes(cluster: ClusterNodes) -> None:
-    """Kill the head; start another one, and Ray on the reading node anew, as cluster.yaml's commands do."""
+    """Kill the head; start another one, and Ray on the reading node anew, as cluster.yaml's commands do.
+
+    A Ray that still names the address of the head keeps another one from starting on the same machine.
+    """
     head, reading = cluster.nodes
     head.kill()
-    cluster.start_head()
     reading.kill()
+    cluster.start_head()
     cluster.add_node(Pool.READING, cpus=CPUS)
 
 
