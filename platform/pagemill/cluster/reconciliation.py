@@ -18,19 +18,20 @@ from pagemill.settings import Settings
 from pagemill.usage.actor import counter_name, find_counters
 
 LOOK_SECONDS = 5.0
-ANSWER_SECONDS = 30.0
+NO_ANSWER = "Ray did not answer"
+ANSWER_SECONDS = 20.0
 """Calls to a head that is gone do not end by themselves, for a minute."""
 
 
 def wait_until_lacking(look: Callable[[], str], *, pause: float = LOOK_SECONDS) -> str:
-    """Look again and again; return what is missing twice in a row, or that Ray does not answer.
+    """Look again and again; return what is missing twice in a row, or that Ray did not answer in time.
 
     At one look alone Ray may just be bringing it back, Serve's controller for instance.
     """
     before = ""
     while True:
         missing = answer_in_time(look)
-        if missing and before:
+        if missing and (before or missing.startswith(NO_ANSWER)):
             return missing
         before = missing
         time.sleep(pause)
@@ -42,7 +43,7 @@ def answer_in_time(look: Callable[[], str], seconds: float = ANSWER_SECONDS) -> 
     try:
         return executor.submit(look).result(seconds)
     except concurrent.futures.TimeoutError:
-        return f"Ray did not answer within {seconds:g} s"
+        return f"{NO_ANSWER} within {seconds:g} s"
     except (RayError, RayServeException, ConnectionError) as error:
         return f"Ray does not answer: {error}"
     finally:

@@ -14,6 +14,11 @@ def test_it_ends_with_what_is_missing() -> None:
     assert wait_until_lacking(lambda: next(answers), pause=0.0) == "does not run: reading"
 
 
+def test_ray_that_did_not_answer_in_time_is_not_asked_again() -> None:
+    answers = iter(["", "Ray did not answer within 20 s"])
+    assert wait_until_lacking(lambda: next(answers), pause=0.0) == "Ray did not answer within 20 s"
+
+
 def test_ray_that_does_not_answer_is_missing() -> None:
     released = threading.Event()
 
