@@ -17,7 +17,7 @@ from benchmarks.stub_documents import StubContent
 PAGE_SECONDS = 1.0
 """As a scanned page takes."""
 EVERY_SECONDS = 0.6
-ENDING_SECONDS = 90.0
+ENDING_SECONDS = 150.0
 POLL_SECONDS = 0.2
 PARTS = ("ray::ServeReplica:", "ray::DispatcherActor", "ray::UsageCounterActor")
 """Beginnings of the titles of the processes that a deployment may replace."""
@@ -41,6 +41,7 @@ class DeployLoad:
     """Predictions of one page each that are queued at a steady pace, whatever the cluster does."""
 
     submitter: Submitter
+    every: float = EVERY_SECONDS
     submitted: int = 0
 
     async def keep_on(self) -> None:
@@ -48,7 +49,7 @@ class DeployLoad:
         began = time.monotonic()
         while True:
             await self.submit()
-            await asyncio.sleep(max(0.0, began + self.submitted * EVERY_SECONDS - time.monotonic()))
+            await asyncio.sleep(max(0.0, began + self.submitted * self.every - time.monotonic()))
 
     async def submit(self) -> None:
         """Queue one prediction."""
@@ -76,10 +77,10 @@ class DeployLoad:
 
 
 @contextlib.asynccontextmanager
-async def deploy_load(cluster: ClusterNodes) -> AsyncIterator[DeployLoad]:
+async def deploy_load(cluster: ClusterNodes, every: float = EVERY_SECONDS) -> AsyncIterator[DeployLoad]:
     """Yield a load of an organization of its own, whose plan limits pages: each is reserved."""
     async with caller(cluster.settings) as submitter:
-        yield DeployLoad(submitter)
+        yield DeployLoad(submitter, every)
 
 
 def parts_of(cluster: ClusterNodes) -> dict[tuple[int, float], str]:

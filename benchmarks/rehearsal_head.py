@@ -24,6 +24,8 @@ from pagemill.pools import Pool
 
 CPUS = 2
 QUIET_SECONDS = 10.0
+EVERY_SECONDS = 1.5
+"""What gathers while the head is away has to be worked off afterwards."""
 BACK_SECONDS = 180.0
 AFTERWARDS = 5
 """Predictions that were asked for after the head was killed, and have to end before the load does."""
@@ -78,7 +80,7 @@ def _watcher(cluster: ClusterNodes) -> Iterator[tuple[Path, subprocess.Popen[byt
 
 
 async def _kill_the_head(cluster: ClusterNodes, log: Path) -> dict[str, Any]:
-    async with deploy_load(cluster) as load:
+    async with deploy_load(cluster, EVERY_SECONDS) as load:
         coming = asyncio.create_task(load.keep_on())
         await asyncio.sleep(QUIET_SECONDS)
         killed = time.time()
