@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from pagemill.errors import PagemillError
 from pagemill.settings import Settings
-from train_jobs.worker_group import WorkerGroup, lost_nodes, nodes_that_are_there
+from train_jobs.worker_group import WorkerGroup, has_lost_node, lost_nodes, nodes_that_are_there
 
 if TYPE_CHECKING:
     from ray.train import WorkerGroupError
@@ -26,6 +26,7 @@ TrainLoop = Callable[[dict[str, Any]], None]
 
 WORKER_FAILURES = 2
 START_FAILURES = 1
+NOTICE_SECONDS = 20.0
 TOO_LATE = "WorkerGroupStartupTimeoutError"
 """Ray Train's error, which it does not export, for workers that found no place in time."""
 # Ray Train reads these when it is imported.
@@ -66,12 +67,13 @@ def in_thread(function: Callable[[], Result]) -> Future[Result]:
 def fit(settings: Settings, task: WorkerTask, group: WorkerGroup, loop: TrainLoop) -> None:
     """Train with Ray Train, from the last checkpoint if there is one.
 
-    What fails while the cluster loses a node is tried again; anything else WORKER_FAILURES times. Then, and
-    when the workers find no place for some minutes, there are as many as the nodes that are there take.
-    Raises the workers' error where it is one of Pagemill's, else Ray Train's.
+    What fails while the cluster loses a node is tried again; anything else WORKER_FAILURES times. After a
+    lost node, and when the workers find no place for some minutes, there are as many as the nodes that are
+    there take. Raises the workers' error at once where it is one of Pagemill's, else Ray Train's.
     """
     from ray.train import ControllerError, TrainingFailedError, WorkerGroupError
 
+    failures = 0
     while True:
         lost = lost_nodes()
         try:
@@ -83,11 +85,15 @@ def fit(settings: Settings, task: WorkerTask, group: WorkerGroup, loop: TrainLoo
             too_late = (
                 isinstance(error, ControllerError) and type(error.controller_failure).__name__ == TOO_LATE
             )
-            if not too_late and lost_nodes() <= lost:
-                raise
-            group = group.resized(nodes_that_are_there())
-            why = "found no place" if too_late else "lost a node"
-            logger.warning("%s: its workers %s; now %d", task.job.subject_id, why, group.number)
+            # The other workers may know of a lost node before the cluster does.
+            notice = NOTICE_SECONDS if group.number > 1 else 0.0
+            if too_late or has_lost_node(lost, notice):
+                group = group.resized(nodes_that_are_there())
+            else:
+                failures += 1
+                if failures > WORKER_FAILURES:
+                    raise
+            logger.warning("%s goes on with %d workers: %s", task.job.subject_id, group.number, error)
 
 
 def error_of_workers(error: WorkerGroupError) -> PagemillError | None:
@@ -115,8 +121,9 @@ def make_trainer(settings: Settings, task: WorkerTask, group: WorkerGroup, loop:
         ),
         run_config=RunConfig(
             name=task.job.subject_id,
+            # ``fit`` counts failures: some are final, and some are no fault of the training.
             failure_config=FailureConfig(
-                max_failures=WORKER_FAILURES,
+                max_failures=0,
                 **cast("Any", {"max_preemption_failures": -1, "controller_failure_limit": START_FAILURES}),
             ),
             checkpoint_config=CheckpointConfig(num_to_keep=1),

@@ -117,6 +117,16 @@ def lost_nodes() -> frozenset[str]:
     return frozenset(node["NodeID"] for node in _nodes() if not node["Alive"])
 
 
+def has_lost_node(before: frozenset[str], seconds: float) -> bool:
+    """Return whether the cluster has lost a node since ``before``, or does within some seconds."""
+    deadline = time.monotonic() + seconds
+    while lost_nodes() <= before:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.5)
+    return True
+
+
 def _nodes() -> list[dict[str, Any]]:
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     return nodes

@@ -52,6 +52,7 @@ class Cluster:
         self.started: list[int] = []
         monkeypatch.setattr(fitting, "make_trainer", self._make)
         monkeypatch.setattr(fitting, "lost_nodes", lambda: frozenset(self.lost))
+        monkeypatch.setattr(fitting, "has_lost_node", lambda before, _seconds: not self.lost <= before)
         monkeypatch.setattr(fitting, "nodes_that_are_there", lambda: [NODE])
 
     def fail(self, error: TrainingFailedError, *, loses_a_node: bool = False) -> None:
@@ -102,11 +103,14 @@ def test_workers_that_find_no_place_are_fewer(cluster: Cluster) -> None:
     "error",
     [of_workers(ValueError("wrong")), ControllerError(WorkerGroupStartupFailedError("no start"))],
 )
-def test_what_fails_without_a_lost_node_is_raised(cluster: Cluster, error: TrainingFailedError) -> None:
-    cluster.fail(error)
+def test_what_fails_without_a_lost_node_is_tried_three_times(
+    cluster: Cluster, error: TrainingFailedError
+) -> None:
+    for _ in range(3):
+        cluster.fail(error)
     with pytest.raises(type(error)):
         cluster.fit()
-    assert cluster.started == [2]
+    assert cluster.started == [2, 2, 2]
 
 
 @pytest.mark.parametrize("error", [NoUsableGpu("torch"), BadRequest("dataBundleIds")])
@@ -114,6 +118,7 @@ def test_errors_of_the_platform_come_out_as_they_are(cluster: Cluster, error: Ex
     cluster.fail(of_workers(error), loses_a_node=True)
     with pytest.raises(type(error), match=str(error)):
         cluster.fit()
+    assert cluster.started == [2]
 
 
 def test_ray_train_is_told_who_trains_and_what_counts_as_a_failure() -> None:
@@ -121,7 +126,7 @@ def test_ray_train_is_told_who_trains_and_what_counts_as_a_failure() -> None:
     run, scaling = trainer.run_config, trainer.scaling_config
     assert (run.name, run.storage_path) == (TRAINING_ID, "/objects/o/t/run")
     assert run.failure_config is not None
-    assert run.failure_config.max_failures == 2
+    assert run.failure_config.max_failures == 0
     assert vars(run.failure_config)["max_preemption_failures"] == -1
     assert (scaling.num_workers, scaling.use_gpu) == (1, True)
     assert vars(scaling)["label_selector"] == {POOL_LABEL: "!in(head,reading,serving)"}

@@ -10,7 +10,14 @@ import pytest
 from db.trainings import InstanceType
 from pagemill.pools import POOL_LABEL
 from pagemill.settings import Settings
-from train_jobs.worker_group import ClusterNode, NoNodeForTraining, plan_workers, wait_for_training
+from train_jobs import worker_group
+from train_jobs.worker_group import (
+    ClusterNode,
+    NoNodeForTraining,
+    has_lost_node,
+    plan_workers,
+    wait_for_training,
+)
 
 LAPTOP = ClusterNode({}, {"CPU": 8.0, "memory": 1e10})
 HEAD = ClusterNode({POOL_LABEL: "head"}, {"memory": 1e10})
@@ -138,3 +145,14 @@ def test_errors_of_the_training_are_raised(error: Exception) -> None:
     watch.training.set_exception(error)
     with pytest.raises(type(error), match=str(error)):
         watch.wait(60)
+
+
+def test_a_lost_node_is_noticed_when_the_cluster_knows_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([frozenset({"old"}), frozenset({"old", "new"})])
+    monkeypatch.setattr(worker_group, "lost_nodes", lambda: next(looks))
+    assert has_lost_node(frozenset({"old"}), 30.0)
+
+
+def test_no_lost_node_is_no_reason_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_group, "lost_nodes", frozenset)
+    assert not has_lost_node(frozenset(), 0.0)
