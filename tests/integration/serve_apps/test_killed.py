@@ -85,7 +85,7 @@ async def a_worker_is_killed_after_a_checkpoint(settings: Settings, training_id:
     slug = training_id.rsplit(":", 1)[-1]
 
     async def checkpoint() -> bool:
-        found = await asyncio.to_thread(lambda: list(directory.rglob(f"{slug}/run/*/state.bin")))
+        found = await asyncio.to_thread(lambda: list(directory.rglob(f"{slug}/run/**/state.bin")))
         return bool(found)
 
     await eventually(checkpoint, seconds=90)
