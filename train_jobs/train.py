@@ -30,6 +30,7 @@ from pagemill.pools import job_driver
 from pagemill.settings import Settings, load_settings
 from pagemill.work.trainings import TrainingResult
 from train_jobs import gather
+from train_jobs.abandoned_places import free_abandoned_places, free_when_abandoned
 from train_jobs.attempt_guard import set_training_status, tell_that_training_waits
 from train_jobs.fitting import TrainLoop, fit, import_ray_train, in_thread
 from train_jobs.worker_group import nodes_that_are_there, plan_workers, wait_for_training
@@ -46,18 +47,23 @@ class TrainingRunner:
 
     def __init__(self, settings: Settings, actor: type[TrainingActor] | None = None) -> None:
         self._actor = ray.remote(actor or TrainingActor).options(**job_driver(settings).actor_options)
+        self._freeing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, job: Job) -> TrainingResult:
         """Return the result; another attempt resumes from the checkpoint.
 
         Raises BadRequest when there is nothing to learn from, JobCancelled, Unavailable, WorkerLost.
         """
+        await asyncio.to_thread(free_abandoned_places)
         actor = self._actor.remote()
         try:
             return await answer_of(actor.run.remote(job), seconds=None, who="Training", alone=True)
         finally:
             # Ray declares what remote() returns as a handle or a class.
             ray.kill(cast("ActorHandle[TrainingActor]", actor))
+            freeing = asyncio.create_task(free_when_abandoned(), name="free places")
+            self._freeing.add(freeing)
+            freeing.add_done_callback(self._freeing.discard)
 
 
 class TrainingActor:

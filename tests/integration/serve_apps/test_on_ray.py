@@ -299,8 +299,20 @@ async def test_a_cancelled_training_ends_and_leaves_no_worker(
         return not ray_processes(settings, *TRAINING_PROCESSES)
 
     await eventually(alone, seconds=10)
+
+    async def free() -> bool:
+        return bool(await asyncio.to_thread(lambda: free_cpus() >= settings.training_cpus))
+
+    await eventually(free, seconds=20)
     artefact = Path(settings.objects_url.removeprefix("file://")) / "organizations"
     assert not list(artefact.rglob(f"{training_id.rsplit(':', 1)[-1]}/artefact/*"))
+
+
+def free_cpus() -> float:
+    """CPUs of the cluster that nothing has taken."""
+    import ray
+
+    return float(ray.available_resources().get("CPU", 0.0))
 
 
 def dispatchers() -> dict[str, Any]:
