@@ -25,7 +25,7 @@ from pagemill.pools import Pool
 CPUS = 2
 QUIET_SECONDS = 10.0
 EVERY_SECONDS = 1.5
-"""What gathers while the head is away has to be worked off afterwards."""
+"""Slow enough that the work which gathers while the head is away is done soon afterwards."""
 BACK_SECONDS = 180.0
 AFTERWARDS = 5
 """Predictions that were asked for after the head was killed, and have to end before the load does."""

@@ -17,7 +17,7 @@ from pagemill.concurrency import cancel_and_wait
 from pagemill.pools import Pool
 
 CPUS = 2
-"""What a laptop has: the new replicas have to fit beside the old ones."""
+"""As on a laptop: the new replicas have to fit beside the old ones."""
 QUIET_SECONDS = 30.0
 SETTLING_SECONDS = 5.0
 """Replicas that were replaced end shortly after the deployment says that it has ended."""

@@ -42,7 +42,7 @@ NO_GPU = "not run: there is no GPU here"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """How much each section measures."""
+    """Amounts that each section measures."""
 
     rounds: int
     scans: int

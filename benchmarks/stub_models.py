@@ -32,7 +32,7 @@ SKEW = 1.0
 
 
 class Served(NamedTuple):
-    """What a request saw: its model, its replica, how long it took, and the replica's counts after it."""
+    """Record of one request: its model, its replica, how long it took, and the replica's counts after it."""
 
     model: str
     replica: str

@@ -139,7 +139,7 @@ def _tell_that_it_waits(database_url: str, job: Job) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PreparedTraining:
-    """What to train, and the keys of the data sets of its examples, oldest first."""
+    """Input of a training, and the keys of the data sets of its examples, oldest first."""
 
     input: TrainingInputRow
     bundle_keys: list[str]

@@ -57,7 +57,7 @@ class DispatcherName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """What one dispatcher is told when it is started, and each time that Ray starts it again."""
+    """Instructions of one dispatcher, given when it is started, and each time that Ray starts it again."""
 
     name: DispatcherName
     share: Share = Share()

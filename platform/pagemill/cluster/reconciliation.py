@@ -1,4 +1,4 @@
-"""What a cluster lacks of a deployment, looked at by the driver that made it."""
+"""Search for the parts of a deployment that a cluster lacks, by the driver that made it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Serve is to run, declared: the applications, their settings and their release.
+"""Declaration of Serve's applications, their settings and their release.
 
 Serve keeps a declaration in clear, so no secret is in it: those come from the environment of the nodes. It
 replaces replicas when their declared environment changes, and starts none anew for the same declaration.

@@ -19,7 +19,7 @@ LISTENING_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcer:
-    """What announces one dispatcher, every ``interval`` seconds, on a connection of its pool.
+    """Announcer of one dispatcher, every ``interval`` seconds, on a connection of its pool.
 
     It tells nobody when Postgres is away: the dispatcher's own loops do.
     """

@@ -123,7 +123,7 @@ class Dispatcher:
 
     @property
     def concurrency(self) -> dict[str, int]:
-        """How many jobs of each kind it runs at a time."""
+        """Return the number of jobs of each kind that run at a time."""
         return {str(name): concurrency for name, concurrency in self._concurrency.items()}
 
     def set_concurrency(self, name: KindName, concurrency: int) -> None:

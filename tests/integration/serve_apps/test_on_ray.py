@@ -272,9 +272,7 @@ async def test_a_prediction_without_the_weights_fails_at_once_and_by_name(
     assert tuple(job) == ("ModelMissing", 1, False)
 
 
-async def test_a_cancelled_training_ends_and_leaves_no_worker(
-    trained: Trained, pool: asyncpg.Pool, settings: Settings
-) -> None:
+async def a_training_that_runs(trained: Trained, pool: asyncpg.Pool, settings: Settings) -> str:
     labelled = trained.labelled
     training_id = await store_training(pool, labelled, [trained.data_bundle["id"]])
     await submit(pool, TRAINING, labelled.organization_id, training_id)
@@ -283,6 +281,14 @@ async def test_a_cancelled_training_ends_and_leaves_no_worker(
         return bool(ray_processes(settings, "RayTrainWorker"))
 
     await eventually(works, seconds=60)
+    return training_id
+
+
+async def test_a_cancelled_training_ends_and_leaves_no_worker(
+    trained: Trained, pool: asyncpg.Pool, settings: Settings
+) -> None:
+    labelled = trained.labelled
+    training_id = await a_training_that_runs(trained, pool, settings)
     async with pool.acquire() as connection:
         assert await request_cancel(
             connection, TRAINING, organization_id=labelled.organization_id, subject_id=training_id
@@ -346,13 +352,7 @@ async def test_a_new_release_lets_a_training_go_on(
     trained: Trained, settings: Settings, pool: asyncpg.Pool, objects: ObjectStore
 ) -> None:
     labelled = trained.labelled
-    training_id = await store_training(pool, labelled, [trained.data_bundle["id"]])
-    await submit(pool, TRAINING, labelled.organization_id, training_id)
-
-    async def works() -> bool:
-        return bool(ray_processes(settings, "RayTrainWorker"))
-
-    await eventually(works, seconds=60)
+    training_id = await a_training_that_runs(trained, pool, settings)
     before = await asyncio.to_thread(dispatchers)
     several = msgspec.structs.replace(settings, dispatchers=2)
     await asyncio.to_thread(replace_dispatchers, several, "the next release")

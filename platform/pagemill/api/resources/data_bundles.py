@@ -59,7 +59,7 @@ class PatchDataBundle(RequestStruct):
 
 
 class DataBundleProgress(ResponseStruct):
-    """How many of the documents have been read."""
+    """Number of the documents, and of those that have been read."""
 
     documents_read: int
     documents: int
