@@ -75,7 +75,8 @@ def test_each_fails_alone_or_is_read(group: str) -> None:
             fault = fault or (f"it took {used:.1f} processor seconds" if used > PROCESSOR_SECONDS else None)
             if fault is not None:
                 faults[document.name] = fault
-        assert psutil.Process().num_fds() == descriptors
+        # One more or less is another test's thread that ends; what each document leaves open is more.
+        assert psutil.Process().num_fds() - descriptors < min(4, len(names))
     assert faults == {}
     assert len(names) == len(set(names)) >= 20
     # In KiB; children of other tests may have had more.
