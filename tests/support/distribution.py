@@ -1,4 +1,4 @@
-"""How tests are spread over worker processes: one file to a worker, and those that use Ray in two groups."""
+"""Spread of tests over worker processes: one file to a worker, and those that use Ray in two groups."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ async def made(settings: Settings, documents: list[BlockDocument]) -> list[Block
 
 
 def read_pages() -> Counter[str]:
-    """How often each page was read. Raises FileNotFoundError unless a worker was lost meanwhile."""
+    """Count the readings of each page. Raises FileNotFoundError unless a worker was lost meanwhile."""
     Path(f"{os.environ[READ_PAGES]}.died").stat()
     return Counter(Path(os.environ[READ_PAGES]).read_text().splitlines())
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import psutil
@@ -56,6 +58,12 @@ def reader() -> Iterator[PageReader]:
         yield shared
 
 
+def shared_memory() -> int:
+    """Open pieces of memory that children have written pixels to."""
+    links = [Path("/proc/self/fd", name) for name in os.listdir("/proc/self/fd")]
+    return sum(os.readlink(link).startswith("/memfd:") for link in links if link.is_symlink())
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_each_fails_alone_or_is_read(group: str) -> None:
     """A healthy document is read beside each of them, by the same reader at the same time."""
@@ -64,7 +72,7 @@ def test_each_fails_alone_or_is_read(group: str) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     with PageReader(LIMITS, NoRecognizer()) as reader, ThreadPoolExecutor(1) as neighbour:
         words_of(reader, HEALTHY)
-        descriptors = psutil.Process().num_fds()
+        descriptors, shared = psutil.Process().num_fds(), shared_memory()
         for document in GROUPS[group]():
             names.append(document.name)
             used = reader.child_processor_seconds
@@ -75,6 +83,7 @@ def test_each_fails_alone_or_is_read(group: str) -> None:
             fault = fault or (f"it took {used:.1f} processor seconds" if used > PROCESSOR_SECONDS else None)
             if fault is not None:
                 faults[document.name] = fault
+        assert shared_memory() == shared
         # One more or less is another test's thread that ends; what each document leaves open is more.
         assert psutil.Process().num_fds() - descriptors < min(4, len(names))
     assert faults == {}

@@ -26,7 +26,7 @@ class Sized:
 
 @dataclass(slots=True)
 class World:
-    """Where models come from, and what is seen of their cache."""
+    """Source of models that records the calls of their cache."""
 
     sizes: dict[str, int]
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
