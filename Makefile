@@ -14,7 +14,7 @@ BENCH_OUT ?= benchmarks/results
 DATA ?= $(PAGEMILL_DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-serving rehearse code-figures release-fixture constraints clean
+.PHONY: help install demo test test-fast test-long test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-serving rehearse code-figures release-fixture constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,11 +34,14 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install ## The main job on documents that it renders itself: upload, train, predict (a minute, and some for installation)
 	@$(BIN)/python -m examples.demo
 
-test: install ## All tests, among them the main job through the official clients (about 11 minutes on 2 processors)
-	$(PYTEST)
+test: install ## All tests but the long ones, among them the main job through the official clients (about 13 minutes)
+	$(PYTEST) -m "not long"
+
+test-long: install ## The long ones: releases roll, workers train together, more parts are killed amid jobs (about 8 minutes)
+	$(PYTEST) -m long
 
 test-fast: install ## Tests that start neither Ray nor a stack (under 3 minutes on 2 processors)
-	$(PYTEST) -m "not acceptance and not chaos and not fuzz and not ray and not simulation and not stack"
+	$(PYTEST) -m "not acceptance and not chaos and not fuzz and not long and not ray and not simulation and not stack"
 
 test-acceptance: install ## All operations through the official clients (Python, command line, Node) on a running stack
 	$(BIN)/python -m pytest tests/acceptance

@@ -34,6 +34,8 @@ UNANSWERED_SECONDS = {True: 200.0, False: 15.0}
 """How long after all is back clients try on; an abandoned key is free after 180 s."""
 ENDED_SECONDS = 240.0
 MARGIN_SECONDS = 15.0
+ALSO_LONG = ("API", "reading replica", "Serve controller", "object storage")
+"""Faults that ``make test`` leaves to ``make test-long`` and ``make chaos``."""
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1500)]
 
@@ -54,7 +56,15 @@ async def objects(world: World) -> AsyncIterator[ObjectStore]:
     await objects.close()
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def parameters() -> list[Any]:
+    """Each fault; those that take the ways of others are for the long tests."""
+    return [
+        pytest.param(fault, marks=pytest.mark.long if fault.name in ALSO_LONG else (), id=str(fault))
+        for fault in FAULTS
+    ]
+
+
+@pytest.mark.parametrize("fault", parameters())
 async def test_whatever_is_killed(
     fault: Fault, world: World, pool: asyncpg.Pool, objects: ObjectStore, seed: int, histories: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Spread of tests over worker processes: one file to a worker, and those that use Ray in two groups."""
+"""Spread of tests over worker processes: one file to a worker, and all that use Ray to the same one."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-STACK = ("tests/acceptance/", "tests/chaos/test_faults.py")
-"""Directories and files whose tests start a whole stack, with its Ray."""
 RAY = (
+    "tests/acceptance/",
+    "tests/chaos/test_faults.py",
     "tests/integration/cluster/test_rollout.py",
     "tests/integration/serve_apps/",
     "tests/integration/train_jobs/test_bundles_on_ray.py",
     "tests/integration/train_jobs/test_two_workers_on_ray.py",
     "tests/integration/usage/test_actor.py",
 )
-"""Directories and files whose tests start a Ray of their own.
+"""Directories and files whose tests start Ray, alone or in a whole stack.
 
-It mostly waits, as a stack does: one of each may run at once; two of a kind would fight for the processors.
+Two at once fight for two processors until one of them runs out of time.
 """
 LONG = (
     "tests/chaos/test_simulation.py",
@@ -33,7 +33,7 @@ LONG = (
 
 def uses_ray(node_id: str) -> bool:
     """Tell whether a test starts Ray."""
-    return node_id.startswith(RAY + STACK)
+    return node_id.startswith(RAY)
 
 
 def in_good_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
@@ -42,18 +42,14 @@ def in_good_order(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 
 def _rank(node_id: str) -> int:
-    if node_id.startswith(STACK):
-        return 0
     if node_id.startswith(RAY):
-        return 1
-    return 2 if node_id.startswith(LONG) else 3
+        return 0
+    return 1 if node_id.startswith(LONG) else 2
 
 
 class OneRayAtATime(LoadScopeScheduling):
-    """Scheduler that gives a worker whole files, and one worker all tests that start a stack, or a Ray."""
+    """Scheduler that gives a worker whole files, and one worker all tests that use Ray."""
 
     def _split_scope(self, nodeid: str) -> str:
         """Return the group of a test; a group stays together, in its order."""
-        if nodeid.startswith(STACK):
-            return "stack"
         return "Ray" if nodeid.startswith(RAY) else nodeid.partition("::")[0]

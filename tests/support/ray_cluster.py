@@ -62,7 +62,7 @@ def run_driver(environment: Mapping[str, str]) -> None:
         env=dict(environment),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert driver.returncode == 0, driver.stderr

@@ -12,7 +12,7 @@ import pytest
 from pagemill.settings import Settings, to_environment
 from tests.support.ray_cluster import NAMESPACE, local_ray
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 
 SETTINGS = Settings(database_url="postgresql://unused", objects_url="file:///unused", ray_namespace=NAMESPACE)
 NAME = "answering"

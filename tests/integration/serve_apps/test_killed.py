@@ -27,7 +27,7 @@ from tests.support.seeds import used
 from tests.support.tenants import create_tenant
 from tests.unit.extraction.documents import text_pdf
 
-pytestmark = [pytest.mark.timeout(420), pytest.mark.chaos]
+pytestmark = [pytest.mark.timeout(420), pytest.mark.chaos, pytest.mark.long]
 
 Environment = dict[str, str]
 PREDICTIONS = 20

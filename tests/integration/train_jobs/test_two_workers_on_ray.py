@@ -29,7 +29,7 @@ from tests.unit.extraction.printed import INVOICES, invoices
 from train_jobs import gather
 from train_jobs.train import train
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
 
 DOCUMENTS = 30
 BUNDLE = "organizations/o/data-bundles/1/a/"
