@@ -50,8 +50,8 @@ class Sizes:
     one_page_texts: int
     warm_up_pages: int
     pages: int
-    alone_seconds: float
     interactive: int
+    interactive_at_most: int
     bundled: int
 
 
@@ -62,8 +62,8 @@ FULL = Sizes(
     one_page_texts=80,
     warm_up_pages=1500,
     pages=10_000,
-    alone_seconds=60.0,
-    interactive=250,
+    interactive=40,
+    interactive_at_most=250,
     bundled=1000,
 )
 QUICK = Sizes(
@@ -73,8 +73,8 @@ QUICK = Sizes(
     one_page_texts=24,
     warm_up_pages=200,
     pages=400,
-    alone_seconds=15.0,
-    interactive=120,
+    interactive=8,
+    interactive_at_most=120,
     bundled=100,
 )
 
@@ -147,7 +147,7 @@ class Benchmark:
                 self.serving,
                 kinds,
                 bundled,
-                self.sizes.alone_seconds,
+                self.sizes.interactive_at_most,
                 lambda text: advance(f"beside a bundle: {text}"),
             )
 

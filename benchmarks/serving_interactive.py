@@ -10,7 +10,7 @@ from http.client import HTTPException
 from typing import Any
 
 from benchmarks.api_client import Caller
-from benchmarks.serving_documents import Source
+from benchmarks.serving_documents import Source, repeated_sources
 from benchmarks.serving_stack import ServingStack, Uploaded
 
 PAUSE_SECONDS = 0.2
@@ -28,23 +28,25 @@ def latency_under_bundle(
     serving: ServingStack,
     kinds: Mapping[str, Sequence[Source]],
     bundled: Sequence[Source],
-    seconds: float,
+    most: int,
     advance: Callable[[str], object],
 ) -> dict[str, Any]:
-    """Measure for some seconds, then for as long as a bundle is made; return the ratio of both.
+    """Predict each document once, then the same ones in turn for as long as a bundle is made.
 
+    They are uploaded anew each time, ``most`` of a kind beside the bundle: their pages have not been read.
     Latencies of each kind count by its median without the bundle, so that the kinds can be counted together.
     """
     advance("uploading")
-    documents = {kind: list(serving.upload(sources)) for kind, sources in kinds.items()}
+    first = {kind: list(serving.upload(sources)) for kind, sources in kinds.items()}
+    again = {kind: list(serving.upload(repeated_sources(sources, most))) for kind, sources in kinds.items()}
     dataset_id: str = serving.caller.send("POST", "/v1/datasets", {})["datasetId"]
     serving.upload(bundled, dataset_id)
     advance("without a bundle")
-    alone = _measure(serving, documents, until=_after(seconds))
+    alone = _measure(serving, first, until=lambda: False)
     advance("while a bundle is made")
     began = time.perf_counter()
     bundle = _Bundle(serving, dataset_id)
-    beside = _measure(serving, documents, until=bundle.ended)
+    beside = _measure(serving, again, until=bundle.ended)
     while not bundle.ended():
         time.sleep(POLL_SECONDS)
     return {
@@ -59,7 +61,7 @@ def latency_under_bundle(
                 "medianMillisecondsUnderBundle": round(MILLISECONDS * statistics.median(beside[kind]), 1),
                 "requests": [len(alone[kind]), len(beside[kind])],
             }
-            for kind in documents
+            for kind in kinds
         },
     }
 
@@ -84,19 +86,16 @@ def _normalised(latencies: Latencies, alone: Latencies) -> list[float]:
 def _measure(
     serving: ServingStack, documents: Mapping[str, list[Uploaded]], *, until: Callable[[], bool]
 ) -> Latencies:
-    """Predict documents of each kind in turn, each only once, until the end, one of each kind at least."""
+    """Predict a document of each kind in turn, each only once, until the end, or until none is left."""
     found: Latencies = {kind: [] for kind in documents}
     caller = Caller(serving.stack)
-    while not until() and all(documents.values()):
-        for kind, left in documents.items():
-            found[kind].append(serving.predict(caller, left.pop()))
+    for turn in zip(*documents.values(), strict=True):
+        if until():
+            break
+        for kind, document in zip(documents, turn, strict=True):
+            found[kind].append(serving.predict(caller, document))
             time.sleep(PAUSE_SECONDS)
     return found
-
-
-def _after(seconds: float) -> Callable[[], bool]:
-    end = time.perf_counter() + seconds
-    return lambda: time.perf_counter() > end
 
 
 class _Bundle:
