@@ -37,6 +37,8 @@ from benchmarks.serving_tagger import DOCUMENTS, trained_artefact
 from pagemill.extraction.artefact import Artefact
 
 LONG_PAGES = 3
+PATIENCE = "600"
+"""Seconds for which a request waits: one that takes longer than the default is slow, not lost."""
 NO_GPU = "not run: there is no GPU here"
 
 
@@ -93,6 +95,7 @@ class Benchmark:
         settings = {
             "PAGEMILL_READING_REPLICAS_MIN": str(self._processes),
             "PAGEMILL_READING_REPLICAS_MAX": str(self._processes),
+            "PAGEMILL_PREDICTION_WAIT": PATIENCE,
         }
         self.serving = self._contexts.enter_context(serving_stack(self.artefact, settings))
         self._warm_up(self.serving)
