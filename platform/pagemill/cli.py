@@ -14,6 +14,7 @@ from pagemill.commands.consents import consents
 from pagemill.commands.deploy import deploy
 from pagemill.commands.deployment_environments import deployment_environments
 from pagemill.commands.jobs import jobs
+from pagemill.commands.migrate import migrate
 from pagemill.commands.models import models
 from pagemill.commands.objects import objects
 from pagemill.commands.options import data_directory_option, open_directory
@@ -140,6 +141,7 @@ main.add_command(deployment_environments)
 main.add_command(consents)
 main.add_command(deploy)
 main.add_command(jobs)
+main.add_command(migrate)
 main.add_command(models)
 main.add_command(objects)
 main.add_command(plans)

@@ -30,6 +30,7 @@ PART_BYTES = 8 * 1024 * 1024
 MEMORY_BYTES = 64 * 1024
 MISSING = ("NoSuchKey", "404", "NotFound")
 DELETE_BATCH_SIZE = 1000
+FIRST_REGION = "us-east-1"
 
 
 class S3ObjectStore:
@@ -141,6 +142,22 @@ class S3ObjectStore:
         """Yield the keys below a prefix in their order. Raises Unavailable."""
         async for found in self.scan(prefix):
             yield found.key
+
+    async def create_bucket(self) -> None:
+        """Create the bucket, unless it is there and may be used. Raises Unavailable."""
+        client = await self._ready()
+        try:
+            with _storage_errors(self._bucket):
+                await client.head_bucket(Bucket=self._bucket)
+        except ObjectMissing:
+            region = self._settings.s3_region
+            # S3 refuses the name of its first region here, and wants every other one.
+            elsewhere = {} if region == FIRST_REGION else {"LocationConstraint": region}
+            with _storage_errors(self._bucket):
+                await client.create_bucket(
+                    Bucket=self._bucket,
+                    **({"CreateBucketConfiguration": elsewhere} if elsewhere else {}),
+                )
 
     async def close(self) -> None:
         """Close the connections."""

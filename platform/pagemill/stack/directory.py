@@ -136,30 +136,15 @@ class DataDirectory:
 
     def credentials_made_once(self) -> Credentials:
         """Return the first app client; write new credentials when there are none yet."""
-        path = self.path / "credentials.json"
-        found = self.read(path, Credentials)
-        if found is None:
-            found = Credentials(
-                organization_id=new_id(OrganizationId),
-                app_client_id=new_id(AppClientId),
-                client_id=new_client_id(),
-                client_secret=new_client_secret(),
-            )
-            self.write(path, found)
-        return found
+        return credentials_kept_in(self.path / "credentials.json")
 
     def read(self, path: Path, kind: type[Content]) -> Content | None:
         """Read a JSON file; None when it is missing. Raises StackError when it is damaged."""
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=kind)
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.MsgspecError) as error:
-            raise StackError(f"{path} cannot be read: {error}") from error
+        return read_json(path, kind)
 
     def write(self, path: Path, content: Any) -> None:
         """Write a JSON file of mode 0600; readers see the old one or the new one."""
-        write_private(path, msgspec.json.format(msgspec.json.encode(content)) + b"\n")
+        write_json(path, content)
 
     def _kept(self, name: str, make: Callable[[], str]) -> str:
         path = self.path / name
@@ -199,6 +184,38 @@ class DataDirectory:
         if not path.exists():
             path.touch(mode=0o600)
         return path
+
+
+def credentials_kept_in(path: Path) -> Credentials:
+    """Return the first app client that a file names; write new credentials when there is none.
+
+    Raises StackError when the file is damaged, and OSError when it cannot be written.
+    """
+    found = read_json(path, Credentials)
+    if found is None:
+        found = Credentials(
+            organization_id=new_id(OrganizationId),
+            app_client_id=new_id(AppClientId),
+            client_id=new_client_id(),
+            client_secret=new_client_secret(),
+        )
+        write_json(path, found)
+    return found
+
+
+def read_json(path: Path, kind: type[Content]) -> Content | None:
+    """Read a JSON file; None when it is missing. Raises StackError when it is damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as error:
+        raise StackError(f"{path} cannot be read: {error}") from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file of mode 0600; readers see the old one or the new one."""
+    write_private(path, msgspec.json.format(msgspec.json.encode(content)) + b"\n")
 
 
 def _random_secret() -> str:

@@ -1,0 +1,1 @@
+"""Checks of the manifests below deploy/, without a cluster: what they find is a list of sentences."""

@@ -1,0 +1,98 @@
+"""A container engine, and a base image that no registry is needed for."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+BASE = "PAGEMILL_CONTAINER_BASE"
+"""Variable with a base image that the engine has; without it, one is made of Debian's packages."""
+DEBIAN = "bookworm"
+PACKAGES = "bash,ca-certificates,python3,python3-venv"
+# What Podman needs where it runs inside of a container itself.
+NESTED = ("--runtime", "runc", "--cgroup-manager", "cgroupfs")
+LIMITS = ("--ulimit", "nofile=1024:4096", "--ulimit", "nproc=1024:4096")
+SECONDS = 1500
+
+
+class EngineMissing(Exception):
+    """There is no engine, or no base image; the message says which."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Podman. Nothing is pulled: images come from the working tree, and from Debian."""
+
+    program: str
+    directory: Path
+    made: list[str] = field(default_factory=list)
+
+    def run(self, *arguments: str | Path, seconds: float = SECONDS) -> str:
+        """What a command of the engine prints. Raises CalledProcessError, with what it said."""
+        done = subprocess.run(
+            [self.program, *NESTED, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
+        )
+        if done.returncode != 0:
+            raise AssertionError(f"{arguments}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+        return done.stdout.strip()
+
+    def base(self) -> str:
+        """A base image. Raises EngineMissing."""
+        if given := os.environ.get(BASE):
+            return given
+        if os.geteuid() != 0 or shutil.which("debootstrap") is None:
+            raise EngineMissing(
+                f"{BASE} names no image, and none can be made: that needs root and debootstrap"
+            )
+        root, packed = self.directory / "root", self.directory / "base.tar"
+        command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", DEBIAN, str(root)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+        if done.returncode != 0:
+            raise EngineMissing(f"debootstrap: {done.stdout[-500:]}")
+        with tarfile.open(packed, "w") as archive:
+            archive.add(root, arcname=".")
+        shutil.rmtree(root)
+        self.made.append("localhost/pagemill-test-base")
+        self.run("import", packed, self.made[-1])
+        packed.unlink()
+        return self.made[-1]
+
+    def build(self, containerfile: Path, context: Path, tag: str, **arguments: str) -> str:
+        """Build an image, with the package index that this machine uses."""
+        pairs = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
+        self.made.append(f"localhost/{tag}")
+        where = ("-f", containerfile, "-t", tag, context)
+        self.run("build", *LIMITS, "--network", "host", *self._index(), *pairs, *where)
+        return self.made[-1]
+
+    def remove(self) -> None:
+        for image in reversed(self.made):
+            self.run("rmi", "--force", "--ignore", image)
+
+    def _index(self) -> list[str]:
+        """Mounts by which pip finds packages as it does here: its settings, and the files that they name."""
+        lines = subprocess.run(["pip", "config", "list"], capture_output=True, text=True, check=False).stdout
+        settings = dict(re.findall(r"^(?:global|:env:)\.([a-z-]+)='(.*)'$", lines, re.MULTILINE))
+        file = self.directory / "pip.conf"
+        file.write_text("\n".join(["[global]", *(f"{name} = {value}" for name, value in settings.items())]))
+        named = [Path(path) for path in re.findall(r"/(?:opt|etc)/[^\s']+", lines)]
+        roots = {Path(*path.parts[:3]) if path.parts[1] == "opt" else path.parent for path in named}
+        mounts = {root: root for root in roots if root.exists()} | {Path("/etc/pip.conf"): file}
+        return [word for inside, path in mounts.items() for word in ("--volume", f"{path}:{inside}:ro")]
+
+
+def find_engine(directory: Path) -> Engine:
+    """The engine of this machine. Raises EngineMissing."""
+    program = shutil.which("podman")
+    if program is None:
+        raise EngineMissing("there is no podman")
+    return Engine(program, directory)
