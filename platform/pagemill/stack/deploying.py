@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from pagemill.sandbox.concealment import conceal_this_process
 from pagemill.stack.restarts import RestartPolicy, Restarts
 
 DEPLOY_AND_STAY = (sys.executable, "-P", "-m", "pagemill.cluster.deploy", "--stay")
@@ -28,6 +29,7 @@ async def keep_deployed(
     policy: RestartPolicy = POLICY,
 ) -> None:
     """Run the program, and again whenever it ends, until a signal comes; then stop it."""
+    conceal_this_process()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in SIGNALS:

@@ -16,11 +16,12 @@ from tests.support.manifests.documents import DEPLOY, Json
 from tests.support.manifests.known_names import is_known, refused_by_ray
 
 EXAMPLE = "compose.env.example"
-OURS = {"api", "deployer", "migrate", "ray"}
+OURS = {"api", "deployer", "migrate", "node", "ray"}
 KEYS_OF = {
     "api": {"secret-keys", "stripe-secret-key", "tls.crt", "tls.key", "token-key"},
     "deployer": {"ray-token", "secret-keys", "smtp-password"},
     "migrate": {"credentials.json"},
+    "node": set(),
     "postgres": {"postgres-password"},
     "ray": {"ray-token"},
     "s3": {"s3.json"},
@@ -77,10 +78,10 @@ def _references(content: Json) -> Iterator[str]:
         used["networks"] |= set(service.get("networks", []))
         for other, condition in service.get("depends_on", {}).items():
             yield from _dependency(name, other, condition["condition"], services)
-        for mode in ("network_mode", "ipc"):
-            shared = service.get(mode, "service:ray").removeprefix("service:")
-            if shared not in services:
-                yield f"{name}: {mode}: there is no service {shared}"
+        for mode in ("network_mode", "pid", "ipc"):
+            shared = service.get(mode, "service:node").removeprefix("service:")
+            if shared not in services or not services[shared].get("init"):
+                yield f"{name}: {mode}: there is no service {shared} that holds it"
         yield from _unmounted_files(name, service)
     for kind, names in used.items():
         for name in names ^ set(content[kind]):
@@ -130,10 +131,17 @@ def _promises(content: Json) -> Iterator[str]:
 def _ours(name: str, service: Json) -> Iterator[str]:
     if service["image"] not in {f"pagemill-api:{__version__}", f"pagemill-ray:{__version__}"}:
         yield f"{name}: {service['image']} is not of this release"
-    if not (service.get("read_only") and service.get("cap_drop") == ["ALL"] and service.get("init")):
+    if not (service.get("read_only") and service.get("cap_drop") == ["ALL"]):
         yield f"{name}: it is not confined"
+    if service.get("init", False) == ("pid" in service):
+        yield f"{name}: the first of its processes is not one that waits for the others"
     if service.get("user") != "10001:10001":
         yield f"{name}: its user is not that of the image"
+    if name != "node":
+        yield from _environment(name, service)
+
+
+def _environment(name: str, service: Json) -> Iterator[str]:
     environment = {key: str(value) for key, value in service["environment"].items()}
     own = {"CPUS"} if name == "ray" else set()
     for variable in environment:

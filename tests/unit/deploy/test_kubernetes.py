@@ -62,6 +62,7 @@ TYPOS = [
     ("platform/raycluster.yaml", "name: spill, mountPath", "name: spil, mountPath"),
     ("platform/raycluster.yaml", 'limits: {memory: 14Gi, nvidia.com/gpu: "1"}', "limits: {memory: 14Gi}"),
     ("platform/raycluster.yaml", "mode: token", "mode: disabled"),
+    ("platform/raycluster.yaml", "shareProcessNamespace: true", "shareProcessNamespace: false"),
     ("platform/raycluster.yaml", "restartPolicy: Always", "restartPolicy: Allways"),
     ("platform/raycluster.yaml", "- secretRef: {name: pagemill-mail}", "- secretRef: {name: pagemill-mails}"),
     ("platform/raycluster.yaml", "key: auth_token", "key: token"),
