@@ -40,6 +40,12 @@ KUSTOMIZATION = {
     },
 }
 SECONDS = {"type": "string", "pattern": "^[1-9][0-9]*s$"}
+RELABELING = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["targetLabel", "replacement"],
+    "properties": {"targetLabel": {"type": "string"}, "replacement": {"type": "string"}},
+}
 POD_MONITOR = {
     "type": "object",
     "additionalProperties": False,
@@ -72,6 +78,7 @@ POD_MONITOR = {
                             "path": {"const": "/metrics"},
                             "interval": SECONDS,
                             "scrapeTimeout": SECONDS,
+                            "relabelings": {"type": "array", "items": RELABELING},
                         },
                     },
                 },

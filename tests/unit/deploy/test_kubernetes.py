@@ -73,6 +73,7 @@ TYPOS = [
     ("monitoring/pod-monitors.yaml", "podMetricsEndpoints", "podMetricEndpoints"),
     ("monitoring/pod-monitors.yaml", "component: ray", "component: rays"),
     ("monitoring/pod-monitors.yaml", "interval: 15s", "interval: 15"),
+    ("monitoring/pod-monitors.yaml", "targetLabel: job", "target: job"),
 ]  # fmt: skip
 
 
