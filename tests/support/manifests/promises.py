@@ -58,7 +58,6 @@ def broken_promises(documents: Sequence[Document]) -> Iterator[str]:
     yield from _filled_secrets(documents)
     yield from _unknown_names(documents)
     yield from _cluster(cluster_in(documents))
-    yield from _ports_of_api(documents)
 
 
 def _unconfined(pod: Pod) -> Iterator[str]:
@@ -164,7 +163,7 @@ def _group(where: str, group: Json, *, is_head: bool) -> Iterator[str]:
     pod = Pod(where, {}, group["template"]["spec"])
     container = group["template"]["spec"]["containers"][0]
     ports = pod.ports
-    if ports.get("metrics") != int(parameters["metrics-export-port"]):
+    if str(ports.get("metrics")) != parameters.get("metrics-export-port"):
         yield f"{where}: the port metrics is {ports.get('metrics')}, which is not that of Ray"
     of_head = (ports.get("gcs-server"), ports.get("as-metrics"))
     if is_head and of_head != (DEFAULT_PORT, AUTOSCALER_METRIC_PORT):
@@ -213,14 +212,6 @@ def _figures(node: Json) -> Json:
     # Ray takes 0 for a type without a priority, and a bound of the head for one without a time.
     figures |= {"priority": node.get("priority", 0), "idle_timeout_s": node.get("idle_timeout_s", 0)}
     return figures | {"resources": {name: value for name, value in node["resources"].items() if value}}
-
-
-def _ports_of_api(documents: Sequence[Document]) -> Iterator[str]:
-    [deployment] = of_kind(documents, "Deployment")
-    [pod] = [one for one in pods_in(documents) if one.owner == str(deployment)]
-    settings = {k: v for one in of_kind(documents, "ConfigMap") for k, v in one.content["data"].items()}
-    if str(pod.ports.get("metrics")) != settings.get("PAGEMILL_METRICS_PORT"):
-        yield f"{deployment}: the port metrics is not PAGEMILL_METRICS_PORT"
 
 
 def _bytes(quantity: str) -> int:

@@ -22,7 +22,7 @@ assert main() == 1
 WATCHING = """
 import asyncio, os, signal, sys
 from pagemill.stack.deploying import keep_deployed
-asyncio.run(keep_deployed(print, program=["/bin/sh", "-c", f"kill -TERM {os.getpid()}; sleep 60"]))
+asyncio.run(keep_deployed(print, program=["/bin/sh", "-c", f"kill -TERM {os.getpid()}; exec sleep 60"]))
 """
 
 
