@@ -19,6 +19,15 @@ class QueueDepthRow(Row):
     jobs: Annotated[int, NeverNull("count(*)")]
 
 
+class OpenJobsRow(Row):
+    """Number of jobs of a kind that may run or that run, and the seconds since the first was queued."""
+
+    kind: Annotated[str, NeverNull("a column that is not null")]
+    state: Annotated[JobState, NeverNull("a constant")]
+    jobs: Annotated[int, NeverNull("count(*)")]
+    oldest: Annotated[float, NeverNull("there is a row in each group")]
+
+
 class WaitingJobsRow(Row):
     """Number of waiting jobs of an organization and a priority, and the seconds that one takes."""
 
@@ -78,6 +87,21 @@ class JobReportRow(Row):
 )
 async def list_queue_depths(connection: Connection) -> list[QueueDepthRow]:
     """Count the open jobs by kind and state."""
+
+
+@crossing(
+    "the operator sees how much work waits, not whose",
+    " UNION ALL ".join(
+        f"""
+        SELECT kind, '{state}' AS state, count(*) AS jobs,
+            extract(epoch FROM now() - min(created_time))::float8 AS oldest
+        FROM job WHERE state = '{state}' AND run_after <= now() GROUP BY kind
+        """
+        for state in ("queued", "running")
+    ),
+)
+async def list_open_jobs(connection: Connection) -> list[OpenJobsRow]:
+    """Count the jobs that are due or run, by kind and state."""
 
 
 # Of a long queue ``per_organization`` jobs of each organization and ``in_all`` in all are counted. The

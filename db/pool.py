@@ -134,12 +134,18 @@ def acquire(pool: Pool) -> Acquisition:
     return Acquisition(pool)
 
 
-async def connect(database_url: str, *, application_name: str = "pagemill") -> asyncpg.Connection:
-    """Open a connection outside any pool: for LISTEN, and for short tools."""
+async def connect(
+    database_url: str, *, application_name: str = "pagemill", statement_seconds: float | None = None
+) -> asyncpg.Connection:
+    """Open a connection outside any pool: for LISTEN, and for short tools.
+
+    Postgres ends a statement that takes longer than ``statement_seconds``, also when nobody waits any more.
+    """
+    limit = {} if statement_seconds is None else {"statement_timeout": f"{statement_seconds * 1000:.0f}"}
     connection = await asyncpg.connect(
         database_url,
         timeout=CONNECT_SECONDS,
-        server_settings={"application_name": application_name, "timezone": "UTC"},
+        server_settings={"application_name": application_name, "timezone": "UTC", **limit},
     )
     await prepare(connection)
     return connection

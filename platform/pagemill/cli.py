@@ -88,12 +88,14 @@ def up(data_dir: Path, port: int, without_ray: bool) -> None:
     from rich.console import Console
 
     from pagemill.stack.progress import ConsoleProgress
-    from pagemill.stack.stack_configuration import StackConfiguration
+    from pagemill.stack.stack_configuration import StackConfiguration, free_metrics_port
     from pagemill.stack.supervisor import Supervisor
 
     directory = open_directory(data_dir)
     directory.prepare()
-    configuration = StackConfiguration(directory, dict(os.environ), port, with_ray=not without_ray)
+    configuration = StackConfiguration(
+        directory, dict(os.environ), port, with_ray=not without_ray, metrics_port=free_metrics_port()
+    )
     with directory.lock():
         asyncio.run(Supervisor(configuration, ConsoleProgress(Console())).run())
 
@@ -161,6 +163,9 @@ def _show(report: StackReport) -> None:
         table.add_row(name, mark, part.detail, str(part.restarts or ""))
     if report.queue is not None:
         table.add_row("queue", "", f"{report.queue.queued} waiting, {report.queue.running} running", "")
+    for exporter in report.metrics:
+        mark = f"[{MARKS[exporter.status]}]{exporter.status}[/]"
+        table.add_row("metrics", mark, f"{exporter.url}, of {exporter.of}", "")
     for dispatcher in report.dispatchers:
         table.add_row(dispatcher.name, _state_of(dispatcher), _work_of(dispatcher), "")
     for model in report.unusable_models:

@@ -182,6 +182,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Executions a month that a workflow may start while its status is development."""
     new_organization_plan: str = "las:plan:self-hosted"
     """Plan, in its newest version, of organizations that users create."""
+    metrics_port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    """Port on which the API has its metrics for Prometheus, at /metrics and without TLS; 0: none."""
+    metrics_host: str = "127.0.0.1"
+    """Address that this port listens on."""
+    metrics_directory: str = ""
+    """Directory in which the API processes of one machine count together, and which nobody else may enter;
+    without it, one for temporary files."""
     log_level: str = "INFO"
 
     @property

@@ -35,6 +35,7 @@ from pagemill.api.http.request_ids import HEADER as REQUEST_ID
 from pagemill.api.http.request_ids import request_id_middleware
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.route_options import CONNECTION, check_route_options
+from pagemill.api.metrics.api_metrics import ApiMetrics
 from pagemill.api.openapi.configuration import describe_api
 from pagemill.api.resources.app_clients import AppClientController
 from pagemill.api.resources.assets import AssetController
@@ -171,7 +172,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        async with open_state(settings, secret_box) as app.state.pagemill:
+        async with (
+            open_state(settings, secret_box) as app.state.pagemill,
+            metrics.running(app.state.pagemill.pool) if metrics else contextlib.nullcontext(),
+        ):
             yield
 
     app = Litestar(
@@ -209,7 +213,9 @@ def create_app(settings: Settings | None = None) -> Litestar:
     check_route_options(app)
     resolve_dependencies_in_order(app)
     skip_cors_without_origin(app)
+    metrics = ApiMetrics(app, settings) if settings.metrics_port else None
     # Litestar's own middleware does not see requests for which there is no route.
-    for middleware in (release_middleware, idempotency_middleware, drain_middleware, request_id_middleware):
+    for middleware in (release_middleware, idempotency_middleware, drain_middleware):
         app.asgi_handler = middleware(app.asgi_handler)
+    app.asgi_handler = request_id_middleware(app.asgi_handler, metrics.requests if metrics else None)
     return app

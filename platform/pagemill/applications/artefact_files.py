@@ -9,7 +9,6 @@ import hashlib
 import logging
 import os
 import shutil
-import stat
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -28,7 +27,7 @@ from pagemill.applications.training_artefacts import (
 from pagemill.errors import ModelMissing, ModelTooLarge, Unavailable
 from pagemill.extraction.artefact import Artefact
 from pagemill.objects import ObjectMissing, ObjectStore
-from pagemill.settings import PREFIX, SettingsError
+from pagemill.private_directory import private_directory
 
 GRACE_SECONDS = 60.0
 """For so long after its use an artefact is not removed to make room: a replica may be about to load it."""
@@ -39,7 +38,7 @@ LOCK_SECONDS = 60.0
 """Longest wait for another replica that fetches the same artefact; then it is fetched once more."""
 POLL_SECONDS = 0.05
 TRIES = 3
-SETTING = f"{PREFIX}PREDICTION_FILES_DIRECTORY"
+SETTING = "prediction_files_directory"
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +71,7 @@ class ArtefactFiles:
         maximum_age: float,
     ) -> None:
         self._objects, self._storage = objects, storage
-        self._directory = private_directory(directory)
+        self._directory = private_directory(directory, SETTING)
         self._maximum_bytes, self._maximum_age = maximum_bytes, maximum_age
 
     async def load(self, artefact_key: str, *, largest: int) -> LocalArtefact:
@@ -140,18 +139,6 @@ def too_large(artefact_key: str, size: int, largest: int) -> ModelTooLarge:
 
 def _no_place(detail: str) -> Unavailable:
     return Unavailable("The training's weights cannot be kept on this node", detail=detail)
-
-
-def private_directory(directory: Path) -> Path:
-    """Return the directory, made if need be. Raises SettingsError where others could write into it."""
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = directory.lstat()
-    except OSError as error:
-        raise SettingsError(f"{SETTING}: {error}") from error
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
-        return directory
-    raise SettingsError(f"{SETTING}: {directory} is not a directory that only this user can enter")
 
 
 def _open(entry: Path, maximum_age: float) -> LocalArtefact | None:

@@ -70,6 +70,11 @@ class DataDirectory:
         return self.path / "models"
 
     @property
+    def metrics(self) -> Path:
+        """Return the directory in which the API's processes count together."""
+        return self.path / "metrics"
+
+    @property
     def logs(self) -> Path:
         """Return the directory of logs."""
         return self.path / "logs"

@@ -35,11 +35,24 @@ def port_answers(port: int) -> bool:
         return False
 
 
+def url_answers(url: str) -> bool:
+    """Return whether there is something at a URL of this machine that needs no token."""
+    try:
+        with _opener().open(url, timeout=PROBE_SECONDS):
+            return True
+    except (OSError, http.client.HTTPException):
+        return False
+
+
 def dashboard_json(url: str, path: str, token_file: Path) -> Any:
     """Return an answer of the Ray dashboard. Raises OSError or ValueError."""
     request = urllib.request.Request(
         url + path, headers={"Authorization": f"Bearer {token_file.read_text().strip()}"}
     )
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=PROBE_SECONDS) as answer:
+    with _opener().open(request, timeout=PROBE_SECONDS) as answer:
         return json.load(answer)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what opens URLs of this machine, for which no proxy is asked."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -39,13 +39,18 @@ class HeadPorts:
     client: int
     dashboard: int
     dashboard_agent: int
+    metrics: int
 
 
-def choose_ports(dashboard: int | None) -> HeadPorts:
-    """Return free ports; the dashboard keeps its own unless it was taken."""
-    chosen = [_free_port() for _ in range(4)]
-    kept = dashboard if dashboard is not None and not port_answers(dashboard) else chosen[2]
-    return HeadPorts(chosen[0], chosen[1], kept, chosen[3])
+def choose_ports(previous: HeadPorts | None) -> HeadPorts:
+    """Return free ports; the dashboard and the metrics keep their own unless these were taken."""
+    return HeadPorts(
+        head=_free_port(),
+        client=_free_port(),
+        dashboard=_kept_port(previous.dashboard if previous else None),
+        dashboard_agent=_free_port(),
+        metrics=_kept_port(previous.metrics if previous else None),
+    )
 
 
 def head_command(ports: HeadPorts, cpus: int, directory: Path) -> list[str]:
@@ -66,6 +71,7 @@ def head_command(ports: HeadPorts, cpus: int, directory: Path) -> list[str]:
         "--dashboard-host=127.0.0.1",
         f"--dashboard-port={ports.dashboard}",
         f"--dashboard-agent-listen-port={ports.dashboard_agent}",
+        f"--metrics-export-port={ports.metrics}",
         # Two Rays on one machine would take the same range of ports for their workers.
         "--min-worker-port=0",
         "--max-worker-port=0",
@@ -105,6 +111,11 @@ class RayHead:
         """Return the URL of the dashboard, None before the first start."""
         return f"http://127.0.0.1:{self.ports.dashboard}" if self.ports else None
 
+    @property
+    def metrics_url(self) -> str | None:
+        """Return the URL of the metrics of all that runs on Ray, None before the first start."""
+        return f"http://127.0.0.1:{self.ports.metrics}/metrics" if self.ports else None
+
     def client_environment(self) -> dict[str, str]:
         """Return the environment that a process needs to connect; the same for the head and for drivers."""
         token = self._configuration.directory.write_ray_token()
@@ -130,7 +141,7 @@ class RayHead:
         """Start a head and return when it answers."""
         directory = self._configuration.directory
         log = directory.log(self.name)
-        self.ports = choose_ports(self.ports.dashboard if self.ports else None)
+        self.ports = choose_ports(self.ports)
         environment = child_environment(
             self._configuration.environ,
             to_environment(worker_settings(self._settings())),
@@ -204,6 +215,11 @@ def _remove_links(base: Path, sessions: Path) -> None:
 
 def _answers(ports: HeadPorts) -> bool:
     return port_answers(ports.head) and port_answers(ports.dashboard)
+
+
+def _kept_port(port: int | None) -> int:
+    """Return a port that clients know already, or another one when it was taken."""
+    return port if port is not None and not port_answers(port) else _free_port()
 
 
 def _free_port() -> int:

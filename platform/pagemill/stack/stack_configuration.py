@@ -10,10 +10,14 @@ import msgspec
 
 from pagemill.settings import PREFIX, Settings, load_settings
 from pagemill.stack.directory import DataDirectory
+from pagemill.stack.postgres import free_port
+from pagemill.stack.probes import port_answers
 
 DATABASE_URL = PREFIX + "DATABASE_URL"
 SECRET_KEYS = PREFIX + "SECRET_KEYS"
 RAY_ADDRESS = PREFIX + "RAY_ADDRESS"
+METRICS_PORT = 9464
+"""Port of the API's metrics unless somebody else has it: the one that is registered for such exporters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class StackConfiguration:
     port: int
     with_ray: bool = True
     cores: int = 0
+    metrics_port: int = 0
+    """Port of the API's metrics where the operator chooses none; 0: none."""
 
     @property
     def url(self) -> str:
@@ -55,12 +61,27 @@ class StackConfiguration:
             PREFIX + "TOKEN_KEY": self.directory.token_key(),
             SECRET_KEYS: self.directory.secret_keys(),
             PREFIX + "PREDICTION_FILES_DIRECTORY": str(self.directory.models),
+            PREFIX + "METRICS_PORT": str(self.metrics_port),
+            PREFIX + "METRICS_DIRECTORY": str(self.directory.metrics),
             **_shares(self.ray_cpus),
         }
         if ray_address is not None:
             defaults[RAY_ADDRESS] = ray_address
         given = {name: value for name, value in self.environ.items() if name.startswith(PREFIX) and value}
         return load_settings(defaults | given)
+
+
+def free_metrics_port() -> int:
+    """Return the usual port of the API's metrics, or another one when it is taken."""
+    return free_port() if port_answers(METRICS_PORT) else METRICS_PORT
+
+
+def metrics_url(settings: Settings) -> str | None:
+    """Return the URL of the API's metrics, None where it has none."""
+    if not settings.metrics_port:
+        return None
+    host = f"[{settings.metrics_host}]" if ":" in settings.metrics_host else settings.metrics_host
+    return f"http://{host}:{settings.metrics_port}/metrics"
 
 
 def worker_settings(settings: Settings) -> Settings:

@@ -30,4 +30,6 @@ class StackState(msgspec.Struct, kw_only=True, rename="camel"):
     """Environment of the workers; empty until the database is known."""
     ray_address: str | None = None
     dashboard_url: str | None = None
+    metrics_url: str | None = None
+    ray_metrics_url: str | None = None
     ready: bool = False

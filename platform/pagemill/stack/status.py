@@ -18,7 +18,7 @@ from pagemill.errors import PagemillError
 from pagemill.objects import ObjectMissing, open_objects
 from pagemill.settings import Settings, load_settings
 from pagemill.stack.directory import DataDirectory
-from pagemill.stack.probes import api_answers, dashboard_json
+from pagemill.stack.probes import api_answers, dashboard_json, url_answers
 from pagemill.stack.state_file import StackState
 from pagemill.stack.troubles import application_troubles, scheduling_troubles, unusable_models
 from pagemill.work.kinds import Role
@@ -55,6 +55,14 @@ class RayReport(msgspec.Struct, kw_only=True, rename="camel"):
     dashboard_url: str | None = None
 
 
+class MetricsReport(msgspec.Struct, kw_only=True, rename="camel"):
+    """Address at which Prometheus finds the metrics of a part."""
+
+    of: str
+    url: str
+    status: PartStatus
+
+
 class StackReport(msgspec.Struct, kw_only=True, rename="camel"):
     """The whole stack."""
 
@@ -64,6 +72,7 @@ class StackReport(msgspec.Struct, kw_only=True, rename="camel"):
     parts: dict[str, PartReport]
     queue: QueueReport | None
     ray: RayReport
+    metrics: list[MetricsReport] = []
     dispatchers: list[DispatcherRow] = []
     unusable_models: list[UnusableModelRow] = []
 
@@ -99,6 +108,7 @@ async def examine(directory: DataDirectory) -> StackReport:
         parts=parts,
         queue=queue[0] if queue else None,
         ray=RayReport(address=state.ray_address, dashboard_url=state.dashboard_url),
+        metrics=await asyncio.to_thread(_metrics, state),
         dispatchers=dispatchers,
         unusable_models=models,
     )
@@ -164,6 +174,15 @@ async def _api(state: StackState, directory: DataDirectory) -> str:
     if not await asyncio.to_thread(api_answers, state.port, directory.ca_certificate):
         raise Down("no answer")
     return f"{state.url}, answered in {(time.monotonic() - began) * 1000:.0f} ms"
+
+
+def _metrics(state: StackState) -> list[MetricsReport]:
+    addresses = {"the API and the queue": state.metrics_url, "all that runs on Ray": state.ray_metrics_url}
+    return [
+        MetricsReport(of=part, url=url, status="up" if url_answers(url) else "down")
+        for part, url in addresses.items()
+        if url is not None
+    ]
 
 
 async def _ray(state: StackState, directory: DataDirectory) -> str:

@@ -22,7 +22,7 @@ from pagemill.stack.processes import end_marked
 from pagemill.stack.progress import Progress
 from pagemill.stack.ray_head import RayHead
 from pagemill.stack.restarts import RestartPolicy, Restarts
-from pagemill.stack.stack_configuration import StackConfiguration, worker_settings
+from pagemill.stack.stack_configuration import StackConfiguration, metrics_url, worker_settings
 from pagemill.stack.state_file import PartPhase, PartState, StackState
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -151,7 +151,9 @@ class Supervisor:
             settings = self._settings()
             self._state.settings = to_environment(worker_settings(settings))
             self._state.ray_address = settings.ray_address
+            self._state.metrics_url = metrics_url(settings)
         self._state.dashboard_url = self._head.dashboard_url if self._head else None
+        self._state.ray_metrics_url = self._head.metrics_url if self._head else None
         self._directory.write(self._directory.state, self._state)
 
     async def _stop_all(self) -> None:

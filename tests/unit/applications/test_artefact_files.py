@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from pagemill.applications import artefact_files
-from pagemill.applications.artefact_files import ArtefactFiles, private_directory
+from pagemill.applications.artefact_files import ArtefactFiles
 from pagemill.applications.training_artefacts import CONFIGURATION_FILE, WEIGHTS_FILE, save_artefact
 from pagemill.errors import ModelDamaged, ModelMissing, ModelTooLarge
 from pagemill.extraction.artefact import Artefact
 from pagemill.objects import ObjectStore
 from pagemill.objects.local import LocalObjectStore
-from pagemill.settings import SettingsError
 
 ARTEFACT = Artefact(weights=b"weights" * 100, configuration=b"{}")
 SIZE = len(ARTEFACT.weights)
@@ -154,16 +153,3 @@ async def test_what_a_killed_replica_left_goes(store: CountingStore, tmp_path: P
     os.utime(left, (0.0, time.time() - 2 * artefact_files.LEFT_SECONDS))
     await files.sweep()
     assert (left.exists(), under_way.exists()) == (False, True)
-
-
-@pytest.mark.parametrize("name", ["open", "writable", "link", "file", "file/below"])
-def test_a_directory_that_others_can_enter_is_refused(tmp_path: Path, name: str) -> None:
-    for made, mode in (("open", 0o755), ("writable", 0o777)):
-        (tmp_path / made).mkdir()
-        (tmp_path / made).chmod(mode)
-    (tmp_path / "mine").mkdir(mode=0o700)
-    (tmp_path / "link").symlink_to(tmp_path / "mine")
-    (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(SettingsError, match="PAGEMILL_PREDICTION_FILES_DIRECTORY"):
-        private_directory(tmp_path / name)
-    assert private_directory(tmp_path / "mine") == tmp_path / "mine"

@@ -9,23 +9,26 @@ from pagemill.stack.directory import DataDirectory
 from pagemill.stack.ray_head import RESERVED_PORTS, HeadPorts, RayHead, choose_ports, head_command
 from pagemill.stack.stack_configuration import StackConfiguration
 
-PORTS = HeadPorts(head=40001, client=40002, dashboard=40003, dashboard_agent=40004)
+PORTS = HeadPorts(head=40001, client=40002, dashboard=40003, dashboard_agent=40004, metrics=40005)
 
 
 def test_ports_are_free_and_keep_out_of_the_workers_range() -> None:
     ports = choose_ports(None)
-    chosen = (ports.head, ports.client, ports.dashboard, ports.dashboard_agent)
-    assert len(set(chosen)) == 4
+    chosen = (ports.head, ports.client, ports.dashboard, ports.dashboard_agent, ports.metrics)
+    assert len(set(chosen)) == 5
     assert not any(port in RESERVED_PORTS for port in chosen)
 
 
-def test_the_dashboard_keeps_its_port_unless_somebody_took_it() -> None:
+def test_known_ports_are_kept_unless_somebody_took_them() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        assert choose_ports(port).dashboard == port
+        before = HeadPorts(head=1, client=1, dashboard=port, dashboard_agent=1, metrics=port)
+        kept = choose_ports(before)
+        assert (kept.dashboard, kept.metrics) == (port, port)
         taken.listen()
-        assert choose_ports(port).dashboard != port
+        changed = choose_ports(before)
+        assert port not in (changed.dashboard, changed.metrics)
 
 
 def test_the_head_can_be_supervised_and_stays_on_this_machine() -> None:
@@ -36,6 +39,7 @@ def test_the_head_can_be_supervised_and_stays_on_this_machine() -> None:
         "--port=40001",
         "--dashboard-host=127.0.0.1",
         "--dashboard-port=40003",
+        "--metrics-export-port=40005",
         "--node-ip-address=127.0.0.1",
         "--temp-dir=/tmp/pm-x/r",
         "--disable-usage-stats",

@@ -12,6 +12,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from pagemill.api.http.access_log import access_log
+from pagemill.api.metrics.request_metrics import RequestMetrics
 
 HEADER = "X-Request-Id"
 _RAW_HEADER = HEADER.lower().encode()
@@ -23,8 +24,8 @@ def request_id_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     return str(connection.scope.get("state", {}).get("request_id", ""))
 
 
-def request_id_middleware(app: ASGIApp) -> ASGIApp:
-    """Give each request the id that its caller sends, or a new one, and log its answer."""
+def request_id_middleware(app: ASGIApp, metrics: RequestMetrics | None = None) -> ASGIApp:
+    """Give each request the id that its caller sends, or a new one; log and count its answer."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -32,6 +33,8 @@ def request_id_middleware(app: ASGIApp) -> ASGIApp:
             return
         request_id = _sent_id(scope) or os.urandom(16).hex()
         scope["state"]["request_id"] = request_id
+        if metrics is not None:
+            metrics.begun()
         started, status = time.perf_counter(), 0
 
         async def send_with_id(message: Message) -> None:
@@ -44,7 +47,10 @@ def request_id_middleware(app: ASGIApp) -> ASGIApp:
         try:
             await app(scope, receive, send_with_id)
         finally:
-            access_log.add(scope, request_id, status, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            access_log.add(scope, request_id, status, seconds)
+            if metrics is not None:
+                metrics.answered(scope, status, seconds)
 
     return middleware
 

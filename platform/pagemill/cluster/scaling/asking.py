@@ -14,15 +14,9 @@ import asyncpg
 
 from db.pool import connect
 from db.statements import Connection
-from db.waiting_pages import (
-    AskedPagesRow,
-    count_documents_to_bundle,
-    count_ended_pages,
-    get_asked_pages,
-    list_open_predictions,
-)
+from db.waiting_pages import count_ended_pages
 from pagemill.cluster.scaling.figures import Backlog
-from pagemill.jobs.job import BATCH
+from pagemill.work.open_pages import count_open_pages
 
 APPLICATION_NAME = "pagemill scaling"
 ASK_SECONDS = 2.0
@@ -32,9 +26,6 @@ ANSWER_SECONDS = 8.0
 PACE_SECONDS = 60.0
 """Predictions that ended in this time are counted; the speed of replicas is measured on them."""
 PACE_JOBS = 5000
-NOTHING_ASKED = AskedPagesRow(queued=None, running=None)
-SAMPLED_JOBS = 500
-"""Jobs of a state whose pages are looked up; their mean stands for all of it."""
 
 logger = logging.getLogger("ray.serve")
 
@@ -105,20 +96,13 @@ async def ask_postgres(database_url: str) -> AsyncIterator[Ask]:
 
 async def find_backlog(connection: Connection) -> Backlog:
     """Return the backlog of all organizations. Raises what asyncpg raises."""
-    groups = await list_open_predictions(connection, batch_priority=BATCH)
-    # An idle platform asks every two seconds too.
-    asked = await get_asked_pages(connection, sample=SAMPLED_JOBS) if groups else NOTHING_ASKED
-    documents = await count_documents_to_bundle(connection)
+    pages = await count_open_pages(connection)
     ended = await count_ended_pages(connection, seconds=PACE_SECONDS, limit=PACE_JOBS)
-    queued = {group.interactive: group for group in groups if group.state == "queued"}
-    a_job = asked.queued or 1.0
-    interactive, batch = queued.get(True), queued.get(False)
     return Backlog(
         taken=time.monotonic(),
-        interactive=interactive.jobs * a_job if interactive else 0.0,
-        # Before a document has been read its pages are not known: it counts as one.
-        batch=(batch.jobs * a_job if batch else 0.0) + documents,
-        running=sum(group.jobs for group in groups if group.state == "running") * (asked.running or 1.0),
-        oldest=interactive.oldest if interactive else 0.0,
+        interactive=pages.interactive,
+        batch=pages.background,
+        running=pages.running,
+        oldest=pages.oldest,
         ended=ended,
     )
