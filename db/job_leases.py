@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from db.statements import Connection, Row, RowCount, columns, crossing
+from db.statements import Connection, NeverNull, Row, RowCount, columns, crossing
 from pagemill.ids import JobId, OrganizationId, SubjectId
 
 
@@ -20,6 +21,13 @@ class JobRow(Row):
     attempt: int
     maximum_attempts: int
     lost_workers: int
+
+
+class ClaimedJobRow(JobRow):
+    """A job that was claimed at ``claimed_time``, and could have been since ``run_after``."""
+
+    run_after: datetime.datetime
+    claimed_time: Annotated[datetime.datetime, NeverNull("now()")]
 
 
 class ExpiredJobRow(JobRow):
@@ -106,12 +114,12 @@ _QUEUE_OF_SHARE = """
         lease_owner = :owner, lease_expires = now() + :lease * interval '1 second',
         started_time = coalesce(started_time, now())
     WHERE id = ANY(ARRAY(SELECT id FROM chosen))
-    RETURNING {columns(JobRow)}
+    RETURNING {columns(ClaimedJobRow, claimed_time="now()")}
     """,
 )
 async def claim_jobs(
     connection: Connection, *, kind: str, owner: str, lease: float, limit: int
-) -> list[JobRow]:
+) -> list[ClaimedJobRow]:
     """Lease queued jobs of a kind for ``lease`` seconds; organizations take turns."""
 
 

@@ -1,4 +1,4 @@
-"""Metrics of the models of a replica, exported by Ray as ``ray_pagemill_model_*``, and a line per load."""
+"""Metrics of a prediction replica, exported by Ray as ``ray_pagemill_*``, and a line for each load."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 from pagemill.errors import PagemillError
 
 REASON = "reason"
+BATCH_DOCUMENTS = [1.0, 2.0, 4.0, 8.0, 16.0]
 LOAD_SECONDS = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
 
 # The file of the replica's log, where operators look.
@@ -16,7 +17,7 @@ logger = logging.getLogger("ray.serve")
 
 
 class ModelMetrics:
-    """Observer of a cache. No label names a model or an organization: there are too many of both."""
+    """Observer of models and of their cache. No label names a model or an organization: both are too many."""
 
     def __init__(self) -> None:
         self._hits = Counter("pagemill_model_hits", "Requests whose model was loaded.")
@@ -30,6 +31,15 @@ class ModelMetrics:
         )
         self._bytes = Gauge("pagemill_model_bytes", "Bytes of the models that are held.")
         self._models = Gauge("pagemill_models", "Models that are held.")
+        self._batches = Histogram(
+            "pagemill_prediction_batch_size",
+            "Documents whose fields were found together.",
+            BATCH_DOCUMENTS,
+        )
+
+    def predicted(self, documents: int) -> None:
+        """Count a batch of documents."""
+        self._batches.observe(documents)
 
     def requested(self, *, hit: bool) -> None:
         """Count a request; a hit has found its model loaded."""

@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from ray import serve
@@ -37,11 +38,19 @@ SWEEP_SECONDS = 300.0
 _GIB = 1024**3
 
 
+class BatchObserver(Protocol):
+    """Observer of predictions: what it counts is shown to operators."""
+
+    def predicted(self, documents: int) -> None:
+        """Count a batch of documents."""
+        ...
+
+
 class LoadedModel:
     """A predictor whose requests share batches, of one model at a time on the device."""
 
-    def __init__(self, predictor: FieldPredictor, turn: asyncio.Lock) -> None:
-        self._predictor, self._turn = predictor, turn
+    def __init__(self, predictor: FieldPredictor, turn: asyncio.Lock, observer: BatchObserver) -> None:
+        self._predictor, self._turn, self._observer = predictor, turn, observer
         self.size = predictor.size
         self._batcher: Batcher[list[Page], list[Extracted]] = Batcher(self._predict, max_size=BATCH_SIZE)
 
@@ -54,6 +63,7 @@ class LoadedModel:
 
     async def _predict(self, documents: Sequence[list[Page]]) -> list[list[Extracted]]:
         async with self._turn:
+            self._observer.predicted(len(documents))
             return await asyncio.to_thread(self._predictor.predict, documents)
 
 
@@ -74,13 +84,14 @@ class FieldPrediction:
             maximum_bytes=int(settings.prediction_files * _GIB),
             maximum_age=settings.prediction_model_age,
         )
+        self._metrics = ModelMetrics()
         self._models = ModelCache(
             self._fetch,
             self._build,
             lambda model: model.size,
             maximum_bytes=self._largest,
             loads_at_once=settings.prediction_loads,
-            observer=ModelMetrics(),
+            observer=self._metrics,
         )
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep(settings.prediction_model_age))
 
@@ -98,7 +109,7 @@ class FieldPrediction:
         return await self._files.load(artefact_key, largest=self._largest)
 
     async def _build(self, artefact: LocalArtefact) -> LoadedModel:
-        return LoadedModel(await asyncio.to_thread(self._load, artefact), self._turn)
+        return LoadedModel(await asyncio.to_thread(self._load, artefact), self._turn, self._metrics)
 
     def _load(self, artefact: LocalArtefact) -> FieldPredictor:
         try:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 from ray import serve
@@ -31,6 +33,7 @@ from pagemill.objects.store import ObjectStore
 from pagemill.pools import SURGE_PERCENT, reading_replica
 from pagemill.settings import load_settings
 from serve_apps.reading_lane import ReadingLane
+from serve_apps.reading_metrics import ReadingMetrics
 
 ONGOING_FOR_EACH_PART = 4
 """While one part is read, the bytes of another are loaded or its words stored; as many in the background."""
@@ -45,7 +48,8 @@ class PageReading:
 
     def __init__(self) -> None:
         settings = load_settings(os.environ)
-        recognizer = Recognizer(threads=settings.reading_threads)
+        metrics = ReadingMetrics()
+        recognizer = Recognizer(threads=settings.reading_threads, observer=metrics.recognised)
         recognizer.prepare()
         patient = _patient(ReadLimits())
         self._readers = [
@@ -61,6 +65,7 @@ class PageReading:
             open_objects(settings),
             ReadingLane(interactive, at_once=at_once),
             ReadingLane(background, at_once=at_once, in_background=True),
+            metrics,
         )
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
@@ -72,11 +77,30 @@ class PageReading:
             reader.close()
 
 
+class PageObserver(Protocol):
+    """Observer of pages: what it counts is shown to operators. A ``lane`` is interactive or background."""
+
+    def read(self, pages: Sequence[Page], seconds: float, lane: str) -> None:
+        """Count the pages of a part that was read in some seconds."""
+        ...
+
+    def found(self, pages: int, lane: str) -> None:
+        """Count pages whose words were stored."""
+        ...
+
+
 class CachedReading:
     """Reading of what is not stored yet, on the lane of the request."""
 
-    def __init__(self, objects: ObjectStore, interactive: ReadingLane, background: ReadingLane) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        interactive: ReadingLane,
+        background: ReadingLane,
+        observer: PageObserver,
+    ) -> None:
         self._objects, self._interactive, self._background = objects, interactive, background
+        self._observer = observer
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
         """Return the pages, and read those that are not stored, at most a part of them.
@@ -90,6 +114,7 @@ class CachedReading:
             words = _by_index(stored)
         selection = _select(stored.number_of_pages, request)
         missing = stored.missing(selection.indexes)
+        self._observer.found(len(selection.indexes) - len(missing) - len(words), _lane(request))
         if request.with_words and len(selection.indexes) <= PART_PAGES:
             present = [index for index in selection.indexes if index not in words and index not in missing]
             words |= await load_pages(self._objects, stored, present)
@@ -120,8 +145,14 @@ class CachedReading:
     async def _read_and_store(
         self, lane: ReadingLane, content: bytes, request: ReadingRequest, indexes: Sequence[int]
     ) -> DocumentPages:
+        begun = time.monotonic()
         reading = await lane.read(content, indexes, request.options)
+        self._observer.read(reading.pages, time.monotonic() - begun, _lane(request))
         return await store_pages(self._objects, request.content_key, request.options, reading)
+
+
+def _lane(request: ReadingRequest) -> str:
+    return "background" if request.in_background else "interactive"
 
 
 def _patient(limits: ReadLimits) -> ReadLimits:

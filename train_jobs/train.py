@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -33,6 +34,7 @@ from train_jobs import gather
 from train_jobs.abandoned_places import free_abandoned_places, free_when_abandoned
 from train_jobs.attempt_guard import set_training_status, tell_that_training_waits
 from train_jobs.fitting import TrainLoop, fit, import_ray_train, in_thread
+from train_jobs.training_metrics import TrainingMetrics
 from train_jobs.worker_group import nodes_that_are_there, plan_workers, wait_for_training
 
 READING_SECONDS = 3600.0
@@ -48,6 +50,7 @@ class TrainingRunner:
     def __init__(self, settings: Settings, actor: type[TrainingActor] | None = None) -> None:
         self._actor = ray.remote(actor or TrainingActor).options(**job_driver(settings).actor_options)
         self._freeing: set[asyncio.Task[None]] = set()
+        self._metrics = TrainingMetrics()
 
     async def __call__(self, job: Job) -> TrainingResult:
         """Return the result; another attempt resumes from the checkpoint.
@@ -57,7 +60,11 @@ class TrainingRunner:
         await asyncio.to_thread(free_abandoned_places)
         actor = self._actor.remote()
         try:
-            return await answer_of(actor.run.remote(job), seconds=None, who="Training", alone=True)
+            result: TrainingResult = await answer_of(
+                actor.run.remote(job), seconds=None, who="Training", alone=True
+            )
+            self._metrics.used_gpus(3600 * result.gpu_hours)
+            return result
         finally:
             # Ray declares what remote() returns as a handle or a class.
             ray.kill(cast("ActorHandle[TrainingActor]", actor))
@@ -109,6 +116,7 @@ def _fit(
         bundle_keys=prepared.bundle_keys,
         gpu=group.gpu,
         reason=group.reason,
+        begun=time.time(),
     )
     with telling_that_it_waits(settings, job):
         training = in_thread(lambda: fit(settings, task, group, loop or train_worker))

@@ -30,6 +30,7 @@ from pagemill.objects import ObjectMissing, open_objects
 from pagemill.settings import Settings, load_settings
 from train_jobs.attempt_guard import AttemptGuard, set_training_status
 from train_jobs.shards import all_examples, shard_of_worker
+from train_jobs.training_metrics import TrainingMetrics
 from train_jobs.worker_group import NoUsableGpu
 
 STATE_FILE = "state.bin"
@@ -43,7 +44,8 @@ class WorkerTask(msgspec.Struct, frozen=True):
     """Task of the workers of one training; their settings come from their environment.
 
     ``bundle_keys`` are the data sets of examples, oldest first. Where ``gpu`` is set each worker has a GPU;
-    ``reason`` says why so many workers on such a device.
+    ``reason`` says why so many workers on such a device. ``begun`` is the Unix time from which on they waited
+    for a node.
     """
 
     job: Job
@@ -53,6 +55,7 @@ class WorkerTask(msgspec.Struct, frozen=True):
     bundle_keys: list[str]
     gpu: bool
     reason: str
+    begun: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def train_worker(config: dict[str, Any]) -> None:
     gpu_time = GpuTime(sum(ranks.gather(device.gpus)))
     with AttemptGuard(settings.database_url, task.job) as guard:
         if is_first:
-            _tell_that_it_runs(settings, task.job)
+            _tell_that_it_runs(settings, task)
         trainer = _make_trainer(task, settings, guard, ranks, device.torch_device)
         _run_epochs(trainer, gpu_time, settings.training_checkpoint_interval, saves=is_first)
         # They judge together: where one has stopped, none may wait for it.
@@ -139,10 +142,12 @@ def _begins_evaluation(settings: Settings, job: Job) -> bool:
     return True
 
 
-def _tell_that_it_runs(settings: Settings, job: Job) -> None:
+def _tell_that_it_runs(settings: Settings, task: WorkerTask) -> None:
     """Set the status. The guard, not this, ends a training that no longer counts."""
+    if ray.train.get_checkpoint() is None:
+        TrainingMetrics().waited(time.time() - task.begun)
     try:
-        asyncio.run(set_training_status(settings.database_url, job, "running"))
+        asyncio.run(set_training_status(settings.database_url, task.job, "running"))
     except JobCancelled:
         return
     except DATABASE_ERRORS as error:

@@ -15,6 +15,7 @@ from pagemill.ids import PredictionId, new_id
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.jobs.job import INTERACTIVE, Job
 from pagemill.jobs.kind import AnyKind, RunnableKind, Runner
+from pagemill.jobs.observer import NOBODY, JobObserver
 from pagemill.jobs.queue import enqueue
 from pagemill.usage.meters import Meter
 from pagemill.usage.organization_usage import usage_of
@@ -104,6 +105,7 @@ async def dispatching(
     poll: float = 60.0,
     limit: int = 4,
     interval: float = 0.0,
+    observer: JobObserver = NOBODY,
 ) -> AsyncIterator[Dispatcher]:
     """A dispatcher that works until the block is left; it listens when the block begins."""
     dispatcher = Dispatcher(
@@ -113,6 +115,7 @@ async def dispatching(
         lease=lease,
         heartbeat=heartbeat,
         poll=poll,
+        observer=observer,
     )
     task = asyncio.create_task(dispatcher.run())
 

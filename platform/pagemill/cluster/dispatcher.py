@@ -17,6 +17,7 @@ import ray
 
 from db.pool import PLANNED_ONCE, create_pool
 from pagemill.cluster.assignment import Assignment, DispatcherName
+from pagemill.cluster.job_metrics import JobMetrics
 from pagemill.cluster.role_kinds import open_kinds
 from pagemill.concurrency import cancel_and_wait
 from pagemill.jobs.announcement import Announcer
@@ -114,6 +115,7 @@ class DispatcherActor:
                 heartbeat=settings.job_heartbeat,
                 poll=settings.job_poll,
                 claiming=claiming,
+                observer=JobMetrics(self._assignment.release),
             )
             if self._assignment.name.role is Role.INTERACTIVE:
                 from pagemill.cluster.scaling.slots import follow_capacity

@@ -9,20 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from db.jobs import notify_ready
 from db.pool import DATABASE_ERRORS, Pool, acquire
 from db.statements import Connection
 from pagemill.concurrency import cancel_and_wait
 from pagemill.ids import JobId
-from pagemill.jobs import backoff, leases, outcomes
+from pagemill.jobs import leases
+from pagemill.jobs.attempt_endings import AttemptEndings
 from pagemill.jobs.job import CANCEL_CHANNEL, READY_CHANNEL, Job, KindName
 from pagemill.jobs.kind import AnyKind, JobKinds, RunnableKind, Runner
 from pagemill.jobs.notifications import NotificationListener
-from pagemill.jobs.outcome_writer import OutcomeWriter, wait_out
+from pagemill.jobs.observer import NOBODY, AttemptOutcome, JobObserver
+from pagemill.jobs.outcome_writer import wait_out
 from pagemill.jobs.schedule import schedules_of
 from pagemill.jobs.upkeep import QueueUpkeep
 
@@ -41,16 +43,13 @@ def claim_limit(most: int, running: int) -> int:
     return max(0, min(CLAIM_BATCH_SIZE, (most + 1) // 2, most - running))
 
 
-class Stopped(Exception):
-    """The dispatcher gives the job back because it stops."""
-
-
 @dataclass(slots=True)
 class _Running:
     kind: AnyKind
     job: Job
     task: asyncio.Task[Any]
     interruption: Interruption | None = field(default=None)
+    begun: float = field(default_factory=time.monotonic)
 
     def interrupt(self, why: Interruption) -> None:
         """Cancel the runner. The first reason counts; a runner that has ended keeps its result."""
@@ -64,7 +63,7 @@ class Dispatcher:
 
     No kind uses another's concurrency. ``owner`` must be unique to this dispatcher. ``lease``, ``heartbeat``
     and ``poll`` are in seconds. The pool needs a connection for listening and some for the work; ``claiming``
-    is a pool with ``db.pool.PLANNED_ONCE``.
+    is a pool with ``db.pool.PLANNED_ONCE``. ``observer`` is told of its jobs.
     """
 
     def __init__(
@@ -77,6 +76,7 @@ class Dispatcher:
         heartbeat: float,
         poll: float,
         claiming: Pool | None = None,
+        observer: JobObserver = NOBODY,
     ) -> None:
         if not 0 < heartbeat <= lease / 2:
             raise ValueError("a lease must outlast two heartbeats")
@@ -86,7 +86,7 @@ class Dispatcher:
         self._pool, self._claiming = pool, claiming or pool
         self._owner = owner
         self._lease, self._heartbeat, self._poll = lease, heartbeat, poll
-        self._writer = OutcomeWriter(pool)
+        self._endings, self._observer = AttemptEndings(pool, requeued=self._wake_in), observer
         self._running: dict[JobId, _Running] = {}
         self._work: set[asyncio.Task[None]] = set()
         self._wake_claimer = asyncio.Event()
@@ -104,6 +104,7 @@ class Dispatcher:
             heartbeat=heartbeat,
             renew=self._renew,
             requeued=lambda delay: self._wake_in(delay, *self._kinds),
+            observer=observer,
         )
 
     @property
@@ -163,7 +164,7 @@ class Dispatcher:
             await cancel_and_wait([*loops, draining])
             await asyncio.gather(*runners, return_exceptions=True)
             await cancel_and_wait(self._work)
-            await self._writer.close()
+            await self._endings.close()
 
     def stop(self) -> None:
         """Claim nothing more and give running jobs back to the queue at once; ``run`` then returns."""
@@ -225,6 +226,7 @@ class Dispatcher:
             await wait_out("claiming jobs", error)
             return True
         for job in jobs:
+            self._observer.claimed(job.kind, job.waited)
             self._start(runnable, job)
         return len(jobs) == limit and self._count(kind) < most
 
@@ -244,7 +246,10 @@ class Dispatcher:
         """Wait for the runner and write how the job ended."""
         try:
             await _ended(running.task)
-            await self._write_outcome(running)
+            outcome = await self._write_outcome(running)
+            if outcome is not None:
+                self._observer.ran(running.kind.name, time.monotonic() - running.begun)
+                self._observer.ended(running.kind.name, outcome)
         except Exception:
             logger.exception("job %s has no outcome; it is left to its lease", running.job.id)
         finally:
@@ -253,70 +258,19 @@ class Dispatcher:
                 del self._running[running.job.id]
             self._wake(running.kind.name)
 
-    async def _write_outcome(self, running: _Running) -> None:
+    async def _write_outcome(self, running: _Running) -> AttemptOutcome | None:
+        """Return what became of the attempt; None when the job has gone on without it."""
         kind, job = running.kind, running.job
         match running.interruption:
             case "lost":
                 logger.warning("job %s (attempt %d) was lost", job.id, job.attempt)
+                return None
             case "cancelled":
-                await self._write(job, lambda connection: outcomes.cancel(connection, kind, job))
+                return await self._endings.cancel(kind, job)
             case "stopped":
-                await self._release(kind, job)
+                return await self._endings.give_back(kind, job)
             case None:
-                await self._write_end(kind, job, running.task)
-
-    async def _write_end(self, kind: AnyKind, job: Job, task: asyncio.Task[Any]) -> None:
-        if task.cancelled():
-            await self._write_error(kind, job, asyncio.CancelledError("the runner was cancelled from within"))
-            return
-        error = task.exception()
-        if error is not None:
-            await self._write_error(kind, job, error)
-            return
-        result = task.result()
-        try:
-            await self._writer.finish(kind, job, result)
-        except Exception as refused:  # noqa: BLE001 - a result that cannot be stored fails its own job only
-            await self._write_error(kind, job, refused)
-
-    async def _write_error(self, kind: AnyKind, job: Job, error: BaseException) -> None:
-        decision = backoff.decide(error, job, chance=random.random())
-        outcome = "failed" if decision == "fail" else f"is tried again in {decision.delay:.1f} s"
-        known = outcomes.recorded_error(error).message != outcomes.UNEXPECTED
-        logger.log(
-            logging.INFO if known else logging.ERROR,
-            "%s job %s (attempt %d) %s: %s: %s",
-            *(kind.name, job.id, job.attempt, outcome, type(error).__name__, error),
-            exc_info=None if known else error,
-        )
-        if decision == "fail":
-            await self._write(job, lambda connection: outcomes.fail(connection, kind, job, error))
-            return
-        retried = await self._write(
-            job,
-            lambda connection: outcomes.retry(
-                connection, job, error, delay=decision.delay, counts=decision.counts
-            ),
-        )
-        if retried:
-            self._wake_in(decision.delay, kind.name)
-        else:
-            # Not retried when it was asked to end meanwhile; when it was lost, this changes nothing either.
-            await self._write(job, lambda connection: outcomes.cancel(connection, kind, job))
-
-    async def _write(self, job: Job, write: Callable[[Connection], Awaitable[bool]]) -> bool:
-        return await self._writer.write(f"job {job.id}", write)
-
-    async def _release(self, kind: AnyKind, job: Job) -> None:
-        """Give a job back, once: one that cannot be given back is taken over when its lease has expired."""
-        try:
-            async with acquire(self._pool) as connection, connection.transaction():
-                if await outcomes.retry(connection, job, Stopped(), delay=0.0, counts=False):
-                    await notify_ready(connection, kind=kind.name)
-                else:
-                    await outcomes.cancel(connection, kind, job)
-        except DATABASE_ERRORS as error:
-            logger.warning("job %s is not given back: %s", job.id, error)
+                return await self._endings.end(kind, job, running.task)
 
     async def _end_claiming(self, claiming: asyncio.Task[None]) -> None:
         # A claim under way is awaited: interrupted, its jobs would wait for their leases to expire.

@@ -29,7 +29,8 @@ class Job(msgspec.Struct, frozen=True):
     """A claimed job.
 
     ``attempt`` counts from 1 and fences every write: only the latest attempt can end the job.
-    ``lost_workers`` says how many workers have died with the job so far.
+    ``lost_workers`` says how many workers have died with the job so far. ``waited`` is for how many seconds
+    it could have been claimed before.
     """
 
     id: JobId
@@ -40,6 +41,7 @@ class Job(msgspec.Struct, frozen=True):
     attempt: int
     maximum_attempts: int
     lost_workers: int = 0
+    waited: float = 0.0
 
 
 class JobFailed(errors.PagemillError):

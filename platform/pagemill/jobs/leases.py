@@ -15,16 +15,20 @@ from pagemill.ids import JobId
 from pagemill.jobs import backoff, outcomes
 from pagemill.jobs.job import Job, JobCancelled, KindName, WorkerLost
 from pagemill.jobs.kind import AnyKind, AnyKinds
+from pagemill.jobs.observer import AttemptOutcome
 
 REAP_BATCH_SIZE = 50
 PURGE_BATCH_SIZE = 1000
 
 
-class Requeued(msgspec.Struct, frozen=True):
-    """A job that was taken from a dead worker, and in how many seconds it can be claimed."""
+class TakenOver(msgspec.Struct, frozen=True):
+    """A job that was taken from a dead worker, what became of it, and when it can be claimed again."""
 
     job_id: JobId
-    delay: float
+    kind: KindName
+    outcome: AttemptOutcome
+    delay: float | None
+    """Seconds until it can be claimed; None: it has ended."""
 
 
 async def claim(connection: Connection, kind: AnyKind, *, owner: str, lease: float, limit: int) -> list[Job]:
@@ -34,10 +38,10 @@ async def claim(connection: Connection, kind: AnyKind, *, owner: str, lease: flo
     priority, then age.
     """
     rows = await statements.claim_jobs(connection, kind=kind.name, owner=owner, lease=lease, limit=limit)
-    return [_job_of(row) for row in rows]
+    return [_job_of(row, waited=(row.claimed_time - row.run_after).total_seconds()) for row in rows]
 
 
-def _job_of(row: JobRow) -> Job:
+def _job_of(row: JobRow, *, waited: float = 0.0) -> Job:
     return Job(
         row.id,
         KindName(row.kind),
@@ -47,6 +51,7 @@ def _job_of(row: JobRow) -> Job:
         row.attempt,
         row.maximum_attempts,
         row.lost_workers,
+        waited,
     )
 
 
@@ -70,31 +75,28 @@ async def renew(connection: Connection, jobs: Iterable[Job], *, lease: float) ->
     )
 
 
-async def reap(connection: Connection, kinds: AnyKinds) -> list[Requeued]:
+async def reap(connection: Connection, kinds: AnyKinds) -> list[TakenOver]:
     """End or requeue jobs of ``kinds`` whose lease has expired, at most 50 in one transaction."""
-    requeued = []
     async with connection.transaction():
-        for row in await statements.lock_expired_jobs(connection, limit=REAP_BATCH_SIZE, kinds=kinds.names):
-            job = _job_of(row)
-            delay = await _take_over(connection, kinds[job.kind], job, cancel=row.cancel_requested)
-            if delay is not None:
-                requeued.append(Requeued(job.id, delay))
-    return requeued
+        rows = await statements.lock_expired_jobs(connection, limit=REAP_BATCH_SIZE, kinds=kinds.names)
+        return [
+            await _take_over(connection, kinds[row.kind], _job_of(row), cancel=row.cancel_requested)
+            for row in rows
+        ]
 
 
-async def _take_over(connection: Connection, kind: AnyKind, job: Job, *, cancel: bool) -> float | None:
-    """Return the delay after which the job is tried again, None when it has ended."""
+async def _take_over(connection: Connection, kind: AnyKind, job: Job, *, cancel: bool) -> TakenOver:
     if cancel:
         await outcomes.cancel(connection, kind, job)
-        return None
+        return TakenOver(job.id, job.kind, "cancelled", None)
     lost = job.lost_workers + 1
     error = WorkerLost(f"The job lost its worker {'once' if lost == 1 else f'{lost} times'}")
     decision = backoff.decide(error, job, chance=random.random())
     if decision == "fail":
         await outcomes.fail(connection, kind, job, error)
-        return None
+        return TakenOver(job.id, job.kind, "lost", None)
     await outcomes.retry(connection, job, error, delay=decision.delay)
-    return decision.delay
+    return TakenOver(job.id, job.kind, "retried", decision.delay)
 
 
 async def purge(connection: Connection, *, retention: float) -> int:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import asyncpg
 
+from db.jobs import JobState
 from db.pool import CONNECTION_ERRORS, Pool, acquire
 from db.statements import Connection
-from pagemill.batching import Batcher, BatchFailed
+from pagemill.batching import Batcher
 from pagemill.jobs import outcomes
 from pagemill.jobs.job import Job
 from pagemill.jobs.kind import Finished, JobKind
@@ -34,18 +35,19 @@ class OutcomeWriter:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._finished: Batcher[FinishedOfKind, Exception | None] = Batcher(
+        self._finished: Batcher[FinishedOfKind, Exception | JobState | None] = Batcher(
             self._finish_together, max_size=FINISH_BATCH_SIZE, concurrency=CONCURRENT_COMMITS
         )
 
-    async def finish(self, kind: JobKind[Any, Result], job: Job, result: Result) -> None:
-        """End a job that succeeded. Raises the error that its result caused."""
-        try:
-            refused = await self._finished.submit(FinishedOfKind(kind, Finished(job, result)))
-        except BatchFailed as failed:
-            refused = failed
-        if refused is not None:
-            raise refused
+    async def finish(self, kind: JobKind[Any, Result], job: Job, result: Result) -> JobState | None:
+        """End a job that succeeded and return its state; None when a later attempt has it.
+
+        Raises the error that its result caused, and BatchFailed.
+        """
+        ended = await self._finished.submit(FinishedOfKind(kind, Finished(job, result)))
+        if isinstance(ended, Exception):
+            raise ended
+        return ended
 
     async def close(self) -> None:
         """Write nothing more; jobs without an outcome are left to their leases."""
@@ -67,16 +69,16 @@ class OutcomeWriter:
             else:
                 return written
 
-    async def _finish_together(self, batch: Sequence[FinishedOfKind]) -> list[Exception | None]:
-        """Return the error of each job; a result that cannot be stored fails its own job only."""
+    async def _finish_together(self, batch: Sequence[FinishedOfKind]) -> list[Exception | JobState | None]:
+        """Return each job's state or error; a result that cannot be stored fails its own job only."""
         subject = f"job {batch[0].finished.job.id}" if len(batch) == 1 else f"{len(batch)} jobs"
         try:
-            await self.write(subject, lambda connection: outcomes.finish_together(connection, batch))
+            states = await self.write(subject, lambda connection: outcomes.finish_together(connection, batch))
         except Exception as refused:  # noqa: BLE001 - raised to the one whose job it is
             if len(batch) == 1:
                 return [refused]
-            return [error for one in batch for error in await self._finish_together([one])]
-        return [None] * len(batch)
+            return [ended for one in batch for ended in await self._finish_together([one])]
+        return list(states)
 
 
 async def wait_out(doing: str, error: BaseException) -> None:

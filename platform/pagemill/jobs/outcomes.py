@@ -1,7 +1,7 @@
 """Writing how a job ends: one transaction for the job, its subject, its usage and the notification.
 
-The first terminal write wins. Every function returns False, and has changed nothing, when the job has gone
-on without the caller: it has ended, or a later attempt has it.
+The first terminal write wins. Every function returns False, or no state, and has changed nothing, when the
+job has gone on without the caller: it has ended, or a later attempt has it.
 """
 
 from __future__ import annotations
@@ -60,11 +60,14 @@ class FinishedOfKind(NamedTuple):
 
 async def finish(connection: Connection, kind: JobKind[Any, Result], job: Job, result: Result) -> bool:
     """End the job with its result. A job that was asked to end before ends cancelled instead."""
-    return (await finish_together(connection, [FinishedOfKind(kind, Finished(job, result))]))[0]
+    return (await finish_together(connection, [FinishedOfKind(kind, Finished(job, result))]))[0] is not None
 
 
-async def finish_together(connection: Connection, batch: Sequence[FinishedOfKind]) -> list[bool]:
-    """End several jobs with their results, in one transaction: a result that is refused refuses all."""
+async def finish_together(connection: Connection, batch: Sequence[FinishedOfKind]) -> list[JobState | None]:
+    """End several jobs with their results, in one transaction: a result that is refused refuses all.
+
+    Returns the final state of each; None when it has gone on without the caller.
+    """
     if all(kind.ends_with_its_job for kind, _ in batch):
         # One statement is a transaction by itself.
         states = await _end_together(connection, batch)
@@ -74,7 +77,7 @@ async def finish_together(connection: Connection, batch: Sequence[FinishedOfKind
             await _write_results(connection, [one for one in batch if _state(states, one) == "succeeded"])
             for kind, (job, _) in (one for one in batch if _state(states, one) == "cancelled"):
                 await _refund(connection, kind, job.organization_id, job.id)
-    return [_state(states, one) is not None for one in batch]
+    return [_state(states, one) for one in batch]
 
 
 def _state(states: dict[JobId, JobState], one: FinishedOfKind) -> JobState | None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from db.pool import DATABASE_ERRORS, Pool, acquire
 from pagemill.jobs import leases
 from pagemill.jobs.kind import AnyKinds
+from pagemill.jobs.observer import NOBODY, JobObserver
 from pagemill.jobs.outcome_writer import wait_out
 from pagemill.jobs.schedule import Schedule, Scheduler
 
@@ -25,7 +26,8 @@ class QueueUpkeep:
     """Loops that take over jobs of dead workers, delete old jobs and queue scheduled ones.
 
     Any number of dispatchers may run them. ``heartbeat`` is in seconds. ``renew`` renews the dispatcher's own
-    leases; ``requeued`` is told of each job that can be claimed again, and in how many seconds.
+    leases; ``requeued`` is told of each job that can be claimed again, and in how many seconds, ``observer``
+    of what became of each that was taken over.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class QueueUpkeep:
         heartbeat: float,
         renew: Callable[[], Awaitable[None]],
         requeued: Callable[[float], None],
+        observer: JobObserver = NOBODY,
     ) -> None:
         self._pool, self._kinds = pool, kinds
         self._scheduler = Scheduler(schedules)
         self._heartbeat, self._renew, self._requeued = heartbeat, renew, requeued
+        self._observer = observer
 
     async def reap_leases(self) -> None:
         """Take over jobs whose lease has expired, until cancelled."""
@@ -49,16 +53,18 @@ class QueueUpkeep:
                 # Its own first: a process that stood still must not take its jobs from itself.
                 await self._renew()
                 async with acquire(self._pool) as connection:
-                    requeued = await leases.reap(connection, self._kinds)
+                    taken_over = await leases.reap(connection, self._kinds)
             except DATABASE_ERRORS as error:
                 await wait_out("taking over jobs", error)
                 # Leases that ran out while Postgres was away may have living owners, who renew them first.
                 await asyncio.sleep(2 * self._heartbeat)
                 continue
-            for job in requeued:
-                logger.warning("job %s lost its worker; tried again in %.1f s", job.job_id, job.delay)
-                self._requeued(job.delay)
-            if len(requeued) < leases.REAP_BATCH_SIZE:
+            for job in taken_over:
+                self._observer.ended(job.kind, job.outcome)
+                if job.delay is not None:
+                    logger.warning("job %s lost its worker; tried again in %.1f s", job.job_id, job.delay)
+                    self._requeued(job.delay)
+            if len(taken_over) < leases.REAP_BATCH_SIZE:
                 await asyncio.sleep(self._heartbeat)
 
     async def purge_jobs(self) -> None:

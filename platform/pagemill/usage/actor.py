@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Awaitable
 from typing import Any, Protocol, cast
 
@@ -13,9 +14,11 @@ import ray
 from ray.util import list_named_actors
 
 from db.pool import PLANNED_ONCE, create_pool
+from pagemill.errors import Unavailable
 from pagemill.pools import coordinator
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.combiner import CONCURRENT_COMMITS, Combiner, Reservation
+from pagemill.usage.reservation_metrics import ReservationMetrics
 from pagemill.usage.reservation_store import PostgresReservationStore
 
 PREFIX = "usage-counter-"
@@ -36,6 +39,7 @@ class UsageCounterActor:
         self._database_url = load_settings(os.environ).database_url
         self._connecting = asyncio.Lock()
         self._combiner: Combiner | None = None
+        self._metrics = ReservationMetrics()
 
     def __repr__(self) -> str:
         """Return what Ray's dashboard and logs show of the actor."""
@@ -48,8 +52,15 @@ class UsageCounterActor:
         reservations takes 0.2 ms of the caller, sixty times as long. Raises Unavailable when Postgres is
         away.
         """
-        combiner = self._combiner or await self._connect()
-        return msgspec.msgpack.encode(await combiner.reserve_all(_RESERVATIONS.decode(reservations)))
+        combiner, begun = self._combiner or await self._connect(), time.monotonic()
+        asked = _RESERVATIONS.decode(reservations)
+        try:
+            verdicts = await combiner.reserve_all(asked)
+        except Unavailable:
+            self._metrics.failed(len(asked))
+            raise
+        self._metrics.answered(verdicts, time.monotonic() - begun)
+        return msgspec.msgpack.encode(verdicts)
 
     async def ping(self) -> str:
         """Answer when the actor is up."""

@@ -210,7 +210,7 @@ async def test_after_an_outage_living_owners_renew_before_jobs_are_taken_over(
     reaped: list[float] = []
     reap = leases.reap
 
-    async def away_at_first(connection: Connection, kinds: AnyKinds) -> list[leases.Requeued]:
+    async def away_at_first(connection: Connection, kinds: AnyKinds) -> list[leases.TakenOver]:
         reaped.append(time.monotonic())
         if len(reaped) == 1:
             raise ConnectionResetError

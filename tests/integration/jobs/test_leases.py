@@ -15,7 +15,7 @@ from db.jobs import lock_open_jobs_of_many
 from db.pool import PLANNED_ONCE
 from pagemill.errors import BadRequest, Unavailable
 from pagemill.jobs import job_administration, leases, outcomes
-from pagemill.jobs.dispatcher import Stopped
+from pagemill.jobs.attempt_endings import Stopped
 from pagemill.jobs.job import BATCH, INTERACTIVE, Job
 from pagemill.work.kinds import KINDS
 from pagemill.work.predictions import PREDICTION

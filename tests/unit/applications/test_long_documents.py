@@ -20,6 +20,7 @@ from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
 from serve_apps.reading import CachedReading
 from serve_apps.reading_lane import ReadingLane
+from serve_apps.reading_metrics import ReadingMetrics
 
 KEY = "organizations/o/documents/d/content/c"
 SERVE_BYTES = 4 * 1024 * 1024
@@ -63,7 +64,7 @@ class Serve:
     def __init__(self, objects: ObjectStore, reader: Printed) -> None:
         self._objects = objects
         lanes = [ReadingLane(reader, at_once=2) for _ in range(REPLICAS)]
-        self._replicas = [CachedReading(objects, lane, lane) for lane in lanes]
+        self._replicas = [CachedReading(objects, lane, lane, ReadingMetrics()) for lane in lanes]
         self.asked: list[int] = [0] * REPLICAS
         self.largest = self.under_way = self.most_under_way = 0
 

@@ -43,7 +43,7 @@ def page() -> list[Page]:
 
 
 def model_of(predictor: Predictor, turn: asyncio.Lock) -> LoadedModel:
-    return LoadedModel(cast("FieldPredictor", predictor), turn)
+    return LoadedModel(cast("FieldPredictor", predictor), turn, ModelMetrics())
 
 
 async def test_what_waits_for_one_model_is_its_next_batch() -> None:

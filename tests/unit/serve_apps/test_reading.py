@@ -25,6 +25,7 @@ from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
 from serve_apps.reading import CachedReading
 from serve_apps.reading_lane import Reader, ReadingLane
+from serve_apps.reading_metrics import ReadingMetrics
 
 KEY = "organizations/o/documents/d/content/c"
 
@@ -51,9 +52,8 @@ class PretendReader:
 
 def one_at_a_time(objects: ObjectStore, reader: Reader) -> CachedReading:
     """A replica that reads one part at a time, and one in the background."""
-    return CachedReading(
-        objects, ReadingLane(reader, at_once=1), ReadingLane(reader, at_once=1, in_background=True)
-    )
+    background = ReadingLane(reader, at_once=1, in_background=True)
+    return CachedReading(objects, ReadingLane(reader, at_once=1), background, ReadingMetrics())
 
 
 async def answer(reading: CachedReading, **request: object) -> ReadingResponse:
@@ -213,7 +213,7 @@ async def test_parts_have_their_turns_in_the_order_of_requests(objects: ObjectSt
 async def test_several_documents_are_read_at_once_up_to_a_bound(objects: ObjectStore) -> None:
     reader = HeldReader(number_of_pages=1)
     lane = ReadingLane(reader, at_once=2)
-    reading = CachedReading(objects, lane, lane)
+    reading = CachedReading(objects, lane, lane, ReadingMetrics())
     for name in "abc":
         await objects.put(KEY + name, b"content")
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
@@ -267,7 +267,7 @@ async def test_nothing_is_read_for_a_caller_that_went_while_it_waited(objects: O
 async def test_a_request_passes_those_in_the_background(objects: ObjectStore) -> None:
     held, reader = HeldReader(number_of_pages=1), PretendReader()
     background = ReadingLane(held, at_once=1, in_background=True)
-    reading = CachedReading(objects, ReadingLane(reader, at_once=1), background)
+    reading = CachedReading(objects, ReadingLane(reader, at_once=1), background, ReadingMetrics())
     for name in "abc":
         await objects.put(KEY + name, b"content")
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
@@ -293,9 +293,8 @@ async def test_threads_in_the_background_give_way_to_all_others(objects: ObjectS
             return super().read(content, page_indexes, options)
 
     interactive, background = Scheduled(), Scheduled()
-    reading = CachedReading(
-        objects, ReadingLane(interactive, at_once=1), ReadingLane(background, at_once=1, in_background=True)
-    )
+    lanes = ReadingLane(interactive, at_once=1), ReadingLane(background, at_once=1, in_background=True)
+    reading = CachedReading(objects, *lanes, ReadingMetrics())
     await objects.put(KEY, b"content")
     await reading.read(first_pages_request(KEY, ReadOptions(), 1))
     await answer(reading, max_pages=2)

@@ -40,7 +40,7 @@ def task() -> WorkerTask:
         attempt=1,
         maximum_attempts=5,
     )
-    return WorkerTask(job, TrainingKeys("o/t/"), {}, None, [], gpu=True, reason="")
+    return WorkerTask(job, TrainingKeys("o/t/"), {}, None, [], gpu=True, reason="", begun=0.0)
 
 
 class Cluster:

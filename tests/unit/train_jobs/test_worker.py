@@ -50,6 +50,7 @@ TASK = WorkerTask(
     bundle_keys=[],
     gpu=False,
     reason="small-gpu asks for 1",
+    begun=0.0,
 )
 WORKERS = {"number": 1, "device": "cpu", "reason": "small-gpu asks for 1"}
 OUTCOME = TrainingOutcome(Artefact(b"weights", b"{}"), {"accuracy": 1.0})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 from pagemill.cluster.scaling.figures import Backlog, Figures, Limits
 
@@ -42,12 +43,21 @@ class ScalingState:
     full: tuple[float, float] | None = None
 
 
+Cause: TypeAlias = Literal[
+    "backlog", "behind", "fallback", "idle", "maximum", "minimum", "patience", "requests"
+]
+"""Cause of a number of replicas: open pages; that these do not become fewer; Serve's formula, for want of
+figures; that there is nothing to do; a bound, where more or fewer are needed; that fewer have to be enough
+for longer; the requests that are worked on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The number of replicas, why, and the state for the next decision."""
 
     replicas: int
     reason: str
+    cause: Cause
     state: ScalingState
 
 
@@ -55,6 +65,16 @@ class Decision:
 class _Need:
     replicas: int
     reason: str
+    cause: Cause
+
+    def within(self, limits: Limits) -> _Need:
+        """Return the need within the bounds, with the bound as its cause where it lies beyond."""
+        if self.replicas > limits.maximum:
+            return replace(self, replicas=limits.maximum, cause="maximum")
+        if self.replicas < limits.minimum:
+            cause: Cause = "fallback" if self.cause == "fallback" else "minimum"
+            return replace(self, replicas=limits.minimum, cause=cause)
+        return self
 
 
 def decide(state: ScalingState, figures: Figures, limits: Limits, now: float) -> Decision:
@@ -67,9 +87,9 @@ def decide(state: ScalingState, figures: Figures, limits: Limits, now: float) ->
     else:
         state = _measure(state, figures.seconds_per_page, backlog.taken)
         state, need = _need_by_pages(state, figures, backlog, limits, now)
-    wanted = min(max(need.replicas, limits.minimum), limits.maximum)
-    state = _remember_peak(state, wanted, limits, now)
-    return _change(state, replace(need, replicas=wanted), figures.target, limits, now)
+    need = need.within(limits)
+    state = _remember_peak(state, need.replicas, limits, now)
+    return _change(state, need, figures.target, limits, now)
 
 
 def _need_by_requests(
@@ -81,8 +101,9 @@ def _need_by_requests(
     wanted = _for_requests(figures.ongoing, limits)
     reason = f"the database gives no figures; {_requests(figures.ongoing, limits)}"
     if now - since <= HOLD_SECONDS and wanted <= figures.target:
-        return state, _Need(figures.target, f"{reason}; none is taken away for lack of figures")
-    return state, _Need(wanted, reason)
+        held = f"{reason}; none is taken away for lack of figures"
+        return state, _Need(figures.target, held, "fallback")
+    return state, _Need(wanted, reason, "fallback")
 
 
 def _need_by_pages(
@@ -92,20 +113,23 @@ def _need_by_pages(
     seconds = state.seconds_per_page or limits.seconds_per_page
     rate = limits.places / seconds
     own = backlog.running
+    interactive = _for_pages(backlog.interactive + own, rate, figures, limits, INTERACTIVE_MARGIN)
+    all_pages = _for_pages(backlog.waiting + own, rate, figures, limits, BATCH_MARGIN)
+    requests = _requests(figures.ongoing, limits)
     needs = (
-        (_for_pages(backlog.interactive + own, rate, figures, limits, INTERACTIVE_MARGIN), _pages(backlog)),
-        (_for_pages(backlog.waiting + own, rate, figures, limits, BATCH_MARGIN), _pages(backlog)),
-        (_to_stay(figures, limits), f"{_requests(figures.ongoing, limits)} are worked on"),
+        _Need(max(interactive, all_pages), _pages(backlog), "backlog"),
+        _Need(_to_stay(figures, limits), f"{requests} are worked on", "requests"),
         # Of other jobs only what they request now is known: they go on as they began.
-        (_for_requests(figures.ongoing - own, limits), _requests(figures.ongoing, limits)),
+        _Need(_for_requests(figures.ongoing - own, limits), requests, "requests"),
     )
-    wanted, reason = max(needs, key=lambda need: need[0])
-    reason = f"{reason}; {seconds:.2g} s a page"
+    need = max(needs, key=lambda one: one.replicas)
+    wanted, reason = need.replicas, f"{need.reason}; {seconds:.2g} s a page"
     state, is_behind = _watch_full_places(state, figures, backlog, limits, now)
     if is_behind and wanted <= figures.target:
         behind = "all places are taken and the pages do not become fewer"
-        return state, _Need(figures.target + max(1, figures.target // 4), f"{reason}; {behind}")
-    return state, _Need(wanted, reason)
+        more = figures.target + max(1, figures.target // 4)
+        return state, _Need(more, f"{reason}; {behind}", "behind")
+    return state, replace(need, reason=reason, cause=need.cause if wanted else "idle")
 
 
 def _for_pages(work: float, rate: float, figures: Figures, limits: Limits, margin: float) -> int:
@@ -168,16 +192,16 @@ def _remember_peak(state: ScalingState, wanted: int, limits: Limits, now: float)
 def _change(state: ScalingState, need: _Need, target: int, limits: Limits, now: float) -> Decision:
     """Follow the need upwards at once, downwards when it has been lower for a while and by enough."""
     if need.replicas >= target:
-        return Decision(need.replicas, need.reason, state)
+        return Decision(need.replicas, need.reason, need.cause, state)
     if target > limits.maximum:
-        return Decision(limits.maximum, f"at most {limits.maximum} are allowed", state)
+        return Decision(limits.maximum, f"at most {limits.maximum} are allowed", need.cause, state)
     begun = now if state.begun is None else state.begun
     peak = state.peaks[0][1]
     is_close = peak > target - max(1, target // 5) and peak > limits.minimum
     if is_close or now - begun < limits.down_delay:
-        return Decision(target, f"{need.reason}; fewer have to be enough for longer", state)
+        return Decision(target, f"{need.reason}; fewer have to be enough for longer", "patience", state)
     enough = f"{peak} have been enough for {limits.down_delay:.0f} s"
-    return Decision(peak, f"{need.reason}; {enough}", state)
+    return Decision(peak, f"{need.reason}; {enough}", need.cause, state)
 
 
 def _pages(backlog: Backlog) -> str:

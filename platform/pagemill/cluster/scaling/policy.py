@@ -102,7 +102,7 @@ class BacklogPolicy:
         )
         decision = decide(self._state, figures, limits, now)
         self._state = decision.state
-        self._metrics.decided(decision.replicas, figures, now)
+        self._metrics.decided(decision, figures, now)
         return decision
 
     def _tell(self, target: int, decision: Decision) -> None:

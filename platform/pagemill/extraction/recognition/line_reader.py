@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -28,6 +28,12 @@ WIDEST_USUAL = 960
 """Width of the widest lines, in pixels, that a GPU is warmed up with."""
 
 Values: TypeAlias = NDArray[np.float32]
+BatchObserver: TypeAlias = Callable[[int], None]
+"""Function that is told how many lines each batch has."""
+
+
+def unobserved(_lines: int) -> None:
+    """Tell nobody of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,10 @@ class LineReader:
     so are the others of the same call, which are those of the same page.
     """
 
-    def __init__(self, device: Device, places: threading.Semaphore) -> None:
-        self._models = line_models()
+    def __init__(
+        self, device: Device, places: threading.Semaphore, observer: BatchObserver = unobserved
+    ) -> None:
+        self._models, self._observer = line_models(), observer
         self._alphabetic = open_session(self._models.alphabetic, device)
         self._complete = open_session(self._models.complete, device)
         self._step, self._batch_size = device.width_step, device.batch_size
@@ -102,6 +110,7 @@ class LineReader:
         return values
 
     def _read_batch(self, batch: Sequence[Values]) -> list[_Read]:
+        self._observer(len(batch))
         outputs = self._alphabetic.run(None, {INPUT: np.stack(batch)})
         return [
             _Read(decode(indexes, probabilities, self._models.alphabetic_characters), features)

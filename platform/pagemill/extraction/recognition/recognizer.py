@@ -17,7 +17,7 @@ from pagemill.extraction.recognition.crops import Crop, crops_of, to_height
 from pagemill.extraction.recognition.decoding import DecodedLine, DecodedWord, words_of
 from pagemill.extraction.recognition.detector import Detector, Pixels, Quad
 from pagemill.extraction.recognition.device import Device, find_device
-from pagemill.extraction.recognition.line_reader import LineReader
+from pagemill.extraction.recognition.line_reader import BatchObserver, LineReader, unobserved
 from pagemill.extraction.types import ImageQuality, Word
 
 LEGIBLE = 0.6
@@ -40,13 +40,20 @@ class _Models(NamedTuple):
 class Recognizer:
     """Recogniser on a GPU or ``threads`` threads of the processor, whichever is there.
 
-    Thread-safe. It loads its models with the first image, since many documents never need them.
+    Thread-safe. It loads its models with the first image, since many documents never need them. ``observer``
+    is told of the batches of lines, also of those of recognisers ``beside`` it.
     """
 
     def __init__(
-        self, *, threads: int = 1, device: Device | None = None, page_seconds: float = PAGE_SECONDS
+        self,
+        *,
+        threads: int = 1,
+        device: Device | None = None,
+        page_seconds: float = PAGE_SECONDS,
+        observer: BatchObserver = unobserved,
     ) -> None:
         self._threads, self._chosen, self._page_seconds = threads, device, page_seconds
+        self._observer = observer
         self._loading = threading.RLock()
         self._loaded: _Models | None = None
         self._models_of: Recognizer | None = None
@@ -110,7 +117,7 @@ class Recognizer:
             return _Models(detector.beside(places), lines.beside(places))
         cv2.setNumThreads(1)
         places = threading.Semaphore(self.device.concurrency)
-        return _Models(Detector(self.device, places), LineReader(self.device, places))
+        return _Models(Detector(self.device, places), LineReader(self.device, places, self._observer))
 
 
 def _words_of_lines(reader: LineReader, pixels: Pixels, quads: Sequence[Quad]) -> list[Word]:

@@ -273,6 +273,40 @@ def test_a_reason_is_in_plain_words(given: Figures, said: str) -> None:
     assert first(given).reason.startswith(said)
 
 
+NONE = dataclasses.replace(LIMITS, minimum=0)
+
+
+@pytest.mark.parametrize(
+    ("given", "limits", "cause"),
+    [
+        (figures(replicas=0), NONE, "idle"),
+        (figures(), LIMITS, "minimum"),
+        (figures(interactive=380.0), LIMITS, "backlog"),
+        (figures(ongoing=12.0), LIMITS, "requests"),
+        (figures(interactive=1e9), LIMITS, "backlog"),
+        (figures(ongoing=1e9), LIMITS, "maximum"),
+        (figures(replicas=30, interactive=1.0), LIMITS, "backlog"),
+        (figures(replicas=20, interactive=1.0), LIMITS, "patience"),
+        (no_figures(replicas=1), LIMITS, "fallback"),
+        (no_figures(replicas=0), LIMITS, "fallback"),
+        (no_figures(replicas=1, ongoing=1e9), LIMITS, "maximum"),
+    ],
+)
+def test_a_decision_has_one_cause(given: Figures, limits: Limits, cause: str) -> None:
+    assert first(given, limits).cause == cause
+
+
+def test_a_queue_that_does_not_become_shorter_is_a_cause() -> None:
+    state = ScalingState()
+    for now in range(11):
+        given = dataclasses.replace(
+            figures(float(now), replicas=10, ongoing=90.0), backlog=Backlog(taken=float(now), running=90.0)
+        )
+        decision = decide(state, given, LIMITS, float(now))
+        state = decision.state
+    assert decision.cause == "behind"
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_whatever_the_figures_the_limits_are_kept_and_the_state_stays_small(seed: int) -> None:
     generator = random.Random(seed)
