@@ -113,11 +113,9 @@ def _need_by_pages(
     seconds = state.seconds_per_page or limits.seconds_per_page
     rate = limits.places / seconds
     own = backlog.running
-    interactive = _for_pages(backlog.interactive + own, rate, figures, limits, INTERACTIVE_MARGIN)
-    all_pages = _for_pages(backlog.waiting + own, rate, figures, limits, BATCH_MARGIN)
     requests = _requests(figures.ongoing, limits)
     needs = (
-        _Need(max(interactive, all_pages), _pages(backlog), "backlog"),
+        _for_backlog(backlog, rate, figures, limits),
         _Need(_to_stay(figures, limits), f"{requests} are worked on", "requests"),
         # Of other jobs only what they request now is known: they go on as they began.
         _Need(_for_requests(figures.ongoing - own, limits), requests, "requests"),
@@ -130,6 +128,27 @@ def _need_by_pages(
         more = figures.target + max(1, figures.target // 4)
         return state, _Need(more, f"{reason}; {behind}", "behind")
     return state, replace(need, reason=reason, cause=need.cause if wanted else "idle")
+
+
+def _for_backlog(backlog: Backlog, rate: float, figures: Figures, limits: Limits) -> _Need:
+    """Return the need of all open pages.
+
+    Its cause is the maximum where nearly as many are needed, and twice as many would end the pages sooner.
+    """
+
+    def most(limits: Limits) -> int:
+        own = backlog.running
+        return max(
+            _for_pages(backlog.interactive + own, rate, figures, limits, INTERACTIVE_MARGIN),
+            _for_pages(backlog.waiting + own, rate, figures, limits, BATCH_MARGIN),
+        )
+
+    wanted = most(limits)
+    is_bound = (
+        wanted * (1.0 + BATCH_MARGIN) >= limits.maximum
+        and most(replace(limits, maximum=2 * limits.maximum)) > limits.maximum
+    )
+    return _Need(wanted, _pages(backlog), "maximum" if is_bound else "backlog")
 
 
 def _for_pages(work: float, rate: float, figures: Figures, limits: Limits, margin: float) -> int:

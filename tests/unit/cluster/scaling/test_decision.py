@@ -281,9 +281,10 @@ NONE = dataclasses.replace(LIMITS, minimum=0)
     [
         (figures(replicas=0), NONE, "idle"),
         (figures(), LIMITS, "minimum"),
-        (figures(interactive=380.0), LIMITS, "backlog"),
+        (figures(interactive=80.0), LIMITS, "backlog"),
+        (figures(interactive=380.0), LIMITS, "maximum"),
         (figures(ongoing=12.0), LIMITS, "requests"),
-        (figures(interactive=1e9), LIMITS, "backlog"),
+        (figures(interactive=1e9), LIMITS, "maximum"),
         (figures(ongoing=1e9), LIMITS, "maximum"),
         (figures(replicas=30, interactive=1.0), LIMITS, "backlog"),
         (figures(replicas=20, interactive=1.0), LIMITS, "patience"),
