@@ -1,1 +1,1 @@
-"""Metrics of the API for Prometheus, on a listener of its own; see docs/decisions/0029-metrics.md."""
+"""Metrics of the API for Prometheus: what its processes count together, on a listener of its own."""
