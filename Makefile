@@ -77,7 +77,7 @@ bench-upright: install ## Pages turned upright, beside reading them twice: PAGEM
 	@test -n "$(DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds sroie/ and adbuy/" >&2; exit 2; }
 	$(BIN)/python -m benchmarks.upright --data "$(DATA)" --out $(BENCH_OUT)/upright.json
 
-bench-api: install ## Speed of the API beside a bare handler, long lists, memory of uploads (about 5 minutes)
+bench-api: install ## Speed of the API beside a bare handler and without its metrics, long lists, memory of uploads (about 7 minutes)
 	$(BIN)/python benchmarks/api.py --out $(BENCH_OUT)/api.json
 
 bench-usage: install ## Reservations of usage beside the plain guarded UPDATE, on one organization and on 10,000 (2 minutes)

@@ -1,9 +1,10 @@
-"""Speed of the API beside a bare Litestar handler on the same Postgres, long lists, and memory of uploads.
+"""Speed of the API beside a bare Litestar handler and without its metrics, long lists, and memory of uploads.
 
 python benchmarks/api.py --out benchmarks/results/api.json
 
-Both servers run with the same options and are measured in turns by the same client. The document of
+All servers run with the same options and are measured in turns by the same client. The document of
 ``getDocument`` has no content: with content the answer also holds its bytes, see ``getDocumentWithContent``.
+``metrics`` is the API that counts its requests, and is scraped meanwhile, over the one that does not.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import json
 import signal
 import statistics
 import sys
+import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.api_servers import Server, World, document_id, world
 from benchmarks.load import Load, ceiling, get, run
@@ -45,7 +48,10 @@ TARGETS = {
     "listMillion.ratio": "at most 1.5",
     "upload.megabytesAdded64": "less than 16",
     "upload.megabytes32Parallel": "less than 300",
+    "metrics.ratio": "at least 0.98",
 }
+SCRAPE_SECONDS = 1.0
+"""Prometheus asks every 15 seconds; a round is shorter."""
 
 
 def main() -> None:
@@ -73,8 +79,9 @@ def measure(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
         "connections": CONNECTIONS,
         "rounds": rounds,
         "secondsOfEachSide": seconds,
-        "getDocument": compared(servers, servers.document_path, rounds, seconds),
-        "getPrediction": compared(servers, servers.prediction_path, rounds, seconds),
+        "getDocument": beside_reference(servers, servers.document_path, rounds, seconds),
+        "getPrediction": beside_reference(servers, servers.prediction_path, rounds, seconds),
+        "metrics": with_metrics(servers, rounds, seconds),
         "getDocumentWithContent": with_content(servers, rounds, seconds),
         "listMillion": long_list(servers, rounds, seconds),
         "upload": uploads(servers),
@@ -84,11 +91,80 @@ def measure(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
     }
 
 
-def compared(servers: World, path: Callable[[int], str], rounds: int, seconds: float) -> dict[str, Any]:
-    """Return the API's requests per second over the reference's: the median of the rounds' ratios."""
+def beside_reference(
+    servers: World, path: Callable[[int], str], rounds: int, seconds: float
+) -> dict[str, Any]:
+    """Return the API's requests per second over the reference's."""
+    sides = compared(servers, (servers.api, servers.reference), path, rounds, seconds)
+    return {"ratio": sides.ratio, **sides.first, "reference": sides.second, "ratios": sides.ratios}
+
+
+def with_metrics(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
+    """Return the requests per second with metrics over those without, and the processor time of each.
+
+    The rounds are more and shorter than elsewhere: what is looked for is small.
+    """
+    with scraped(servers.metrics_port) as scrapes:
+        sides = compared(
+            servers, (servers.measured, servers.api), servers.document_path, 3 * rounds, seconds / 3
+        )
+    return {
+        "ratio": sides.ratio,
+        "cpuRatio": round(sides.first["cpuMicrosecondsEach"] / sides.second["cpuMicrosecondsEach"], 3),
+        "scrapes": len(scrapes),
+        "scrapeMs": round(statistics.median(scrapes) * MILLISECONDS, 1),
+        **sides.first,
+        "without": sides.second,
+        "ratios": sides.ratios,
+    }
+
+
+@contextmanager
+def scraped(port: int) -> Iterator[list[float]]:
+    """Have the metrics scraped every second; yields the seconds that each scrape takes."""
+    seconds: list[float] = []
+    ending = threading.Event()
+
+    def scrape() -> None:
+        while not ending.wait(SCRAPE_SECONDS):
+            begun = time.perf_counter()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+                answer.read()
+            seconds.append(time.perf_counter() - begun)
+
+    scraping = threading.Thread(target=scrape)
+    scraping.start()
+    try:
+        yield seconds
+    finally:
+        ending.set()
+        scraping.join()
+
+
+class Sides(NamedTuple):
+    """Figures of two servers, and the ratios of the first one's requests per second over the second one's."""
+
+    first: dict[str, float]
+    second: dict[str, float]
+    ratios: list[float]
+
+    @property
+    def ratio(self) -> float:
+        """The median of the rounds' ratios."""
+        return round(statistics.median(self.ratios), 3)
+
+
+def compared(
+    servers: World,
+    pair: tuple[Server, Server],
+    path: Callable[[int], str],
+    rounds: int,
+    seconds: float,
+) -> Sides:
+    """Measure two servers in turns."""
     requests = {
         server: [get(server.port, path(1 + number), servers.token) for number in range(ASKED)]
-        for server in (servers.api, servers.reference)
+        for server in pair
     }
     for server, own in requests.items():
         run(server.port, own, seconds=seconds / 2, connections=CONNECTIONS)
@@ -102,22 +178,16 @@ def compared(servers: World, path: Callable[[int], str], rounds: int, seconds: f
             load = run(server.port, requests[server], seconds=seconds, connections=CONNECTIONS)
             loads[server].append(load)
             computed[server].append((server.cpu_seconds() - before) / len(load.latencies))
-    sides = [
+    first, second = (
         {
             **latencies(loads[server]),
             "perSecond": round(statistics.median(load.per_second for load in loads[server])),
-            "cpuMicrosecondsEach": round(statistics.median(computed[server]) * 1e6),
+            "cpuMicrosecondsEach": round(statistics.median(computed[server]) * 1e6, 1),
         }
-        for server in (servers.api, servers.reference)
-    ]
-    pairs = zip(loads[servers.api], loads[servers.reference], strict=True)
-    ratios = [api.per_second / reference.per_second for api, reference in pairs]
-    return {
-        "ratio": round(statistics.median(ratios), 3),
-        **sides[0],
-        "reference": sides[1],
-        "ratios": [round(ratio, 3) for ratio in ratios],
-    }
+        for server in pair
+    )
+    in_turns = zip(*(loads[server] for server in pair), strict=True)
+    return Sides(first, second, [round(one.per_second / other.per_second, 3) for one, other in in_turns])
 
 
 def latencies(loads: list[Load]) -> dict[str, float]:

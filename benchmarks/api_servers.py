@@ -85,6 +85,9 @@ class World:
 
     api: Server
     reference: Server
+    measured: Server
+    """The API with its metrics."""
+    metrics_port: int
     token: str
     documents: int
 
@@ -119,12 +122,16 @@ def world(documents: int, predictions: int) -> Iterator[World]:
         migrate(postgres.url(DATABASE))
         asyncio.run(_fill(postgres.url(DATABASE), documents, predictions))
         settings = StackConfiguration(directory, {}, port=0).settings(postgres.url(DATABASE), None)
-        environment = {**os.environ, **to_environment(settings)}
+        counting = msgspec.structs.replace(settings, metrics_port=free_port())
         servers = [
-            stack.enter_context(server(application, environment, second, path / f"{number}.log"))
-            for number, application in enumerate((API, REFERENCE))
+            stack.enter_context(
+                server(application, os.environ | to_environment(own), second, path / f"{number}.log")
+            )
+            for number, (application, own) in enumerate(
+                ((API, settings), (REFERENCE, settings), (API, counting))
+            )
         ]
-        yield World(*servers, access_token(servers[0].port), documents)
+        yield World(*servers, counting.metrics_port, access_token(servers[0].port), documents)
 
 
 def halves(cores: set[int]) -> tuple[set[int], set[int]]:

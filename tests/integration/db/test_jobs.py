@@ -9,11 +9,13 @@ import pytest
 
 from db.job_outcomes import cancel_queued_job, end_job, requeue_failed_job, retry_job
 from db.job_reports import (
+    OpenJobsRow,
     QueueDepthRow,
     UnusableModelRow,
     WaitingJobsRow,
     find_job,
     list_jobs,
+    list_open_jobs,
     list_queue_depths,
     list_unusable_models,
     list_waiting_jobs,
@@ -225,6 +227,30 @@ async def test_the_operator_looks_for_jobs(
     assert await list_queue_depths(connection) == [
         QueueDepthRow("prediction", "queued", 2),
         QueueDepthRow("training", "running", 1),
+    ]
+
+
+async def test_open_jobs_are_counted_with_the_age_of_the_oldest(
+    connection: Connection, own: dict[str, Any], theirs: Tenant, now: datetime
+) -> None:
+    foreign = {"organization_id": theirs.organization_id}
+    minute = timedelta(minutes=1)
+    for owner, name, kind, state, values in (
+        (own, "a", "mail", "queued", {"created_time": now - minute}),
+        (foreign, "b", "mail", "queued", {"created_time": now - 2 * minute}),
+        (own, "c", "mail", "queued", {"created_time": now - 3 * minute, "run_after": now + minute}),
+        (own, "d", "mail", "running", {"created_time": now}),
+        (own, "e", "training", "running", {"created_time": now - minute}),
+        (own, "f", "mail", "succeeded", {"created_time": now - minute, "ended_time": now}),
+    ):
+        await add(connection, owner, name, kind=kind, state=state, **values)
+
+    rows = await list_open_jobs(connection)
+
+    assert sorted(rows, key=lambda row: (row.kind, row.state)) == [
+        OpenJobsRow("mail", "queued", jobs=2, oldest=120.0),
+        OpenJobsRow("mail", "running", jobs=1, oldest=0.0),
+        OpenJobsRow("training", "running", jobs=1, oldest=60.0),
     ]
 
 

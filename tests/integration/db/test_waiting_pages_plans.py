@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from db.job_reports import count_trainings_without_node, list_unusable_models
+from db.job_reports import count_trainings_without_node, list_open_jobs, list_unusable_models
 from db.statements import Statement
 from db.waiting_pages import (
     count_documents_to_bundle,
@@ -58,6 +58,7 @@ async def predictions(pool: asyncpg.Pool, organization: Tenant) -> None:
         (count_documents_to_bundle, {}, 10),
         (count_ended_pages, {"seconds": 60.0, "limit": 1_000}, 2 * LATELY),
         (count_trainings_without_node, {}, 10),
+        (list_open_jobs, {}, QUEUED + RUNNING),
         (list_unusable_models, {"error_classes": ["ModelMissing"], "seconds": 86400.0, "limit": 20}, 10),
     ],
 )

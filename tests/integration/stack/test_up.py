@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import psutil
@@ -59,9 +60,15 @@ def trust(environment: dict[str, str]) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=environment["CURL_CA_BUNDLE"])
 
 
+def report(stack: RunningStack) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        pagemill("status", "--json", "--data-dir", str(stack.data_directory)).stdout
+    )
+    return found
+
+
 def status(stack: RunningStack) -> dict[str, str]:
-    report = json.loads(pagemill("status", "--json", "--data-dir", str(stack.data_directory)).stdout)
-    return {name: part["status"] for name, part in report["parts"].items()}
+    return {name: part["status"] for name, part in report(stack)["parts"].items()}
 
 
 def find(stack: RunningStack, word: str) -> list[psutil.Process]:
@@ -89,6 +96,12 @@ def test_it_runs_stops_and_finds_its_data_again(data_directory: Path) -> None:
             "apps": "off",
             "dispatcher": "off",
         }
+        [exporter] = report(stack)["metrics"]
+        assert exporter["status"] == "up"
+        with urllib.request.urlopen(exporter["url"], timeout=10) as answer:
+            page = answer.read().decode()
+        assert 'pagemill_http_requests_total{method="POST",route="/token",status="200"} 1.0' in page
+        assert "pagemill_postgres_up 1.0" in page
         done = pagemill("down", "--data-dir", str(data_directory))
         assert (done.returncode, done.stdout) == (0, "stopped\n")
         assert stack.process.wait(10) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,9 +10,17 @@ import pytest
 
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import SettingsError, load_settings, to_environment
+from pagemill.stack import stack_configuration
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.processes import child_environment
-from pagemill.stack.stack_configuration import StackConfiguration, deploy_settings, worker_settings
+from pagemill.stack.stack_configuration import (
+    METRICS_PORT,
+    StackConfiguration,
+    deploy_settings,
+    free_metrics_port,
+    metrics_url,
+    worker_settings,
+)
 
 EMBEDDED_URL = "postgresql://u:p@127.0.0.1:1/pagemill"
 
@@ -53,6 +62,27 @@ def test_what_is_given_wins(tmp_path: Path) -> None:
     assert not replaced.embeds_ray
     assert (settings.objects_url, settings.s3_endpoint_url) == ("s3://bucket/prefix", "http://s3")
     assert (settings.ray_address, settings.reading_cpus) == ("ray:6379", 3.0)
+
+
+def test_metrics_have_the_port_that_was_chosen_unless_one_is_given(tmp_path: Path) -> None:
+    chosen = dataclasses.replace(configuration(tmp_path), metrics_port=9464)
+    settings = chosen.settings(EMBEDDED_URL, None)
+    assert metrics_url(settings) == "http://127.0.0.1:9464/metrics"
+    assert settings.metrics_directory == str(tmp_path / "metrics")
+    given = {"PAGEMILL_METRICS_PORT": "9000", "PAGEMILL_METRICS_HOST": "::"}
+    settings = dataclasses.replace(configuration(tmp_path, given), metrics_port=9464).settings(
+        EMBEDDED_URL, None
+    )
+    assert metrics_url(settings) == "http://[::]:9000/metrics"
+    off = dataclasses.replace(configuration(tmp_path, {"PAGEMILL_METRICS_PORT": "0"}), metrics_port=9464)
+    assert metrics_url(off.settings(EMBEDDED_URL, None)) is None
+
+
+def test_another_port_is_chosen_where_the_usual_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stack_configuration, "port_answers", lambda _: False)
+    assert free_metrics_port() == METRICS_PORT
+    monkeypatch.setattr(stack_configuration, "port_answers", lambda _: True)
+    assert free_metrics_port() != METRICS_PORT
 
 
 def test_a_wrong_setting_is_named(tmp_path: Path) -> None:

@@ -174,6 +174,16 @@ def test_a_ray_of_the_operators_own_is_believed(
     assert (parts["apps"].status, parts["apps"].detail) == (status, detail)
 
 
+def test_the_addresses_of_metrics_are_asked_too(
+    directory: DataDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, ray = "http://127.0.0.1:9464/metrics", "http://127.0.0.1:40005/metrics"
+    monkeypatch.setattr(module, "url_answers", lambda url: url == api)
+    found = report(directory, state(metrics_url=api, ray_metrics_url=ray))
+    assert [(one.url, one.status) for one in found.metrics] == [(api, "up"), (ray, "down")]
+    assert report(directory, state(metrics_url=None, ray_metrics_url=None)).metrics == []
+
+
 def test_a_stack_without_ray_says_so(directory: DataDirectory) -> None:
     parts = {name: PartState(phase="up") for name in ("postgres", "api")}
     found = report(directory, state(parts=parts, dashboard_url=None, ray_address=None))
