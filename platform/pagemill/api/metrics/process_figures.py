@@ -38,8 +38,7 @@ class ProcessFigures:
         self._remove_other_releases()
         descriptor = self._take_file()
         try:
-            # Without room on the disk, writing to the mapping would kill the process.
-            os.posix_fallocate(descriptor, 0, BYTES * self._size)
+            self._fill(descriptor)
             with (
                 mmap.mmap(descriptor, BYTES * self._size) as mapping,
                 memoryview(mapping) as view,
@@ -70,6 +69,11 @@ class ProcessFigures:
                 return descriptor
             os.close(descriptor)
         raise OSError(f"more than {MOST_PROCESSES} processes count in {self._directory}")
+
+    def _fill(self, descriptor: int) -> None:
+        """Write zeros where nothing is yet: without room on the disk, a mapping would kill the process."""
+        size = os.fstat(descriptor).st_size
+        os.pwrite(descriptor, bytes(max(0, BYTES * self._size - size)), size)
 
     def _read(self, path: Path) -> tuple[list[float], bool]:
         """Return the figures of a process, and whether it lives; nothing of one that is just beginning."""

@@ -45,6 +45,7 @@ class QueueWatch:
         self._turn = asyncio.Lock()
         self._latest: QueueFigures | None = None
         self._asked: float | None = None
+        self._is_failing = False
 
     async def latest(self) -> QueueFigures | None:
         """Return figures that are five seconds old at most; None when Postgres does not give any."""
@@ -69,15 +70,23 @@ class QueueWatch:
                         application_name=APPLICATION_NAME,
                         statement_seconds=ANSWER_SECONDS,
                     )
-                return await find_queue_figures(self._connection)
+                found = await find_queue_figures(self._connection)
         except DATABASE_ERRORS as error:
-            # The address of the database can be part of a message: only the class is written.
-            logger.warning("metrics: the database gives no figures: %s", type(error).__name__)
+            self._report(error)
             self.close()
             return None
         except asyncio.CancelledError:
             self.close()
             raise
+        self._is_failing = False
+        return found
+
+    def _report(self, error: BaseException) -> None:
+        """Log a failure, once until there is an answer again."""
+        if not self._is_failing:
+            self._is_failing = True
+            # The address of the database can be part of a message: only the class is written.
+            logger.warning("metrics: the database gives no figures: %s", type(error).__name__)
 
 
 async def find_queue_figures(connection: Connection) -> QueueFigures:

@@ -100,9 +100,9 @@ def test_a_file_that_is_just_beginning_is_no_trouble(tmp_path: Path, files: Proc
 def test_a_full_disk_is_an_error_and_no_dead_process(
     files: ProcessFigures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_arguments: int) -> None:
+    def full(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.posix_fallocate", full)
+    monkeypatch.setattr("os.pwrite", full)
     with pytest.raises(OSError, match="No space left"), files.open():
         raise AssertionError("it counts without room")
