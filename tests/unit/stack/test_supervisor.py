@@ -67,6 +67,7 @@ class FakeHead(FakePart):
     """A Ray head with an address."""
 
     address, dashboard_url = "127.0.0.1:6379", "http://127.0.0.1:8265"
+    metrics_url = "http://127.0.0.1:9999/metrics"
 
 
 class Recorded:

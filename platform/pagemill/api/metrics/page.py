@@ -109,7 +109,7 @@ class ApiFigures(Collector):
             oldest = _by_label(queue.oldest, self.kinds)
             pages = {("interactive",): queue.pages.interactive, ("background",): queue.pages.background}
             dispatchers = _by_label(queue.dispatchers, self.roles)
-        is_up = {(): float(queue is not None)}
+        is_up: Values = {(): float(queue is not None)}
         yield _gauge("postgres_up", "1 while Postgres gives the figures of the queue, else 0.", (), is_up)
         yield _gauge("jobs_waiting", "Queued jobs that may run.", ("kind",), waiting)
         yield _gauge("jobs_running", "Jobs that run.", ("kind",), running)
@@ -118,9 +118,9 @@ class ApiFigures(Collector):
         yield _gauge("dispatchers", "Dispatchers that live and do not drain.", ("role",), dispatchers)
 
     def _disks(self) -> Iterator[Metric]:
-        usage = {(volume,): shutil.disk_usage(path) for volume, path in self.volumes.items() if path.exists()}
-        free = {volume: float(disk.free) for volume, disk in usage.items()}
-        size = {volume: float(disk.total) for volume, disk in usage.items()}
+        usage = {volume: shutil.disk_usage(path) for volume, path in self.volumes.items() if path.exists()}
+        free: Values = {(volume,): float(disk.free) for volume, disk in usage.items()}
+        size: Values = {(volume,): float(disk.total) for volume, disk in usage.items()}
         yield _gauge("disk_free_bytes", "Bytes that are free.", ("volume",), free)
         yield _gauge("disk_size_bytes", "Bytes in all.", ("volume",), size)
 

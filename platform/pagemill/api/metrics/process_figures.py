@@ -87,7 +87,7 @@ class ProcessFigures:
                 memoryview(mapping) as view,
                 view.cast("d") as figures,
             ):
-                return figures.tolist(), lives
+                return list(figures), lives
         finally:
             os.close(descriptor)
 

@@ -98,9 +98,9 @@ async def test_no_label_grows_with_tenants_documents_models_or_paths(
     app: Litestar, measured: Settings, pool: asyncpg.Pool
 ) -> None:
     async with app.lifespan():
-        said = await drive(app, measured, pool, "first")
+        said = await drive(app, measured, pool, "frobnicate")
         before = await scrape_of_all(measured)
-        said += await drive(app, measured, pool, "second")
+        said += await drive(app, measured, pool, "tergiversate")
         after = await scrape(measured)
 
     assert set(after) == set(before)

@@ -50,10 +50,11 @@ def port(settings: Settings, tmp_path: Path) -> Iterator[int]:
     with (tmp_path / "log").open("wb") as log:
         server = subprocess.Popen(command, env=os.environ | to_environment(settings), stdout=log, stderr=log)
     yield port
-    workers = psutil.Process(server.pid).children(recursive=True)
-    server.terminate()
-    server.wait(SECONDS)
-    kill(workers)
+    # It may be about to start another worker.
+    children = psutil.Process(server.pid).children(recursive=True)
+    server.kill()
+    server.wait()
+    kill(children)
 
 
 def health(port: int) -> bool:

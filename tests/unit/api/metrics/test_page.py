@@ -73,7 +73,7 @@ def test_requests_are_counted_by_the_template_of_their_path(requests: RequestMet
     assert found["pagemill_http_request_seconds_count|GET|/documents/{documentId}"] == 3
     assert found["pagemill_http_request_seconds_sum|GET|/documents/{documentId}"] == pytest.approx(0.309)
     buckets = {
-        name.split("|")[2]: value
+        name.split("|")[1]: value
         for name, value in found.items()
         if name.startswith("pagemill_http_request_seconds_bucket")
     }
