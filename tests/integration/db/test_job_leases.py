@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from db.job_leases import (
-    JobRow,
+    ClaimedJobRow,
     LeaseRow,
     claim_jobs,
     delete_old_jobs,
@@ -36,9 +36,10 @@ async def claim(connection: Connection, limit: int, kind: str = "prediction") ->
 
 
 async def test_a_claimed_job_runs_under_a_lease(connection: Connection, now: datetime) -> None:
-    await add(connection, "a1", payload={"a": 1}, attempt=1, maximum_attempts=5)
+    due = now - timedelta(seconds=5)
+    await add(connection, "a1", payload={"a": 1}, attempt=1, maximum_attempts=5, run_after=due)
     rows = await claim_jobs(connection, kind="prediction", owner="worker", lease=60.0, limit=10)
-    assert rows == [JobRow(JobId("a1"), "prediction", "a", "of a1", {"a": 1}, 2, 5, 0)]
+    assert rows == [ClaimedJobRow(JobId("a1"), "prediction", "a", "of a1", {"a": 1}, 2, 5, 0, due, now)]
     row = await connection.fetchrow("SELECT * FROM job")
     assert (row["state"], row["lease_owner"], row["started_time"]) == ("running", "worker", now)
     assert row["lease_expires"] == now + timedelta(seconds=60)

@@ -200,7 +200,7 @@ async def test_a_failure_of_one_part_ends_the_others(objects: ObjectStore) -> No
             self.asked.append(request.pages)
             if request.pages is None:
                 lane = ReadingLane(Printed(100, 0), at_once=1)
-                return await CachedReading(objects, lane, lane).read(request)
+                return await CachedReading(objects, lane, lane, ReadingMetrics()).read(request)
             if len(self.asked) == 3:
                 raise DocumentUnreadable("damaged")
             try:
