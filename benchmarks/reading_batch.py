@@ -23,6 +23,7 @@ from pagemill.objects.local import LocalObjectStore
 from pagemill.settings import Settings
 from serve_apps.reading import ONGOING_FOR_EACH_PART, CachedReading
 from serve_apps.reading_lane import ReadingLane
+from serve_apps.reading_metrics import ReadingMetrics
 
 Page = TypeVar("Page")
 
@@ -98,7 +99,7 @@ async def replica_seconds(recognizer: WordRecognizer, contents: Sequence[bytes],
             Settings(database_url="", objects_url="", token_key="", reading_cpus=threads)
         )
         lane = ReadingLane(reader, at_once=at_once)
-        reading = CachedReading(objects, lane, lane)
+        reading = CachedReading(objects, lane, lane, ReadingMetrics())
         ongoing = asyncio.Semaphore(ONGOING_FOR_EACH_PART * at_once)
 
         async def ask(key: str) -> None:

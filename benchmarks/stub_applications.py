@@ -29,6 +29,7 @@ from pagemill.objects import open_objects
 from pagemill.settings import load_settings
 from serve_apps.reading import CachedReading, reading_application
 from serve_apps.reading_lane import ReadingLane
+from serve_apps.reading_metrics import ReadingMetrics
 
 PREDICTING_SECONDS = 0.02
 
@@ -59,6 +60,7 @@ class StubReading:
             open_objects(settings),
             ReadingLane(reader, at_once=at_once),
             ReadingLane(reader, at_once=at_once, in_background=True),
+            ReadingMetrics(),
         )
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from pagemill.settings import Settings
-from pagemill.work.kinds import Role
+from pagemill.work.roles import Role
 
 _NAME = re.compile(rf"^dispatcher-({'|'.join(Role)})-([0-9]+)-([0-9]+)$")
 

@@ -25,7 +25,7 @@ from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.logging_setup import configure_logging
 from pagemill.objects import open_objects
 from pagemill.settings import load_settings
-from pagemill.work.kinds import Role
+from pagemill.work.roles import Role
 
 APPLICATION_NAME = "pagemill dispatcher"
 FAULT_STATUS = 1

@@ -20,7 +20,7 @@ from pagemill.cluster.assignment import Assignment, DispatcherName, Share, decla
 from pagemill.cluster.dispatcher import DispatcherActor
 from pagemill.pools import coordinator
 from pagemill.settings import Settings
-from pagemill.work.kinds import Role
+from pagemill.work.roles import Role
 
 PREFIX = "dispatcher"
 ANSWER_SECONDS = 10.0

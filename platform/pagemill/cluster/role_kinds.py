@@ -11,10 +11,11 @@ from pagemill.jobs.kind import RunnableKind
 from pagemill.objects import ObjectStore
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings
-from pagemill.work.kinds import HOUSEKEEPING, INTERACTIVE, LONG, LongResources, Role
+from pagemill.work.kinds import HOUSEKEEPING, INTERACTIVE, LONG, LongResources
 from pagemill.work.mail import announce_mail_service
 from pagemill.work.predictions import PredictionResources
 from pagemill.work.resources import WorkResources
+from pagemill.work.roles import Role
 
 
 async def open_kinds(

@@ -21,7 +21,7 @@ from pagemill.stack.directory import DataDirectory
 from pagemill.stack.probes import api_answers, dashboard_json, url_answers
 from pagemill.stack.state_file import StackState
 from pagemill.stack.troubles import application_troubles, scheduling_troubles, unusable_models
-from pagemill.work.kinds import Role
+from pagemill.work.roles import Role
 
 APPLICATIONS = "/api/serve/applications/"
 PROBE_SECONDS = 10.0

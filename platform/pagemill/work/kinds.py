@@ -1,4 +1,4 @@
-"""Registry of all kinds of jobs, by role. A new kind is one module and one line here.
+"""Registry of all kinds of jobs, by role. A new kind is one module, one line here and its name in ``roles``.
 
 A role is what a dispatcher is for: dispatchers of one role run in processes of their own, with the resources
 that the kinds of the role need and no others.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from pagemill.jobs.kind import JobKinds
@@ -20,20 +19,10 @@ from pagemill.work.object_sweep import OBJECT_SWEEP
 from pagemill.work.predictions import PREDICTION, PredictionResources
 from pagemill.work.resources import WorkResources
 from pagemill.work.retention import RETENTION
+from pagemill.work.roles import Role
 from pagemill.work.trainings import TRAINING, TrainingResources
 from pagemill.work.transformations import TRANSFORMATION
 from pagemill.work.webhooks import WEBHOOK
-
-
-class Role(StrEnum):
-    """Role of a dispatcher: which kinds of jobs it runs."""
-
-    INTERACTIVE = "interactive"
-    """Somebody waits for these."""
-    LONG = "long"
-    """These take minutes or hours, on other nodes."""
-    HOUSEKEEPING = "housekeeping"
-    """Nobody waits for these; only their dispatcher has the keys for webhooks and mail."""
 
 
 @dataclass(frozen=True, kw_only=True)

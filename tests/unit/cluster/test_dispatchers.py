@@ -23,7 +23,8 @@ from pagemill.cluster.assignment import (
 from pagemill.cluster.dispatcher import is_superseded
 from pagemill.cluster.dispatchers import replace_dispatchers
 from pagemill.settings import Settings
-from pagemill.work.kinds import KINDS, KINDS_OF_ROLE, Role
+from pagemill.work.kinds import KINDS, KINDS_OF_ROLE
+from pagemill.work.roles import Role
 
 SETTINGS = Settings(
     database_url="postgresql://unused",

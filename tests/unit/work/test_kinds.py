@@ -17,9 +17,10 @@ from pagemill.jobs.job import Job
 from pagemill.jobs.kind import JobKind, JobKinds, UnknownKind
 from pagemill.jobs.schedule import schedules_of
 from pagemill.settings import Settings, load_settings
-from pagemill.work.kinds import KINDS
+from pagemill.work.kinds import KINDS, KINDS_OF_ROLE
 from pagemill.work.mail import MAIL
 from pagemill.work.predictions import PREDICTION
+from pagemill.work.roles import NAMES_OF_ROLE
 from pagemill.work.webhooks import WEBHOOK
 
 REQUIRED = {"PAGEMILL_DATABASE_URL": "postgresql://unused", "PAGEMILL_OBJECTS_URL": "file:///unused"}
@@ -33,6 +34,10 @@ class Everything:
 
     async def __call__(self, _job: Job) -> None:
         raise AssertionError
+
+
+def test_the_names_of_each_role_are_known_without_its_kinds() -> None:
+    assert {role: tuple(kinds.names) for role, kinds in KINDS_OF_ROLE.items()} == NAMES_OF_ROLE
 
 
 def test_every_kind_that_is_declared_is_registered() -> None:

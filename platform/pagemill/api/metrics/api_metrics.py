@@ -23,6 +23,7 @@ from pagemill.api.metrics.request_metrics import RequestMetrics, operations_of
 from pagemill.concurrency import cancel_and_wait
 from pagemill.private_directory import private_directory
 from pagemill.settings import Settings
+from pagemill.work.roles import NAMES_OF_ROLE, Role
 
 DIRECTORY = "metrics_directory"
 
@@ -58,15 +59,12 @@ class ApiMetrics:
                 await cancel_and_wait([watching])
 
     async def _page(self, files: ProcessFigures, queue: QueueWatch) -> bytes:
-        # Only the process that listens needs the kinds, with which 10 MB of modules come.
-        from pagemill.work.kinds import KINDS, Role
-
         figures = ApiFigures(
             places=self._places,
             processes=files.total(),
             queue=await queue.latest(),
             volumes=volumes_of(self._settings),
-            kinds=KINDS.names,
+            kinds=[name for names in NAMES_OF_ROLE.values() for name in names],
             roles=list(Role),
         )
         return figures.page()
