@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 from pagemill.concurrency import cancel_and_wait
+from pagemill.tracing.spans import Span, active_span, is_recording, link_batch, outside_of_trace
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -38,6 +39,8 @@ class _Submitted(Generic[Item, Result]):
     item: Item
     call: _Call[Result]
     index: int
+    span: Span | None
+    """Span of the caller that waits, if it is traced."""
 
     @property
     def is_over(self) -> bool:
@@ -102,9 +105,11 @@ class Batcher(Generic[Item, Result]):
             # Kept: each look-up asks the system for the process's id.
             self._loop = asyncio.get_running_loop()
         call: _Call[Result] = _Call(len(items), self._loop.create_future())
-        self._submitted.extend(_Submitted(item, call, index) for index, item in enumerate(items))
+        span = active_span()
+        self._submitted.extend(_Submitted(item, call, index, span) for index, item in enumerate(items))
         if len(self._workers) < self._concurrency:
-            self._workers.add(asyncio.create_task(self._process_batches()))
+            # It serves others too.
+            self._workers.add(asyncio.create_task(self._process_batches(), context=outside_of_trace()))
         await call.waiting
         return cast("list[Result]", call.results)
 
@@ -124,6 +129,8 @@ class Batcher(Generic[Item, Result]):
             self._workers.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _process_batch(self, batch: Sequence[_Submitted[Item, Result]]) -> None:
+        if is_recording():
+            link_batch([submitted.span for submitted in batch])
         try:
             results = await self._process([submitted.item for submitted in batch])
             completed = list(zip(batch, results, strict=True))

@@ -8,7 +8,10 @@ import sys
 
 import msgspec
 
+from pagemill.tracing.spans import active_trace_id
+
 EXTRA = ("request_id", "status", "milliseconds")
+TRACE_ID = "trace_id"
 
 
 class JsonFormatter(logging.Formatter):
@@ -26,6 +29,10 @@ class JsonFormatter(logging.Formatter):
             value = getattr(record, name, None)
             if value is not None:
                 entry[name] = value
+        # A line that is written later than it was logged knows its trace, or that it has none.
+        trace_id = getattr(record, TRACE_ID, active_trace_id())
+        if trace_id is not None:
+            entry[TRACE_ID] = trace_id
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(entry, enc_hook=str).decode()

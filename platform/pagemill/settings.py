@@ -190,6 +190,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Directory in which the API processes of one machine count together, and which nobody else may enter;
     without it, one for temporary files."""
     log_level: str = "INFO"
+    traces_url: Annotated[
+        str, Meta(pattern=r"^(https?://[^\s@/?#]+(/[^\s?#]*)?)?$(?!\n)", max_length=2048)
+    ] = ""
+    """OTLP/HTTP collector of traces, as ``http://localhost:4318``; without one, nothing is traced."""
+    traces_share: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    """Share of the requests that are traced."""
+    traces_client_rate: Annotated[float, Meta(ge=0)] = 1.0
+    """Requests a second, of one API process, that are traced beside that because their clients ask for it."""
 
     @property
     def reading_threads(self) -> int:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from litestar.types import HTTPScope
 
+from pagemill.tracing.spans import active_trace_id
+
 logger = logging.getLogger("pagemill.access")
 
 GATHER_SECONDS = 0.05
@@ -24,6 +26,7 @@ class _AnsweredRequest(NamedTuple):
     path: str
     status: int
     seconds: float
+    trace_id: str | None
 
 
 class AccessLog:
@@ -40,9 +43,8 @@ class AccessLog:
         if not logger.isEnabledFor(logging.INFO):
             return
         # The query can hold client ids and secrets: it is not logged.
-        self._requests.append(
-            _AnsweredRequest(time.time(), request_id, scope["method"], scope["path"], status, seconds)
-        )
+        answered = (time.time(), request_id, scope["method"], scope["path"], status, seconds)
+        self._requests.append(_AnsweredRequest(*answered, active_trace_id()))
         if len(self._requests) >= GATHERED_LINES:
             self.write()
         elif self._scheduled_in is not (loop := asyncio.get_running_loop()):
@@ -59,6 +61,7 @@ class AccessLog:
             record.created = request.time
             record.request_id, record.status = request.request_id, request.status
             record.milliseconds = round(request.seconds * 1000, 1)
+            record.trace_id = request.trace_id
             logger.handle(record)
         self._requests.clear()
 

@@ -12,7 +12,9 @@ import pytest
 
 from pagemill.api.http import access_log
 from pagemill.api.http.access_log import GATHERED_LINES, AccessLog
+from pagemill.tracing.spans import active_trace_id, begin_trace
 from tests.support.access_lines import access_lines
+from tests.support.collector import collecting, recording
 from tests.support.working import until
 
 if TYPE_CHECKING:
@@ -93,6 +95,20 @@ def test_child_does_not_write_lines_of_its_parent(lines: list[logging.LogRecord]
     assert os.waitstatus_to_exitcode(status) == 0
     log.write()
     assert len(lines) == 1
+
+
+async def test_a_line_names_the_trace_of_its_request_although_it_is_written_later(
+    lines: list[logging.LogRecord],
+) -> None:
+    log = AccessLog()
+    with collecting() as collector, recording(collector):
+        with begin_trace("GET", None):
+            trace_id = active_trace_id()
+            answer(log, "traced")
+        answer(log, "untraced")
+        with begin_trace("GET", None):
+            log.write()
+    assert [vars(line)["trace_id"] for line in lines] == [trace_id, None]
 
 
 def test_disabled_log_buffers_nothing(lines: list[logging.LogRecord]) -> None:
