@@ -21,6 +21,7 @@ class JobRow(Row):
     attempt: int
     maximum_attempts: int
     lost_workers: int
+    trace_context: str | None
 
 
 class ClaimedJobRow(JobRow):

@@ -18,16 +18,28 @@ NEW_JOB_ID = "replace(gen_random_uuid()::text, '-', '')"
 """An expression for the id of a new job."""
 
 
-def queueing(kind: str, jobs: str, *, parts: str = "", conflict: str = "", result: str = "jobs") -> str:
+def queueing(
+    kind: str,
+    jobs: str,
+    *,
+    parts: str = "",
+    conflict: str = "",
+    result: str = "jobs",
+    with_trace: bool = False,
+) -> str:
     """Return SQL that queues the jobs of one kind that the query ``jobs`` selects, and tells dispatchers.
 
-    ``jobs`` selects the organization, id, kind, subject, payload, priority and maximum attempts of each job.
-    ``kind`` is an SQL expression. ``parts`` are CTEs that ``jobs`` reads, each with a comma behind it. The
-    statement returns the number of jobs unless ``result`` says otherwise.
+    ``jobs`` selects the organization, id, kind, subject, payload, priority and maximum attempts of each job,
+    and its trace context with ``with_trace``. ``kind`` is an SQL expression. ``parts`` are CTEs that ``jobs``
+    reads, each with a comma behind it. The statement returns the number of jobs unless ``result`` says
+    otherwise.
     """
     return f"""
     WITH {parts} queued AS (
-        INSERT INTO job (organization_id, id, kind, subject_id, payload, priority, maximum_attempts)
+        INSERT INTO job (
+            organization_id, id, kind, subject_id, payload, priority, maximum_attempts
+            {", trace_context" if with_trace else ""}
+        )
         {jobs}
         {conflict}
         RETURNING id
@@ -59,8 +71,9 @@ class CancelRequestRow(Row):
         ":kind",
         """
         SELECT :organization_id::text, :job_id::text, :kind::text, :subject_id::text, :payload::jsonb,
-            :priority::integer, :maximum_attempts::integer
+            :priority::integer, :maximum_attempts::integer, :trace_context::text
         """,
+        with_trace=True,
     )
 )
 async def insert_job(
@@ -73,6 +86,7 @@ async def insert_job(
     payload: dict[str, Any],
     priority: int,
     maximum_attempts: int,
+    trace_context: str | None,
 ) -> None:
     """Queue a job, and tell dispatchers of it at commit."""
 

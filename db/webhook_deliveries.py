@@ -74,9 +74,11 @@ def is_wanted(event_type: EventType, *, organization: str = ":organization_id") 
     queueing(
         f"'{KIND}'",
         f"""
-        SELECT :organization_id, {NEW_JOB_ID}, '{KIND}', id, '{{}}'::jsonb, {PRIORITY}, {MAXIMUM_ATTEMPTS}
+        SELECT :organization_id, {NEW_JOB_ID}, '{KIND}', id, '{{}}'::jsonb, {PRIORITY}, {MAXIMUM_ATTEMPTS},
+            :trace_context::text
         FROM delivery
         """,
+        with_trace=True,
         parts=f"""
         wanting AS (
             SELECT id FROM webhook
@@ -92,7 +94,12 @@ def is_wanted(event_type: EventType, *, organization: str = ":organization_id") 
     )
 )
 async def queue_deliveries(
-    connection: Connection, *, organization_id: OrganizationId, event_type: EventType, body: str
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    event_type: EventType,
+    body: str,
+    trace_context: str | None,
 ) -> Annotated[int, NeverNull("count(*)")]:
     """Add a delivery and its job for each webhook that wants the event; return how many."""
 

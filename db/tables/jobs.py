@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import JSONB, Boolean, Integer, Text, Timestamptz
+from piccolo.columns import JSONB, Boolean, Integer, Text, Timestamptz, Varchar
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
 
@@ -30,6 +30,9 @@ class Job(Table, tablename="job"):
     created_time = Timestamptz(default=TimestamptzNow())
     started_time = Timestamptz(null=True, default=None)
     ended_time = Timestamptz(null=True, default=None)
+    trace_context = Varchar(
+        length=600, null=True, default=None, help_text="traceparent and tracestate of what queued it"
+    )
 
 
 class Dispatcher(Table, tablename="dispatcher"):

@@ -21,6 +21,7 @@ from pagemill.ids import JobId
 from pagemill.jobs import leases
 from pagemill.jobs.attempt_endings import AttemptEndings
 from pagemill.jobs.job import CANCEL_CHANNEL, READY_CHANNEL, Job, KindName
+from pagemill.jobs.job_spans import outcome_span, run_span
 from pagemill.jobs.kind import AnyKind, JobKinds, RunnableKind, Runner
 from pagemill.jobs.notifications import NotificationListener
 from pagemill.jobs.observer import NOBODY, AttemptOutcome, JobObserver
@@ -260,6 +261,12 @@ class Dispatcher:
 
     async def _write_outcome(self, running: _Running) -> AttemptOutcome | None:
         """Return what became of the attempt; None when the job has gone on without it."""
+        with outcome_span(running.job) as span:
+            outcome = await self._end_job(running)
+            span.set({"pagemill.job.outcome": outcome or "lost"})
+            return outcome
+
+    async def _end_job(self, running: _Running) -> AttemptOutcome | None:
         kind, job = running.kind, running.job
         match running.interruption:
             case "lost":
@@ -324,7 +331,8 @@ class Dispatcher:
 
 
 async def _run(runner: Runner[Any], job: Job) -> Any:
-    return await runner(job)
+    with run_span(job):
+        return await runner(job)
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:

@@ -30,7 +30,7 @@ class Job(msgspec.Struct, frozen=True):
 
     ``attempt`` counts from 1 and fences every write: only the latest attempt can end the job.
     ``lost_workers`` says how many workers have died with the job so far. ``waited`` is for how many seconds
-    it could have been claimed before.
+    it could have been claimed before. ``trace_context`` is the place in a trace of what has queued the job.
     """
 
     id: JobId
@@ -42,6 +42,7 @@ class Job(msgspec.Struct, frozen=True):
     maximum_attempts: int
     lost_workers: int = 0
     waited: float = 0.0
+    trace_context: str | None = None
 
 
 class JobFailed(errors.PagemillError):

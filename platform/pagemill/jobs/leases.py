@@ -14,6 +14,7 @@ from db.statements import Connection
 from pagemill.ids import JobId
 from pagemill.jobs import backoff, outcomes
 from pagemill.jobs.job import Job, JobCancelled, KindName, WorkerLost
+from pagemill.jobs.job_spans import record_wait
 from pagemill.jobs.kind import AnyKind, AnyKinds
 from pagemill.jobs.observer import AttemptOutcome
 
@@ -38,6 +39,8 @@ async def claim(connection: Connection, kind: AnyKind, *, owner: str, lease: flo
     priority, then age.
     """
     rows = await statements.claim_jobs(connection, kind=kind.name, owner=owner, lease=lease, limit=limit)
+    for row in rows:
+        record_wait(row)
     return [_job_of(row, waited=(row.claimed_time - row.run_after).total_seconds()) for row in rows]
 
 
@@ -52,6 +55,7 @@ def _job_of(row: JobRow, *, waited: float = 0.0) -> Job:
         row.maximum_attempts,
         row.lost_workers,
         waited,
+        row.trace_context,
     )
 
 

@@ -12,6 +12,7 @@ from pagemill.ids import JobId, OrganizationId, SubjectId
 from pagemill.jobs import outcomes
 from pagemill.jobs.job import EndedJob
 from pagemill.jobs.kind import AnyKind
+from pagemill.tracing.spans import context_to_send
 
 
 async def enqueue(
@@ -37,6 +38,7 @@ async def enqueue(
         payload=dict(payload or {}),
         priority=kind.priority if priority is None else priority,
         maximum_attempts=kind.maximum_attempts,
+        trace_context=context_to_send(),
     )
     if kind.usage is not None:
         await kind.usage.reserve(connection, organization_id, job_id)

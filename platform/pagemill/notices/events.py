@@ -18,6 +18,7 @@ from db.trainings import TrainingStatusRow
 from db.webhook_deliveries import queue_deliveries
 from db.webhooks import EVENT_TYPES
 from pagemill.ids import OrganizationId
+from pagemill.tracing.spans import context_to_send
 
 
 async def tell(
@@ -32,6 +33,7 @@ async def tell(
         organization_id=organization_id,
         event_type=event_type,
         body=body,
+        trace_context=context_to_send(),
     )
 
 

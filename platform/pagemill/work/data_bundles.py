@@ -14,6 +14,7 @@ from pagemill.ids import DataBundleId, OrganizationId, SubjectId
 from pagemill.jobs.job import BATCH, KindName
 from pagemill.jobs.kind import Finished, JobKind, Runner
 from pagemill.notices.events import tell_of_data_bundle
+from pagemill.tracing.spans import within_trace
 from pagemill.work.resources import WorkResources
 
 
@@ -40,7 +41,8 @@ async def _succeed(connection: Connection, finished: Sequence[Finished[DataBundl
             summary=result.summary,
             object_key=result.object_key,
         )
-        await tell_of_data_bundle(connection, job.organization_id, row)
+        with within_trace(job.trace_context):
+            await tell_of_data_bundle(connection, job.organization_id, row)
 
 
 async def _fail(

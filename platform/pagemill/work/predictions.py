@@ -30,6 +30,7 @@ from pagemill.ids import JobId, OrganizationId, PredictionId, SubjectId
 from pagemill.jobs.job import INTERACTIVE, Job, KindName
 from pagemill.jobs.kind import Finished, JobKind
 from pagemill.notices.events import tell_of_prediction
+from pagemill.tracing.spans import span, within_trace
 from pagemill.usage.counting import count_active_model
 from pagemill.usage.limits import limited_amounts
 from pagemill.usage.meters import Amount, Meter
@@ -120,7 +121,8 @@ class PredictionRunner:
 
     async def _reserve(self, job: Job, amounts: Mapping[Meter, Amount]) -> None:
         if amounts:
-            await self._reservations.reserve(job.organization_id, job.id, amounts)
+            with span("reserve"):
+                await self._reservations.reserve(job.organization_id, job.id, amounts)
 
 
 async def _with_reservation(work: Coroutine[Any, Any, Answer], reservation: Awaitable[None]) -> Answer:
@@ -156,8 +158,10 @@ async def _succeed(connection: Connection, finished: Sequence[Finished[Predictio
     )
     for organization_id, model_id in sorted({(row.organization_id, row.model_id) for row in rows}):
         await count_active_model(connection, organization_id, model_id)
+    traces = {job.subject_id: job.trace_context for job, _ in finished}
     for row in rows:
-        await tell_of_prediction(connection, row)
+        with within_trace(traces.get(SubjectId(row.id))):
+            await tell_of_prediction(connection, row)
 
 
 def _json(value: object) -> str:

@@ -13,6 +13,7 @@ from pagemill.ids import OrganizationId, SubjectId, TrainingId
 from pagemill.jobs.job import BATCH, KindName
 from pagemill.jobs.kind import Finished, JobKind, Runner
 from pagemill.notices.events import tell_of_training
+from pagemill.tracing.spans import within_trace
 from pagemill.work.metering import MeteredUsage
 from pagemill.work.resources import WorkResources
 
@@ -42,7 +43,8 @@ async def _succeed(connection: Connection, finished: Sequence[Finished[TrainingR
             artefact_key=result.artefact_key,
             gpu_hours=result.gpu_hours,
         )
-        await tell_of_training(connection, job.organization_id, row)
+        with within_trace(job.trace_context):
+            await tell_of_training(connection, job.organization_id, row)
 
 
 async def _fail(

@@ -25,6 +25,8 @@ from pagemill.jobs.kind import JobKind
 from pagemill.jobs.leases import hold
 from pagemill.notices.destinations import DestinationRefused, connecting_socket
 from pagemill.secret_box import Sealed, SecretBox
+from pagemill.tracing.context import PARENT
+from pagemill.tracing.spans import active_context, span
 from pagemill.work.resources import WorkResources
 
 DELIVERY_SECONDS = 15.0
@@ -96,17 +98,24 @@ class WebhookRunner:
         }
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> DeliveryAttempt:
-        try:
-            async with (
-                self._session() as session,
-                session.post(url, data=body, headers=headers, allow_redirects=False) as response,
-            ):
-                await response.content.read(RESPONSE_BYTES)
-                return _attempt_of(response.status)
-        except TimeoutError:
-            return DeliveryAttempt(None, f"no answer within {DELIVERY_SECONDS:g} s")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            return DeliveryAttempt(None, _public_reason(error))
+        # The span has no URL, which can hold a secret of its owner's.
+        with span("POST", {"http.request.method": "POST"}, kind="client") as sending:
+            try:
+                async with (
+                    self._session() as session,
+                    session.post(
+                        url, data=body, headers={**headers, **_trace_header()}, allow_redirects=False
+                    ) as response,
+                ):
+                    await response.content.read(RESPONSE_BYTES)
+                    sending.set({"http.response.status_code": response.status})
+                    return _attempt_of(response.status)
+            except TimeoutError:
+                sending.fail("TimeoutError")
+                return DeliveryAttempt(None, f"no answer within {DELIVERY_SECONDS:g} s")
+            except (aiohttp.ClientError, OSError, ValueError) as error:
+                sending.fail(type(error).__name__)
+                return DeliveryAttempt(None, _public_reason(error))
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -163,6 +172,12 @@ class WebhookRunner:
                     connection, organization_id=organization_id, webhook_id=webhook_id, url=delivery.url
                 )
         return delay
+
+
+def _trace_header() -> dict[str, str]:
+    """Return the header of the trace; what its client's vendors have added stays here."""
+    context = active_context()
+    return {} if context is None else {PARENT: context.parent}
 
 
 def _attempt_of(status: int) -> DeliveryAttempt:

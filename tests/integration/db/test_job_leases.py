@@ -37,9 +37,11 @@ async def claim(connection: Connection, limit: int, kind: str = "prediction") ->
 
 async def test_a_claimed_job_runs_under_a_lease(connection: Connection, now: datetime) -> None:
     due = now - timedelta(seconds=5)
-    await add(connection, "a1", payload={"a": 1}, attempt=1, maximum_attempts=5, run_after=due)
+    await add(
+        connection, "a1", payload={"a": 1}, attempt=1, maximum_attempts=5, run_after=due, trace_context="t"
+    )
     rows = await claim_jobs(connection, kind="prediction", owner="worker", lease=60.0, limit=10)
-    assert rows == [ClaimedJobRow(JobId("a1"), "prediction", "a", "of a1", {"a": 1}, 2, 5, 0, due, now)]
+    assert rows == [ClaimedJobRow(JobId("a1"), "prediction", "a", "of a1", {"a": 1}, 2, 5, 0, "t", due, now)]
     row = await connection.fetchrow("SELECT * FROM job")
     assert (row["state"], row["lease_owner"], row["started_time"]) == ("running", "worker", now)
     assert row["lease_expires"] == now + timedelta(seconds=60)

@@ -66,7 +66,9 @@ async def test_a_new_job_is_queued(connection: Connection, own: dict[str, Any], 
         payload={"a": 1},
         priority=10,
         maximum_attempts=5,
+        trace_context="00-trace-span-01",
     )
+    assert await connection.fetchval("SELECT trace_context FROM job") == "00-trace-span-01"
     report = await find_job(connection, name=JOB)
     assert report is not None
     assert (report.state, report.priority, report.attempt, report.maximum_attempts) == ("queued", 10, 0, 5)

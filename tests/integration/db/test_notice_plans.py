@@ -90,7 +90,12 @@ async def test_webhooks(pool: asyncpg.Pool, organization: Tenant, webhook_id: st
         transaction = connection.transaction()
         await transaction.start()
         read = await most_rows_read(
-            connection, queue_deliveries, organization_id=own, event_type="prediction.failed", body="{}"
+            connection,
+            queue_deliveries,
+            organization_id=own,
+            event_type="prediction.failed",
+            body="{}",
+            trace_context=None,
         )
         assert read <= 10 * PAGE
         assert await most_rows_read(connection, delete_old_deliveries, organization_id=own) <= 10 * PAGE

@@ -92,19 +92,24 @@ async def test_each_enabled_webhook_that_wants_the_event_gets_a_delivery_and_a_j
     await add_webhook(connection, own, "another event", event_types=["prediction.succeeded"])
     await add_webhook(connection, own, "disabled", status="disabled")
     await add_webhook(connection, foreign, "theirs")
-    assert await queue_deliveries(connection, **own, event_type=FAILED, body='{"id": 1}') == 2
+    assert (
+        await queue_deliveries(connection, **own, event_type=FAILED, body='{"id": 1}', trace_context="t") == 2
+    )
     rows = await connection.fetch(
         """
         SELECT delivery.webhook_id, delivery.organization_id, delivery.body, delivery.status, job.kind,
-            job.state
+            job.state, job.trace_context
         FROM webhook_delivery AS delivery JOIN job ON job.subject_id = delivery.id
             AND job.organization_id = delivery.organization_id
         ORDER BY delivery.webhook_id
         """
     )
-    expected = (own["organization_id"], '{"id": 1}', "pending", "webhook", "queued")
+    expected = (own["organization_id"], '{"id": 1}', "pending", "webhook", "queued", "t")
     assert [tuple(row) for row in rows] == [("a", *expected), ("b", *expected)]
-    assert await queue_deliveries(connection, **own, event_type="training.pending", body="") == 0
+    assert (
+        await queue_deliveries(connection, **own, event_type="training.pending", body="", trace_context=None)
+        == 0
+    )
 
 
 async def test_a_delivery_is_sent_with_the_webhook_as_it_is_now(

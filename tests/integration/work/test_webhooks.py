@@ -24,9 +24,12 @@ from pagemill.jobs.job_administration import retry_job
 from pagemill.notices.events import tell
 from pagemill.notices.webhook_administration import replay
 from pagemill.secret_box import new_secret_key, read_secret_keys
+from pagemill.tracing.context import TraceContext
+from pagemill.tracing.spans import begin_trace
 from pagemill.work import webhooks
 from pagemill.work.kinds import KINDS
 from pagemill.work.webhooks import DELAYS, WEBHOOK, DeliveryRefused, WebhookRunner
+from tests.support.collector import collecting, recording
 from tests.support.hooks import Receiver, add_webhook, receiving
 from tests.support.seeds import claim_job
 from tests.support.tenants import Tenant
@@ -74,6 +77,27 @@ async def attempt(pool: asyncpg.Pool, runner: WebhookRunner, number: int) -> tup
     with pytest.raises(TryAgain) as caught:
         await runner(job)
     return job, caught.value
+
+
+async def test_a_traced_event_names_its_trace_and_nothing_of_other_vendors(
+    pool: asyncpg.Pool, organization: Tenant, runner: WebhookRunner
+) -> None:
+    asked = TraceContext("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7", True, "vendor=private")
+    with collecting() as collector, recording(collector):
+        async with receiving() as receiver:
+            await add_webhook(pool, organization.organization_id, BOX, receiver.url)
+            with begin_trace("POST /v1/predictions", asked):
+                job_id = await told(pool, organization)
+            untraced = await told(pool, organization)
+            async with dispatching(pool, runner, kinds=(WEBHOOK,)):
+                assert await until_ended(pool, job_id, untraced) == ["succeeded"] * 2
+    sending = collector.one("POST")
+    assert (sending.trace_id, sending.kind) == (asked.trace_id, "client")
+    assert sending.parent_id == collector.one("run webhook").span_id
+    assert sending.attributes == {"http.request.method": "POST", "http.response.status_code": 200}
+    parents = [headers.get("traceparent") for headers, _ in receiver.received]
+    assert sorted(parents, key=str) == [f"00-{asked.trace_id}-{sending.span_id}-01", None]
+    assert not any("tracestate" in headers for headers, _ in receiver.received)
 
 
 async def test_an_event_arrives_signed_and_once(
