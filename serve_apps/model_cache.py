@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from pagemill.applications.artefact_files import too_large
 from pagemill.errors import ModelUnusable, PagemillError, Unavailable
+from pagemill.tracing.spans import span
 
 Model = TypeVar("Model")
 
@@ -112,7 +113,9 @@ class ModelCache(Generic[FetchedModel, Model]):
         entry.users += 1
         try:
             # The load goes on for others when this caller goes.
-            await asyncio.wait({entry.loading})
+            if entry.since is None:
+                with span("load model"):
+                    await asyncio.wait({entry.loading})
             yield _result(entry.loading)
         finally:
             entry.users -= 1

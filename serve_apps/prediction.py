@@ -28,6 +28,8 @@ from pagemill.extraction.types import Extracted, Page
 from pagemill.objects import open_objects
 from pagemill.pools import SURGE_PERCENT, prediction_replica
 from pagemill.settings import Settings, load_settings
+from pagemill.tracing.configuration import close_tracing, configure_tracing
+from pagemill.tracing.spans import continue_trace, span
 from serve_apps.model_cache import ModelCache
 from serve_apps.model_metrics import ModelMetrics
 from serve_apps.model_router import router_configuration
@@ -72,6 +74,7 @@ class FieldPrediction:
 
     def __init__(self) -> None:
         settings = load_settings(os.environ)
+        configure_tracing(settings, "prediction")
         torch.set_num_threads(max(1, settings.prediction_threads))
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._objects = open_objects(settings)
@@ -97,13 +100,23 @@ class FieldPrediction:
 
     async def predict(self, request: PredictionRequest) -> Predictions | StoredPredictions:
         """Return the predictions as the API shows them. Raises ModelUnusable, Unavailable."""
-        pages = await words_of(self._objects, request.pages)
+        with continue_trace(request.trace_context, "find fields", kind="server"):
+            return await self._predict(request)
+
+    def __del__(self) -> None:
+        close_tracing()
+
+    async def _predict(self, request: PredictionRequest) -> Predictions | StoredPredictions:
+        with span("load words"):
+            pages = await words_of(self._objects, request.pages)
         extracted: list[Extracted] = []
         if pages:
             async with self._models.use(serve.get_multiplexed_model_id()) as model:
-                extracted = await model.extract(pages)
-        predictions = postprocess(extracted, request.postprocess_config)
-        return await to_message(self._objects, request.pages.content_key, predictions)
+                with span("run model", {"pagemill.document.pages": len(pages)}):
+                    extracted = await model.extract(pages)
+        with span("post-process"):
+            predictions = postprocess(extracted, request.postprocess_config)
+            return await to_message(self._objects, request.pages.content_key, predictions)
 
     async def _fetch(self, artefact_key: str) -> LocalArtefact:
         return await self._files.load(artefact_key, largest=self._largest)

@@ -32,6 +32,8 @@ from pagemill.objects import open_objects
 from pagemill.objects.store import ObjectStore
 from pagemill.pools import SURGE_PERCENT, reading_replica
 from pagemill.settings import load_settings
+from pagemill.tracing.configuration import close_tracing, configure_tracing
+from pagemill.tracing.spans import Attributes, continue_trace, span
 from serve_apps.reading_lane import ReadingLane
 from serve_apps.reading_metrics import ReadingMetrics
 
@@ -48,6 +50,7 @@ class PageReading:
 
     def __init__(self) -> None:
         settings = load_settings(os.environ)
+        configure_tracing(settings, "reading")
         metrics = ReadingMetrics()
         recognizer = Recognizer(threads=settings.reading_threads, observer=metrics.recognised)
         recognizer.prepare()
@@ -70,11 +73,16 @@ class PageReading:
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
         """Read a part. Raises DocumentUnreadable, NotFound when the content is gone, Unavailable."""
-        return await self._reading.read(request)
+        lane: Attributes = {"pagemill.reading.lane": _lane(request)}
+        with continue_trace(request.trace_context, "read pages", lane, kind="server") as reading:
+            response = await self._reading.read(request)
+            reading.set({"pagemill.document.pages": len(response.pages)})
+            return response
 
     def __del__(self) -> None:
         for reader in getattr(self, "_readers", ()):
             reader.close()
+        close_tracing()
 
 
 class PageObserver(Protocol):
@@ -107,7 +115,8 @@ class CachedReading:
 
         Raises DocumentUnreadable, NotFound when the content is gone, Unavailable.
         """
-        stored = await find_pages(self._objects, request.content_key, request.options)
+        with span("find stored pages"):
+            stored = await find_pages(self._objects, request.content_key, request.options)
         words: dict[int, Page] = {}
         if not stored.number_of_pages:
             stored = await self._read_part(request, _indexes_before_counting(request))
@@ -117,7 +126,9 @@ class CachedReading:
         self._observer.found(len(selection.indexes) - len(missing) - len(words), _lane(request))
         if request.with_words and len(selection.indexes) <= PART_PAGES:
             present = [index for index in selection.indexes if index not in words and index not in missing]
-            words |= await load_pages(self._objects, stored, present)
+            if present:
+                with span("load stored words"):
+                    words |= await load_pages(self._objects, stored, present)
             # A damaged page is read again.
             missing = [index for index in selection.indexes if index not in words]
         part = missing[: PART_PAGES - len(words)]
@@ -134,21 +145,25 @@ class CachedReading:
     async def _read_part(self, request: ReadingRequest, indexes: Sequence[int]) -> DocumentPages:
         """Read pages and store them. A caller that goes while they are read does not change that."""
         try:
-            content = await self._objects.get(request.content_key)
+            with span("fetch content"):
+                content = await self._objects.get(request.content_key)
         except NotFound as error:
             raise NotFound("The document has no content any more") from error
         lane = self._background if request.in_background else self._interactive
         # Nothing is begun for a caller that has gone while it waited for its turn.
-        await lane.wait_for_turn()
+        with span("wait for turn"):
+            await lane.wait_for_turn()
         return await finish_despite_cancellation(self._read_and_store(lane, content, request, indexes))
 
     async def _read_and_store(
         self, lane: ReadingLane, content: bytes, request: ReadingRequest, indexes: Sequence[int]
     ) -> DocumentPages:
         begun = time.monotonic()
-        reading = await lane.read(content, indexes, request.options)
+        with span("read part"):
+            reading = await lane.read(content, indexes, request.options)
         self._observer.read(reading.pages, time.monotonic() - begun, _lane(request))
-        return await store_pages(self._objects, request.content_key, request.options, reading)
+        with span("store words"):
+            return await store_pages(self._objects, request.content_key, request.options, reading)
 
 
 def _lane(request: ReadingRequest) -> str:

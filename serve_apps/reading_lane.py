@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -42,8 +44,11 @@ class ReadingLane:
     async def read(self, content: bytes, indexes: Sequence[int], options: ReadOptions) -> Reading:
         """Return the words of pages, and end the turn. Raises DocumentUnreadable."""
         loop = asyncio.get_running_loop()
+        # Threads are told which trace their part belongs to.
+        run = contextvars.copy_context().run
+        read = functools.partial(run, self._reader.read, content, indexes, options)
         try:
-            return await loop.run_in_executor(self._threads, self._reader.read, content, indexes, options)
+            return await loop.run_in_executor(self._threads, read)
         except DocumentUnreadable as error:
             # Subclasses of the reader stay inside: callers compare the class by name.
             raise DocumentUnreadable(error.message, detail=error.detail) from None

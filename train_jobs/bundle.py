@@ -23,10 +23,13 @@ from pagemill.errors import NotFound, Unavailable
 from pagemill.extraction.summary import SummaryDocument, summarise
 from pagemill.ids import DataBundleId, DatasetId
 from pagemill.jobs.job import Job
+from pagemill.jobs.job_spans import within_active_trace
 from pagemill.objects import open_objects
 from pagemill.objects.keys import new_data_bundle_key
 from pagemill.pools import job_driver
 from pagemill.settings import Settings, load_settings
+from pagemill.tracing.configuration import close_tracing, configure_tracing
+from pagemill.tracing.spans import continue_trace, span
 from pagemill.work.data_bundles import DataBundleResult
 from train_jobs.bundle_blocks import BlockDocument, BlockOutcome, DocumentBlock, blocks_of
 from train_jobs.bundle_progress import BundleProgress
@@ -50,7 +53,7 @@ class DataBundleRunner:
 
         Raises NotFound when the bundle is gone, JobCancelled, Unavailable, WorkerLost.
         """
-        task = self._task.remote(job)
+        task = self._task.remote(within_active_trace(job))
         try:
             return await answer_of(task, seconds=None, who="Bundling", alone=True)
         except asyncio.CancelledError:
@@ -65,7 +68,13 @@ def bundle_documents(job: Job) -> DataBundleResult:
     stay_in_background()
     # Importing Ray Data takes a second, as does the work before it is needed.
     threading.Thread(target=_import_pipeline, daemon=True).start()
-    return asyncio.run(bundle(load_settings(os.environ), job, _on_ray_data))
+    settings = load_settings(os.environ)
+    configure_tracing(settings, "data-bundle")
+    try:
+        with continue_trace(job.trace_context, "bundle documents"):
+            return asyncio.run(bundle(settings, job, _on_ray_data))
+    finally:
+        close_tracing()
 
 
 def _import_pipeline() -> None:
@@ -86,7 +95,8 @@ async def bundle(settings: Settings, job: Job, make: BlockMaker) -> DataBundleRe
 
     Raises NotFound when the bundle or its model is gone, JobCancelled, Unavailable.
     """
-    bundle_input, documents = await _load(settings, job)
+    with span("list documents"):
+        bundle_input, documents = await _load(settings, job)
     object_key = new_data_bundle_key(job.organization_id, DataBundleId(job.subject_id))
     blocks = blocks_of(
         [BlockDocument(document.id, document.content_key, document.ground_truth) for document in documents],
@@ -95,18 +105,27 @@ async def bundle(settings: Settings, job: Job, make: BlockMaker) -> DataBundleRe
     )
     progress = BundleProgress(settings.database_url, job, documents=len(documents))
     await progress.write()
+    with span("read documents"):
+        outcomes = await _make_all(make(settings, job, blocks), progress)
+    with span("summarise"):
+        await _save_contents(settings, object_key, outcomes)
+        unreadable = {name: problem for outcome in outcomes for name, problem in outcome.problems.items()}
+        summary = _summarize(documents, bundle_input.field_config, unreadable)
+    return DataBundleResult(summary=summary, object_key=object_key)
+
+
+async def _make_all(
+    blocks: AsyncGenerator[BlockOutcome, None], progress: BundleProgress
+) -> list[BlockOutcome]:
+    """Return the outcomes of all blocks, in their order. Raises Unavailable."""
     outcomes: list[BlockOutcome] = []
-    async with contextlib.aclosing(make(settings, job, blocks)) as ended:
+    async with contextlib.aclosing(blocks) as ended:
         async for outcome in ended:
             if outcome.unavailable is not None:
                 raise Unavailable("The documents cannot be read now", detail=outcome.unavailable)
             outcomes.append(outcome)
             await progress.advance(outcome.documents)
-    outcomes.sort(key=lambda outcome: outcome.number)
-    await _save_contents(settings, object_key, outcomes)
-    unreadable = {name: problem for outcome in outcomes for name, problem in outcome.problems.items()}
-    summary = _summarize(documents, bundle_input.field_config, unreadable)
-    return DataBundleResult(summary=summary, object_key=object_key)
+    return sorted(outcomes, key=lambda outcome: outcome.number)
 
 
 async def _save_contents(settings: Settings, object_key: str, outcomes: Sequence[BlockOutcome]) -> None:

@@ -26,9 +26,12 @@ from pagemill.documents import bundle_contents
 from pagemill.errors import NotFound
 from pagemill.ids import TrainingId
 from pagemill.jobs.job import Job, JobCancelled
+from pagemill.jobs.job_spans import within_active_trace
 from pagemill.objects import ObjectMissing, ObjectStore, open_objects
 from pagemill.pools import job_driver
 from pagemill.settings import Settings, load_settings
+from pagemill.tracing.configuration import close_tracing, configure_tracing
+from pagemill.tracing.spans import continue_trace, set_on_active_span, span
 from pagemill.work.trainings import TrainingResult
 from train_jobs import gather
 from train_jobs.abandoned_places import free_abandoned_places, free_when_abandoned
@@ -61,7 +64,7 @@ class TrainingRunner:
         actor = self._actor.remote()
         try:
             result: TrainingResult = await answer_of(
-                actor.run.remote(job), seconds=None, who="Training", alone=True
+                actor.run.remote(within_active_trace(job)), seconds=None, who="Training", alone=True
             )
             self._metrics.used_gpus(3600 * result.gpu_hours)
             return result
@@ -79,7 +82,14 @@ class TrainingActor:
     @ray.method
     def run(self, job: Job) -> TrainingResult:
         """Run the job."""
-        return train(load_settings(os.environ), job)
+        settings = load_settings(os.environ)
+        configure_tracing(settings, "training")
+        try:
+            with continue_trace(job.trace_context, "train"):
+                return train(settings, job)
+        finally:
+            # Whoever gets the answer kills the actor.
+            close_tracing()
 
 
 def train(settings: Settings, job: Job, *, loop: TrainLoop | None = None) -> TrainingResult:
@@ -93,11 +103,14 @@ def train(settings: Settings, job: Job, *, loop: TrainLoop | None = None) -> Tra
     # Importing Ray Train takes seconds, as does gathering.
     importing = threading.Thread(target=import_ray_train, daemon=True)
     importing.start()
-    prepared = asyncio.run(_prepare(settings, job, keys))
-    importing.join()
+    with span("gather"):
+        prepared = asyncio.run(_prepare(settings, job, keys))
+        importing.join()
     if prepared is not None:
-        _fit(settings, job, keys, prepared, loop)
-    return asyncio.run(_collect(settings, keys))
+        with span("fit"):
+            _fit(settings, job, keys, prepared, loop)
+    with span("collect"):
+        return asyncio.run(_collect(settings, keys))
 
 
 def _fit(
@@ -108,8 +121,9 @@ def _fit(
 
     group = plan_workers(prepared.input.instance_type, settings, nodes_that_are_there())
     logger.info("%s: %d workers; %s", job.subject_id, group.number, group.reason)
+    set_on_active_span({"pagemill.training.workers": group.number})
     task = WorkerTask(
-        job=job,
+        job=within_active_trace(job),
         keys=keys,
         field_config=prepared.input.field_config,
         warm_start_key=prepared.input.warm_start_key,

@@ -28,6 +28,8 @@ from pagemill.extraction.types import Example
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.objects import ObjectMissing, open_objects
 from pagemill.settings import Settings, load_settings
+from pagemill.tracing.configuration import close_tracing, configure_tracing
+from pagemill.tracing.spans import continue_trace, span
 from train_jobs.attempt_guard import AttemptGuard, set_training_status
 from train_jobs.shards import all_examples, shard_of_worker
 from train_jobs.training_metrics import TrainingMetrics
@@ -109,6 +111,18 @@ def train_worker(config: dict[str, Any]) -> None:
     """
     task: WorkerTask = config["task"]
     settings = load_settings(os.environ)
+    is_traced = task.job.trace_context is not None and ray.train.get_context().get_world_rank() == 0
+    if is_traced:
+        configure_tracing(settings, "training-worker")
+    try:
+        with continue_trace(task.job.trace_context, "work"):
+            _train_as_worker(task, settings)
+    finally:
+        if is_traced:
+            close_tracing()
+
+
+def _train_as_worker(task: WorkerTask, settings: Settings) -> None:
     torch.set_num_threads(max(1, settings.training_threads))
     device = device_of_worker(settings, task)
     size = ray.train.get_context().get_world_size()
@@ -118,15 +132,19 @@ def train_worker(config: dict[str, Any]) -> None:
     with AttemptGuard(settings.database_url, task.job) as guard:
         if is_first:
             _tell_that_it_runs(settings, task)
-        trainer = _make_trainer(task, settings, guard, ranks, device.torch_device)
-        _run_epochs(trainer, gpu_time, settings.training_checkpoint_interval, saves=is_first)
+        with span("prepare"):
+            trainer = _make_trainer(task, settings, guard, ranks, device.torch_device)
+        with span("run epochs"):
+            _run_epochs(trainer, gpu_time, settings.training_checkpoint_interval, saves=is_first)
         # They judge together: where one has stopped, none may wait for it.
         if any_rank(ranks, guard.is_lost() or (is_first and not _begins_evaluation(settings, task.job))):
             return
-        outcome = trainer.finish()
+        with span("evaluate"):
+            outcome = trainer.finish()
         if is_first:
             evaluation = {**outcome.evaluation, "workers": _workers(size, device, task)}
-            asyncio.run(_save_outcome(settings, task.keys, outcome.artefact, evaluation, gpu_time))
+            with span("save"):
+                asyncio.run(_save_outcome(settings, task.keys, outcome.artefact, evaluation, gpu_time))
 
 
 def _workers(number: int, device: Device, task: WorkerTask) -> dict[str, Any]:

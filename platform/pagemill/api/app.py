@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
@@ -35,6 +36,8 @@ from pagemill.api.http.request_ids import HEADER as REQUEST_ID
 from pagemill.api.http.request_ids import request_id_middleware
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.route_options import CONNECTION, check_route_options
+from pagemill.api.http.tracing import HEADER as TRACE_RESPONSE
+from pagemill.api.http.tracing import tracing_middleware
 from pagemill.api.metrics.api_metrics import ApiMetrics
 from pagemill.api.openapi.configuration import describe_api
 from pagemill.api.resources.app_clients import AppClientController
@@ -70,6 +73,9 @@ from pagemill.objects import open_objects
 from pagemill.payments import check_stripe, open_setup_intents
 from pagemill.secret_box import SecretBox, open_secret_box
 from pagemill.settings import Settings, load_settings
+from pagemill.tracing.configuration import close_tracing, configure_tracing
+from pagemill.tracing.context import PARENT, STATE
+from pagemill.tracing.sampling import RequestSampler
 from pagemill.usage.request_rate import open_request_rate
 from pagemill.work.predictions import PREDICTION
 
@@ -132,6 +138,8 @@ def provide_app_state(request: ApiRequest) -> AppState:
 async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator[AppState]:
     """Open connections, object storage, listener and caches; close them at the end."""
     async with contextlib.AsyncExitStack() as stack:
+        configure_tracing(settings, "api")
+        stack.push_async_callback(asyncio.to_thread, close_tracing)
         stack.callback(access_log.write)
         pool = await create_pool(
             settings.database_url, size=settings.database_pool_size, application_name="pagemill-api"
@@ -200,8 +208,10 @@ def create_app(settings: Settings | None = None) -> Litestar:
                 "Range",
                 REQUEST_ID,
                 IDEMPOTENCY_KEY,
+                PARENT,
+                STATE,
             ],
-            expose_headers=[REQUEST_ID, REPLAYED, "ETag", "Content-Range", "Retry-After"],
+            expose_headers=[REQUEST_ID, REPLAYED, TRACE_RESPONSE, "ETag", "Content-Range", "Retry-After"],
         ),
         openapi_config=describe_api(settings.public_url),
         request_class=JsonRequest,
@@ -218,4 +228,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     for middleware in (release_middleware, idempotency_middleware, drain_middleware):
         app.asgi_handler = middleware(app.asgi_handler)
     app.asgi_handler = request_id_middleware(app.asgi_handler, metrics.requests if metrics else None)
+    if settings.traces_url:
+        sampler = RequestSampler(share=settings.traces_share, client_rate=settings.traces_client_rate)
+        app.asgi_handler = tracing_middleware(app.asgi_handler, sampler)
     return app

@@ -22,11 +22,13 @@ from pagemill.applications.requests import (
     ReadingResponse,
     missing_pages_requests,
     reading_request,
+    within_active_trace,
 )
 from pagemill.concurrency import gather_or_cancel
 from pagemill.documents.words import DocumentPages
 from pagemill.objects.store import ObjectStore
 from pagemill.settings import Settings
+from pagemill.tracing.spans import span
 
 READING_SECONDS = 660.0
 """Longer than the reader itself allows one part of a document."""
@@ -83,10 +85,11 @@ class ReadingApplication:
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
         """Read a part. Raises DocumentUnreadable, NotFound when the content is gone, Unavailable."""
-        response: ReadingResponse = await answer_of(
-            self._handle.read.remote(request), seconds=self._seconds, who="Reading"
-        )
-        return response
+        with span("call reading", kind="client"):
+            response: ReadingResponse = await answer_of(
+                self._handle.read.remote(within_active_trace(request)), seconds=self._seconds, who="Reading"
+            )
+            return response
 
 
 class PredictionApplication:
@@ -106,10 +109,11 @@ class PredictionApplication:
         """Return the fields that the artefact's training finds. Raises Unavailable."""
         # Serve keeps the model of this id loaded on some replicas.
         handle = self._handle.options(multiplexed_model_id=artefact_key)
-        message: Predictions | StoredPredictions = await answer_of(
-            handle.predict.remote(request), seconds=self._seconds, who="Prediction"
-        )
-        return await from_message(self._objects, message)
+        with span("call prediction", kind="client"):
+            message: Predictions | StoredPredictions = await answer_of(
+                handle.predict.remote(within_active_trace(request)), seconds=self._seconds, who="Prediction"
+            )
+            return await from_message(self._objects, message)
 
 
 class ApplicationClient:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from pagemill.documents.words import DocumentPages
 from pagemill.extraction.types import ImageQuality, ReadOptions
 from pagemill.rotation import Rotation
+from pagemill.tracing.spans import context_to_send
 
 READING = "reading"
 """Name of the application that reads pages."""
@@ -29,7 +30,7 @@ class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     ``pages`` are zero-based indexes, negative ones count from the end; without them ``max_pages`` pages are
     read from ``start_page`` on. Without ``with_words`` the words are stored, but not returned. What is read
-    ``in_background`` gives way to other requests.
+    ``in_background`` gives way to other requests. ``trace_context`` is the caller's place in a trace.
     """
 
     content_key: str
@@ -41,6 +42,7 @@ class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
     image_quality: ImageQuality = "LOW"
     with_words: bool = True
     in_background: bool = False
+    trace_context: str | None = None
 
     @property
     def options(self) -> ReadOptions:
@@ -64,10 +66,17 @@ class ReadingResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PredictionRequest(msgspec.Struct, frozen=True):
-    """Request to find fields on pages; ``postprocess_config`` is the API's."""
+    """Request to find fields on pages; ``postprocess_config`` is the API's.
+
+    ``trace_context`` is the caller's place in a trace.
+    """
 
     pages: DocumentPages
     postprocess_config: dict[str, Any]
+    trace_context: str | None = None
+
+
+Request = TypeVar("Request", ReadingRequest, PredictionRequest)
 
 
 def read_options(preprocess_config: Mapping[str, Any]) -> ReadOptions:
@@ -104,6 +113,12 @@ def first_pages_request(content_key: str, options: ReadOptions, max_pages: int) 
         with_words=False,
         in_background=True,
     )
+
+
+def within_active_trace(request: Request) -> Request:
+    """Return the request with the caller's place in the active trace, if there is one."""
+    context = context_to_send()
+    return request if context is None else msgspec.structs.replace(request, trace_context=context)
 
 
 def missing_pages_requests(request: ReadingRequest, missing: Sequence[int]) -> list[ReadingRequest]:

@@ -25,6 +25,7 @@ from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.logging_setup import configure_logging
 from pagemill.objects import open_objects
 from pagemill.settings import load_settings
+from pagemill.tracing.configuration import close_tracing, configure_tracing
 from pagemill.work.roles import Role
 
 APPLICATION_NAME = "pagemill dispatcher"
@@ -49,6 +50,7 @@ class DispatcherActor:
         )
         # Ray's workers show warnings without a time, and nothing else.
         configure_logging(self._settings.log_level)
+        configure_tracing(self._settings, "dispatcher")
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._dispatcher: Dispatcher | None = None
         self._work = asyncio.get_running_loop().create_task(self._run())
@@ -95,6 +97,7 @@ class DispatcherActor:
             return
         settings = self._settings
         async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.to_thread, close_tracing)
             pool = await create_pool(
                 settings.database_url, size=settings.database_pool_size, application_name=APPLICATION_NAME
             )

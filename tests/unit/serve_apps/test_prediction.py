@@ -15,8 +15,10 @@ from pagemill.errors import ModelDamaged
 from pagemill.extraction.predictor import FieldPredictor
 from pagemill.extraction.types import Extracted, Field, Page
 from pagemill.settings import Settings, load_settings
+from pagemill.tracing.spans import begin_trace, span
 from serve_apps.model_metrics import ModelMetrics
 from serve_apps.prediction import BATCH_SIZE, LoadedModel, cache_bytes, files_directory
+from tests.support.collector import collecting, recording
 
 REQUIRED = {"PAGEMILL_DATABASE_URL": "postgresql://unused", "PAGEMILL_OBJECTS_URL": "file:///unused"}
 GIB = 1024**3
@@ -71,6 +73,27 @@ async def test_models_take_turns_and_never_share_a_batch() -> None:
     found = await asyncio.wait_for(asyncio.gather(*calls), SECONDS)
     assert [cast("Field", fields[0]).label for fields in found] == ["a", "b"] * 3
     assert sorted(log) == [("a", 3), ("b", 3)]
+
+
+async def test_documents_of_two_organizations_in_a_batch_keep_their_own_traces() -> None:
+    predictor = Predictor("a", [])
+    model = model_of(predictor, asyncio.Lock())
+
+    async def find_fields() -> list[Extracted]:
+        with begin_trace("find fields", None), span("run model"):
+            return await model.extract(page())
+
+    with collecting() as collector, recording(collector):
+        calls = [asyncio.create_task(find_fields()) for _ in range(2)]
+        await asyncio.sleep(0)
+        predictor.gate.set()
+        await asyncio.wait_for(asyncio.gather(*calls), SECONDS)
+    one, two = collector.named("run model")
+    assert one.trace_id != two.trace_id
+    assert (one.links, two.links) == ([(two.trace_id, two.span_id)], [(one.trace_id, one.span_id)])
+    assert {found.parent_id for found in (one, two)} == {
+        request.span_id for request in collector.named("find fields")
+    }
 
 
 async def test_an_error_is_raised_as_it_is() -> None:

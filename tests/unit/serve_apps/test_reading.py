@@ -23,9 +23,11 @@ from pagemill.documents.words import find_pages
 from pagemill.errors import DocumentUnreadable, NotFound
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
+from pagemill.tracing.spans import begin_trace, span
 from serve_apps.reading import CachedReading
 from serve_apps.reading_lane import Reader, ReadingLane
 from serve_apps.reading_metrics import ReadingMetrics
+from tests.support.collector import collecting, recording
 
 KEY = "organizations/o/documents/d/content/c"
 
@@ -76,6 +78,37 @@ async def test_only_missing_pages_are_read(objects: ObjectStore) -> None:
     assert await asked(reading, pages=[-1, 0]) == [2, 0]
     assert await asked(reading, max_pages=100) == [0, 1, 2]
     assert reader.read_pages == [[0, 1], [2]]
+
+
+class TracedReader(PretendReader):
+    """Its pages have spans, which its threads make."""
+
+    def read(self, content: bytes, page_indexes: Sequence[int], options: ReadOptions) -> Reading:
+        with span("page"):
+            return super().read(content, page_indexes, options)
+
+
+async def test_parts_are_traced_as_far_as_they_are_read(objects: ObjectStore) -> None:
+    reading = one_at_a_time(objects, TracedReader())
+    await objects.put(KEY, b"content")
+    with collecting() as collector, recording(collector):
+        for trace in ("first", "again"):
+            with begin_trace(trace, None):
+                await answer(reading)
+        await answer(reading, pages=[1])
+    first, again = (collector.of_trace(collector.one(trace).trace_id) for trace in ("first", "again"))
+    assert [part.name for part in first] == [
+        "first",
+        "find stored pages",
+        "fetch content",
+        "wait for turn",
+        "read part",
+        "page",
+        "store words",
+    ]
+    assert collector.one("page").parent_id == collector.one("read part").span_id
+    assert [part.name for part in again] == ["again", "find stored pages", "load stored words"]
+    assert len(collector.spans) == len(first) + len(again)
 
 
 async def test_pages_that_nobody_asked_for_are_not_read(objects: ObjectStore) -> None:

@@ -40,6 +40,7 @@ from pagemill.ids import (
 )
 from pagemill.jobs.job import INTERACTIVE
 from pagemill.jobs.queue import ended_job, enqueue
+from pagemill.tracing.spans import span
 from pagemill.usage.limits import check_not_used_up
 from pagemill.work.predictions import PREDICTION
 
@@ -101,21 +102,23 @@ class PredictionController(Controller):
         await state.admission.admit(caller.organization_id, priority)
         # The connection goes back to the pool before the job is waited for: slow documents must not keep
         # other requests from being taken.
-        async with state.connection() as connection, connection.transaction():
-            resolved = await _resolve(connection, caller, data)
-            repeated = None
-            if not data.is_async:
-                waited = state.settings.prediction_wait
-                repeated = await _find_repeated(connection, caller, resolved, waited)
-            submitted = repeated or await _submit(connection, caller, resolved, priority)
-            waiter = None if data.is_async else state.listener.register(submitted.job_id)
-            # A job that is taken up again can have ended before it was registered.
-            ended = repeated and await ended_job(connection, caller.organization_id, repeated.job_id)
+        with span("submit", activate=False):
+            async with state.connection() as connection, connection.transaction():
+                resolved = await _resolve(connection, caller, data)
+                repeated = None
+                if not data.is_async:
+                    waited = state.settings.prediction_wait
+                    repeated = await _find_repeated(connection, caller, resolved, waited)
+                submitted = repeated or await _submit(connection, caller, resolved, priority)
+                waiter = None if data.is_async else state.listener.register(submitted.job_id)
+                # A job that is taken up again can have ended before it was registered.
+                ended = repeated and await ended_job(connection, caller.organization_id, repeated.job_id)
         if waiter is None:
             return to_prediction(submitted.row)
         if not ended and not await state.listener.wait(waiter, state.settings.prediction_wait):
             return _still_pending(submitted.row.id)
-        return await _finished_prediction(state, caller, submitted)
+        with span("answer"):
+            return await _finished_prediction(state, caller, submitted)
 
     @get()
     async def list_predictions(

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from pagemill.errors import DocumentUnreadable, Unavailable
 from pagemill.extraction.reading.picture_words import PictureWords
 from pagemill.extraction.reading.process import NOT_AVAILABLE, ChildDocument
-from pagemill.extraction.reading.read_messages import DocumentInfo, Picture, ReadLimits
+from pagemill.extraction.reading.read_messages import DocumentInfo, ParsedPage, Picture, ReadLimits
 from pagemill.extraction.reading.recognised_page import WordRecognizer, recognised_page, scanned
 from pagemill.extraction.reading.shared_pixels import Pixels, shared_memory
 from pagemill.extraction.reading.text_layer_check import TextLayerCheck
 from pagemill.extraction.types import Page, Reading, ReadOptions
 from pagemill.sandbox.forked_child import ForkedChild, ForkServer
+from pagemill.tracing.spans import span
 
 if TYPE_CHECKING:
     from pagemill.extraction.recognition.upright import UprightDetector
@@ -96,12 +97,27 @@ class PageReader:
         return Reading(number_of_pages=count, pages=pages)
 
     def _page(self, document: ChildDocument, index: int, options: ReadOptions, check: TextLayerCheck) -> Page:
-        parsed = document.parse_page(index, options)
+        with span("parse page"):
+            parsed = document.parse_page(index, options)
+        with span("recognise page") as recognising:
+            page = self._recognised(document, index, options, check, parsed)
+            recognising.set({"pagemill.page.source": page.source})
+        document.check_time()
+        return page
+
+    def _recognised(
+        self,
+        document: ChildDocument,
+        index: int,
+        options: ReadOptions,
+        check: TextLayerCheck,
+        parsed: ParsedPage,
+    ) -> Page:
         pixels_of: Callable[[Picture], Pixels] = document.pixels
         if check.contradicts(parsed, pixels_of):
             pixels = document.render_page(index, options)
             parsed, pixels_of = scanned(pixels, index, options), lambda _: pixels
-        page = recognised_page(
+        return recognised_page(
             parsed,
             pixels_of,
             options,
@@ -110,8 +126,6 @@ class PageReader:
             self.limits.words_per_page,
             self._pictures,
         )
-        document.check_time()
-        return page
 
     @functools.cached_property
     def _upright_detector(self) -> UprightDetector:
