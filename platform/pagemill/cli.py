@@ -20,6 +20,7 @@ from pagemill.commands.objects import objects
 from pagemill.commands.options import data_directory_option, open_directory
 from pagemill.commands.plans import plans
 from pagemill.commands.secrets import secrets
+from pagemill.commands.traces import traces
 from pagemill.commands.webhooks import webhooks
 from pagemill.errors import PagemillError
 from pagemill.release import release
@@ -148,6 +149,7 @@ main.add_command(models)
 main.add_command(objects)
 main.add_command(plans)
 main.add_command(secrets)
+main.add_command(traces)
 main.add_command(webhooks)
 
 
