@@ -42,12 +42,16 @@ async def end_job(
     """End a running job and return its final state; None when the attempt is not current."""
 
 
-# Locked in the order of their ids, like by every statement that locks several jobs. The listeners hear of
-# some jobs at once: a payload is at most 8,000 bytes. OFFSET 0: see db/jobs.py.
-@crossing(
-    "jobs of all organizations that succeeded at the same time share a commit; the attempts fence it",
+def ending(condition: str = "true") -> str:
+    """Return CTEs that end running jobs which have succeeded; ``ended`` has their ids and final states.
+
+    Jobs are left out when their attempt is not current, or when ``condition`` does not hold for the row
+    ``found``, which is locked. A query has to read ``told``, so that the listeners hear of them.
     """
-    WITH held AS MATERIALIZED (
+    # Locked in the order of their ids, like by every statement that locks several jobs. The listeners hear of
+    # some jobs at once: a payload is at most 8,000 bytes. OFFSET 0: see db/jobs.py.
+    return f"""
+    held AS MATERIALIZED (
         SELECT found.id
         FROM (
             SELECT * FROM unnest(:organization_ids::text[], :job_ids::text[], :attempts::integer[])
@@ -55,10 +59,11 @@ async def end_job(
             ORDER BY id
         ) AS mine
         CROSS JOIN LATERAL (
-            SELECT id, organization_id, attempt, state FROM job WHERE id = mine.id OFFSET 0 FOR NO KEY UPDATE
+            SELECT id, organization_id, attempt, state, cancel_requested FROM job WHERE id = mine.id
+            OFFSET 0 FOR NO KEY UPDATE
         ) AS found
         WHERE found.organization_id = mine.organization_id AND found.attempt = mine.attempt
-          AND found.state = 'running'
+            AND found.state = 'running' AND {condition}
     ), ended AS (
         UPDATE job SET
             state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'succeeded' END,
@@ -71,6 +76,13 @@ async def end_job(
         FROM (SELECT id, row_number() OVER () / 40 AS part FROM ended) AS numbered
         GROUP BY part
     )
+    """
+
+
+@crossing(
+    "jobs of all organizations that succeeded at the same time share a commit; the attempts fence it",
+    f"""
+    WITH {ending()}
     SELECT id, state FROM ended WHERE (SELECT count(done) FROM told) > 0
     """,
 )

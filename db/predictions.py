@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
 from db.documents import LIVE
 from db.keyset import within_bytes
-from db.plan_limits import LIMITED_BY, LimitedBy
+from db.plan_limits import LIMITED_BY, LimitedBy, allowed_by_plan
 from db.statements import Connection, NeverNull, Row, RowCount, columns, crossing, tenant
-from db.webhook_deliveries import is_wanted
 from pagemill.ids import DocumentId, JobId, ModelId, OrganizationId, PredictionId, PrincipalId, TrainingId
 
 PredictionStatus: TypeAlias = Literal["pending", "succeeded", "failed"]
+
+
+def _unanswered() -> str:
+    """Return a condition on the age of a prediction that a caller asks for again after a 503."""
+    return """prediction.created_time > now() - interval '1 hour'
+        AND prediction.created_time < now() - make_interval(secs => :waited)"""
 
 
 class PredictionRow(Row):
@@ -47,47 +51,26 @@ class UnansweredPredictionRow(PredictionRow):
     job_id: JobId
 
 
-class PredictionKeyRow(Row):
-    """The ids of a prediction, of all that it is about, and its status."""
+class RequestedRow(Row):
+    """What a request for a prediction names; each part is null where the caller cannot use it.
 
-    organization_id: OrganizationId
-    id: PredictionId
-    document_id: DocumentId
-    model_id: ModelId
-    model_reference: str
-    training_id: TrainingId
-    status: PredictionStatus
+    ``active_training_id`` and the configs are the model's.
+    """
 
-
-class EndedPredictionRow(PredictionKeyRow):
-    """A prediction that has ended; ``wanted`` says whether a webhook wants the event."""
-
-    wanted: Annotated[bool, NeverNull("EXISTS")]
-
-
-class PredictedDocumentRow(Row):
-    """The part of a document that predictions need; no content has been uploaded while the key is null."""
-
-    content_key: str | None
-
-
-class PredictingModelRow(Row):
-    """The defaults of a model for its predictions."""
-
-    training_id: TrainingId | None
-    preprocess_config: dict[str, object]
-    postprocess_config: dict[str, object]
-
-
-class PredictionInputRow(Row):
-    """Input of a prediction job; a part that was deleted, or is no longer shared, is null."""
-
-    preprocess_config: dict[str, object]
-    postprocess_config: dict[str, object]
     document_id: DocumentId | None
     content_key: str | None
-    artefact_key: str | None
+    """Null while no content has been uploaded."""
+    active_training_id: TrainingId | None
+    preprocess_config: dict[str, object] | None
+    postprocess_config: dict[str, object] | None
+    training_id: TrainingId | None
+    """The training that the request names, if it is one of the model and succeeded."""
     limited_by: Annotated[LimitedBy, NeverNull("coalesce")]
+    """The meter, pages or fields, that the plan limits."""
+    used_up: Annotated[bool, NeverNull("both terms have defaults")]
+    """Nothing is left of ``limited_by`` this month."""
+    asked_before: Annotated[bool, NeverNull("EXISTS")]
+    """A prediction that the caller asked for with this document and model has not been answered."""
 
 
 class LabelStatisticsRow(Row):
@@ -98,55 +81,54 @@ class LabelStatisticsRow(Row):
     automated: Annotated[int, NeverNull("count(*)")]
 
 
-@tenant(f"""
-    SELECT content_key FROM document
-    WHERE organization_id = :organization_id AND id = :document_id AND {LIVE}
-""")
-async def get_document_to_predict(
-    connection: Connection, *, organization_id: OrganizationId, document_id: DocumentId
-) -> PredictedDocumentRow | None:
-    """Return a document that has not expired."""
-
-
+# One statement for all that is looked up before a prediction is made: each one more is a round trip that the
+# caller waits for. It locks nothing, so that it need not be in the transaction of the prediction.
 @crossing(
     "a shared model predicts for everybody",
-    """
-    SELECT training_id, preprocess_config, postprocess_config FROM model
-    WHERE organization_id = :owner_id AND id = :model_id
-        AND (organization_id = :organization_id OR shared)
+    f"""
+    SELECT document.id AS document_id, document.content_key, model.training_id AS active_training_id,
+        model.preprocess_config, model.postprocess_config, training.id AS training_id,
+        limited.meter AS limited_by,
+        coalesce(counter.used, 0) >= {allowed_by_plan("limited.meter")} AS used_up,
+        EXISTS (
+            SELECT FROM prediction
+            WHERE organization_id = :organization_id AND document_id = :document_id
+                AND model_id = :model_id AND created_by = :created_by AND status = 'pending'
+                AND {_unanswered()}
+        ) AS asked_before
+    FROM organization
+    LEFT JOIN plan ON plan.id = organization.plan_id
+    CROSS JOIN LATERAL (SELECT {LIMITED_BY} AS meter) AS limited
+    LEFT JOIN usage_counter AS counter
+        ON counter.organization_id = :organization_id AND counter.month = :month
+        AND counter.meter = limited.meter
+    LEFT JOIN LATERAL (
+        SELECT id, content_key FROM document
+        WHERE organization_id = :organization_id AND id = :document_id AND {LIVE}
+    ) AS document ON true
+    LEFT JOIN model ON model.organization_id = :owner_id AND model.id = :model_id
+        AND (model.organization_id = :organization_id OR model.shared)
+    LEFT JOIN training ON training.organization_id = model.organization_id
+        AND training.model_id = model.id AND training.id = :training_id AND training.status = 'succeeded'
+    WHERE organization.id = :organization_id
     """,
 )
-async def get_model_to_predict_with(
-    connection: Connection, *, organization_id: OrganizationId, owner_id: OrganizationId, model_id: ModelId
-) -> PredictingModelRow | None:
-    """Return a model that is the organization's own or shared by its owner."""
-
-
-@tenant(f"""
-    INSERT INTO prediction (
-        organization_id, id, document_id, model_id, model_reference, training_id, preprocess_config,
-        postprocess_config, created_by
-    )
-    VALUES (
-        :organization_id, :prediction_id, :document_id, :model_id, :model_reference, :training_id,
-        :preprocess_config, :postprocess_config, :created_by
-    )
-    RETURNING {columns(PredictionRow)}
-""")
-async def insert_prediction(
+async def get_requested(
     connection: Connection,
     *,
     organization_id: OrganizationId,
-    prediction_id: PredictionId,
     document_id: DocumentId,
+    owner_id: OrganizationId,
     model_id: ModelId,
-    model_reference: str,
-    training_id: TrainingId,
-    preprocess_config: dict[str, object],
-    postprocess_config: dict[str, object],
+    training_id: TrainingId | None,
+    month: str,
     created_by: PrincipalId,
-) -> PredictionRow:
-    """Add a pending prediction."""
+    waited: float | None,
+) -> RequestedRow | None:
+    """Return what a request names: a document that has not expired, a model that is its own or shared.
+
+    ``waited`` is that of ``find_unanswered_prediction``; None looks for no such prediction.
+    """
 
 
 @tenant(f"""
@@ -170,8 +152,7 @@ async def get_prediction(
         AND prediction.postprocess_config = :postprocess_config
         AND prediction.created_by = :created_by AND prediction.status = 'pending'
         AND job.priority = :priority
-        AND prediction.created_time > now() - interval '1 hour'
-        AND prediction.created_time < now() - make_interval(secs => :waited)
+        AND {_unanswered()}
     ORDER BY prediction.created_time, prediction.id LIMIT 1
 """)
 async def find_unanswered_prediction(
@@ -258,30 +239,6 @@ async def delete_failed_prediction(
 
 
 @crossing(
-    "the training of a shared model is its owner's",
-    f"""
-    SELECT prediction.preprocess_config, prediction.postprocess_config,
-        document.id AS document_id, document.content_key, training.artefact_key,
-        {LIMITED_BY} AS limited_by
-    FROM prediction
-    LEFT JOIN organization ON organization.id = :organization_id
-    LEFT JOIN plan ON plan.id = organization.plan_id
-    LEFT JOIN document ON document.organization_id = :organization_id
-        AND document.id = prediction.document_id
-    LEFT JOIN model ON model.id = prediction.model_id
-        AND (model.organization_id = :organization_id OR model.shared)
-    LEFT JOIN training ON training.organization_id = model.organization_id AND training.model_id = model.id
-        AND training.id = prediction.training_id
-    WHERE prediction.organization_id = :organization_id AND prediction.id = :prediction_id
-    """,
-)
-async def get_prediction_input(
-    connection: Connection, *, organization_id: OrganizationId, prediction_id: PredictionId
-) -> PredictionInputRow | None:
-    """Return what the job of a prediction works with."""
-
-
-@crossing(
     "the predictions are the caller's, the training of a shared model is its owner's",
     """
     WITH recent AS (
@@ -338,55 +295,3 @@ async def list_label_statistics(
     threshold that the evaluation of the training recommends, else ``default_threshold``. Of several
     candidates the most confident one counts; line items are as confident as their least confident cell.
     """
-
-
-@crossing(
-    "jobs of all organizations that succeeded at the same time share a commit",
-    f"""
-    UPDATE prediction SET
-        status = 'succeeded', predictions = one.predictions::jsonb, inference_time = one.inference_time,
-        next_page = one.next_page, preprocess_config = one.preprocess_config::jsonb
-    FROM unnest(
-        :organization_ids::text[], :prediction_ids::text[], :predictions::text[], :inference_times::float8[],
-        :next_pages::integer[], :preprocess_configs::text[]
-    ) AS one (organization_id, id, predictions, inference_time, next_page, preprocess_config)
-    WHERE prediction.organization_id = one.organization_id AND prediction.id = one.id
-        AND prediction.status = 'pending'
-    RETURNING {columns(PredictionKeyRow, "prediction")},
-        {is_wanted("prediction.succeeded", organization="prediction.organization_id")} AS wanted
-    """,
-)
-async def succeed_predictions(
-    connection: Connection,
-    *,
-    organization_ids: Sequence[OrganizationId],
-    prediction_ids: Sequence[PredictionId],
-    predictions: Sequence[str],
-    inference_times: Sequence[float],
-    next_pages: Sequence[int | None],
-    preprocess_configs: Sequence[str],
-) -> list[EndedPredictionRow]:
-    """Set pending predictions to succeeded with their results; ``predictions`` and configs are JSON."""
-
-
-@tenant(f"""
-    UPDATE prediction SET status = 'failed', error = :error
-    WHERE organization_id = :organization_id AND id = :prediction_id AND status = 'pending'
-    RETURNING {columns(PredictionKeyRow)},
-        {is_wanted("prediction.failed")} AS wanted
-""")
-async def fail_prediction(
-    connection: Connection, *, organization_id: OrganizationId, prediction_id: PredictionId, error: str
-) -> EndedPredictionRow | None:
-    """Set a pending prediction to failed."""
-
-
-@tenant("""
-    UPDATE prediction SET status = 'pending', error = NULL
-    WHERE organization_id = :organization_id AND id = :prediction_id AND status = 'failed'
-    RETURNING id
-""")
-async def reopen_prediction(
-    connection: Connection, *, organization_id: OrganizationId, prediction_id: PredictionId
-) -> PredictionId | None:
-    """Set a failed prediction to pending again; return its id if there was one."""

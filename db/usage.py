@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any
 
-from db.plan_limits import LIMITED_BY, LimitedBy, allowed_by_plan
+from db.plan_limits import LimitedBy, allowed_by_plan
 from db.statements import Connection, NeverNull, Row, columns, crossing, tenant
-from pagemill.ids import JobId, ModelId, OrganizationId
+from pagemill.ids import JobId, OrganizationId
 
 WORKFLOW_METER_PREFIX = "workflow-executions "
 """Begins the meter of the executions of one workflow; its id follows."""
@@ -19,19 +19,24 @@ EXCEEDED_SQLSTATE = "PM429"
 """SQLSTATE that the function ``refuse_exceeded`` raises."""
 
 
-@tenant(f"""
-    WITH plan_limit AS MATERIALIZED (
+WITHIN_PLAN = f"""
+    plan_limit AS MATERIALIZED (
         SELECT {allowed_by_plan(":meter::text")} AS allowed
         FROM organization LEFT JOIN plan ON plan.id = organization.plan_id
         WHERE organization.id = :organization_id
+    ), counted AS (
+        INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
+        SELECT :organization_id, :month, :meter, :amount::numeric FROM plan_limit
+        WHERE :amount::numeric <= allowed
+        ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
+        WHERE counter.used + excluded.used <= (SELECT allowed FROM plan_limit)
+        RETURNING used
     )
-    INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
-    SELECT :organization_id, :month, :meter, :amount::numeric FROM plan_limit
-    WHERE :amount::numeric <= allowed
-    ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
-    WHERE counter.used + excluded.used <= (SELECT allowed FROM plan_limit)
-    RETURNING used
-""")
+"""
+"""CTEs that count units of a meter; ``counted`` is empty and nothing is counted when the plan allows less."""
+
+
+@tenant(f"WITH {WITHIN_PLAN} SELECT used FROM counted")
 async def count_within_plan(
     connection: Connection, *, organization_id: OrganizationId, month: str, meter: str, amount: Decimal
 ) -> Decimal | None:
@@ -78,21 +83,25 @@ async def uncount(
     """Subtract units; the counter stays at zero when there are fewer."""
 
 
-@tenant("""
-    WITH first AS (
+ACTIVE_MODELS = """
+    marked AS (
         INSERT INTO usage_counter (organization_id, month, meter, used)
-        VALUES (:organization_id, :month, 'active-model ' || :model_id, 1)
+        SELECT DISTINCT organization_id, :month::text, 'active-model ' || model_id, 1 FROM succeeded
+        ORDER BY 1, 3
         ON CONFLICT (organization_id, month, meter) DO NOTHING
         RETURNING organization_id
+    ), active AS (
+        INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
+        SELECT organization_id, :month, 'active-models', count(*) FROM marked
+        GROUP BY organization_id ORDER BY organization_id
+        ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
+        RETURNING organization_id
     )
-    INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
-    SELECT :organization_id, :month, 'active-models', 1 FROM first
-    ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + 1
-""")
-async def count_active_model(
-    connection: Connection, *, organization_id: OrganizationId, month: str, model_id: ModelId
-) -> None:
-    """Count a model once a month: the first statement to insert its marker row counts it."""
+"""
+"""CTEs that count the models of the CTE ``succeeded (organization_id, model_id)``, each once a month.
+
+The first statement to insert the marker row of a model counts it.
+"""
 
 
 @tenant("DELETE FROM usage_counter WHERE organization_id = :organization_id AND meter = :meter")
@@ -265,19 +274,65 @@ async def take_reservations(
     """Delete and return the reservations of a job."""
 
 
+def settling(after: str = "settled") -> str:
+    """Return CTEs that count what the jobs ``settled (organization_id, job_id)`` used instead of reserved.
+
+    Units count in the month that they were reserved in; those of meters that a job is not said to have used
+    stay counted. Counters are locked in one order, and not before the CTE ``after`` is complete.
+    """
+    return f"""
+    taken AS (
+        DELETE FROM usage_reservation AS reserved USING settled
+        WHERE reserved.job_id = settled.job_id AND reserved.organization_id = settled.organization_id
+        RETURNING reserved.job_id, reserved.month, reserved.meter, reserved.amount
+    ), difference AS MATERIALIZED (
+        SELECT settled.organization_id, coalesce(taken.month, used.month) AS month, used.meter,
+            sum(used.amount - coalesce(taken.amount, 0)) AS amount
+        FROM unnest(:used_job_ids::text[], :months::text[], :meters::text[], :amounts::numeric[])
+            AS used (job_id, month, meter, amount)
+        JOIN settled ON settled.job_id = used.job_id
+        LEFT JOIN taken ON taken.job_id = used.job_id AND taken.meter = used.meter
+        WHERE (SELECT count(*) FROM {after}) >= 0
+        GROUP BY settled.organization_id, coalesce(taken.month, used.month), used.meter
+    ), adjusted AS (
+        INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
+        SELECT organization_id, month, meter, greatest(amount, 0) FROM difference WHERE amount <> 0
+        ORDER BY organization_id, month, meter
+        ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = CASE
+            WHEN excluded.used > 0 THEN counter.used + excluded.used
+            ELSE greatest(0, counter.used + (
+                SELECT amount FROM difference
+                WHERE difference.organization_id = counter.organization_id
+                    AND difference.month = counter.month AND difference.meter = counter.meter
+            ))
+        END
+    )
+    """
+
+
 @crossing(
     "jobs of all organizations that ended at the same time share a commit",
     f"""
-    DELETE FROM usage_reservation AS reserved
-    USING unnest(:organization_ids::text[], :job_ids::text[]) AS ended (organization_id, job_id)
-    WHERE reserved.job_id = ended.job_id AND reserved.organization_id = ended.organization_id
-    RETURNING {columns(ReservationRow, "reserved")}
+    WITH settled AS MATERIALIZED (
+        SELECT * FROM unnest(:organization_ids::text[], :job_ids::text[]) AS one (organization_id, job_id)
+    ), {settling()}
+    SELECT 1
     """,
 )
-async def take_reservations_of_many(
-    connection: Connection, *, organization_ids: Sequence[OrganizationId], job_ids: Sequence[JobId]
-) -> list[ReservationRow]:
-    """Delete and return the reservations of jobs of several organizations."""
+async def settle_reservations(
+    connection: Connection,
+    *,
+    organization_ids: Sequence[OrganizationId],
+    job_ids: Sequence[JobId],
+    used_job_ids: Sequence[JobId],
+    months: Sequence[str],
+    meters: Sequence[str],
+    amounts: Sequence[Decimal],
+) -> None:
+    """Count what jobs have used in place of what they have reserved.
+
+    ``used_job_ids``, ``months``, ``meters`` and ``amounts`` are the units used, a row for each job and meter.
+    """
 
 
 class UsedRow(Row):
@@ -322,63 +377,3 @@ async def list_plan_limits(
     connection: Connection, *, organization_ids: Sequence[OrganizationId]
 ) -> list[PlanLimitsRow]:
     """List the limits of the organizations' plans."""
-
-
-class LimitedMeterRow(Row):
-    """The meter, pages or fields, that the plan limits."""
-
-    meter: Annotated[LimitedBy, NeverNull("it has a default")]
-    used_up: Annotated[bool, NeverNull("both terms have defaults")]
-
-
-@tenant(f"""
-    SELECT limited.meter, coalesce(counter.used, 0) >= {allowed_by_plan("limited.meter")} AS used_up
-    FROM organization
-    LEFT JOIN plan ON plan.id = organization.plan_id
-    CROSS JOIN LATERAL (SELECT {LIMITED_BY} AS meter) AS limited
-    LEFT JOIN usage_counter AS counter
-        ON counter.organization_id = :organization_id AND counter.month = :month
-        AND counter.meter = limited.meter
-    WHERE organization.id = :organization_id
-""")
-async def get_limited_meter(
-    connection: Connection, *, organization_id: OrganizationId, month: str
-) -> LimitedMeterRow | None:
-    """Return the meter that the organization's plan limits, and whether it is used up."""
-
-
-class TakenRequestsRow(Row):
-    """Result of taking tokens of a request bucket."""
-
-    granted: int
-    tokens: float
-    """Tokens left in the bucket, fractions included."""
-
-
-@tenant("""
-    INSERT INTO request_allowance AS bucket (organization_id, tokens, granted, refilled_time)
-    VALUES (
-        :organization_id, :burst::float8 - least(:wanted::integer, floor(:burst::float8)),
-        least(:wanted::integer, floor(:burst::float8)), clock_timestamp()
-    )
-    ON CONFLICT (organization_id) DO UPDATE SET (tokens, granted, refilled_time) = (
-        SELECT available - taken, taken, refilled_at
-        FROM (
-            SELECT available, least(:wanted::integer, floor(available)) AS taken, refilled_at
-            FROM (
-                SELECT refilled_at, least(:burst::float8, bucket.tokens + :rate::float8 * greatest(
-                    0, extract(epoch FROM refilled_at - bucket.refilled_time)::float8
-                )) AS available
-                FROM (SELECT clock_timestamp() AS refilled_at) AS reading
-            ) AS refilled
-        ) AS spent
-    )
-    RETURNING granted, tokens
-""")
-async def take_requests(
-    connection: Connection, *, organization_id: OrganizationId, rate: float, burst: float, wanted: int
-) -> TakenRequestsRow:
-    """Take at most ``wanted`` tokens of a bucket that gets ``rate`` a second and holds ``burst``.
-
-    The time is ``clock_timestamp()``: the statement may have waited for the row.
-    """

@@ -19,7 +19,7 @@ import pytest
 
 from db import job_outcomes, usage
 from pagemill.jobs import leases
-from pagemill.work import metering
+from pagemill.work import metering, predictions
 from tests.chaos.simulation.running import Played, first_problem, histories
 
 if TYPE_CHECKING:
@@ -97,6 +97,30 @@ def _no_fence(monkeypatch: pytest.MonkeyPatch) -> None:
     _replaced(monkeypatch, job_outcomes, "end_succeeded_jobs", "AND found.attempt = mine.attempt", "")
 
 
+def _no_fence_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    _replaced(monkeypatch, predictions, "end_succeeded_predictions", "AND found.attempt = mine.attempt", "")
+
+
+def _no_guard_of_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    _replaced(
+        monkeypatch,
+        predictions,
+        "submit_prediction",
+        "counter.used + excluded.used <= (SELECT allowed FROM plan_limit)",
+        "true",
+    )
+
+
+def _settled_as_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    _replaced(
+        monkeypatch, predictions, "end_succeeded_predictions", "used.amount - coalesce(taken.amount, 0)", "0"
+    )
+
+
+def _ended_although_asked_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    _replaced(monkeypatch, predictions, "end_succeeded_predictions", "AND NOT found.cancel_requested", "")
+
+
 def _no_guard(monkeypatch: pytest.MonkeyPatch) -> None:
     _replaced(
         monkeypatch, usage, "count_reservations", "WHERE counted.used >", "WHERE NULL AND counted.used >"
@@ -141,6 +165,10 @@ def _cancelled_succeeds(monkeypatch: pytest.MonkeyPatch) -> None:
     ("plant", "problem"),
     [
         (_no_fence, "ended job"),
+        (_no_fence_at_once, "ended job"),
+        (_no_guard_of_new_ones, "limit exceeded"),
+        (_settled_as_reserved, "counted"),
+        (_ended_although_asked_to_end, "counted"),
         (_no_guard, "limit exceeded"),
         (_counted_again, "counted"),
         (_no_refund, "counted"),

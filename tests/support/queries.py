@@ -1,4 +1,7 @@
-"""Names of the statements that are run: a list must not run one for each of its rows."""
+"""Names of the statements that are run: a list must not run one for each of its rows.
+
+Each statement is a round trip to Postgres, and so are the beginning and the end of a transaction.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import patch
+
+from asyncpg.transaction import Transaction
 
 from db.statements import Connection, Statement
 
@@ -24,3 +29,17 @@ def statements_run() -> Iterator[list[str]]:
 
     with patch.object(Statement, "_run", recorded):
         yield names
+
+
+@contextlib.contextmanager
+def round_trips() -> Iterator[list[str]]:
+    """Record the statements that are run meanwhile, and where transactions begin."""
+    start = Transaction.start
+    with statements_run() as run:
+
+        async def recorded(transaction: Transaction) -> None:
+            run.append("BEGIN")
+            await start(transaction)
+
+        with patch.object(Transaction, "start", recorded):
+            yield run

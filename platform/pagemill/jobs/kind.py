@@ -83,6 +83,9 @@ class JobKind(Generic[Resources, Result]):
     nothing besides its job:
 
     - ``succeed`` writes the results of jobs that succeeded at the same time.
+    - ``end_at_once`` ends jobs that succeeded and writes all that belongs to it, in one statement, so that
+      most of them need no transaction of several. It returns the jobs that it has ended; it leaves out those
+      whose attempt is not current, those that were asked to end, and those for which more has to be written.
     - ``fail`` takes the organization, the subject and the error's message.
     - ``cancel`` takes the organization and the subject. It is called when the cancellation is requested.
     - ``reopen`` takes the organization and the subject when an operator retries a failed job, and returns
@@ -96,6 +99,7 @@ class JobKind(Generic[Resources, Result]):
     priority: int
     maximum_attempts: int = MAXIMUM_ATTEMPTS
     succeed: Callable[[Connection, Sequence[Finished[Result]]], Awaitable[None]] | None = None
+    end_at_once: Callable[[Connection, Sequence[Finished[Result]]], Awaitable[Sequence[JobId]]] | None = None
     fail: Callable[[Connection, OrganizationId, SubjectId, str], Awaitable[None]] | None = None
     cancel: Callable[[Connection, OrganizationId, SubjectId], Awaitable[None]] | None = None
     reopen: Callable[[Connection, OrganizationId, SubjectId], Awaitable[bool]] | None = None

@@ -64,20 +64,37 @@ async def finish(connection: Connection, kind: JobKind[Any, Result], job: Job, r
 
 
 async def finish_together(connection: Connection, batch: Sequence[FinishedOfKind]) -> list[JobState | None]:
-    """End several jobs with their results, in one transaction: a result that is refused refuses all.
+    """End several jobs with their results; return the final state of each.
 
-    Returns the final state of each; None when it has gone on without the caller.
+    It is None when the job has gone on without the caller. A result that is refused refuses others too; those
+    that have ended stay so when it is tried again.
     """
+    ended = await _end_at_once(connection, batch)
+    rest = [one for one in batch if one.finished.job.id not in ended]
+    states = await _end_rest(connection, rest)
+    return ["succeeded" if one.finished.job.id in ended else _state(states, one) for one in batch]
+
+
+async def _end_at_once(connection: Connection, batch: Sequence[FinishedOfKind]) -> set[JobId]:
+    """End the jobs of the kinds that end theirs at once, as far as these do; return which have ended."""
+    ended: set[JobId] = set()
+    for kind, of_kind in _by_kind(batch):
+        if kind.end_at_once is not None:
+            ended.update(await kind.end_at_once(connection, of_kind))
+    return ended
+
+
+async def _end_rest(connection: Connection, batch: Sequence[FinishedOfKind]) -> dict[JobId, JobState]:
+    """End jobs in one transaction; return the final state of each whose attempt is still current."""
     if all(kind.ends_with_its_job for kind, _ in batch):
         # One statement is a transaction by itself.
+        return await _end_together(connection, batch) if batch else {}
+    async with connection.transaction():
         states = await _end_together(connection, batch)
-    else:
-        async with connection.transaction():
-            states = await _end_together(connection, batch)
-            await _write_results(connection, [one for one in batch if _state(states, one) == "succeeded"])
-            for kind, (job, _) in (one for one in batch if _state(states, one) == "cancelled"):
-                await _refund(connection, kind, job.organization_id, job.id)
-    return [_state(states, one) for one in batch]
+        await _write_results(connection, [one for one in batch if _state(states, one) == "succeeded"])
+        for kind, (job, _) in (one for one in batch if _state(states, one) == "cancelled"):
+            await _refund(connection, kind, job.organization_id, job.id)
+    return states
 
 
 def _state(states: dict[JobId, JobState], one: FinishedOfKind) -> JobState | None:
@@ -97,20 +114,25 @@ async def _end_together(connection: Connection, batch: Sequence[FinishedOfKind])
 
 
 async def _write_results(connection: Connection, batch: Sequence[FinishedOfKind]) -> None:
-    """Write the results of all kinds, then their usage; kind after kind, in the order of names.
-
-    The order is the same for everybody: transactions that lock the same counters must not wait in a ring.
-    """
-    by_kind: dict[str, tuple[AnyKind, list[Finished[Any]]]] = {}
-    for kind, finished in batch:
-        by_kind.setdefault(kind.name, (kind, []))[1].append(finished)
-    ordered = [by_kind[name] for name in sorted(by_kind)]
+    """Write the results of all kinds, then their usage."""
+    ordered = _by_kind(batch)
     for kind, of_kind in ordered:
         if kind.succeed is not None:
             await kind.succeed(connection, of_kind)
     for kind, of_kind in ordered:
         if kind.usage is not None:
             await kind.usage.settle(connection, of_kind)
+
+
+def _by_kind(batch: Sequence[FinishedOfKind]) -> list[tuple[AnyKind, list[Finished[Any]]]]:
+    """Return the jobs of each kind, in the order of names.
+
+    The order is the same for everybody: transactions that lock the same counters must not wait in a ring.
+    """
+    by_kind: dict[str, tuple[AnyKind, list[Finished[Any]]]] = {}
+    for kind, finished in batch:
+        by_kind.setdefault(kind.name, (kind, []))[1].append(finished)
+    return [by_kind[name] for name in sorted(by_kind)]
 
 
 async def fail(connection: Connection, kind: AnyKind, job: Job, error: BaseException) -> bool:

@@ -15,6 +15,11 @@ from pagemill.jobs.kind import AnyKind
 from pagemill.tracing.spans import context_to_send
 
 
+def new_job_id() -> JobId:
+    """Return the id of a new job."""
+    return JobId(uuid.uuid4().hex)
+
+
 async def enqueue(
     connection: Connection,
     kind: AnyKind,
@@ -28,7 +33,7 @@ async def enqueue(
 
     Dispatchers hear of the job at commit. Raises LimitExceeded; the transaction must not be committed then.
     """
-    job_id = JobId(uuid.uuid4().hex)
+    job_id = new_job_id()
     await statements.insert_job(
         connection,
         organization_id=organization_id,

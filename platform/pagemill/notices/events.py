@@ -12,7 +12,7 @@ import msgspec
 
 from db.data_bundles import DataBundleStatusRow
 from db.mail import mail_training
-from db.predictions import EndedPredictionRow
+from db.prediction_jobs import EndedPredictionRow
 from db.statements import Connection
 from db.trainings import TrainingStatusRow
 from db.webhook_deliveries import queue_deliveries

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from db import usage as statements
 from db.statements import Connection
-from pagemill.ids import ModelId, OrganizationId, WorkflowId
+from pagemill.ids import OrganizationId, WorkflowId
 from pagemill.usage.limits import UNLIMITED, limit_exceeded
 from pagemill.usage.meters import Amount, Meter, current_month, period_of, to_decimal
 
@@ -107,12 +107,3 @@ async def forget_workflow(
 
 def _workflow_meter(workflow_id: WorkflowId) -> str:
     return f"{statements.WORKFLOW_METER_PREFIX}{workflow_id}"
-
-
-async def count_active_model(
-    connection: Connection, organization_id: OrganizationId, model_id: ModelId, *, at: datetime | None = None
-) -> None:
-    """Count a model that was used; each counts once a month."""
-    await statements.count_active_model(
-        connection, organization_id=organization_id, month=current_month(at), model_id=model_id
-    )

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from db import usage as statements
 from db.plan_limits import UNLIMITED, LimitedBy
-from db.statements import Connection
 from pagemill.errors import LimitExceeded
-from pagemill.ids import OrganizationId
-from pagemill.usage.meters import METERS, Amount, Meter, current_month
+from pagemill.usage.meters import METERS, Amount, Meter
 
-__all__ = ["UNLIMITED", "LimitedBy", "allowances", "check_not_used_up", "limit_exceeded", "limited_amounts"]
+__all__ = ["UNLIMITED", "LimitedBy", "allowances", "limit_exceeded", "limited_amounts"]
 
 
 def limit_exceeded(meter: str) -> LimitExceeded:
@@ -38,15 +35,3 @@ def limited_amounts(limited_by: LimitedBy, amounts: Mapping[Meter, Amount]) -> d
         for meter, amount in amounts.items()
         if meter not in ("pages", "fields") or meter == limited_by
     }
-
-
-async def check_not_used_up(connection: Connection, organization_id: OrganizationId) -> None:
-    """Check that something is left of the pages or fields, whichever the plan limits.
-
-    Raises LimitExceeded when nothing is left this month.
-    """
-    limited = await statements.get_limited_meter(
-        connection, organization_id=organization_id, month=current_month()
-    )
-    if limited is not None and limited.used_up:
-        raise LimitExceeded(detail=f"{limited.meter} of this month are used up")

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from db import usage as statements
+from db import request_rate as statements
 from db.pool import Pool, acquire
 from db.statements import Connection
 from pagemill.errors import TooManyRequests

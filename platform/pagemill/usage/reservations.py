@@ -5,10 +5,10 @@ A job is granted its units once for all its attempts. At its end they are settle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from db import usage as statements
 from db.statements import Connection
@@ -27,6 +27,15 @@ class JobOf(NamedTuple):
 
     organization_id: OrganizationId
     id: JobId
+
+
+class UsedUnits(NamedTuple):
+    """Units that jobs have used, in columns: a row for each job and meter."""
+
+    job_ids: list[JobId]
+    months: list[str]
+    meters: list[str]
+    amounts: list[Decimal]
 
 
 async def reserve(
@@ -68,27 +77,28 @@ async def reserve(
 
 async def settle(connection: Connection, used: Mapping[JobOf, Mapping[Meter, Amount]]) -> None:
     """Replace the reservations of succeeded jobs by what each used, by meter."""
-    month = current_month()
-    differences: dict[tuple[JobOf, Meter], tuple[str, Decimal]] = {
-        (job, meter): (period_of(meter, month), to_decimal(amount))
-        for job, amounts in used.items()
-        for meter, amount in amounts.items()
-    }
-    reservations = await statements.take_reservations_of_many(
+    units = used_units((job.id, amounts) for job, amounts in used.items())
+    await statements.settle_reservations(
         connection,
         organization_ids=[job.organization_id for job in used],
         job_ids=[job.id for job in used],
+        used_job_ids=units.job_ids,
+        months=units.months,
+        meters=units.meters,
+        amounts=units.amounts,
     )
-    for row in reservations:
-        key = JobOf(row.organization_id, row.job_id), cast("Meter", row.meter)
-        if key in differences:
-            differences[key] = row.month, differences[key][1] - row.amount
-    sums: dict[OrganizationId, dict[tuple[str, str], Decimal]] = {}
-    for (job, meter), (period, difference) in differences.items():
-        of_organization = sums.setdefault(job.organization_id, {})
-        of_organization[meter, period] = of_organization.get((meter, period), Decimal(0)) + difference
-    for organization_id, of_organization in sorted(sums.items()):
-        await _adjust(connection, organization_id, of_organization)
+
+
+def used_units(used: Iterable[tuple[JobId, Mapping[Meter, Amount]]]) -> UsedUnits:
+    """Return what jobs have used in this month, as statements take it."""
+    month, units = current_month(), UsedUnits([], [], [], [])
+    for job_id, amounts in used:
+        for meter, amount in amounts.items():
+            units.job_ids.append(job_id)
+            units.months.append(period_of(meter, month))
+            units.meters.append(meter)
+            units.amounts.append(to_decimal(amount))
+    return units
 
 
 async def refund(connection: Connection, organization_id: OrganizationId, job_id: JobId) -> None:
@@ -96,23 +106,11 @@ async def refund(connection: Connection, organization_id: OrganizationId, job_id
     reservations = await statements.take_reservations(
         connection, organization_id=organization_id, job_id=job_id
     )
-    differences = {(row.meter, row.month): -row.amount for row in reservations}
-    await _adjust(connection, organization_id, differences)
-
-
-async def _adjust(
-    connection: Connection,
-    organization_id: OrganizationId,
-    differences: Mapping[tuple[str, str], Decimal],
-) -> None:
-    """Add to, or subtract from, counters by meter and month."""
-    for (meter, month), difference in sorted(differences.items()):
-        change = statements.count_freely if difference > 0 else statements.uncount
-        if difference != 0:
-            await change(
-                connection,
-                organization_id=organization_id,
-                month=month,
-                meter=meter,
-                amount=abs(difference),
-            )
+    for row in sorted(reservations, key=lambda row: (row.month, row.meter)):
+        await statements.uncount(
+            connection,
+            organization_id=organization_id,
+            month=row.month,
+            meter=row.meter,
+            amount=row.amount,
+        )

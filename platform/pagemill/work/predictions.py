@@ -10,38 +10,105 @@ import asyncio
 import time
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypedDict, TypeVar
 
 import msgspec
 
 from db.pool import Pool, acquire
-from db.predictions import (
+from db.prediction_jobs import (
     PredictionInputRow,
+    end_succeeded_predictions,
     fail_prediction,
     get_prediction_input,
     reopen_prediction,
+    submit_prediction,
     succeed_predictions,
 )
+from db.predictions import PredictionRow
 from db.statements import Connection
 from pagemill.applications.found_fields import Predictions, count_fields
 from pagemill.concurrency import cancel_and_wait
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import JobId, OrganizationId, PredictionId, SubjectId
+from pagemill.ids import (
+    DocumentId,
+    JobId,
+    ModelId,
+    OrganizationId,
+    PredictionId,
+    PrincipalId,
+    SubjectId,
+    TrainingId,
+    new_id,
+)
 from pagemill.jobs.job import INTERACTIVE, Job, KindName
 from pagemill.jobs.kind import Finished, JobKind
 from pagemill.notices.events import tell_of_prediction
-from pagemill.tracing.spans import span, within_trace
-from pagemill.usage.counting import count_active_model
-from pagemill.usage.limits import limited_amounts
-from pagemill.usage.meters import Amount, Meter
+from pagemill.tracing.spans import context_to_send, span, within_trace
+from pagemill.usage.limits import limit_exceeded, limited_amounts
+from pagemill.usage.meters import Amount, Meter, current_month, period_of, to_decimal
+from pagemill.usage.reservations import used_units
 from pagemill.work.metering import MeteredUsage
 from pagemill.work.resources import WorkResources
 
 Pages = TypeVar("Pages", bound=Sized)
 Answer = TypeVar("Answer")
 
+RESERVED_METER: Meter = "predictions"
+RESERVED: Amount = 1
+"""Units of ``RESERVED_METER`` that each prediction reserves when it is queued."""
 CANCELLED = "Cancelled"
 """Error of a prediction that was cancelled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPrediction:
+    """A prediction to make; its document, model and training were found. The configs are those to apply."""
+
+    document_id: DocumentId
+    model_id: ModelId
+    model_reference: str
+    """``modelId`` of the request, with or without its owner."""
+    training_id: TrainingId
+    preprocess_config: dict[str, object]
+    postprocess_config: dict[str, object]
+    created_by: PrincipalId
+
+
+async def submit(
+    connection: Connection,
+    organization_id: OrganizationId,
+    new: NewPrediction,
+    *,
+    job_id: JobId,
+    priority: int,
+) -> PredictionRow:
+    """Add a pending prediction and queue its job, as one statement. Raises LimitExceeded.
+
+    It does what ``enqueue`` does for the job.
+    """
+    row = await submit_prediction(
+        connection,
+        organization_id=organization_id,
+        prediction_id=new_id(PredictionId),
+        document_id=new.document_id,
+        model_id=new.model_id,
+        model_reference=new.model_reference,
+        training_id=new.training_id,
+        preprocess_config=new.preprocess_config,
+        postprocess_config=new.postprocess_config,
+        created_by=new.created_by,
+        job_id=job_id,
+        kind=PREDICTION.name,
+        priority=priority,
+        maximum_attempts=PREDICTION.maximum_attempts,
+        trace_context=context_to_send(),
+        month=period_of(RESERVED_METER, current_month()),
+        meter=RESERVED_METER,
+        amount=to_decimal(RESERVED),
+    )
+    if row is None:
+        raise limit_exceeded(RESERVED_METER)
+    return row
 
 
 class PredictionResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,9 +213,23 @@ def _checked(work: PredictionInputRow | None) -> tuple[PredictionInputRow, str, 
     return work, work.content_key, work.artefact_key
 
 
-async def _succeed(connection: Connection, finished: Sequence[Finished[PredictionResult]]) -> None:
-    rows = await succeed_predictions(
-        connection,
+def _used(result: PredictionResult) -> Mapping[Meter, Amount]:
+    return {"pages": result.pages, "fields": result.fields}
+
+
+class _Results(TypedDict):
+    """Results of predictions, in columns."""
+
+    organization_ids: list[OrganizationId]
+    prediction_ids: list[PredictionId]
+    predictions: list[str]
+    inference_times: list[float]
+    next_pages: list[int | None]
+    preprocess_configs: list[str]
+
+
+def _results(finished: Sequence[Finished[PredictionResult]]) -> _Results:
+    return _Results(
         organization_ids=[job.organization_id for job, _ in finished],
         prediction_ids=[PredictionId(job.subject_id) for job, _ in finished],
         predictions=[_json(result.predictions) for _, result in finished],
@@ -156,12 +237,31 @@ async def _succeed(connection: Connection, finished: Sequence[Finished[Predictio
         next_pages=[result.next_page for _, result in finished],
         preprocess_configs=[_json(result.preprocess_config) for _, result in finished],
     )
-    for organization_id, model_id in sorted({(row.organization_id, row.model_id) for row in rows}):
-        await count_active_model(connection, organization_id, model_id)
+
+
+async def _succeed(connection: Connection, finished: Sequence[Finished[PredictionResult]]) -> None:
+    rows = await succeed_predictions(connection, **_results(finished), month=current_month())
     traces = {job.subject_id: job.trace_context for job, _ in finished}
     for row in rows:
         with within_trace(traces.get(SubjectId(row.id))):
             await tell_of_prediction(connection, row)
+
+
+async def _end_at_once(
+    connection: Connection, finished: Sequence[Finished[PredictionResult]]
+) -> Sequence[JobId]:
+    units = used_units((job.id, _used(result)) for job, result in finished)
+    return await end_succeeded_predictions(
+        connection,
+        job_ids=[job.id for job, _ in finished],
+        attempts=[job.attempt for job, _ in finished],
+        **_results(finished),
+        month=current_month(),
+        used_job_ids=units.job_ids,
+        months=units.months,
+        meters=units.meters,
+        amounts=units.amounts,
+    )
 
 
 def _json(value: object) -> str:
@@ -198,11 +298,12 @@ PREDICTION: JobKind[PredictionResources, PredictionResult] = JobKind(
     concurrency=lambda settings: settings.prediction_concurrency,
     priority=INTERACTIVE,
     succeed=_succeed,
+    end_at_once=_end_at_once,
     fail=_fail,
     cancel=_cancel,
     reopen=_reopen,
     usage=MeteredUsage(
-        reserved={"predictions": 1},
-        used=lambda result: {"pages": result.pages, "fields": result.fields},
+        reserved={RESERVED_METER: RESERVED},
+        used=_used,
     ),
 )

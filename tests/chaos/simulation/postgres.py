@@ -15,6 +15,7 @@ import asyncpg
 
 from db import job_outcomes
 from db.statements import REGISTRY
+from pagemill.work import predictions as work_predictions
 from tests.chaos.simulation.clock import SimulatedLoop
 from tests.chaos.simulation.real import RealServer
 
@@ -236,7 +237,7 @@ class Server:
 
 def _written(asked: Asked, result: Any) -> list[tuple[str, str]]:
     """The jobs that a statement has ended or given back, and the attempts that it named for them."""
-    if asked.sql == job_outcomes.end_succeeded_jobs.sql:
+    if asked.sql in (job_outcomes.end_succeeded_jobs.sql, work_predictions.end_succeeded_predictions.sql):
         attempts = dict(zip(asked.arguments[1], asked.arguments[2], strict=True))
         return [(row["id"], f"{attempts[row['id']]} ended") for row in result]
     for statement, what in ((job_outcomes.end_job, "ended"), (job_outcomes.retry_job, "queued")):

@@ -24,7 +24,6 @@ from db.documents import (
     lock_document,
     update_content,
 )
-from db.predictions import get_document_to_predict
 from db.statements import Connection
 from pagemill.ids import ConsentId, DatasetId, DocumentId, PrincipalId
 from tests.support.everything import insert
@@ -113,7 +112,7 @@ async def test_a_document_is_hidden_the_moment_that_its_retention_has_passed(
             content_md5="same",
         )
     named = {**own, "document_id": DocumentId("copy")}
-    for statement in (get_document, lock_document, get_document_to_predict):
+    for statement in (get_document, lock_document):
         assert (await statement(connection, **named) is not None) == is_live
     unfiltered = dict.fromkeys(("dataset_ids", "consent_ids", "document_ids"))
     for order in ("ascending", "descending"):

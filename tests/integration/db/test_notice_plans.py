@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from db.limit_warnings import list_organizations_near_limits
-from db.predictions import succeed_predictions
+from db.prediction_jobs import succeed_predictions
 from db.webhook_deliveries import delete_old_deliveries, queue_deliveries
 from db.webhooks import list_webhook_attempts
 from pagemill.secret_box import new_secret_key, read_secret_keys
@@ -85,6 +85,7 @@ async def test_webhooks(pool: asyncpg.Pool, organization: Tenant, webhook_id: st
             inference_times=[0.1],
             next_pages=[None],
             preprocess_configs=["{}"],
+            month="2026-01",
         )
         assert read <= PAGE
         transaction = connection.transaction()

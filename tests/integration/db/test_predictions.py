@@ -1,42 +1,33 @@
-"""Predictions: their states, repeated requests, what their jobs work with, and statistics."""
+"""Predictions: what requests name, repeated requests, lists and statistics."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from db.predictions import (
     LabelStatisticsRow,
-    PredictingModelRow,
-    PredictionInputRow,
-    PredictionRow,
-    delete_failed_prediction,
-    fail_prediction,
+    RequestedRow,
     find_unanswered_prediction,
-    get_model_to_predict_with,
-    get_prediction,
-    get_prediction_input,
-    insert_prediction,
+    get_requested,
     list_label_statistics,
     list_predictions_ascending,
     list_predictions_descending,
-    reopen_prediction,
-    succeed_predictions,
 )
 from db.statements import Connection
+from db.usage import count_freely
 from pagemill.ids import DocumentId, ModelId, PredictionId, PrincipalId, TrainingId
 from tests.support.everything import insert
-from tests.support.tenants import Tenant
+from tests.support.tenants import Tenant, create_tenant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PREDICTION, MODEL, DOCUMENT = PredictionId("las:prediction:1"), ModelId("las:model:1"), DocumentId("doc")
+MONTH = "2026-01"
 TRAINING, ADA = TrainingId("las:model-training:1"), PrincipalId("ada")
-STATUSES = ("pending", "succeeded", "failed")
 REQUEST: dict[str, Any] = {
     "document_id": DOCUMENT,
     "model_id": MODEL,
@@ -52,121 +43,84 @@ async def add(connection: Connection, own: dict[str, Any], name: str = PREDICTIO
     return await insert(connection, "prediction", **own, **{"id": name, **REQUEST, **values})
 
 
-async def test_a_new_prediction_is_pending(connection: Connection, own: dict[str, Any]) -> None:
-    row = await insert_prediction(connection, **own, prediction_id=PREDICTION, **REQUEST)
-    now = await connection.fetchval("SELECT now()")
-    assert row == PredictionRow(
-        id=PREDICTION,
-        **REQUEST,
-        status="pending",
-        predictions=None,
-        error=None,
-        inference_time=None,
-        next_page=None,
-        created_time=now,
-    )
-    assert await get_prediction(connection, **own, prediction_id=PREDICTION) == row
+async def requested(connection: Connection, **asked: Any) -> RequestedRow:
+    """Return what a request of Ada for her own model names."""
+    names = {name: REQUEST[name] for name in ("document_id", "model_id", "created_by")}
+    owner = {"owner_id": asked["organization_id"]}
+    given = {**names, **owner, "training_id": None, "month": MONTH, "waited": 30.0, **asked}
+    row = await get_requested(connection, **given)
+    assert row is not None
+    return row
 
 
-@pytest.mark.parametrize("status", STATUSES)
-async def test_a_prediction_fails_once_and_is_tried_again_or_deleted_when_it_failed(
-    connection: Connection, own: dict[str, Any], status: str
+async def test_a_request_names_what_its_organization_has(
+    connection: Connection, own: dict[str, Any], foreign: dict[str, Any]
 ) -> None:
-    names = [PredictionId(name) for name in ("fails", "is reopened", "is deleted")]
-    for name in names:
-        await add(connection, own, name, status=status, error="former" if status == "failed" else None)
-    failed = await fail_prediction(connection, **own, prediction_id=names[0], error="too large")
-    assert (failed is not None) == (status == "pending")
-    row = await get_prediction(connection, **own, prediction_id=names[0])
-    assert row is not None
-    if failed is not None:
-        assert (failed.id, failed.document_id, failed.status) == (names[0], DOCUMENT, "failed")
-        assert (row.status, row.error) == ("failed", "too large")
-    else:
-        assert row.status == status
-    reopened = await reopen_prediction(connection, **own, prediction_id=names[1])
-    deleted = await delete_failed_prediction(connection, **own, prediction_id=names[2])
-    assert (reopened, deleted) == ((names[1], 1) if status == "failed" else (None, 0))
-    row = await get_prediction(connection, **own, prediction_id=names[1])
-    assert row is not None
-    assert (row.status, row.error) == ("pending" if reopened else status, None)
-
-
-async def test_predictions_of_several_organizations_succeed_together(
-    connection: Connection, own: dict[str, Any], theirs: Tenant
-) -> None:
-    """Each by its own organization, and only those that are pending."""
-    foreign = {"organization_id": theirs.organization_id}
-    await add(connection, own, "mine")
-    await add(connection, own, "ended", status="failed")
-    await add(connection, foreign, "theirs")
-    await add(connection, foreign, "of another")
-    rows = await succeed_predictions(
-        connection,
-        organization_ids=[own["organization_id"]] * 2 + [theirs.organization_id, own["organization_id"]],
-        prediction_ids=[PredictionId(name) for name in ("mine", "ended", "theirs", "of another")],
-        predictions=[json.dumps([{"label": name}]) for name in ("a", "b", "c", "d")],
-        inference_times=[0.5, 1.0, 1.5, 2.0],
-        next_pages=[None, 1, 2, 3],
-        preprocess_configs=['{"maxPages": 9}'] * 4,
+    assert await requested(connection, **own) == RequestedRow(
+        None, None, None, None, None, None, "pages", False, False
     )
-    assert {(row.organization_id, row.id, row.status, row.wanted) for row in rows} == {
-        (own["organization_id"], "mine", "succeeded", False),
-        (theirs.organization_id, "theirs", "succeeded", False),
-    }
-    row = await get_prediction(connection, **foreign, prediction_id=PredictionId("theirs"))
-    assert row is not None
-    assert (row.predictions, row.inference_time, row.next_page) == ([{"label": "c"}], 1.5, 2)
-    assert row.preprocess_config == {"maxPages": 9}
-    row = await get_prediction(connection, **foreign, prediction_id=PredictionId("of another"))
-    assert row is not None
-    assert (row.status, row.predictions) == ("pending", None)
+    model = {"id": MODEL, "training_id": TRAINING, "preprocess_config": {"maxPages": 1}}
+    await insert(connection, "model", **own, **model)
+    for training_id, status, model_id in (
+        ("good", "succeeded", MODEL),
+        ("running", "running", MODEL),
+        ("of another model", "succeeded", "another"),
+    ):
+        training = {"id": training_id, "status": status, "model_id": model_id}
+        await insert(connection, "training", **own, **training)
+    await insert(connection, "document", **own, id=DOCUMENT)
+    expected = RequestedRow(DOCUMENT, None, TRAINING, {"maxPages": 1}, {}, None, "pages", False, False)
+    assert await requested(connection, **own) == expected
+    for training_id in ("running", "of another model", "unknown"):
+        assert await requested(connection, **own, training_id=TrainingId(training_id)) == expected
+    named = await requested(connection, **own, training_id=TrainingId("good"))
+    assert named.training_id == "good"
+    await connection.execute("UPDATE document SET content_key = 'content'")
+    assert (await requested(connection, **own)).content_key == "content"
+    nothing = RequestedRow(None, None, None, None, None, None, "pages", False, False)
+    assert await requested(connection, **foreign, training_id=TrainingId("good")) == nothing
+    await connection.execute(
+        "UPDATE document SET created_time = now() - interval '2 days', retention_in_days = 1"
+    )
+    assert (await requested(connection, **own)).document_id is None
 
 
-@pytest.mark.parametrize("outcome", ["failed", "succeeded"])
+async def test_no_organization_names_nothing(connection: Connection) -> None:
+    arguments = {"owner_id": "unknown", "training_id": None, "month": MONTH, "waited": None}
+    names = {name: REQUEST[name] for name in ("document_id", "model_id", "created_by")}
+    assert await get_requested(connection, organization_id="unknown", **arguments, **names) is None
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_a_model_predicts_for_others_while_it_is_shared(
+    connection: Connection, own: dict[str, Any], foreign: dict[str, Any], shared: bool
+) -> None:
+    await insert(connection, "model", **foreign, id=MODEL, training_id=TRAINING, shared=shared)
+    await insert(connection, "training", **foreign, id="other", model_id=MODEL, status="succeeded")
+    owner_id = foreign["organization_id"]
+    row = await requested(connection, **own, owner_id=owner_id, training_id=TrainingId("other"))
+    seen = (row.active_training_id, row.training_id, row.preprocess_config)
+    assert seen == ((TRAINING, "other", {}) if shared else (None, None, None))
+    assert (await requested(connection, **own)).preprocess_config is None
+    assert (await requested(connection, **foreign)).active_training_id == TRAINING
+
+
 @pytest.mark.parametrize(
-    ("webhook", "wanted"),
-    [
-        ({}, True),
-        ({"status": "disabled"}, False),
-        ({"event_types": ["other"]}, False),
-        ({"of": "theirs"}, False),
-    ],
+    ("amount", "limited_by", "used_up"),
+    [("9", "pages", False), ("10", "pages", True), ("10", "fields", False)],
 )
-async def test_an_outcome_tells_whether_a_webhook_of_the_organization_wants_it(
-    connection: Connection,
-    own: dict[str, Any],
-    theirs: Tenant,
-    webhook: dict[str, Any],
-    wanted: bool,
-    outcome: str,
+async def test_pages_or_fields_are_used_up(
+    connection: Connection, theirs: Tenant, amount: str, limited_by: Any, used_up: bool
 ) -> None:
-    other = {"failed": "succeeded", "succeeded": "failed"}[outcome]
-    wants_other = webhook.get("event_types") == ["other"]
-    owner = theirs.organization_id if "of" in webhook else own["organization_id"]
-    await insert(
-        connection,
-        "webhook",
-        organization_id=owner,
-        id="webhook",
-        status=webhook.get("status", "enabled"),
-        event_types=[f"prediction.{other if wants_other else outcome}"],
-    )
-    await add(connection, own)
-    if outcome == "failed":
-        row = await fail_prediction(connection, **own, prediction_id=PREDICTION, error="")
-    else:
-        (row,) = await succeed_predictions(
-            connection,
-            organization_ids=[own["organization_id"]],
-            prediction_ids=[PREDICTION],
-            predictions=["[]"],
-            inference_times=[0.5],
-            next_pages=[None],
-            preprocess_configs=["{}"],
-        )
-    assert row is not None
-    assert row.wanted is wanted
+    allowed = {"pages": 10, "fields": 10}
+    tenant = await create_tenant(connection, allowed=allowed, limited_by=limited_by)
+    own = {"organization_id": tenant.organization_id}
+    foreign = {"organization_id": theirs.organization_id}
+    for owner, month, used_there in ((own, MONTH, amount), (own, "2026-02", 99), (foreign, MONTH, 99)):
+        arguments = {**owner, "month": month, "meter": "pages"}
+        await count_freely(connection, **arguments, amount=Decimal(used_there))
+    row = await requested(connection, **own)
+    assert (row.limited_by, row.used_up) == (limited_by, used_up)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +154,9 @@ async def test_the_same_request_finds_its_pending_prediction_for_an_hour(
     arguments = {**own, **REQUEST, "priority": 0, "waited": 30.0, **asked}
     row = await find_unanswered_prediction(connection, **arguments)
     assert (row is not None) == is_found
+    if not asked.keys() & {"model_reference", "training_id", "priority"} and "config" not in str(asked):
+        # It is looked for only where this says so.
+        assert (await requested(connection, **own, **asked)).asked_before == is_found
     if row is not None:
         assert (row.id, row.job_id, row.status) == (PREDICTION, "job", "pending")
 
@@ -214,52 +171,6 @@ async def test_of_several_unanswered_predictions_the_oldest_is_found(
     row = await find_unanswered_prediction(connection, **own, **REQUEST, priority=0, waited=30.0)
     assert row is not None
     assert row.id == "old"
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def shared_model(connection: Connection, theirs: Tenant) -> dict[str, Any]:
-    """A model of another organization with two trainings, as the arguments that name it."""
-    foreign = {"organization_id": theirs.organization_id}
-    model = {"id": MODEL, "training_id": TRAINING, "shared": True, "preprocess_config": {"maxPages": 1}}
-    await insert(connection, "model", **foreign, **model)
-    for training_id, artefact_key in (("former", "former artefact/"), (TRAINING, "artefact/")):
-        training = {"id": training_id, "model_id": MODEL, "artefact_key": artefact_key}
-        await insert(connection, "training", **foreign, **training)
-    return {"owner_id": theirs.organization_id, "model_id": MODEL}
-
-
-@pytest.mark.parametrize("shared", [True, False])
-async def test_a_model_predicts_for_others_while_it_is_shared(
-    connection: Connection, own: dict[str, Any], shared_model: dict[str, Any], shared: bool
-) -> None:
-    await connection.execute("UPDATE model SET shared = $1", shared)
-    row = await get_model_to_predict_with(connection, **own, **shared_model)
-    assert row == (PredictingModelRow(TRAINING, {"maxPages": 1}, {}) if shared else None)
-    owner = {"organization_id": shared_model["owner_id"]}
-    assert await get_model_to_predict_with(connection, **owner, **shared_model) is not None
-
-    for document_id, content_key in (("another", "another content"), (DOCUMENT, "content")):
-        await insert(connection, "document", **own, id=document_id, content_key=content_key)
-    await add(connection, own)
-    work = await get_prediction_input(connection, **own, prediction_id=PREDICTION)
-    assert work == PredictionInputRow(
-        preprocess_config={"maxPages": 1},
-        postprocess_config={"strategy": "BEST_FIRST"},
-        document_id=DOCUMENT,
-        content_key="content",
-        artefact_key="artefact/" if shared else None,
-        limited_by="pages",
-    )
-
-
-async def test_a_deleted_document_and_a_foreign_one_are_not_read(
-    connection: Connection, own: dict[str, Any], theirs: Tenant
-) -> None:
-    await insert(connection, "document", organization_id=theirs.organization_id, id=DOCUMENT)
-    await add(connection, own)
-    work = await get_prediction_input(connection, **own, prediction_id=PREDICTION)
-    assert work is not None
-    assert (work.document_id, work.content_key, work.artefact_key) == (None, None, None)
 
 
 @pytest.mark.parametrize(("model_id", "expected"), [(None, ["a", "b", "c"]), (MODEL, ["a", "c"])])

@@ -16,33 +16,30 @@ from db.month_statements import (
     list_organizations_without_statement,
 )
 from db.plan_limits import UNLIMITED
+from db.request_rate import take_requests
 from db.statements import Connection
 from db.usage import (
     EXCEEDED_SQLSTATE,
     GrantedRow,
-    LimitedMeterRow,
     NewReservationRow,
     PlanLimitsRow,
     RemainingRow,
     UsedRow,
-    count_active_model,
     count_freely,
     count_reservations,
     count_within,
     count_within_plan,
     delete_meter,
-    get_limited_meter,
     insert_reservations,
     list_granted,
     list_plan_limits,
     list_used,
     lock_remaining,
-    take_requests,
+    settle_reservations,
     take_reservations,
-    take_reservations_of_many,
     uncount,
 )
-from pagemill.ids import JobId, ModelId
+from pagemill.ids import JobId
 from tests.support.everything import insert
 from tests.support.tenants import Tenant, create_tenant
 
@@ -165,43 +162,6 @@ async def test_counters_are_apart_by_organization_month_and_meter(
     assert await connection.fetchval(left, own["organization_id"]) == 0
 
 
-async def test_a_model_is_active_once_a_month(
-    connection: Connection, own: dict[str, Any], theirs: Tenant
-) -> None:
-    foreign = {"organization_id": theirs.organization_id}
-    for owner, model_id, month in (
-        (own, "a", MONTH),
-        (own, "a", MONTH),
-        (own, "b", MONTH),
-        (own, "a", "2026-02"),
-        (foreign, "a", MONTH),
-    ):
-        await count_active_model(connection, **owner, month=month, model_id=ModelId(model_id))
-    assert await used(connection, own, "active-models") == 2
-    assert await used(connection, foreign, "active-models") == 1
-
-
-@pytest.mark.parametrize(
-    ("amount", "limited_by", "expected"),
-    [
-        ("9", "pages", LimitedMeterRow("pages", False)),
-        ("10", "pages", LimitedMeterRow("pages", True)),
-        ("10", "fields", LimitedMeterRow("fields", False)),
-    ],
-)
-async def test_the_limited_meter_tells_whether_it_is_used_up(
-    connection: Connection, theirs: Tenant, amount: str, limited_by: Any, expected: LimitedMeterRow
-) -> None:
-    allowed = {"pages": 10, "fields": 10}
-    tenant = await create_tenant(connection, allowed=allowed, limited_by=limited_by)
-    own = {"organization_id": tenant.organization_id}
-    foreign = {"organization_id": theirs.organization_id}
-    for owner, month, used_there in ((own, MONTH, amount), (own, "2026-02", 99), (foreign, MONTH, 99)):
-        arguments = {**owner, "month": month, "meter": "pages"}
-        await count_freely(connection, **arguments, amount=Decimal(used_there))
-    assert await get_limited_meter(connection, **own, month=MONTH) == expected
-
-
 async def test_limits_are_those_of_the_plan_or_none(connection: Connection, own: dict[str, Any]) -> None:
     await insert(connection, "organization", id="without a plan")
     rows = await list_plan_limits(
@@ -248,9 +208,78 @@ async def test_a_job_reserves_each_meter_once_and_gives_all_of_it_back(
     taken = await take_reservations(connection, **own, job_id=JobId("a"))
     assert sorted((row.meter, row.amount) for row in taken) == [("fields", 2), ("pages", 1)]
     assert await take_reservations(connection, **own, job_id=JobId("a")) == []
-    many = {"organization_ids": [theirs.organization_id, own["organization_id"]], "job_ids": ["b", "b"]}
-    (row,) = await take_reservations_of_many(connection, **many)
-    assert (row.organization_id, row.job_id, row.amount) == (own["organization_id"], "b", Decimal("0.5"))
+
+
+async def reserve(connection: Connection, own: dict[str, Any], job_id: str, **amounts: str) -> None:
+    """Reserve units of meters for a job, and count them."""
+    for meter, amount in amounts.items():
+        reserved = {"months": [MONTH], "meters": [meter], "amounts": [Decimal(amount)]}
+        await insert_reservations(connection, **own, job_id=JobId(job_id), **reserved)
+        await count_freely(connection, **own, month=MONTH, meter=meter, amount=Decimal(amount))
+
+
+def settlement(
+    jobs: list[tuple[dict[str, Any], str]], *used_units: tuple[str, str, str, str]
+) -> dict[str, Any]:
+    """Return the arguments of jobs and of what they used: job, month, meter and amount of each."""
+    job_ids, months, meters, amounts = ([one[index] for one in used_units] for index in range(4))
+    return {
+        "organization_ids": [own["organization_id"] for own, _ in jobs],
+        "job_ids": [job_id for _, job_id in jobs],
+        "used_job_ids": job_ids,
+        "months": months,
+        "meters": meters,
+        "amounts": [Decimal(amount) for amount in amounts],
+    }
+
+
+@pytest.mark.parametrize("really", ["0", "2", "4", "7.5"])
+async def test_what_was_used_is_counted_in_place_of_what_was_reserved(
+    connection: Connection, own: dict[str, Any], theirs: Tenant, really: str
+) -> None:
+    """In the month of the reservation; what was not said to be used stays counted."""
+    foreign = {"organization_id": theirs.organization_id}
+    await count_freely(connection, **own, **PAGES, amount=Decimal(1))
+    await reserve(connection, own, "a", pages="4", predictions="1")
+    await reserve(connection, foreign, "b", pages="3")
+    await reserve(connection, own, "open", pages="5")
+    await settle_reservations(
+        connection,
+        **settlement(
+            [(own, "a"), (foreign, "b"), (own, "c")],
+            ("a", "2026-02", "pages", really),
+            ("a", MONTH, "fields", "6"),
+            ("b", MONTH, "pages", "2"),
+            ("c", MONTH, "pages", "0.5"),
+            ("unknown", MONTH, "pages", "50"),
+        ),
+    )
+    assert await used(connection, own) == 1 + 5 + Decimal(really) + Decimal("0.5")
+    assert (await used(connection, own, "fields"), await used(connection, own, "predictions")) == (6, 1)
+    assert await used(connection, foreign) == 2
+    jobs = [JobId(name) for name in ("a", "b", "open")]
+    assert [row.job_id for row in await list_granted(connection, job_ids=jobs)] == ["open"]
+    assert await connection.fetchval("SELECT count(*) FROM usage_counter WHERE month = '2026-02'") == 0
+
+
+async def test_settling_leaves_the_reservations_of_another_organization(
+    connection: Connection, own: dict[str, Any], theirs: Tenant
+) -> None:
+    await reserve(connection, {"organization_id": theirs.organization_id}, "theirs", pages="3")
+    await settle_reservations(connection, **settlement([(own, "theirs")], ("theirs", MONTH, "pages", "1")))
+    assert await used(connection, {"organization_id": theirs.organization_id}) == 3
+    assert len(await list_granted(connection, job_ids=[JobId("theirs")])) == 1
+
+
+async def test_settling_leaves_no_counter_below_zero(connection: Connection, own: dict[str, Any]) -> None:
+    """Whoever counts down elsewhere may have been faster."""
+    await reserve(connection, own, "a", pages="4", fields="4")
+    await uncount(connection, **own, **PAGES, amount=Decimal(3))
+    await delete_meter(connection, **own, meter="fields")
+    await settle_reservations(
+        connection, **settlement([(own, "a")], ("a", MONTH, "pages", "1"), ("a", MONTH, "fields", "1"))
+    )
+    assert (await used(connection, own), await used(connection, own, "fields")) == (0, 0)
 
 
 def batch(*wanted: tuple[str, str, str]) -> dict[str, Any]:

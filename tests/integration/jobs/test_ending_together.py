@@ -130,7 +130,7 @@ async def test_jobs_that_are_ended_concurrently_end_once(
 async def test_jobs_that_reserve_without_a_resource_settle_what_they_reserved(
     pool: asyncpg.Pool, organization: Tenant
 ) -> None:
-    kind = dataclasses.replace(PREDICTION, succeed=None)
+    kind = dataclasses.replace(PREDICTION, succeed=None, end_at_once=None)
     (job,) = await claimed(pool, organization.organization_id, 1)
     async with pool.acquire() as connection:
         assert await outcomes.finish(connection, kind, job, RESULT)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
 import msgspec
 import pytest
 
-from db import job_leases, job_outcomes
+from db import job_leases, job_outcomes, prediction_jobs
 from db import usage as usage_statements
 from db.jobs import lock_open_jobs_of_many
 from db.pool import PLANNED_ONCE
@@ -379,8 +380,11 @@ async def test_ending_and_reserving_together_look_at_their_own_jobs_only(
         await pool.execute("DELETE FROM pg_statistic WHERE starelid = 'job'::regclass")
     jobs = await pool.fetch("SELECT organization_id, id, attempt FROM job WHERE state = 'queued' LIMIT 40")
     organizations, ids, attempts = ([row[column] for row in jobs] for column in range(3))
+    results = (organizations, ids, attempts, ids, ["[]"] * 40, [0.1] * 40, [None] * 40, ["{}"] * 40)
+    units = (ids, ["2026-11"] * 40, ["pages"] * 40, [Decimal(1)] * 40)
     for sql, arguments in (
         (job_outcomes.end_succeeded_jobs.sql, (organizations, ids, attempts)),
+        (prediction_jobs.end_succeeded_predictions.sql, (*results, "2026-11", *units)),
         (lock_open_jobs_of_many.sql, (organizations, ids)),
         (
             usage_statements.count_reservations.sql,
@@ -393,11 +397,20 @@ async def test_ending_and_reserving_together_look_at_their_own_jobs_only(
         assert all("Seq" not in node["Node Type"] for node in scans)
 
 
-@pytest.mark.parametrize("statement", ["END_TOGETHER", "LOCK_OPEN_AMONG", "RESERVE_TOGETHER"])
+@pytest.mark.parametrize(
+    "statement", ["END_TOGETHER", "END_PREDICTIONS", "LOCK_OPEN_AMONG", "RESERVE_TOGETHER"]
+)
 async def test_a_plan_for_an_empty_queue_reads_its_own_jobs_only(pool: asyncpg.Pool, statement: str) -> None:
     texts = "text[], text[]"
+    own = [f"job{4 * number}" for number in range(1, 41)]
     sql, types, *more = {
         "END_TOGETHER": (job_outcomes.end_succeeded_jobs.sql, f"{texts}, integer[]", ["0"] * 40),
+        "END_PREDICTIONS": (
+            prediction_jobs.end_succeeded_predictions.sql,
+            f"{texts}, integer[], {texts}, float8[], integer[], text[], text, {texts}, text[], numeric[]",
+            *(["0"] * 40, ["none"] * 40, ["1"] * 40, ["0.1"] * 40, ["0"] * 40, ["1"] * 40, ["2026-11"]),
+            *(own, ["2026-11"] * 40, ["pages"] * 40, ["1"] * 40),
+        ),
         "LOCK_OPEN_AMONG": (lock_open_jobs_of_many.sql, texts),
         "RESERVE_TOGETHER": (
             usage_statements.count_reservations.sql,
@@ -405,7 +418,7 @@ async def test_a_plan_for_an_empty_queue_reads_its_own_jobs_only(pool: asyncpg.P
             *(["2026-11"] * 40, ["pages"] * 40, ["1"] * 40),
         ),
     }[statement]
-    columns = (["organization0"] * 40, [f"job{4 * number}" for number in range(1, 41)], *more)
+    columns = (["organization0"] * 40, own, *more)
     arrays = ", ".join(f"'{{{','.join(column)}}}'" for column in columns)
     found = await planned_early(pool, sql, types, arrays, organizations=1)
     scans = [node for node in found if "Scan" in node["Node Type"]]

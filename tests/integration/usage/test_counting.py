@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from pagemill.errors import LimitExceeded
-from pagemill.usage.counting import count, count_active_model, count_freely, uncount
+from pagemill.usage.counting import count, count_freely, uncount
 from pagemill.usage.limits import UNLIMITED
 from pagemill.usage.meters import METERS, Meter
 from pagemill.usage.organization_usage import usage_of
@@ -144,17 +144,3 @@ async def test_invalid_amounts_are_refused(pool: asyncpg.Pool, organization: Ten
     async with pool.acquire() as connection:
         with pytest.raises(ValueError, match="cannot count"):
             await count(connection, organization.organization_id, "documents", amount)
-
-
-async def test_a_model_is_active_once_a_month(pool: asyncpg.Pool, organization: Tenant) -> None:
-    organization_id = organization.organization_id
-
-    async def use(model_id: str, at: datetime) -> None:
-        async with pool.acquire() as connection:
-            await count_active_model(connection, organization_id, model_id, at=at)
-
-    await asyncio.gather(*(use(f"las:model:{number % 3}", APRIL) for number in range(24)))
-    await use("las:model:0", MARCH)
-    async with pool.acquire() as connection:
-        assert (await usage_of(connection, organization_id, at=APRIL)).used["active-models"] == 3
-        assert (await usage_of(connection, organization_id, at=MARCH)).used["active-models"] == 1

@@ -53,7 +53,7 @@ async def test_trainings_that_end_together_are_counted_each(
     jobs = [await begin(pool, owner) for owner in owners]
     batch = [FinishedOfKind(TRAINING, Finished(job, RESULT)) for job in jobs]
     async with pool.acquire() as connection:
-        assert await outcomes.finish_together(connection, batch) == [True] * 3
+        assert await outcomes.finish_together(connection, batch) == ["succeeded"] * 3
     assert [await status(pool, job) for job in jobs] == ["succeeded"] * 3
     assert await used(pool, owners[0], "gpu-hours") == 0.5
     assert await used(pool, owners[1], "gpu-hours") == 0.25

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from litestar import Controller, Response, get, post
@@ -12,7 +11,6 @@ from msgspec import UNSET
 from db import predictions as statements
 from db.keyset import Order
 from db.statements import Connection
-from db.trainings import find_succeeded_training_of_model
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState, state_of
 from pagemill.api.http.connections import RequestConnection
@@ -28,46 +26,17 @@ from pagemill.api.resources.prediction_schemas import (
     split_reference,
     to_prediction,
 )
-from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import (
-    DocumentId,
-    JobId,
-    ModelId,
-    OrganizationId,
-    PredictionId,
-    TrainingId,
-    new_id,
-)
+from pagemill.errors import BadRequest, LimitExceeded, NotFound
+from pagemill.ids import JobId, PredictionId, TrainingId
 from pagemill.jobs.job import INTERACTIVE
-from pagemill.jobs.queue import ended_job, enqueue
+from pagemill.jobs.queue import ended_job, new_job_id
 from pagemill.tracing.spans import span
-from pagemill.usage.limits import check_not_used_up
-from pagemill.work.predictions import PREDICTION
+from pagemill.usage.meters import current_month
+from pagemill.work.predictions import NewPrediction, submit
 
 ASYNCHRONOUS = 5
 """Priority between a request that waits and a batch."""
 SECONDS_TO_RETRY_AFTER = 5
-
-
-@dataclass(frozen=True, slots=True)
-class ResolvedRequest:
-    """A request whose document and model were found; the configs are those that are applied."""
-
-    document_id: DocumentId
-    model_reference: str
-    """``modelId`` as it was sent, with or without its owner."""
-    model_id: ModelId
-    training_id: TrainingId
-    preprocess_config: dict[str, object]
-    postprocess_config: dict[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class SubmittedPrediction:
-    """A pending prediction and its job."""
-
-    row: statements.PredictionRow
-    job_id: JobId
 
 
 class PredictionController(Controller):
@@ -100,25 +69,34 @@ class PredictionController(Controller):
         state = state_of(request)
         priority = ASYNCHRONOUS if data.is_async else INTERACTIVE
         await state.admission.admit(caller.organization_id, priority)
+        waited = None if data.is_async else state.settings.prediction_wait
         # The connection goes back to the pool before the job is waited for: slow documents must not keep
         # other requests from being taken.
         with span("submit", activate=False):
-            async with state.connection() as connection, connection.transaction():
-                resolved = await _resolve(connection, caller, data)
+            async with state.connection() as connection:
+                requested, new = await _look_up(connection, caller, data, waited)
                 repeated = None
-                if not data.is_async:
-                    waited = state.settings.prediction_wait
-                    repeated = await _find_repeated(connection, caller, resolved, waited)
-                submitted = repeated or await _submit(connection, caller, resolved, priority)
-                waiter = None if data.is_async else state.listener.register(submitted.job_id)
-                # A job that is taken up again can have ended before it was registered.
-                ended = repeated and await ended_job(connection, caller.organization_id, repeated.job_id)
+                if waited is not None and requested.asked_before:
+                    repeated = await _find_repeated(connection, caller, new, waited)
+                job_id = new_job_id() if repeated is None else repeated.job_id
+                waiter = None if data.is_async else state.listener.register(job_id)
+                row: statements.PredictionRow
+                if repeated is None:
+                    _check_not_used_up(requested)
+                    row = await submit(
+                        connection, caller.organization_id, new, job_id=job_id, priority=priority
+                    )
+                    ended = False
+                else:
+                    row = repeated
+                    # It can have ended before it was registered.
+                    ended = await ended_job(connection, caller.organization_id, job_id) is not None
         if waiter is None:
-            return to_prediction(submitted.row)
+            return to_prediction(row)
         if not ended and not await state.listener.wait(waiter, state.settings.prediction_wait):
-            return _still_pending(submitted.row.id)
+            return _still_pending(row.id)
         with span("answer"):
-            return await _finished_prediction(state, caller, submitted)
+            return await _finished_prediction(state, caller, row.id, job_id)
 
     @get()
     async def list_predictions(
@@ -181,119 +159,101 @@ def prediction_not_found(prediction_id: PredictionId) -> NotFound:
     return NotFound(f"Prediction {prediction_id} not found")
 
 
-async def _resolve(connection: Connection, caller: Caller, data: PostPrediction) -> ResolvedRequest:
+async def _look_up(
+    connection: Connection, caller: Caller, data: PostPrediction, waited: float | None
+) -> tuple[statements.RequestedRow, NewPrediction]:
     """Find the document, the model and the training of a request, and the configs to apply.
 
     Raises NotFound for the document or the model, BadRequest when one of them cannot be used yet.
     """
     preprocess_config = sent_preprocess_config(data.preprocess_config)
-    document = await statements.get_document_to_predict(
-        connection, organization_id=caller.organization_id, document_id=data.document_id
-    )
-    if document is None:
-        raise NotFound(f"Document {data.document_id} not found")
     named_owner, model_id = split_reference(data.model_id)
-    owner = named_owner or caller.organization_id
-    model = await statements.get_model_to_predict_with(
-        connection, organization_id=caller.organization_id, owner_id=owner, model_id=model_id
-    )
-    if model is None:
-        raise model_not_found(model_id)
-    if document.content_key is None:
-        raise BadRequest("documentId: the document has no content yet, upload it to its fileUrl")
-    return ResolvedRequest(
+    found = await statements.get_requested(
+        connection,
+        organization_id=caller.organization_id,
         document_id=data.document_id,
+        owner_id=named_owner or caller.organization_id,
+        model_id=model_id,
+        training_id=None if data.training_id is UNSET else data.training_id,
+        month=current_month(),
+        created_by=caller.principal_id,
+        waited=waited,
+    )
+    if found is None or found.document_id is None:
+        raise NotFound(f"Document {data.document_id} not found")
+    if found.preprocess_config is None or found.postprocess_config is None:
+        raise model_not_found(model_id)
+    if found.content_key is None:
+        raise BadRequest("documentId: the document has no content yet, upload it to its fileUrl")
+    return found, NewPrediction(
+        document_id=found.document_id,
         model_reference=data.model_id,
         model_id=model_id,
-        training_id=await _training_id(connection, owner, model_id, data, model.training_id),
+        training_id=_training_id(data, found),
         preprocess_config=effective_preprocess_config(
-            preprocess_config, data.deprecated_preprocess_config(), model.preprocess_config
+            preprocess_config, data.deprecated_preprocess_config(), found.preprocess_config
         ),
-        postprocess_config=members(data.postprocess_config) or model.postprocess_config,
+        postprocess_config=members(data.postprocess_config) or found.postprocess_config,
+        created_by=caller.principal_id,
     )
 
 
-async def _training_id(
-    connection: Connection,
-    owner: OrganizationId,
-    model_id: ModelId,
-    data: PostPrediction,
-    active: TrainingId | None,
-) -> TrainingId:
+def _training_id(data: PostPrediction, found: statements.RequestedRow) -> TrainingId:
     """Return the training that the request names, else the model's. Raises BadRequest when there is none."""
     if data.training_id is not UNSET:
-        found = await find_succeeded_training_of_model(
-            connection, organization_id=owner, model_id=model_id, training_id=data.training_id
-        )
-        if found is None:
+        if found.training_id is None:
             raise BadRequest("trainingId: must be a succeeded training of this model")
-        return data.training_id
-    if active is None:
+        return found.training_id
+    if found.active_training_id is None:
         raise BadRequest(f"modelId: {data.model_id} is inactive and the request names no trainingId")
-    return active
+    return found.active_training_id
 
 
 async def _find_repeated(
-    connection: Connection, caller: Caller, resolved: ResolvedRequest, waited: float
-) -> SubmittedPrediction | None:
+    connection: Connection, caller: Caller, new: NewPrediction, waited: float
+) -> statements.UnansweredPredictionRow | None:
     """Return the prediction that this request repeats: clients send a POST again after a 503.
 
     It has been pending for longer than ``waited`` seconds, so that its first caller has had the 503.
     """
-    row = await statements.find_unanswered_prediction(
+    return await statements.find_unanswered_prediction(
         connection,
         organization_id=caller.organization_id,
-        document_id=resolved.document_id,
-        model_id=resolved.model_id,
-        model_reference=resolved.model_reference,
-        training_id=resolved.training_id,
-        preprocess_config=resolved.preprocess_config,
-        postprocess_config=resolved.postprocess_config,
-        created_by=caller.principal_id,
+        document_id=new.document_id,
+        model_id=new.model_id,
+        model_reference=new.model_reference,
+        training_id=new.training_id,
+        preprocess_config=new.preprocess_config,
+        postprocess_config=new.postprocess_config,
+        created_by=new.created_by,
         priority=INTERACTIVE,
         waited=waited,
     )
-    return None if row is None else SubmittedPrediction(row, row.job_id)
 
 
-async def _submit(
-    connection: Connection, caller: Caller, resolved: ResolvedRequest, priority: int
-) -> SubmittedPrediction:
-    """Insert a prediction and its job, and reserve it.
+def _check_not_used_up(requested: statements.RequestedRow) -> None:
+    """Check that something is left of pages or fields, which the worker would reserve in vain.
 
-    Raises LimitExceeded, also for pages or fields that the worker would reserve in vain.
+    Raises LimitExceeded.
     """
-    await check_not_used_up(connection, caller.organization_id)
-    row = await statements.insert_prediction(
-        connection,
-        organization_id=caller.organization_id,
-        prediction_id=new_id(PredictionId),
-        document_id=resolved.document_id,
-        model_id=resolved.model_id,
-        model_reference=resolved.model_reference,
-        training_id=resolved.training_id,
-        preprocess_config=resolved.preprocess_config,
-        postprocess_config=resolved.postprocess_config,
-        created_by=caller.principal_id,
-    )
-    job_id = await enqueue(
-        connection, PREDICTION, organization_id=caller.organization_id, subject_id=row.id, priority=priority
-    )
-    return SubmittedPrediction(row, job_id)
+    if requested.used_up:
+        raise LimitExceeded(detail=f"{requested.limited_by} of this month are used up")
 
 
-async def _finished_prediction(state: AppState, caller: Caller, submitted: SubmittedPrediction) -> Prediction:
+async def _finished_prediction(
+    state: AppState, caller: Caller, prediction_id: PredictionId, job_id: JobId
+) -> Prediction:
     """Return the prediction of a job that has ended.
 
     Raises the error that the job ended with; nothing of the prediction is kept then.
     """
-    organization_id, prediction_id = caller.organization_id, submitted.row.id
+    organization_id = caller.organization_id
     async with state.connection() as connection:
         row = await statements.get_prediction(
             connection, organization_id=organization_id, prediction_id=prediction_id
         )
         if row is None or row.status != "succeeded":
-            ended = await ended_job(connection, organization_id, submitted.job_id)
+            ended = await ended_job(connection, organization_id, job_id)
             error = None if ended is None else ended.error()
             if error is not None:
                 await statements.delete_failed_prediction(
