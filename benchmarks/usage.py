@@ -234,7 +234,7 @@ class Bench:
 
     async def _through_actor(self, _client: int, organization_id: str, job_id: str) -> bool:
         try:
-            await self._client.reserve(organization_id, job_id, {"pages": 1})
+            await self._client.reserve(organization_id, job_id, {"pages": 1}, attempt=None)
         except LimitExceeded:
             return False
         return True

@@ -136,19 +136,28 @@ async def request_cancel(
     """
     SELECT found.id
     FROM (
-        SELECT * FROM unnest(:organization_ids::text[], :job_ids::text[]) AS one (organization_id, id)
+        SELECT * FROM unnest(:organization_ids::text[], :job_ids::text[], :attempts::integer[])
+            AS one (organization_id, id, attempt)
         ORDER BY id
     ) AS asking
     CROSS JOIN LATERAL (
-        SELECT id, organization_id, state FROM job WHERE id = asking.id OFFSET 0 FOR SHARE
+        SELECT id, organization_id, attempt, state FROM job WHERE id = asking.id OFFSET 0 FOR SHARE
     ) AS found
     WHERE found.organization_id = asking.organization_id AND found.state IN ('queued', 'running')
+        AND found.attempt = coalesce(asking.attempt, found.attempt)
     """,
 )
 async def lock_open_jobs_of_many(
-    connection: Connection, *, organization_ids: Sequence[OrganizationId], job_ids: Sequence[JobId]
+    connection: Connection,
+    *,
+    organization_ids: Sequence[OrganizationId],
+    job_ids: Sequence[JobId],
+    attempts: Sequence[int | None],
 ) -> list[JobId]:
-    """Return which jobs of several organizations are open; they cannot end before the transaction does."""
+    """Return which jobs of several organizations are open; they cannot end before the transaction does.
+
+    Those that have another attempt are left out; null is any attempt.
+    """
 
 
 @tenant("""

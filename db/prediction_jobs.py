@@ -183,7 +183,8 @@ async def succeed_predictions(
 
 # A transaction by itself, as most predictions end. Its parts are those of ``end_succeeded_jobs``,
 # ``succeed_predictions`` and ``settle_reservations``, which end what is left out here. It takes its locks in
-# their order: jobs, predictions, active models, other counters.
+# their order: jobs, predictions, active models, other counters. It sees what was committed before it began,
+# although it may wait for a job: no reservation of a late attempt must be granted meanwhile.
 @crossing(
     f"{_TOGETHER}; the attempts fence it",
     f"""

@@ -140,7 +140,7 @@ class CountedBatchRow(Row):
     """Result of a batch of reservations."""
 
     ended_jobs: Annotated[list[JobId], NeverNull("an array")]
-    """Jobs that have ended, for which nothing was counted."""
+    """Jobs that have ended, or have a later attempt; nothing was counted for them."""
 
 
 # Jobs are locked before counters, both in one order for everybody: nobody waits in a ring. It needs no
@@ -149,17 +149,19 @@ class CountedBatchRow(Row):
     "the reservations of all organizations share one statement and one commit",
     f"""
     WITH wanted AS MATERIALIZED (
-        SELECT organization_id, job_id, month, meter, amount::numeric
+        SELECT organization_id, job_id, attempt, month, meter, amount::numeric
         FROM unnest(
-            :organization_ids::text[], :job_ids::text[], :months::text[], :meters::text[], :amounts::text[]
-        ) AS wanted (organization_id, job_id, month, meter, amount)
+            :organization_ids::text[], :job_ids::text[], :attempts::integer[], :months::text[],
+            :meters::text[], :amounts::text[]
+        ) AS wanted (organization_id, job_id, attempt, month, meter, amount)
     ), open AS MATERIALIZED (
         SELECT found.organization_id, found.id
-        FROM (SELECT DISTINCT organization_id, job_id FROM wanted ORDER BY job_id) AS asking
+        FROM (SELECT DISTINCT organization_id, job_id, attempt FROM wanted ORDER BY job_id) AS asking
         CROSS JOIN LATERAL (
-            SELECT organization_id, id, state FROM job WHERE id = asking.job_id OFFSET 0 FOR SHARE
+            SELECT organization_id, id, attempt, state FROM job WHERE id = asking.job_id OFFSET 0 FOR SHARE
         ) AS found
         WHERE found.organization_id = asking.organization_id AND found.state IN ('queued', 'running')
+            AND found.attempt = coalesce(asking.attempt, found.attempt)
     ), reserved AS (
         INSERT INTO usage_reservation (organization_id, job_id, month, meter, amount)
         SELECT wanted.organization_id, wanted.job_id, wanted.month, wanted.meter, wanted.amount
@@ -192,13 +194,15 @@ async def count_reservations(
     *,
     organization_ids: Sequence[OrganizationId],
     job_ids: Sequence[JobId],
+    attempts: Sequence[int | None],
     months: Sequence[str],
     meters: Sequence[str],
     amounts: Sequence[str],
 ) -> CountedBatchRow:
     """Count reservations of open jobs, once for each job and meter, as one batch.
 
-    Raises asyncpg.PostgresError with EXCEEDED_SQLSTATE when a plan allows less; nothing is counted then.
+    A job whose attempt is another one counts as ended; null is any attempt. Raises asyncpg.PostgresError with
+    EXCEEDED_SQLSTATE when a plan allows less; nothing is counted then.
     """
 
 

@@ -75,7 +75,8 @@ class _Values:
             "months": [MONTH],
             "meter": "pages",
             "meters": ["pages"],
-            "amounts": [Decimal(1)],
+            "predictions": ["[]"],
+            "preprocess_configs": ["{}"],
             "kind": "prediction",
             "slug": f"las:plan:{organization.marker}",
             "email": email_of(organization, state),
@@ -97,6 +98,8 @@ class _Values:
     def value(self, name: str, hint: Any) -> Any:
         if name == "after_id":
             return None if _allows_none(hint) else ""
+        if name == "amounts":
+            return [item(1) for item in get_args(hint)]
         return self.named[name] if name in self.named else self.typed(name, hint)
 
     def typed(self, name: str, hint: Any) -> Any:

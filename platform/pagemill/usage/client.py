@@ -71,16 +71,21 @@ class UsageClient:
             await batcher.close()
 
     async def reserve(
-        self, organization_id: OrganizationId, job_id: JobId, amounts: Mapping[Meter, Amount]
+        self,
+        organization_id: OrganizationId,
+        job_id: JobId,
+        amounts: Mapping[Meter, Amount],
+        *,
+        attempt: int | None,
     ) -> None:
         """Reserve units for a job, all or none; return when they are committed.
 
         A job is granted its units once, however often it asks. Raises LimitExceeded, JobEnded for a job that
-        has ended, and Unavailable when no counter answers.
+        has ended or has another attempt, and Unavailable when no counter answers.
         """
         batcher = self._batchers[shard_of(organization_id, len(self._batchers))]
         try:
-            verdict = await batcher.submit(Reservation(organization_id, job_id, dict(amounts)))
+            verdict = await batcher.submit(Reservation(organization_id, job_id, dict(amounts), attempt))
         except BatchFailed as error:
             raise Unavailable("Usage cannot be counted for now") from error
         match verdict:

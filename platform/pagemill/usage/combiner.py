@@ -31,11 +31,15 @@ MAX_SPLITS = 5
 
 
 class Reservation(msgspec.Struct, frozen=True):
-    """Units that a job asks for, by meter: all are granted, or none."""
+    """Units that a job asks for, by meter: all are granted, or none.
+
+    Those of a late ``attempt`` are refused; None is any attempt.
+    """
 
     organization_id: OrganizationId
     job_id: JobId
     amounts: Mapping[Meter, Amount]
+    attempt: int | None = None
 
 
 class BatchExceedsLimit(Exception):
@@ -46,7 +50,7 @@ class UsageSnapshot(msgspec.Struct, frozen=True):
     """State of the jobs and counters of a batch, locked until the transaction ends."""
 
     open_jobs: frozenset[JobId]
-    """Jobs that have not ended."""
+    """Jobs that have not ended and whose attempt is the one that asks."""
     granted: frozenset[tuple[JobId, Meter]]
     """Jobs and meters that were granted before, and are not counted again."""
     remaining: Mapping[tuple[OrganizationId, Meter], Decimal]

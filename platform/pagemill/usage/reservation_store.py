@@ -34,7 +34,10 @@ class PostgresReservationTransaction:
         jobs = [one.job_id for one in reservations]
         counters = sorted({(one.organization_id, meter) for one in reservations for meter in one.amounts})
         open_jobs = await job_statements.lock_open_jobs_of_many(
-            self._connection, organization_ids=organizations, job_ids=jobs
+            self._connection,
+            organization_ids=organizations,
+            job_ids=jobs,
+            attempts=[one.attempt for one in reservations],
         )
         granted = await statements.list_granted(self._connection, job_ids=jobs)
         remaining = await statements.lock_remaining(
@@ -75,6 +78,7 @@ async def _count(connection: Connection, reservations: Sequence[Reservation], mo
             connection,
             organization_ids=[one.organization_id for one, _, _ in wanted],
             job_ids=[one.job_id for one, _, _ in wanted],
+            attempts=[one.attempt for one, _, _ in wanted],
             months=[period_of(meter, month) for _, meter, _ in wanted],
             meters=[meter for _, meter, _ in wanted],
             amounts=[str(to_decimal(amount)) for _, _, amount in wanted],

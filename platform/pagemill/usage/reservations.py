@@ -19,7 +19,7 @@ from pagemill.usage.meters import Amount, Meter, current_month, period_of, to_de
 
 
 class JobEnded(PagemillError):
-    """The job has ended: nothing can be reserved for it, and its result is not taken."""
+    """The job has ended, or another attempt has it: nothing can be reserved, and no result is taken."""
 
 
 class JobOf(NamedTuple):

@@ -142,9 +142,14 @@ class Reservations(Protocol):
     """Client of the usage counters."""
 
     async def reserve(
-        self, organization_id: OrganizationId, job_id: JobId, amounts: Mapping[Meter, Amount]
+        self,
+        organization_id: OrganizationId,
+        job_id: JobId,
+        amounts: Mapping[Meter, Amount],
+        *,
+        attempt: int,
     ) -> None:
-        """Count for a job, once however often it is tried. Raises LimitExceeded."""
+        """Count for a job, once however often it is tried. Raises LimitExceeded, JobEnded."""
         ...
 
 
@@ -189,7 +194,7 @@ class PredictionRunner:
     async def _reserve(self, job: Job, amounts: Mapping[Meter, Amount]) -> None:
         if amounts:
             with span("reserve"):
-                await self._reservations.reserve(job.organization_id, job.id, amounts)
+                await self._reservations.reserve(job.organization_id, job.id, amounts, attempt=job.attempt)
 
 
 async def _with_reservation(work: Coroutine[Any, Any, Answer], reservation: Awaitable[None]) -> Answer:

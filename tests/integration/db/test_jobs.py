@@ -84,7 +84,9 @@ async def test_whether_a_job_has_ended(connection: Connection, own: dict[str, An
     assert ended == (None if is_open else EndedJobRow(state, "Error", "broken"))
     assert await list_ended_among(connection, job_ids=[JOB, JobId("unknown")]) == ([] if is_open else [JOB])
     owners = {"organization_ids": [own["organization_id"], "another"], "job_ids": [JOB, JOB]}
-    assert await lock_open_jobs_of_many(connection, **owners) == ([JOB] if is_open else [])
+    for attempt, is_current in ((None, True), (0, True), (1, False)):
+        found = await lock_open_jobs_of_many(connection, **owners, attempts=[attempt] * 2)
+        assert found == ([JOB] if is_open and is_current else [])
     assert await cancel_queued_job(connection, **own, job_id=JOB) == (JOB if state == "queued" else None)
 
 

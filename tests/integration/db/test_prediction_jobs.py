@@ -20,7 +20,7 @@ from db.prediction_jobs import (
 )
 from db.predictions import PredictionRow, delete_failed_prediction, get_prediction
 from db.statements import Connection
-from db.usage import count_freely
+from db.usage import count_freely, insert_reservations
 from pagemill.ids import DocumentId, JobId, ModelId, PredictionId, PrincipalId, TrainingId
 from tests.support.everything import insert
 from tests.support.tenants import Tenant, create_tenant
@@ -273,8 +273,8 @@ async def test_a_prediction_ends_with_its_job_its_usage_and_nobody_elses(
         job = {"state": "running", "attempt": 2, **values}
         await insert(connection, "job", **owner, id=name, subject_id=f"of {name}", **job)
         await add(connection, owner, f"of {name}")
-        reserved = {"job_id": name, "month": "2025-12", "meter": "pages", "amount": Decimal(3)}
-        await insert(connection, "usage_reservation", **owner, **reserved)
+        reserved = {"months": ["2025-12"], "meters": ["pages"], "amounts": [Decimal(3)]}
+        await insert_reservations(connection, **owner, job_id=JobId(name), **reserved)
         await count_freely(connection, **owner, month="2025-12", meter="pages", amount=Decimal(3))
     asked = [(own, "mine", 2), (own, "late", 1), (own, "asked to end", 2), (own, "queued", 2)]
     ended = await end(connection, [*asked, (foreign, "theirs", 2), (own, "of another", 2)])
@@ -288,8 +288,8 @@ async def test_a_prediction_ends_with_its_job_its_usage_and_nobody_elses(
         ("of mine", [{"label": "mine"}], 0.5),
         ("of theirs", [{"label": "theirs"}], 0.5),
     ]
-    reserved = await connection.fetch("SELECT job_id FROM usage_reservation ORDER BY job_id")
-    assert [row["job_id"] for row in reserved] == ["asked to end", "late", "of another", "queued"]
+    rows = await connection.fetch("SELECT job_id FROM usage_reservation ORDER BY job_id")
+    assert [row["job_id"] for row in rows] == ["asked to end", "late", "of another", "queued"]
     rows = await connection.fetch(
         "SELECT organization_id, month, used FROM usage_counter WHERE meter = 'pages'"
     )

@@ -61,6 +61,7 @@ async def test_a_request_names_what_its_organization_has(
     )
     model = {"id": MODEL, "training_id": TRAINING, "preprocess_config": {"maxPages": 1}}
     await insert(connection, "model", **own, **model)
+    await insert(connection, "model", **own, id="another")
     for training_id, status, model_id in (
         ("good", "succeeded", MODEL),
         ("running", "running", MODEL),

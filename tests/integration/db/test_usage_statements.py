@@ -288,6 +288,7 @@ def batch(*wanted: tuple[str, str, str]) -> dict[str, Any]:
     return {
         "organization_ids": organization_ids,
         "job_ids": job_ids,
+        "attempts": [None] * len(wanted),
         "amounts": amounts,
         "months": [MONTH] * len(wanted),
         "meters": ["pages"] * len(wanted),
@@ -313,6 +314,16 @@ async def test_a_batch_counts_once_for_each_open_job(
     assert (await used(connection, own), await used(connection, foreign)) == (4, 3)
     await count_reservations(connection, **batch((owner, "queued", "2")))
     assert await used(connection, own) == 4
+
+
+@pytest.mark.parametrize(("attempt", "counted"), [(1, None), (2, 5), (3, None), (None, 5)])
+async def test_a_late_attempt_reserves_nothing(
+    connection: Connection, own: dict[str, Any], attempt: int | None, counted: int | None
+) -> None:
+    await insert(connection, "job", **own, id="job", state="running", attempt=2)
+    wanted = {**batch((own["organization_id"], "job", "5")), "attempts": [attempt]}
+    result = await count_reservations(connection, **wanted)
+    assert (result.ended_jobs, await used(connection, own)) == ([] if counted else ["job"], counted)
 
 
 async def test_a_batch_that_exceeds_one_plan_counts_nothing_for_anybody(

@@ -385,10 +385,10 @@ async def test_ending_and_reserving_together_look_at_their_own_jobs_only(
     for sql, arguments in (
         (job_outcomes.end_succeeded_jobs.sql, (organizations, ids, attempts)),
         (prediction_jobs.end_succeeded_predictions.sql, (*results, "2026-11", *units)),
-        (lock_open_jobs_of_many.sql, (organizations, ids)),
+        (lock_open_jobs_of_many.sql, (organizations, ids, attempts)),
         (
             usage_statements.count_reservations.sql,
-            (organizations, ids, ["2026-11"] * 40, ["pages"] * 40, ["1"] * 40),
+            (organizations, ids, attempts, ["2026-11"] * 40, ["pages"] * 40, ["1"] * 40),
         ),
     ):
         plan = await explained(pool, sql, *arguments)
@@ -411,11 +411,11 @@ async def test_a_plan_for_an_empty_queue_reads_its_own_jobs_only(pool: asyncpg.P
             *(["0"] * 40, ["none"] * 40, ["1"] * 40, ["0.1"] * 40, ["0"] * 40, ["1"] * 40, ["2026-11"]),
             *(own, ["2026-11"] * 40, ["pages"] * 40, ["1"] * 40),
         ),
-        "LOCK_OPEN_AMONG": (lock_open_jobs_of_many.sql, texts),
+        "LOCK_OPEN_AMONG": (lock_open_jobs_of_many.sql, f"{texts}, integer[]", ["0"] * 40),
         "RESERVE_TOGETHER": (
             usage_statements.count_reservations.sql,
-            f"{texts}, text[], text[], text[]",
-            *(["2026-11"] * 40, ["pages"] * 40, ["1"] * 40),
+            f"{texts}, integer[], text[], text[], text[]",
+            *(["0"] * 40, ["2026-11"] * 40, ["pages"] * 40, ["1"] * 40),
         ),
     }[statement]
     columns = (["organization0"] * 40, own, *more)

@@ -38,7 +38,7 @@ async def settings(database_url: str) -> AsyncIterator[Settings]:
 
 async def verdict(client: Any, organization_id: str, job_id: str) -> str:
     try:
-        await client.reserve(organization_id, job_id, {"pages": 1})
+        await client.reserve(organization_id, job_id, {"pages": 1}, attempt=None)
     except PagemillError as error:
         return type(error).__name__
     return "granted"
@@ -78,7 +78,7 @@ async def test_reservations_through_the_actors(settings: Settings, pool: asyncpg
 
     client = UsageClient(settings)
     with pytest.raises(Unavailable):
-        await client.reserve("las:organization:none", "job", {"pages": 1})
+        await client.reserve("las:organization:none", "job", {"pages": 1}, attempt=None)
 
     counters = start_counters(settings, RELEASE)
     again = start_counters(settings, RELEASE)
@@ -122,5 +122,5 @@ async def test_reservations_through_the_actors(settings: Settings, pool: asyncpg
     await a_new_release_counts_on(settings, client, pool)
     await pool.execute("UPDATE job SET state = 'failed'")
     with pytest.raises(JobEnded):
-        await client.reserve(*granted[0], {"pages": 1})
+        await client.reserve(*granted[0], {"pages": 1}, attempt=None)
     await client.close()

@@ -74,6 +74,25 @@ async def test_asking_again_counts_nothing_and_ended_jobs_get_nothing(
     assert await used(pool, organization_id, "pages") == 0
 
 
+@pytest.mark.parametrize("allowed", [None, 3])
+async def test_a_late_attempt_is_granted_nothing(pool: asyncpg.Pool, allowed: int | None) -> None:
+    """Whether the batch fits or not: its statement may come when a later attempt ends the job already."""
+    async with pool.acquire() as connection:
+        tenant = await create_tenant(connection, allowed={} if allowed is None else {"pages": allowed})
+    organization_id = tenant.organization_id
+    combiner = Combiner(PostgresReservationStore(pool))
+    late, current, greedy = await queued(pool, organization_id, 3)
+    await pool.execute("UPDATE job SET state = 'running', attempt = 2")
+    asked = [
+        Reservation(organization_id, late, {"pages": 1}, 1),
+        Reservation(organization_id, current, {"pages": 2}, 2),
+        Reservation(organization_id, greedy, {"pages": 5}, 2),
+    ]
+    refused = "granted" if allowed is None else "limit-exceeded"
+    assert await combiner.reserve_all(asked) == ["job-ended", "granted", refused]
+    assert await used(pool, organization_id, "pages") == (7 if allowed is None else 2)
+
+
 async def test_nothing_is_reserved_for_foreign_unknown_and_ended_jobs(
     pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
 ) -> None:

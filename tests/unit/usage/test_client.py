@@ -72,7 +72,7 @@ class Client(UsageClient):
 
     async def ask(self, job_id: str, organization_id: str = "las:organization:one") -> str:
         try:
-            await self.reserve(organization_id, job_id, {"pages": 1})
+            await self.reserve(organization_id, job_id, {"pages": 1}, attempt=1)
         except (LimitExceeded, JobEnded, Unavailable) as error:
             return type(error).__name__
         return "granted"

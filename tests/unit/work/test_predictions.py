@@ -71,7 +71,10 @@ class Usage:
         self._answer = answer
         self.reserved: list[Mapping[Any, float]] = []
 
-    async def reserve(self, _organization_id: str, _job_id: str, amounts: Mapping[Any, float]) -> None:
+    async def reserve(
+        self, _organization_id: str, _job_id: str, amounts: Mapping[Any, float], *, attempt: int
+    ) -> None:
+        assert attempt == JOB.attempt
         self.reserved.append(amounts)
         await self._answer()
 

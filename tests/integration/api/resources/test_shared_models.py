@@ -72,7 +72,7 @@ def applications(reading: Any, prediction: Any, objects: ObjectStore) -> Applica
 
 
 class NoUsage:
-    async def reserve(self, *_arguments: Any) -> None:
+    async def reserve(self, *_arguments: Any, attempt: int) -> None:
         """Count nothing."""
 
 
