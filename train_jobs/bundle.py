@@ -46,14 +46,18 @@ class DataBundleRunner:
     """Runner of data bundle jobs. When it is cancelled, it ends the task."""
 
     def __init__(self, settings: Settings) -> None:
-        self._task = bundle_documents.options(**job_driver(settings).actor_options)
+        self._placement = job_driver(settings)
 
     async def __call__(self, job: Job) -> DataBundleResult:
         """Return the result.
 
         Raises NotFound when the bundle is gone, JobCancelled, Unavailable, WorkerLost.
         """
-        task = self._task.remote(within_active_trace(job))
+        # Ray's dashboard shows the name.
+        name = f"bundle_documents({job.subject_id})"
+        task = bundle_documents.options(name=name, **self._placement.actor_options).remote(
+            within_active_trace(job)
+        )
         try:
             return await answer_of(task, seconds=None, who="Bundling", alone=True)
         except asyncio.CancelledError:

@@ -78,12 +78,13 @@ async def iterate_examples(objects: ObjectStore, bundle_keys: Sequence[str]) -> 
             yield example
 
 
-def examples_dataset(settings: Settings, bundle_keys: Sequence[str]) -> ray.data.Dataset:
+def examples_dataset(settings: Settings, name: str, bundle_keys: Sequence[str]) -> ray.data.Dataset:
     """Return the examples of bundles, whose keys come oldest first, as a Ray data set.
 
     Its rows are one document each: ``document`` is the id, ``example`` the bytes for ``decode_example``. The
     files are loaded while the data set is consumed, by workers that take the storage from their environment.
-    Blocks for two small requests, and may not be called on an event loop. Raises ObjectMissing, Unavailable.
+    Ray's dashboard shows this under ``name``. Blocks for two small requests, and may not be called on an
+    event loop. Raises ObjectMissing, Unavailable.
     """
     import ray.data
 
@@ -91,6 +92,7 @@ def examples_dataset(settings: Settings, bundle_keys: Sequence[str]) -> ray.data
     dataset = ray.data.from_items(
         [{"part": _part_encoder.encode(part)} for part in parts], override_num_blocks=max(1, len(parts))
     ).flat_map(_load_rows, concurrency=FILES_AT_ONCE, **bundle_stage().actor_options)
+    dataset.set_name(name)
     # It stands still while its consumers train on what they have.
     dataset.context.execution_no_progress_timeout_s = NEVER
     return dataset

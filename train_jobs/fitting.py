@@ -38,6 +38,8 @@ RAY_TRAIN = {
     # An actor without CPUs on any node, which it would keep from going. Without it a node that is taken away
     # is noticed when its workers die; what is lost is the same, the time since the last checkpoint.
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    # Without it Ray's dashboard does not show trainings. An actor on the head keeps them.
+    "RAY_TRAIN_ENABLE_STATE_TRACKING": "1",
 }
 
 logger = logging.getLogger(__name__)
@@ -138,7 +140,7 @@ def _data(settings: Settings, task: WorkerTask) -> Mapping[str, Any]:
     from train_jobs.shards import DATASET, Shards
 
     return {
-        "datasets": {DATASET: examples_dataset(settings, task.bundle_keys)},
+        "datasets": {DATASET: examples_dataset(settings, task.job.subject_id, task.bundle_keys)},
         "dataset_config": Shards(),
     }
 

@@ -24,7 +24,7 @@ from pagemill.applications.clients import ReadingApplication
 from pagemill.applications.training_artefacts import TrainingKeys
 from pagemill.documents import bundle_contents
 from pagemill.errors import NotFound
-from pagemill.ids import TrainingId
+from pagemill.ids import SubjectId, TrainingId
 from pagemill.jobs.job import Job, JobCancelled
 from pagemill.jobs.job_spans import within_active_trace
 from pagemill.objects import ObjectMissing, ObjectStore, open_objects
@@ -61,7 +61,7 @@ class TrainingRunner:
         Raises BadRequest when there is nothing to learn from, JobCancelled, Unavailable, WorkerLost.
         """
         await asyncio.to_thread(free_abandoned_places)
-        actor = self._actor.remote()
+        actor = self._actor.remote(job.subject_id)
         try:
             result: TrainingResult = await answer_of(
                 actor.run.remote(within_active_trace(job)), seconds=None, who="Training", alone=True
@@ -78,6 +78,13 @@ class TrainingRunner:
 
 class TrainingActor:
     """Driver of one training. It needs no CPU: its workers take the CPUs and GPUs."""
+
+    def __init__(self, training_id: SubjectId) -> None:
+        self._training_id = training_id
+
+    def __repr__(self) -> str:
+        """Return what Ray's dashboard and logs show of the actor."""
+        return f"TrainingActor({self._training_id})"
 
     @ray.method
     def run(self, job: Job) -> TrainingResult:

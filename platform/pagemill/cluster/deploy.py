@@ -14,8 +14,10 @@ from collections.abc import Sequence
 
 import ray
 from ray.exceptions import RayError
+from ray.job_config import JobConfig
 from ray.serve.exceptions import RayServeException
 
+from pagemill import __version__
 from pagemill.cluster.dispatchers import replace_dispatchers
 from pagemill.cluster.failures import failure_line
 from pagemill.cluster.reconciliation import find_missing, wait_until_lacking
@@ -62,6 +64,7 @@ def _connect_and_deploy(release: str, applications: Sequence[ServedApplication],
         namespace=settings.ray_namespace,
         log_to_driver=False,
         configure_logging=False,
+        job_config=JobConfig(metadata=job_metadata(release)),
     )
     failures = deploy(settings, release, applications)
     if stays and not failures:
@@ -71,6 +74,11 @@ def _connect_and_deploy(release: str, applications: Sequence[ServedApplication],
         os._exit(1)
     ray.shutdown()
     return 1 if failures else 0
+
+
+def job_metadata(release: str) -> dict[str, str]:
+    """Return what Ray says of the job of a deployment, which dispatchers and usage counters belong to."""
+    return {"job_name": f"pagemill {release}", "release": release, "version": __version__}
 
 
 def deploy(

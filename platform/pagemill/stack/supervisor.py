@@ -132,6 +132,9 @@ class Supervisor:
             return
         self._state.ready = True
         self._write_state()
+        if self._state.dashboard_url is not None:
+            token = self._directory.ray_token
+            self._progress.say(f"Ray's dashboard {self._state.dashboard_url}, for the token in {token}")
         self._progress.ready(self._configuration.url)
 
     def _note(

@@ -56,7 +56,7 @@ async def store(settings: Settings, *files: list[Example]) -> None:
 def test_examples_reach_each_consumer_once(settings: Settings, tmp_path: Path) -> None:
     files = [[example(f"{file}-{number}") for number in range(3)] for file in range(4)]
     asyncio.run(store(settings, *files))
-    dataset = examples_dataset(settings, [BUNDLE])
+    dataset = examples_dataset(settings, "las:training:examples", [BUNDLE])
     found = [(row["document"], decode_example(row["example"])) for row in dataset.iter_rows()]
     expected = [one for examples in files for one in examples]
     assert sorted(found, key=lambda pair: pair[0]) == [(one.document_id, one) for one in expected]

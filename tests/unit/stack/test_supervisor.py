@@ -172,6 +172,7 @@ async def test_without_ray_only_database_and_api_run(world: Callable[..., World]
     running = asyncio.create_task(made.supervisor.run())
     await asyncio.wait_for(made.progress.is_ready.wait(), 10)
     assert set(made.state.parts) == {"postgres", "api"}
+    assert not [line for line in made.progress.lines if "dashboard" in line]
     await stop(made, running)
     assert not any("ray" in event or "apps" in event for event in made.events)
 
@@ -201,6 +202,15 @@ async def test_ready_is_announced_once(world: Callable[..., World]) -> None:
     await made.until(lambda: made.state.parts["api"].phase == "up")
     await stop(made, running)
     assert made.progress.lines.count(f"ready {made.configuration.url}") == 1
+
+
+async def test_the_address_of_the_dashboard_is_said_before_ready(world: Callable[..., World]) -> None:
+    made = world()
+    running = asyncio.create_task(made.supervisor.run())
+    await asyncio.wait_for(made.progress.is_ready.wait(), 10)
+    said = f"Ray's dashboard {FakeHead.dashboard_url}, for the token in {made.directory.ray_token}"
+    assert made.progress.lines[-2:] == [said, f"ready {made.configuration.url}"]
+    await stop(made, running)
 
 
 async def test_a_part_that_fails_at_first_is_tried_again(world: Callable[..., World]) -> None:
