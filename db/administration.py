@@ -33,3 +33,20 @@ async def drop_database(server_url: str, name: str) -> None:
 def create_database_sync(server_url: str, name: str) -> None:
     """Create a database, for callers without an event loop."""
     asyncio.run(create_database(server_url, name))
+
+
+async def has_tables(database_url: str) -> bool:
+    """Return whether a database has any table of its own."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        return bool(
+            await connection.fetchval(
+                """
+                SELECT EXISTS (
+                    SELECT FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+                )
+                """
+            )
+        )
+    finally:
+        await connection.close()

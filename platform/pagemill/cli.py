@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from pagemill.commands.backup import backup, restore
 from pagemill.commands.consents import consents
 from pagemill.commands.deploy import deploy
 from pagemill.commands.deployment_environments import deployment_environments
@@ -140,6 +141,8 @@ def status(data_dir: Path, as_json: bool) -> None:
     sys.exit(0 if report.healthy else 1)
 
 
+main.add_command(backup)
+main.add_command(restore)
 main.add_command(deployment_environments)
 main.add_command(consents)
 main.add_command(deploy)
