@@ -58,7 +58,7 @@ def local_ray(environment: Mapping[str, str], *, cpus: int = 2) -> Iterator[str]
 def run_driver(environment: Mapping[str, str]) -> None:
     """Deploy as the stack does: by a program that ends."""
     driver = subprocess.run(
-        [sys.executable, "-m", "pagemill.cluster.deploy"],
+        [sys.executable, "-m", "pagemill.cli", "deploy"],
         env=dict(environment),
         capture_output=True,
         text=True,

@@ -150,6 +150,7 @@ def _make_empty(target: Path) -> None:
 
 
 def _dump(database_url: str, file: Path) -> None:
+    file.touch(mode=0o600)
     _run_program(
         "pg_dump", database_url, "--format=custom", f"--file={file}", "--no-owner", "--no-privileges"
     )

@@ -132,10 +132,17 @@ class Supervisor:
             return
         self._state.ready = True
         self._write_state()
-        if self._state.dashboard_url is not None:
-            token = self._directory.ray_token
-            self._progress.say(f"Ray's dashboard {self._state.dashboard_url}, for the token in {token}")
+        for address in self._addresses():
+            self._progress.say(address)
         self._progress.ready(self._configuration.url)
+
+    def _addresses(self) -> Iterator[str]:
+        """Yield where an operator looks."""
+        if self._state.dashboard_url is not None:
+            yield f"Ray's dashboard {self._state.dashboard_url}, for the token in {self._directory.ray_token}"
+        for url in (self._state.metrics_url, self._state.ray_metrics_url):
+            if url is not None:
+                yield f"metrics for Prometheus {url}"
 
     def _note(
         self, part: Part, phase: PartPhase, *, reason: str | None = None, restarts: int | None = None

@@ -209,7 +209,8 @@ async def test_the_address_of_the_dashboard_is_said_before_ready(world: Callable
     running = asyncio.create_task(made.supervisor.run())
     await asyncio.wait_for(made.progress.is_ready.wait(), 10)
     said = f"Ray's dashboard {FakeHead.dashboard_url}, for the token in {made.directory.ray_token}"
-    assert made.progress.lines[-2:] == [said, f"ready {made.configuration.url}"]
+    metrics = f"metrics for Prometheus {FakeHead.metrics_url}"
+    assert made.progress.lines[-3:] == [said, metrics, f"ready {made.configuration.url}"]
     await stop(made, running)
 
 
