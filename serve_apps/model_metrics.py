@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 from ray.util.metrics import Counter, Gauge, Histogram
@@ -10,6 +11,8 @@ from pagemill.errors import PagemillError
 
 REASON = "reason"
 BATCH_DOCUMENTS = [1.0, 2.0, 4.0, 8.0, 16.0]
+SHOW_SECONDS = 5.0
+"""Interval of gauges: Ray forgets one that has not been set for 20 seconds."""
 LOAD_SECONDS = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
 
 # The file of the replica's log, where operators look.
@@ -31,6 +34,7 @@ class ModelMetrics:
         )
         self._bytes = Gauge("pagemill_model_bytes", "Bytes of the models that are held.")
         self._models = Gauge("pagemill_models", "Models that are held.")
+        self._held = 0, 0
         self._batches = Histogram(
             "pagemill_prediction_batch_size",
             "Documents whose fields were found together.",
@@ -63,5 +67,16 @@ class ModelMetrics:
 
     def holds(self, *, models: int, size: int) -> None:
         """Show what is held now."""
+        self._held = models, size
+        self._show()
+
+    async def keep_showing(self) -> None:
+        """Show what is held, until cancelled."""
+        while True:
+            self._show()
+            await asyncio.sleep(SHOW_SECONDS)
+
+    def _show(self) -> None:
+        models, size = self._held
         self._models.set(models)
         self._bytes.set(size)

@@ -96,6 +96,7 @@ class FieldPrediction:
             loads_at_once=settings.prediction_loads,
             observer=self._metrics,
         )
+        self._showing = asyncio.get_running_loop().create_task(self._metrics.keep_showing())
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep(settings.prediction_model_age))
 
     async def predict(self, request: PredictionRequest) -> Predictions | StoredPredictions:

@@ -110,6 +110,9 @@ class DispatcherActor:
             stack.push_async_callback(objects.close)
             share = self._assignment.share
             kinds = await open_kinds(self._assignment.name.role, settings, pool, objects, stack)
+            metrics = JobMetrics(self._assignment.release)
+            showing = asyncio.create_task(metrics.keep_showing(), name="metrics")
+            stack.push_async_callback(cancel_and_wait, [showing])
             self._dispatcher = Dispatcher(
                 pool,
                 [replace(kind, concurrency=share.slots(kind.concurrency)) for kind in kinds],
@@ -118,7 +121,7 @@ class DispatcherActor:
                 heartbeat=settings.job_heartbeat,
                 poll=settings.job_poll,
                 claiming=claiming,
-                observer=JobMetrics(self._assignment.release),
+                observer=metrics,
             )
             if self._assignment.name.role is Role.INTERACTIVE:
                 from pagemill.cluster.scaling.slots import follow_capacity

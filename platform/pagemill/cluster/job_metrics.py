@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from pagemill.jobs.job import KindName
@@ -10,6 +12,8 @@ from pagemill.jobs.observer import AttemptOutcome
 KIND, OUTCOME, VERSION = "kind", "outcome", "version"
 JOB_SECONDS = [0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0]
 WAIT_SECONDS = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0]
+SHOW_SECONDS = 5.0
+"""Interval of gauges: Ray forgets one that has not been set for 20 seconds."""
 
 
 class JobMetrics:
@@ -26,7 +30,13 @@ class JobMetrics:
             "pagemill_job_wait_seconds", "From when a job was due to its claim.", WAIT_SECONDS, (KIND,)
         )
         self._build = Gauge("pagemill_build_info", "1; the label says the release.", (VERSION,))
-        self._build.set(1.0, {VERSION: release})
+        self._release = release
+
+    async def keep_showing(self) -> None:
+        """Show the release until cancelled."""
+        while True:
+            self._build.set(1.0, {VERSION: self._release})
+            await asyncio.sleep(SHOW_SECONDS)
 
     def claimed(self, kind: KindName, waited: float) -> None:
         """Count a job that was claimed some seconds after it was due."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from pagemill.cluster import job_metrics
 from pagemill.jobs.job import KindName
 from tests.support.ray_metrics import recorded
+from tests.support.running import eventually
 
 KIND = KindName("prediction")
 
@@ -24,4 +29,15 @@ def test_jobs_are_counted_by_kind_and_outcome() -> None:
         ("prediction", "succeeded"): [1.0],
         ("prediction", "retried"): [1.0],
     }
-    assert metrics["build_info"].values == {("0.1.0+abc",): [1.0]}
+
+
+async def test_the_release_is_shown_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_metrics, "SHOW_SECONDS", 0.0)
+    with recorded(job_metrics) as metrics:
+        showing = asyncio.create_task(job_metrics.JobMetrics("0.1.0+abc").keep_showing())
+
+    async def is_shown_twice() -> bool:
+        return len(metrics["build_info"].values.get(("0.1.0+abc",), [])) > 1
+
+    assert await eventually(is_shown_twice, seconds=10.0)
+    showing.cancel()

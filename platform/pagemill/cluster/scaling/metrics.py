@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 from ray.util.metrics import Gauge
 
 from pagemill.cluster.scaling.decision import Cause, Decision
@@ -23,7 +21,9 @@ class ScalingMetrics:
         self._waiting = _gauge("waiting_pages", "Pages of queued jobs.")
         self._age = _gauge("figures_age_seconds", "Age of the database's last answer; -1: none yet.")
         self._faults = _gauge("fault", "1 while the policy makes no decision because of a fault, else 0.")
-        self._decision = _gauge("decision", "1 for the reason of the last decision, 0 for others.", REASON)
+        self._decision = _gauge(
+            "decision", "1 for the reason of the last decision.", REASON
+        )
         self._cause: Cause | None = None
 
     def decided(self, decision: Decision, figures: Figures, now: float) -> None:
@@ -33,10 +33,11 @@ class ScalingMetrics:
         self._waiting.set(backlog.waiting if backlog else 0.0, self._tags)
         self._age.set(now - backlog.taken if backlog else NEVER, self._tags)
         self._faults.set(0.0, self._tags)
-        if decision.cause != self._cause:
-            self._cause = decision.cause
-            for cause in get_args(Cause):
-                self._decision.set(float(cause == decision.cause), self._tags | {REASON: cause})
+        if self._cause not in (None, decision.cause):
+            self._decision.set(0.0, self._tags | {REASON: self._cause})
+        self._cause = decision.cause
+        # At each decision: Ray forgets a gauge that has not been set for 20 seconds.
+        self._decision.set(1.0, self._tags | {REASON: decision.cause})
 
     def failed(self) -> None:
         """Show that there is no decision."""

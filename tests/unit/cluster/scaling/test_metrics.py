@@ -55,7 +55,7 @@ def test_exactly_one_reason_is_shown(shown: dict[tuple[str, ...], float]) -> Non
     for requests, reason in ((6.0, "fallback"), (1000.0, "maximum")):
         policy(Context(total_num_requests=requests))
         reasons = {key[2]: value for key, value in shown.items() if key[0] == "decision"}
-        assert set(reasons) == set(get_args(Cause))
+        assert set(reasons) <= set(get_args(Cause))
         assert [name for name, value in reasons.items() if value] == [reason]
         assert sum(reasons.values()) == 1.0
 
