@@ -21,9 +21,7 @@ class ScalingMetrics:
         self._waiting = _gauge("waiting_pages", "Pages of queued jobs.")
         self._age = _gauge("figures_age_seconds", "Age of the database's last answer; -1: none yet.")
         self._faults = _gauge("fault", "1 while the policy makes no decision because of a fault, else 0.")
-        self._decision = _gauge(
-            "decision", "1 for the reason of the last decision.", REASON
-        )
+        self._decision = _gauge("decision", "1 for the reason of the last decision.", REASON)
         self._cause: Cause | None = None
 
     def decided(self, decision: Decision, figures: Figures, now: float) -> None:
