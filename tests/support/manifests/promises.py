@@ -58,6 +58,7 @@ def broken_promises(documents: Sequence[Document]) -> Iterator[str]:
     yield from _filled_secrets(documents)
     yield from _unknown_names(documents)
     yield from _cluster(cluster_in(documents))
+    yield from _metrics_of_api(documents)
 
 
 def _unconfined(pod: Pod) -> Iterator[str]:
@@ -212,6 +213,13 @@ def _figures(node: Json) -> Json:
     # Ray takes 0 for a type without a priority, and a bound of the head for one without a time.
     figures |= {"priority": node.get("priority", 0), "idle_timeout_s": node.get("idle_timeout_s", 0)}
     return figures | {"resources": {name: value for name, value in node["resources"].items() if value}}
+
+
+def _metrics_of_api(documents: Sequence[Document]) -> Iterator[str]:
+    settings = {k: v for one in of_kind(documents, "ConfigMap") for k, v in one.content["data"].items()}
+    for pod in (pod for pod in pods_in(documents) if "https" in pod.ports):
+        if str(pod.ports.get("metrics")) != settings.get("PAGEMILL_METRICS_PORT"):
+            yield f"{pod.owner}: the port metrics is not PAGEMILL_METRICS_PORT"
 
 
 def _bytes(quantity: str) -> int:
