@@ -14,7 +14,7 @@ BENCH_OUT ?= benchmarks/results
 DATA ?= $(PAGEMILL_DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-long test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-serving rehearse code-figures release-fixture constraints clean
+.PHONY: help install demo test test-fast test-long test-observability test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-serving rehearse code-figures release-fixture constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,13 +35,18 @@ demo: install ## The main job on documents that it renders itself: upload, train
 	@$(BIN)/python -m examples.demo
 
 test: install ## All tests but the long ones, among them the main job through the official clients (about 13 minutes)
-	$(PYTEST) -m "not long"
+	$(PYTEST) -m "not long and not observability"
 
 test-long: install ## The long ones: releases roll, workers train together, more parts are killed amid jobs (about 8 minutes)
 	$(PYTEST) -m long
 
 test-fast: install ## Tests that start neither Ray nor a stack (under 3 minutes on 2 processors)
-	$(PYTEST) -m "not acceptance and not chaos and not fuzz and not long and not ray and not simulation and not stack"
+	$(PYTEST) -m "not acceptance and not chaos and not fuzz and not long and not observability and not ray and not simulation and not stack"
+
+test-observability: install ## Dashboards and alerts on a stack and a real Prometheus, with failures rehearsed (about 6 minutes)
+	@command -v prometheus >/dev/null && command -v promtool >/dev/null || { \
+		echo "prometheus and promtool are needed: apt-get install prometheus, or those of https://prometheus.io/download" >&2; exit 2; }
+	$(BIN)/python -m pytest tests/unit/deploy/test_observability.py tests/observability
 
 test-acceptance: install ## All operations through the official clients (Python, command line, Node) on a running stack
 	$(BIN)/python -m pytest tests/acceptance
@@ -99,6 +104,9 @@ rehearse: install ## What a cluster does: its plan of nodes, days of scaling, Ra
 
 code-figures: ## Sizes of modules and functions, docstrings, untyped edges, as JSON
 	@$(BIN)/python -m benchmarks.code
+
+dashboards: install ## Write the dashboards of deploy/observability from their description in tools/dashboards
+	$(BIN)/python -m tools.dashboards
 
 api-docs: install ## Write docs/api: the OpenAPI document and the Postman collection made from it (needs Node)
 	$(BIN)/python -m tools.api_docs

@@ -11,7 +11,7 @@ import pytest
 from tests.chaos.storage import running_storage
 from tests.chaos.world import World, running_world
 from tests.support.directories import temporary_directory
-from tests.unit.extraction.printed import INVOICES, invoices
+from tests.support.small_model import small_artefact
 
 SHORT = {
     "PAGEMILL_JOB_LEASE": "6",
@@ -48,18 +48,9 @@ def histories(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def world(is_long: bool) -> Iterator[World]:
     """A stack on a Postgres and an object storage of its own."""
-    from pagemill.extraction.tagger_training import TaggerTrainer, TrainingOptions, prepare
-
-    # A small one, made here in a second: what is to be found is not the question.
-    options = TrainingOptions(hidden=16, layers=2, maximum_epochs=2, minimum_steps=10, tokens_per_batch=400)
-    trainer = TaggerTrainer(prepare(invoices(8), INVOICES, options), options)
-    for epoch in range(options.maximum_epochs):
-        trainer.run_epoch(epoch)
     with (
         temporary_directory("pagemill-") as directory,
         running_storage() as storage,
-        running_world(
-            directory, storage, trainer.finish().artefact, {} if is_long else SHORT, long=is_long
-        ) as world,
+        running_world(directory, storage, small_artefact(), {} if is_long else SHORT, long=is_long) as world,
     ):
         yield world

@@ -109,7 +109,7 @@ async def _strike_head(world: World, recorder: Recorder, _chance: random.Random)
         assert victims, "no process of the stack is the Ray head"
         recorder.note(Killed(what="Ray head", process_ids=[victim.pid for victim in victims]))
         began = time.monotonic()
-        with _standing_still(world.stack.process.pid):
+        with standing_still(world.stack.process.pid):
             kill(victims)
             time.sleep(HEAD_AWAY[world.long])
         eventually(
@@ -123,7 +123,8 @@ async def _strike_head(world: World, recorder: Recorder, _chance: random.Random)
 
 
 @contextlib.contextmanager
-def _standing_still(process_id: int) -> Iterator[None]:
+def standing_still(process_id: int) -> Iterator[None]:
+    """Stop a process, such as the supervisor, and let it go on at the end."""
     process = psutil.Process(process_id)
     process.send_signal(signal.SIGSTOP)
     try:
@@ -136,12 +137,8 @@ async def _strike_postgres(world: World, recorder: Recorder, chance: random.Rand
     """Again and again, as long as it is still to be told that it runs."""
 
     def strike_once(away: float) -> None:
-        postmaster = psutil.Process(world.postgres.process_id)
-        victims = [postmaster, *postmaster.children(recursive=True)]
-        recorder.note(Killed(what="Postgres", process_ids=[victim.pid for victim in victims]))
         began = time.monotonic()
-        world.postgres.kill()
-        kill(victims)
+        recorder.note(Killed(what="Postgres", process_ids=kill_postgres(world)))
         time.sleep(away)
         world.postgres.start()
         recorder.note(Back(what="Postgres", seconds=time.monotonic() - began))
@@ -150,6 +147,15 @@ async def _strike_postgres(world: World, recorder: Recorder, chance: random.Rand
     while time.monotonic() < until:
         await asyncio.to_thread(strike_once, chance.uniform(*POSTGRES_AWAY[world.long]))
         await asyncio.sleep(chance.uniform(*POSTGRES_UP[world.long]))
+
+
+def kill_postgres(world: World) -> list[int]:
+    """Kill the server with all its processes; their ids."""
+    postmaster = psutil.Process(world.postgres.process_id)
+    victims = [postmaster, *postmaster.children(recursive=True)]
+    world.postgres.kill()
+    kill(victims)
+    return [victim.pid for victim in victims]
 
 
 async def _strike_storage(world: World, recorder: Recorder, _chance: random.Random) -> None:

@@ -15,6 +15,7 @@ RAY = (
     "tests/integration/train_jobs/test_bundles_on_ray.py",
     "tests/integration/train_jobs/test_two_workers_on_ray.py",
     "tests/integration/usage/test_actor.py",
+    "tests/observability/",
 )
 """Directories and files whose tests start Ray, alone or in a whole stack.
 
