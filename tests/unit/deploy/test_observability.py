@@ -70,8 +70,8 @@ def unknown_to_ray(texts: Iterable[str]) -> set[str]:
     """Metrics of Ray's that its own code does not name."""
     package = Path(ray.__file__).parent
     source = "".join((package / path).read_text() for path in RAYS_SOURCES)
-    named = {SUFFIX.sub("", name) for text in texts for name in RAYS_METRIC.findall(text)}
-    return {name for name in named if not re.search(rf"\b(ray_|serve_)?{name}\b", source)}
+    named = {name for text in texts for name in RAYS_METRIC.findall(text)}
+    return {name for name in named if not re.search(rf"\b(ray_)?({name}|{SUFFIX.sub('', name)})\b", source)}
 
 
 def promtool(*arguments: str, directory: Path = OBSERVABILITY) -> str:
