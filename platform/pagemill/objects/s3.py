@@ -122,7 +122,8 @@ class S3ObjectStore:
         client = await self._ready()
         keys = [key async for key in self.list(prefix)]
         for begin in range(0, len(keys), DELETE_BATCH_SIZE):
-            names = [{"Key": self._name(key)} for key in keys[begin : begin + DELETE_BATCH_SIZE]]
+            # Not all names are ours: Ray Train's have colons, and those of its directories end in a slash.
+            names = [{"Key": self._prefix + key} for key in keys[begin : begin + DELETE_BATCH_SIZE]]
             with _storage_errors(prefix):
                 await client.delete_objects(Bucket=self._bucket, Delete={"Objects": names, "Quiet": True})
         return len(keys)

@@ -6,6 +6,7 @@ import datetime
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -29,11 +30,15 @@ def s3_endpoint() -> Iterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
-    boto3.client(
-        "s3", endpoint_url=endpoint, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
-    ).create_bucket(Bucket="pages")
+    s3_client(endpoint).create_bucket(Bucket="pages")
     yield endpoint
     server.stop()
+
+
+def s3_client(endpoint: str) -> Any:
+    return boto3.client(
+        "s3", endpoint_url=endpoint, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
+    )
 
 
 def s3_settings(endpoint: str) -> Settings:
@@ -125,6 +130,19 @@ async def test_a_prefix_is_deleted_and_its_neighbours_stay(store: ObjectStore) -
     assert await store.delete_prefix("organizations/acme/documents/1/") == 2
     assert await store.delete_prefix("organizations/acme/documents/1/") == 0
     assert [key async for key in store.list("organizations/")] == [kept]
+
+
+async def test_names_that_others_give_are_deleted_too(s3_endpoint: str) -> None:
+    """Ray Train writes below a prefix of ours: its runs have colons, its directories end in a slash."""
+    others = ["run/", "run/las:model-training:1/", "run/las:model-training:1/checkpoint"]
+    client = s3_client(s3_endpoint)
+    for name in others:
+        client.put_object(Bucket="pages", Key=f"some/prefix/trainings/{name}", Body=b"")
+    store = open_objects(s3_settings(s3_endpoint))
+
+    assert await store.delete_prefix("trainings/run/") == len(others)
+    assert [key async for key in store.list("trainings/")] == []
+    await store.close()
 
 
 async def test_a_scan_is_in_the_order_of_keys(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
