@@ -27,7 +27,6 @@ SETTINGS = {
     "PAGEMILL_TRAINING_BUDGET": "8",
     # Models leave the replica and come again, so that loads and evictions are counted.
     "PAGEMILL_PREDICTION_MODEL_AGE": "10",
-    "RAY_metrics_report_interval_ms": "1000",
 }
 
 

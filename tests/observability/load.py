@@ -16,6 +16,7 @@ import httpx
 
 from db.pool import create_pool
 from examples.demo.sample_documents import sample_documents
+from pagemill.applications.training_artefacts import TrainingKeys
 from pagemill.ids import TrainingId, new_id
 from pagemill.objects import ObjectStore, open_objects
 from tests.chaos.workload import open_client
@@ -80,7 +81,7 @@ async def _store_broken_model(pool: asyncpg.Pool, organization_id: str) -> str:
     await pool.execute(
         "INSERT INTO training (organization_id, id, model_id, status, artefact_key) "
         "VALUES ($1, $2, $3, 'succeeded', $4)",
-        *(organization_id, training_id, model_id, f"organizations/{organization_id}/missing/"),
+        *(organization_id, training_id, model_id, TrainingKeys.of(organization_id, training_id).artefact),
     )
     await pool.execute("UPDATE model SET training_id = $2 WHERE id = $1", model_id, training_id)
     return model_id
