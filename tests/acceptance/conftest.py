@@ -18,6 +18,7 @@ from examples.demo import job
 from examples.demo.sample_documents import SampleDocument, sample_documents
 from examples.local_stack import LocalStack, local_stack
 from tests.support.clients import RecordingClient, check_answer
+from tests.support.collector import Collector, collecting
 from tests.support.command_line import CommandLine
 from tests.support.directories import temporary_directory
 
@@ -62,11 +63,19 @@ def follows_the_contract() -> Iterator[None]:
 
 
 @pytest.fixture(scope="package")
-def stack() -> Iterator[LocalStack]:
-    """A stack of these tests' own, with the environment of the official clients set."""
+def collector() -> Iterator[Collector]:
+    """Where the stack's traces go."""
+    with collecting() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def stack(collector: Collector) -> Iterator[LocalStack]:
+    """A stack of these tests' own, with the environment of the official clients set; all is traced."""
+    settings = {**STACK_SETTINGS, "PAGEMILL_TRACES_URL": collector.url}
     with (
         temporary_directory("pagemill-") as directory,
-        local_stack(directory / "data", settings=STACK_SETTINGS) as running,
+        local_stack(directory / "data", settings=settings) as running,
         pytest.MonkeyPatch.context() as environment,
     ):
         for name, value in running.environment.items():
