@@ -14,7 +14,7 @@ BENCH_OUT ?= benchmarks/results
 DATA ?= $(PAGEMILL_DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-long test-observability test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-serving rehearse code-figures release-fixture constraints clean
+.PHONY: help install demo test test-fast test-long test-observability test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-serving rehearse code-figures release release-fixture constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -114,11 +114,14 @@ api-docs: install ## Write docs/api: the OpenAPI document and the Postman collec
 api-examples: install ## Record the examples of the API document from calls of all operations
 	PAGEMILL_RECORD_EXAMPLES=1 $(BIN)/python -m pytest -q tests/integration/api/openapi/test_examples.py
 
+release: install ## Make dist/: wheel, sdist, hashed dependencies, SBOM, API document; check it in an empty environment
+	$(BIN)/python -m tools.release $(RELEASE_OPTIONS)
+
 release-fixture: install ## Record the statements of this release, which the next one's schema has to understand
 	$(BIN)/python -m tools.release_statements
 
 constraints: ## Pin what .venv holds now
-	@{ head -1 constraints.txt; $(PIP) freeze --exclude-editable 2>/dev/null | grep -v -E '^#|@ file' | sed -E 's/\+cpu$$//'; } > .venv/constraints.new
+	@{ head -1 constraints.txt; $(PIP) freeze --all --exclude-editable 2>/dev/null | grep -v -E '^#|@ file|^(pip|wheel)==' | sed -E 's/\+cpu$$//'; } > .venv/constraints.new
 	@mv .venv/constraints.new constraints.txt
 
 clean: ## Remove .venv, caches and the data of the demo

@@ -130,13 +130,15 @@ class ClusterNodes:
             inherited,
             to_environment(settings),
             self._marker,
-            **ray_variables(),
-            RAY_AUTH_MODE="token",
-            RAY_AUTH_TOKEN_PATH=str(self._token),
-            RAY_TRAIN_HEALTH_CHECK_INTERVAL_S="0.2",
-            RAY_ENABLE_UV_RUN_RUNTIME_ENV="0",
-            **{READS: str(self.reads)},
-            **more,
+            **{
+                **ray_variables(),
+                "RAY_AUTH_MODE": "token",
+                "RAY_AUTH_TOKEN_PATH": str(self._token),
+                "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+                "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+                READS: str(self.reads),
+                **more,
+            },
         )
 
     def start_head(

@@ -17,6 +17,7 @@ from pagemill.commands.deployment_environments import deployment_environments
 from pagemill.commands.jobs import jobs
 from pagemill.commands.migrate import migrate
 from pagemill.commands.models import models
+from pagemill.commands.node import node
 from pagemill.commands.objects import objects
 from pagemill.commands.options import data_directory_option, open_directory
 from pagemill.commands.plans import plans
@@ -149,6 +150,7 @@ main.add_command(deploy)
 main.add_command(jobs)
 main.add_command(migrate)
 main.add_command(models)
+main.add_command(node)
 main.add_command(objects)
 main.add_command(plans)
 main.add_command(secrets)

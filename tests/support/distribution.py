@@ -12,6 +12,7 @@ RAY = (
     "tests/chaos/test_faults.py",
     "tests/integration/cluster/test_rollout.py",
     "tests/integration/serve_apps/",
+    "tests/integration/stack/test_cluster_start.py",
     "tests/integration/train_jobs/test_bundles_on_ray.py",
     "tests/integration/train_jobs/test_two_workers_on_ray.py",
     "tests/integration/usage/test_actor.py",

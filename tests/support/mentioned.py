@@ -34,6 +34,8 @@ def unknown_in(arguments: list[str]) -> Iterator[str]:
     """Which words of a command the command line does not know; what is in capitals stands for something."""
     command: click.Command = main
     for word in arguments:
+        if word == "--":
+            return
         options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         if word.startswith("-"):
             if word not in options:

@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+import pagemill
 from pagemill import __version__
+from pagemill.api.openapi.configuration import describe_api
+from pagemill.cli import main
 from pagemill.release import code_digest, release
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_pyproject_says_the_version_and_everybody_repeats_it() -> None:
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+    assert __version__ == said, "run `make install`"
+    assert describe_api("https://localhost").version == said
+    assert f"version {said}+" in CliRunner().invoke(main, ["--version"]).output
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == said
+    with pytest.raises(AttributeError, match="__versoin__"):
+        pagemill.__getattr__("__versoin__")
 
 
 def test_it_begins_with_the_version() -> None:

@@ -13,6 +13,7 @@ from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 
 from db.pool import create_pool
+from pagemill import __version__
 from pagemill.api.auth.guard import provide_caller, provide_permissions, require_caller
 from pagemill.api.auth.oauth import create_token
 from pagemill.api.auth.tokens import check_token_key
@@ -112,8 +113,8 @@ CONTROLLERS = [
 
 @get("/health", public=True, include_in_schema=False)
 async def health() -> dict[str, str]:
-    """Report that this process answers; the database is not asked."""
-    return {"status": "ok"}
+    """Report that this process answers, and its version; the database is not asked."""
+    return {"status": "ok", "version": __version__}
 
 
 async def before_handler(request: ApiRequest) -> Response[Any] | None:

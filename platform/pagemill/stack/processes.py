@@ -21,6 +21,8 @@ POLL_SECONDS = 0.05
 ENDING_SECONDS = 10.0
 LOG_BYTES = 32 * 1024 * 1024
 OUR_PREFIX = "PAGEMILL_"
+RAY_PROGRAM = (sys.executable, "-P", "-m", "ray.scripts.scripts")
+"""The ``ray`` command of this interpreter, which needs no PATH."""
 
 
 def child_environment(
@@ -45,7 +47,7 @@ class Child:
         Call it on the thread that lives longest: the kernel ends the child when the thread that started it
         ends (Linux).
         """
-        _rotate(log)
+        rotate(log)
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 *command,
@@ -55,7 +57,7 @@ class Child:
                 env=dict(environment),
                 cwd="/",
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(),
             )
         return cls(process)
 
@@ -90,7 +92,7 @@ def end_session(session: int) -> None:
 
 def end_marked(marker: str, postgres_data: Path) -> int:
     """End the processes that an ``up`` that was killed left behind; return how many there were."""
-    others = _kill_all(lambda: marked(marker))
+    others = kill_marked(marker)
     servers = [item for item in psutil.process_iter() if str(postgres_data) in _command_line(item)]
     # Postgres is asked to end, not killed: it then writes all it has, and starts fast the next time.
     for ask in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
@@ -99,6 +101,11 @@ def end_marked(marker: str, postgres_data: Path) -> int:
                 process.send_signal(ask)
         psutil.wait_procs(servers, timeout=ENDING_SECONDS)
     return others + len(servers)
+
+
+def kill_marked(marker: str) -> int:
+    """Kill what carries a marker, and all others of its sessions; return how many processes there were."""
+    return _kill_all(lambda: marked(marker))
 
 
 def marked(marker: str) -> list[psutil.Process]:
@@ -158,7 +165,8 @@ def _command_line(process: psutil.Process) -> list[str]:
         return []
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
+    """Return what makes a child end with the thread that starts it: done in the child, before its program."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
@@ -172,8 +180,8 @@ def _die_with_parent() -> Callable[[], None] | None:
     return before_exec
 
 
-def _rotate(log: Path) -> None:
-    """Keep one older log."""
+def rotate(log: Path) -> None:
+    """Put a log aside that has grown large; one older log is kept."""
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > LOG_BYTES:
             os.replace(log, log.with_name(f"{log.name}.1"))

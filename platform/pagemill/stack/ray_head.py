@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from pagemill.settings import Settings, to_environment
 from pagemill.stack.directory import StackError
 from pagemill.stack.postgres import free_port
 from pagemill.stack.probes import port_answers
-from pagemill.stack.processes import Child, child_environment
+from pagemill.stack.processes import RAY_PROGRAM, Child, child_environment
 from pagemill.stack.stack_configuration import StackConfiguration, worker_settings
 
 POLL_SECONDS = 0.1
@@ -56,10 +55,7 @@ def choose_ports(previous: HeadPorts | None) -> HeadPorts:
 def head_command(ports: HeadPorts, cpus: int, directory: Path) -> list[str]:
     """Return the command line of a head."""
     return [
-        sys.executable,
-        "-P",
-        "-m",
-        "ray.scripts.scripts",
+        *RAY_PROGRAM,
         "start",
         "--head",
         "--block",

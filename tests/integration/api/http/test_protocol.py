@@ -12,6 +12,7 @@ import pytest
 from litestar import Litestar
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from pagemill import __version__
 from pagemill.api.app import create_app
 from pagemill.api.http import access_log
 from pagemill.settings import Settings, SettingsError
@@ -217,7 +218,8 @@ async def test_start_without_postgres(settings: Settings, organization: Tenant) 
             {"message": "The database is not available"},
         )
         assert int(response.headers["retry-after"]) > 0
-        assert (await client.get("/health")).status_code == 200
+        health = await client.get("/health")
+        assert (health.status_code, health.json()) == (200, {"status": "ok", "version": __version__})
 
 
 async def test_requests_succeed_after_postgres_ended_connections(
