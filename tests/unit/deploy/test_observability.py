@@ -21,6 +21,7 @@ from tools.dashboards.grafana import COLUMNS, to_json
 
 ROOT = Path(__file__).parents[3]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+README = (OBSERVABILITY / "README.md").read_text()
 TESTS_OF_RULES = OBSERVABILITY / "alerts.test.yml"
 SUFFIX = re.compile(r"_(bucket|sum|count|total)$")
 OUR_METRIC = re.compile(r"(?<![\w:])(?:ray_)?pagemill_[a-z_]+")
@@ -124,6 +125,20 @@ def test_only_the_window_is_left_to_grafana() -> None:
     assert {name for query in shown_queries() for name in VARIABLE.findall(query.text)} == {
         "$__rate_interval"
     }
+
+
+def test_panels_that_may_be_empty_are_named() -> None:
+    [table] = re.findall(r"^Some queries have no data (.*)", README, re.MULTILINE | re.DOTALL)
+    assert {query.panel for query in shown_queries() if query.needs} == set(re.findall(r"\*([^*]+)\*", table))
+
+
+def test_the_rules_become_those_of_the_prometheus_operator() -> None:
+    [command] = re.findall(r"^    (\{ printf .*) \| kubectl apply", README, re.MULTILINE)
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=OBSERVABILITY, capture_output=True, text=True, check=True, timeout=20
+    )
+    made = yaml.safe_load(done.stdout)
+    assert (made["kind"], made["spec"]) == ("PrometheusRule", rules())
 
 
 def test_each_metric_is_documented() -> None:
