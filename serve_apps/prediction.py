@@ -104,9 +104,6 @@ class FieldPrediction:
         with continue_trace(request.trace_context, "find fields", kind="server"):
             return await self._predict(request)
 
-    def __del__(self) -> None:
-        close_tracing()
-
     async def _predict(self, request: PredictionRequest) -> Predictions | StoredPredictions:
         with span("load words"):
             pages = await words_of(self._objects, request.pages)
@@ -141,6 +138,9 @@ class FieldPrediction:
             self._models.expire(age)
             with contextlib.suppress(OSError):
                 await self._files.sweep()
+
+    def __del__(self) -> None:
+        close_tracing()
 
 
 def cache_bytes(settings: Settings) -> int:
