@@ -14,7 +14,7 @@ BENCH_OUT ?= benchmarks/results
 DATA ?= $(PAGEMILL_DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-long test-observability test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-serving rehearse code-figures release release-fixture constraints clean
+.PHONY: help install demo test test-fast test-long test-observability test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-serving rehearse code-figures release release-fixture docs constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ code-figures: ## Sizes of modules and functions, docstrings, untyped edges, as J
 
 dashboards: install ## Write the dashboards of deploy/observability from their description in tools/dashboards
 	$(BIN)/python -m tools.dashboards
+
+docs: install ## Write what is computed in docs: the tables of scaling.md and the settings
+	$(BIN)/python -m tools.documents
 
 api-docs: install ## Write docs/api: the OpenAPI document and the Postman collection made from it (needs Node)
 	$(BIN)/python -m tools.api_docs

@@ -50,18 +50,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stripe_secret_key: str | None = None
     """Lets Stripe take cards, with ``stripe_publishable_key``; without them, payment methods are manual."""
     stripe_publishable_key: str | None = None
+    """Stripe's other key, which browsers are given."""
     stripe_api_base: str = "https://api.stripe.com"
+    """URL of Stripe's API."""
     public_url: str = "https://localhost:8443"
     """Scheme, host and port under which clients reach the API; fileUrl is built from it."""
     s3_endpoint_url: str | None = None
+    """URL of an S3 server; unset: Amazon's."""
     s3_access_key_id: str | None = None
+    """Access key of the bucket; unset: what the machine offers, such as a role."""
     s3_secret_access_key: str | None = None
+    """Secret of the access key."""
     s3_region: str = "us-east-1"
+    """Region of the bucket."""
     ray_address: str | None = None
     """``host:port`` of the Ray head that the apps are deployed to."""
     ray_namespace: str = "pagemill"
+    """Namespace of Ray that actors have their names in; two installations on one cluster need two."""
     database_pool_size: int = 10
+    """Connections to the database that one process of the API, or one dispatcher, opens at most."""
     token_lifetime: int = 3600
+    """Time for which an access token is valid."""
     request_rate: float = 0.0
     """Requests a second that an organization may send, to all API processes together; 0: no limit."""
     request_burst: int = 0
@@ -73,14 +82,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     job_lease: float = 20.0
     """Time without a heartbeat after which another dispatcher takes over a job."""
     job_heartbeat: float = 5.0
+    """Interval in which a dispatcher renews the leases of its jobs, and announces itself."""
     job_poll: float = 5.0
     """Interval in which the dispatcher looks for jobs without a notification, which can be lost."""
     reading_replicas_min: Annotated[int, Meta(ge=0)] = 1
     """Replicas that stay when nothing waits; 0: the first page waits for one to start."""
     reading_replicas_max: int = 2
+    """Most replicas that read pages; `pagemill up` takes two less than there are processors, at least two."""
     prediction_replicas_min: Annotated[int, Meta(ge=0)] = 1
     """As for reading; 0 lets the nodes with GPUs go."""
     prediction_replicas_max: int = 2
+    """Most replicas that find fields."""
     replicas_down_delay: Annotated[float, Meta(ge=0)] = 120.0
     """For so long fewer replicas have to be enough before some are stopped."""
     gpu_per_prediction_replica: Annotated[float, Meta(ge=0, le=1)] = 0.0
@@ -104,6 +116,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Greek, Hangul, Hebrew and Thai, separated by commas: a replica where one is not installed does not start.
     """
     prediction_cpus: float = 0.1
+    """CPUs of one prediction replica."""
     prediction_threads: int = 1
     """Threads of one prediction replica."""
     prediction_cache: Gigabytes = 0.0
@@ -135,13 +148,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     training_budget: float = 420.0
     """Time limit for all epochs of one training."""
     training_pages_per_document: int = 30
+    """Most pages of a document that go into a data bundle, and so into trainings."""
     dispatchers: Annotated[int, Meta(ge=1, le=64)] = 1
     """Dispatchers of predictions and transformations, a process each; they divide what one would run."""
     prediction_concurrency: int = 32
     """Prediction jobs that run at a time at least; more where many reading replicas run."""
     data_bundle_concurrency: int = 2
+    """Data bundles that are made at a time."""
     training_concurrency: int = 1
+    """Trainings that run at a time; others wait in the queue."""
     transformation_concurrency: int = 2
+    """Transformations of datasets that run at a time."""
     thumbnail_concurrency: int = 2
     """Thumbnails that one API process renders at a time."""
     retention_interval: Interval = 3600.0
@@ -163,7 +180,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     smtp_host: str | None = None
     """Mail server. Without one, no mail is queued."""
     smtp_port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    """Port of the mail server."""
     smtp_username: str | None = None
+    """User name for the mail server; unset: it asks for none."""
     smtp_password: str | None = None
     """Password for the mail server; only the dispatcher that sends mail gets it."""
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
@@ -190,6 +209,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Directory in which the API processes of one machine count together, and which nobody else may enter;
     without it, one for temporary files."""
     log_level: str = "INFO"
+    """Least level of the lines that are logged: DEBUG, INFO, WARNING or ERROR."""
     traces_url: Annotated[
         str, Meta(pattern=r"^(https?://[^\s@/?#]+(/[^\s?#]*)?)?$(?!\n)", max_length=2048)
     ] = ""

@@ -1,0 +1,1 @@
+"""Sizes of an installation, computed from what was measured: ``python -m tools.sizing --help``."""
