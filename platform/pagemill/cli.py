@@ -164,7 +164,8 @@ def _show(report: StackReport) -> None:
 
     table = Table(box=None, pad_edge=False)
     for column in ("part", "status", "detail", "restarts"):
-        table.add_column(column)
+        # An address that is cut is none.
+        table.add_column(column, overflow="fold")
     for name, part in report.parts.items():
         mark = f"[{MARKS[part.status]}]{part.status}[/]"
         table.add_row(name, mark, part.detail, str(part.restarts or ""))

@@ -155,7 +155,8 @@ async def _postgres(settings: Settings, queue: list[QueueReport], models: list[U
     for row in found:
         jobs[row.state] += row.jobs
     queue.append(QueueReport(queued=jobs["queued"], running=jobs["running"]))
-    return f"Postgres {version.major}.{version.minor}"
+    # asyncpg counts the minor releases of Postgres as it was before its version 10: as the third number.
+    return f"Postgres {version.major}.{version.micro}"
 
 
 async def _objects(settings: Settings) -> str:

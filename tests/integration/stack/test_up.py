@@ -22,7 +22,7 @@ from moto.server import ThreadedMotoServer
 
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.postgres import free_port
-from pagemill.stack.reachable import server_directory
+from pagemill.stack.reachable import binaries, server_directory
 from tests.support.directories import temporary_directory
 from tests.support.processes import eventually
 from tests.support.stack import RunningStack, pagemill, running_stack, stack_processes
@@ -227,6 +227,8 @@ def test_a_bucket_replaces_the_directory(data_directory: Path, s3_endpoint: str)
     with running_stack(data_directory, free_port(), "--without-ray", settings=settings) as stack:
         report = json.loads(pagemill("status", "--json", "--data-dir", str(data_directory)).stdout)
         assert report["parts"]["objects"] == {"status": "up", "detail": "s3://pages/prefix"}
+        installed = subprocess.check_output([binaries() / "postgres", "--version"], text=True).split()[-1]
+        assert report["parts"]["postgres"]["detail"] == f"Postgres {installed}"
         assert stack.process.poll() is None
 
 
