@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Any
@@ -144,7 +145,7 @@ class Run:
         monkeypatch.setattr(worker, "set_training_status", self._set_status)
         monkeypatch.setattr(torch, "set_num_threads", lambda _number: None)
         # Each look at the clock takes a second.
-        monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=self._next_second))
+        monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=self._next_second, time=time.time))
 
     def get_world_size(self) -> int:
         return self.size
