@@ -78,6 +78,9 @@ COMMANDS_RUN_BY = {
     "models unshare": (
         "tests/integration/api/resources/test_shared_models.py::test_the_operator_starts_and_ends_sharing"
     ),
+    "node run": "tests/unit/stack/test_ray_node.py::test_the_command_line_passes_everything_on",
+    "node start": "tests/integration/stack/test_cluster_start.py::test_a_cluster_starts_and_a_node_leaves",
+    "node stop": "tests/unit/stack/test_ray_node.py::test_stopping_what_was_never_started",
     "objects sweep": "tests/integration/housekeeping/test_orphaned_objects.py::test_the_command",
     "plans apply": "tests/integration/usage/test_plan_changes.py::test_the_commands",
     "plans list": "tests/integration/usage/test_plan_changes.py::test_the_commands",
@@ -107,8 +110,8 @@ RAY_COMMANDS_RUN_BY = {
     "status": "tests/acceptance/test_ray_dashboard.py",
 }
 """The test, or the rehearsal, that runs each command of Ray that a document tells."""
-NEED_AN_ACCOUNT = {"up", "exec", "dashboard"}
-"""These start machines, or go to them; tests/unit/cluster/test_cluster_yaml.py looks at what they read."""
+RUN_BY_NOBODY = {"up", "exec", "dashboard", "stop"}
+"""Three need the account of a cloud, and what they read is tested; one ends every Ray of a machine."""
 
 
 @pytest.fixture(scope="module", params=DOCUMENTS, ids=lambda path: path.name)
@@ -209,7 +212,7 @@ def test_every_command_is_run_by_a_test() -> None:
 
 def test_every_command_of_ray_is_run_somewhere(document: Path) -> None:
     told = {words[1] for words in commands_of(document.read_text(), ["ray"])}
-    assert told - RAY_COMMANDS_RUN_BY.keys() <= NEED_AN_ACCOUNT
+    assert told - RAY_COMMANDS_RUN_BY.keys() <= RUN_BY_NOBODY
     for command in told & RAY_COMMANDS_RUN_BY.keys():
         assert f'"{command}"' in (ROOT / RAY_COMMANDS_RUN_BY[command]).read_text(), command
 
