@@ -25,7 +25,7 @@ from pagemill.pools import (
 )
 from pagemill.settings import PREFIX, Settings
 from pagemill.usage.combiner import CONCURRENT_COMMITS
-from pagemill.work.kinds import Role
+from pagemill.work.roles import Role
 from tools.sizing.measured import Measured
 
 HOUR = 3600.0
