@@ -16,6 +16,7 @@ from tools.release.programs import ReleaseError, run
 
 CPU_LIST = "constraints-hashed-cpu.txt"
 REACH_SECONDS = 15
+HASHED = ("--quiet", "--require-hashes")
 CLEAN = {"PYTHONPATH": "", "PYTHONHOME": ""}
 IMPORTS = """
 import importlib, pkgutil, sys
@@ -39,25 +40,33 @@ def check_installed(directory: Path, version: str, *, fast: bool) -> str:
         home = Path(temporary)
         environment = home / "environment"
         run([sys.executable, "-m", "venv", environment], cwd=home)
-        python = environment / "bin" / "python"
-        pip = (python, "-m", "pip", "install", "--quiet", "--require-hashes")
         if fast:
             [packages] = environment.glob("lib/python*/site-packages")
             (packages / "dependencies.pth").write_text("\n".join(_packages_of_this_environment()))
         else:
             listed = _reachable_list(directory / CPU_LIST, home)
-            run([*pip, "--only-binary", ":all:", "-r", listed], cwd=home, environment=CLEAN)
-        wheel = _wheel_with_hash(directory, home)
-        run([*pip, "--no-deps", "--no-index", "-r", wheel], cwd=home, environment=CLEAN)
+            _pip(environment, "install", *HASHED, "--only-binary", ":all:", "-r", listed)
+        _pip(environment, "install", *HASHED, "--no-deps", "--no-index", "-r", _wheel_list(directory, home))
         if not fast:
-            run([python, "-m", "pip", "check"], cwd=home, environment=CLEAN)
-        command = environment / "bin" / "pagemill"
-        said = run([command, "--version"], cwd=home, environment=CLEAN)
-        if f"version {version}+" not in said:
-            raise ReleaseError(f"pagemill --version says {said.strip()}, and {version} is built")
-        run([command, "--help"], cwd=home, environment=CLEAN)
-        count = run([python, "-c", IMPORTS, *PACKAGES.values()], cwd=home, environment=CLEAN).split()[-1]
-    return f"{said.strip()}; {count} modules can be imported"
+            _pip(environment, "check")
+        return _use(environment, version)
+
+
+def _pip(environment: Path, command: str, *arguments: str | Path) -> None:
+    python = environment / "bin" / "python"
+    run([python, "-m", "pip", command, *arguments], cwd=environment, environment=CLEAN)
+
+
+def _use(environment: Path, version: str) -> str:
+    """Run the command of an environment and import all modules; return a line that says so."""
+    command = environment / "bin" / "pagemill"
+    said = run([command, "--version"], cwd=environment, environment=CLEAN).strip()
+    if f"version {version}+" not in said:
+        raise ReleaseError(f"pagemill --version says {said}, and {version} is built")
+    run([command, "--help"], cwd=environment, environment=CLEAN)
+    imports = [str(environment / "bin" / "python"), "-c", IMPORTS, *PACKAGES.values()]
+    count = run(imports, cwd=environment, environment=CLEAN).split()[-1]
+    return f"{said}; {count} modules can be imported"
 
 
 def _reachable_list(listed: Path, home: Path) -> Path:
@@ -73,9 +82,7 @@ def _reachable_list(listed: Path, home: Path) -> Path:
         with urllib.request.urlopen(builds[0].version, timeout=REACH_SECONDS):
             return listed
     except OSError:
-        print(
-            f"{builds[0].version} is out of reach: torch {version} is looked for where pip looks", flush=True
-        )
+        print(f"{builds[0].version} is out of reach; pip is asked for torch {version}", flush=True)
     changed = home / CPU_LIST
     changed.write_text(list_of(by_version(pins, version), title="The same, from a mirror"))
     return changed
@@ -85,7 +92,7 @@ def _packages_of_this_environment() -> list[str]:
     return [path for path in sys.path if path.endswith("site-packages")] or site.getsitepackages()
 
 
-def _wheel_with_hash(directory: Path, home: Path) -> Path:
+def _wheel_list(directory: Path, home: Path) -> Path:
     """Write a list that holds the wheel with its hash, as SHA256SUMS has it."""
     lines = (directory / "SHA256SUMS").read_text().splitlines()
     [(digest, name)] = [line.split() for line in lines if line.endswith(".whl")]

@@ -55,6 +55,7 @@ def test_what_is_private_is_closed(node: NodeHome) -> None:
         assert stat.S_IMODE((node.home / "pagemill" / name).stat().st_mode) == mode
 
 
+@pytest.mark.long
 def test_the_commands_can_run_again(node: NodeHome) -> None:
     node.set_up(SETUP)
 

@@ -66,6 +66,7 @@ def test_a_wheel_with_other_files_is_refused(wheel: Path, tmp_path: Path, how: s
         compare_with_tree(other, ROOT)
 
 
+@pytest.mark.long
 def test_built_again_they_have_the_same_bytes(built: Path, tmp_path: Path) -> None:
     again = tmp_path / "again"
     build_from_tree(ROOT, again)
@@ -80,6 +81,7 @@ def test_built_again_they_have_the_same_bytes(built: Path, tmp_path: Path) -> No
         compare_builds(built, again)
 
 
+@pytest.mark.long
 def test_it_runs_where_it_is_installed(built: Path, tmp_path: Path) -> None:
     directory = tmp_path / "dist"
     shutil.copytree(built, directory)
@@ -102,6 +104,7 @@ def digest_of(directory: Path, ending: str) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.long
 def test_the_sbom_has_licences_hashes_and_what_needs_what(tmp_path: Path) -> None:
     listed = tmp_path / "constraints-hashed.txt"
     listed.write_text(LISTED)
