@@ -54,6 +54,7 @@ def context(engine: Engine) -> Path:
     shutil.copytree(DEPLOY / "containers", context / "deploy" / "containers")
     command = [sys.executable, "-m", "tools.release", "--fast", "--directory", context / "dist"]
     subprocess.run(command, cwd=ROOT, check=True)
+    engine.use_local_files(context / "dist")
     return context
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 BASE = "PAGEMILL_CONTAINER_BASE"
 """Variable with a base image that the engine has; without it, one is made of Debian's packages."""
@@ -74,17 +76,39 @@ class Engine:
         self.run("build", *LIMITS, "--network", "host", *self._index(), *pairs, *where)
         return self.made[-1]
 
+    def use_local_files(self, release: Path) -> None:
+        """Have a release name files that lie on this machine by their path; their hashes stay."""
+        listed = release / "constraints-hashed-cpu.txt"
+        lines = listed.read_text()
+        for directory in (Path(one) for one in self._settings().get("find-links", "").split()):
+            for path in directory.glob("*.whl"):
+                lines = re.sub(
+                    rf"https://\S+/{re.escape(quote(path.name))}", f"file://{quote(str(path))}", lines
+                )
+        listed.write_text(lines)
+        (release / "SHA256SUMS").write_text(
+            "".join(
+                f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+                for path in sorted(release.iterdir())
+                if path.name != "SHA256SUMS"
+            )
+        )
+
     def remove(self) -> None:
         for image in reversed(self.made):
             self.run("rmi", "--force", "--ignore", image)
 
+    def _settings(self) -> dict[str, str]:
+        """What pip is told on this machine."""
+        lines = subprocess.run(["pip", "config", "list"], capture_output=True, text=True, check=False).stdout
+        return dict(re.findall(r"^(?:global|:env:)\.([a-z-]+)='(.*)'$", lines, re.MULTILINE))
+
     def _index(self) -> list[str]:
         """Mounts by which pip finds packages as it does here: its settings, and the files that they name."""
-        lines = subprocess.run(["pip", "config", "list"], capture_output=True, text=True, check=False).stdout
-        settings = dict(re.findall(r"^(?:global|:env:)\.([a-z-]+)='(.*)'$", lines, re.MULTILINE))
+        settings = self._settings()
         file = self.directory / "pip.conf"
         file.write_text("\n".join(["[global]", *(f"{name} = {value}" for name, value in settings.items())]))
-        named = [Path(path) for path in re.findall(r"/(?:opt|etc)/[^\s']+", lines)]
+        named = [Path(path) for path in re.findall(r"/(?:opt|etc)/\S+", " ".join(settings.values()))]
         roots = {Path(*path.parts[:3]) if path.parts[1] == "opt" else path.parent for path in named}
         mounts = {root: root for root in roots if root.exists()} | {Path("/etc/pip.conf"): file}
         return [word for inside, path in mounts.items() for word in ("--volume", f"{path}:{inside}:ro")]
