@@ -202,6 +202,10 @@ def _unlike_cluster_yaml(cluster: Json) -> Iterator[str]:
     types["headgroup"] = types.pop(described["head_node_type"])
     for name in derived.keys() ^ types.keys():
         yield f"raycluster.yaml: {name} is in cluster.yaml alone, or not in it"
+    for name, group in groups_of(cluster).items():
+        # The autoscaler does not plan with it.
+        store = int(group["rayStartParams"]["object-store-memory"])
+        derived[name]["resources"]["object_store_memory"] = store
     for name in sorted(derived.keys() & types.keys()):
         here, there = _figures(derived[name]), _figures(types[name])
         if here != there:
