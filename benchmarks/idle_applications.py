@@ -28,7 +28,6 @@ from pagemill.applications.requests import (
     ReadingResponse,
 )
 from pagemill.documents.words import DocumentPages
-from pagemill.extraction.types import Page
 from pagemill.settings import load_settings
 from pagemill.usage.client import UsageClient
 from pagemill.usage.reservations import JobEnded
@@ -41,16 +40,15 @@ ONGOING = 64
 
 
 class Nothing:
-    """Application that reads a page without words and finds nothing on it."""
+    """Application that reads no page and finds nothing on it."""
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
-        """Return one page without words."""
+        """Return one page."""
         pages = DocumentPages(
             content_key=request.content_key,
             options=request.options,
             number_of_pages=1,
             indexes=[0],
-            words=[Page(0, 0.7, "text", [])],
         )
         return ReadingResponse(pages=pages, missing=[], next_page=None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -14,14 +14,13 @@ from ray.serve import Application
 
 from pagemill.applications.clients import READING_SECONDS, parts_per_replica
 from pagemill.applications.requests import (
-    MESSAGE_BYTES,
     PART_PAGES,
     READING_DEPLOYMENT,
     ReadingRequest,
     ReadingResponse,
 )
 from pagemill.concurrency import finish_despite_cancellation
-from pagemill.documents.words import DocumentPages, encoded_size, find_pages, load_pages, store_pages
+from pagemill.documents.words import DocumentPages, find_pages, store_pages
 from pagemill.errors import NotFound
 from pagemill.extraction.page_selection import MAX_SELECTED_PAGES, PageSelection, select_pages
 from pagemill.extraction.reading import PageReader, ReadLimits
@@ -111,33 +110,24 @@ class CachedReading:
         self._observer = observer
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
-        """Return the pages, and read those that are not stored, at most a part of them.
+        """Return the pages, and read those whose words are not stored, at most a part of them.
 
         Raises DocumentUnreadable, NotFound when the content is gone, Unavailable.
         """
         with span("find stored pages"):
             stored = await find_pages(self._objects, request.content_key, request.options)
-        words: dict[int, Page] = {}
+        just_read = 0
         if not stored.number_of_pages:
             stored = await self._read_part(request, _indexes_before_counting(request))
-            words = _by_index(stored)
+            just_read = len(stored)
         selection = _select(stored.number_of_pages, request)
         missing = stored.missing(selection.indexes)
-        self._observer.found(len(selection.indexes) - len(missing) - len(words), _lane(request))
-        if request.with_words and len(selection.indexes) <= PART_PAGES:
-            present = [index for index in selection.indexes if index not in words and index not in missing]
-            if present:
-                with span("load stored words"):
-                    words |= await load_pages(self._objects, stored, present)
-            # A damaged page is read again.
-            missing = [index for index in selection.indexes if index not in words]
-        part = missing[: PART_PAGES - len(words)]
+        self._observer.found(len(selection.indexes) - len(missing) - just_read, _lane(request))
+        part = missing[: PART_PAGES - just_read]
         if part:
-            words |= _by_index(await self._read_part(request, part))
+            await self._read_part(request, part)
         return ReadingResponse(
-            pages=msgspec.structs.replace(
-                stored, indexes=selection.indexes, words=_words_to_send(request, selection, words)
-            ),
+            pages=msgspec.structs.replace(stored, indexes=selection.indexes),
             missing=missing[len(part) :],
             next_page=selection.next_page,
         )
@@ -197,20 +187,6 @@ def _indexes_before_counting(request: ReadingRequest) -> list[int]:
     if any(index < 0 for index in asked):
         return []
     return _select(sys.maxsize, request).indexes[:PART_PAGES]
-
-
-def _by_index(pages: DocumentPages) -> dict[int, Page]:
-    return {page.index: page for page in pages.words or ()}
-
-
-def _words_to_send(
-    request: ReadingRequest, selection: PageSelection, words: Mapping[int, Page]
-) -> list[Page] | None:
-    """Return the words of all pages; None when they were not requested or are too many for a message."""
-    if not request.with_words or any(index not in words for index in selection.indexes):
-        return None
-    selected = [words[index] for index in selection.indexes]
-    return selected if encoded_size(selected) <= MESSAGE_BYTES else None
 
 
 def reading_application(_arguments: dict[str, str]) -> Application:

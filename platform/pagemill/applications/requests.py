@@ -22,15 +22,15 @@ PREDICTION_DEPLOYMENT = "FieldPrediction"
 PART_PAGES = 4
 """Most pages that one request reads: between parts others get their turn, and the caller may have gone."""
 MESSAGE_BYTES = 1024 * 1024
-"""Most bytes of words or predictions in a message: more goes through object storage. Serve takes 4 MiB."""
+"""Most bytes of predictions in a message: more goes through object storage. Serve takes 4 MiB."""
 
 
 class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Request to read pages of a document; it reads at most ``PART_PAGES`` and says which are missing then.
 
     ``pages`` are zero-based indexes, negative ones count from the end; without them ``max_pages`` pages are
-    read from ``start_page`` on. Without ``with_words`` the words are stored, but not returned. What is read
-    ``in_background`` gives way to other requests. ``trace_context`` is the caller's place in a trace.
+    read from ``start_page`` on. What is read ``in_background`` gives way to other requests. ``trace_context``
+    is the caller's place in a trace.
     """
 
     content_key: str
@@ -40,7 +40,6 @@ class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
     rotation: Rotation = 0
     auto_rotate: bool = False
     image_quality: ImageQuality = "LOW"
-    with_words: bool = True
     in_background: bool = False
     trace_context: str | None = None
 
@@ -55,9 +54,8 @@ class ReadingRequest(msgspec.Struct, frozen=True, kw_only=True):
 class ReadingResponse(msgspec.Struct, frozen=True, kw_only=True):
     """Response with all ``pages`` that the request selects, in its order.
 
-    Those that are ``missing`` have not been read: they have to be requested. ``next_page`` is the index of
-    the first page after the selection, if there is one. The words are in the response when they were
-    requested, none is missing and a message can carry them.
+    The words of those that are ``missing`` are not stored yet: these have to be requested. ``next_page`` is
+    the index of the first page after the selection, if there is one.
     """
 
     pages: DocumentPages
@@ -103,14 +101,13 @@ def reading_request(content_key: str, preprocess_config: Mapping[str, Any]) -> R
 
 
 def first_pages_request(content_key: str, options: ReadOptions, max_pages: int) -> ReadingRequest:
-    """Return a request that stores the words of the first pages, in the background, and returns none."""
+    """Return a request that reads the first pages in the background."""
     return ReadingRequest(
         content_key=content_key,
         max_pages=max_pages,
         rotation=options.rotation,
         auto_rotate=options.auto_rotate,
         image_quality=options.image_quality,
-        with_words=False,
         in_background=True,
     )
 
@@ -124,4 +121,4 @@ def within_active_trace(request: Request) -> Request:
 def missing_pages_requests(request: ReadingRequest, missing: Sequence[int]) -> list[ReadingRequest]:
     """Return the requests that read the pages that ``request`` has left, a part each."""
     parts = (missing[start : start + PART_PAGES] for start in range(0, len(missing), PART_PAGES))
-    return [msgspec.structs.replace(request, pages=list(part), with_words=False) for part in parts]
+    return [msgspec.structs.replace(request, pages=list(part)) for part in parts]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -27,7 +27,7 @@ _decoder = msgspec.msgpack.Decoder(Page)
 
 
 class DocumentPages(msgspec.Struct, frozen=True, kw_only=True):
-    """Some pages of a document. Their words are stored; ``words`` has them too where they are few.
+    """Some pages of a document whose words are stored; messages have this in their place.
 
     ``number_of_pages`` is that of the document; 0 means that nothing of it has been read.
     """
@@ -36,26 +36,14 @@ class DocumentPages(msgspec.Struct, frozen=True, kw_only=True):
     options: ReadOptions
     number_of_pages: int
     indexes: list[int]
-    words: list[Page] | None = None
 
     def __len__(self) -> int:
         return len(self.indexes)
-
-    def __reduce__(self) -> tuple[Callable[[bytes], DocumentPages], tuple[bytes]]:
-        """Return how messages carry it: word by word, pickling takes fifty times as long."""
-        return _from_message, (_encoder.encode(self),)
 
     def missing(self, indexes: Iterable[int]) -> list[int]:
         """Return those of ``indexes`` that are not among these pages."""
         present = set(self.indexes)
         return [index for index in indexes if index not in present]
-
-
-_pages_decoder = msgspec.msgpack.Decoder(DocumentPages)
-
-
-def _from_message(message: bytes) -> DocumentPages:
-    return _pages_decoder.decode(message)
 
 
 def words_prefix_of(content_key: str, options: ReadOptions) -> str:
@@ -66,7 +54,7 @@ def words_prefix_of(content_key: str, options: ReadOptions) -> str:
 
 
 async def find_pages(objects: ObjectStore, content_key: str, options: ReadOptions) -> DocumentPages:
-    """Return which pages of a content have been read, in order, without their words. Raises Unavailable."""
+    """Return which pages of a content have been read, in order. Raises Unavailable."""
     prefix = words_prefix_of(content_key, options)
     found: dict[int, int] = {}
     async for key in objects.list(prefix):
@@ -98,7 +86,6 @@ async def store_pages(
         options=options,
         number_of_pages=reading.number_of_pages,
         indexes=[page.index for page in reading.pages],
-        words=reading.pages,
     )
 
 
@@ -119,17 +106,10 @@ async def load_pages(objects: ObjectStore, pages: DocumentPages, indexes: Sequen
 
 async def words_of(objects: ObjectStore, pages: DocumentPages) -> list[Page]:
     """Return the words of all ``pages``. Raises Unavailable, also when one is gone: it can be read again."""
-    if pages.words is not None:
-        return pages.words
     loaded = await load_pages(objects, pages, pages.indexes)
     if missing := [index for index in pages.indexes if index not in loaded]:
         raise Unavailable("Words of the document are gone", detail=f"{pages.content_key}: {missing}")
     return [loaded[index] for index in pages.indexes]
-
-
-def encoded_size(pages: Sequence[Page]) -> int:
-    """Return about how many bytes a message with these pages has."""
-    return len(_encoder.encode(pages))
 
 
 def _name(index: int, number_of_pages: int) -> str:

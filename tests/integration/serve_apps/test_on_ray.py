@@ -17,9 +17,9 @@ from db.pool import create_pool
 from examples.demo.sample_documents import sample_documents
 from pagemill.applications.requests import PredictionRequest
 from pagemill.cluster.dispatchers import replace_dispatchers
-from pagemill.documents.words import DocumentPages, find_pages, words_of
+from pagemill.documents.words import find_pages, store_pages, words_of
 from pagemill.errors import DocumentUnreadable, ModelMissing, NotFound
-from pagemill.extraction.types import Page, ReadOptions
+from pagemill.extraction.types import Page, Reading, ReadOptions
 from pagemill.jobs.queue import request_cancel
 from pagemill.objects import ObjectStore, open_objects
 from pagemill.objects.keys import new_content_key
@@ -96,8 +96,8 @@ async def test_a_document_is_read_once_and_its_words_are_cached(
     second = await read(key, max_pages=2)
 
     assert (first.pages.number_of_pages, first.pages.indexes, first.next_page) == (3, [0, 1], 2)
-    assert first.pages.words is not None
-    assert "Heading" in [word.text for word in first.pages.words[0].words]
+    words = await words_of(objects, first.pages)
+    assert "Heading" in [word.text for word in words[0].words]
     assert second == first
     with pytest.raises(NotFound):
         await read(key, max_pages=3)
@@ -117,16 +117,13 @@ async def test_an_unreadable_document_fails_alone(cluster: Environment, objects:
     assert (await read(good)).pages.indexes == [0]
 
 
-async def test_predicting_without_the_weights_fails_by_name(cluster: Environment) -> None:
+async def test_predicting_without_the_weights_fails_by_name(
+    cluster: Environment, objects: ObjectStore
+) -> None:
     from tests.support.ray_calls import predict
 
-    pages = DocumentPages(
-        content_key="key",
-        options=ReadOptions(),
-        number_of_pages=1,
-        indexes=[0],
-        words=[Page(0, 1.0, "text", [])],
-    )
+    reading = Reading(1, [Page(0, 1.0, "text", [])])
+    pages = await store_pages(objects, "organizations/o/documents/d/content/c", ReadOptions(), reading)
     with pytest.raises(ModelMissing, match="weights"):
         await predict("nothing/there/", PredictionRequest(pages, {}))
 

@@ -116,14 +116,14 @@ async def test_pandas_opens_the_prefix_as_one_data_set(
     assert list(frame["words"][0]) == [word.text for word in page(0, 3).words]
 
 
-async def test_the_first_pages_are_read_without_returning_words(
+async def test_the_first_pages_are_read_in_the_background(
     pool: asyncpg.Pool, settings: Settings, objects: ObjectStore, job: Job
 ) -> None:
     await add_document(pool, job, "content")
     reading = StubReading(objects)
     await bundle(settings, job, in_process(reading))
     (request,) = reading.requests
-    assert (request.max_pages, request.with_words, request.pages) == (MAXIMUM_PAGES, False, None)
+    assert (request.max_pages, request.in_background, request.pages) == (MAXIMUM_PAGES, True, None)
     assert request.options == ReadOptions(image_quality="HIGH")
 
 

@@ -19,7 +19,7 @@ from pagemill.applications.clients import (
 from pagemill.applications.requests import PredictionRequest, ReadingRequest, ReadingResponse
 from pagemill.documents.words import DocumentPages
 from pagemill.errors import DocumentUnreadable, ModelDamaged, Unavailable
-from pagemill.extraction.types import Page, ReadOptions
+from pagemill.extraction.types import ReadOptions
 from pagemill.objects import ObjectStore
 from pagemill.settings import Settings
 
@@ -28,7 +28,6 @@ PAGES = DocumentPages(
     options=ReadOptions(),
     number_of_pages=2,
     indexes=[0],
-    words=[Page(0, 0.7, "text", [])],
 )
 READ = ReadingResponse(pages=PAGES, missing=[], next_page=1)
 FOUND = [{"label": "total", "value": "1.00", "confidence": 0.9}]

@@ -66,7 +66,8 @@ class Serve:
         lanes = [ReadingLane(reader, at_once=2) for _ in range(REPLICAS)]
         self._replicas = [CachedReading(objects, lane, lane, ReadingMetrics()) for lane in lanes]
         self.asked: list[int] = [0] * REPLICAS
-        self.largest = self.under_way = self.most_under_way = 0
+        self.under_way = self.most_under_way = 0
+        self.messages: list[bytes] = []
 
     async def read(self, request: ReadingRequest) -> ReadingResponse:
         replica = sum(self.asked) % REPLICAS
@@ -83,6 +84,10 @@ class Serve:
             self.under_way -= 1
         return response
 
+    def lose_readers(self) -> None:
+        """End all replicas that read."""
+        self._replicas.clear()
+
     async def predict(self, artefact_key: str, request: PredictionRequest) -> list[dict[str, Any]]:
         request = self._carried(request)
         pages = await words_of(self._objects, request.pages)
@@ -91,9 +96,13 @@ class Serve:
         return await from_message(self._objects, self._carried(message))  # type: ignore[return-value]
 
     def _carried(self, message: Any) -> Any:
-        content = pickle.dumps(message)
-        self.largest = max(self.largest, len(content))
-        return pickle.loads(content)
+        self.messages.append(pickle.dumps(message))
+        return pickle.loads(self.messages[-1])
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest message."""
+        return max(map(len, self.messages))
 
 
 def client_of(applications: Serve) -> ApplicationClient:
@@ -138,13 +147,24 @@ async def test_pages_full_of_words_go_through_both_applications(
     assert applications.largest < SERVE_BYTES / 2
 
 
-async def test_an_ordinary_prediction_is_one_request_and_carries_its_words(objects: ObjectStore) -> None:
+@pytest.mark.parametrize("words_per_page", [1, 700])
+async def test_words_are_with_neither_the_caller_nor_the_replica_that_has_read_them(
+    objects: ObjectStore, words_per_page: int
+) -> None:
+    """An ordinary prediction is one request to each application; the messages say where the words are."""
     await objects.put(KEY, b"content")
-    applications = Serve(objects, Printed(3, 700))
-    pages, next_page = await client_of(applications).read(KEY, {"maxPages": 1})
-    assert (sum(applications.asked), next_page) == (1, 1)
-    assert pages.words is not None
-    assert len(pages.words[0].words) == 700
+    reader = Printed(3, words_per_page)
+    applications = Serve(objects, reader)
+    client = client_of(applications)
+    pages, next_page = await client.read(KEY, {"maxPages": 1})
+    applications.lose_readers()
+    found = await client.predict("artefact/", pages, {})
+    assert found == [{"label": "0", "value": words_per_page}]
+    assert next_page == 1
+    assert (sum(applications.asked), len(applications.messages)) == (1, 4)
+    assert applications.largest < 1024
+    texts = [word.text.encode() for word in reader.page(0).words]
+    assert not any(text in message for text in texts for message in applications.messages)
 
 
 async def test_a_document_is_spread_over_the_replicas_but_leaves_room(objects: ObjectStore) -> None:

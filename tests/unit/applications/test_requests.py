@@ -26,9 +26,9 @@ def test_explicit_pages() -> None:
     assert (request.pages, request.options) == ([0, -1], ReadOptions())
 
 
-def test_first_pages_come_back_without_words() -> None:
+def test_first_pages_are_read_in_the_background() -> None:
     request = first_pages_request("k", ReadOptions(rotation=180), 30)
-    assert (request.max_pages, request.with_words, request.options.rotation) == (30, False, 180)
+    assert (request.max_pages, request.in_background, request.options.rotation) == (30, True, 180)
 
 
 @pytest.mark.parametrize("number", [0, 1, PART_PAGES, PART_PAGES + 1, 100])
@@ -38,5 +38,5 @@ def test_missing_pages_are_requested_in_parts_read_in_the_same_way(number: int) 
     parts = missing_pages_requests(request, missing)
     assert [index for part in parts for index in part.pages or ()] == missing
     assert all(1 <= len(part.pages or ()) <= PART_PAGES for part in parts)
-    assert all((part.options, part.with_words) == (request.options, False) for part in parts)
+    assert all(part.options == request.options for part in parts)
     assert all(part.content_key == "k" for part in parts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from pagemill.documents.words import (
     TRANSFERS_AT_ONCE,
     DocumentPages,
-    encoded_size,
     find_pages,
     load_pages,
     store_pages,
@@ -31,9 +29,7 @@ def page(index: int, text: str = "word") -> Page:
 
 
 def pages(number_of_pages: int, indexes: list[int]) -> DocumentPages:
-    return DocumentPages(
-        content_key=KEY, options=OPTIONS, number_of_pages=number_of_pages, indexes=indexes, words=None
-    )
+    return DocumentPages(content_key=KEY, options=OPTIONS, number_of_pages=number_of_pages, indexes=indexes)
 
 
 async def keys(objects: ObjectStore) -> list[str]:
@@ -52,9 +48,10 @@ async def test_pages_of_several_writers_are_found_in_order(objects: ObjectStore)
     assert await find_pages(objects, KEY, OPTIONS) == pages(12, [0, 2, 10, 11])
 
 
-async def test_stored_pages_are_returned_with_their_words(objects: ObjectStore) -> None:
+async def test_stored_pages_are_returned_in_their_order(objects: ObjectStore) -> None:
     stored = await store_pages(objects, KEY, OPTIONS, Reading(3, [page(2), page(0)]))
-    assert (stored.indexes, stored.number_of_pages, stored.words) == ([2, 0], 3, [page(2), page(0)])
+    assert (stored.indexes, stored.number_of_pages) == ([2, 0], 3)
+    assert await words_of(objects, stored) == [page(2), page(0)]
     assert len(stored) == 2
 
 
@@ -109,25 +106,6 @@ async def test_a_damaged_page_is_deleted_to_be_read_again(objects: ObjectStore, 
     assert await find_pages(objects, KEY, OPTIONS) == pages(2, [1])
 
 
-def test_a_message_has_little_more_than_the_words() -> None:
-    words = [Word("word", 0.1, 0.2, 0.3, 0.4) for _ in range(1000)]
-    sent = DocumentPages(
-        content_key=KEY,
-        options=OPTIONS,
-        number_of_pages=1,
-        indexes=[0],
-        words=[Page(0, 0.7, "text", words)],
-    )
-    message = pickle.dumps(sent)
-    assert pickle.loads(message) == sent
-    assert len(message) < encoded_size(sent.words or []) + 400
-
-
-async def test_words_that_came_along_are_not_loaded(objects: ObjectStore) -> None:
-    given = DocumentPages(content_key=KEY, options=OPTIONS, number_of_pages=1, indexes=[0], words=[page(0)])
-    assert await words_of(objects, given) == [page(0)]
-
-
 async def test_words_are_loaded_in_the_order_of_the_pages(objects: ObjectStore) -> None:
     await store_pages(objects, KEY, OPTIONS, Reading(3, [page(0), page(1), page(2)]))
     assert await words_of(objects, pages(3, [2, 0])) == [page(2), page(0)]
@@ -173,8 +151,3 @@ async def test_a_long_document_takes_a_bounded_number_of_transfers(objects: Obje
 
 def test_missing_pages() -> None:
     assert pages(3, [0, 2]).missing([2, 1, 0, 1]) == [1, 1]
-
-
-def test_the_size_grows_with_words() -> None:
-    small, large = encoded_size([page(0)]), encoded_size([page(0, "w" * 1000)])
-    assert large - small == pytest.approx(1000, abs=8)

@@ -12,15 +12,14 @@ from collections.abc import Sequence
 import pytest
 
 from pagemill.applications.requests import (
-    MESSAGE_BYTES,
     PART_PAGES,
     ReadingRequest,
     ReadingResponse,
     first_pages_request,
     missing_pages_requests,
 )
-from pagemill.documents.words import find_pages
-from pagemill.errors import DocumentUnreadable, NotFound
+from pagemill.documents.words import find_pages, words_of
+from pagemill.errors import DocumentUnreadable, NotFound, Unavailable
 from pagemill.extraction.types import Page, Reading, ReadOptions, Word
 from pagemill.objects import ObjectStore
 from pagemill.tracing.spans import begin_trace, span
@@ -63,11 +62,10 @@ async def answer(reading: CachedReading, **request: object) -> ReadingResponse:
 
 
 async def asked(reading: CachedReading, **request: object) -> list[int]:
-    """The pages that come back with words."""
-    pages = (await answer(reading, **request)).pages
-    assert pages.words is not None
-    assert [page.index for page in pages.words] == pages.indexes
-    return pages.indexes
+    """The pages that come back; none is missing."""
+    response = await answer(reading, **request)
+    assert response.missing == []
+    return response.pages.indexes
 
 
 async def test_only_missing_pages_are_read(objects: ObjectStore) -> None:
@@ -107,7 +105,7 @@ async def test_parts_are_traced_as_far_as_they_are_read(objects: ObjectStore) ->
         "store words",
     ]
     assert collector.one("page").parent_id == collector.one("read part").span_id
-    assert [part.name for part in again] == ["again", "find stored pages", "load stored words"]
+    assert [part.name for part in again] == ["again", "find stored pages"]
     assert len(collector.spans) == len(first) + len(again)
 
 
@@ -140,7 +138,7 @@ async def test_other_options_read_the_document_again(objects: ObjectStore) -> No
 async def test_a_page_beyond_the_end_gives_no_pages_and_no_next_page(objects: ObjectStore) -> None:
     await objects.put(KEY, b"content")
     response = await answer(one_at_a_time(objects, PretendReader()), start_page=7)
-    assert (response.pages.indexes, response.pages.words, response.next_page) == ([], [], None)
+    assert (response.pages.indexes, response.next_page) == ([], None)
     assert (response.pages.number_of_pages, response.missing) == (3, [])
 
 
@@ -166,7 +164,7 @@ async def test_of_a_long_document_a_request_reads_a_part(objects: ObjectStore) -
     reading = one_at_a_time(objects, reader)
     first = await answer(reading, max_pages=100)
     assert first.pages.indexes == list(range(10))
-    assert (first.pages.words, first.missing) == (None, list(range(PART_PAGES, 10)))
+    assert first.missing == list(range(PART_PAGES, 10))
     second = await answer(reading, max_pages=100)
     assert second.missing == list(range(2 * PART_PAGES, 10))
     assert [len(pages) for pages in reader.read_pages] == [PART_PAGES, PART_PAGES]
@@ -190,7 +188,11 @@ async def test_a_damaged_page_is_read_again_alone(objects: ObjectStore) -> None:
     await asked(reading, max_pages=3)
     stored = [key async for key in objects.list("organizations/o/documents/d/words/")]
     await objects.put(stored[1], (await objects.get(stored[1]))[:-3])
+    pages = (await answer(reading, max_pages=3)).pages
+    with pytest.raises(Unavailable):
+        await words_of(objects, pages)
     assert await asked(reading, max_pages=3) == [0, 1, 2]
+    assert [page.index for page in await words_of(objects, pages)] == [0, 1, 2]
     assert reader.read_pages == [[0, 1, 2], [1]]
 
 
@@ -333,22 +335,6 @@ async def test_threads_in_the_background_give_way_to_all_others(objects: ObjectS
     await answer(reading, max_pages=2)
     assert background.policies == (os.SCHED_IDLE, os.SCHED_IDLE)
     assert interactive.policies == (os.SCHED_OTHER, os.SCHED_OTHER)
-
-
-async def test_words_can_be_stored_without_being_returned(objects: ObjectStore) -> None:
-    reading = one_at_a_time(objects, PretendReader())
-    await objects.put(KEY, b"content")
-    without = await answer(reading, with_words=False)
-    assert (without.pages.indexes, without.pages.words, without.missing) == ([0], None, [])
-    assert await asked(reading) == [0]
-
-
-async def test_words_that_no_message_can_carry_are_not_returned(objects: ObjectStore) -> None:
-    reading = one_at_a_time(objects, PretendReader(text="w" * (MESSAGE_BYTES // 3)))
-    await objects.put(KEY, b"content")
-    assert await asked(reading, max_pages=2) == [0, 1]
-    response = await answer(reading, max_pages=3)
-    assert (response.pages.indexes, response.pages.words, response.missing) == ([0, 1, 2], None, [])
 
 
 async def test_errors_of_the_reader_have_the_public_class(objects: ObjectStore) -> None:
