@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 
 from tools.api_docs.document import document_text
-from tools.release.constraints import for_cpus, list_of, resolve
+from tools.release.constraints import check_wheels, for_cpus, list_of, resolve
 from tools.release.installed import CPU_LIST, check_installed, sums
 from tools.release.packages import build, build_from_tree, compare_builds, compare_with_tree, uncommitted
 from tools.release.programs import ReleaseError
@@ -36,11 +36,12 @@ def make_lists(root: Path, directory: Path) -> str:
     pins = resolve(root)
     listed = directory / "constraints-hashed.txt"
     listed.write_text(list_of(pins, title="What Pagemill stands on, for machines with or without a GPU"))
+    kinds = check_wheels(listed)
     cpu = list_of(for_cpus(pins), title="What Pagemill stands on, for machines without a GPU")
     (directory / CPU_LIST).write_text(cpu)
     bill = bill_of_materials(root, listed)
     (directory / "sbom.cdx.json").write_text(bill)
-    return f"{len(pins)} packages, {len(json.loads(bill)['components'])} of them in the SBOM"
+    return f"{len(pins)} packages, all in the SBOM, with wheels for {kinds} kinds of machines"
 
 
 def make_release(root: Path, directory: Path, *, fast: bool = False) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,6 +56,23 @@ def resolve(root: Path) -> list[Pin]:
         *("--generate-hashes", "--no-annotate", "--no-header"),
     ]
     return [pin for pin in parse(run(command, cwd=root)) if pin.is_supported]
+
+
+def check_wheels(listed: Path) -> int:
+    """Return for how many kinds of machines a list has a wheel of each package, and all that these need.
+
+    Nothing is installed. Raises ReleaseError with the first kind that lacks one.
+    """
+    kinds = [(machine, python) for machine in MACHINES for python in PYTHONS]
+    with tempfile.TemporaryDirectory(prefix="pagemill-nothing-") as nothing:
+        for machine, python in kinds:
+            command = [
+                *(sys.executable, "-m", "uv", "--no-config", "--quiet", "pip", "install", "--dry-run"),
+                *("--require-hashes", "--only-binary", ":all:", "--target", nothing, "-r", str(listed)),
+                *("--python-version", python, "--python-platform", f"{machine}-manylinux_2_28"),
+            ]
+            run(command, cwd=listed.parent)
+    return len(kinds)
 
 
 def parse(text: str) -> list[Pin]:

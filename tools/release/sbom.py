@@ -20,7 +20,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from tools.release.constraints import environments
+from tools.release.constraints import environments, parse
 from tools.release.programs import ReleaseError, run
 
 LONGEST_NAME = 80
@@ -42,6 +42,10 @@ def bill_of_materials(root: Path, requirements: Path) -> str:
         if found := installed.get(canonicalize_name(component["name"])):
             component.update(_description(found))
     bill["dependencies"] = _graph(bill, _requirements_of(root), installed)
+    if missing := {pin.name for pin in parse(requirements.read_text())} - {
+        canonicalize_name(one["name"]) for one in bill["components"]
+    }:
+        raise ReleaseError(f"not in the SBOM: {', '.join(sorted(missing))}")
     text = json.dumps(bill, indent=2, sort_keys=True) + "\n"
     if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
         raise ReleaseError(f"the SBOM does not follow its schema: {error}")
