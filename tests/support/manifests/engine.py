@@ -47,6 +47,14 @@ class Engine:
             raise AssertionError(f"{arguments}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
         return done.stdout.strip()
 
+    def answers(self, *arguments: str) -> bool:
+        """Whether a command of the engine succeeds."""
+        try:
+            self.run(*arguments, seconds=60)
+        except AssertionError:
+            return False
+        return True
+
     def base(self) -> str:
         """A base image. Raises EngineMissing."""
         if given := os.environ.get(BASE):
