@@ -123,8 +123,9 @@ def plan_cluster(demand: Demand, measured: Measured) -> SizingPlan:
 def postgres_connections(settings: Settings, api_processes: int) -> int:
     """Return how many connections the database has to take, also while a release rolls.
 
-    Successors work then before their predecessors end. The two applications ask for the backlog, and each
-    training and data bundle has one connection for its driver and one for each worker.
+    Successors work then before their predecessors end. An API process has one more for its metrics. The two
+    applications ask for the backlog, and each training and data bundle has one connection for its driver and
+    one for each worker.
     """
     roles = settings.dispatchers + len(Role) - 1
     # Claiming has a connection beside the pool, so that a busy pool keeps no job waiting.
@@ -133,7 +134,7 @@ def postgres_connections(settings: Settings, api_processes: int) -> int:
     trainings = settings.training_concurrency * (1 + settings.training_workers_max)
     long_jobs = trainings + settings.data_bundle_concurrency
     return (
-        api_processes * settings.database_pool_size
+        api_processes * (settings.database_pool_size + 1)
         + dispatchers
         + counters
         + long_jobs

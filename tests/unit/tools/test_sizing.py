@@ -148,12 +148,9 @@ def test_settings_can_be_set(measured: Measured) -> None:
 def test_connections_grow_with_every_process() -> None:
     settings = load_settings(PLACES)
     more = load_settings({**PLACES, "PAGEMILL_DISPATCHERS": "2"})
-    assert (
-        postgres_connections(settings, 2) - postgres_connections(settings, 1) == settings.database_pool_size
-    )
-    assert postgres_connections(more, 1) - postgres_connections(settings, 1) == 2 * (
-        settings.database_pool_size + 1
-    )
+    process = settings.database_pool_size + 1
+    assert postgres_connections(settings, 2) - postgres_connections(settings, 1) == process
+    assert postgres_connections(more, 1) - postgres_connections(settings, 1) == 2 * process
 
 
 def test_a_price_makes_it_a_cost(capsys: pytest.CaptureFixture[str], measured: Measured) -> None:
