@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.rehearsal_fairness import CPU_SECONDS
 from tools.documents.settings_table import settings_table
 from tools.sizing.measured import load_measured, load_rehearsed
-from tools.sizing.plan import Demand, plan_cluster, plan_machine
+from tools.sizing.plan import Demand, plan_cluster, plan_machine, rounded
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "docs" / "scaling.md", ROOT / "docs" / "settings.md")
@@ -93,7 +93,7 @@ def machine_table() -> str:
         rows.append(
             [
                 f"{cores}",
-                *(f"{_rounded(plan.pages_per_hour):,}" for plan in (scanned, text)),
+                *(f"{rounded(plan.pages_per_hour):,}" for plan in (scanned, text)),
                 " ".join(f"`{name}={value}`" for name, value in scanned.settings.items()),
             ]
         )
@@ -138,12 +138,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _rounded(value: float) -> int:
-    """Return a number with two digits that count, rounded down: more would promise too much."""
-    step: int = 10 ** max(0, len(str(int(value))) - 2)
-    return int(value) // step * step
 
 
 PARTS: Mapping[str, Callable[[], str]] = {

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tools.sizing.measured import load_measured
-from tools.sizing.plan import Demand, MachinePlan, SizingPlan, plan_cluster, plan_machine
+from tools.sizing.plan import Demand, MachinePlan, SizingPlan, plan_cluster, plan_machine, rounded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,7 +93,7 @@ def _as_json(plan: SizingPlan | MachinePlan) -> str:
 
 def _machine_lines(plan: MachinePlan) -> list[str]:
     return [
-        f"{plan.cores} cores do {plan.pages_per_hour:,.0f} pages an hour; set",
+        f"{plan.cores} cores do about {rounded(plan.pages_per_hour):,} pages an hour; set",
         *_setting_lines(plan.settings),
     ]
 

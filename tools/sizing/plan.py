@@ -167,6 +167,12 @@ def plan_machine(cores: int, text_share: float, measured: Measured) -> MachinePl
     )
 
 
+def rounded(value: float) -> int:
+    """Return a number with two digits that count, rounded down: more would promise too much."""
+    step: int = 10 ** max(0, len(str(int(value))) - 2)
+    return int(value) // step * step
+
+
 def _settings_for(demand: Demand, measured: Measured, settings: Settings) -> Settings:
     pages = demand.pages_per_hour / HOUR * measured.burst.value
     page = measured.page(demand.text_share)
