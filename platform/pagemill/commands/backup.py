@@ -43,9 +43,9 @@ def backup(directory: Path, keys: Path | None, without_objects: bool, data_dir: 
     settings = settings_of(found, os.environ)
     if keys is not None and keys.resolve().is_relative_to(directory.resolve()):
         raise click.UsageError("the keys have to be kept apart from the backup")
-    _tell(asyncio.run(_back_up(settings, directory, with_objects=not without_objects)))
     if keys is not None:
         click.echo(f"keys: {', '.join(keep_keys(found, keys)) or 'there are none in ' + str(found.path)}")
+    _tell(asyncio.run(_back_up(settings, directory, with_objects=not without_objects)))
 
 
 async def _back_up(settings: Settings, directory: Path, *, with_objects: bool) -> BackupContents:

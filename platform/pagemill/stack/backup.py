@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import filecmp
 import os
 import shutil
 import subprocess
@@ -118,14 +119,18 @@ def keep_keys(directory: DataDirectory, target: Path) -> list[str]:
 
 
 def restore_keys(source: Path, directory: DataDirectory) -> list[str]:
-    """Copy keys into a data directory that has none; return their names. Raises StackError."""
-    there = [name for name in KEY_FILES if (directory.path / name).exists()]
-    if there:
-        raise StackError(f"{directory.path} has keys already: {', '.join(there)}")
+    """Copy keys into a data directory that has no others; return their names. Raises StackError."""
+    others = [name for name in KEY_FILES if _differ(source / name, directory.path / name)]
+    if others:
+        raise StackError(f"{directory.path} has other keys already: {', '.join(others)}")
     found = _copy_keys(source, directory.path)
     if not found:
         raise StackError(f"{source} holds no keys")
     return found
+
+
+def _differ(source: Path, target: Path) -> bool:
+    return target.exists() and not (source.exists() and filecmp.cmp(source, target, shallow=False))
 
 
 def _copy_keys(source: Path, target: Path) -> list[str]:

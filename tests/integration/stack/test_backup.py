@@ -123,7 +123,7 @@ def test_a_restored_stack_serves_what_there_was(place: Path) -> None:
 
     assert (told.returncode, told.stderr) == (0, "")
     assert re.fullmatch(
-        r"database: [\d.]+ MB, of release .+\nobjects: 1, [\d.]+ MB\nkeys: secret-keys, token-key, .+\n",
+        r"keys: secret-keys, token-key, .+\ndatabase: [\d.]+ MB, of release .+\nobjects: 1, [\d.]+ MB\n",
         told.stdout,
     )
     assert {path.stat().st_mode & 0o077 for path in (place / "backup", place / "keys")} == {0}
@@ -267,6 +267,17 @@ async def test_keys_are_asked_for_and_kept_apart(
     }
     refused = await invoke("restore", str(tmp_path / "backup"), settings=there)
     assert (refused.exit_code, "there are no keys" in refused.stderr) == (1, True)
+
+    for name, key in (("keys", "1"), ("others", "2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "secret-keys").write_text(new_secret_key(key))
+    (tmp_path / "data" / "secret-keys").write_bytes((tmp_path / "keys" / "secret-keys").read_bytes())
+    restore = ["restore", str(tmp_path / "backup"), "--keys"]
+    refused = await invoke(*restore, str(tmp_path / "others"), settings=there)
+    assert (refused.exit_code, "has other keys already: secret-keys" in refused.stderr) == (1, True)
+    # A restore that was broken off is repeated as it was.
+    done = await invoke(*restore, str(tmp_path / "keys"), settings=there)
+    assert done.exit_code == 0, done.output
 
 
 def test_no_password_stands_on_a_command_line() -> None:
