@@ -55,12 +55,12 @@ class Pod:
 
 
 def load(directory: Path) -> list[Document]:
-    """All documents below a directory."""
+    """All documents below a directory, without those that an operator has filled in."""
     return [
         Document(path, content)
         for path in sorted(directory.rglob("*.yaml"))
         for content in yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader)
-        if content
+        if content and not path.name.endswith(".local.yaml")
     ]
 
 
