@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import signal
 import subprocess
@@ -22,7 +21,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from pagemill.stack.directory import MARKER, StackError
+from pagemill.stack.directory import MARKER, DataDirectory, StackError
 from pagemill.stack.processes import RAY_PROGRAM, die_with_parent, end_session, kill_marked, rotate
 from pagemill.stack.restarts import RestartPolicy, Restarts
 
@@ -65,7 +64,7 @@ class NodeDirectory:
     @property
     def marker(self) -> str:
         """Return the value of MARKER in the environment of all processes of the node."""
-        return hashlib.sha256(str(self.path).encode()).hexdigest()[:24]
+        return DataDirectory(self.path).marker
 
     @property
     def _state(self) -> Path:
