@@ -6,11 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 CONFINED = """
-mount --make-rprivate / && mount -t tmpfs tmpfs /tmp && mount -o remount,ro,bind / / || exit 77
+mount --make-rprivate / && mount -t tmpfs tmpfs "$TMPDIR" && mount -o remount,ro,bind / / || exit 77
 exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all --ambient-caps=-all "$@"
 """
 READ = """
@@ -30,11 +31,12 @@ with PageReader() as reader:
 MOUNTS_REFUSED = 77
 
 
-def test_a_child_reads_a_document_without_any_privilege() -> None:
+def test_a_child_reads_a_document_without_any_privilege(tmp_path: Path) -> None:
     if os.geteuid() != 0 or not (shutil.which("unshare") and shutil.which("setpriv")):
         pytest.skip("only root can make the root read-only, with unshare and setpriv")
     command = ["unshare", "--mount", "sh", "-c", CONFINED, "sh", sys.executable, "-c", READ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode == MOUNTS_REFUSED:
         pytest.skip("mounts are not allowed here")
 

@@ -14,7 +14,7 @@ from pagemill.extraction.recognition.tesseract_program import TesseractFailed, T
 from pagemill.extraction.recognition.tesseract_table import parse_table
 from pagemill.extraction.types import Word
 
-SAMPLE_SECONDS = 5.0
+SAMPLE_SECONDS = 15.0
 PAGE_SECONDS = 20.0
 
 logger = logging.getLogger(__name__)
