@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install ## The main job on documents that it renders itself: upload, train, predict (a minute, and some for installation)
 	@$(BIN)/python -m examples.demo
 
-test: install ## All tests but the long ones, among them the main job through the official clients (about 13 minutes)
+test: install ## All tests but the long ones, among them the main job through the official clients (15 to 30 minutes)
 	$(PYTEST) -m "not long and not observability"
 
 test-long: install ## The long ones: releases roll, workers train together, more parts are killed amid jobs (about 8 minutes)
