@@ -52,7 +52,7 @@ class UnansweredPredictionRow(PredictionRow):
 
 
 class RequestedRow(Row):
-    """What a request for a prediction names; each part is null where the caller cannot use it.
+    """Parts that a request for a prediction names; each is null where the caller cannot use it.
 
     ``active_training_id`` and the configs are the model's.
     """

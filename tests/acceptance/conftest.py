@@ -64,7 +64,7 @@ def follows_the_contract() -> Iterator[None]:
 
 @pytest.fixture(scope="package")
 def collector() -> Iterator[Collector]:
-    """Where the stack's traces go."""
+    """Collector of the stack's traces."""
     with collecting() as running:
         yield running
 

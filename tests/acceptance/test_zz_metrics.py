@@ -24,7 +24,7 @@ OF_RARE_EVENTS = {
 
 
 def addresses(stack: LocalStack) -> list[str]:
-    """Where ``pagemill status`` says that metrics are."""
+    """Address of the metrics that ``pagemill status`` shows."""
     exporters = stack.status()["metrics"]
     assert [one["status"] for one in exporters] == ["up", "up"]
     return [one["url"] for one in exporters]

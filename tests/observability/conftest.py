@@ -86,7 +86,7 @@ def world(programs: None, metrics_port: int, small_disk: Path | None) -> Iterato
 
 @pytest.fixture(scope="package")
 def customer(world: World) -> Customer:
-    """Who works on it."""
+    """The organization that works on the stack."""
     return asyncio.run(join_customer(world))
 
 

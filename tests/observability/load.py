@@ -123,7 +123,7 @@ async def _learn(client: httpx.AsyncClient, customer: Customer) -> None:
 
 
 async def _ended(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    """What is found at a path, once its status is final."""
+    """Return the resource at a path, once its status is final."""
 
     async def look() -> dict[str, Any] | None:
         found = await _call(client, "GET", path)

@@ -26,7 +26,7 @@ START_SECONDS = 30.0
 CALL_SECONDS = 20.0
 INTERVAL_SECONDS = 3
 HASTE = 60
-"""How many times faster alerts fire in tests: a minute of the rules is a second."""
+"""Factor by which alerts fire faster in tests: a minute of the rules is a second."""
 SHORTEST_WINDOW = 24
 """Seconds of the shortest window of a rate: metrics of Ray's processes come every second or two."""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -99,7 +99,7 @@ class Prometheus:
         }
 
     def annotations(self, name: str) -> list[Labels]:
-        """What an alert that fires or is about to says."""
+        """Return the annotations of an alert that fires or is about to."""
         return [one["annotations"] for one in self._get("alerts")["alerts"] if name in one["labels"].values()]
 
     def targets(self) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ LINKED = [*DOCUMENTS, *sorted((ROOT / "docs").rglob("*/*.md"))]
 POSTGRES = ("pg_dump", "pg_restore", "psql")
 ELSEWHERE = ("kubectl", "helm", "docker", "podman")
 INSIDE = ("--", "entrypoint")
-"""What follows is a command of a container's."""
+"""Marks the commands of containers."""
 PLACES = (
     *(
         "benchmarks",
@@ -233,7 +233,7 @@ def test_settings_exist(document: Path) -> None:
 
 @functools.cache
 def other_variables() -> set[str]:
-    """What the code reads by its name."""
+    """Return the names of variables that the code reads."""
     files = [
         file
         for room in ("platform", "benchmarks", "tests", "examples")

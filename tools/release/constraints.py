@@ -39,7 +39,7 @@ class Pin:
 
     @property
     def is_supported(self) -> bool:
-        """Whether a machine that is supported needs it."""
+        """Return whether a supported machine needs it."""
         return not self.marker or any(Marker(self.marker).evaluate(one) for one in environments())
 
     def __str__(self) -> str:

@@ -45,7 +45,7 @@ class PageSeconds:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured, the seconds of pages on one machine."""
+    """Seconds of pages that were measured on one machine."""
 
     scanned: PageSeconds
     text: PageSeconds

@@ -40,7 +40,7 @@ UNBOUNDED = 100_000
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
-    """What an installation is to do."""
+    """Work that an installation is to do."""
 
     pages_per_hour: float
     text_share: float = 0.0
@@ -51,7 +51,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SizingPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a demand takes."""
+    """Processors, memory and nodes that a demand takes."""
 
     demand: Demand
     cores: float
@@ -144,7 +144,7 @@ def postgres_connections(settings: Settings, api_processes: int) -> int:
 
 
 class MachinePlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What one machine does, where nothing but Pagemill runs on it."""
+    """Work that one machine does, where nothing but Pagemill runs on it."""
 
     cores: int
     pages_per_hour: float

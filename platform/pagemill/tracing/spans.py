@@ -91,7 +91,7 @@ class Recorder(Protocol):
 
 
 class SpanHandle(Protocol):
-    """What a block of code can tell of its span, whether or not one is recorded."""
+    """Facts that a block of code tells of its span, recorded or not."""
 
     def rename(self, name: str) -> None:
         """Give the span another name."""

@@ -40,7 +40,7 @@ async def empty_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
 
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
-    """What deploy/make-secrets makes."""
+    """Directory of the files that deploy/make-secrets makes."""
     directory = tmp_path / "secrets"
     subprocess.run([DEPLOY / "make-secrets", directory], check=True, capture_output=True)
     return directory

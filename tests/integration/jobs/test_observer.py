@@ -1,4 +1,4 @@
-"""What operators are shown of jobs: each attempt is counted once, by whoever sees how it ends."""
+"""Figures of jobs for operators: each attempt is counted once, by whoever sees how it ends."""
 
 from __future__ import annotations
 

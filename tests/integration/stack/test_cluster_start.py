@@ -104,7 +104,7 @@ class Nodes:
         assert "Ray runs" in done.stdout
 
     def seen(self) -> list[tuple[bool, dict[str, str], dict[str, float]]]:
-        """Whether each node is alive, its labels and its resources, as the head has them."""
+        """Return the state, labels and resources of each node, as the head has them."""
         code = NODES.replace("ADDRESS", repr(f"127.0.0.1:{self.ports.head}"))
         script = self.head.home / "nodes.py"
         script.write_text(code)

@@ -76,7 +76,7 @@ async def test_asking_again_counts_nothing_and_ended_jobs_get_nothing(
 
 @pytest.mark.parametrize("allowed", [None, 3])
 async def test_a_late_attempt_is_granted_nothing(pool: asyncpg.Pool, allowed: int | None) -> None:
-    """Whether the batch fits or not: its statement may come when a later attempt ends the job already."""
+    """A batch that fits, or does not: its statement may come when a later attempt ends the job already."""
     async with pool.acquire() as connection:
         tenant = await create_tenant(connection, allowed={} if allowed is None else {"pages": allowed})
     organization_id = tenant.organization_id

@@ -43,7 +43,7 @@ def load(directory: Path = DEPLOY) -> Json:
 
 
 def faults_in(directory: Path) -> list[str]:
-    """What is wrong with compose.yaml in a directory, and with the example of its variables."""
+    """Return the faults of compose.yaml in a directory, and of the example of its variables."""
     try:
         content = load(directory)
         # JSON, since merged keys are not resolved by it.
@@ -98,7 +98,7 @@ def _dependency(name: str, other: str, condition: str, services: Json) -> Iterat
 
 
 def secrets_of(service: Json) -> dict[str, str]:
-    """Where each secret of a service is mounted, by its name."""
+    """Return the path of each secret of a service, by its name."""
     given = [{"source": one} if isinstance(one, str) else one for one in service.get("secrets", [])]
     return {one["source"]: one.get("target", f"/run/secrets/{one['source']}") for one in given}
 

@@ -41,7 +41,7 @@ def environment_of(path: Path) -> Mapping[str, str]:
 
 
 def faults_in(path: Path, root: Path = ROOT) -> list[str]:
-    """What is wrong with a Containerfile."""
+    """Return the faults of a Containerfile."""
     return [f"{path.name}: {fault}" for fault in _faults(path, root)]
 
 

@@ -36,7 +36,7 @@ class Engine:
     made: list[str] = field(default_factory=list)
 
     def run(self, *arguments: str | Path, seconds: float = SECONDS) -> str:
-        """What a command of the engine prints. Raises CalledProcessError, with what it said."""
+        """Return the output of a command of the engine. Raises CalledProcessError, with what it said."""
         done = subprocess.run(
             [self.program, *NESTED, *map(str, arguments)],
             capture_output=True,
@@ -49,7 +49,7 @@ class Engine:
         return done.stdout.strip()
 
     def answers(self, *arguments: str) -> bool:
-        """Whether a command of the engine succeeds."""
+        """Return whether a command of the engine succeeds."""
         try:
             self.run(*arguments, seconds=60)
         except AssertionError:
@@ -111,7 +111,7 @@ class Engine:
             self.run("rmi", "--force", "--ignore", image)
 
     def _settings(self) -> dict[str, str]:
-        """What pip is told on this machine."""
+        """Return the settings of pip on this machine."""
         lines = subprocess.run(["pip", "config", "list"], capture_output=True, text=True, check=False).stdout
         return dict(re.findall(r"^(?:global|:env:)\.([a-z-]+)='(.*)'$", lines, re.MULTILINE))
 

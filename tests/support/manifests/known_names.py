@@ -20,12 +20,12 @@ def settings_names() -> frozenset[str]:
 
 
 def is_known(name: str) -> bool:
-    """Whether somebody reads an environment variable of this name."""
+    """Return whether somebody reads an environment variable of this name."""
     return name in settings_names() or name in OF_OTHERS or name in ray_names()
 
 
 def refused_by_ray(arguments: list[str]) -> str | None:
-    """What ``ray start`` says against its arguments, without being started."""
+    """Return the objection of ``ray start`` to its arguments, without starting it."""
     try:
         start.make_context("start", list(arguments), resilient_parsing=False)
     except click.ClickException as error:

@@ -12,7 +12,7 @@ from tests.support.manifests.schemas import broken_schemas
 
 
 def faults_in(directory: Path) -> list[str]:
-    """What is wrong with the manifests below a directory. References are looked at once the schemas hold."""
+    """Return the faults of the manifests below a directory. References are checked once schemas hold."""
     documents = load(directory)
     broken = [fault for document in documents for fault in broken_schemas(document)]
     return broken or [

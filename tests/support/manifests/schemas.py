@@ -92,7 +92,7 @@ OWN = {"Kustomization": KUSTOMIZATION, "PodMonitor": POD_MONITOR}
 
 
 def broken_schemas(document: Document) -> Iterator[str]:
-    """What a document has that its kind does not allow."""
+    """Return the faults that the schema of its kind finds in a document."""
     if document.kind in OWN:
         yield from _errors(OWN[document.kind], document.content, str(document))
     elif document.kind == "RayCluster":
@@ -119,7 +119,7 @@ def _broken_cluster(document: Document) -> Iterator[str]:
 
 
 def crd_path() -> Path | None:
-    """Where KubeRay's definition is, if it is somewhere."""
+    """Return the path of KubeRay's definition, if there is one."""
     given = os.environ.get(CRD)
     return Path(given) if given else None
 

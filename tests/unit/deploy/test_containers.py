@@ -105,7 +105,7 @@ except ModuleNotFoundError:
 
 
 def test_the_api_starts_without_what_its_image_leaves_out() -> None:
-    """What the build imports once these packages are gone is imported here as if they were."""
+    """The imports of the build succeed here without these packages."""
     left_out = (CONTAINERS / "only-for-ray.txt").read_text()
     [build] = [value for name, value in instructions(API) if name == "RUN" and "only-for-ray" in value]
     imports = build.rpartition(" -c ")[2].strip("'")

@@ -1,4 +1,4 @@
-"""What deploy/README.md tells an operator to type is there."""
+"""Commands and files that deploy/README.md tells an operator of are there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.mentioned import (
 
 README = (DEPLOY / "README.md").read_text()
 MADE = {"deploy/secrets", "deploy/.env", "deploy/kubernetes/foundation/secrets.local.yaml"}
-"""What a release, or the operator, makes."""
+"""Files that a release, or the operator, makes."""
 BLOCKS = "\n".join(code for code in code_in(README))
 
 

@@ -66,7 +66,7 @@ def health(port: int) -> bool:
 
 
 def counted(settings: Settings) -> float:
-    """How many requests the page has; 0 while nobody answers."""
+    """Return the number of requests on the page; 0 while nobody answers."""
     try:
         with urllib.request.urlopen(
             f"http://127.0.0.1:{settings.metrics_port}/metrics", timeout=10
