@@ -33,6 +33,7 @@ from pagemill.tracing.spans import continue_trace, span
 from serve_apps.model_cache import ModelCache
 from serve_apps.model_metrics import ModelMetrics
 from serve_apps.model_router import router_configuration
+from serve_apps.model_thread import ModelThread
 
 BATCH_SIZE = 16
 SWEEP_SECONDS = 300.0
@@ -51,8 +52,8 @@ class BatchObserver(Protocol):
 class LoadedModel:
     """A predictor whose requests share batches, of one model at a time on the device."""
 
-    def __init__(self, predictor: FieldPredictor, turn: asyncio.Lock, observer: BatchObserver) -> None:
-        self._predictor, self._turn, self._observer = predictor, turn, observer
+    def __init__(self, predictor: FieldPredictor, thread: ModelThread, observer: BatchObserver) -> None:
+        self._predictor, self._thread, self._observer = predictor, thread, observer
         self.size = predictor.size
         self._batcher: Batcher[list[Page], list[Extracted]] = Batcher(self._predict, max_size=BATCH_SIZE)
 
@@ -64,9 +65,8 @@ class LoadedModel:
             raise error.__cause__ or error from None
 
     async def _predict(self, documents: Sequence[list[Page]]) -> list[list[Extracted]]:
-        async with self._turn:
-            self._observer.predicted(len(documents))
-            return await asyncio.to_thread(self._predictor.predict, documents)
+        self._observer.predicted(len(documents))
+        return await self._thread.run(self._predictor.predict, documents)
 
 
 class FieldPrediction:
@@ -78,7 +78,7 @@ class FieldPrediction:
         torch.set_num_threads(max(1, settings.prediction_threads))
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._objects = open_objects(settings)
-        self._turn = asyncio.Lock()
+        self._thread = ModelThread()
         self._largest = cache_bytes(settings)
         self._files = ArtefactFiles(
             self._objects,
@@ -97,6 +97,7 @@ class FieldPrediction:
             observer=self._metrics,
         )
         self._showing = asyncio.get_running_loop().create_task(self._metrics.keep_showing())
+        self._keeping = asyncio.get_running_loop().create_task(self._thread.keep_small())
         self._sweeping = asyncio.get_running_loop().create_task(self._sweep(settings.prediction_model_age))
 
     async def predict(self, request: PredictionRequest) -> Predictions | StoredPredictions:
@@ -120,7 +121,7 @@ class FieldPrediction:
         return await self._files.load(artefact_key, largest=self._largest)
 
     async def _build(self, artefact: LocalArtefact) -> LoadedModel:
-        return LoadedModel(await asyncio.to_thread(self._load, artefact), self._turn, self._metrics)
+        return LoadedModel(await asyncio.to_thread(self._load, artefact), self._thread, self._metrics)
 
     def _load(self, artefact: LocalArtefact) -> FieldPredictor:
         try:
@@ -140,6 +141,8 @@ class FieldPrediction:
                 await self._files.sweep()
 
     def __del__(self) -> None:
+        if hasattr(self, "_thread"):
+            self._thread.end()
         close_tracing()
 
 

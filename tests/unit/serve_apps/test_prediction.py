@@ -17,6 +17,7 @@ from pagemill.extraction.types import Extracted, Field, Page
 from pagemill.settings import Settings, load_settings
 from pagemill.tracing.spans import begin_trace, span
 from serve_apps.model_metrics import ModelMetrics
+from serve_apps.model_thread import ModelThread
 from serve_apps.prediction import BATCH_SIZE, LoadedModel, cache_bytes, files_directory
 from tests.support.collector import collecting, recording
 
@@ -44,14 +45,14 @@ def page() -> list[Page]:
     return [Page(0, 1.0, "text", [])]
 
 
-def model_of(predictor: Predictor, turn: asyncio.Lock) -> LoadedModel:
-    return LoadedModel(cast("FieldPredictor", predictor), turn, ModelMetrics())
+def model_of(predictor: Predictor, thread: ModelThread) -> LoadedModel:
+    return LoadedModel(cast("FieldPredictor", predictor), thread, ModelMetrics())
 
 
 async def test_what_waits_for_one_model_is_its_next_batch() -> None:
     log: list[tuple[str, int]] = []
     predictor = Predictor("a", log)
-    model = model_of(predictor, asyncio.Lock())
+    model = model_of(predictor, ModelThread())
     first = asyncio.create_task(model.extract(page()))
     await asyncio.sleep(0)
     others = [asyncio.create_task(model.extract(page())) for _ in range(BATCH_SIZE + 1)]
@@ -63,9 +64,9 @@ async def test_what_waits_for_one_model_is_its_next_batch() -> None:
 
 async def test_models_take_turns_and_never_share_a_batch() -> None:
     log: list[tuple[str, int]] = []
-    turn = asyncio.Lock()
+    thread = ModelThread()
     predictors = [Predictor(name, log) for name in "ab"]
-    models = [model_of(predictor, turn) for predictor in predictors]
+    models = [model_of(predictor, thread) for predictor in predictors]
     calls = [asyncio.create_task(model.extract(page())) for model in models * 3]
     await asyncio.sleep(0)
     predictors[1].gate.set()
@@ -77,7 +78,7 @@ async def test_models_take_turns_and_never_share_a_batch() -> None:
 
 async def test_documents_of_two_organizations_in_a_batch_keep_their_own_traces() -> None:
     predictor = Predictor("a", [])
-    model = model_of(predictor, asyncio.Lock())
+    model = model_of(predictor, ModelThread())
 
     async def find_fields() -> list[Extracted]:
         with begin_trace("find fields", None), span("run model"):
@@ -99,7 +100,7 @@ async def test_documents_of_two_organizations_in_a_batch_keep_their_own_traces()
 async def test_an_error_is_raised_as_it_is() -> None:
     predictor = Predictor("a", [])
     predictor.gate.set()
-    model = model_of(predictor, asyncio.Lock())
+    model = model_of(predictor, ModelThread())
     with pytest.raises(ValueError, match="planted"):
         await model.extract([])
     assert await model.extract(page())
