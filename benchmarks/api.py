@@ -18,7 +18,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,6 +50,9 @@ TARGETS = {
     "upload.megabytes32Parallel": "less than 300",
     "metrics.ratio": "at least 0.98",
 }
+WARM_UP_SECONDS = 1.0
+TURNS = 16
+"""Of each side of a pair."""
 SCRAPE_SECONDS = 15.0
 """Interval in which Prometheus asks as a rule."""
 
@@ -100,22 +103,45 @@ def beside_reference(
 
 
 def with_metrics(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
-    """Return the requests per second with metrics over those without, and the processor time of each.
+    """Return the requests per second with metrics over those without, and likewise the processor time.
 
-    The rounds are more and shorter than elsewhere: what is looked for is small.
+    Two processes of the same program differ by some percent, for as long as they live, which is more than
+    what is looked for. So each ratio is that of a new pair, asked in short turns; ``control`` has the
+    ratios of pairs without metrics on either side, made in the same way: how sure the others are.
     """
-    with scraped(servers.metrics_port) as scrapes:
-        sides = compared(
-            servers, (servers.measured, servers.api), servers.document_path, 3 * rounds, seconds / 3
-        )
+    found: dict[bool, list[Sides]] = {True: [], False: []}
+    scrapes: list[float] = []
+    for number in range(2 * rounds):
+        counts = number % 2 == 0
+        with servers.start(counts) as one, servers.start(False) as other:
+            scraping: AbstractContextManager[list[float]] = (
+                scraped(one.metrics_port) if counts else nullcontext([])
+            )
+            with scraping as seconds_of_scrapes:
+                sides = compared(servers, (one, other), servers.document_path, TURNS, 2 * seconds / TURNS)
+            found[counts].append(sides)
+            scrapes += seconds_of_scrapes
+    counted, control = (ratios_of(found[counts]) for counts in (True, False))
     return {
-        "ratio": sides.ratio,
-        "cpuRatio": round(sides.first["cpuMicrosecondsEach"] / sides.second["cpuMicrosecondsEach"], 3),
+        **counted,
+        "control": control,
+        "pairs": rounds,
         "scrapes": len(scrapes),
         "scrapeMs": round(statistics.median(scrapes) * MILLISECONDS, 1),
-        **sides.first,
-        "without": sides.second,
-        "ratios": sides.ratios,
+    }
+
+
+def ratios_of(pairs: list[Sides]) -> dict[str, Any]:
+    """Return the pairs' ratios of requests per second and of processor time, with their medians."""
+    throughput = [sides.ratio for sides in pairs]
+    computed = [
+        round(sides.first["cpuMicrosecondsEach"] / sides.second["cpuMicrosecondsEach"], 3) for sides in pairs
+    ]
+    return {
+        "ratio": round(statistics.median(throughput), 3),
+        "cpuRatio": round(statistics.median(computed), 3),
+        "ratios": throughput,
+        "cpuRatios": computed,
     }
 
 
@@ -169,7 +195,7 @@ def compared(
         for server in pair
     }
     for server, own in requests.items():
-        run(server.port, own, seconds=seconds / 2, connections=CONNECTIONS)
+        run(server.port, own, seconds=max(seconds / 2, WARM_UP_SECONDS), connections=CONNECTIONS)
     loads: dict[Server, list[Load]] = {server: [] for server in requests}
     computed: dict[Server, list[float]] = {server: [] for server in requests}
     for number in range(rounds):

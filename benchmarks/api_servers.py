@@ -12,8 +12,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,7 @@ class Server:
 
     port: int
     process: subprocess.Popen[bytes]
+    metrics_port: int = 0
 
     def memory(self) -> int:
         """Return the resident bytes of the server and its workers."""
@@ -85,11 +86,10 @@ class World:
 
     api: Server
     reference: Server
-    measured: Server
-    """The API with its metrics."""
-    metrics_port: int
     token: str
     documents: int
+    start: Callable[[bool], AbstractContextManager[Server]]
+    """Start one more server of the API, with its metrics or without."""
 
     def document_path(self, number: int) -> str:
         """Return the path of the document."""
@@ -122,16 +122,19 @@ def world(documents: int, predictions: int) -> Iterator[World]:
         migrate(postgres.url(DATABASE))
         asyncio.run(_fill(postgres.url(DATABASE), documents, predictions))
         settings = StackConfiguration(directory, {}, port=0).settings(postgres.url(DATABASE), None)
-        counting = msgspec.structs.replace(settings, metrics_port=free_port())
-        servers = [
-            stack.enter_context(
-                server(application, os.environ | to_environment(own), second, path / f"{number}.log")
-            )
-            for number, (application, own) in enumerate(
-                ((API, settings), (REFERENCE, settings), (API, counting))
-            )
-        ]
-        yield World(*servers, counting.metrics_port, access_token(servers[0].port), documents)
+
+        def start(application: str, metrics_port: int) -> AbstractContextManager[Server]:
+            own = msgspec.structs.replace(settings, metrics_port=metrics_port)
+            return server(application, os.environ | to_environment(own), second, path / f"{free_port()}.log")
+
+        api, reference = (stack.enter_context(start(application, 0)) for application in (API, REFERENCE))
+        yield World(
+            api,
+            reference,
+            access_token(api.port),
+            documents,
+            lambda counts: start(API, free_port() if counts else 0),
+        )
 
 
 def halves(cores: set[int]) -> tuple[set[int], set[int]]:
@@ -159,7 +162,7 @@ def server(application: str, environment: Mapping[str, str], cores: set[int], lo
         )
     try:
         _wait(port, process, log)
-        yield Server(port, process)
+        yield Server(port, process, int(environment.get("PAGEMILL_METRICS_PORT", 0)))
     finally:
         process.terminate()
         process.wait()
