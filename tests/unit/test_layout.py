@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -18,3 +19,8 @@ def test_platform_does_not_shadow_the_standard_library() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert not (ROOT / "platform" / "__init__.py").exists()
+
+
+def test_processes_of_ray_start_without_a_parser_that_they_never_use() -> None:
+    """It takes two seconds of each; ``make install`` removes it."""
+    assert importlib.util.find_spec("rfc3987_syntax") is None
