@@ -1,4 +1,4 @@
-"""The processes of a running stack, to be killed."""
+"""Processes that tests look for, kill and wait for."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TypeVar
 import psutil
 
 Value = TypeVar("Value")
+PATIENCE_SECONDS = 60.0
+"""Time for what has to happen, on the busiest machine. A test that passes never takes it."""
 
 
 def descendants(process_id: int, matches: Callable[[str], bool]) -> list[psutil.Process]:
@@ -30,7 +32,25 @@ def kill(processes: list[psutil.Process]) -> None:
             process.kill()
         except psutil.NoSuchProcess:
             continue
-    psutil.wait_procs(processes, timeout=20)
+    psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)
+
+
+def is_alive(process_id: int) -> bool:
+    """Tell whether a process runs. A zombie does not: it has ended, and somebody will fetch its status."""
+    try:
+        return psutil.Process(process_id).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def wait_until_gone(*process_ids: int, seconds: float = PATIENCE_SECONDS) -> None:
+    """Return when none of the processes runs. One that was killed is there for a moment yet."""
+    eventually(
+        lambda: [one for one in process_ids if is_alive(one)],
+        lambda alive: not alive,
+        seconds=seconds,
+        pause=0.01,
+    )
 
 
 def eventually(

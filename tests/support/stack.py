@@ -16,6 +16,7 @@ from examples.local_stack import local_stack, without_settings
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.processes import marked
 from pagemill.stack.reachable import server_directory
+from tests.support.processes import PATIENCE_SECONDS, eventually
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,13 @@ def pagemill(*arguments: str, settings: Mapping[str, str] | None = None) -> subp
         text=True,
         check=False,
         timeout=120,
+    )
+
+
+def wait_until_stopped(data_directory: Path) -> None:
+    """Return when no process of the stack runs; what was killed is there for a moment yet."""
+    eventually(
+        lambda: stack_processes(data_directory), lambda found: not found, seconds=PATIENCE_SECONDS, pause=0.1
     )
 
 

@@ -12,9 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from db.administration import create_database, drop_database
 from db.app_clients import find_app_client
@@ -24,6 +22,7 @@ from tests.support.manifests.compose import load, secrets_of
 from tests.support.manifests.containers import environment_of, words_of
 from tests.support.manifests.documents import DEPLOY
 from tests.support.processes import eventually
+from tests.support.s3 import running_s3, s3_client
 
 CONTAINERS = DEPLOY / "containers"
 PROGRAMS = Path(sys.executable).parent
@@ -48,11 +47,8 @@ def secrets(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def s3_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with running_s3() as endpoint:
+        yield endpoint
 
 
 class Container:
@@ -111,9 +107,7 @@ async def test_the_migration_prepares_empty_stores(
 
 
 def buckets(endpoint: str) -> list[str]:
-    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
-    s3 = boto3.client("s3", endpoint_url=endpoint, **keys)
-    return [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    return [bucket["Name"] for bucket in s3_client(endpoint).list_buckets()["Buckets"]]
 
 
 async def test_the_api_answers_until_it_is_told_to_end(
@@ -137,7 +131,7 @@ def status_after_answering(api: Container, port: str) -> int:
             seconds=60,
         )
         process.send_signal(signal.SIGTERM)
-        return process.wait(30)
+        return process.wait(60)
     finally:
         process.kill()
         process.wait()

@@ -6,19 +6,17 @@ import datetime
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pagemill.errors import Unavailable
 from pagemill.objects import ObjectMissing, ObjectStore, local, open_objects
 from pagemill.objects.discarding import discard
 from pagemill.objects.s3 import PART_BYTES
 from pagemill.objects.store import InvalidKey
-from pagemill.settings import Settings
+from pagemill.settings import Settings, load_settings
 from pagemill.stack.postgres import free_port
+from tests.support.s3 import BUCKET, running_s3, s3_client, s3_environment
 
 MEBIBYTE = 1024 * 1024
 KEY = "organizations/acme/documents/1/content/a"
@@ -26,28 +24,13 @@ KEY = "organizations/acme/documents/1/content/a"
 
 @pytest.fixture(scope="module")
 def s3_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    s3_client(endpoint).create_bucket(Bucket="pages")
-    yield endpoint
-    server.stop()
-
-
-def s3_client(endpoint: str) -> Any:
-    return boto3.client(
-        "s3", endpoint_url=endpoint, aws_access_key_id="a", aws_secret_access_key="b", region_name="us-east-1"
-    )
+    with running_s3(BUCKET) as endpoint:
+        yield endpoint
 
 
 def s3_settings(endpoint: str) -> Settings:
-    return Settings(
-        database_url="postgresql://unused",
-        objects_url="s3://pages/some/prefix",
-        s3_endpoint_url=endpoint,
-        s3_access_key_id="a",
-        s3_secret_access_key="b",
+    return load_settings(
+        {"PAGEMILL_DATABASE_URL": "postgresql://unused", **s3_environment(endpoint, "some/prefix")}
     )
 
 

@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import boto3
 import httpx
 import pytest
 from click.testing import CliRunner, Result
-from moto.server import ThreadedMotoServer
 
 from db.administration import create_database, drop_database
 from db.pool import create_pool
@@ -39,6 +37,7 @@ from pagemill.stack.state_file import StackState
 from tests.support.directories import temporary_directory
 from tests.support.full_organization import add_full_organization
 from tests.support.labelled import Labelled, store_prediction
+from tests.support.s3 import BUCKET, running_s3, s3_environment
 from tests.support.stack import RunningStack, pagemill, running_stack, stack_processes
 from tests.unit.extraction.documents import text_pdf
 
@@ -160,19 +159,8 @@ async def empty_database(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
 @pytest.fixture
 def bucket() -> Iterator[dict[str, str]]:
     """The settings of a bucket behind the real S3 protocol."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
-    boto3.client("s3", endpoint_url=endpoint, **keys).create_bucket(Bucket="pages")
-    yield {
-        "PAGEMILL_OBJECTS_URL": "s3://pages/some/prefix",
-        "PAGEMILL_S3_ENDPOINT_URL": endpoint,
-        "PAGEMILL_S3_ACCESS_KEY_ID": "a",
-        "PAGEMILL_S3_SECRET_ACCESS_KEY": "b",
-    }
-    server.stop()
+    with running_s3(BUCKET) as endpoint:
+        yield s3_environment(endpoint, "some/prefix")
 
 
 async def invoke(*command: str, settings: Mapping[str, str]) -> Result:

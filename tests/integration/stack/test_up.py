@@ -15,20 +15,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psutil
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.postgres import free_port
 from pagemill.stack.reachable import binaries, server_directory
 from tests.support.directories import temporary_directory
 from tests.support.processes import eventually
-from tests.support.stack import RunningStack, pagemill, running_stack, stack_processes
+from tests.support.s3 import BUCKET, running_s3, s3_environment
+from tests.support.stack import (
+    RunningStack,
+    pagemill,
+    running_stack,
+    stack_processes,
+    wait_until_stopped,
+)
 from tests.unit.extraction.documents import text_pdf
 
-RECOVERY_SECONDS = 30.0
+RECOVERY_SECONDS = 60.0
 
 pytestmark = pytest.mark.stack
 
@@ -52,7 +57,7 @@ def token(environment: dict[str, str]) -> str:
             "Content-Type": "application/x-www-form-urlencoded",
         },
     )
-    answer = json.load(urllib.request.urlopen(request, context=trust(environment), timeout=10))
+    answer = json.load(urllib.request.urlopen(request, context=trust(environment), timeout=60))
     return str(answer["access_token"])
 
 
@@ -98,20 +103,20 @@ def test_it_runs_stops_and_finds_its_data_again(data_directory: Path) -> None:
         }
         [exporter] = report(stack)["metrics"]
         assert exporter["status"] == "up"
-        with urllib.request.urlopen(exporter["url"], timeout=10) as answer:
+        with urllib.request.urlopen(exporter["url"], timeout=60) as answer:
             page = answer.read().decode()
         assert 'pagemill_http_requests_total{method="POST",route="/token",status="200"} 1.0' in page
         assert "pagemill_postgres_up 1.0" in page
         done = pagemill("down", "--data-dir", str(data_directory))
         assert (done.returncode, done.stdout) == (0, "stopped\n")
-        assert stack.process.wait(10) == 0
-        assert stack_processes(data_directory) == []
+        assert stack.process.wait(60) == 0
+        wait_until_stopped(data_directory)
 
     with running_stack(data_directory, port, "--without-ray") as stack:
         again = stack.environment()
         assert again == environment
         assert token(again)
-    assert stack_processes(data_directory) == []
+    wait_until_stopped(data_directory)
 
 
 def send_document(environment: dict[str, str], access_token: str, content: bytes) -> str:
@@ -121,7 +126,7 @@ def send_document(environment: dict[str, str], access_token: str, content: bytes
         data=json.dumps({"content": base64.b64encode(content).decode()}).encode(),
         headers={"Authorization": f"Bearer {access_token}", "Content-Type": "application/json"},
     )
-    answer = json.load(urllib.request.urlopen(request, context=trust(environment), timeout=10))
+    answer = json.load(urllib.request.urlopen(request, context=trust(environment), timeout=60))
     return str(answer["documentId"])
 
 
@@ -131,7 +136,7 @@ def content_of(environment: dict[str, str], access_token: str, document_id: str)
         f"{environment['LAS_API_ENDPOINT']}/documents/{document_id}",
         headers={"Authorization": f"Bearer {access_token}"},
     )
-    answer = json.load(urllib.request.urlopen(request, context=trust(environment), timeout=10))
+    answer = json.load(urllib.request.urlopen(request, context=trust(environment), timeout=60))
     return base64.b64decode(answer["content"])
 
 
@@ -157,7 +162,7 @@ def test_a_copy_of_its_directory_is_a_backup(data_directory: Path) -> None:
 def test_a_client_that_does_not_know_the_authority_refuses(data_directory: Path) -> None:
     with running_stack(data_directory, free_port(), "--without-ray") as stack:
         with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
-            urllib.request.urlopen(f"https://localhost:{stack.port}/health", timeout=10)
+            urllib.request.urlopen(f"https://localhost:{stack.port}/health", timeout=60)
         refused = pagemill("up", "--data-dir", str(data_directory), "--port", str(free_port()))
         assert refused.returncode == 1
         assert f"already runs in {data_directory} (process {stack.process.pid})" in refused.stderr
@@ -204,7 +209,7 @@ def test_what_a_killed_supervisor_leaves_behind_is_ended(data_directory: Path) -
         assert find(stack, "postgres")
         done = pagemill("down", "--data-dir", str(data_directory))
         assert done.returncode == 0
-        assert stack_processes(data_directory) == []
+        wait_until_stopped(data_directory)
     with running_stack(data_directory, port, "--without-ray") as stack:
         assert token(stack.environment())
 
@@ -218,12 +223,7 @@ def test_a_real_database_replaces_the_embedded_one(data_directory: Path, databas
 
 
 def test_a_bucket_replaces_the_directory(data_directory: Path, s3_endpoint: str) -> None:
-    settings = {
-        "PAGEMILL_OBJECTS_URL": "s3://pages/prefix",
-        "PAGEMILL_S3_ENDPOINT_URL": s3_endpoint,
-        "PAGEMILL_S3_ACCESS_KEY_ID": "a",
-        "PAGEMILL_S3_SECRET_ACCESS_KEY": "b",
-    }
+    settings = s3_environment(s3_endpoint, "prefix")
     with running_stack(data_directory, free_port(), "--without-ray", settings=settings) as stack:
         report = json.loads(pagemill("status", "--json", "--data-dir", str(data_directory)).stdout)
         assert report["parts"]["objects"] == {"status": "up", "detail": "s3://pages/prefix"}
@@ -234,14 +234,8 @@ def test_a_bucket_replaces_the_directory(data_directory: Path, s3_endpoint: str)
 
 @pytest.fixture
 def s3_endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = f"http://{host}:{port}"
-    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
-    boto3.client("s3", endpoint_url=endpoint, **keys).create_bucket(Bucket="pages")
-    yield endpoint
-    server.stop()
+    with running_s3(BUCKET) as endpoint:
+        yield endpoint
 
 
 def test_what_cannot_start_is_said_and_nothing_stays(data_directory: Path) -> None:
@@ -250,7 +244,7 @@ def test_what_cannot_start_is_said_and_nothing_stays(data_directory: Path) -> No
     assert done.returncode == 1
     assert done.stderr.startswith("pagemill: postgres: the database cannot be used: ")
     assert done.stderr.count("\n") == 1
-    assert stack_processes(data_directory) == []
+    wait_until_stopped(data_directory)
 
 
 def test_below_a_directory_that_is_closed_to_others(data_directory: Path) -> None:
@@ -263,6 +257,6 @@ def test_below_a_directory_that_is_closed_to_others(data_directory: Path) -> Non
             with running_stack(closed / "data", free_port(), "--without-ray") as stack:
                 assert token(stack.environment())
                 assert find(stack, str(server_directory(postgres)))
-            assert stack_processes(closed / "data") == []
+            wait_until_stopped(closed / "data")
     finally:
         shutil.rmtree(server_directory(postgres), ignore_errors=True)
