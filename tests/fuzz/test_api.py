@@ -15,7 +15,7 @@ import pytest
 
 from tests.fuzz.conftest import Served
 
-SECONDS = int(os.environ.get("PAGEMILL_FUZZ_SECONDS", "40"))
+SECONDS = int(os.environ.get("PAGEMILL_FUZZ_SECONDS", "20"))
 SEED = os.environ.get("PAGEMILL_FUZZ_SEED", "1")
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
