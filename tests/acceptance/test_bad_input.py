@@ -45,7 +45,7 @@ def nothing_left(client: las.Client, model_id: str) -> Iterator[None]:
 
     before = seen()
     yield
-    eventually(seen, lambda now: now == before, seconds=10)
+    eventually(seen, lambda now: now == before, seconds=60)
 
 
 def upload_raw(http: httpx.Client, content: bytes) -> tuple[dict[str, Any], httpx.Response]:

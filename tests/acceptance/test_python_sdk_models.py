@@ -170,7 +170,7 @@ def test_a_training_is_cancelled(client: las.Client, trained: Trained) -> None:
     eventually(
         lambda: client.get_model(model_id)["numberOfRunningTrainings"],
         lambda running: running == 0,
-        seconds=30,
+        seconds=60,
     )
     assert client.get_training(model_id, created["trainingId"])["status"] == "cancelled"
     after = client.get_organization("me")

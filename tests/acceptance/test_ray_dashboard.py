@@ -80,7 +80,7 @@ def listed(ask: Ask, kind: str, column: str) -> set[str]:
 @pytest.mark.parametrize("path", ["/api/jobs/", "/api/v0/actors", "/api/serve/applications/"])
 def test_without_the_token_nothing_is_told(dashboard_url: str, path: str) -> None:
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(dashboard_url + path, timeout=10)
+        urllib.request.urlopen(dashboard_url + path, timeout=60)
     assert refused.value.code == 401
     refused.value.close()
 

@@ -53,7 +53,7 @@ def received(collector: Collector, trace_id: str, *names: str) -> list[ReceivedS
     return eventually(
         lambda: collector.of_trace(trace_id),
         lambda spans: {*names} <= {span.name for span in spans},
-        seconds=20,
+        seconds=60,
     )
 
 

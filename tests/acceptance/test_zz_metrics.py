@@ -34,7 +34,7 @@ def scrape(urls: list[str]) -> dict[str, Metric]:
     """All metrics of ours that have values, by their names."""
     found: dict[str, Metric] = {}
     for url in urls:
-        with urllib.request.urlopen(url, timeout=20) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             page = answer.read().decode()
         for metric in text_string_to_metric_families(page):
             name = metric.name + ("_total" if metric.type == "counter" else "")

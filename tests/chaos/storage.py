@@ -15,7 +15,7 @@ from pagemill.stack.probes import port_answers
 from tests.support.processes import eventually
 
 BUCKET = "pages"
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 ROOT = Path(__file__).parents[2]
 
 

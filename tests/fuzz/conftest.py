@@ -72,7 +72,7 @@ def served(postgres: EmbeddedPostgres) -> Iterator[Served]:
         yield Served(url, asyncio.run(seeded_token(settings)), log)
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
         shutil.rmtree(directory, ignore_errors=True)
 
 

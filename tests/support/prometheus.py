@@ -22,8 +22,8 @@ from tests.support.processes import eventually
 OBSERVABILITY = Path(__file__).parents[2] / "deploy" / "observability"
 CONFIGURATION = OBSERVABILITY / "prometheus.yml"
 RULES = OBSERVABILITY / "alerts.yml"
-START_SECONDS = 30.0
-CALL_SECONDS = 20.0
+START_SECONDS = 60.0
+CALL_SECONDS = 60.0
 INTERVAL_SECONDS = 3
 HASTE = 60
 """Factor by which alerts fire faster in tests: a minute of the rules is a second."""
@@ -155,7 +155,7 @@ def running_prometheus(directory: Path, *, api: Sequence[str], ray: Path) -> Ite
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

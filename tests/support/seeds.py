@@ -129,7 +129,7 @@ async def seed_asset(pool: asyncpg.Pool, organization_id: str) -> str:
     return asset_id
 
 
-async def claim_job(pool: asyncpg.Pool, kind: AnyKind, *, seconds: float = 10.0) -> Job:
+async def claim_job(pool: asyncpg.Pool, kind: AnyKind, *, seconds: float = 60.0) -> Job:
     """What a worker would be given next; waits until there is a job."""
     async with asyncio.timeout(seconds):
         while True:

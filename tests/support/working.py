@@ -21,7 +21,7 @@ from pagemill.usage.meters import Meter
 from pagemill.usage.organization_usage import usage_of
 from pagemill.work.predictions import PREDICTION, PredictionResult
 
-DEADLINE = 15.0
+DEADLINE = 60.0
 RESULT = PredictionResult(
     predictions=[{"label": "total", "value": "1.00", "confidence": 0.9}],
     inference_time=0.5,
@@ -102,7 +102,7 @@ async def dispatching(
     owner: str | None = None,
     lease: float = 5.0,
     heartbeat: float = 0.1,
-    poll: float = 60.0,
+    poll: float = 600.0,
     limit: int = 4,
     interval: float = 0.0,
     observer: JobObserver = NOBODY,

@@ -18,6 +18,7 @@ from pagemill.jobs.queue import request_cancel
 from pagemill.work.predictions import PREDICTION, PredictionResult
 from tests.support.tenants import Tenant
 from tests.support.working import (
+    DEADLINE,
     RESULT,
     dispatching,
     job_row,
@@ -77,11 +78,10 @@ class Endless:
 
 
 async def test_a_job_is_run_as_soon_as_it_is_queued(pool: asyncpg.Pool, organization: Tenant) -> None:
-    async with dispatching(pool, succeed, poll=60.0):
-        begun = time.monotonic()
+    """Long before the dispatcher looks by itself."""
+    async with dispatching(pool, succeed, poll=600.0):
         job_id, prediction_id = await submit(pool, organization.organization_id)
         assert await until_ended(pool, job_id) == ["succeeded"]
-        assert time.monotonic() - begun < 5.0
     assert (await prediction_row(pool, prediction_id))["status"] == "succeeded"
 
 
@@ -230,7 +230,7 @@ async def test_a_runner_whose_job_was_lost_is_cancelled(pool: asyncpg.Pool, orga
     endless = Endless()
     job_id, _ = await submit(pool, organization.organization_id)
     async with dispatching(pool, endless, heartbeat=0.05) as dispatcher:
-        await asyncio.wait_for(endless.started.wait(), 5)
+        await asyncio.wait_for(endless.started.wait(), 60)
         await pool.execute(
             "UPDATE job SET attempt = attempt + 1, lease_owner = 'other' WHERE id = $1", job_id
         )
@@ -305,14 +305,14 @@ async def test_a_result_that_cannot_be_stored_fails_its_own_job_only(
 
 async def test_a_running_job_is_cancelled_at_once(pool: asyncpg.Pool, organization: Tenant) -> None:
     endless = Endless()
-    async with dispatching(pool, endless, lease=60.0, heartbeat=30.0):
+    async with dispatching(pool, endless, lease=600.0, heartbeat=300.0):
         job_id, prediction_id = await submit(pool, organization.organization_id)
-        await asyncio.wait_for(endless.started.wait(), 5)
+        await asyncio.wait_for(endless.started.wait(), 60)
         async with pool.acquire() as connection:
             assert await request_cancel(
                 connection, PREDICTION, organization_id=organization.organization_id, subject_id=prediction_id
             )
-        assert await until_ended(pool, job_id, seconds=5.0) == ["cancelled"]
+        assert await until_ended(pool, job_id) == ["cancelled"]
     assert endless.cancelled == 1
     assert await used(pool, organization.organization_id, "predictions") == 0
 
@@ -323,7 +323,7 @@ async def test_a_dispatcher_that_stops_gives_its_jobs_back_at_once(
     endless = Endless()
     job_id, _ = await submit(pool, organization.organization_id, maximum_attempts=1)
     async with dispatching(pool, endless, lease=600.0):
-        await asyncio.wait_for(endless.started.wait(), 5)
+        await asyncio.wait_for(endless.started.wait(), 60)
     assert (await job_row(pool, job_id))["state"] == "queued"
     recorder = Recorder()
     async with dispatching(pool, recorder):
@@ -349,8 +349,8 @@ async def test_a_runner_that_does_not_stop_does_not_keep_its_dispatcher(
     await submit(pool, organization.organization_id)
     begun = time.monotonic()
     async with dispatching(pool, stubborn, heartbeat=0.05):
-        await asyncio.wait_for(started.wait(), 5)
-    assert time.monotonic() - begun < 5.0
+        await asyncio.wait_for(started.wait(), 60)
+    assert time.monotonic() - begun < DEADLINE
 
 
 async def test_broken_connections_are_replaced(pool: asyncpg.Pool, organization: Tenant) -> None:

@@ -18,7 +18,7 @@ from pagemill.work.predictions import PREDICTION, PredictionResult
 from tests.support.tenants import Tenant
 from tests.support.working import RESULT, dispatching, job_row, submit, succeed, until, until_ended
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 class Held:

@@ -55,7 +55,7 @@ async def test_jobs_share_a_commit_and_each_end_is_heard(pool: asyncpg.Pool, org
     writer = OutcomeWriter(pool)
     await asyncio.gather(*(writer.finish(PREDICTION, job, RESULT) for job in jobs))
 
-    assert all(await asyncio.gather(*(listener.wait(one, 5.0) for one in waiting)))
+    assert all(await asyncio.gather(*(listener.wait(one, 60.0) for one in waiting)))
     await listener.close()
     commits = await pool.fetchval("SELECT count(DISTINCT xmin::text) FROM job")
     assert commits == 1

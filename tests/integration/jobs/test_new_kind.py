@@ -168,7 +168,7 @@ async def test_a_new_kind_is_cancelled_while_it_waits_and_while_it_runs(
         assert await request_cancel(connection, POEM, organization_id=owner, subject_id="waiting")
     async with dispatching(pool, runner, kinds=[POEM]):
         running = await submit(pool, organization, "running")
-        await asyncio.wait_for(started.wait(), 5)
+        await asyncio.wait_for(started.wait(), 60)
         async with pool.acquire() as connection:
             assert (await cancel_job(connection, POEMS, "running")).cancel_requested
         assert await said(pool, "running") == "cancelled"

@@ -155,7 +155,7 @@ async def test_a_dead_dispatchers_jobs_are_told_by_who_takes_them_over(
         cancelled,
     )
     async with dispatching(pool, succeed, observer=counts):
-        states = await until_ended(pool, again, lost, cancelled, seconds=20.0)
+        states = await until_ended(pool, again, lost, cancelled, seconds=60)
     assert states == ["succeeded", "failed", "cancelled"]
     assert counts.outcomes == {"retried": 1, "succeeded": 1, "lost": 1, "cancelled": 1}
     assert len(counts.seconds) == 1

@@ -132,14 +132,14 @@ async def test_each_step_is_notified(pool: asyncpg.Pool, database_url: str, orga
         for channel in (READY_CHANNEL, ENDED_CHANNEL, CANCEL_CHANNEL):
             await connection.add_listener(channel, hear)
         job_id, prediction_id = await submit(pool, organization.organization_id)
-        assert await asyncio.wait_for(heard.get(), 5) == (READY_CHANNEL, "prediction")
+        assert await asyncio.wait_for(heard.get(), 60) == (READY_CHANNEL, "prediction")
         job = await claim(pool)
         async with pool.acquire() as other:
             await request_cancel(
                 other, PREDICTION, organization_id=organization.organization_id, subject_id=prediction_id
             )
-            assert await asyncio.wait_for(heard.get(), 5) == (CANCEL_CHANNEL, job_id)
+            assert await asyncio.wait_for(heard.get(), 60) == (CANCEL_CHANNEL, job_id)
             await outcomes.cancel(other, PREDICTION, job)
-        assert await asyncio.wait_for(heard.get(), 5) == (ENDED_CHANNEL, job_id)
+        assert await asyncio.wait_for(heard.get(), 60) == (ENDED_CHANNEL, job_id)
     finally:
         await connection.close()

@@ -12,6 +12,7 @@ import pytest
 
 from pagemill.stack.postgres import EmbeddedPostgres, PostgresError
 from tests.support.directories import temporary_directory
+from tests.support.processes import wait_until_gone
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_it_listens_on_this_machine_only(server: EmbeddedPostgres) -> None:
 def test_stopping_leaves_no_process(server: EmbeddedPostgres) -> None:
     process_id = server.process_id
     server.stop()
-    assert not Path(f"/proc/{process_id}").exists()
+    wait_until_gone(process_id)
 
 
 def test_data_that_cannot_be_used_are_reported(directory: Path) -> None:

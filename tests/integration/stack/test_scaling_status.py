@@ -11,7 +11,7 @@ from pagemill.cluster.scaling.asking import BacklogWatch, ask_postgres
 from pagemill.settings import Settings
 from pagemill.stack.troubles import NOT_ASKING, scheduling_troubles
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 def settings_with(database_url: str) -> Settings:

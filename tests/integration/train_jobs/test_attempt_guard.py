@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 
 import asyncpg
 import pytest
@@ -15,7 +14,7 @@ from pagemill.work.trainings import TRAINING
 from tests.support.seeds import claim_job, seed_model, seed_training
 from tests.support.tenants import Tenant
 from tests.support.working import until
-from train_jobs.attempt_guard import CLOSE_SECONDS, AttemptGuard
+from train_jobs.attempt_guard import AttemptGuard
 
 NAME = "pagemill attempt guard"
 RARELY = 60.0
@@ -119,8 +118,7 @@ async def test_training_goes_on_while_postgres_is_away(job: Job) -> None:
 
 
 async def test_a_guard_ends_at_once_when_it_is_not_needed(database_url: str, job: Job) -> None:
-    begun = time.monotonic()
     with AttemptGuard(database_url, job, check_seconds=RARELY):
         pass
-    assert time.monotonic() - begun < CLOSE_SECONDS
+    # One that had to be waited for would be left behind.
     assert "attempt-guard" not in {thread.name for thread in threading.enumerate()}

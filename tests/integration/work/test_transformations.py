@@ -221,7 +221,7 @@ async def test_a_cancelled_transformation_finishes_its_batch(
     gate = Gate(objects)
     runner = TransformationRunner(pool, gate)  # type: ignore[arg-type]
     async with dispatching(pool, runner, kinds=(TRANSFORMATION,)) as dispatcher:
-        await asyncio.wait_for(gate.reached.wait(), 5)
+        await asyncio.wait_for(gate.reached.wait(), 60)
         async with pool.acquire() as connection:
             assert await request_cancel(
                 connection,

@@ -233,7 +233,7 @@ async def test_a_failure_of_one_part_ends_the_others(objects: ObjectStore) -> No
     await objects.put(KEY, b"content")
     failing = Failing()
     request = ReadingRequest(content_key=KEY, max_pages=100)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(DocumentUnreadable):
             await read_all_parts(failing, request, asyncio.Semaphore(2))
     # The one that waited and the one that got the turn of the failed one.
@@ -253,7 +253,7 @@ async def test_a_cancelled_caller_requests_no_further_parts(objects: ObjectStore
         return await read(request)
 
     applications.read = held  # type: ignore[method-assign]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         reading = asyncio.create_task(client_of(applications).read(KEY, EVERYTHING))
         await entered.wait()
         reading.cancel()

@@ -201,7 +201,7 @@ def test_recognition_of_pictures_is_no_part_of_the_layer() -> None:
 def test_a_fresh_child_has_a_wall_and_a_cpu_time() -> None:
     with PageReader() as reader:
         started = measure_fresh_child(reader, documents.text_pdf(), times=3)
-    assert 0 < started["freshChildMilliseconds"] < 5000
+    assert 0 < started["freshChildMilliseconds"] < 60_000
     assert started["freshChildCpuMilliseconds"] > 0
 
 

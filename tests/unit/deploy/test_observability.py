@@ -135,7 +135,7 @@ def test_panels_that_may_be_empty_are_named() -> None:
 def test_the_rules_become_those_of_the_prometheus_operator() -> None:
     [command] = re.findall(r"^    (\{ printf .*) \| kubectl apply", README, re.MULTILINE)
     done = subprocess.run(
-        ["/bin/sh", "-c", command], cwd=OBSERVABILITY, capture_output=True, text=True, check=True, timeout=20
+        ["/bin/sh", "-c", command], cwd=OBSERVABILITY, capture_output=True, text=True, check=True, timeout=60
     )
     made = yaml.safe_load(done.stdout)
     assert (made["kind"], made["spec"]) == ("PrometheusRule", rules())

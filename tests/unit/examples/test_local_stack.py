@@ -10,9 +10,12 @@ import pytest
 
 from examples import local_stack as module
 from examples.local_stack import StackFailed, local_stack
+from tests.support.processes import is_alive
 
 STAND_IN = """
-import os, sys, time
+import os, signal, sys, time
+# As the command does: it stops at Ctrl-C also where it was begun in the background, with the signal ignored.
+signal.signal(signal.SIGINT, lambda number, frame: sys.exit())
 if sys.argv[1] == "env":
     print("# for eval")
     print("export LAS_CLIENT_ID='an id'")
@@ -38,14 +41,14 @@ def test_it_runs_meanwhile_and_is_gone_afterwards(tmp_path: Path) -> None:
     heard: list[str] = []
 
     with local_stack(tmp_path / "data", on_line=heard.append) as stack:
-        assert psutil.pid_exists(stack.process.pid)
+        assert is_alive(stack.process.pid)
         assert stack.environment == {
             "LAS_CLIENT_ID": "an id",
             "LAS_API_ENDPOINT": "https://localhost:1/v1",
         }
         assert stack.status()["ray"]["dashboardUrl"] == "http://localhost:8265"
 
-    assert not psutil.pid_exists(stack.process.pid)
+    assert not is_alive(stack.process.pid)
     assert heard == ["starting Postgres", "ready https://localhost:1"]
 
 
@@ -53,7 +56,7 @@ def test_it_is_gone_after_an_error_too(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), local_stack(tmp_path / "data") as stack:
         _ = 1 / 0
 
-    assert not psutil.pid_exists(stack.process.pid)
+    assert not is_alive(stack.process.pid)
 
 
 def test_settings_of_another_stack_are_not_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,8 +39,8 @@ from tests.unit.extraction.bad.verdicts import (
 
 TIMES = 6
 HURRIED = msgspec.structs.replace(LIMITS, page_seconds=1)
-PROCESSOR_SECONDS = 4.0
-"""Of one document; all that are not endless take far less."""
+PROCESSOR_SECONDS = 10.0
+"""Of one document; all that are not endless take far less, and endless ones would take minutes."""
 GROUPS: dict[str, Callable[[], Iterable[BadDocument]]] = {
     "structures": structures,
     "pages": pages,
@@ -84,8 +84,8 @@ def test_each_fails_alone_or_is_read(group: str) -> None:
             if fault is not None:
                 faults[document.name] = fault
         assert shared_memory() == shared
-        # One more or less is another test's thread that ends; what each document leaves open is more.
-        assert psutil.Process().num_fds() - descriptors < min(4, len(names))
+        # Other tests' leftovers come and go; if a document left something open, it would be each of them.
+        assert psutil.Process().num_fds() - descriptors < len(names) / 2
     assert faults == {}
     assert len(names) == len(set(names)) >= 20
     # In KiB; children of other tests may have had more.

@@ -76,7 +76,7 @@ def numbers(prepared: Prepared) -> list[str]:
 def run_rank(rank: int, store: str) -> list[Trained]:
     """Run every scenario of this file on one of two ranks."""
     torch.distributed.init_process_group(
-        "gloo", f"file://{store}", rank=rank, world_size=SEVERAL, timeout=timedelta(seconds=60)
+        "gloo", f"file://{store}", rank=rank, world_size=SEVERAL, timeout=timedelta(seconds=200)
     )
     ranks, examples = TorchRanks(), invoices(COUNT)
     asked = itertools.count()
@@ -95,7 +95,7 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> list[list[Trained]]:
     """For each scenario, the outcomes of both ranks."""
     store = tmp_path_factory.mktemp("ranks") / "store"
     with ProcessPoolExecutor(SEVERAL, mp_context=multiprocessing.get_context("spawn")) as processes:
-        runs = list(processes.map(run_rank, range(SEVERAL), [str(store)] * SEVERAL, timeout=150))
+        runs = list(processes.map(run_rank, range(SEVERAL), [str(store)] * SEVERAL, timeout=280))
     return [list(outcomes) for outcomes in zip(*runs, strict=True)]
 
 

@@ -68,7 +68,7 @@ async def test_listening_resumes_after_every_error(error: Exception, monkeypatch
 
     listener = NotificationListener(pool, ["channel"], heard=lambda *_: None, connected=connected)  # type: ignore[arg-type]
     task = asyncio.create_task(listener.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await pool.reached.wait()
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -13,7 +13,7 @@ from pagemill.objects import ObjectMissing
 from serve_apps import model_cache
 from serve_apps.model_cache import FAILURE_SECONDS, ModelCache
 
-SECONDS = 5.0
+SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

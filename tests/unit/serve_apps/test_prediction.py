@@ -23,7 +23,7 @@ from tests.support.collector import collecting, recording
 
 REQUIRED = {"PAGEMILL_DATABASE_URL": "postgresql://unused", "PAGEMILL_OBJECTS_URL": "file:///unused"}
 GIB = 1024**3
-SECONDS = 5.0
+SECONDS = 60.0
 
 
 class Predictor:

@@ -205,12 +205,12 @@ class HeldReader(PretendReader):
 
     def read(self, content: bytes, page_indexes: Sequence[int], options: ReadOptions) -> Reading:
         self.reached.release()
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(60)
         return super().read(content, page_indexes, options)
 
     async def reads(self) -> None:
         """Return when one more read has begun."""
-        assert await asyncio.to_thread(self.reached.acquire, timeout=10)
+        assert await asyncio.to_thread(self.reached.acquire, timeout=60)
 
 
 class AnnouncingObjects:
@@ -235,7 +235,7 @@ async def test_parts_have_their_turns_in_the_order_of_requests(objects: ObjectSt
     reading = one_at_a_time(announcing, reader)  # type: ignore[arg-type]
     await objects.put(KEY, b"content")
     await objects.put(KEY + "2", b"other")
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(answer(reading, max_pages=10))
         await reader.reads()
         tasks.create_task(reading.read(ReadingRequest(content_key=KEY + "2")))
@@ -251,7 +251,7 @@ async def test_several_documents_are_read_at_once_up_to_a_bound(objects: ObjectS
     reading = CachedReading(objects, lane, lane, ReadingMetrics())
     for name in "abc":
         await objects.put(KEY + name, b"content")
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         for name in "abc":
             tasks.create_task(reading.read(ReadingRequest(content_key=KEY + name)))
         await reader.reads()
@@ -265,7 +265,7 @@ async def test_a_part_that_is_being_read_is_kept_though_its_caller_goes(objects:
     reader = HeldReader(number_of_pages=2)
     reading = one_at_a_time(objects, reader)
     await objects.put(KEY, b"content")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         going = asyncio.create_task(answer(reading, max_pages=2))
         await reader.reads()
         going.cancel()
@@ -285,7 +285,7 @@ async def test_nothing_is_read_for_a_caller_that_went_while_it_waited(objects: O
     reading = one_at_a_time(announcing, reader)  # type: ignore[arg-type]
     await objects.put(KEY, b"content")
     await objects.put(KEY + "2", b"other")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         first = asyncio.create_task(answer(reading))
         await reader.reads()
         going = asyncio.create_task(reading.read(ReadingRequest(content_key=KEY + "2", max_pages=2)))
@@ -305,7 +305,7 @@ async def test_a_request_passes_those_in_the_background(objects: ObjectStore) ->
     reading = CachedReading(objects, ReadingLane(reader, at_once=1), background, ReadingMetrics())
     for name in "abc":
         await objects.put(KEY + name, b"content")
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         for name in "ab":
             tasks.create_task(reading.read(first_pages_request(KEY + name, ReadOptions(), 1)))
         await held.reads()
@@ -349,7 +349,7 @@ async def test_a_failure_leaves_the_turn_to_the_next(objects: ObjectStore) -> No
     await objects.put(KEY, b"content")
     reader = PretendReader(fails_at=0)
     reading = one_at_a_time(objects, reader)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         for _ in range(3):
             with pytest.raises(DocumentUnreadable):
                 await asked(reading)

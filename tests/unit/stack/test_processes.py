@@ -45,7 +45,7 @@ async def start(program: str, log: Path, marker: str = "none") -> Child:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - processes tell nobody
             await asyncio.sleep(0.02)
 

@@ -30,7 +30,7 @@ from pagemill.stack.ray_node import (
 from pagemill.stack.restarts import RestartPolicy
 from tests.support.instance_metadata import NOTICE, Metadata
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 QUICK = RestartPolicy(first_delay=0.01, longest_delay=0.05)
 
 

@@ -112,7 +112,7 @@ class World:
         return state
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():  # noqa: ASYNC110 - lists tell nobody
                 await asyncio.sleep(0.005)
 
@@ -139,13 +139,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Worl
 
 async def stop(world: World, running: asyncio.Task[None]) -> None:
     world.supervisor._stopping.set()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
 
 
 async def test_a_stack_comes_up_and_is_stopped(world: Callable[..., World]) -> None:
     made = world()
     running = asyncio.create_task(made.supervisor.run())
-    await asyncio.wait_for(made.progress.is_ready.wait(), 10)
+    await asyncio.wait_for(made.progress.is_ready.wait(), 60)
     assert made.state.ready
     assert {name: part.phase for name, part in made.state.parts.items()} == dict.fromkeys(
         ("postgres", "api", "ray", "apps"), "up"
@@ -159,7 +159,7 @@ async def test_a_stack_comes_up_and_is_stopped(world: Callable[..., World]) -> N
 async def test_the_database_starts_before_what_uses_it_and_stops_last(world: Callable[..., World]) -> None:
     made = world()
     running = asyncio.create_task(made.supervisor.run())
-    await asyncio.wait_for(made.progress.is_ready.wait(), 10)
+    await asyncio.wait_for(made.progress.is_ready.wait(), 60)
     started = [event for event in made.events if event.startswith("start")]
     assert started.index("start postgres") < started.index("start api")
     assert started.index("start postgres") < started.index("start apps")
@@ -170,7 +170,7 @@ async def test_the_database_starts_before_what_uses_it_and_stops_last(world: Cal
 async def test_without_ray_only_database_and_api_run(world: Callable[..., World]) -> None:
     made = world(with_ray=False)
     running = asyncio.create_task(made.supervisor.run())
-    await asyncio.wait_for(made.progress.is_ready.wait(), 10)
+    await asyncio.wait_for(made.progress.is_ready.wait(), 60)
     assert set(made.state.parts) == {"postgres", "api"}
     assert not [line for line in made.progress.lines if "dashboard" in line]
     await stop(made, running)
@@ -181,7 +181,7 @@ async def test_without_ray_only_database_and_api_run(world: Callable[..., World]
 async def test_a_part_that_dies_is_started_again(world: Callable[..., World], name: str) -> None:
     made = world()
     running = asyncio.create_task(made.supervisor.run())
-    await asyncio.wait_for(made.progress.is_ready.wait(), 10)
+    await asyncio.wait_for(made.progress.is_ready.wait(), 60)
     part: FakePart = getattr(made, name)
     part.die()
     await made.until(lambda: made.events.count(f"start {part.name}") == 2)
@@ -196,7 +196,7 @@ async def test_a_part_that_dies_is_started_again(world: Callable[..., World], na
 async def test_ready_is_announced_once(world: Callable[..., World]) -> None:
     made = world()
     running = asyncio.create_task(made.supervisor.run())
-    await asyncio.wait_for(made.progress.is_ready.wait(), 10)
+    await asyncio.wait_for(made.progress.is_ready.wait(), 60)
     made.api.die()
     await made.until(lambda: made.events.count("start api") == 2)
     await made.until(lambda: made.state.parts["api"].phase == "up")
@@ -207,7 +207,7 @@ async def test_ready_is_announced_once(world: Callable[..., World]) -> None:
 async def test_the_address_of_the_dashboard_is_said_before_ready(world: Callable[..., World]) -> None:
     made = world()
     running = asyncio.create_task(made.supervisor.run())
-    await asyncio.wait_for(made.progress.is_ready.wait(), 10)
+    await asyncio.wait_for(made.progress.is_ready.wait(), 60)
     said = f"Ray's dashboard {FakeHead.dashboard_url}, for the token in {made.directory.ray_token}"
     metrics = f"metrics for Prometheus {FakeHead.metrics_url}"
     assert made.progress.lines[-3:] == [said, metrics, f"ready {made.configuration.url}"]
@@ -218,7 +218,7 @@ async def test_a_part_that_fails_at_first_is_tried_again(world: Callable[..., Wo
     made = world()
     made.api.failures = 2
     running = asyncio.create_task(made.supervisor.run())
-    await asyncio.wait_for(made.progress.is_ready.wait(), 10)
+    await asyncio.wait_for(made.progress.is_ready.wait(), 60)
     assert made.events.count("start api") == 3
     await stop(made, running)
 
@@ -227,7 +227,7 @@ async def test_a_part_that_never_starts_ends_everything(world: Callable[..., Wor
     made = world()
     made.api.failures = 99
     with pytest.raises(StackError, match="api: api does not start"):
-        await asyncio.wait_for(made.supervisor.run(), 10)
+        await asyncio.wait_for(made.supervisor.run(), 60)
     assert made.events.count("start api") == QUICK.patience
     assert made.events[-1] == "stop postgres"
 
@@ -235,7 +235,7 @@ async def test_a_part_that_never_starts_ends_everything(world: Callable[..., Wor
 async def test_once_ready_no_number_of_failures_ends_it(world: Callable[..., World]) -> None:
     made = world()
     running = asyncio.create_task(made.supervisor.run())
-    await asyncio.wait_for(made.progress.is_ready.wait(), 10)
+    await asyncio.wait_for(made.progress.is_ready.wait(), 60)
     made.apps.failures = 5
     made.apps.die()
     await made.until(lambda: made.events.count("start apps") == 7)
@@ -259,7 +259,7 @@ async def test_what_an_earlier_run_left_is_ended_first(
     made = world()
     monkeypatch.setattr(module, "end_marked", lambda *_: 3)
     running = asyncio.create_task(made.supervisor.run())
-    await asyncio.wait_for(made.progress.is_ready.wait(), 10)
+    await asyncio.wait_for(made.progress.is_ready.wait(), 60)
     assert made.progress.lines[0] == "ended 3 processes that an earlier run left behind"
     await stop(made, running)
 
@@ -267,7 +267,7 @@ async def test_what_an_earlier_run_left_is_ended_first(
 async def test_the_state_tells_workers_no_keys(world: Callable[..., World]) -> None:
     made = world()
     running = asyncio.create_task(made.supervisor.run())
-    await asyncio.wait_for(made.progress.is_ready.wait(), 10)
+    await asyncio.wait_for(made.progress.is_ready.wait(), 60)
     told = made.state.settings
     assert told["PAGEMILL_DATABASE_URL"] == URL
     assert made.directory.token_key() not in told.values()

@@ -35,7 +35,7 @@ def record(number: int) -> None:
 def test_spans_arrive_while_the_process_runs_and_the_rest_when_it_ends(collector: Collector) -> None:
     with recording(collector):
         record(1)
-        eventually(lambda: len(collector.spans), lambda number: number == 1, seconds=10)
+        eventually(lambda: len(collector.spans), lambda number: number == 1, seconds=60)
         record(3)
     assert len(collector.spans) == 4
     assert {one[":path"] for one in collector.requests} == {"/v1/traces"}
@@ -83,9 +83,9 @@ def test_a_collector_that_refuses_is_told_of_once_and_again_when_it_is_back(
     collector.status = 404
     with recording(collector):
         record(1)
-        eventually(lambda: len(collector.requests), lambda number: number == 1, seconds=10)
+        eventually(lambda: len(collector.requests), lambda number: number == 1, seconds=60)
         record(1)
-        eventually(lambda: len(collector.requests), lambda number: number == 2, seconds=10)
+        eventually(lambda: len(collector.requests), lambda number: number == 2, seconds=60)
         collector.status = 200
         record(1)
     lines = [one.getMessage() for one in caplog.records if one.name == "pagemill.tracing.recording"]
@@ -122,7 +122,7 @@ def test_a_collector_that_never_answers_holds_nobody_up() -> None:
     with silent() as (url, reached):
         configure_tracing(tracing_settings(url), "test")
         record(1)
-        assert reached.wait(10)
+        assert reached.wait(60)
         record(2 * QUEUE)
         close_tracing(seconds=0.1)
     assert not is_recording()

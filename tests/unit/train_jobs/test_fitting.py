@@ -133,10 +133,10 @@ def test_ray_train_is_told_who_trains_and_what_counts_as_a_failure() -> None:
 
 
 def test_a_thread_gives_its_result_or_its_error() -> None:
-    assert in_thread(lambda: 7).result(timeout=10) == 7
+    assert in_thread(lambda: 7).result(timeout=60) == 7
 
     def fail() -> None:
         raise ValueError("wrong")
 
     with pytest.raises(ValueError, match="wrong"):
-        in_thread(fail).result(timeout=10)
+        in_thread(fail).result(timeout=60)

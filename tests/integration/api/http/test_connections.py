@@ -62,7 +62,7 @@ async def test_get_document_holds_no_connection_while_reading_content(
     monkeypatch.setattr(type(state.objects), "get", get)
     many = 2 * state.pool.get_max_size()
     asked = [asyncio.create_task(api.get(f"/v1/documents/{document_id}")) for _ in range(many)]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         for _ in asked:
             await reading.acquire()
         assert (await api.get("/v1/models")).status_code == 200
@@ -106,7 +106,7 @@ async def test_deletion_holds_no_connection_while_objects_are_removed(
     for name in ("delete", "delete_prefix"):
         monkeypatch.setattr(type(state.objects), name, delete)
     asked = [asyncio.create_task(api.delete(path)) for path in paths]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         for _ in asked:
             await removing.acquire()
         assert (await api.get("/v1/datasets")).status_code == 200
@@ -149,7 +149,7 @@ async def test_exhausted_pool_answers_unavailable(
 ) -> None:
     pool = app.state.pagemill.pool
     monkeypatch.setattr(pools, "ACQUIRE_SECONDS", 0.1)
-    async with AsyncExitStack() as stack, asyncio.timeout(5):
+    async with AsyncExitStack() as stack, asyncio.timeout(60):
         for _ in range(pool.get_max_size() - (pool.get_size() - pool.get_idle_size())):
             await stack.enter_async_context(pool.acquire())
         response = await api.request(method, path, json=body)
@@ -164,7 +164,7 @@ async def test_prediction_waits_for_its_own_connection_within_the_limit(
     """The connections are in use after the caller has been let in."""
     state = app.state.pagemill
     monkeypatch.setattr(pools, "ACQUIRE_SECONDS", 0.1)
-    async with AsyncExitStack() as stack, asyncio.timeout(5):
+    async with AsyncExitStack() as stack, asyncio.timeout(60):
 
         async def exhaust(*_arguments: object) -> None:
             for _ in range(state.pool.get_max_size() - (state.pool.get_size() - state.pool.get_idle_size())):

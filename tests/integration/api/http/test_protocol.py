@@ -211,7 +211,7 @@ async def test_start_without_postgres(settings: Settings, organization: Tenant) 
 
     unreachable = msgspec.structs.replace(settings, database_url="postgresql://nobody@127.0.0.1:1/none")
     app = create_app(unreachable)
-    async with asyncio.timeout(20), app.lifespan(), client_of(app, unreachable, organization) as client:
+    async with asyncio.timeout(60), app.lifespan(), client_of(app, unreachable, organization) as client:
         response = await client.get("/v1/documents")
         assert (response.status_code, response.json()) == (
             503,
@@ -234,13 +234,13 @@ async def test_requests_succeed_after_postgres_ended_connections(
                 AND query NOT LIKE 'LISTEN%'
             """
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (status := (await api.get("/v1/documents")).status_code) != 200:
                 assert status == 503
 
 
 async def test_refused_requests_release_their_connection(api: httpx.AsyncClient, settings: Settings) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for _ in range(settings.database_pool_size * 3):
             assert (await api.get("/v1/documents", params={"maxResults": "0"})).status_code == 400
             assert (await api.post("/v1/datasets", json={"name": 1})).status_code == 400

@@ -19,7 +19,7 @@ from tests.support.running import eventually
 from tests.support.seeds import seed_document
 from tests.support.tenants import Tenant, create_tenant
 
-SECONDS = 20.0
+SECONDS = 60.0
 COUNT = "pagemill_http_requests_total[('method', 'GET'), ('route', '{}'), ('status', '{}')]"
 LAG = "pagemill_event_loop_lag_seconds_count[]"
 ORGANIZATIONS, DOCUMENTS = 3, 4

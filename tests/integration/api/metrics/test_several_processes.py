@@ -59,7 +59,7 @@ def port(settings: Settings, tmp_path: Path) -> Iterator[int]:
 
 def health(port: int) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -69,7 +69,7 @@ def counted(settings: Settings) -> float:
     """Return the number of requests on the page; 0 while nobody answers."""
     try:
         with urllib.request.urlopen(
-            f"http://127.0.0.1:{settings.metrics_port}/metrics", timeout=10
+            f"http://127.0.0.1:{settings.metrics_port}/metrics", timeout=60
         ) as answer:
             page = answer.read().decode()
     except OSError:

@@ -277,7 +277,7 @@ async def test_waiting_holds_no_connection(
     size = app.state.pagemill.pool.get_max_size()
     waiting = [asyncio.create_task(api.post("/v1/predictions", json=body)) for _ in range(2 * size)]
     jobs = [await claim_job(pool, PREDICTION) for _ in waiting]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert (await api.get("/v1/models")).status_code == 200
     for job in jobs:
         await finish(pool, job)

@@ -13,7 +13,7 @@ from pagemill.api.metrics.listener import MetricsListener
 from pagemill.stack.postgres import free_port
 from tests.support.running import eventually
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 def page_of(text: bytes) -> Callable[[], Awaitable[bytes]]:

@@ -53,7 +53,7 @@ def test_a_killed_process_leaves_its_counts_and_not_its_gauges(tmp_path: Path, f
         assert process.stdout.readline() == b"counted\n"
         assert (files.total()[COUNT], files.total()[IN_FLIGHT]) == (5.0, 3.0)
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
     assert (files.total()[COUNT], files.total()[IN_FLIGHT]) == (5.0, 0.0)
 
     with files.open() as successor:

@@ -14,7 +14,7 @@ from pagemill.cluster.scaling import asking
 from pagemill.cluster.scaling.asking import Ask, BacklogWatch
 from pagemill.cluster.scaling.figures import Backlog
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 class Database:

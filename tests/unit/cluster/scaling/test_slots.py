@@ -15,7 +15,7 @@ from pagemill.cluster.scaling.slots import follow_capacity, prediction_slots, ru
 from pagemill.concurrency import cancel_and_wait
 from pagemill.settings import Settings
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 ALL = Share()
 
 

@@ -15,7 +15,7 @@ from tests.unit.extraction import documents
 from tests.unit.extraction.bad.case import BadDocument
 
 MEBIBYTE = 1024 * 1024
-LIMITS = ReadLimits(memory_bytes=1024 * MEBIBYTE, page_seconds=20, document_seconds=30)
+LIMITS = ReadLimits(memory_bytes=1024 * MEBIBYTE, page_seconds=60, document_seconds=90)
 HEALTHY = documents.text_pdf()
 HEALTHY_WORDS = ["Invoice", "Heading", "Blue", "widgets", "99.50", "Page", "1"]
 INTERNALS = re.compile(

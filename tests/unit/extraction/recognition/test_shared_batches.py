@@ -10,7 +10,7 @@ import pytest
 
 from pagemill.extraction.recognition.shared_batches import SharedBatches
 
-SECONDS = 30
+SECONDS = 60
 
 
 class Doubler:

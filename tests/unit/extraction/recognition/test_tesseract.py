@@ -7,13 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from pagemill.extraction.recognition import tesseract
 from pagemill.extraction.recognition.script_choice import Detection
 from pagemill.extraction.recognition.scripts import BY_NAME, ScriptName
 from pagemill.extraction.recognition.tesseract import TesseractRecognizer
 from pagemill.extraction.recognition.tesseract_program import TesseractProgram
+from tests.support.processes import PATIENCE_SECONDS
 from tests.unit.extraction.recognition.script_pages import draw_page, installed, needs, printed_words
 
 ALL: list[ScriptName] = list(BY_NAME)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine Tesseract takes its time; what is asked here is what it reads."""
+    monkeypatch.setattr(tesseract, "SAMPLE_SECONDS", PATIENCE_SECONDS)
 
 
 def recognizer(*scripts: ScriptName) -> TesseractRecognizer:
