@@ -37,6 +37,7 @@ from pagemill.stack.state_file import StackState
 from tests.support.directories import temporary_directory
 from tests.support.full_organization import add_full_organization
 from tests.support.labelled import Labelled, store_prediction
+from tests.support.processes import kill
 from tests.support.s3 import BUCKET, running_s3, s3_environment
 from tests.support.stack import RunningStack, pagemill, running_stack, stack_processes
 from tests.unit.extraction.documents import text_pdf
@@ -50,8 +51,7 @@ def place() -> Iterator[Path]:
     with temporary_directory("pagemill-") as directory:
         yield directory
         for name in ("data", "restored"):
-            for process in stack_processes(directory / name):
-                process.kill()
+            kill(stack_processes(directory / name))
 
 
 @contextmanager

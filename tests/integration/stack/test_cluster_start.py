@@ -25,6 +25,7 @@ from pagemill.stack.ray_head import HeadPorts, choose_ports
 from pagemill.stack.ray_node import NodeDirectory
 from tests.support.cluster_home import NodeHome, cluster_file, operators_directory
 from tests.support.instance_metadata import NOTICE, Metadata
+from tests.support.processes import wait_until_gone
 from tools.release.packages import build
 
 pytestmark = [pytest.mark.long, pytest.mark.ray, pytest.mark.timeout(420)]
@@ -207,7 +208,7 @@ def test_a_cluster_starts_and_a_node_leaves(nodes: Nodes) -> None:
     second = NodeDirectory(nodes.head.home / "pagemill/node").read()
     assert second is not None
     assert second != first
-    assert not psutil.pid_exists(first.process_id)
+    wait_until_gone(first.process_id)
 
     assert "stopped" in nodes.head.run(". ~/pagemill/environment && pagemill node stop").stdout
-    assert processes_of(nodes.head) == []
+    until(lambda: not processes_of(nodes.head))

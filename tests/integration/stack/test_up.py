@@ -22,7 +22,7 @@ from pagemill.stack.directory import DataDirectory
 from pagemill.stack.postgres import free_port
 from pagemill.stack.reachable import binaries, server_directory
 from tests.support.directories import temporary_directory
-from tests.support.processes import eventually
+from tests.support.processes import eventually, kill
 from tests.support.s3 import BUCKET, running_s3, s3_environment
 from tests.support.stack import (
     RunningStack,
@@ -42,8 +42,7 @@ pytestmark = pytest.mark.stack
 def data_directory() -> Iterator[Path]:
     with temporary_directory("pagemill-") as directory:
         yield directory / "data"
-        for process in stack_processes(directory / "data"):
-            process.kill()
+        kill(stack_processes(directory / "data"))
 
 
 def token(environment: dict[str, str]) -> str:
@@ -175,8 +174,7 @@ def test_a_part_that_is_killed_comes_back(data_directory: Path, part: str) -> No
     with running_stack(data_directory, free_port(), "--without-ray") as stack:
         environment = stack.environment()
         before = {process.pid for process in find(stack, part)}
-        for process in find(stack, part):
-            process.kill()
+        kill(find(stack, part))
         eventually(
             lambda: {item.pid for item in find(stack, part)},
             lambda now: bool(now) and not now & before,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
-import psutil
 import pytest
 
 from pagemill.errors import LimitExceeded, PagemillError, Unavailable
 from pagemill.settings import Settings, to_environment
 from pagemill.usage.reservations import JobEnded
+from tests.support.processes import descendants
 from tests.support.ray_cluster import NAMESPACE, local_ray
 from tests.support.tenants import create_tenant
 from tests.support.working import submit, until, used
@@ -96,8 +97,7 @@ async def test_reservations_through_the_actors(settings: Settings, pool: asyncpg
     assert by_tenant == dict.fromkeys(tenants, 20)
     assert set(verdicts) == {"granted", LimitExceeded.__name__}
 
-    titles = {process.cmdline()[0] for process in psutil.Process().children(recursive=True)}
-    assert any(title.startswith("ray::UsageCounterActor") for title in titles), titles
+    assert descendants(os.getpid(), lambda title: title.startswith("ray::UsageCounterActor"))
 
     granted = [job for job, answer in zip(jobs, verdicts, strict=True) if answer == "granted"]
     for counter in counters:
