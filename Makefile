@@ -13,6 +13,8 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --durations=25
 # Ray imports jsonschema, and jsonschema this parser where it is there: two seconds more for each process of Ray.
 # Only the library for SBOMs asks for it, and does without.
 UNWANTED := rfc3987-syntax
+# Tests start hundreds of processes: each would compile the platform's modules again.
+unexport PYTHONDONTWRITEBYTECODE
 BENCH_OUT ?= benchmarks/results
 DATA ?= $(PAGEMILL_DATA)
 
