@@ -13,7 +13,8 @@ async def create_database(server_url: str, name: str, *, template: str | None = 
     try:
         if await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
             return
-        suffix = f' TEMPLATE "{template}"' if template else ""
+        # Its files are copied: page by page, through the log, takes more than twice as long.
+        suffix = f' TEMPLATE "{template}" STRATEGY FILE_COPY' if template else ""
         await connection.execute(f'CREATE DATABASE "{name}"{suffix}')
     except asyncpg.DuplicateDatabaseError:
         return
