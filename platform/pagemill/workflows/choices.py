@@ -8,25 +8,19 @@ from typing import Any, TypeAlias
 
 from pagemill.errors import BadRequest
 from pagemill.workflows.comparisons import COMPARATORS, IS_PRESENT, TYPE_TESTS, of_kind
-from pagemill.workflows.paths import MISSING, checked_path, read_path
+from pagemill.workflows.expressions import Scope
+from pagemill.workflows.paths import MISSING, Path, PathMissing, read_reference
+from pagemill.workflows.work_bounds import BYTES_OF_WORK
 
 DEEPEST_RULE = 16
 CHARACTERS_OF_A_SHORT_PATH = 32
 
 
-class PathMissing(Exception):
-    """A rule compares a value that is not in the data."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
-
-
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Rule that compares the value at a path."""
+    """Rule that compares the value at a path, with a constant or with the value at another path."""
 
-    variable: str
+    variable: Path
     operator: str
     expected: Any
 
@@ -100,7 +94,7 @@ def _read_comparison(rule: Mapping[str, Any], member: str) -> Comparison:
     if len(operators) != 1 or "Variable" not in rule:
         raise BadRequest(f"{member}: must have Variable and one comparison, or one of And, Or and Not")
     [name] = operators
-    variable, expected = checked_path(rule["Variable"], f"{member}.Variable"), rule[name]
+    variable, expected = read_reference(rule["Variable"], f"{member}.Variable"), rule[name]
     if name == IS_PRESENT or name in TYPE_TESTS:
         if not isinstance(expected, bool):
             raise BadRequest(f"{member}.{name}: must be true or false")
@@ -109,7 +103,7 @@ def _read_comparison(rule: Mapping[str, Any], member: str) -> Comparison:
     if comparator is None:
         raise BadRequest(f"{member}.{name}: is not a known comparison")
     if comparator.by_path:
-        checked_path(expected, f"{member}.{name}")
+        expected = read_reference(expected, f"{member}.{name}")
     elif of_kind(comparator.kind, expected) is None:
         raise BadRequest(f"{member}.{name}: the value to compare with must be a {comparator.kind.lower()}")
     return Comparison(variable, name, expected)
@@ -122,7 +116,8 @@ def _cost(rule: Rule) -> int:
         case Negation(inner):
             return _cost(inner)
         case Comparison(variable, _, expected):
-            characters = len(variable) + (len(expected) if isinstance(expected, str) else 0)
+            text = expected.text if isinstance(expected, Path) else expected
+            characters = len(variable.text) + (len(text) if isinstance(text, str) else 0)
             return 1 + characters // CHARACTERS_OF_A_SHORT_PATH
 
 
@@ -132,32 +127,37 @@ def _object(raw: Any, member: str) -> Mapping[str, Any]:
     return raw
 
 
-def holds(rule: Rule, data: Any) -> bool:
-    """Return whether the rule holds; And and Or stop at the first rule that decides. Raises PathMissing."""
+def holds(rule: Rule, scope: Scope) -> bool:
+    """Return whether the rule holds; And and Or stop at the first rule that decides.
+
+    Raises PathMissing and WorkSpent.
+    """
     match rule:
         case Every(rules):
-            return all(holds(inner, data) for inner in rules)
+            return all(holds(inner, scope) for inner in rules)
         case Some(rules):
-            return any(holds(inner, data) for inner in rules)
+            return any(holds(inner, scope) for inner in rules)
         case Negation(inner):
-            return not holds(inner, data)
+            return not holds(inner, scope)
         case Comparison():
-            return _compare(rule, data)
+            return _compare(rule, scope)
 
 
-def _compare(comparison: Comparison, data: Any) -> bool:
-    value = read_path(comparison.variable, data)
+def _compare(comparison: Comparison, scope: Scope) -> bool:
+    value = scope.find(comparison.variable)
     if comparison.operator == IS_PRESENT:
         return (value is not MISSING) is comparison.expected
     if value is MISSING:
-        raise PathMissing(comparison.variable)
+        raise PathMissing(comparison.variable.text)
+    if isinstance(value, str):
+        scope.work.spend(len(value) // BYTES_OF_WORK)
     if comparison.operator in TYPE_TESTS:
         return TYPE_TESTS[comparison.operator](value) is comparison.expected
     comparator = COMPARATORS[comparison.operator]
     expected = comparison.expected
     if comparator.by_path:
-        expected = read_path(comparison.expected, data)
+        expected = scope.find(comparison.expected)
         if expected is MISSING:
-            raise PathMissing(comparison.expected)
+            raise PathMissing(comparison.expected.text)
     left, right = of_kind(comparator.kind, value), of_kind(comparator.kind, expected)
     return left is not None and right is not None and comparator.test(left, right)

@@ -36,10 +36,11 @@ def of_kind(kind: Kind, value: Any) -> Any:
         case "Numeric":
             return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
         case "Timestamp":
-            return _timestamp(value)
+            return timestamp(value)
 
 
-def _timestamp(value: Any) -> datetime.datetime | None:
+def timestamp(value: Any) -> datetime.datetime | None:
+    """Return the time that a text stands for, aware, or None for anything else."""
     if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
         return None
     try:

@@ -1,112 +1,103 @@
-"""Interpreter of state machines, from one task to the next. Pure: no clock, no database, no waiting."""
+"""Interpreter of state machines: from an event to the next tasks and timers, or to the end.
+
+Pure: no clock, no database, no waiting.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias, assert_never
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
-from pagemill.workflows.choices import PathMissing, holds
-from pagemill.workflows.definition import (
-    COMMONS_FAILED,
-    Choice,
-    Definition,
-    Fail,
-    Pass,
-    Succeed,
-    Task,
+from pagemill.workflows.decision import Decision, Ended
+from pagemill.workflows.definition import Definition
+from pagemill.workflows.failures import DATA_LIMIT, RUNTIME, StateFailed, WorkSpent
+from pagemill.workflows.frames import copied, frames_of, waiting_keys
+from pagemill.workflows.machine import (
+    Action,
+    CancelTask,
+    Context,
+    Decided,
+    Event,
+    Failed,
+    Jump,
+    Machine,
+    Position,
+    Succeeded,
+    TimerFired,
 )
-from pagemill.workflows.retries import TASK_FAILED
 
-RUNTIME: Final = "States.Runtime"
-MOST_COMPARISONS = 20_000
-"""Between two tasks. The largest definition has fewer unless its states form a circle without a task."""
-
-Data: TypeAlias = dict[str, Any]
-
-
-class RunTask(msgspec.Struct, frozen=True):
-    """The transition of a task has to be run on this input."""
-
-    state: str
-    task: Task
-    input: Data
+MACHINE_BYTES = 4 * 1024 * 1024
+"""Data of all branches and iterations together."""
+LONGEST_ERROR = 256
+LONGEST_CAUSE = 4096
+TOO_MUCH_WORK = "The states go on for too long without a task"
 
 
-class Succeeded(msgspec.Struct, frozen=True):
-    """The execution has succeeded."""
-
-    output: Data
-
-
-class Failed(msgspec.Struct, frozen=True):
-    """The execution has failed; ``deliberate`` when the definition says so."""
-
-    state: str
-    error: str
-    cause: str
-    deliberate: bool = False
+def start(definition: Definition, data: dict[str, Any], context: Context) -> Decided:
+    """Start an execution on its input."""
+    machine = Machine(Position(definition.start_at, {}))
+    return _decide(definition, machine, context, lambda decision: decision.begin_with(data))
 
 
-NextStep: TypeAlias = RunTask | Succeeded | Failed
+def decide(definition: Definition, machine: Machine, event: Event, context: Context) -> Decided:
+    """Return the machine after an event, and what has to be done.
+
+    Data that do not fit the definition fail the execution. An event that is not waited for changes nothing.
+    """
+    if isinstance(event, Jump):
+        if event.state not in definition.states:
+            return Decided(machine, ())
+        return _decide(definition, machine, context, lambda decision: decision.jump(event.state))
+    frames = frames_of(definition, machine, event.key)
+    if not frames or frames[-1].awaits_task is isinstance(event, TimerFired):
+        return Decided(machine, ())
+    return _decide(definition, machine, context, lambda decision: decision.happen(event), event.key)
 
 
-def begin(definition: Definition, data: Data) -> NextStep:
-    """Return the first step of an execution."""
-    return enter(definition, definition.start_at, data)
-
-
-def advance(definition: Definition, state: str, output: Data) -> NextStep:
-    """Return the step after a task that has succeeded."""
-    following = definition.task(state).next
-    return Succeeded(output) if following is None else enter(definition, following, output)
-
-
-def enter(definition: Definition, state: str, data: Data) -> NextStep:
-    """Return the step that entering a state leads to: a task, or the end."""
-    seen: set[tuple[str, str]] = set()
-    current: str | None = state
-    source, cost = "", 0
-    while current is not None:
-        cost += 1 + sum(branch.cost for branch in definition.branches.get(current, ()))
-        # A state depends on the data only, which the last Pass state has set: coming twice with the same
-        # data means a circle.
-        if (current, source) in seen or cost > MOST_COMPARISONS:
-            return Failed(current, RUNTIME, "The states form a loop without a task")
-        seen.add((current, source))
-        match definition.states[current]:
-            case Task() as task if task.resource == COMMONS_FAILED:
-                return Failed(current, TASK_FAILED, COMMONS_FAILED, deliberate=True)
-            case Task() as task:
-                return RunTask(current, task, data)
-            case Choice() as choice:
-                target = _choose(definition, current, choice, data)
-                if isinstance(target, Failed):
-                    return target
-                current = target
-            case Pass(result=result, next=following):
-                if result is not None:
-                    data, source = result, current
-                current = following
-            case Fail(error=error, cause=cause):
-                return Failed(current, error, cause, deliberate=True)
-            case Succeed():
-                current = None
-            case other:
-                assert_never(other)
-    return Succeeded(data)
-
-
-def _choose(definition: Definition, name: str, choice: Choice, data: Data) -> str | Failed | None:
-    """Return the name of the state that follows, or None when the execution ends."""
+def _decide(
+    definition: Definition,
+    before: Machine,
+    context: Context,
+    happen: Callable[[Decision], Ended | None],
+    ended_key: str | None = None,
+) -> Decided:
+    """Let something happen to a copy of the machine; compare what is waited for before and after it."""
+    decision = Decision(definition, copied(before), context)
+    end: tuple[Action, ...] = ()
     try:
-        for branch in definition.branches[name]:
-            if holds(branch.rule, data):
-                return branch.next
-    except PathMissing as error:
-        return Failed(name, RUNTIME, f"The input of state {name} has no value at {error.path}")
-    if choice.default is None:
-        return Failed(
-            name, "States.NoChoiceMatched", f"No choice of state {name} matches, and it has no Default"
-        )
-    return choice.default
+        ended = happen(decision)
+        if ended is not None:
+            end = (Succeeded(_execution_output(ended.output)),)
+        if len(msgspec.json.encode(decision.machine)) > MACHINE_BYTES:
+            raise StateFailed(DATA_LIMIT, f"The execution's data are larger than {MACHINE_BYTES} bytes")
+    except StateFailed as failure:
+        end = (_failed(decision.machine, failure),)
+    except WorkSpent:
+        end = (_failed(decision.machine, StateFailed(RUNTIME, TOO_MUCH_WORK)),)
+    machine = decision.machine
+    if end:
+        root = machine.root
+        machine.root = Position(root.state, root.input, root.entered)
+        machine.ended = True
+    waiting = set(waiting_keys(machine.root))
+    cancelled = (key for key in waiting_keys(before.root) if key != ended_key and key not in waiting)
+    begun = (action for action in decision.begun if action.key in waiting)
+    machine.draws = decision.work.draws
+    return Decided(machine, (*map(CancelTask, cancelled), *begun, *end))
+
+
+def _execution_output(output: Any) -> dict[str, Any]:
+    if not isinstance(output, dict):
+        raise StateFailed(RUNTIME, "The output of an execution must be an object")
+    return output
+
+
+def _failed(machine: Machine, failure: StateFailed) -> Failed:
+    return Failed(
+        failure.state or machine.state,
+        failure.error[:LONGEST_ERROR],
+        failure.cause[:LONGEST_CAUSE],
+        failure.deliberate,
+    )

@@ -30,6 +30,28 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     execution_name: str = ""
     workflow_name: str = ""
 
+    def shown(self, position: Position) -> dict[str, Any]:
+        """Return the context object in the state of a position."""
+        return {
+            "Execution": {
+                "Id": self.execution_id,
+                "Name": self.execution_name,
+                "Input": self.input,
+                "StartTime": shown_time(self.start_time),
+            },
+            "State": {
+                "Name": position.state,
+                "EnteredTime": position.entered,
+                "RetryCount": position.attempt - 1,
+            },
+            "StateMachine": {"Id": self.workflow_id, "Name": self.workflow_name},
+        }
+
+
+def shown_time(time: datetime.datetime) -> str:
+    """Return a time in UTC, in ISO 8601 with milliseconds."""
+    return time.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
 
 class Position(msgspec.Struct, omit_defaults=True):
     """A state that was entered and has not ended: in the machine, in a branch or in an iteration of a Map."""
@@ -42,8 +64,8 @@ class Position(msgspec.Struct, omit_defaults=True):
     visit: int = 0
     """Number of what it waits for, used once in an execution; 0 when it waits for its branches or nothing."""
     attempt: int = 1
-    retries: dict[int, int] = {}
-    """How often each entry of the state's Retry was used, by index."""
+    retries: list[int] = []
+    """How often each entry of the state's Retry was used."""
     delayed: bool = False
     """A Parallel or Map that waits to be tried again."""
     parts: list[Part] | None = None
@@ -64,6 +86,8 @@ class Machine(msgspec.Struct, omit_defaults=True):
     """State of the outermost machine; once failed the state that it can go on from."""
     visits: int = 0
     """How many tasks and timers were asked for so far."""
+    draws: int = 0
+    """How many random values were drawn so far."""
     ended: bool = False
 
     @property

@@ -26,10 +26,11 @@ from pagemill.ids import (
 )
 from pagemill.notices.events import tell
 from pagemill.usage.counting import count_freely, count_workflow_execution
-from pagemill.workflows.definition import COMMONS_FAILED, Definition, read_definition, task_of_transition
-from pagemill.workflows.interpreter import RUNTIME, Failed, NextStep, RunTask, Succeeded, advance, begin
+from pagemill.workflows.definition import COMMONS_FAILED, Definition, task_of_transition
+from pagemill.workflows.definition_cache import compiled_definition
 from pagemill.workflows.logs import open_log, write_line
 from pagemill.workflows.retries import TASK_FAILED, retry_delay
+from pagemill.workflows.stepping import RUNTIME, Failed, NextStep, RunTask, Succeeded, advance, begin
 from pagemill.workflows.transition_executions import (
     StepResult,
     TransitionIncomplete,
@@ -203,7 +204,7 @@ async def start_execution(
         execution_id=execution_id,
         log_id=log_id,
         input=data,
-        definition=read_definition(workflow.definition),
+        definition=compiled_definition(workflow.definition),
         manual_retry=wants_manual_retry(workflow.error_config),
         production=production,
         start_time=start_time,
@@ -233,7 +234,7 @@ async def lock_execution(
         execution_id=row.id,
         log_id=row.log_id,
         input=row.input,
-        definition=read_definition(row.definition),
+        definition=compiled_definition(row.definition),
         manual_retry=wants_manual_retry(row.error_config),
         production=row.workflow_status == "production",
         start_time=row.start_time,

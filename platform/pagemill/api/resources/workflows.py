@@ -40,7 +40,7 @@ from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import WorkflowId, new_id
 from pagemill.usage.counting import count, forget_workflow, uncount
 from pagemill.usage.meters import current_month
-from pagemill.workflows.definition import read_definition
+from pagemill.workflows.judging import read_definition
 
 WorkflowPath = Annotated[WorkflowId, Parameter(description="las:workflow:<32 hexadecimal digits>")]
 
