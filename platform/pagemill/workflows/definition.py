@@ -30,12 +30,14 @@ from pagemill.workflows.states import (
     Task,
     Wait,
 )
+from pagemill.workflows.work_bounds import has_nul, is_shallow
 
 DEFINITION_BYTES = 256 * 1024
 MOST_STATES = 10_000
 """Of a definition, with those of its branches."""
 DEEPEST_MACHINE = 8
 """Parallel and Map states inside one another."""
+DEEPEST_DEFINITION = 200
 MEMBER = "specification.definition"
 COMMONS_FAILED = TransitionId("las:transition:commons-failed")
 """The transition, shared by all organizations, that ends an execution as failed."""
@@ -104,8 +106,16 @@ class Definition:
 
 def compile_definition(raw: Mapping[str, Any]) -> Definition:
     """Read a definition without judging what its states lead to. Raises BadRequest naming the member."""
-    if len(msgspec.json.encode(raw)) > DEFINITION_BYTES:
+    try:
+        encoded = msgspec.json.encode(raw)
+    except RecursionError:
+        raise BadRequest(f"{MEMBER}: is nested too deeply") from None
+    if len(encoded) > DEFINITION_BYTES:
         raise BadRequest(f"{MEMBER}: must not be larger than {DEFINITION_BYTES} bytes")
+    if has_nul(encoded):
+        raise BadRequest(f"{MEMBER}: must not have the character U+0000")
+    if not is_shallow(raw, DEEPEST_DEFINITION):
+        raise BadRequest(f"{MEMBER}: is nested too deeply")
     return _Compiler().read_machine(raw, MEMBER, 0)
 
 

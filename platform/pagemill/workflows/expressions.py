@@ -20,7 +20,7 @@ DEEPEST_CALL = 10
 DEEPEST_TEMPLATE = 32
 
 _NAME = re.compile(r"States\.[A-Za-z0-9]{1,32}")
-_SPACE = re.compile(r"[ \t\r\n]*")
+_SIGN = re.compile(r" *([(),]?) *")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*+)'", re.DOTALL)
 _CONSTANT = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?|true|false|null")
 # A path ends at the first comma or parenthesis that is in no brackets.
@@ -109,44 +109,52 @@ class _CallReader:
             self.position = match.end()
         return match
 
-    def take_sign(self, sign: str) -> bool:
-        self.take(_SPACE)
-        found = self.text.startswith(sign, self.position)
-        self.position += len(sign) if found else 0
-        return found
+    def take_sign(self) -> str:
+        """Return the bracket or comma that follows, if any."""
+        match = self.take(_SIGN)
+        return match[1] if match else ""
 
     def read_call(self, depth: int) -> Call:
         if depth > DEEPEST_CALL:
             raise self.fault(f"calls are nested deeper than {DEEPEST_CALL}")
-        start = self.position
-        match = self.take(_NAME)
+        match = _NAME.match(self.text, self.position)
         name = match[0] if match else ""
         function = FUNCTIONS.get(name)
         if function is None:
-            self.position = start
             raise self.fault(f"{name or 'this'} is not known")
-        if not self.take_sign("("):
+        self.position += len(name)
+        if self.take_sign() != "(":
             raise self.fault("( is missing")
-        arguments: list[Expression] = []
-        while not self.take_sign(")"):
-            if arguments and not self.take_sign(","):
-                raise self.fault(", or ) is missing")
-            self.take(_SPACE)
-            arguments.append(self.read_argument(depth, raw=name == "States.Format" and not arguments))
+        arguments = self.read_arguments(depth, formats=name == "States.Format")
         if not function.least <= len(arguments) <= function.most:
             raise self.fault(f"{name} does not take {len(arguments)} arguments")
         if name == "States.Format" and isinstance(arguments[0], Literal):
             self.check_format(arguments[0].value, len(arguments) - 1)
         return Call(name, function, tuple(arguments))
 
-    def read_argument(self, depth: int, *, raw: bool) -> Expression:
-        if match := self.take(_QUOTED):
+    def read_arguments(self, depth: int, *, formats: bool) -> list[Expression]:
+        """Read up to the closing bracket."""
+        arguments: list[Expression] = []
+        if self.text.startswith(")", self.position):
+            self.take_sign()
+            return arguments
+        while True:
             # The template of States.Format keeps the escapes of its braces.
+            arguments.append(self.read_argument(depth, raw=formats and not arguments))
+            sign = self.take_sign()
+            if sign == ")":
+                return arguments
+            if sign != ",":
+                raise self.fault(", or ) is missing")
+
+    def read_argument(self, depth: int, *, raw: bool) -> Expression:
+        first = self.text[self.position : self.position + 1]
+        if first == "'" and (match := self.take(_QUOTED)):
             return Literal(match[1] if raw else unescaped(match[1]))
+        if first == "$" and (match := self.take(_PATH)):
+            return read_query(match[0], self.member)
         if match := self.take(_CONSTANT):
             return Literal(msgspec.json.decode(match[0]))
-        if match := self.take(_PATH):
-            return read_query(match[0], self.member)
         return self.read_call(depth + 1)
 
     def check_format(self, template: Any, values: int) -> None:

@@ -15,12 +15,11 @@ from typing import Any, Final
 import msgspec
 
 from pagemill.workflows.failures import INTRINSIC, StateFailed
-from pagemill.workflows.work_bounds import Work
+from pagemill.workflows.work_bounds import Work, has_nul
 
 LONGEST_RANGE = 1000
 MOST_ARGUMENTS = 1000
 GREATEST_INTEGER = 2**63 - 1
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _PIECE = re.compile(r"(?:[^\\{}]|\\.)*+", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _HASHES: Final = {
@@ -100,7 +99,7 @@ def _json(value: Any) -> str:
 
 def _string_to_json(text: Any) -> Any:
     raw = _text(text, "The argument of States.StringToJson")
-    if _NUL.search(raw):
+    if has_nul(raw.encode()):
         raise failed("States.StringToJson cannot take the character U+0000")
     try:
         return msgspec.json.decode(raw)

@@ -21,8 +21,6 @@ from pagemill.workflows.failures import RESULT_PATH, StateFailed
 from pagemill.workflows.work_bounds import Work
 
 LONGEST_PATH = 512
-MOST_BRACKETS = 32
-"""In a path that is not plain."""
 NODES_OF_WORK = 32
 MISSING: Final = object()
 """Result of reading a path that is not in the data; null is a value."""
@@ -32,11 +30,18 @@ Step: TypeAlias = str | int | slice | None
 """Name, index, slice, or None for every member."""
 
 _ENVIRONMENT = JSONPathEnvironment(strict=True)
-# The library takes 10 microseconds for a segment: a definition full of them would take a second to judge.
-_PLAIN = re.compile(
-    r"\$(?:\.[A-Za-z_][0-9A-Za-z_]*|\[(?:0|-?[1-9][0-9]{0,8})\]|\['[^'\\\x00-\x1f]*'\]|\[\"[^\"\\\x00-\x1f]*\"\])*"
+# The library takes 10 microseconds for a segment: a definition full of them would take a second to judge. So
+# it reads what is not plain only, which has at least eight bytes for each segment.
+_INDEX = r"(?:0|-?[1-9][0-9]{0,8})"
+_PLAIN_SEGMENT = (
+    r"\.(?P<name>[A-Za-z_][0-9A-Za-z_]*)|(?P<every>\.\*|\[ *\* *\])"
+    rf"|\[ *(?P<index>{_INDEX}) *\]"
+    r"|\[ *'(?P<single>[^'\\\x00-\x1f]*)' *\]|\[ *\"(?P<double>[^\"\\\x00-\x1f]*)\" *\]"
+    rf"|\[ *(?P<slice>{_INDEX}? *: *{_INDEX}? *(?:: *{_INDEX}? *)?)\]"
 )
-_PLAIN_STEP = re.compile(r"\.([A-Za-z_][0-9A-Za-z_]*)|\[(-?[0-9]+)\]|\['([^']*)'\]|\[\"([^\"]*)\"\]")
+_SEGMENT = re.compile(_PLAIN_SEGMENT)
+_PLAIN = re.compile(rf"\$(?:{re.sub('[?]P<[a-z]+>', '?:', _PLAIN_SEGMENT)})*+")
+_TABS = re.compile(r"[\t\r\n]")
 
 
 class PathMissing(Exception):
@@ -137,10 +142,10 @@ def _compiled(text: str) -> Path | None:
     of_context = text.startswith("$$")
     expression = text[1:] if of_context else text
     if _PLAIN.fullmatch(expression):
-        plain = _PLAIN_STEP.finditer(expression)
-        return Path(text, tuple(_plain_step(match) for match in plain), of_context)
-    if expression.count("[") > MOST_BRACKETS:
-        return None
+        plain = [_plain_step(match) for match in _SEGMENT.finditer(expression)]
+        return None if REFUSED in plain else Path(text, tuple(plain), of_context)  # type: ignore[arg-type]
+    if _TABS.search(expression):
+        raise JSONPathError("has tabs or line breaks")
     path = _ENVIRONMENT.compile(expression)
     if not isinstance(path, JSONPath):
         raise JSONPathError("is compound")
@@ -148,11 +153,18 @@ def _compiled(text: str) -> Path | None:
     return None if REFUSED in steps else Path(text, tuple(steps), of_context)  # type: ignore[arg-type]
 
 
-def _plain_step(match: re.Match[str]) -> str | int:
-    name, index, single, double = match.groups()
-    if index is not None:
-        return int(index)
-    return next(text for text in (name, single, double) if text is not None)
+def _plain_step(match: re.Match[str]) -> Step | object:
+    text = match[match.lastgroup or ""]
+    match match.lastgroup:
+        case "index":
+            return int(text)
+        case "every":
+            return None
+        case "slice":
+            bounds = [int(bound) if bound.strip() else None for bound in text.split(":")]
+            return REFUSED if bounds[2:] == [0] else slice(*bounds)
+        case _:
+            return text
 
 
 def _step(segment: JSONPathSegment) -> Step | object:

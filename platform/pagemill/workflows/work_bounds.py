@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ MOST_WORK = 20_000
 """Between two events. The largest definition needs less unless its states form a circle without a task."""
 BYTES_OF_WORK = 8192
 """As long to write as a short path takes to read, some microseconds."""
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 
 
 class Work:
@@ -54,6 +57,11 @@ class Work:
         self.draws += 1
         digest = hashlib.sha256(f"{self.seed}/{self.draws}".encode()).digest()
         return random.Random(digest)
+
+
+def has_nul(encoded: bytes) -> bool:
+    """Return whether a text in JSON has the character U+0000, which Postgres cannot keep."""
+    return b"\\u0000" in encoded and _NUL.search(encoded) is not None
 
 
 def is_shallow(value: Any, most: int = DEEPEST_DATA) -> bool:

@@ -1,297 +1,296 @@
-"""State machines: definitions, steps and retries."""
+"""Executions of state machines: tasks, waiting, data, retries and catches."""
 
 from __future__ import annotations
 
-import contextlib
+import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pagemill.errors import BadRequest
-from pagemill.workflows.definition import (
-    COMMONS_FAILED,
-    DEFINITION_BYTES,
-    Definition,
-    read_definition,
-    task_of_transition,
+from pagemill.workflows.definition import COMMONS_FAILED, compile_definition
+from pagemill.workflows.failures import (
+    DATA_LIMIT,
+    INTRINSIC,
+    NO_CHOICE,
+    PARAMETER_PATH,
+    RESULT_PATH,
+    RUNTIME,
+    TASK_FAILED,
 )
-from pagemill.workflows.interpreter import Failed, RunTask, Succeeded, advance, begin, enter
-from pagemill.workflows.retries import TASK_FAILED, TASK_LOST, TIMED_OUT, Retrier, retry_delay
-
-READ, CHECK, WRITE = (f"las:transition:{digit * 32}" for digit in "abc")
-
-
-def task(resource: str, **members: Any) -> dict[str, Any]:
-    return {"Type": "Task", "Resource": resource, **(members or {"End": True})}
-
-
-def machine(start: str, /, **states: Any) -> dict[str, Any]:
-    return {"StartAt": start, "States": states}
-
+from pagemill.workflows.interpreter import decide, start
+from pagemill.workflows.machine import (
+    Failed,
+    Jump,
+    RunTask,
+    StartTimer,
+    Succeeded,
+)
+from pagemill.workflows.work_bounds import DATA_BYTES
+from tests.support.machines import CHECK, NOW, READ, WRITE, Run, alone, context_of, machine, passed, task
 
 # What `las workflows create-default` makes.
-DEFAULT_FLOW = {
-    "Comment": "Read, check when needed, write",
-    **machine(
-        "Preprocess",
-        Preprocess=task(READ, Next="Needs validation?"),
-        **{
-            "Needs validation?": {
-                "Type": "Choice",
-                "Choices": [
-                    {"Variable": "$.needsValidation", "BooleanEquals": True, "Next": "Validate"},
-                    {"Variable": "$.needsValidation", "BooleanEquals": False, "Next": "Postprocess"},
-                ],
-            }
-        },
-        Validate=task(CHECK, Next="Postprocess"),
-        Postprocess=task(WRITE, End=True),
-    ),
-}
-
-
-def where(step: Any) -> str:
-    assert isinstance(step, RunTask)
-    return step.state
+DEFAULT_FLOW = machine(
+    "Preprocess",
+    Preprocess=task(READ, Next="Needs validation?"),
+    **{
+        "Needs validation?": {
+            "Type": "Choice",
+            "Choices": [
+                {"Variable": "$.needsValidation", "BooleanEquals": True, "Next": "Validate"},
+                {"Variable": "$.needsValidation", "BooleanEquals": False, "Next": "Postprocess"},
+            ],
+        }
+    },
+    Validate=task(CHECK, Next="Postprocess"),
+    Postprocess=task(WRITE, End=True),
+)
 
 
 def test_the_default_flow() -> None:
-    definition = read_definition(DEFAULT_FLOW)
-    first = begin(definition, {"documentId": "d"})
-    assert isinstance(first, RunTask)
-    assert (first.state, first.task.resource, first.input) == ("Preprocess", READ, {"documentId": "d"})
-    assert where(advance(definition, "Preprocess", {"needsValidation": True})) == "Validate"
-    assert where(advance(definition, "Preprocess", {"needsValidation": False})) == "Postprocess"
-    assert advance(definition, "Postprocess", {"values": {}}) == Succeeded({"values": {}})
-    assert definition.transitions() == {
-        "specification.definition.States.Preprocess.Resource": [READ],
-        "specification.definition.States.Validate.Resource": [CHECK],
-        "specification.definition.States.Postprocess.Resource": [WRITE],
-    }
+    run = Run(DEFAULT_FLOW, {"documentId": "d"})
+    assert run.task == RunTask(":1", "Preprocess", READ, {"documentId": "d"})
+    run.succeed("Preprocess", needsValidation=True)
+    assert run.task == RunTask(":2", "Validate", CHECK, {"needsValidation": True})
+    run.succeed("Validate", needsValidation=False)
+    assert run.task == RunTask(":3", "Postprocess", WRITE, {"needsValidation": False})
+    run.succeed("Postprocess", values={})
+    assert run.output == {"values": {}}
 
 
 def test_no_choice_matched() -> None:
-    step = advance(read_definition(DEFAULT_FLOW), "Preprocess", {"needsValidation": "yes"})
-    assert isinstance(step, Failed)
-    assert (step.state, step.error, step.deliberate) == ("Needs validation?", "States.NoChoiceMatched", False)
+    run = Run(DEFAULT_FLOW)
+    run.succeed("Preprocess", needsValidation="yes")
+    assert (run.failure.state, run.failure.error) == ("Needs validation?", NO_CHOICE)
+    assert not run.failure.deliberate
 
 
-def test_a_missing_variable_fails() -> None:
-    step = advance(read_definition(DEFAULT_FLOW), "Preprocess", {})
-    assert isinstance(step, Failed)
-    assert step.error == "States.Runtime"
-    assert "$.needsValidation" in step.cause
+def test_a_missing_variable_of_a_choice_fails() -> None:
+    run = Run(DEFAULT_FLOW)
+    run.succeed("Preprocess")
+    assert (run.failure.state, run.failure.error) == ("Needs validation?", RUNTIME)
+    assert "$.needsValidation" in run.failure.cause
 
 
 def test_default_and_end_of_a_choice() -> None:
-    rule = {"Variable": "$.a", "IsPresent": True}
-    choice = {"Type": "Choice", "Choices": [{**rule, "End": True}], "Default": "T"}
-    definition = read_definition(machine("C", C=choice, T=task(READ)))
-    assert begin(definition, {"a": 1}) == Succeeded({"a": 1})
-    assert where(begin(definition, {})) == "T"
+    choice = {
+        "Type": "Choice",
+        "Choices": [{"Variable": "$.a", "IsPresent": True, "End": True}],
+        "Default": "T",
+    }
+    assert Run(machine("C", C=choice, T=task()), {"a": 1}).output == {"a": 1}
+    assert Run(machine("C", C=choice, T=task())).states == ["T"]
 
 
-def test_pass_succeed_and_fail() -> None:
-    definition = read_definition(
-        machine(
-            "P",
-            P={"Type": "Pass", "Result": {"b": 1}, "Next": "S"},
-            Q={"Type": "Pass", "End": True},
-            S={"Type": "Succeed"},
-            F={"Type": "Fail", "Error": "Mine", "Cause": "because"},
-            G=task(COMMONS_FAILED),
-        )
-    )
-    assert begin(definition, {"a": 1}) == Succeeded({"b": 1})
-    assert enter(definition, "Q", {"a": 1}) == Succeeded({"a": 1})
-    assert enter(definition, "F", {}) == Failed("F", "Mine", "because", deliberate=True)
-    assert enter(definition, "G", {}) == Failed("G", TASK_FAILED, COMMONS_FAILED, deliberate=True)
-    assert definition.transitions() == {}
+def test_a_choice_reads_the_context_and_filters_data() -> None:
+    rule = {"Variable": "$$.Execution.Name", "StringEqualsPath": "$.month", "End": True}
+    choice = {"Type": "Choice", "Choices": [rule], "InputPath": "$.in", "OutputPath": "$.out"}
+    data = {"in": {"month": "May", "out": {"a": 1}}}
+    assert Run(machine("C", C=choice), data).output == {"a": 1}
 
 
-def test_a_circle_without_a_task_fails() -> None:
-    definition = read_definition(
-        machine("A", A={"Type": "Pass", "Next": "B"}, B={"Type": "Pass", "Next": "A"})
-    )
-    step = begin(definition, {})
-    assert isinstance(step, Failed)
-    assert (step.error, step.deliberate) == ("States.Runtime", False)
-
-
-def test_a_circle_that_changes_the_data_can_be_left() -> None:
-    rule = {"Variable": "$.done", "IsPresent": True, "Next": "T"}
-    definition = read_definition(
-        machine(
-            "C",
-            C={"Type": "Choice", "Choices": [rule], "Default": "P"},
-            P={"Type": "Pass", "Result": {"done": 1}, "Next": "C"},
-            T=task(READ),
-        )
-    )
-    assert where(begin(definition, {})) == "T"
-
-
-def test_the_number_of_comparisons_is_bounded() -> None:
-    """Each Pass state leads through all Choice states to the next one, without a task."""
-    circles = 300
-    rule = {"Variable": "$.never", "IsPresent": True, "Next": "End"}
-    states: dict[str, Any] = {"End": {"Type": "Succeed"}}
-    for number in range(circles):
-        states[f"P{number}"] = {"Type": "Pass", "Result": {"to": number}, "Next": "C0"}
-        states[f"C{number}"] = {"Type": "Choice", "Choices": [rule], "Default": f"C{number + 1}"}
-    onwards = [
-        {"Variable": "$.to", "NumericEquals": number, "Next": f"P{number + 1}"}
-        for number in range(circles - 1)
-    ]
-    states[f"C{circles}"] = {"Type": "Choice", "Choices": onwards, "Default": "End"}
-    step = begin(read_definition({"StartAt": "P0", "States": states}), {})
-    assert isinstance(step, Failed)
-    assert (step.error, step.deliberate) == ("States.Runtime", False)
-
-
-def test_the_largest_definition_is_evaluated() -> None:
-    rules = [{"Variable": "$.a", "IsPresent": False}] * 6000
-    choice = {"Type": "Choice", "Choices": [{"And": rules, "Next": "T"}]}
-    assert where(begin(read_definition(machine("C", C=choice, T=task(READ))), {})) == "T"
-
-
-NAMES = ["A", "B", "C", "D"]
-TARGETS = st.sampled_from(NAMES)
-STATES = st.one_of(
-    TARGETS.map(lambda name: {"Type": "Pass", "Next": name}),
-    st.tuples(TARGETS, st.integers(0, 3)).map(
-        lambda parts: {"Type": "Pass", "Result": {"n": parts[1]}, "Next": parts[0]}
-    ),
-    st.tuples(TARGETS, TARGETS, st.integers(0, 3)).map(
-        lambda parts: {
-            "Type": "Choice",
-            "Choices": [{"Variable": "$.n", "NumericEquals": parts[2], "Next": parts[0]}],
-            "Default": parts[1],
-        }
-    ),
-    TARGETS.map(lambda name: task(READ, Next=name)),
-    st.just({"Type": "Succeed"}),
-    st.just({"Type": "Fail"}),
-)
-
-
-@given(st.fixed_dictionaries(dict.fromkeys(NAMES, STATES)), st.integers(0, 3))
-def test_every_machine_comes_to_a_task_or_an_end(states: dict[str, Any], number: int) -> None:
-    definition = read_definition(machine("A", **states))
-    step: Any = begin(definition, {"n": number})
-    for _ in range(20):
-        if not isinstance(step, RunTask):
-            break
-        assert states[step.state]["Type"] == "Task"
-        step = advance(definition, step.state, step.input)
-    assert isinstance(step, RunTask | Succeeded | Failed)
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(["StartAt", "States", "Type", "Resource", "Next", "Choices", "Variable", "A"])
-                | st.text(max_size=3),
-                inner,
-                max_size=4,
-            )
-        ),
-    )
-)
-def test_any_object_is_read_or_refused(raw: Any) -> None:
-    for one in (raw, machine("A", A=raw), machine("A", A={"Type": "Choice", "Choices": raw})):
-        if isinstance(one, dict):
-            with contextlib.suppress(BadRequest):
-                assert isinstance(read_definition(one), Definition)
+def test_the_first_rule_that_holds_is_followed() -> None:
+    rules = [{"Variable": "$.n", "NumericGreaterThan": limit, "Next": f"T{limit}"} for limit in (10, 5, 7)]
+    flow = machine("C", C={"Type": "Choice", "Choices": rules}, T5=task(), T7=task(), T10=task())
+    assert [Run(flow, {"n": n}).states for n in (11, 8, 6)] == [["T10"], ["T5"], ["T5"]]
 
 
 @pytest.mark.parametrize(
-    ("definition", "named"),
+    ("state", "data", "output"),
     [
-        ({}, "specification.definition: Object missing required field `StartAt`"),
-        ({"StartAt": "A"}, "States"),
-        ({"StartAt": "A", "States": {}}, "specification.definition.States"),
-        ({"StartAt": "", "States": {"A": task(READ)}}, "specification.definition.StartAt"),
-        ({**machine("A", A=task(READ)), "TimeoutSeconds": 5}, "TimeoutSeconds"),
-        (machine("B", A=task(READ)), "specification.definition.StartAt: there is no state B"),
-        (machine("A", A=task(READ, Next="B")), "States.A: there is no state B"),
-        (machine("A", A=task(READ, Next="A", End=True)), "States.A: must have either Next"),
-        (machine("A", A=task(READ, Comment="x")), "States.A: must have either Next"),
-        (machine("A", A={"Type": "Task", "End": True}), "States.A: Object missing required field `Resource`"),
-        (machine("A", A=task("x")), "States.A.Resource"),
-        (machine("A", A=task("las:transition:commons-other")), "States.A.Resource: transition"),
-        (machine("A", A=task(READ, End=True, InputPath="$")), "States.A: Object contains unknown field"),
-        (machine("A", A=task(READ, End=True, TimeoutSeconds=0)), "States.A.TimeoutSeconds"),
-        (machine("A", A=task(READ, End=True, Retry=[{}])), "States.A.Retry[0]"),
-        (machine("A", A={"Type": "Parallel", "Branches": []}), "States.A.Type: Invalid value 'Parallel'"),
-        (machine("A", A={"Type": "Map"}), "States.A.Type"),
-        (machine("A", A={"Type": "Wait", "Seconds": 1, "End": True}), "States.A.Type"),
-        (machine("A", A={}), "States.A: Object missing required field `Type`"),
-        (machine("A", A=1), "States.A"),
-        (machine("A", A={"Type": "Choice", "Choices": []}), "States.A.Choices"),
-        (machine("A", A={"Type": "Choice", "Choices": [{}]}), "States.A.Choices[0]"),
-        (
-            machine("A", A={"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True, "Next": "B"}]}),
-            "States.A: there is no state B",
-        ),
-        (
-            machine(
-                "A",
-                A={
-                    "Type": "Choice",
-                    "Choices": [{"Variable": "$.a", "IsNull": True, "End": True}],
-                    "Default": "B",
-                },
-            ),
-            "States.A: there is no state B",
-        ),
-        (machine("A", A={"Type": "Pass", "Result": [], "End": True}), "States.A.Result"),
-        ({**machine("A", A=task(READ)), "Comment": "x" * DEFINITION_BYTES}, "must not be larger"),
+        ({}, {"a": 1}, {"a": 1}),
+        ({"Result": {"b": 2}}, {"a": 1}, {"b": 2}),
+        ({"Result": 2, "ResultPath": "$.b"}, {"a": 1}, {"a": 1, "b": 2}),
+        ({"Result": 2, "ResultPath": "$.a.b.c"}, {"a": {"x": 1}}, {"a": {"x": 1, "b": {"c": 2}}}),
+        ({"Result": 2, "ResultPath": "$.a[1]"}, {"a": [0, 1]}, {"a": [0, 2]}),
+        ({"Result": 2, "ResultPath": "$.a[-1].b"}, {"a": [0, {}]}, {"a": [0, {"b": 2}]}),
+        ({"Result": None, "ResultPath": "$.a"}, {"a": 1}, {"a": None}),
+        ({"Result": {"b": 2}, "ResultPath": None}, {"a": 1}, {"a": 1}),
+        ({"InputPath": "$.a"}, {"a": {"b": 1}, "c": 2}, {"b": 1}),
+        ({"InputPath": None}, {"a": 1}, {}),
+        ({"InputPath": "$.a[*].b", "ResultPath": "$.c"}, {"a": [{"b": 1}]}, {"a": [{"b": 1}], "c": [1]}),
+        ({"InputPath": "$$.State.Name", "ResultPath": "$.s"}, {}, {"s": "A"}),
+        ({"InputPath": "$.a", "ResultPath": "$.b"}, {"a": 1}, {"a": 1, "b": 1}),
+        ({"OutputPath": "$.a"}, {"a": {"b": 1}}, {"b": 1}),
+        ({"OutputPath": None}, {"a": 1}, {}),
+        ({"Parameters": {"x.$": "$.b", "y": 1}, "InputPath": "$.a"}, {"a": {"b": 3}}, {"x": 3, "y": 1}),
+        ({"Result": {"b": 1}, "Parameters": {"x": 1}}, {}, {"b": 1}),
     ],
 )
-def test_bad_definitions_are_named(definition: dict[str, Any], named: str) -> None:
-    with pytest.raises(BadRequest) as caught:
-        read_definition(definition)
-    assert caught.value.message.startswith("specification.definition")
-    assert named in caught.value.message
-
-
-def test_the_nearest_task_of_a_transition_is_found() -> None:
-    definition = read_definition(
-        machine("A", A=task(READ, Next="B"), B=task(CHECK, Next="C"), C=task(READ), D=task(WRITE))
-    )
-    assert task_of_transition(definition, READ, "B") == "C"
-    assert task_of_transition(definition, READ, "A") == "A"
-    assert task_of_transition(definition, CHECK, "C") == "B"
-    assert task_of_transition(definition, READ, None) == "A"
-    assert task_of_transition(definition, WRITE, "A") is None
+def test_data_of_a_pass_state(state: dict[str, Any], data: dict[str, Any], output: dict[str, Any]) -> None:
+    before = str(data)
+    assert passed(state, data) == output
+    assert str(data) == before, "data are not changed in place"
 
 
 @pytest.mark.parametrize(
-    ("error", "delays"),
+    ("state", "error"),
     [
-        (TIMED_OUT, [2, 4, 8, None]),
-        (TASK_LOST, [2, 4, 8, None]),
-        (TASK_FAILED, [None]),
-        (None, [2, 4, 8, None]),
+        ({"InputPath": "$.x"}, RUNTIME),
+        ({"OutputPath": "$.x"}, RUNTIME),
+        ({"OutputPath": "$.a"}, RUNTIME),
+        ({"Parameters": {"x.$": "$.x"}}, PARAMETER_PATH),
+        ({"Parameters": {"x.$": "States.MathAdd($.a, 1)"}}, INTRINSIC),
+        ({"Result": 1, "ResultPath": "$.a.b"}, RESULT_PATH),
+        ({"Result": 1, "ResultPath": "$.b[0]"}, RESULT_PATH),
+        ({"Result": 1, "ResultPath": "$[0]"}, RESULT_PATH),
+        ({"Parameters": {"x": "y" * (DATA_BYTES // 2), "z.$": "$.large"}}, DATA_LIMIT),
+        ({"Parameters": {"z": "y" * (DATA_BYTES // 2)}, "ResultPath": "$.b"}, DATA_LIMIT),
     ],
 )
-def test_default_retry(error: str | None, delays: list[float | None]) -> None:
-    assert [retry_delay(None, error, attempt) for attempt in range(1, len(delays) + 1)] == delays
+def test_data_that_do_not_fit_fail_the_execution(state: dict[str, Any], error: str) -> None:
+    run = Run(alone({"Type": "Pass", **state}), {"a": "text", "large": "x" * (DATA_BYTES // 2)})
+    assert (run.failure.state, run.failure.error, run.failure.deliberate) == ("A", error, False)
 
 
-def test_explicit_retry_wins() -> None:
-    timeouts = Retrier(error_equals=[TIMED_OUT], max_attempts=1, interval_seconds=5)
-    others = Retrier(error_equals=[TASK_FAILED], max_attempts=100, backoff_rate=3, max_delay_seconds=10)
-    assert [retry_delay([timeouts, others], TIMED_OUT, attempt) for attempt in (1, 2)] == [5, None]
-    delays = [retry_delay([timeouts, others], TASK_FAILED, attempt) for attempt in (1, 2, 4, 100, 101)]
-    assert delays == [1, 3, 10, 10, None]
-    assert retry_delay([timeouts, others], None, 1) == 5
-    assert retry_delay([], TIMED_OUT, 1) is None
-    assert retry_delay([Retrier(error_equals=["States.ALL"])], "anything", 1) == 1
-    assert retry_delay([Retrier(error_equals=[TASK_FAILED])], TIMED_OUT, 1) is None
+def test_data_of_a_task() -> None:
+    state = task(
+        InputPath="$.order",
+        Parameters={"id.$": "$.id", "run.$": "$$.Execution.Id", "time.$": "$$.Execution.StartTime"},
+        ResultSelector={"pages.$": "$.pages[*].number"},
+        ResultPath="$.read",
+        End=True,
+    )
+    run = Run(alone(state), {"order": {"id": 7}})
+    assert run.task.input == {"id": 7, "run": "e1", "time": "2026-11-28T03:00:00.000Z"}
+    run.succeed("A", pages=[{"number": 1}, {"number": 2}], other=1)
+    assert run.output == {"order": {"id": 7}, "read": {"pages": [1, 2]}}
+
+
+def test_the_input_of_a_task_is_an_object() -> None:
+    run = Run(alone(task(InputPath="$.a", Catch=[{"ErrorEquals": ["States.ALL"], "Next": "A"}])), {"a": [1]})
+    assert run.failure == Failed("A", RUNTIME, "The input of task A must be an object")
+
+
+def test_seconds_of_a_task() -> None:
+    run = Run(alone(task(TimeoutSeconds=60, HeartbeatSeconds=5)))
+    assert (run.task.timeout_seconds, run.task.heartbeat_seconds) == (60, 5)
+    by_path = task(TimeoutSecondsPath="$.t", HeartbeatSecondsPath="$.h", Parameters={})
+    run = Run(alone(by_path), {"t": 60, "h": 5.0})
+    assert (run.task.timeout_seconds, run.task.heartbeat_seconds) == (60, 5)
+    for wrong in (0, -1, "60", 1.5, True, None, 10**9):
+        assert Run(alone(by_path), {"t": wrong, "h": 1}).failure.error == RUNTIME
+
+
+@pytest.mark.parametrize(
+    ("state", "timer"),
+    [
+        ({"Seconds": 5}, StartTimer(":1", "A", 5)),
+        ({"Seconds": 0}, StartTimer(":1", "A", 0)),
+        ({"SecondsPath": "$.s"}, StartTimer(":1", "A", 7)),
+        (
+            {"Timestamp": "2026-11-28T05:00:00+01:00"},
+            StartTimer(":1", "A", None, NOW + datetime.timedelta(hours=1)),
+        ),
+        ({"TimestampPath": "$.t"}, StartTimer(":1", "A", None, NOW - datetime.timedelta(hours=3))),
+        ({"TimestampPath": "$$.Execution.StartTime"}, StartTimer(":1", "A", None, NOW)),
+    ],
+)
+def test_wait_states(state: dict[str, Any], timer: StartTimer) -> None:
+    run = Run(
+        alone({"Type": "Wait", "OutputPath": "$.o", **state}), {"s": 7, "t": "2026-11-28T00:00:00Z", "o": {}}
+    )
+    assert run.timer == timer
+    run.fire("A")
+    assert run.output == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "data"),
+    [
+        ({"SecondsPath": "$.s"}, {}),
+        ({"SecondsPath": "$.s"}, {"s": -1}),
+        ({"SecondsPath": "$.s"}, {"s": "1"}),
+        ({"TimestampPath": "$.s"}, {"s": "soon"}),
+        ({"TimestampPath": "$.s"}, {"s": 1}),
+        ({"TimestampPath": "$.s"}, {"s": "2026-11-28T05:00:00"}),
+    ],
+)
+def test_a_time_that_is_none_fails_the_execution(state: dict[str, Any], data: dict[str, Any]) -> None:
+    assert Run(alone({"Type": "Wait", **state}), data).failure.error in (RUNTIME, PARAMETER_PATH)
+
+
+def test_succeed_and_fail() -> None:
+    assert Run(alone({"Type": "Succeed"}), {"a": 1}).output == {"a": 1}
+    assert (
+        Run(alone({"Type": "Succeed", "InputPath": "$.a", "OutputPath": "$.b"}), {"a": {"b": {}}}).output
+        == {}
+    )
+    assert Run(alone({"Type": "Fail"})).failure == Failed("A", "States.Failed", "", deliberate=True)
+    fail = {"Type": "Fail", "Error": "Mine", "Cause": "because"}
+    assert Run(alone(fail)).failure == Failed("A", "Mine", "because", deliberate=True)
+    fail = {"Type": "Fail", "ErrorPath": "$.e", "CausePath": "States.Format('no {}', $.what)"}
+    assert Run(alone(fail), {"e": "E", "what": "paper"}).failure == Failed(
+        "A", "E", "no paper", deliberate=True
+    )
+    assert Run(alone(fail), {"e": 1, "what": 1}).failure.error == RUNTIME
+    assert Run(alone(fail), {"e": "E"}).failure.error == PARAMETER_PATH
+    assert len(Run(alone(fail), {"e": "E" * 9999, "what": "x" * 9999}).failure.cause) == 4096
+
+
+def test_the_output_of_an_execution_is_an_object() -> None:
+    run = Run(alone({"Type": "Succeed", "OutputPath": "$.a"}), {"a": [1]})
+    assert run.failure == Failed("A", RUNTIME, "The output of an execution must be an object")
+
+
+def test_commons_failed_ends_the_execution() -> None:
+    catch = [{"ErrorEquals": ["States.ALL"], "Next": "A"}]
+    run = Run(alone(task(COMMONS_FAILED, Catch=catch, Retry=[{"ErrorEquals": ["States.ALL"]}])))
+    assert run.failure == Failed("A", TASK_FAILED, COMMONS_FAILED, deliberate=True)
+
+
+def test_an_execution_goes_on_with_another_state() -> None:
+    run = Run(DEFAULT_FLOW, {"a": 1})
+    run.send(Jump("Validate"))
+    assert [action.state for action in run.cancelled] == ["Preprocess"]
+    assert run.task == RunTask(":2", "Validate", CHECK, {"a": 1})
+    run.succeed("Validate", b=2)
+    run.fail("Postprocess")
+    assert run.failure.state == "Postprocess"
+    run.send(Jump("Validate"))
+    assert run.task.input == {"b": 2}
+    run.succeed("Validate")
+    run.succeed("Postprocess", c=3)
+    assert run.output == {"c": 3}
+
+
+def test_a_failed_choice_keeps_its_input() -> None:
+    run = Run(DEFAULT_FLOW)
+    run.succeed("Preprocess", needsValidation="perhaps")
+    run.send(Jump("Postprocess"))
+    assert run.task.input == {"needsValidation": "perhaps"}
+
+
+def test_an_unknown_state_is_not_jumped_to() -> None:
+    run = Run(DEFAULT_FLOW)
+    assert decide(run.definition, run.machine, Jump("None"), run.context) == (run.machine, ())
+
+
+def test_the_context_is_given() -> None:
+    names = {
+        "id": "$$.Execution.Id",
+        "name": "$$.Execution.Name",
+        "input": "$$.Execution.Input.a",
+        "start": "$$.Execution.StartTime",
+        "state": "$$.State.Name",
+        "entered": "$$.State.EnteredTime",
+        "workflow": "$$.StateMachine.Id",
+        "workflowName": "$$.StateMachine.Name",
+    }
+    definition = compile_definition(
+        alone({"Type": "Pass", "Parameters": {f"{name}.$": path for name, path in names.items()}})
+    )
+    context = context_of({"a": 1}, now=NOW + datetime.timedelta(seconds=1.5), workflow_name="Orders")
+    assert start(definition, {}, context).actions == (
+        Succeeded(
+            {
+                "id": "e1",
+                "name": "May",
+                "input": 1,
+                "start": "2026-11-28T03:00:00.000Z",
+                "state": "A",
+                "entered": "2026-11-28T03:00:01.500Z",
+                "workflow": "w1",
+                "workflowName": "Orders",
+            }
+        ),
+    )
