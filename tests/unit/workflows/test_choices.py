@@ -10,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagemill.errors import BadRequest
-from pagemill.workflows.choices import DEEPEST_RULE, Branch, PathMissing, holds, read_branch, read_rule
+from pagemill.workflows.choices import DEEPEST_RULE, Branch, holds, read_branch, read_rule
+from pagemill.workflows.expressions import Scope
+from pagemill.workflows.paths import PathMissing
+from pagemill.workflows.work_bounds import Work
 
 DATA: dict[str, Any] = {
     "total": 47.9,
@@ -30,7 +33,7 @@ def comparison(operator: str, expected: Any, variable: str = "$.total") -> dict[
 
 
 def outcome(rule: dict[str, Any]) -> bool:
-    return holds(read_rule(rule, "rule"), DATA)
+    return holds(read_rule(rule, "rule"), Scope(DATA, {"State": {"Name": "C"}}, Work("e1")))
 
 
 @pytest.mark.parametrize(
@@ -58,6 +61,8 @@ def outcome(rule: dict[str, Any]) -> bool:
         ("IsNumeric", "$.total", True, True),
         ("IsBoolean", "$.flag", True, True),
         ("IsTimestamp", "$.time", True, True),
+        ("StringEquals", "$$.State.Name", "C", True),
+        ("StringEqualsPath", "$.name", "$$.State.Name", False),
     ],
 )
 def test_comparisons(operator: str, variable: str, expected: Any, result: bool) -> None:

@@ -10,15 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagemill.errors import BadRequest
-from pagemill.workflows.choices import DEEPEST_RULE, PathMissing, holds, read_branch, read_rule
+from pagemill.workflows.choices import DEEPEST_RULE, holds, read_branch, read_rule
 from pagemill.workflows.comparisons import COMPARATORS, TYPE_TESTS, matches_wildcards
-from pagemill.workflows.paths import MISSING, checked_path, read_path
+from pagemill.workflows.expressions import Scope
+from pagemill.workflows.paths import MISSING, PathMissing, read_reference
+from pagemill.workflows.work_bounds import Work
 
 EARLY, LATE = "2024-01-01T00:00:00Z", "2024-01-01T00:30:00.5-01:00"
 
 
 def rule_holds(rule: dict[str, Any], data: Any) -> bool:
-    return holds(read_rule(rule, "rule"), data)
+    return holds(read_rule(rule, "rule"), Scope(data, {}, Work("e1")))
 
 
 def test_every_comparison_of_the_language_is_known() -> None:
@@ -224,22 +226,22 @@ def test_a_branch_may_end_the_execution() -> None:
 )
 def test_paths(path: str, value: Any) -> None:
     data = {"a": [1, {"b-c": None}], "d": "text"}
-    assert read_path(checked_path(path, "path"), data) == value
+    assert read_reference(path, "path").find(data) == value
 
 
 @pytest.mark.parametrize(
     "path",
-    ["", "a", "$.", "$$", "$.*", "$.a[*]", "$..a", "$.a[0:1]", "$.a[0,1]", "$[?@.a]", "$.a | $.b", None],
+    ["", "a", "$.", "$$$", "$.*", "$.a[*]", "$..a", "$.a[0:1]", "$.a[0,1]", "$[?@.a]", "$.a | $.b", None],
 )
 def test_bad_paths_are_refused(path: Any) -> None:
     with pytest.raises(BadRequest, match="path"):
-        checked_path(path, "path")
+        read_reference(path, "path")
 
 
 @given(st.text(alphabet="$.ab[]'0*?@()&|!= ", max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
-        checked_path(f"${text}", "path")
+        path = read_reference(f"${text}", "path")
     except BadRequest:
         return
-    read_path(f"${text}", {"a": [{"b": 1}]})
+    path.find({"a": [{"b": 1}]})

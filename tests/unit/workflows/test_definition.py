@@ -307,7 +307,7 @@ LARGE = {
         chain,
     ),
 }
-CALLS_PER_BYTE = 12
+CALLS_PER_BYTE = 14
 
 
 def calls_of_judging(definition: dict[str, Any]) -> int:
