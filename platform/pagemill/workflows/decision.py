@@ -361,7 +361,7 @@ class Decision:
         attempt = next_attempt(retry, error, position.retries, self.work.draw, of_branch=of_branch)
         if attempt is None:
             return None
-        position.retries = position.retries or [0] * len(retry)
+        position.retries += [0] * (len(retry) - len(position.retries))
         position.retries[attempt.retrier] += 1
         position.attempt += 1
         return attempt.delay

@@ -13,7 +13,7 @@ from pagemill.errors import BadRequest
 from pagemill.workflows.failures import PARAMETER_PATH, StateFailed
 from pagemill.workflows.intrinsic_functions import FUNCTIONS, Function, format_pieces, unescaped
 from pagemill.workflows.paths import MISSING, Path, read_query
-from pagemill.workflows.work_bounds import DATA_BYTES, Work, is_shallow, too_large
+from pagemill.workflows.work_bounds import CALL_BYTES_OF_WORK, DATA_BYTES, Work, is_shallow, too_large
 
 LONGEST_CALL = 10_000
 DEEPEST_CALL = 10
@@ -239,14 +239,15 @@ def _computed(expression: Expression, scope: Scope) -> tuple[Any, int]:
             if value is MISSING:
                 raise StateFailed(PARAMETER_PATH, f"The data have no value at {expression.text}")
         case Call(name, function, arguments):
-            scope.work.spend()
             value = _called(name, function, [_computed(argument, scope) for argument in arguments], scope)
     return value, scope.work.measure(value)
 
 
 def _called(name: str, function: Function, arguments: list[tuple[Any, int]], scope: Scope) -> Any:
-    if sum(size for _, size in arguments) > DATA_BYTES:
+    total = sum(size for _, size in arguments)
+    if total > DATA_BYTES:
         raise too_large()
+    scope.work.spend(1 + total // CALL_BYTES_OF_WORK)
     values = [value for value, _ in arguments]
     try:
         return function.apply(scope.work, *values) if function.random else function.apply(*values)

@@ -14,10 +14,14 @@ from pagemill.workflows.failures import DATA_LIMIT, StateFailed, WorkSpent
 DATA_BYTES = 256 * 1024
 """Largest input, output and value between them, as JSON."""
 DEEPEST_DATA = 100
-MOST_WORK = 20_000
+MOST_WORK = 10_000
 """Between two events. The largest definition needs less unless its states form a circle without a task."""
-BYTES_OF_WORK = 8192
+BYTES_OF_WORK = 4096
 """As long to write as a short path takes to read, some microseconds."""
+BRACKETS_OF_WORK = 64
+"""As long to look into."""
+CALL_BYTES_OF_WORK = 512
+"""As long for a function to work on."""
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 
@@ -47,8 +51,9 @@ class Work:
         self.spend(len(encoded) // BYTES_OF_WORK)
         if len(encoded) > DATA_BYTES:
             raise too_large()
-        # The count is an upper bound of the depth, and takes no time.
-        if encoded.count(b"[") + encoded.count(b"{") > DEEPEST_DATA and not is_shallow(value):
+        brackets = encoded.count(b"[") + encoded.count(b"{")
+        self.spend(brackets // BRACKETS_OF_WORK)
+        if brackets > DEEPEST_DATA and not is_shallow(value):
             raise too_deep()
         return len(encoded)
 
