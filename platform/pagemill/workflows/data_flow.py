@@ -16,6 +16,8 @@ def selected(path: Path | None, scope: Scope, member: str) -> Any:
     """Return what a path selects of the data. Raises StateFailed when there is nothing."""
     if path is None:
         return {}
+    if path.text == "$":
+        return scope.data
     value = scope.find(path)
     if value is MISSING:
         raise StateFailed(RUNTIME, f"{member}: the data have no value at {path.text}")

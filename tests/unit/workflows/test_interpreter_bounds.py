@@ -58,6 +58,19 @@ def test_states_may_count_but_not_for_ever() -> None:
     assert "without a task" in run.failure.cause
 
 
+def test_the_largest_choice_is_evaluated() -> None:
+    rules = [{"Variable": "$.a", "IsPresent": False}] * 6000
+    choice = {"Type": "Choice", "Choices": [{"And": rules, "Next": "T"}]}
+    assert Run(machine("C", C=choice, T=task())).states == ["T"]
+
+
+def test_the_longest_chain_is_gone_through() -> None:
+    states = {str(number): {"Type": "Pass", "Next": str(number + 1)} for number in range(6000)}
+    assert Run({"StartAt": "0", "States": {**states, "6000": {"Type": "Succeed"}}}, {"a": 1}).output == {
+        "a": 1
+    }
+
+
 def test_a_circle_that_was_accepted_before_it_was_judged_fails() -> None:
     raw = machine("A", A={"Type": "Pass", "Next": "B"}, B={"Type": "Pass", "Next": "A"})
     decided = start(compile_definition(raw), {}, context_of())

@@ -164,11 +164,13 @@ class WorkflowController(Controller):
     ) -> Workflow:
         """Create a workflow.
 
-        A workflow is a state machine whose tasks are transitions. `specification.definition` is written in a
-        subset of the Amazon States Language with the states `Task`, `Choice`, `Pass`, `Succeed` and `Fail`.
+        A workflow is a state machine whose tasks are transitions. `specification.definition` is written in
+        the Amazon States Language (with JSONPath): the states `Task`, `Choice`, `Pass`, `Wait`, `Succeed`,
+        `Fail`, `Parallel` and `Map`, filters of input and output, `Retry`, `Catch` and intrinsic functions.
         The `Resource` of a task is the id of a transition; the output of a state is the input of the next,
         and the last output is that of the execution. States and transitions that the definition names have to
-        exist (400). The definition is not shown again and cannot be changed.
+        exist, each state leads to an end, and no circle is without a `Task` or `Wait` (400). The definition
+        has at most 256 KiB. It is not shown again and cannot be changed.
 
         With `errorConfig.manualRetry` a failed execution gets the status `retry` and waits for its next
         transition, and `errorConfig.email` is an address that is told of failures. With `emailConfig` the

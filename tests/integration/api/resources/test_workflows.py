@@ -198,8 +198,21 @@ async def test_bad_members_are_named(api: httpx.AsyncClient, body: dict[str, Any
             "specification.definition.States.A.Resource: transition",
         ),
         (
-            {"definition": {"StartAt": "A", "States": {"A": {"Type": "Parallel"}}}},
+            {"definition": {"StartAt": "A", "States": {"A": {"Type": "Loop"}}}},
             "specification.definition.States.A.Type",
+        ),
+        (
+            {"definition": {"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}}}},
+            "specification.definition.States.A: goes round without a Task or Wait state",
+        ),
+        (
+            {
+                "definition": {
+                    "StartAt": "A",
+                    "States": {"A": {"Type": "Parallel", "Branches": [one_task("foo")]}},
+                }
+            },
+            "specification.definition.States.A: must have either Next",
         ),
     ],
 )
