@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -41,8 +41,6 @@ DEEPEST_DEFINITION = 200
 MEMBER = "specification.definition"
 COMMONS_FAILED = TransitionId("las:transition:commons-failed")
 """The transition, shared by all organizations, that ends an execution as failed."""
-
-Read = TypeVar("Read")
 
 
 @dataclass(slots=True)

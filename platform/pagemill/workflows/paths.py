@@ -32,9 +32,10 @@ Step: TypeAlias = str | int | slice | None
 _ENVIRONMENT = JSONPathEnvironment(strict=True)
 # The library takes 10 microseconds for a segment: a definition full of them would take a second to judge. So
 # it reads what is not plain only, which has at least eight bytes for each segment.
+# Names may have hyphens, as in the examples of the Amazon States Language; RFC 9535 wants quotes then.
 _INDEX = r"(?:0|-?[1-9][0-9]{0,8})"
 _PLAIN_SEGMENT = (
-    r"\.(?P<name>[A-Za-z_][0-9A-Za-z_]*)|(?P<every>\.\*|\[ *\* *\])"
+    r"\.(?P<name>[A-Za-z_][-0-9A-Za-z_]*)|(?P<every>\.\*|\[ *\* *\])"
     rf"|\[ *(?P<index>{_INDEX}) *\]"
     r"|\[ *'(?P<single>[^'\\\x00-\x1f]*)' *\]|\[ *\"(?P<double>[^\"\\\x00-\x1f]*)\" *\]"
     rf"|\[ *(?P<slice>{_INDEX}? *: *{_INDEX}? *(?:: *{_INDEX}? *)?)\]"

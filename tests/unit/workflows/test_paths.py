@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from jsonpath import JSONPathEnvironment, JSONPathError
 
@@ -17,6 +17,7 @@ from pagemill.workflows.work_bounds import Work
 DATA: dict[str, Any] = {
     "a": {"b": [10, {"c": None}]},
     "with space": 1,
+    "with-hyphen": 2,
     "å": "ø",
     "": "empty",
     "a.b": "dotted",
@@ -32,6 +33,7 @@ DATA: dict[str, Any] = {
         ("$['a']['b'][1]", {"c": None}),
         ("$['with space']", 1),
         ("$.å", "ø"),
+        ("$.with-hyphen", 2),
         ("$['a.b']", "dotted"),
         ("$['']", "empty"),
         ("$.a.x", MISSING),
@@ -166,6 +168,7 @@ VALUES = st.recursive(
 @given(st.lists(st.sampled_from(SEGMENTS), max_size=5).map("".join), VALUES)
 def test_paths_mean_what_the_library_takes_them_for(segments: str, data: Any) -> None:
     """Plain paths are read by a pattern, and all are resolved without the library."""
+    assume(".." not in segments)
     try:
         expected = JSONPathEnvironment(strict=True).compile(f"${segments}").findall(data)
     except JSONPathError:
