@@ -148,7 +148,8 @@ class Decision:
         """Begin the state that a machine has come to, or try it again."""
         match frame.state:
             case Task():
-                return self.run_task(frame, 0.0)
+                self.run_task(frame, 0.0)
+                return None
             case Choice() as choice:
                 return self.choose(frame, choice)
             case Pass(result=result):
@@ -157,7 +158,8 @@ class Decision:
                     result = with_parameters(frame.compiled, effective_input(frame.compiled, scope))
                 return self.leave(frame, result)
             case Wait() as wait:
-                return self.wait_for(frame, wait)
+                self.wait_for(frame, wait)
+                return None
             case Succeed():
                 return Ended(passed_on(frame.compiled, effective_input(frame.compiled, self.scope(frame))))
             case Fail(error=error, cause=cause):
@@ -342,7 +344,8 @@ class Decision:
             delay = self.delay_before_retry(frame, state, failure)
             if delay is not None:
                 try:
-                    return self.try_again(frame, delay)
+                    self.try_again(frame, delay)
+                    return None
                 except StateFailed as other:
                     failure = other
             return self.catch(frame, state, failure)

@@ -200,7 +200,8 @@ def _split(text: Any, separators: Any) -> list[str]:
     if not characters:
         raise failed("States.StringSplit needs a separator")
     first = characters[0]
-    one_separator = _text(text, "The text").translate(str.maketrans(dict.fromkeys(characters, first)))
+    table = {ord(character): first for character in characters}
+    one_separator = _text(text, "The text").translate(table)
     return [part for part in one_separator.split(first) if part]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import UNSET
@@ -18,6 +18,7 @@ from pagemill.workflows.definition import (
     successors,
 )
 from pagemill.workflows.failures import ALL
+from pagemill.workflows.retries import Catcher, Retrier
 from pagemill.workflows.states import Attempted, Choice, Fail, Pass, State, Succeed, Task
 
 
@@ -40,7 +41,8 @@ def read_definition(raw: Mapping[str, Any]) -> Definition:
 
 def _judge_errors(state: Attempted, member: str) -> None:
     """Refuse entries of Retry and Catch behind States.ALL, which takes all errors."""
-    for kind, entries in (("Retry", state.retry or ()), ("Catch", state.catch)):
+    known: dict[str, Sequence[Retrier | Catcher]] = {"Retry": state.retry or (), "Catch": state.catch}
+    for kind, entries in known.items():
         for position, entry in enumerate(entries):
             if ALL in entry.error_equals and (len(entry.error_equals) > 1 or position < len(entries) - 1):
                 place = f"{member}.{kind}[{position}].ErrorEquals"
