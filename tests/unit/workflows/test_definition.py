@@ -330,7 +330,7 @@ def calls_of_judging(definition: dict[str, Any]) -> int:
 @pytest.mark.parametrize("name", LARGE)
 def test_the_work_of_judging_grows_with_the_size(name: str) -> None:
     entry, wrap = LARGE[name]
-    for size in (8_000, 32_000):
+    for size in (4_000, 16_000):
         definition = filled(entry, wrap, size)
         assert calls_of_judging(definition) < CALLS_PER_BYTE * len(msgspec.json.encode(definition))
 

@@ -188,7 +188,7 @@ class Played:
             self.keep(decide(self.definition, self.machine, event, CONTEXT))
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(MACHINES, st.integers(0, 2**32))
 def test_crashes_between_decisions_change_nothing(raw: dict[str, Any], seed: int) -> None:
     definition = compile_definition(raw)
@@ -199,7 +199,7 @@ def test_crashes_between_decisions_change_nothing(raw: dict[str, Any], seed: int
     assert stored(smooth.machine) == smooth.machine == crashing.machine
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(MACHINES, st.integers(0, 2**32))
 def test_events_that_are_not_waited_for_change_nothing(raw: dict[str, Any], seed: int) -> None:
     played = Played(compile_definition(raw), seed, crashes=False)
@@ -213,7 +213,7 @@ def test_events_that_are_not_waited_for_change_nothing(raw: dict[str, Any], seed
             assert decide(played.definition, before, wrong, CONTEXT) == (before, ())
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(MACHINES, st.integers(0, 2**32), st.sampled_from(NAMES))
 def test_an_execution_can_always_go_on_with_another_state(raw: dict[str, Any], seed: int, state: str) -> None:
     played = Played(compile_definition(raw), seed, crashes=True)
