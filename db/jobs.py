@@ -26,19 +26,20 @@ def queueing(
     conflict: str = "",
     result: str = "jobs",
     with_trace: bool = False,
+    with_delay: bool = False,
 ) -> str:
     """Return SQL that queues the jobs of one kind that the query ``jobs`` selects, and tells dispatchers.
 
     ``jobs`` selects the organization, id, kind, subject, payload, priority and maximum attempts of each job,
-    and its trace context with ``with_trace``. ``kind`` is an SQL expression. ``parts`` are CTEs that ``jobs``
-    reads, each with a comma behind it. The statement returns the number of jobs unless ``result`` says
-    otherwise.
+    its trace context with ``with_trace``, and the time when it is due with ``with_delay``. ``kind`` is an SQL
+    expression. ``parts`` are CTEs that ``jobs`` reads, each with a comma behind it. The statement returns the
+    number of jobs unless ``result`` says otherwise.
     """
     return f"""
     WITH {parts} queued AS (
         INSERT INTO job (
             organization_id, id, kind, subject_id, payload, priority, maximum_attempts
-            {", trace_context" if with_trace else ""}
+            {", trace_context" if with_trace else ""} {", run_after" if with_delay else ""}
         )
         {jobs}
         {conflict}
@@ -71,9 +72,11 @@ class CancelRequestRow(Row):
         ":kind",
         """
         SELECT :organization_id::text, :job_id::text, :kind::text, :subject_id::text, :payload::jsonb,
-            :priority::integer, :maximum_attempts::integer, :trace_context::text
+            :priority::integer, :maximum_attempts::integer, :trace_context::text,
+            now() + make_interval(secs => :delay)
         """,
         with_trace=True,
+        with_delay=True,
     )
 )
 async def insert_job(
@@ -87,8 +90,9 @@ async def insert_job(
     priority: int,
     maximum_attempts: int,
     trace_context: str | None,
+    delay: float,
 ) -> None:
-    """Queue a job, and tell dispatchers of it at commit."""
+    """Queue a job that is due in ``delay`` seconds, and tell dispatchers of it at commit."""
 
 
 @tenant(f"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 
 from db.keyset import Order
 from db.statements import Connection, Row, columns, tenant
@@ -65,6 +66,20 @@ async def insert_log_line(
     connection: Connection, *, organization_id: OrganizationId, log_id: LogId, message: str
 ) -> None:
     """Add a line to a log."""
+
+
+@tenant("""
+    INSERT INTO log_event (organization_id, log_id, time, message)
+    SELECT :organization_id, log.id, clock_timestamp(), line.message
+    FROM log
+    CROSS JOIN unnest(:messages::text[]) WITH ORDINALITY AS line (message, number)
+    WHERE log.organization_id = :organization_id AND log.id = :log_id
+    ORDER BY line.number
+""")
+async def insert_log_lines(
+    connection: Connection, *, organization_id: OrganizationId, log_id: LogId, messages: Sequence[str]
+) -> None:
+    """Add lines to a log, in their order, unless it has been deleted."""
 
 
 @tenant(f"SELECT {columns(LogRow)} FROM log WHERE organization_id = :organization_id AND id = :log_id")

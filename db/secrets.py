@@ -23,6 +23,15 @@ class SecretRow(Row):
     updated_by: PrincipalId | None
 
 
+class SealedSecretRow(Row):
+    """A secret with its sealed data."""
+
+    id: SecretId
+    key_id: str
+    nonce: bytes
+    ciphertext: bytes
+
+
 @tenant(f"""
     INSERT INTO secret (
         organization_id, id, name, description, key_id, nonce, ciphertext, created_by, created_time
@@ -149,3 +158,13 @@ async def find_user_of_secret(
     connection: Connection, *, organization_id: OrganizationId, secret_id: SecretId
 ) -> str | None:
     """Return the id of the oldest transition or workflow that names the secret."""
+
+
+@tenant(f"""
+    SELECT {columns(SealedSecretRow)} FROM secret
+    WHERE organization_id = :organization_id AND id = ANY(:secret_ids::text[])
+""")
+async def list_sealed_secrets(
+    connection: Connection, *, organization_id: OrganizationId, secret_ids: Sequence[SecretId]
+) -> list[SealedSecretRow]:
+    """Return those of the secrets that exist, with their sealed data."""

@@ -66,7 +66,28 @@ class StepOfRow(Row):
     workflow_execution_id: WorkflowExecutionId | None
 
 
+class StepToRunRow(Row):
+    """An execution of a transition as its worker needs it; ``parameters`` are the transition's.
+
+    ``seconds_left`` is the time until it times out.
+    """
+
+    id: TransitionExecutionId
+    transition_id: TransitionId
+    status: TransitionExecutionStatus
+    input: dict[str, Any]
+    log_id: LogId | None
+    parameters: dict[str, Any]
+    seconds_left: float | None
+
+
 LOCKED = columns(LockedTransitionExecutionRow, timed_out="coalesce(expires < now(), false)")
+TO_RUN = columns(
+    StepToRunRow,
+    "execution",
+    parameters="transition.parameters",
+    seconds_left="extract(epoch FROM execution.expires - now())::double precision",
+)
 
 
 @tenant(f"""
@@ -250,6 +271,18 @@ async def find_workflow_execution_of_step(
     execution_id: TransitionExecutionId,
 ) -> StepOfRow | None:
     """Return the execution of a workflow that has to be locked before this step of it."""
+
+
+@tenant(f"""
+    SELECT {TO_RUN} FROM transition_execution AS execution
+    JOIN transition
+        ON transition.organization_id = :organization_id AND transition.id = execution.transition_id
+    WHERE execution.organization_id = :organization_id AND execution.id = :execution_id
+""")
+async def find_step_to_run(
+    connection: Connection, *, organization_id: OrganizationId, execution_id: TransitionExecutionId
+) -> StepToRunRow | None:
+    """Return an execution with the parameters of its transition."""
 
 
 @tenant(f"""

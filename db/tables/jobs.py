@@ -39,7 +39,7 @@ class Dispatcher(Table, tablename="dispatcher"):
     """A dispatcher as it announces itself; it is there until ``expires``."""
 
     name = Text(primary_key=True, help_text="name of its actor")
-    role = Text(help_text="interactive, long, housekeeping")
+    role = Text(help_text="interactive, long, housekeeping, workflows")
     release = Text()
     owner = Text(help_text="lease_owner of its jobs")
     listening = Boolean(default=False)

@@ -197,6 +197,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Webhook deliveries that are made at a time."""
     webhook_private_targets: bool = False
     """Allow webhooks to this machine and to private networks, and by http to localhost."""
+    workflows_dispatcher: bool = True
+    """Run steps of workflows in a dispatcher of their own; without it, that of housekeeping runs them, as
+    with `pagemill up`."""
+    functions_file: str = ""
+    """TOML file that maps lambda transitions to Python functions, on the node of the dispatchers."""
+    function_concurrency: Annotated[int, Meta(ge=1)] = 8
+    """Functions that run at a time, each in a process of its own."""
+    function_memory: Annotated[float, Meta(gt=0, le=4096)] = 1.0
+    """GiB of address space that one function may use."""
     development_workflow_executions: int = 100
     """Executions a month that a workflow may start while its status is development."""
     new_organization_plan: str = "las:plan:self-hosted"

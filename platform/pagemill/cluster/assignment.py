@@ -69,9 +69,13 @@ class Assignment:
 
 def keys_of_role(role: Role, settings: Settings) -> DispatcherKeys:
     """Return the keys that a role needs."""
-    if role is not Role.HOUSEKEEPING:
-        return NO_KEYS
-    return DispatcherKeys(secret_keys=settings.secret_keys, smtp_password=settings.smtp_password)
+    match role:
+        case Role.HOUSEKEEPING:
+            return DispatcherKeys(secret_keys=settings.secret_keys, smtp_password=settings.smtp_password)
+        case Role.WORKFLOWS:
+            return DispatcherKeys(secret_keys=settings.secret_keys)
+        case Role.INTERACTIVE | Role.LONG:
+            return NO_KEYS
 
 
 def declaration_of(role: Role, settings: Settings, release: str) -> str:

@@ -26,7 +26,7 @@ from pagemill.logging_setup import configure_logging
 from pagemill.objects import open_objects
 from pagemill.settings import load_settings
 from pagemill.tracing.configuration import close_tracing, configure_tracing
-from pagemill.work.roles import Role
+from pagemill.work.roles import Role, roles_run_by
 
 APPLICATION_NAME = "pagemill dispatcher"
 FAULT_STATUS = 1
@@ -109,7 +109,11 @@ class DispatcherActor:
             objects = open_objects(settings)
             stack.push_async_callback(objects.close)
             share = self._assignment.share
-            kinds = await open_kinds(self._assignment.name.role, settings, pool, objects, stack)
+            kinds = [
+                kind
+                for role in roles_run_by(self._assignment.name.role, settings)
+                for kind in await open_kinds(role, settings, pool, objects, stack)
+            ]
             metrics = JobMetrics(self._assignment.release)
             showing = asyncio.create_task(metrics.keep_showing(), name="metrics")
             stack.push_async_callback(cancel_and_wait, [showing])

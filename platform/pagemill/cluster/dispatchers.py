@@ -20,7 +20,7 @@ from pagemill.cluster.assignment import Assignment, DispatcherName, Share, decla
 from pagemill.cluster.dispatcher import DispatcherActor
 from pagemill.pools import coordinator
 from pagemill.settings import Settings
-from pagemill.work.roles import Role
+from pagemill.work.roles import Role, dispatched_roles, roles_run_by
 
 PREFIX = "dispatcher"
 ANSWER_SECONDS = 10.0
@@ -35,6 +35,8 @@ DRAIN_SECONDS: dict[Role, float | None] = {
     Role.LONG: None,
     # A mail or a delivery; what takes longer goes on where it was.
     Role.HOUSEKEEPING: 60.0,
+    # A step that is given back begins anew, with all that it does outside.
+    Role.WORKFLOWS: None,
 }
 """Time for which the jobs of an old dispatcher may go on; None: until they end."""
 
@@ -50,7 +52,7 @@ def replace_dispatchers(settings: Settings, release: str) -> None:
     """
     running = _running(settings.ray_namespace)
     # Of all roles at the same time: a process takes seconds to start.
-    generations = [_declare(role, running, settings, release) for role in Role]
+    generations = [_declare(role, running, settings, release) for role in dispatched_roles(settings)]
     failures: list[RayError] = []
     kept: set[str] = set()
     for generation in generations:
@@ -64,7 +66,7 @@ def replace_dispatchers(settings: Settings, release: str) -> None:
             kept |= {str(name) for name in _names(running) if name.role == generation.role}
     for name, dispatcher in running.items():
         if name not in kept:
-            _retire(name, dispatcher)
+            _retire(name, dispatcher, settings)
     if failures:
         raise failures[0]
 
@@ -72,7 +74,8 @@ def replace_dispatchers(settings: Settings, release: str) -> None:
 def missing_dispatchers(settings: Settings) -> list[str]:
     """Return the names of the dispatchers that do not run, of whatever generation and release."""
     running = {(name.role, name.number) for name in _names(_running(settings.ray_namespace))}
-    declared = [(role, number) for role in Role for number in range(_count(role, settings))]
+    roles = dispatched_roles(settings)
+    declared = [(role, number) for role in roles for number in range(_count(role, settings))]
     return [f"{PREFIX}-{role}-{number}" for role, number in declared if (role, number) not in running]
 
 
@@ -185,10 +188,16 @@ def _start(assignment: Assignment, namespace: str) -> Any:
             time.sleep(POLL_SECONDS)
 
 
-def _retire(name: str, dispatcher: Any) -> None:
+def _drain_seconds(role: Role, settings: Settings) -> float | None:
+    """Return the longest time that a role whose jobs the dispatcher runs needs; None: no limit."""
+    limits = [DRAIN_SECONDS[one] for one in roles_run_by(role, settings)]
+    return None if None in limits else max(limit for limit in limits if limit is not None)
+
+
+def _retire(name: str, dispatcher: Any, settings: Settings) -> None:
     """Have a dispatcher drain; one that cannot is ended, and its jobs are left to their leases."""
     known = DispatcherName.parse(name)
-    seconds = None if known is None else DRAIN_SECONDS[known.role]
+    seconds = None if known is None else _drain_seconds(known.role, settings)
     try:
         ray.get(dispatcher.drain.remote(seconds), timeout=ANSWER_SECONDS)
     except (RayError, AttributeError) as error:

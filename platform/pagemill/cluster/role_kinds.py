@@ -9,13 +9,15 @@ from typing import Any
 from db.pool import Pool
 from pagemill.jobs.kind import RunnableKind
 from pagemill.objects import ObjectStore
-from pagemill.secret_box import open_secret_box
+from pagemill.secret_box import SecretBox, open_secret_box
 from pagemill.settings import Settings
-from pagemill.work.kinds import HOUSEKEEPING, INTERACTIVE, LONG, LongResources
+from pagemill.work.functions import FunctionResources
+from pagemill.work.kinds import HOUSEKEEPING, INTERACTIVE, LONG, WORKFLOWS, LongResources
 from pagemill.work.mail import announce_mail_service
 from pagemill.work.predictions import PredictionResources
 from pagemill.work.resources import WorkResources
 from pagemill.work.roles import Role
+from pagemill.workflows.functions.processes import FunctionProcesses
 
 
 async def open_kinds(
@@ -29,6 +31,8 @@ async def open_kinds(
             return _long(settings, pool, objects)
         case Role.HOUSEKEEPING:
             return await _housekeeping(settings, pool, objects)
+        case Role.WORKFLOWS:
+            return _workflows(settings, pool, objects, stack)
 
 
 async def _interactive(
@@ -73,6 +77,25 @@ async def _housekeeping(settings: Settings, pool: Pool, objects: ObjectStore) ->
         settings=settings,
         pool=pool,
         objects=objects,
-        secret_box=open_secret_box(settings) if settings.secret_keys else None,
+        secret_box=_secret_box(settings),
     )
     return [kind.runnable(settings, resources) for kind in HOUSEKEEPING]
+
+
+def _workflows(
+    settings: Settings, pool: Pool, objects: ObjectStore, stack: contextlib.AsyncExitStack
+) -> list[RunnableKind[Any]]:
+    processes = FunctionProcesses()
+    stack.push_async_callback(processes.close)
+    resources = FunctionResources(
+        settings=settings,
+        pool=pool,
+        objects=objects,
+        secret_box=_secret_box(settings),
+        function_processes=processes,
+    )
+    return [kind.runnable(settings, resources) for kind in WORKFLOWS]
+
+
+def _secret_box(settings: Settings) -> SecretBox | None:
+    return open_secret_box(settings) if settings.secret_keys else None

@@ -24,14 +24,14 @@ def child_environment() -> dict[str, str]:
     return {**kept, **one_thread, **ALLOCATOR, "PYTHONPATH": search_path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def confine(memory_bytes: int, *, processor_seconds: int | None = None) -> None:
-    """Limit this process: its memory, perhaps its processor time, no files, no core dumps."""
+def confine(memory_bytes: int, *, processor_seconds: int | None = None, file_bytes: int = 0) -> None:
+    """Limit this process: its memory, perhaps its processor time, no files or small ones, no core dumps."""
     # Where memory is short, the kernel ends this process rather than its parent.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write(FIRST_TO_GO)
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
     if processor_seconds is not None:
         resource.setrlimit(resource.RLIMIT_CPU, (processor_seconds, processor_seconds))
     # Nobody reads a child's warnings: standard error is closed, and they must not become failures.

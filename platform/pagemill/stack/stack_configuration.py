@@ -63,6 +63,8 @@ class StackConfiguration:
             PREFIX + "PREDICTION_FILES_DIRECTORY": str(self.directory.models),
             PREFIX + "METRICS_PORT": str(self.metrics_port),
             PREFIX + "METRICS_DIRECTORY": str(self.directory.metrics),
+            # On one machine a process less; somebody who wants it can have it.
+            PREFIX + "WORKFLOWS_DISPATCHER": "false",
             **_shares(self.ray_cpus),
         }
         if ray_address is not None:

@@ -21,7 +21,7 @@ from pagemill.stack.directory import DataDirectory
 from pagemill.stack.probes import api_answers, dashboard_json, url_answers
 from pagemill.stack.state_file import StackState
 from pagemill.stack.troubles import application_troubles, scheduling_troubles, unusable_models
-from pagemill.work.roles import Role
+from pagemill.work.roles import dispatched_roles
 
 APPLICATIONS = "/api/serve/applications/"
 PROBE_SECONDS = 10.0
@@ -227,11 +227,12 @@ async def dispatchers_at_work(settings: Settings, reports: list[DispatcherRow]) 
         await connection.close()
     reports += rows
     claiming = Counter(row.role for row in rows if row.listening and not row.draining)
-    missing = [role for role in Role if not claiming[role]]
+    roles = dispatched_roles(settings)
+    missing = [role for role in roles if not claiming[role]]
     if missing:
         raise Down(f"none announces itself and listens for these jobs: {', '.join(missing)}")
     draining = sum(row.draining for row in rows)
-    text = ", ".join(f"{claiming[role]} {role}" for role in Role)
+    text = ", ".join(f"{claiming[role]} {role}" for role in roles)
     return f"{text}; {draining} draining" if draining else text
 
 

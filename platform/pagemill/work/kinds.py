@@ -1,7 +1,7 @@
 """Registry of all kinds of jobs, by role. A new kind is one module, one line here and its name in ``roles``.
 
 A role is what a dispatcher is for: dispatchers of one role run in processes of their own, with the resources
-that the kinds of the role need and no others.
+that the kinds of the role need and no others. On one machine that of housekeeping may run workflows, too.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from pagemill.jobs.kind import JobKinds
 from pagemill.work.data_bundles import DATA_BUNDLE, DataBundleResources
+from pagemill.work.functions import FUNCTION, FunctionResources
 from pagemill.work.limit_warnings import LIMIT_WARNINGS
 from pagemill.work.mail import MAIL
 from pagemill.work.month_statements import MONTH_STATEMENT
@@ -35,10 +36,12 @@ LONG: JobKinds[LongResources] = JobKinds((DATA_BUNDLE, TRAINING))
 HOUSEKEEPING: JobKinds[WorkResources] = JobKinds(
     (RETENTION, OBJECT_SWEEP, MONTH_STATEMENT, MAIL, WEBHOOK, LIMIT_WARNINGS)
 )
+WORKFLOWS: JobKinds[FunctionResources] = JobKinds((FUNCTION,))
 
 KINDS_OF_ROLE: Mapping[Role, JobKinds[Any]] = {
     Role.INTERACTIVE: INTERACTIVE,
     Role.LONG: LONG,
     Role.HOUSEKEEPING: HOUSEKEEPING,
+    Role.WORKFLOWS: WORKFLOWS,
 }
 KINDS: JobKinds[Any] = JobKinds(kind for kinds in KINDS_OF_ROLE.values() for kind in kinds)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from pagemill.jobs.job import KindName
+from pagemill.settings import Settings
 
 
 class Role(StrEnum):
@@ -17,6 +18,8 @@ class Role(StrEnum):
     """These take minutes or hours, on other nodes."""
     HOUSEKEEPING = "housekeeping"
     """Nobody waits for these; only their dispatcher has the keys for webhooks and mail."""
+    WORKFLOWS = "workflows"
+    """Steps of workflows; their dispatcher has the keys for the secrets that steps are given."""
 
 
 NAMES_OF_ROLE: Mapping[Role, tuple[KindName, ...]] = {
@@ -30,4 +33,18 @@ NAMES_OF_ROLE: Mapping[Role, tuple[KindName, ...]] = {
         KindName("webhook"),
         KindName("limit-warnings"),
     ),
+    Role.WORKFLOWS: (KindName("function"),),
 }
+
+
+def dispatched_roles(settings: Settings) -> Mapping[Role, tuple[Role, ...]]:
+    """Return the roles that have dispatchers of their own, each with all roles whose jobs these run."""
+    if settings.workflows_dispatcher:
+        return {role: (role,) for role in Role}
+    own = {role: (role,) for role in Role if role is not Role.WORKFLOWS}
+    return {**own, Role.HOUSEKEEPING: (Role.HOUSEKEEPING, Role.WORKFLOWS)}
+
+
+def roles_run_by(role: Role, settings: Settings) -> tuple[Role, ...]:
+    """Return the roles whose jobs a dispatcher runs; one that these settings do not declare runs its own."""
+    return dispatched_roles(settings).get(role, (role,))

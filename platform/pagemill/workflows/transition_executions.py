@@ -22,6 +22,7 @@ from pagemill.ids import (
 from pagemill.usage.counting import count, count_freely
 from pagemill.workflows.logs import open_log, write_line
 from pagemill.workflows.retries import TASK_FAILED
+from pagemill.workflows.step_jobs import queue_step
 
 EndStatus: TypeAlias = Literal["succeeded", "failed", "rejected", "retry"]
 
@@ -69,6 +70,7 @@ async def begin_execution(
 ) -> TransitionExecutionRow:
     """Count and add an execution of a transition that the transaction keeps, alone or as a step.
 
+    What a person does not do is queued with it.
     Raises TransitionIncomplete and LimitExceeded.
     """
     if transition.missing_parameter is not None:
@@ -87,7 +89,7 @@ async def begin_execution(
         transition_id=transition.id,
         transition_execution_id=execution_id,
     )
-    return await statements.insert_transition_execution(
+    row = await statements.insert_transition_execution(
         connection,
         organization_id=organization_id,
         execution_id=execution_id,
@@ -101,6 +103,8 @@ async def begin_execution(
         delay=step.delay,
         timeout_in_seconds=step.timeout_in_seconds or transition.timeout_in_seconds,
     )
+    await queue_step(connection, organization_id, transition.transition_type, execution_id, delay=step.delay)
+    return row
 
 
 async def lock_running(

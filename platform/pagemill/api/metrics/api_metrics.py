@@ -23,7 +23,7 @@ from pagemill.api.metrics.request_metrics import RequestMetrics, operations_of
 from pagemill.concurrency import cancel_and_wait
 from pagemill.private_directory import private_directory
 from pagemill.settings import Settings
-from pagemill.work.roles import NAMES_OF_ROLE, Role
+from pagemill.work.roles import NAMES_OF_ROLE, dispatched_roles
 
 DIRECTORY = "metrics_directory"
 
@@ -65,7 +65,7 @@ class ApiMetrics:
             queue=await queue.latest(),
             volumes=volumes_of(self._settings),
             kinds=[name for names in NAMES_OF_ROLE.values() for name in names],
-            roles=list(Role),
+            roles=list(dispatched_roles(self._settings)),
         )
         return figures.page()
 

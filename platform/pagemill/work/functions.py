@@ -1,0 +1,162 @@
+"""Jobs that call functions of the operator: the steps of ``lambda`` transitions."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from db.pool import CONNECTION_ERRORS, Pool, acquire
+from db.statements import Connection
+from db.transition_executions import StepToRunRow, find_step_to_run
+from pagemill.concurrency import finish_despite_cancellation
+from pagemill.errors import BadRequest
+from pagemill.ids import OrganizationId, SubjectId, TransitionExecutionId
+from pagemill.jobs.job import Job
+from pagemill.jobs.kind import JobKind
+from pagemill.jobs.leases import hold
+from pagemill.jobs.outcome_writer import wait_out
+from pagemill.secret_box import SecretBox
+from pagemill.settings import Settings
+from pagemill.work.resources import WorkResources
+from pagemill.workflows import step_jobs
+from pagemill.workflows.functions.mapping import FunctionMapping, FunctionMissing
+from pagemill.workflows.functions.messages import FunctionCall
+from pagemill.workflows.functions.processes import FunctionProcesses
+from pagemill.workflows.retries import TASK_LOST
+from pagemill.workflows.step_environment import EnvironmentMissing, environment_of_step
+from pagemill.workflows.step_log import StepLog
+from pagemill.workflows.transition_executions import StepResult
+from pagemill.workflows.workflow_executions import finish_step
+
+MISSING: Final = "Pagemill.FunctionMissing"
+ENVIRONMENT_MISSING: Final = "Pagemill.EnvironmentMissing"
+LONGEST_SECONDS: Final = 10_800.0
+"""The longest time-out of a transition."""
+MARGIN: Final = 0.95
+"""Part of the time left after which a function is ended: its result can still be written then."""
+GIBIBYTE: Final = 1024**3
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionResources(WorkResources):
+    """Resources of the dispatcher of workflows."""
+
+    function_processes: FunctionProcesses
+
+
+class FunctionRunner:
+    """Runner of function jobs. A function whose worker is lost is called again: it may run twice.
+
+    A step that has ended, however it has, is left as it is.
+    """
+
+    def __init__(
+        self, pool: Pool, box: SecretBox | None, processes: FunctionProcesses, settings: Settings
+    ) -> None:
+        self._pool, self._box, self._processes = pool, box, processes
+        self._mapping = FunctionMapping(Path(settings.functions_file) if settings.functions_file else None)
+        self._memory_bytes = int(settings.function_memory * GIBIBYTE)
+
+    async def __call__(self, job: Job) -> None:
+        """Call the function and end its step. Raises Unavailable, and JobCancelled."""
+        organization_id = job.organization_id
+        async with acquire(self._pool) as connection:
+            step = await find_step_to_run(
+                connection,
+                organization_id=organization_id,
+                execution_id=TransitionExecutionId(job.subject_id),
+            )
+            if step is None or step.status != "running":
+                return
+            prepared = await self._prepare(connection, organization_id, step)
+        if isinstance(prepared, FunctionCall):
+            log = StepLog(self._pool, organization_id, step.log_id)
+            seconds = MARGIN * (LONGEST_SECONDS if step.seconds_left is None else step.seconds_left)
+            prepared = await self._processes.call(prepared, log, seconds=seconds)
+        await finish_despite_cancellation(self._finish(job, step, prepared))
+
+    async def _prepare(
+        self, connection: Connection, organization_id: OrganizationId, step: StepToRunRow
+    ) -> FunctionCall | StepResult:
+        """Return the call of a step's function, or the failure of a step that cannot be run."""
+        try:
+            function = await asyncio.to_thread(
+                self._mapping.find, step.parameters["lambdaId"], organization_id
+            )
+            environment = await environment_of_step(connection, self._box, organization_id, step)
+        except FunctionMissing as error:
+            return StepResult("failed", message=error.message, error=MISSING)
+        except EnvironmentMissing as error:
+            return StepResult("failed", message=error.message, error=ENVIRONMENT_MISSING)
+        return FunctionCall(
+            callable=function,
+            directory=self._mapping.directory,
+            memory_bytes=self._memory_bytes,
+            input=step.input,
+            environment=[{"name": name, "value": value} for name, value in environment.items()],
+        )
+
+    async def _finish(self, job: Job, step: StepToRunRow, result: StepResult) -> None:
+        """End the step, and wait while Postgres is away. Raises JobCancelled."""
+        while True:
+            try:
+                async with acquire(self._pool) as connection, connection.transaction():
+                    await hold(connection, job)
+                    await end_step(connection, job.organization_id, step.id, result)
+            except CONNECTION_ERRORS as error:
+                await wait_out(f"ending {step.id}", error)
+            else:
+                return
+
+
+async def end_step(
+    connection: Connection,
+    organization_id: OrganizationId,
+    execution_id: TransitionExecutionId,
+    result: StepResult,
+) -> None:
+    """End a step with what its worker has come to, unless it has ended or timed out meanwhile."""
+    step = await find_step_to_run(connection, organization_id=organization_id, execution_id=execution_id)
+    if step is None:
+        return
+    try:
+        await finish_step(connection, organization_id, step.transition_id, execution_id, result, by=None)
+    except BadRequest:
+        return
+
+
+async def _fail(
+    connection: Connection, organization_id: OrganizationId, subject_id: SubjectId, message: str
+) -> None:
+    result = StepResult("failed", message=message, error=TASK_LOST)
+    await end_step(connection, organization_id, TransitionExecutionId(subject_id), result)
+
+
+async def _cancel(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> None:
+    result = StepResult("failed", message="The job of the step was cancelled")
+    await end_step(connection, organization_id, TransitionExecutionId(subject_id), result)
+
+
+async def _reopen(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> bool:
+    """Return whether the step still runs: one that has ended is run again by its workflow alone."""
+    step = await find_step_to_run(
+        connection, organization_id=organization_id, execution_id=TransitionExecutionId(subject_id)
+    )
+    return step is not None and step.status == "running"
+
+
+FUNCTION: JobKind[FunctionResources, None] = JobKind(
+    name=step_jobs.FUNCTION.kind,
+    description="Call a function of the operator, as a step of a workflow",
+    runner=lambda resources: FunctionRunner(
+        resources.pool, resources.secret_box, resources.function_processes, resources.settings
+    ),
+    concurrency=lambda settings: settings.function_concurrency,
+    priority=step_jobs.FUNCTION.priority,
+    maximum_attempts=step_jobs.FUNCTION.maximum_attempts,
+    fail=_fail,
+    cancel=_cancel,
+    reopen=_reopen,
+)

@@ -1,0 +1,132 @@
+"""Fork server for functions, and the child that calls one. Run as a module by its parent.
+
+The server has no function loaded, so that each child starts clean, in milliseconds, and sees the newest code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, TextIO, get_args
+
+import msgspec
+
+from pagemill.sandbox.confinement import confine
+from pagemill.sandbox.fork_server import serve_forks
+from pagemill.sandbox.framing import receive_message, send_message
+from pagemill.workflows.functions.messages import (
+    INVALID_RESULT,
+    LONGEST_MESSAGE,
+    OUT_OF_MEMORY,
+    OUTPUT_BYTES,
+    FunctionCall,
+    FunctionReply,
+    Status,
+)
+
+STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
+NULL = b"\\u0000"
+"""The character that Postgres does not store, as JSON has it."""
+
+
+def serve_function(connection: socket.socket, descriptors: Sequence[int]) -> None:
+    """Make one call: its request and reply go over the connection, its prints to the other descriptor."""
+    os.setsid()  # what it starts can be ended with it
+    for number in (STANDARD_OUTPUT, STANDARD_ERROR):
+        os.dup2(descriptors[0], number)
+    os.close(descriptors[0])
+    sys.stdout, sys.stderr = _written_to(STANDARD_OUTPUT), _written_to(STANDARD_ERROR)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    call = msgspec.json.decode(receive_message(connection), type=FunctionCall)
+    os.chdir(call.working_directory)
+    os.environ["TMPDIR"] = call.working_directory
+    confine(call.memory_bytes, file_bytes=call.memory_bytes)
+    reply = _call(call)
+    with contextlib.suppress(ValueError):  # the function has closed it
+        sys.stdout.flush()
+    send_message(connection, msgspec.json.encode(reply))
+
+
+def _written_to(descriptor: int) -> TextIO:
+    """Return a stream of text whose lines are written at once."""
+    return open(descriptor, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+
+
+def _call(call: FunctionCall) -> FunctionReply:
+    try:
+        if call.directory is not None:
+            sys.path.insert(0, call.directory)
+        return reply_to(find_function(call.callable)(call.input, call.environment))
+    except MemoryError:
+        message = f"The function needs more than {call.memory_bytes / 1024**3:g} GiB of memory"
+        return FunctionReply(status="failed", message=message, error=OUT_OF_MEMORY)
+    except BaseException as error:  # noqa: BLE001 - whatever a function raises is its step's failure
+        text = "".join(traceback.format_exception(type(error), error, _frames_of_function(error)))
+        sys.stderr.write(text)
+        return FunctionReply(
+            status="failed", message=_plain(text[-LONGEST_MESSAGE:]), error=type(error).__name__
+        )
+
+
+def _frames_of_function(error: BaseException) -> TracebackType | None:
+    """Return the traceback without the frame of this module."""
+    return error.__traceback__.tb_next if error.__traceback__ else None
+
+
+def find_function(name: str) -> Callable[[dict[str, Any], list[Any]], Any]:
+    """Return the function of a ``module:name``. Raises what the import raises, AttributeError."""
+    module, _, path = name.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    function: Callable[[dict[str, Any], list[Any]], Any] = found
+    return function
+
+
+def reply_to(result: Any) -> FunctionReply:
+    """Return the reply for what a function has returned: an output, or an output and a status."""
+    output, status = result if isinstance(result, tuple) and len(result) == 2 else (result, "succeeded")
+    if status not in get_args(Status):
+        return _invalid(
+            f"The function returned the status {status!r}; known are {', '.join(get_args(Status))}"
+        )
+    if status != "succeeded":
+        message = output if isinstance(output, str) else msgspec.json.encode(output).decode()
+        return FunctionReply(status=status, message=_plain(message[:LONGEST_MESSAGE]))
+    if not isinstance(output, dict):
+        return _invalid(f"The function must return a dict, not {type(output).__name__}")
+    try:
+        encoded = msgspec.json.encode(output)
+        plain = msgspec.json.decode(encoded)
+    except (TypeError, ValueError, RecursionError) as error:
+        return _invalid(f"What the function returned cannot be written as JSON: {error}")
+    if len(encoded) > OUTPUT_BYTES:
+        return _invalid(f"What the function returned is larger than {OUTPUT_BYTES} bytes")
+    if NULL in encoded.replace(rb"\\", b""):
+        return _invalid("What the function returned has a character 0 in a text")
+    return FunctionReply(status="succeeded", output=plain)
+
+
+def _invalid(message: str) -> FunctionReply:
+    return FunctionReply(status="failed", message=_plain(message[:LONGEST_MESSAGE]), error=INVALID_RESULT)
+
+
+def _plain(text: str) -> str:
+    """Return a text that Postgres stores."""
+    return text.replace("\0", "?").encode(errors="replace").decode().strip()
+
+
+def main() -> None:
+    """Fork for the parent on the socket whose descriptor is the first argument, until it goes."""
+    serve_forks(socket.socket(fileno=int(sys.argv[1])), serve_function)
+
+
+if __name__ == "__main__":
+    main()

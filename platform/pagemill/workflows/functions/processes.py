@@ -1,0 +1,192 @@
+"""Processes of functions: one for each call, forked by a server that is started when it is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from typing import BinaryIO, Final
+
+import msgspec
+
+from db.pool import DATABASE_ERRORS
+from pagemill.concurrency import cancel_and_wait, finish_despite_cancellation
+from pagemill.errors import Unavailable
+from pagemill.sandbox.forked_child import Ending, ForkedChild, ForkServer, in_words
+from pagemill.sandbox.framing import MessageTooLarge, frame, read_message
+from pagemill.workflows.functions.messages import (
+    INVALID_RESULT,
+    REPLY_BYTES,
+    FunctionCall,
+    FunctionReply,
+)
+from pagemill.workflows.retries import TASK_FAILED, TIMED_OUT
+from pagemill.workflows.step_log import StepLog
+from pagemill.workflows.transition_executions import StepResult
+
+FORK_SERVER: Final = "pagemill.workflows.functions.child"
+START_SECONDS: Final = 30.0
+CRASHED: Final = "Pagemill.FunctionCrashed"
+PIECE_BYTES: Final = 64 * 1024
+WRITE_SECONDS: Final = 1.0
+"""Interval in which lines reach the log while a function runs."""
+LAST_LINES_SECONDS: Final = 0.5
+"""Longest wait for the end of the output: what a function has started may keep it open."""
+NOT_AVAILABLE: Final = "There is no process for the function now"
+
+logger = logging.getLogger(__name__)
+
+
+class FunctionProcesses:
+    """Processes for calls of functions; close it to end them all."""
+
+    def __init__(self) -> None:
+        self._starting = asyncio.Lock()
+        self._server: ForkServer | None = None
+
+    async def call(self, call: FunctionCall, log: StepLog, *, seconds: float) -> StepResult:
+        """Call a function in a directory of its own, and write what it prints to the log.
+
+        A function that raises, crashes or takes longer than ``seconds`` is a failed result. Raises
+        Unavailable when there is no process for it. Cancelled, it ends the process.
+        """
+        directory = await asyncio.to_thread(tempfile.mkdtemp, prefix="pagemill-function-")
+        call = msgspec.structs.replace(call, working_directory=directory)
+        reading, writing = os.pipe()
+        try:
+            async with _following(reading, log):
+                try:
+                    child = await self._fork(writing)
+                finally:
+                    os.close(writing)
+                answer: FunctionReply | StepResult | None = None
+                try:
+                    answer = await _ask(child, call, seconds)
+                finally:
+                    ending = await finish_despite_cancellation(asyncio.to_thread(_end, child))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        return _result(answer, ending)
+
+    async def close(self) -> None:
+        """End the fork server, and with it all calls."""
+        if self._server is not None:
+            await asyncio.to_thread(self._server.end)
+            self._server = None
+
+    async def _fork(self, output: int) -> ForkedChild:
+        server = await self._running()
+        forking = asyncio.ensure_future(asyncio.to_thread(server.fork, [output]))
+        try:
+            return await asyncio.shield(forking)
+        except asyncio.CancelledError:
+            await asyncio.to_thread(_end, await forking)
+            raise
+        except OSError as error:
+            raise Unavailable(NOT_AVAILABLE, detail=str(error)) from error
+
+    async def _running(self) -> ForkServer:
+        async with self._starting:
+            if self._server is None or not self._server.is_running():
+                try:
+                    self._server = await asyncio.to_thread(
+                        ForkServer, FORK_SERVER, start_seconds=START_SECONDS
+                    )
+                except OSError as error:
+                    raise Unavailable(NOT_AVAILABLE, detail=str(error)) from error
+            return self._server
+
+
+@contextlib.asynccontextmanager
+async def _following(reading: int, log: StepLog) -> AsyncIterator[None]:
+    """Write to the log what comes through a pipe, and at the end what is left of it."""
+    with os.fdopen(reading, "rb", buffering=0) as pipe:
+        following = asyncio.create_task(_follow(pipe, log))
+        try:
+            yield
+        finally:
+            await asyncio.wait({following}, timeout=LAST_LINES_SECONDS)
+            await cancel_and_wait([following])
+            log.end()
+            await _write(log)
+
+
+async def _follow(pipe: BinaryIO, log: StepLog) -> None:
+    reader = asyncio.StreamReader(limit=PIECE_BYTES)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
+    )
+    written = time.monotonic()
+    try:
+        while True:
+            if log.is_full or (log.waits and time.monotonic() - written > WRITE_SECONDS):
+                await _write(log)
+                written = time.monotonic()
+            try:
+                async with asyncio.timeout(WRITE_SECONDS if log.waits else None):
+                    piece = await reader.read(PIECE_BYTES)
+            except TimeoutError:
+                continue
+            if not piece:
+                return
+            log.feed(piece)
+    finally:
+        transport.close()
+
+
+async def _write(log: StepLog) -> None:
+    try:
+        await log.write()
+    except DATABASE_ERRORS as error:
+        logger.warning("lines of a function are not written yet: %s: %s", type(error).__name__, error)
+
+
+async def _ask(child: ForkedChild, call: FunctionCall, seconds: float) -> FunctionReply | StepResult | None:
+    """Return the reply of a child, a failure, or None when it has ended without a reply."""
+    child.connection.setblocking(False)
+    reader, writer = await asyncio.open_connection(sock=child.connection)
+    try:
+        async with asyncio.timeout(seconds):
+            writer.write(frame(msgspec.json.encode(call)))
+            reply = await read_message(reader, maximum=REPLY_BYTES)
+        return msgspec.json.decode(reply, type=FunctionReply)
+    except TimeoutError:
+        return StepResult(
+            "failed", message=f"The function ran longer than {seconds:.0f} seconds", error=TIMED_OUT
+        )
+    except (MessageTooLarge, msgspec.MsgspecError):
+        return StepResult("failed", message="The function's reply cannot be read", error=INVALID_RESULT)
+    except (OSError, asyncio.IncompleteReadError):
+        return None
+    finally:
+        writer.close()
+
+
+def _end(child: ForkedChild) -> Ending | None:
+    """End a child and what it has started; return how it ended, None when its server is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.process_id, signal.SIGKILL)
+    try:
+        return child.end()
+    except OSError:
+        return None
+
+
+def _result(answer: FunctionReply | StepResult | None, ending: Ending | None) -> StepResult:
+    """Return the result of a call. Raises Unavailable when its server has ended it."""
+    match answer:
+        case StepResult():
+            return answer
+        case FunctionReply(status=status, output=output, message=message, error=error):
+            return StepResult(status, output=output, message=message, error=error or TASK_FAILED)
+        case None if ending is None:
+            raise Unavailable(NOT_AVAILABLE, detail="the fork server has ended")
+        case None:
+            message = f"The function's process has ended without a result: {in_words(ending.status)}"
+            return StepResult("failed", message=message, error=CRASHED)
