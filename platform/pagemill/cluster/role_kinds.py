@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from pathlib import Path
 from typing import Any
 
 from db.pool import Pool
@@ -17,6 +18,7 @@ from pagemill.work.mail import announce_mail_service
 from pagemill.work.predictions import PredictionResources
 from pagemill.work.resources import WorkResources
 from pagemill.work.roles import Role
+from pagemill.workflows.functions.mapping import FunctionMapping
 from pagemill.workflows.functions.processes import FunctionProcesses
 
 
@@ -92,6 +94,7 @@ def _workflows(
         pool=pool,
         objects=objects,
         secret_box=_secret_box(settings),
+        functions=FunctionMapping(Path(settings.functions_file) if settings.functions_file else None),
         function_processes=processes,
     )
     return [kind.runnable(settings, resources) for kind in WORKFLOWS]

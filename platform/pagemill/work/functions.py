@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from db.pool import CONNECTION_ERRORS, Pool, acquire
+from db.pool import CONNECTION_ERRORS, acquire
 from db.statements import Connection
 from db.transition_executions import StepToRunRow, find_step_to_run
 from pagemill.concurrency import finish_despite_cancellation
@@ -17,8 +16,6 @@ from pagemill.jobs.job import Job
 from pagemill.jobs.kind import JobKind
 from pagemill.jobs.leases import hold
 from pagemill.jobs.outcome_writer import wait_out
-from pagemill.secret_box import SecretBox
-from pagemill.settings import Settings
 from pagemill.work.resources import WorkResources
 from pagemill.workflows import step_jobs
 from pagemill.workflows.functions.mapping import FunctionMapping, FunctionMissing
@@ -43,6 +40,7 @@ GIBIBYTE: Final = 1024**3
 class FunctionResources(WorkResources):
     """Resources of the dispatcher of workflows."""
 
+    functions: FunctionMapping
     function_processes: FunctionProcesses
 
 
@@ -52,17 +50,13 @@ class FunctionRunner:
     A step that has ended, however it has, is left as it is.
     """
 
-    def __init__(
-        self, pool: Pool, box: SecretBox | None, processes: FunctionProcesses, settings: Settings
-    ) -> None:
-        self._pool, self._box, self._processes = pool, box, processes
-        self._mapping = FunctionMapping(Path(settings.functions_file) if settings.functions_file else None)
-        self._memory_bytes = int(settings.function_memory * GIBIBYTE)
+    def __init__(self, resources: FunctionResources) -> None:
+        self._resources = resources
 
     async def __call__(self, job: Job) -> None:
         """Call the function and end its step. Raises Unavailable, and JobCancelled."""
-        organization_id = job.organization_id
-        async with acquire(self._pool) as connection:
+        organization_id, pool = job.organization_id, self._resources.pool
+        async with acquire(pool) as connection:
             step = await find_step_to_run(
                 connection,
                 organization_id=organization_id,
@@ -72,28 +66,27 @@ class FunctionRunner:
                 return
             prepared = await self._prepare(connection, organization_id, step)
         if isinstance(prepared, FunctionCall):
-            log = StepLog(self._pool, organization_id, step.log_id)
+            log = StepLog(pool, organization_id, step.log_id)
             seconds = MARGIN * (LONGEST_SECONDS if step.seconds_left is None else step.seconds_left)
-            prepared = await self._processes.call(prepared, log, seconds=seconds)
+            prepared = await self._resources.function_processes.call(prepared, log, seconds=seconds)
         await finish_despite_cancellation(self._finish(job, step, prepared))
 
     async def _prepare(
         self, connection: Connection, organization_id: OrganizationId, step: StepToRunRow
     ) -> FunctionCall | StepResult:
         """Return the call of a step's function, or the failure of a step that cannot be run."""
+        functions, box = self._resources.functions, self._resources.secret_box
         try:
-            function = await asyncio.to_thread(
-                self._mapping.find, step.parameters["lambdaId"], organization_id
-            )
-            environment = await environment_of_step(connection, self._box, organization_id, step)
+            function = await asyncio.to_thread(functions.find, step.parameters["lambdaId"], organization_id)
+            environment = await environment_of_step(connection, box, organization_id, step)
         except FunctionMissing as error:
             return StepResult("failed", message=error.message, error=MISSING)
         except EnvironmentMissing as error:
             return StepResult("failed", message=error.message, error=ENVIRONMENT_MISSING)
         return FunctionCall(
             callable=function,
-            directory=self._mapping.directory,
-            memory_bytes=self._memory_bytes,
+            directory=functions.directory,
+            memory_bytes=int(self._resources.settings.function_memory * GIBIBYTE),
             input=step.input,
             environment=[{"name": name, "value": value} for name, value in environment.items()],
         )
@@ -102,7 +95,7 @@ class FunctionRunner:
         """End the step, and wait while Postgres is away. Raises JobCancelled."""
         while True:
             try:
-                async with acquire(self._pool) as connection, connection.transaction():
+                async with acquire(self._resources.pool) as connection, connection.transaction():
                     await hold(connection, job)
                     await end_step(connection, job.organization_id, step.id, result)
             except CONNECTION_ERRORS as error:
@@ -150,9 +143,7 @@ async def _reopen(connection: Connection, organization_id: OrganizationId, subje
 FUNCTION: JobKind[FunctionResources, None] = JobKind(
     name=step_jobs.FUNCTION.kind,
     description="Call a function of the operator, as a step of a workflow",
-    runner=lambda resources: FunctionRunner(
-        resources.pool, resources.secret_box, resources.function_processes, resources.settings
-    ),
+    runner=FunctionRunner,
     concurrency=lambda settings: settings.function_concurrency,
     priority=step_jobs.FUNCTION.priority,
     maximum_attempts=step_jobs.FUNCTION.maximum_attempts,

@@ -11,9 +11,11 @@ import pytest_asyncio
 from db import transition_executions
 from db.statements import Connection
 from db.transition_executions import (
+    StepToRunRow,
     TransitionExecutionRow,
     claim_transition_execution,
     end_transition_execution,
+    find_step_to_run,
     find_workflow_execution_of_step,
     get_transition_execution,
     insert_transition_execution,
@@ -293,3 +295,19 @@ async def test_a_list_has_the_executions_that_meet_all_filters(
         limit=10,
     )
     assert [row.id for row in rows] == (expected if order == "ascending" else expected[::-1])
+
+
+async def test_a_worker_is_given_what_it_needs(connection: Connection, transition: dict[str, Any]) -> None:
+    await connection.execute("UPDATE transition SET parameters = $1", {"lambdaId": "las:lambda:a:1"})
+    expires = await now(connection) + timedelta(seconds=90)
+    await add(connection, transition, input={"a": 1}, log_id="las:log:1", expires=expires)
+    await add(connection, transition, "waits")
+    own = {"organization_id": transition["organization_id"]}
+    transition_id, parameters = transition["transition_id"], {"lambdaId": "las:lambda:a:1"}
+
+    row = await find_step_to_run(connection, **own, execution_id=EXECUTION)
+    assert row == StepToRunRow(
+        EXECUTION, transition_id, "running", {"a": 1}, LogId("las:log:1"), parameters, 90.0
+    )
+    row = await find_step_to_run(connection, **own, execution_id=TransitionExecutionId("waits"))
+    assert (row is not None, row and row.seconds_left) == (True, None)

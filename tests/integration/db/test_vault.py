@@ -30,7 +30,15 @@ from db.payment_methods import (
     keep_payment_method,
     pays_with,
 )
-from db.secrets import SecretRow, delete_secret, find_user_of_secret, insert_secret, keep_secrets
+from db.secrets import (
+    SealedSecretRow,
+    SecretRow,
+    delete_secret,
+    find_user_of_secret,
+    insert_secret,
+    keep_secrets,
+    list_sealed_secrets,
+)
 from db.statements import Connection
 from pagemill.ids import AssetId, PaymentMethodId, PrincipalId, SecretId
 from tests.support.everything import insert
@@ -166,6 +174,9 @@ async def test_a_secret_is_returned_without_its_data(
         created_by=None,
     )
     assert row == SecretRow(SECRET, "Registry", None, now, None, None, None)
+    wanted = [SecretId("las:secret:unknown"), SECRET]
+    sealed = await list_sealed_secrets(connection, **own, secret_ids=wanted)
+    assert sealed == [SealedSecretRow(SECRET, "k1", b"nonce", b"sealed")]
     named = {**own, "secret_id": SECRET}
     assert (await delete_secret(connection, **named), await delete_secret(connection, **named)) == (1, 0)
 

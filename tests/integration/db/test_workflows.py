@@ -16,6 +16,7 @@ from db.logs import (
     get_log,
     insert_log,
     insert_log_line,
+    insert_log_lines,
     list_log_lines,
     list_logs,
 )
@@ -251,12 +252,16 @@ async def test_a_log_keeps_the_order_of_its_lines_and_shows_the_newest(
     for number in range(4):
         for log_id in logs:
             await insert_log_line(connection, **own, log_id=log_id, message=f"{number} of {log_id}")
+    for log_id in logs:
+        together = [f"{number} of {log_id}" for number in range(4, 6)]
+        await insert_log_lines(connection, **own, log_id=log_id, messages=together)
+    await insert_log_lines(connection, **own, log_id=LogId("las:log:deleted"), messages=["late"])
     # Lines of the same instant.
     await connection.execute("UPDATE log_event SET time = now()")
     now = await connection.fetchval("SELECT now()")
     row = await get_log(connection, **own, log_id=logs[0])
     assert row == LogRow(logs[0], WORKFLOW, None, None, None, now)
-    for limit, expected in ((10, range(4)), (2, range(2, 4))):
+    for limit, expected in ((10, range(6)), (3, range(3, 6))):
         lines = await list_log_lines(connection, **own, log_id=logs[0], limit=limit)
         assert [line.message for line in lines] == [f"{number} of {logs[0]}" for number in expected]
 

@@ -337,7 +337,8 @@ async def test_deploying_the_same_release_restarts_no_dispatcher(
     trained: Trained, cluster: Environment
 ) -> None:
     before = await asyncio.to_thread(dispatchers)
-    assert sorted(status["role"] for status in before.values()) == ["housekeeping", "interactive", "long"]
+    roles = sorted(status["role"] for status in before.values())
+    assert roles == ["housekeeping", "interactive", "long", "workflows"]
     await asyncio.to_thread(run_driver, cluster)
     after = await asyncio.to_thread(dispatchers)
     assert {name: one["owner"] for name, one in after.items()} == {
@@ -356,7 +357,7 @@ async def test_a_new_release_lets_a_training_go_on(
 
     found = await asyncio.to_thread(dispatchers)
     claiming = {name: one["role"] for name, one in found.items() if not one["draining"]}
-    assert sorted(claiming.values()) == ["housekeeping", "interactive", "interactive", "long"]
+    assert sorted(claiming.values()) == ["housekeeping", "interactive", "interactive", "long", "workflows"]
     assert not set(claiming) & set(before)
     document_id = await store_document(pool, objects, labelled.organization_id, text_pdf())
     prediction_id = await store_prediction(pool, labelled, trained.training["id"], document_id)

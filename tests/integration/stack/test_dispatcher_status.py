@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import asyncpg
+import msgspec
 import pytest
 
 from db.dispatchers import DispatcherRow, announce_dispatcher
@@ -35,28 +36,39 @@ def settings(database_url: str) -> Settings:
 
 
 async def test_dispatchers_are_told_by_role(pool: asyncpg.Pool, settings: Settings) -> None:
-    for role, number in (("interactive", 0), ("interactive", 1), ("long", 0), ("housekeeping", 0)):
-        await announce(pool, role, number)
+    for role in ("interactive", "long", "housekeeping", "workflows"):
+        await announce(pool, role)
+    await announce(pool, "interactive", 1)
     await announce(pool, "long", 7, draining=True)
     reports: list[DispatcherRow] = []
 
     detail = await dispatchers_at_work(settings, reports)
 
-    assert detail == "2 interactive, 1 long, 1 housekeeping; 1 draining"
+    assert detail == "2 interactive, 1 long, 1 housekeeping, 1 workflows; 1 draining"
     assert [(one.name, one.draining) for one in reports] == [
         ("dispatcher-housekeeping-1-0", False),
         ("dispatcher-interactive-1-0", False),
         ("dispatcher-interactive-1-1", False),
         ("dispatcher-long-1-0", False),
         ("dispatcher-long-1-7", True),
+        ("dispatcher-workflows-1-0", False),
     ]
+
+
+async def test_workflows_need_no_dispatcher_of_their_own(pool: asyncpg.Pool, settings: Settings) -> None:
+    for role in ("interactive", "long", "housekeeping"):
+        await announce(pool, role)
+    with pytest.raises(Down, match=r"listens for these jobs: workflows$"):
+        await dispatchers_at_work(settings, [])
+    shared = msgspec.structs.replace(settings, workflows_dispatcher=False)
+    assert await dispatchers_at_work(shared, []) == "1 interactive, 1 long, 1 housekeeping"
 
 
 @pytest.mark.parametrize("changed", [{"listening": False}, {"draining": True}, {"seconds": 0.0}])
 async def test_a_role_without_a_dispatcher_that_claims_is_named(
     pool: asyncpg.Pool, settings: Settings, changed: dict[str, Any]
 ) -> None:
-    for role in ("interactive", "housekeeping"):
+    for role in ("interactive", "housekeeping", "workflows"):
         await announce(pool, role)
     await announce(pool, "long", **changed)
     with pytest.raises(Down, match=r"listens for these jobs: long$"):

@@ -24,7 +24,7 @@ from pagemill.cluster.dispatcher import is_superseded
 from pagemill.cluster.dispatchers import replace_dispatchers
 from pagemill.settings import Settings
 from pagemill.work.kinds import KINDS, KINDS_OF_ROLE
-from pagemill.work.roles import Role
+from pagemill.work.roles import Role, dispatched_roles, roles_run_by
 
 SETTINGS = Settings(
     database_url="postgresql://unused",
@@ -38,6 +38,7 @@ FIRST = [
     "dispatcher-interactive-1-0",
     "dispatcher-interactive-1-1",
     "dispatcher-long-1-0",
+    "dispatcher-workflows-1-0",
 ]
 
 
@@ -130,9 +131,10 @@ def test_successors_start_before_the_old_ones_drain(cluster: Cluster) -> None:
     replace_dispatchers(SETTINGS, "two")
     assert cluster.claiming() == [name.replace("-1-", "-2-") for name in FIRST]
     done = [what for what, _ in cluster.told]
-    assert done == ["starts"] * 4 + ["drains"] * 4
+    assert done == ["starts"] * 5 + ["drains"] * 5
     drained = {name: cluster.actors[name].draining for name in FIRST}
-    assert drained["dispatcher-long-1-0"] == [None]
+    assert drained["dispatcher-long-1-0"] == drained["dispatcher-workflows-1-0"] == [None]
+    assert drained["dispatcher-housekeeping-1-0"] == [60.0]
     assert drained["dispatcher-interactive-1-1"] == [660.0]
 
 
@@ -140,7 +142,7 @@ def test_those_that_still_drain_are_no_reason_to_start_others(cluster: Cluster) 
     replace_dispatchers(SETTINGS, "two")
     cluster.told.clear()
     replace_dispatchers(SETTINGS, "two")
-    assert [what for what, _ in cluster.told] == ["drains"] * 4
+    assert [what for what, _ in cluster.told] == ["drains"] * 5
     replace_dispatchers(SETTINGS, "one")
     assert cluster.claiming() == [name.replace("-1-", "-3-") for name in FIRST]
 
@@ -165,6 +167,7 @@ def test_one_that_is_gone_is_replaced(cluster: Cluster) -> None:
         "dispatcher-interactive-2-0",
         "dispatcher-interactive-2-1",
         "dispatcher-long-1-0",
+        "dispatcher-workflows-1-0",
     ]
 
 
@@ -177,6 +180,7 @@ def test_where_a_successor_does_not_start_the_old_ones_go_on(cluster: Cluster) -
         "dispatcher-interactive-1-0",
         "dispatcher-interactive-1-1",
         "dispatcher-long-2-0",
+        "dispatcher-workflows-2-0",
     ]
 
 
@@ -186,10 +190,35 @@ def test_one_that_cannot_drain_is_ended(cluster: Cluster) -> None:
     assert sorted(cluster.actors) == FIRST
 
 
-def test_keys_are_for_housekeeping_alone() -> None:
+def test_housekeeping_takes_over_workflows_where_they_have_no_dispatcher(cluster: Cluster) -> None:
+    shared = changed(workflows_dispatcher=False)
+    replace_dispatchers(shared, "one")
+    # The digest of the settings has changed for all of them.
+    assert cluster.claiming() == [name.replace("-1-", "-2-") for name in FIRST[:-1]]
+    assert cluster.actors["dispatcher-workflows-1-0"].draining == [None]
+    # Steps that run take their time there, too.
+    assert cluster.actors["dispatcher-housekeeping-1-0"].draining == [None]
+    cluster.told.clear()
+    replace_dispatchers(SETTINGS, "one")
+    assert cluster.claiming() == [
+        *(name.replace("-1-", "-3-") for name in FIRST[:-1]),
+        "dispatcher-workflows-2-0",
+    ]
+
+
+def test_each_job_is_run_by_one_dispatcher() -> None:
+    for settings in (SETTINGS, changed(workflows_dispatcher=False)):
+        run = [role for own in dispatched_roles(settings) for role in roles_run_by(own, settings)]
+        assert sorted(run) == sorted(Role)
+    assert roles_run_by(Role.WORKFLOWS, changed(workflows_dispatcher=False)) == (Role.WORKFLOWS,)
+
+
+def test_keys_are_for_those_who_need_them() -> None:
     assert keys_of_role(Role.INTERACTIVE, SETTINGS) == keys_of_role(Role.LONG, SETTINGS) == NO_KEYS
     keys = keys_of_role(Role.HOUSEKEEPING, SETTINGS)
     assert (keys.secret_keys, keys.smtp_password) == ("1:key", "mail-password")
+    keys = keys_of_role(Role.WORKFLOWS, SETTINGS)
+    assert (keys.secret_keys, keys.smtp_password) == ("1:key", None)
 
 
 @pytest.mark.parametrize("role", list(Role))
@@ -198,8 +227,10 @@ def test_a_declaration_changes_with_what_the_role_is_given(role: Role) -> None:
     assert declaration_of(role, SETTINGS, "two") != declared
     assert declaration_of(role, changed(job_lease=30.0), "one") != declared
     assert declaration_of(role, changed(token_key="another"), "one") == declared
-    rotated = declaration_of(role, changed(secret_keys="2:key", smtp_password="another"), "one")
-    assert (rotated != declared) == (role is Role.HOUSEKEEPING)
+    rotated = declaration_of(role, changed(secret_keys="2:key"), "one")
+    assert (rotated != declared) == (role in (Role.HOUSEKEEPING, Role.WORKFLOWS))
+    mail = declaration_of(role, changed(smtp_password="another"), "one")
+    assert (mail != declared) == (role is Role.HOUSEKEEPING)
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,13 @@ from pagemill.jobs.job import Job
 from pagemill.jobs.kind import JobKind, JobKinds, UnknownKind
 from pagemill.jobs.schedule import schedules_of
 from pagemill.settings import Settings, load_settings
+from pagemill.work.functions import FUNCTION
 from pagemill.work.kinds import KINDS, KINDS_OF_ROLE
 from pagemill.work.mail import MAIL
 from pagemill.work.predictions import PREDICTION
 from pagemill.work.roles import NAMES_OF_ROLE
 from pagemill.work.webhooks import WEBHOOK
+from pagemill.workflows import step_jobs
 
 REQUIRED = {"PAGEMILL_DATABASE_URL": "postgresql://unused", "PAGEMILL_OBJECTS_URL": "file:///unused"}
 
@@ -77,6 +79,7 @@ def test_how_many_jobs_run_at_once_follows_from_the_settings() -> None:
             "PAGEMILL_TRAINING_CONCURRENCY": "5",
             "PAGEMILL_TRANSFORMATION_CONCURRENCY": "6",
             "PAGEMILL_WEBHOOK_CONCURRENCY": "7",
+            "PAGEMILL_FUNCTION_CONCURRENCY": "9",
         }
     )
     assert {kind.name: kind.concurrency(settings) for kind in KINDS} == {
@@ -90,6 +93,7 @@ def test_how_many_jobs_run_at_once_follows_from_the_settings() -> None:
         "month-statement": 1,
         "mail": 1,
         "limit-warnings": 1,
+        "function": 9,
     }
 
 
@@ -111,6 +115,12 @@ def test_housekeeping_is_done_unless_it_is_turned_off() -> None:
 def test_jobs_that_statements_queue_are_of_their_kind(kind: JobKind[object, object], queued: object) -> None:
     declared = (kind.name, kind.priority, kind.maximum_attempts)
     assert declared == (queued.KIND, queued.PRIORITY, queued.MAXIMUM_ATTEMPTS)  # type: ignore[attr-defined]
+
+
+def test_jobs_of_steps_are_of_their_kind() -> None:
+    assert list(step_jobs.STEP_JOBS.values()) == [
+        step_jobs.StepJob(kind.name, kind.priority, kind.maximum_attempts) for kind in (FUNCTION,)
+    ]
 
 
 def test_the_command_knows_every_state() -> None:
