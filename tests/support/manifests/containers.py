@@ -10,8 +10,10 @@ from pathlib import Path
 from tests.support.manifests.documents import ROOT
 
 USER = "10001:10001"
-NEEDED = ("FROM", "USER", "ENTRYPOINT", "CMD", "HEALTHCHECK", "EXPOSE", "ENV")
-INSTRUCTIONS = frozenset({*NEEDED, "ARG", "COPY", "LABEL", "RUN", "WORKDIR"})
+NEEDED = ("FROM", "USER", "ENTRYPOINT", "ENV")
+SERVERS = ("CMD", "HEALTHCHECK", "EXPOSE")
+"""Needed of what stays; a step of a workflow ends by itself."""
+INSTRUCTIONS = frozenset({*NEEDED, *SERVERS, "ARG", "COPY", "LABEL", "RUN", "WORKDIR"})
 _INSTRUCTION = re.compile(r"^([A-Za-z]+)\s+(.*)$", re.DOTALL)
 _WORDS = re.compile(r"\[.*\]$", re.DOTALL)
 
@@ -40,16 +42,17 @@ def environment_of(path: Path) -> Mapping[str, str]:
     return dict(word.split("=", 1) for word in value.split())
 
 
-def faults_in(path: Path, root: Path = ROOT) -> list[str]:
-    """Return the faults of a Containerfile."""
-    return [f"{path.name}: {fault}" for fault in _faults(path, root)]
+def faults_in(path: Path, root: Path = ROOT, *, serves: bool = True) -> list[str]:
+    """Return the faults of a Containerfile, of a server unless it is said otherwise."""
+    needed = (*NEEDED, *SERVERS) if serves else NEEDED
+    return [f"{path.name}: {fault}" for fault in _faults(path, root, needed)]
 
 
-def _faults(path: Path, root: Path) -> Iterator[str]:
+def _faults(path: Path, root: Path, needed: Sequence[str]) -> Iterator[str]:
     found = instructions(path)
     yield from (f"{name} is no instruction" for name, _ in found if name not in INSTRUCTIONS)
     names = [name for name, _ in found]
-    for wanted in NEEDED:
+    for wanted in needed:
         if wanted not in names:
             yield f"there is no {wanted}"
             return
@@ -58,7 +61,7 @@ def _faults(path: Path, root: Path) -> Iterator[str]:
         yield "its base is not the one that is named by the build"
     if [value for name, value in found if name == "USER"][-1] != USER:
         yield f"its user is not {USER}"
-    yield from _broken_lists(path)
+    yield from _broken_lists(path, names)
     yield from _missing_files([value for name, value in found if name == "COPY"], root)
     for value in (value for name, value in found if name == "RUN"):
         if not all(
@@ -68,8 +71,8 @@ def _faults(path: Path, root: Path) -> Iterator[str]:
             yield "it installs what has no hash"
 
 
-def _broken_lists(path: Path) -> Iterator[str]:
-    for instruction in ("ENTRYPOINT", "CMD", "HEALTHCHECK"):
+def _broken_lists(path: Path, names: Sequence[str]) -> Iterator[str]:
+    for instruction in {"ENTRYPOINT", "CMD", "HEALTHCHECK"} & set(names):
         try:
             words_of(path, instruction)
         except (IndexError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,12 +19,40 @@ from tests.support.manifests.documents import DEPLOY, ROOT, load, pods_in
 
 CONTAINERS = DEPLOY / "containers"
 API, RAY = CONTAINERS / "Containerfile.api", CONTAINERS / "Containerfile.ray"
+FLOW = CONTAINERS / "Containerfile.default-flow"
 FILES = [API, RAY]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_a_containerfile_holds(path: Path) -> None:
     assert faults_in(path) == []
+
+
+def test_the_containerfile_of_the_default_flow_holds(tmp_path: Path) -> None:
+    assert faults_in(FLOW, serves=False) == []
+    planted = tmp_path / FLOW.name
+    for right, wrong in (("default_flow/fields.py", "default_flow/field.py"), ("--require-hashes ", "")):
+        planted.write_text(FLOW.read_text().replace(right, wrong))
+        assert faults_in(planted, serves=False) != []
+
+
+def test_the_default_flow_has_the_versions_of_the_tests() -> None:
+    pinned = dict(re.findall(r"^(\S+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
+    installed = dict(
+        re.findall(r"^(\S+)==(\S+) ", (CONTAINERS / "default-flow.txt").read_text(), re.MULTILINE)
+    )
+
+    assert {"lucidtech-las", "requests", "certifi"} <= installed.keys()
+    assert {name: pinned[name] for name in installed} == installed
+
+
+def test_the_image_of_the_default_flow_has_all_that_its_steps_import() -> None:
+    [copied] = [value for name, value in instructions(FLOW) if name == "COPY" and "default_flow/" in value]
+
+    assert set(copied.split()[:-1]) == {
+        str(path.relative_to(ROOT)) for path in (ROOT / "default_flow").glob("*.py")
+    }
+    assert words_of(FLOW, "ENTRYPOINT")[-1] == "exec python -m default_flow.$STEP"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -83,6 +112,7 @@ def test_the_build_is_given_what_an_image_is_made_of_and_nothing_else() -> None:
         "!dist/constraints-hashed*.txt",
         "!dist/*.whl",
         "!deploy/containers/",
+        "!default_flow/*.py",
     ]
     assert (ROOT / ".dockerignore").read_text() == (ROOT / ".containerignore").read_text()
 
