@@ -206,6 +206,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Functions that run at a time, each in a process of its own."""
     function_memory: Annotated[float, Meta(gt=0, le=4096)] = 1.0
     """GiB of address space that one function may use."""
+    step_images: str = ""
+    """Images that containers run in place of those that transitions name: ``name=image``, separated by
+    commas. A name without a tag stands for all of its tags."""
     development_workflow_executions: int = 100
     """Executions a month that a workflow may start while its status is development."""
     new_organization_plan: str = "las:plan:self-hosted"

@@ -21,6 +21,7 @@ from tests.support.clients import RecordingClient, check_answer
 from tests.support.collector import Collector, collecting
 from tests.support.command_line import CommandLine
 from tests.support.directories import temporary_directory
+from tests.support.workflow_document import write_functions
 
 STACK_SETTINGS = {"PAGEMILL_TRAINING_BUDGET": "40"}
 TRAINING_DOCUMENTS = 24
@@ -75,7 +76,10 @@ def stack(collector: Collector) -> Iterator[LocalStack]:
     settings = {**STACK_SETTINGS, "PAGEMILL_TRACES_URL": collector.url}
     with (
         temporary_directory("pagemill-") as directory,
-        local_stack(directory / "data", settings=settings) as running,
+        temporary_directory("functions-") as functions,
+        local_stack(
+            directory / "data", settings={**settings, "PAGEMILL_FUNCTIONS_FILE": write_functions(functions)}
+        ) as running,
         pytest.MonkeyPatch.context() as environment,
     ):
         for name, value in running.environment.items():

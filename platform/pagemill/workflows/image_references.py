@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from pagemill.errors import BadRequest
+from pagemill.settings import SettingsError
 
 LONGEST_REFERENCE = 512
 LONGEST_NAME = 255
@@ -37,6 +39,35 @@ def is_image_reference(reference: str) -> bool:
     if colon and not _TAG.fullmatch(tag):
         return False
     return len(name) <= LONGEST_NAME and _is_name(name)
+
+
+def read_image_replacements(setting: str) -> dict[str, str]:
+    """Return the images to run in place of others. Raises SettingsError naming the entry that is wrong."""
+    replacements = {}
+    for entry in filter(None, (part.strip() for part in setting.split(","))):
+        name, _, image = entry.partition("=")
+        if not is_image_reference(name) or not is_image_reference(image):
+            raise SettingsError(f"PAGEMILL_STEP_IMAGES: {entry} is not name=image")
+        replacements[_short(name)] = image
+    return replacements
+
+
+def replaced_image(reference: str, replacements: Mapping[str, str]) -> str:
+    """Return the image to run for a reference: with its tag or digest it counts more than without."""
+    short = _short(reference)
+    return replacements.get(short) or replacements.get(_without_version(short)) or reference
+
+
+def _short(reference: str) -> str:
+    """Return a reference without the registry that every engine adds."""
+    return reference.removeprefix("docker.io/").removeprefix("library/")
+
+
+def _without_version(reference: str) -> str:
+    """Return a reference without its tag and its digest."""
+    rest, _, _ = reference.partition("@")
+    name, colon, tag = rest.rpartition(":")
+    return name if colon and "/" not in tag else rest
 
 
 def _is_name(name: str) -> bool:

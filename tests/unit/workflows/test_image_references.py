@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagemill.errors import BadRequest
-from pagemill.workflows.image_references import checked_image_reference, is_image_reference
+from pagemill.settings import SettingsError
+from pagemill.workflows.image_references import (
+    checked_image_reference,
+    is_image_reference,
+    read_image_replacements,
+    replaced_image,
+)
 
 DIGEST = f"sha256:{'0a' * 32}"
 
@@ -74,3 +80,31 @@ def test_any_text_is_valid_or_refused(reference: str) -> None:
     if is_image_reference(reference):
         assert reference == reference.strip()
         assert "//" not in reference
+
+
+REPLACEMENTS = (
+    "lucidtechai/preprocess=localhost/pagemill-preprocess:0.1.0, python:3.11=registry.example.com:443/python"
+)
+
+
+@pytest.mark.parametrize(
+    ("reference", "image"),
+    [
+        ("lucidtechai/preprocess:v2.3.0", "localhost/pagemill-preprocess:0.1.0"),
+        ("docker.io/lucidtechai/preprocess", "localhost/pagemill-preprocess:0.1.0"),
+        (f"lucidtechai/preprocess@{DIGEST}", "localhost/pagemill-preprocess:0.1.0"),
+        ("docker.io/library/python:3.11", "registry.example.com:443/python"),
+        ("python:3.12", "python:3.12"),
+        ("localhost:5000/lucidtechai/preprocess", "localhost:5000/lucidtechai/preprocess"),
+        ("lucidtechai/preprocess2:v1", "lucidtechai/preprocess2:v1"),
+    ],
+)
+def test_an_image_is_replaced_by_its_name(reference: str, image: str) -> None:
+    assert replaced_image(reference, read_image_replacements(REPLACEMENTS)) == image
+    assert replaced_image(reference, read_image_replacements("")) == reference
+
+
+@pytest.mark.parametrize("setting", ["python", "python=", "=python", "a b=c", "a=b;c=d"])
+def test_a_replacement_that_cannot_be_read_is_named(setting: str) -> None:
+    with pytest.raises(SettingsError, match="PAGEMILL_STEP_IMAGES"):
+        read_image_replacements(setting)
