@@ -198,6 +198,7 @@ class Demo:
         self.console.print(
             f"Ray dashboard while the stack runs: {_dashboard(stack.status()) or 'switched off'}"
         )
+        self.console.print("To try a workflow: docs/workflows.md has three, from the first line to the last")
 
 
 def _row_number(item: Compared) -> int:

@@ -111,8 +111,9 @@ class TransitionController(Controller):
         (`lambdaId`), and a `manual` transition is done by a person or a program that claims its executions.
         `parameters` can be left out and set later: a `docker` transition cannot be executed before its
         `imageUrl` is set, a `lambda` transition not before its `lambdaId`. Secrets and assets that
-        `parameters` name have to exist (400). This version does not run containers and functions itself: a
-        program of yours does the work of their executions and reports the results.
+        `parameters` name have to exist (400). Functions are those that the operator of the installation
+        offers; an execution of any other fails. This version does not run containers itself: a program of
+        yours does the work of their executions and reports the results.
 
         `timeoutInSeconds` is from 60 to 10800; the default is 10800 for `manual` and 1800 for the others.
         Type and timeout cannot be changed later. The number of transitions is limited by the plan (429).
