@@ -92,6 +92,7 @@ class Demo:
             self._show_counters(client.get_organization("me"))
             self._show_dashboard(stack)
         shutil.rmtree(DATA_DIRECTORY, ignore_errors=True)
+        self.console.print("To try a workflow: docs/workflows.md has three, from the first line to the last")
 
     @contextmanager
     def _progress(self) -> Iterator[Progress]:
@@ -198,7 +199,6 @@ class Demo:
         self.console.print(
             f"Ray dashboard while the stack runs: {_dashboard(stack.status()) or 'switched off'}"
         )
-        self.console.print("To try a workflow: docs/workflows.md has three, from the first line to the last")
 
 
 def _row_number(item: Compared) -> int:
