@@ -201,7 +201,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Run steps of workflows in a dispatcher of their own; without it, that of housekeeping runs them, as
     with `pagemill up`."""
     functions_file: str = ""
-    """TOML file that maps lambda transitions to Python functions, on the node of the dispatchers."""
+    """Path, from the root on, of the TOML file that maps lambda transitions to Python functions; it lies on
+    the node of the dispatchers."""
     function_concurrency: Annotated[int, Meta(ge=1)] = 8
     """Functions that run at a time, each in a process of its own."""
     function_memory: Annotated[float, Meta(gt=0, le=4096)] = 1.0

@@ -25,7 +25,7 @@ from pagemill.pools import (
 )
 from pagemill.settings import PREFIX, Settings
 from pagemill.usage.combiner import CONCURRENT_COMMITS
-from pagemill.work.roles import Role
+from pagemill.work.roles import dispatched_roles
 from tools.sizing.measured import Measured
 
 HOUR = 3600.0
@@ -127,7 +127,7 @@ def postgres_connections(settings: Settings, api_processes: int) -> int:
     applications ask for the backlog, and each training and data bundle has one connection for its driver and
     one for each worker.
     """
-    roles = settings.dispatchers + len(Role) - 1
+    roles = settings.dispatchers + len(dispatched_roles(settings)) - 1
     # Claiming has a connection beside the pool, so that a busy pool keeps no job waiting.
     dispatchers = 2 * roles * (settings.database_pool_size + 1)
     counters = 2 * settings.usage_counters * CONCURRENT_COMMITS

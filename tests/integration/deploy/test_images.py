@@ -54,6 +54,7 @@ def build(engine: Engine) -> Callable[[str], str]:
         pytest.skip(str(missing))
     tree = engine.directory / "tree"
     shutil.copytree(DEPLOY / "containers", tree / "deploy" / "containers")
+    shutil.copytree(ROOT / "default_flow", tree / "default_flow")
     command = [sys.executable, "-m", "tools.release", "--fast", "--directory", tree / "dist"]
     subprocess.run(command, cwd=ROOT, check=True)
     engine.use_local_files(tree / "dist")
@@ -108,3 +109,13 @@ def test_a_node_of_ray_reads_in_its_container(engine: Engine, build: Callable[[s
     assert run(engine, image, "id", "-u") == "10001"
     assert run(engine, image, "python", "-c", READ) == "1"
     assert "ray, version" in run(engine, image)
+
+
+def test_the_steps_of_the_default_flow_start(engine: Engine, build: Callable[[str], str]) -> None:
+    image = build("default-flow")
+    arguments = ("run", "--rm", *LIMITS, "--network", "none", *CONFINED)
+
+    assert engine.run(*arguments, "--entrypoint", "id", image, "-u") == "10001"
+    for step in ("preprocess", "postprocess"):
+        with pytest.raises(AssertionError, match="LAS_CLIENT_ID|TRANSITION_ID|[Cc]redentials"):
+            engine.run(*arguments, "--env", f"STEP={step}", image)
