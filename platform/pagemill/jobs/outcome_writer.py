@@ -58,16 +58,7 @@ class OutcomeWriter:
 
         ``subject`` names the jobs in the log.
         """
-        while True:
-            try:
-                async with acquire(self._pool) as connection:
-                    written = await write(connection)
-            except CONNECTION_ERRORS as error:
-                await wait_out(f"writing the outcome of {subject}", error)
-            except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
-                continue
-            else:
-                return written
+        return await write_patiently(self._pool, f"writing the outcome of {subject}", write)
 
     async def _finish_together(self, batch: Sequence[FinishedOfKind]) -> list[Exception | JobState | None]:
         """Return each job's state or error; a result that cannot be stored fails its own job only."""
@@ -79,6 +70,22 @@ class OutcomeWriter:
                 return [refused]
             return [ended for one in batch for ended in await self._finish_together([one])]
         return list(states)
+
+
+async def write_patiently(
+    pool: Pool, doing: str, write: Callable[[Connection], Awaitable[Written]]
+) -> Written:
+    """Repeat ``write`` until Postgres takes or refuses it; ``doing`` is for the log."""
+    while True:
+        try:
+            async with acquire(pool) as connection:
+                written = await write(connection)
+        except CONNECTION_ERRORS as error:
+            await wait_out(doing, error)
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            continue
+        else:
+            return written
 
 
 async def wait_out(doing: str, error: BaseException) -> None:

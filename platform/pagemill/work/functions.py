@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from db.pool import CONNECTION_ERRORS, acquire
+from db.pool import acquire
 from db.statements import Connection
 from db.transition_executions import StepToRunRow, find_step_to_run
 from pagemill.concurrency import finish_despite_cancellation
@@ -15,7 +15,7 @@ from pagemill.ids import OrganizationId, SubjectId, TransitionExecutionId
 from pagemill.jobs.job import Job
 from pagemill.jobs.kind import JobKind
 from pagemill.jobs.leases import hold
-from pagemill.jobs.outcome_writer import wait_out
+from pagemill.jobs.outcome_writer import write_patiently
 from pagemill.work.resources import WorkResources
 from pagemill.workflows import step_jobs
 from pagemill.workflows.functions.mapping import FunctionMapping, FunctionMissing
@@ -93,15 +93,13 @@ class FunctionRunner:
 
     async def _finish(self, job: Job, step: StepToRunRow, result: StepResult) -> None:
         """End the step, and wait while Postgres is away. Raises JobCancelled."""
-        while True:
-            try:
-                async with acquire(self._resources.pool) as connection, connection.transaction():
-                    await hold(connection, job)
-                    await end_step(connection, job.organization_id, step.id, result)
-            except CONNECTION_ERRORS as error:
-                await wait_out(f"ending {step.id}", error)
-            else:
-                return
+
+        async def end(connection: Connection) -> None:
+            async with connection.transaction():
+                await hold(connection, job)
+                await end_step(connection, job.organization_id, step.id, result)
+
+        await write_patiently(self._resources.pool, f"ending {step.id}", end)
 
 
 async def end_step(

@@ -117,5 +117,5 @@ def test_the_steps_of_the_default_flow_start(engine: Engine, build: Callable[[st
 
     assert engine.run(*arguments, "--entrypoint", "id", image, "-u") == "10001"
     for step in ("preprocess", "postprocess"):
-        with pytest.raises(AssertionError, match="LAS_CLIENT_ID|TRANSITION_ID|[Cc]redentials"):
+        with pytest.raises(AssertionError, match=r"LAS_CLIENT_ID|TRANSITION_ID|[Cc]redentials"):
             engine.run(*arguments, "--env", f"STEP={step}", image)
