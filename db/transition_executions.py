@@ -69,7 +69,7 @@ class StepOfRow(Row):
 class StepToRunRow(Row):
     """An execution of a transition as its worker needs it; ``parameters`` are the transition's.
 
-    ``seconds_left`` is the time until it times out.
+    A transition of all organizations has none. ``seconds_left`` is the time until it times out.
     """
 
     id: TransitionExecutionId
@@ -77,7 +77,7 @@ class StepToRunRow(Row):
     status: TransitionExecutionStatus
     input: dict[str, Any]
     log_id: LogId | None
-    parameters: dict[str, Any]
+    parameters: Annotated[dict[str, Any], NeverNull("coalesce")]
     seconds_left: float | None
 
 
@@ -85,7 +85,7 @@ LOCKED = columns(LockedTransitionExecutionRow, timed_out="coalesce(expires < now
 TO_RUN = columns(
     StepToRunRow,
     "execution",
-    parameters="transition.parameters",
+    parameters="coalesce(transition.parameters, '{}')",
     seconds_left="extract(epoch FROM execution.expires - now())::double precision",
 )
 
@@ -275,7 +275,7 @@ async def find_workflow_execution_of_step(
 
 @tenant(f"""
     SELECT {TO_RUN} FROM transition_execution AS execution
-    JOIN transition
+    LEFT JOIN transition
         ON transition.organization_id = :organization_id AND transition.id = execution.transition_id
     WHERE execution.organization_id = :organization_id AND execution.id = :execution_id
 """)

@@ -168,7 +168,13 @@ async def find_workflow_with_transition(
     """Return the oldest workflow that runs the transition."""
 
 
-@tenant("DELETE FROM transition WHERE organization_id = :organization_id AND id = :transition_id")
+@tenant("""
+    WITH steps AS (
+        DELETE FROM transition_execution
+        WHERE organization_id = :organization_id AND transition_id = :transition_id
+    )
+    DELETE FROM transition WHERE organization_id = :organization_id AND id = :transition_id
+""")
 async def delete_transition(
     connection: Connection, *, organization_id: OrganizationId, transition_id: TransitionId
 ) -> RowCount:

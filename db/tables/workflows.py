@@ -71,7 +71,7 @@ class TransitionExecution(Table, tablename="transition_execution"):
 
     id = Text(primary_key=True)
     organization_id = foreign_key(Organization)
-    transition_id = foreign_key(Transition, on_delete=OnDelete.cascade)
+    transition_id = Text(help_text="one of the organization's, or one of all, which has no row")
     workflow_execution_id = foreign_key(WorkflowExecution, null=True, on_delete=OnDelete.cascade)
     state = Text(null=True, default=None, help_text="the state of the workflow that it is a step of")
     attempt = Integer(default=1, help_text="1 for the first run of the step, then each retry one more")

@@ -1,4 +1,4 @@
-"""Jobs that call functions of the operator: the steps of ``lambda`` transitions."""
+"""Jobs that call functions of the operator: the steps of ``lambda`` transitions, and of commons."""
 
 from __future__ import annotations
 
@@ -76,8 +76,9 @@ class FunctionRunner:
     ) -> FunctionCall | StepResult:
         """Return the call of a step's function, or the failure of a step that cannot be run."""
         functions, box = self._resources.functions, self._resources.secret_box
+        function_id = step.parameters.get("lambdaId", step.transition_id)
         try:
-            function = await asyncio.to_thread(functions.find, step.parameters["lambdaId"], organization_id)
+            function = await asyncio.to_thread(functions.find, function_id, organization_id)
             environment = await environment_of_step(connection, box, organization_id, step)
         except FunctionMissing as error:
             return StepResult("failed", message=error.message, error=MISSING)

@@ -13,6 +13,7 @@ from pagemill.errors import BadRequest
 from pagemill.ids import TransitionId
 from pagemill.validation import convert_member
 from pagemill.workflows.choices import Branch, read_branch
+from pagemill.workflows.commons import is_commons
 from pagemill.workflows.comparisons import timestamp
 from pagemill.workflows.expressions import Call, Template, read_constant, read_expression, read_template
 from pagemill.workflows.paths import Path, read_query, read_reference, read_target
@@ -93,12 +94,12 @@ class Definition:
         return state
 
     def transitions(self) -> dict[str, list[TransitionId]]:
-        """Return the ids of the transitions that it runs, by the member that names them."""
+        """Return the ids of the organization's transitions that it runs, by the member that names them."""
         return {
             f"{machine.member}.States.{name}.Resource": [state.resource]
             for machine in self.machines()
             for name, state in machine.states.items()
-            if isinstance(state, Task) and state.resource != COMMONS_FAILED
+            if isinstance(state, Task) and not is_commons(state.resource)
         }
 
 
@@ -227,8 +228,6 @@ def _snake(name: str) -> str:
 
 
 def _compile_task(state: Task, compiled: Compiled, member: str) -> None:
-    if "commons-" in state.resource and state.resource != COMMONS_FAILED:
-        raise BadRequest(f"{member}.Resource: transition {state.resource} does not exist")
     for name in ("TimeoutSeconds", "HeartbeatSeconds"):
         _compile_amount(state, compiled, member, f"{name}Path", read_reference)
         if f"{name}Path" in compiled.amounts and getattr(state, _snake(name)) is not None:

@@ -9,17 +9,19 @@ from typing import Any, Literal, TypeAlias
 from db import transition_executions as statements
 from db.statements import Connection
 from db.transition_executions import LockedTransitionExecutionRow, TransitionExecutionRow
-from db.transitions import TransitionToExecuteRow
+from db.transitions import TransitionToExecuteRow, keep_transition
 from pagemill.errors import BadRequest
 from pagemill.ids import (
     OrganizationId,
     PrincipalId,
     TransitionExecutionId,
+    TransitionId,
     WorkflowExecutionId,
     WorkflowId,
     new_id,
 )
 from pagemill.usage.counting import count, count_freely
+from pagemill.workflows.commons import TIMEOUT_IN_SECONDS, is_commons
 from pagemill.workflows.logs import open_log, write_line
 from pagemill.workflows.retries import TASK_FAILED
 from pagemill.workflows.step_jobs import queue_step
@@ -59,6 +61,15 @@ class WorkflowStep:
 
 
 WITHOUT_WORKFLOW = WorkflowStep()
+
+
+async def transition_to_execute(
+    connection: Connection, organization_id: OrganizationId, transition_id: TransitionId
+) -> TransitionToExecuteRow | None:
+    """Return the transition of a task; one of the organization is kept until the transaction ends."""
+    if is_commons(transition_id):
+        return TransitionToExecuteRow(transition_id, "lambda", TIMEOUT_IN_SECONDS, None)
+    return await keep_transition(connection, organization_id=organization_id, transition_id=transition_id)
 
 
 async def begin_execution(

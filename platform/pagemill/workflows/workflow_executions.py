@@ -6,7 +6,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any, assert_never
 
-from db import transition_executions, transitions
+from db import transition_executions
 from db import workflow_executions as statements
 from db.mail import mail_failed_execution
 from db.statements import Connection
@@ -38,6 +38,7 @@ from pagemill.workflows.transition_executions import (
     begin_execution,
     end_execution,
     lock_running,
+    transition_to_execute,
 )
 
 LIMIT_EXCEEDED = "Pagemill.LimitExceeded"
@@ -77,9 +78,7 @@ class LockedExecution:
 
         Raises LimitExceeded.
         """
-        transition = await transitions.keep_transition(
-            self.connection, organization_id=self.organization_id, transition_id=step.task.resource
-        )
+        transition = await transition_to_execute(self.connection, self.organization_id, step.task.resource)
         assert transition is not None, "a transition that a workflow uses cannot be deleted"
         place = WorkflowStep(
             workflow_id=self.workflow_id,

@@ -121,7 +121,7 @@ def test_every_member_is_read() -> None:
         (machine("A", A=task(Comment="x")), "States.A: must have either Next"),
         (machine("A", A={"Type": "Task", "End": True}), "States.A: Object missing required field `Resource`"),
         (machine("A", A=task("x")), "States.A.Resource"),
-        (machine("A", A=task("las:transition:commons-other")), "States.A.Resource: transition"),
+        (machine("A", A=task("las:transition:commons")), "States.A.Resource"),
         (machine("A", A=task(End=True, Result={})), "States.A: Object contains unknown field"),
         (machine("A", A=task(End=True, TimeoutSeconds=0)), "States.A.TimeoutSeconds"),
         (machine("A", A=task(End=True, Retry=[{}])), "States.A.Retry[0]"),

@@ -1,4 +1,4 @@
-"""Functions that lambda transitions can call: named by installed packages, and by a file of the operator.
+"""Functions that steps can call: named by installed packages, and by a file of the operator.
 
 Nothing is imported here: a function is only a name until a process of its own calls it.
 """
@@ -16,9 +16,10 @@ from msgspec import Meta
 
 from pagemill.errors import PagemillError
 from pagemill.ids import OrganizationId
+from pagemill.workflows.commons import PREFIX as COMMONS
 
-GROUP = "pagemill.functions"
-"""Group of the entry points by which a package offers functions."""
+GROUPS = ("pagemill.functions", "pagemill.commons")
+"""Groups of the entry points by which packages offer functions; the tables of the file are named likewise."""
 
 Callable: TypeAlias = Annotated[str, Meta(pattern=r"^\w+(\.\w+)*:\w+(\.\w+)*$(?!\n)", max_length=1000)]
 """``module:name``."""
@@ -33,6 +34,11 @@ class MappedFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     functions: dict[str, Callable | MappedFunction] = {}
+    commons: dict[str, Callable | MappedFunction] = {}
+
+
+Names: TypeAlias = Mapping[tuple[str, str], MappedFunction]
+"""Functions by their table, ``functions`` or ``commons``, and their name in it."""
 
 
 class FunctionMissing(PagemillError):
@@ -40,7 +46,7 @@ class FunctionMissing(PagemillError):
 
 
 class FunctionMapping:
-    """Names of functions: ``name:version``, or ``name`` for all versions.
+    """Names of functions: ``name:version``, or ``name`` for all versions; of commons just ``name``.
 
     The file is read again when it has changed; its names win. Installed packages are read once.
     """
@@ -49,27 +55,31 @@ class FunctionMapping:
         self._file = file
         self._installed = _installed_functions()
         self._changed: tuple[int, int] | None = None
-        self._listed: Mapping[str, MappedFunction] = {}
+        self._listed: Names = {}
 
     @property
     def directory(self) -> str | None:
         """Directory of the file, in which modules are found first."""
         return None if self._file is None else str(self._file.resolve().parent)
 
-    def find(self, lambda_id: str, organization_id: OrganizationId) -> str:
-        """Return the function of a ``las:lambda:name:version``. Raises FunctionMissing; reads a file."""
-        name, _, version = lambda_id.removeprefix("las:lambda:").partition(":")
+    def find(self, function_id: str, organization_id: OrganizationId) -> str:
+        """Return the function of a ``las:lambda:name:version`` or of a ``las:transition:commons-name``.
+
+        Raises FunctionMissing; reads a file.
+        """
         known = {**self._installed, **self._read()}
-        mapped = known.get(f"{name}:{version}") or known.get(name)
+        table, names = _place_of(function_id)
+        mapped = next((known[table, name] for name in names if (table, name) in known), None)
         if mapped is None or not _may_call(mapped, organization_id):
+            name = names[-1]
             raise FunctionMissing(
-                f"There is no function {lambda_id} here. The operator can add one: a line "
-                f'"{name}" = "module:function" below [functions] in the file that PAGEMILL_FUNCTIONS_FILE '
-                f"names, or an entry point {name} of the group {GROUP} (docs/workflows.md)"
+                f"There is no function {function_id} here. The operator can add one: a line "
+                f'"{name}" = "module:function" below [{table}] in the file that PAGEMILL_FUNCTIONS_FILE '
+                f"names, or an entry point {name} of the group pagemill.{table} (docs/workflows.md)"
             )
         return mapped.callable
 
-    def _read(self) -> Mapping[str, MappedFunction]:
+    def _read(self) -> Names:
         """Return what the file lists. Raises FunctionMissing when it cannot be read."""
         if self._file is None:
             return {}
@@ -84,18 +94,31 @@ class FunctionMapping:
         return self._listed
 
 
-def _functions_of(content: bytes) -> Mapping[str, MappedFunction]:
+def _place_of(function_id: str) -> tuple[str, list[str]]:
+    """Return the table of a function, and the names that it may have there."""
+    if function_id.startswith(COMMONS):
+        return "commons", [function_id.removeprefix(COMMONS)]
+    name, _, version = function_id.removeprefix("las:lambda:").partition(":")
+    return "functions", [f"{name}:{version}", name]
+
+
+def _functions_of(content: bytes) -> Names:
     """Return the functions of a file. Raises ValueError naming what is wrong."""
-    listed = msgspec.convert(tomllib.loads(content.decode()), _File).functions
+    file = msgspec.convert(tomllib.loads(content.decode()), _File)
     return {
-        name: one if isinstance(one, MappedFunction) else MappedFunction(one) for name, one in listed.items()
+        (table, name): one if isinstance(one, MappedFunction) else MappedFunction(one)
+        for table, listed in (("functions", file.functions), ("commons", file.commons))
+        for name, one in listed.items()
     }
 
 
-def _installed_functions() -> Mapping[str, MappedFunction]:
+def _installed_functions() -> Names:
     """Return the functions that installed packages offer."""
-    found = importlib.metadata.entry_points(group=GROUP)
-    return {point.name: MappedFunction(point.value) for point in found}
+    return {
+        (group.removeprefix("pagemill."), point.name): MappedFunction(point.value)
+        for group in GROUPS
+        for point in importlib.metadata.entry_points(group=group)
+    }
 
 
 def _may_call(mapped: MappedFunction, organization_id: OrganizationId) -> bool:

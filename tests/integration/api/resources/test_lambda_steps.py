@@ -67,7 +67,8 @@ async def runner(settings: Settings, pool: asyncpg.Pool, tmp_path: Path) -> Asyn
     """A runner of the functions above, as a dispatcher has one."""
     (tmp_path / "steps.py").write_text(PROGRAM)
     listed = "\n".join(f'{name} = "steps:{name}"' for name in NAMES)
-    (tmp_path / "functions.toml").write_text(f"[functions]\n{listed}\n")
+    commons = '[commons]\nTotal-2 = "steps:total"\n'
+    (tmp_path / "functions.toml").write_text(f"[functions]\n{listed}\n{commons}")
     processes, objects = FunctionProcesses(), open_objects(settings)
     yield FunctionRunner(
         FunctionResources(
@@ -144,6 +145,20 @@ async def test_a_flow_of_functions_runs_to_its_end(
     told = await lines(api, (await step_of(api, failed, fails))["logId"])
     assert "ValueError: no luck" in told
     assert len((await again(api, failed))["transitionExecutions"][fails]) == 1
+
+
+async def test_a_function_of_all_organizations_needs_no_transition(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, runner: FunctionRunner
+) -> None:
+    total, unknown = "las:transition:commons-Total-2", "las:transition:commons-unknown"
+    workflow_id = await create_workflow(api, {"A": task(total, "B"), "B": task(unknown)})
+    async with dispatching(pool, runner, kinds=(FUNCTION,)):
+        ended = await until_status(api, await start(api, workflow_id, {"amounts": [1, 2]}), "failed")
+    step = await step_of(api, ended, total)
+    assert (step["status"], step["output"]["sum"], step["transitionId"]) == ("succeeded", 3, total)
+    [*_, event] = ended["events"]
+    assert (event["state"], event["error"]) == ("B", "Pagemill.FunctionMissing")
+    assert "[commons]" in event["cause"]
 
 
 async def test_what_an_operator_has_not_mapped_fails_at_once_and_says_how(

@@ -10,17 +10,25 @@ import pytest
 
 from pagemill.ids import OrganizationId
 from pagemill.workflows.functions import mapping
-from pagemill.workflows.functions.mapping import GROUP, FunctionMapping, FunctionMissing
+from pagemill.workflows.functions.mapping import GROUPS, FunctionMapping, FunctionMissing
 
 MINE, OTHER = OrganizationId("las:organization:mine"), OrganizationId("las:organization:other")
+FUNCTIONS, COMMONS = GROUPS
 INSTALLED = EntryPoints(
-    [EntryPoint("round", "packaged.steps:round", GROUP), EntryPoint("total", "packaged.steps:total", GROUP)]
+    [
+        EntryPoint("round", "packaged.steps:round", FUNCTIONS),
+        EntryPoint("total", "packaged.steps:total", FUNCTIONS),
+        EntryPoint("count", "packaged.steps:count", COMMONS),
+    ]
 )
 FILE = """
 [functions]
 total = "steps:total"
 "total:2" = "steps:Newer.total"
 private = { callable = "steps:private", organizations = ["las:organization:mine"] }
+
+[commons]
+total = "steps:shared_total"
 """
 
 
@@ -45,6 +53,8 @@ def file(tmp_path: Path) -> Path:
         ("las:lambda:total:2", "steps:Newer.total"),
         ("las:lambda:round:7", "packaged.steps:round"),
         ("las:lambda:private:1", "steps:private"),
+        ("las:transition:commons-total", "steps:shared_total"),
+        ("las:transition:commons-count", "packaged.steps:count"),
     ],
 )
 def test_a_function_is_found(file: Path, lambda_id: str, function: str) -> None:
@@ -53,10 +63,15 @@ def test_a_function_is_found(file: Path, lambda_id: str, function: str) -> None:
     assert functions.directory == str(file.parent)
 
 
-@pytest.mark.parametrize("lambda_id", ["las:lambda:totals:1", "las:lambda:2:total"])
+@pytest.mark.parametrize("lambda_id", ["las:lambda:totals:1", "las:lambda:2:total", "las:lambda:count:1"])
 def test_a_message_says_how_to_add_one(file: Path, lambda_id: str) -> None:
     with pytest.raises(FunctionMissing, match=r"\[functions\].*PAGEMILL_FUNCTIONS_FILE.*docs/workflows\.md"):
         FunctionMapping(file).find(lambda_id, MINE)
+
+
+def test_a_message_names_the_table_of_commons(file: Path) -> None:
+    with pytest.raises(FunctionMissing, match=r'"private" = .* below \[commons\].*group pagemill\.commons'):
+        FunctionMapping(file).find("las:transition:commons-private", MINE)
 
 
 def test_others_may_not_know_that_there_is_one(file: Path) -> None:
