@@ -41,8 +41,11 @@ def dispatched_roles(settings: Settings) -> Mapping[Role, tuple[Role, ...]]:
     """Return the roles that have dispatchers of their own, each with all roles whose jobs these run."""
     if settings.workflows_dispatcher:
         return {role: (role,) for role in Role}
-    own = {role: (role,) for role in Role if role is not Role.WORKFLOWS}
-    return {**own, Role.HOUSEKEEPING: (Role.HOUSEKEEPING, Role.WORKFLOWS)}
+    return {
+        Role.INTERACTIVE: (Role.INTERACTIVE,),
+        Role.LONG: (Role.LONG,),
+        Role.HOUSEKEEPING: (Role.HOUSEKEEPING, Role.WORKFLOWS),
+    }
 
 
 def roles_run_by(role: Role, settings: Settings) -> tuple[Role, ...]:

@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, TextIO, get_args
+from typing import Any, TextIO, cast, get_args
 
 import msgspec
 
@@ -32,6 +32,7 @@ from pagemill.workflows.functions.messages import (
 )
 
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
+STATUSES: tuple[str, ...] = get_args(Status)
 NULL = b"\\u0000"
 """The character that Postgres does not store, as JSON has it."""
 
@@ -92,14 +93,14 @@ def find_function(name: str) -> Callable[[dict[str, Any], list[Any]], Any]:
 
 def reply_to(result: Any) -> FunctionReply:
     """Return the reply for what a function has returned: an output, or an output and a status."""
-    output, status = result if isinstance(result, tuple) and len(result) == 2 else (result, "succeeded")
-    if status not in get_args(Status):
-        return _invalid(
-            f"The function returned the status {status!r}; known are {', '.join(get_args(Status))}"
-        )
+    is_pair = isinstance(result, tuple) and len(result) == 2
+    output, status = result if is_pair else (result, "succeeded")
+    if status not in STATUSES:
+        return _invalid(f"The function returned the status {status!r}; known are {', '.join(STATUSES)}")
+    known = cast("Status", status)
     if status != "succeeded":
         message = output if isinstance(output, str) else msgspec.json.encode(output).decode()
-        return FunctionReply(status=status, message=_plain(message[:LONGEST_MESSAGE]))
+        return FunctionReply(status=known, message=_plain(message[:LONGEST_MESSAGE]))
     if not isinstance(output, dict):
         return _invalid(f"The function must return a dict, not {type(output).__name__}")
     try:

@@ -94,6 +94,7 @@ class FunctionProcesses:
     async def _running(self) -> ForkServer:
         async with self._starting:
             if self._server is None or not self._server.is_running():
+                await self.close()
                 try:
                     self._server = await asyncio.to_thread(
                         ForkServer, FORK_SERVER, start_seconds=START_SECONDS
