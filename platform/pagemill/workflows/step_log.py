@@ -40,7 +40,8 @@ class StepLog:
         """Take what a program has written; a line that is too long is divided."""
         *ended, self._begun = (self._begun + piece).split(b"\n")
         for line in ended:
-            self._add(line)
+            for at in range(0, max(len(line), 1), LONGEST_LINE):
+                self._add(line[at : at + LONGEST_LINE])
         while len(self._begun) >= LONGEST_LINE:
             self._add(self._begun[:LONGEST_LINE])
             self._begun = self._begun[LONGEST_LINE:]
