@@ -11,7 +11,7 @@ import asyncpg
 
 from db.app_clients import insert_app_client
 from db.statements import Connection
-from pagemill.api.auth.client_credentials import new_client_id
+from pagemill.client_credentials import new_client_id
 from pagemill.ids import AppClientId, OrganizationId, PrincipalId, ProfileId, RoleId, UserId, new_id
 from pagemill.stack.bootstrap import seed_roles
 from pagemill.usage.counting import count_freely

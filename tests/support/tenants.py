@@ -11,7 +11,7 @@ from db.app_clients import insert_app_client
 from db.organizations import insert_organization
 from db.plans import upsert_plan
 from db.statements import Connection
-from pagemill.api.auth.client_credentials import hash_secret
+from pagemill.client_credentials import hash_secret
 from pagemill.ids import AppClientId, OrganizationId, PlanId
 from pagemill.usage.counting import count_freely
 

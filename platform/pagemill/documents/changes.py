@@ -17,6 +17,8 @@ from pagemill.documents.labels import GroundTruth
 from pagemill.errors import BadRequest
 from pagemill.ids import ConsentId, DatasetId, DocumentId, OrganizationId, PrincipalId
 
+DEFAULT_RETENTION_IN_DAYS = 1825
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDocument:

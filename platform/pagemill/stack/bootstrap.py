@@ -13,8 +13,8 @@ from db.plans import upsert_plan
 from db.pool import DATABASE_ERRORS, connect
 from db.roles import upsert_role
 from db.statements import Connection
-from pagemill.api.auth.client_credentials import hash_secret
 from pagemill.api.auth.seeded_roles import ROLES
+from pagemill.client_credentials import hash_secret
 from pagemill.ids import DeploymentEnvironmentId, PlanId
 from pagemill.stack.directory import Credentials, StackError
 from pagemill.usage.counting import count_freely

@@ -15,7 +15,7 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
-from pagemill.api.auth.client_credentials import new_client_id, new_client_secret
+from pagemill.client_credentials import new_client_id, new_client_secret
 from pagemill.errors import PagemillError
 from pagemill.ids import AppClientId, OrganizationId, new_id
 from pagemill.secret_box import new_secret_key

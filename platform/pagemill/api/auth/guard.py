@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import cast
 
 from db.principals import PrincipalRow, find_principal
-from pagemill.api.auth.permissions import PermissionSet, permissions_of
 from pagemill.api.auth.requested_resources import action_of, resource_of
 from pagemill.api.auth.scopes import scope_of
 from pagemill.api.auth.tokens import Caller, read_token
@@ -14,6 +13,7 @@ from pagemill.api.http.app_state import state_of
 from pagemill.api.http.connections import hold_connection, release_unless_handed_on
 from pagemill.api.http.requests import ApiRequest
 from pagemill.errors import Forbidden
+from pagemill.permissions import PermissionSet, permissions_of
 
 __all__ = ["Caller", "provide_caller", "provide_permissions", "require_caller"]
 

@@ -14,11 +14,11 @@ from litestar import post
 from msgspec import UNSET, UnsetType
 
 from db.app_clients import find_app_client
-from pagemill.api.auth.client_credentials import hash_secret
 from pagemill.api.auth.scopes import read_scopes
 from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.requests import ApiRequest
+from pagemill.client_credentials import hash_secret
 from pagemill.errors import BadRequest
 from pagemill.ids import PrincipalId
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pagemill.api.auth.permissions import Action
 from pagemill.api.auth.tokens import Caller
+from pagemill.permissions import Action
 
 VERSION_PREFIX = "v1"
 OWN = "me"

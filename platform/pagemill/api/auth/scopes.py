@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from pagemill.api.auth.permissions import Action
 from pagemill.errors import BadRequest
+from pagemill.permissions import Action
 
 PREFIX = "api.lucidtech.ai/"
 CHANGED = (

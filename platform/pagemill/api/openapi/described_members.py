@@ -12,13 +12,13 @@ from typing import Any, TypeAlias, get_args
 
 import msgspec
 
-from pagemill.api.auth.permissions import Permission
 from pagemill.api.http.schemas import TEXT_LENGTH, RequestStruct, ResponseStruct
 from pagemill.api.openapi.schema_references import reference_to
 from pagemill.api.resources.field_config import LinesField, ScalarField
 from pagemill.api.resources.transition_parameters import CHANGES, PARAMETERS
 from pagemill.content_types import CONTENT_TYPES
 from pagemill.documents.content import MAXIMUM_INLINE_CHARACTERS
+from pagemill.permissions import Permission
 
 Json: TypeAlias = dict[str, Any]
 

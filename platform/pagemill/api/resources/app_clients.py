@@ -11,9 +11,7 @@ from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType, field
 
 from db import app_clients as statements
-from pagemill.api.auth.client_credentials import hash_secret, new_client_id, new_client_secret
 from pagemill.api.auth.guard import Caller
-from pagemill.api.auth.permissions import PermissionSet
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
@@ -26,8 +24,10 @@ from pagemill.api.http.schemas import (
     require_members,
 )
 from pagemill.api.resources.roles import ValidRoleIds, roles_to_give
+from pagemill.client_credentials import hash_secret, new_client_id, new_client_secret
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import AppClientId, PrincipalId, RoleId, new_id
+from pagemill.permissions import PermissionSet
 from pagemill.usage.counting import count, uncount
 
 MOST_URLS = 100

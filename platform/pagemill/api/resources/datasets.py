@@ -23,11 +23,11 @@ from pagemill.api.http.schemas import (
     checked_metadata,
     require_members,
 )
+from pagemill.documents.changes import DEFAULT_RETENTION_IN_DAYS
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import DatasetId, new_id
 from pagemill.usage.counting import count, uncount
 
-DEFAULT_RETENTION_IN_DAYS = 1825
 LONGEST_RETENTION_IN_DAYS = 1825
 
 DatasetRetention = Annotated[int, Meta(ge=1, le=LONGEST_RETENTION_IN_DAYS)]

@@ -33,9 +33,14 @@ from pagemill.api.http.schemas import (
     checked_metadata,
     require_members,
 )
-from pagemill.api.resources.datasets import DEFAULT_RETENTION_IN_DAYS
 from pagemill.api.resources.ground_truth import GroundTruthItem, checked_ground_truth
-from pagemill.documents.changes import DocumentChanges, NewDocument, insert_document, update_document
+from pagemill.documents.changes import (
+    DEFAULT_RETENTION_IN_DAYS,
+    DocumentChanges,
+    NewDocument,
+    insert_document,
+    update_document,
+)
 from pagemill.documents.content import (
     MAXIMUM_INLINE_BYTES,
     MAXIMUM_INLINE_CHARACTERS,

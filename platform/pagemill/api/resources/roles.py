@@ -13,12 +13,12 @@ from msgspec import Meta
 from db import roles as statements
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
-from pagemill.api.auth.permissions import Permission, PermissionSet
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import Audited, ResponseStruct, timestamp
 from pagemill.errors import BadRequest, Forbidden, NotFound
 from pagemill.ids import RoleId
+from pagemill.permissions import Permission, PermissionSet
 
 MOST_ROLES = 100
 ANY_ROLE = RoleId("las:role:*")

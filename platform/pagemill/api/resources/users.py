@@ -12,7 +12,6 @@ from db import users as statements
 from db.app_clients import find_app_client_id
 from db.mail import mail_invitation
 from pagemill.api.auth.guard import Caller
-from pagemill.api.auth.permissions import PermissionSet
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
@@ -28,6 +27,7 @@ from pagemill.api.http.schemas import (
 from pagemill.api.resources.roles import ValidRoleIds, roles_to_give
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import AppClientId, PrincipalId, ProfileId, RoleId, UserId, new_id
+from pagemill.permissions import PermissionSet
 from pagemill.usage.counting import count, uncount
 
 INVITATION_DAYS = 90

@@ -10,10 +10,10 @@ import pytest
 from litestar.routes import HTTPRoute
 
 from pagemill.api.app import create_app
-from pagemill.api.auth.permissions import Permission, PermissionSet
 from pagemill.api.auth.requested_resources import NoResource, action_of, resource_of
 from pagemill.api.auth.seeded_roles import ADMIN, MEMBER, ROLES, VALIDATOR
 from pagemill.api.auth.tokens import Caller
+from pagemill.permissions import Permission, PermissionSet
 from pagemill.secret_box import new_secret_key
 from pagemill.settings import Settings
 

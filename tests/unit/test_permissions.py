@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pagemill.api.auth.permissions import EVERYTHING, Action, Permission, PermissionSet, permissions_of
+from pagemill.permissions import EVERYTHING, Action, Permission, PermissionSet, permissions_of
 
 DATASET = "las:dataset:1"
 
