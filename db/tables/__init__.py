@@ -25,7 +25,15 @@ from db.tables.organizations import (
     Role,
 )
 from db.tables.usage import LimitWarning, MonthStatement, PaymentMethod, UsageCounter, UsageReservation
-from db.tables.workflows import Log, LogEvent, Transition, TransitionExecution, Workflow, WorkflowExecution
+from db.tables.workflows import (
+    Log,
+    LogEvent,
+    Transition,
+    TransitionExecution,
+    Workflow,
+    WorkflowExecution,
+    WorkflowMail,
+)
 
 ALL_TABLES: tuple[type[Table], ...] = (
     Plan,
@@ -54,6 +62,7 @@ ALL_TABLES: tuple[type[Table], ...] = (
     Transition,
     Workflow,
     WorkflowExecution,
+    WorkflowMail,
     TransitionExecution,
     Log,
     LogEvent,

@@ -66,6 +66,20 @@ class WorkflowExecution(Table, tablename="workflow_execution"):
     end_time = Timestamptz(null=True, default=None)
 
 
+class WorkflowMail(Table, tablename="workflow_mail"):
+    """A mail that came to a workflow's address, once for each Message-ID."""
+
+    organization_id = foreign_key(Organization, primary_key=True)
+    workflow_id = foreign_key(Workflow, primary_key=True, on_delete=OnDelete.cascade)
+    message_key = Text(primary_key=True, help_text="sha256 of the Message-ID, or of a mail without one, hex")
+    message_id = Text(null=True, default=None)
+    origin = Text()
+    outcome = Text(default="refused", help_text="started, ignored, refused")
+    executions = Integer(default=0)
+    detail = Text(null=True, default=None)
+    received_time = Timestamptz(default=TimestamptzNow())
+
+
 class TransitionExecution(Table, tablename="transition_execution"):
     """A run of a transition, alone or as a step. ``claimed_by`` is null while a manual one waits."""
 

@@ -15,6 +15,7 @@ from pagemill.commands.consents import consents
 from pagemill.commands.deploy import deploy
 from pagemill.commands.deployment_environments import deployment_environments
 from pagemill.commands.jobs import jobs
+from pagemill.commands.mail_intake import mail_intake
 from pagemill.commands.migrate import migrate
 from pagemill.commands.models import models
 from pagemill.commands.node import node
@@ -148,6 +149,7 @@ main.add_command(deployment_environments)
 main.add_command(consents)
 main.add_command(deploy)
 main.add_command(jobs)
+main.add_command(mail_intake)
 main.add_command(migrate)
 main.add_command(models)
 main.add_command(node)

@@ -176,7 +176,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_domain: Annotated[str, Meta(pattern=r"^[-_.A-Za-z0-9]{1,200}\.[A-Za-z]{2,}$")] = (
         "localhost.localdomain"
     )
-    """Domain of the addresses whose mail starts workflows."""
+    """Domain of new addresses whose mail starts workflows; those that workflows have already stay valid."""
+    mail_intake_port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    """Port on which mail to workflows is taken; 0: none is."""
+    mail_intake_host: str = "127.0.0.1"
+    """Address that this port listens on."""
+    mail_intake_certificate: str = ""
+    """File with the certificate chain (PEM) for STARTTLS; `pagemill up` has its own. Without one, mail comes
+    unencrypted."""
+    mail_intake_key: str = ""
+    """File with the key of this certificate."""
+    mail_intake_size: Annotated[float, Meta(gt=0, le=64)] = 36.0
+    """MiB of the largest mail that is taken: 25 MB of attachments, as they are encoded."""
+    mail_intake_connections: Annotated[int, Meta(ge=2, le=1000)] = 32
+    """Connections that are open at a time; half of them from one address."""
+    mail_authentication: Literal["off", "record", "enforce"] = "record"
+    """What is done with SPF and DKIM: nothing; put into the input of executions; mail is refused unless one
+    of them proves the domain of its sender."""
     smtp_host: str | None = None
     """Mail server. Without one, no mail is queued."""
     smtp_port: Annotated[int, Meta(ge=1, le=65535)] = 587
@@ -247,6 +263,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.smtp_host is not None and not self.mail_sender:
             raise ValueError("mail_sender: is needed with smtp_host")
+        if bool(self.mail_intake_certificate) != bool(self.mail_intake_key):
+            raise ValueError("mail_intake_certificate and mail_intake_key: one needs the other")
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:

@@ -270,7 +270,18 @@ class _Seed:
             id=ids["WorkflowId"],
             definition={"States": {"Review": {"Type": "Task", "Resource": ids["TransitionId"]}}},
             error_config={"email": f"{self.marker}@example.com"},
+            email_config={"email": email_of(self.organization, state)},
             status="development",
+        )
+        await self.add(
+            "workflow_mail",
+            workflow_id=ids["WorkflowId"],
+            message_key=message_key_of(self.organization),
+            message_id=f"<{self.marker}@example.com>",
+            origin=f"{self.marker}@example.com",
+            outcome="started" if state == "ended" else "refused",
+            detail=f"{self.marker} detail",
+            received_time=TIME,
         )
         of_execution = {
             "workflow_id": ids["WorkflowId"],
@@ -321,6 +332,11 @@ class _Seed:
 def email_of(organization: FullOrganization, state: State) -> str:
     """Return the address of the organization's user in a state."""
     return f"{organization.marker}-{state}@example.com"
+
+
+def message_key_of(organization: FullOrganization) -> str:
+    """Return what tells a mail from others that each workflow of the organization was sent."""
+    return f"{organization.marker} mail"
 
 
 def key_of(organization: FullOrganization) -> str:

@@ -19,6 +19,7 @@ from tests.support.full_organization import (
     State,
     email_of,
     key_of,
+    message_key_of,
 )
 
 PAGING = {"after_time": None, "limit": 100}
@@ -82,6 +83,8 @@ class _Values:
             "email": email_of(organization, state),
             "key": key_of(organization),
             "client_id": "a new client",
+            "address": email_of(organization, state),
+            "message_key": message_key_of(organization),
             "url": f"{organization.marker} url",
             "event_type": "prediction.failed",
             "model_reference": self.ids["ModelId"],

@@ -71,6 +71,8 @@ COMMANDS_RUN_BY = {
     "jobs list": "tests/integration/jobs/test_job_administration.py::test_the_commands",
     "jobs retry": "tests/integration/jobs/test_job_administration.py::test_the_commands",
     "jobs show": "tests/integration/jobs/test_job_administration.py::test_the_commands",
+    "mail-intake list": "tests/integration/mail_intake/test_smtp.py::test_the_process_and_the_list",
+    "mail-intake run": "tests/integration/mail_intake/test_smtp.py::test_the_process_and_the_list",
     "migrate": "tests/integration/deploy/test_start_commands.py::test_the_migration_prepares_empty_stores",
     "models share": (
         "tests/integration/api/resources/test_shared_models.py::test_the_operator_starts_and_ends_sharing"

@@ -35,6 +35,16 @@ def port_answers(port: int) -> bool:
         return False
 
 
+def smtp_answers(host: str, port: int) -> bool:
+    """Return whether an SMTP server greets at an address; ``0.0.0.0`` and ``::`` mean this machine."""
+    try:
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+        with socket.create_connection((address, port), PROBE_SECONDS) as connection:
+            return connection.recv(4).startswith(b"220")
+    except OSError:
+        return False
+
+
 def url_answers(url: str) -> bool:
     """Return whether there is something at a URL of this machine that needs no token."""
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from pagemill.settings import PREFIX, Settings, load_settings
+from pagemill.stack.certificates import Certificates
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.postgres import free_port
 from pagemill.stack.probes import port_answers
@@ -16,6 +17,7 @@ from pagemill.stack.probes import port_answers
 DATABASE_URL = PREFIX + "DATABASE_URL"
 SECRET_KEYS = PREFIX + "SECRET_KEYS"
 RAY_ADDRESS = PREFIX + "RAY_ADDRESS"
+MAIL_INTAKE_PORT = PREFIX + "MAIL_INTAKE_PORT"
 METRICS_PORT = 9464
 """Port of the API's metrics unless somebody else has it: the one that is registered for such exporters."""
 
@@ -48,6 +50,11 @@ class StackConfiguration:
         return self.with_ray and not self.environ.get(RAY_ADDRESS)
 
     @property
+    def takes_mail(self) -> bool:
+        """Return whether the stack runs an SMTP server: where the operator has chosen its port."""
+        return self.environ.get(MAIL_INTAKE_PORT, "0") not in ("", "0")
+
+    @property
     def ray_cpus(self) -> int:
         """Return the CPUs that the embedded Ray hands out: enough that training never waits for reading."""
         return max(2, self.cores or os.cpu_count() or 2)
@@ -65,12 +72,21 @@ class StackConfiguration:
             PREFIX + "METRICS_DIRECTORY": str(self.directory.metrics),
             # On one machine a process less; somebody who wants it can have it.
             PREFIX + "WORKFLOWS_DISPATCHER": "false",
+            **self._mail_certificate(),
             **_shares(self.ray_cpus),
         }
         if ray_address is not None:
             defaults[RAY_ADDRESS] = ray_address
         given = {name: value for name, value in self.environ.items() if name.startswith(PREFIX) and value}
         return load_settings(defaults | given)
+
+    def _mail_certificate(self) -> dict[str, str]:
+        """Return the stack's own certificate: senders of mail encrypt with any, and few of them check it."""
+        names = (PREFIX + "MAIL_INTAKE_CERTIFICATE", PREFIX + "MAIL_INTAKE_KEY")
+        if not self.takes_mail or any(self.environ.get(name) for name in names):
+            return {}
+        certificates = Certificates(self.directory.tls)
+        return dict(zip(names, map(str, (certificates.certificate, certificates.key)), strict=True))
 
 
 def free_metrics_port() -> int:
@@ -96,6 +112,11 @@ def worker_settings(settings: Settings) -> Settings:
 def deploy_settings(settings: Settings) -> Settings:
     """Return the settings for the deploying program, which hands its keys to the dispatcher alone."""
     return msgspec.structs.replace(settings, token_key="", stripe_secret_key=None)
+
+
+def mail_intake_settings(settings: Settings) -> Settings:
+    """Return the settings for mail intake, which opens the secrets of workflows and signs nothing."""
+    return msgspec.structs.replace(settings, token_key="", stripe_secret_key=None, smtp_password=None)
 
 
 def _shares(cpus: int) -> dict[str, str]:

@@ -18,13 +18,14 @@ from pagemill.errors import PagemillError
 from pagemill.objects import ObjectMissing, open_objects
 from pagemill.settings import Settings, load_settings
 from pagemill.stack.directory import DataDirectory
-from pagemill.stack.probes import api_answers, dashboard_json, url_answers
+from pagemill.stack.probes import api_answers, dashboard_json, smtp_answers, url_answers
 from pagemill.stack.state_file import StackState
 from pagemill.stack.troubles import application_troubles, scheduling_troubles, unusable_models
 from pagemill.work.roles import dispatched_roles
 
 APPLICATIONS = "/api/serve/applications/"
 PROBE_SECONDS = 10.0
+MAIL = "mail"
 RAY_PARTS = ("ray", "apps", "dispatcher")
 
 NO_ANSWER: tuple[type[BaseException], ...] = (PagemillError, ValueError, LookupError, *CONNECTION_ERRORS)
@@ -92,6 +93,8 @@ async def examine(directory: DataDirectory) -> StackReport:
         "objects": lambda: _objects(used),
         "api": lambda: _api(state, directory),
     }
+    if MAIL in state.parts:
+        probes[MAIL] = lambda: _mail(used)
     if "apps" in state.parts:
         probes |= {
             "ray": lambda: _ray(state, directory),
@@ -100,7 +103,7 @@ async def examine(directory: DataDirectory) -> StackReport:
         }
     reports = await asyncio.gather(*(_report(name, probe, state) for name, probe in probes.items()))
     parts = dict(zip(probes, reports, strict=True))
-    parts |= {name: PartReport(status="off") for name in RAY_PARTS if name not in parts}
+    parts |= {name: PartReport(status="off") for name in (MAIL, *RAY_PARTS) if name not in parts}
     return StackReport(
         running=True,
         healthy=all(part.status != "down" for part in parts.values()),
@@ -175,6 +178,13 @@ async def _api(state: StackState, directory: DataDirectory) -> str:
     if not await asyncio.to_thread(api_answers, state.port, directory.ca_certificate):
         raise Down("no answer")
     return f"{state.url}, answered in {(time.monotonic() - began) * 1000:.0f} ms"
+
+
+async def _mail(settings: Settings) -> str:
+    host, port = settings.mail_intake_host, settings.mail_intake_port
+    if not await asyncio.to_thread(smtp_answers, host, port):
+        raise Down("no answer")
+    return f"{settings.mail_domain} on {host}, port {port}"
 
 
 def _metrics(state: StackState) -> list[MetricsReport]:

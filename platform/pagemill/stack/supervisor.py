@@ -16,6 +16,7 @@ from pagemill.settings import Settings, to_environment
 from pagemill.stack.certificates import Certificates
 from pagemill.stack.directory import StackError
 from pagemill.stack.forwarding import forward_ipv6
+from pagemill.stack.mail_intake_part import MailIntakePart
 from pagemill.stack.parts import Api, Apps, Database, Part
 from pagemill.stack.probes import port_answers
 from pagemill.stack.processes import end_marked
@@ -48,9 +49,9 @@ class Supervisor:
         self._api = Api(configuration, self._settings)
         self._head = RayHead(configuration, self._settings) if configuration.embeds_ray else None
         self._apps = Apps(configuration, self._settings, self._head) if configuration.with_ray else None
-        self._parts: list[Part] = [
-            part for part in (self._database, self._api, self._head, self._apps) if part is not None
-        ]
+        self._mail = MailIntakePart(configuration, self._settings) if configuration.takes_mail else None
+        parts = (self._database, self._api, self._mail, self._head, self._apps)
+        self._parts: list[Part] = [part for part in parts if part is not None]
         self._state = StackState(
             process_id=os.getpid(),
             url=configuration.url,

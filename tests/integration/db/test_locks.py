@@ -27,6 +27,7 @@ from db import (
     webhook_deliveries,
     webhooks,
     workflow_executions,
+    workflow_mail,
     workflows,
 )
 from db.pool import connect
@@ -83,6 +84,7 @@ SHARED = [
     Locking(transitions.keep_transitions, "transition", "TransitionId", "key"),
     Locking(webhook_deliveries.keep_webhook, "webhook", "WebhookId", "key"),
     Locking(webhook_deliveries.queue_deliveries, "webhook", "WebhookId", "key"),
+    Locking(workflow_mail.keep_mailed_workflow, "workflow", "WorkflowId", "key"),
     Locking(workflows.keep_workflow, "workflow", "WorkflowId", "key"),
 ]
 

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import smtplib
 import ssl
 import subprocess
 import urllib.error
@@ -96,6 +97,7 @@ def test_it_runs_stops_and_finds_its_data_again(data_directory: Path) -> None:
             "postgres": "up",
             "objects": "up",
             "api": "up",
+            "mail": "off",
             "ray": "off",
             "apps": "off",
             "dispatcher": "off",
@@ -111,7 +113,13 @@ def test_it_runs_stops_and_finds_its_data_again(data_directory: Path) -> None:
         assert stack.process.wait(60) == 0
         wait_until_stopped(data_directory)
 
-    with running_stack(data_directory, port, "--without-ray") as stack:
+    mail_port = free_port()
+    settings = {"PAGEMILL_MAIL_INTAKE_PORT": str(mail_port)}
+    with running_stack(data_directory, port, "--without-ray", settings=settings) as stack:
+        assert status(stack)["mail"] == "up"
+        with smtplib.SMTP("localhost", mail_port, timeout=10) as client:
+            client.starttls(context=trust(environment))
+            assert client.ehlo()[0] == 250
         again = stack.environment()
         assert again == environment
         assert token(again)

@@ -18,6 +18,7 @@ from pagemill.stack.stack_configuration import (
     StackConfiguration,
     deploy_settings,
     free_metrics_port,
+    mail_intake_settings,
     metrics_url,
     worker_settings,
 )
@@ -102,6 +103,30 @@ def test_a_larger_machine_reads_more_pages_at_once(tmp_path: Path) -> None:
     large = configuration(tmp_path, cores=16)
     assert large.ray_cpus == 16
     assert large.settings(EMBEDDED_URL, None).reading_replicas_max == 14
+
+
+def test_mail_is_taken_where_the_operator_says_a_port(tmp_path: Path) -> None:
+    silent = configuration(tmp_path, {"PAGEMILL_MAIL_INTAKE_PORT": "0"})
+    assert not silent.takes_mail
+    assert silent.settings(EMBEDDED_URL, None).mail_intake_certificate == ""
+
+    taking = configuration(tmp_path, {"PAGEMILL_MAIL_INTAKE_PORT": "2525"})
+    settings = taking.settings(EMBEDDED_URL, None)
+    assert taking.takes_mail
+    assert (settings.mail_intake_port, settings.mail_intake_host) == (2525, "127.0.0.1")
+    assert settings.mail_intake_certificate.endswith("server.pem")
+
+    own = {"PAGEMILL_MAIL_INTAKE_CERTIFICATE": "/own.pem", "PAGEMILL_MAIL_INTAKE_KEY": "/own.key"}
+    chosen = configuration(tmp_path, {"PAGEMILL_MAIL_INTAKE_PORT": "2525", **own})
+    assert chosen.settings(EMBEDDED_URL, None).mail_intake_certificate == "/own.pem"
+
+
+def test_mail_intake_opens_secrets_and_signs_nothing(tmp_path: Path) -> None:
+    environ = {"PAGEMILL_STRIPE_SECRET_KEY": "sk_test", "PAGEMILL_SMTP_PASSWORD": "mail-password"}
+    settings = configuration(tmp_path, environ).settings(EMBEDDED_URL, None)
+    taking = mail_intake_settings(settings)
+    assert (taking.token_key, taking.stripe_secret_key, taking.smtp_password) == ("", None, None)
+    assert taking.secret_keys == settings.secret_keys
 
 
 def test_workers_never_see_the_keys_of_the_api(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ def test_every_part_is_asked(directory: DataDirectory) -> None:
         "postgres": "down",
         "objects": "up",
         "api": "up",
+        "mail": "off",
         "ray": "up",
         "apps": "up",
         "dispatcher": "down",
@@ -188,6 +189,7 @@ def test_a_stack_without_ray_says_so(directory: DataDirectory) -> None:
     parts = {name: PartState(phase="up") for name in ("postgres", "api")}
     found = report(directory, state(parts=parts, dashboard_url=None, ray_address=None))
     assert {name for name, part in found.parts.items() if part.status == "off"} == {
+        "mail",
         "ray",
         "apps",
         "dispatcher",

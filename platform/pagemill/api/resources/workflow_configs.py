@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import asyncio
 import uuid
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
@@ -24,6 +24,7 @@ from pagemill.api.resources.transition_parameters import (
 )
 from pagemill.errors import BadRequest
 from pagemill.workflows.image_references import checked_image_reference
+from pagemill.workflows.origins import check_origins
 
 Origin: TypeAlias = Annotated[str, Meta(max_length=512)]
 
@@ -49,7 +50,9 @@ class ErrorConfig(RequestStruct):
 class EmailConfig(RequestStruct):
     """Incoming mail starts executions when its sender matches one of the expressions, or without any.
 
-    The server chooses the address; an address in the request is ignored.
+    An expression has to match the whole address, in capitals or not; RE2 runs it. The secret has the
+    `clientId` and the `clientSecret` of an app client that may start executions. The server chooses the
+    address; an address in the request is ignored.
     """
 
     secret_id: ValidSecretId
@@ -67,6 +70,12 @@ def read_completed_config(config: CompletedConfig | UnsetType) -> dict[str, Any]
     return stored(config)
 
 
+async def check_allowed_origins(config: EmailConfig | UnsetType | None) -> None:
+    """Check that the expressions can be used. Raises BadRequest. Call it outside of transactions."""
+    if config is not UNSET and config is not None and config.allowed_origins:
+        await asyncio.to_thread(check_origins, config.allowed_origins, "emailConfig.allowedOrigins")
+
+
 def read_email_config(
     config: EmailConfig | UnsetType | None, *, domain: str, before: Mapping[str, Any] | None = None
 ) -> dict[str, Any] | None:
@@ -76,11 +85,6 @@ def read_email_config(
     """
     if config is UNSET or config is None:
         return None
-    for position, origin in enumerate(config.allowed_origins or []):
-        try:
-            re.compile(origin)
-        except (re.error, OverflowError, RecursionError):
-            raise BadRequest(f"emailConfig.allowedOrigins[{position}]: is not a regular expression") from None
     extra = config.additional_workflow_input
     if extra and len(msgspec.json.encode(extra)) > ADDITIONAL_INPUT_BYTES:
         raise BadRequest(

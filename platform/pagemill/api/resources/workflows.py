@@ -31,6 +31,7 @@ from pagemill.api.resources.workflow_configs import (
     CompletedConfig,
     EmailConfig,
     ErrorConfig,
+    check_allowed_origins,
     keep_config_secrets,
     read_completed_config,
     read_email_config,
@@ -173,9 +174,15 @@ class WorkflowController(Controller):
         has at most 256 KiB. It is not shown again and cannot be changed.
 
         With `errorConfig.manualRetry` a failed execution gets the status `retry` and waits for its next
-        transition, and `errorConfig.email` is an address that is told of failures. With `emailConfig` the
-        workflow gets a mail address, which the server chooses; this version does not read mail to it, nor
-        run the container of `completedConfig`.
+        transition, and `errorConfig.email` is an address that is told of failures. This version does
+        not run the container of `completedConfig`.
+
+        With `emailConfig` the workflow gets a mail address, which the server chooses. Each PDF, JPEG, PNG or
+        TIFF that is attached to a mail to it becomes a document, and starts an execution whose input is
+        `additionalWorkflowInput` with `documentId` and `email`: `subject`, `origin`, `body`, and what SPF and
+        DKIM say of the sender in `authentication`. The app client whose `clientId` and `clientSecret` are in
+        the secret `secretId` starts them. Mail is ignored whose sender matches none of `allowedOrigins`; each
+        is a regular expression (RE2) for the whole address.
 
         A workflow with the status `development` (the default) may start a small number of executions a
         month; those of one in `production` are limited by the plan. The number of workflows is limited by
@@ -184,6 +191,7 @@ class WorkflowController(Controller):
         definition = read_definition(data.specification.definition)
         metadata = checked_metadata(data.metadata)
         completed_config = read_completed_config(data.completed_config)
+        await check_allowed_origins(data.email_config)
         email_config = read_email_config(data.email_config, domain=app_state.settings.mail_domain)
         async with connection.transaction():
             await keep_transitions(connection, caller, definition.transitions())
@@ -255,6 +263,7 @@ class WorkflowController(Controller):
         require_members(data)
         metadata = checked_metadata(data.metadata)
         completed_config = read_completed_config(data.completed_config)
+        await check_allowed_origins(data.email_config)
         async with connection.transaction():
             before = await statements.lock_workflow(
                 connection, organization_id=caller.organization_id, workflow_id=workflow_id

@@ -1,0 +1,1 @@
+"""Mail that starts executions of workflows: an SMTP server, and what it does with each mail."""
