@@ -12,6 +12,7 @@ import tomllib
 from pathlib import Path
 
 from tools.api_docs.document import document_text
+from tools.release.built_wheels import SOURCES, build_wheels
 from tools.release.constraints import check_wheels, for_cpus, list_of, resolve
 from tools.release.installed import CPU_LIST, check_installed, sums
 from tools.release.packages import build, build_from_tree, compare_builds, compare_with_tree, uncommitted
@@ -28,7 +29,11 @@ def make_packages(root: Path, directory: Path) -> str:
         build_from_tree(root, Path(again))
         compare_builds(directory, Path(again))
     count = compare_with_tree(wheel, root)
-    return f"{count} files of the tree are in the wheel; built again, both packages have the same bytes"
+    others = ", ".join(build_wheels(directory))
+    return (
+        f"{count} files of the tree are in the wheel; built again, both packages have the same bytes; "
+        f"wheels of {others} beside it"
+    )
 
 
 def make_lists(root: Path, directory: Path) -> str:
@@ -39,7 +44,10 @@ def make_lists(root: Path, directory: Path) -> str:
     kinds = check_wheels(listed)
     cpu = list_of(for_cpus(pins), title="What Pagemill stands on, for machines without a GPU")
     (directory / CPU_LIST).write_text(cpu)
-    bill = bill_of_materials(root, listed)
+    with tempfile.TemporaryDirectory(prefix="pagemill-bill-") as temporary:
+        everything = Path(temporary) / listed.name
+        everything.write_text(listed.read_text() + SOURCES.read_text())
+        bill = bill_of_materials(root, everything)
     (directory / "sbom.cdx.json").write_text(bill)
     return f"{len(pins)} packages, all in the SBOM, with wheels for {kinds} kinds of machines"
 

@@ -93,11 +93,13 @@ def _packages_of_this_environment() -> list[str]:
 
 
 def _wheel_list(directory: Path, home: Path) -> Path:
-    """Write a list that holds the wheel with its hash, as SHA256SUMS has it."""
+    """Write a list that holds the wheels with their hashes, as SHA256SUMS has them."""
     lines = (directory / "SHA256SUMS").read_text().splitlines()
-    [(digest, name)] = [line.split() for line in lines if line.endswith(".whl")]
-    listed = home / "wheel.txt"
-    listed.write_text(f"{directory.resolve() / name} --hash=sha256:{digest}\n")
+    wheels = [line.split() for line in lines if line.endswith(".whl")]
+    listed = home / "wheels.txt"
+    listed.write_text(
+        "".join(f"{directory.resolve() / name} --hash=sha256:{digest}\n" for digest, name in wheels)
+    )
     return listed
 
 

@@ -16,10 +16,12 @@ from tests.support.manifests.documents import DEPLOY, Json
 from tests.support.manifests.known_names import is_known, refused_by_ray
 
 EXAMPLE = "compose.env.example"
-OURS = {"api", "deployer", "migrate", "node", "ray"}
+OURS = {"api", "deployer", "mail-intake", "migrate", "node", "ray"}
+PUBLISHED = {"api", "mail-intake"}
 KEYS_OF = {
     "api": {"secret-keys", "stripe-secret-key", "tls.crt", "tls.key", "token-key"},
     "deployer": {"ray-token", "secret-keys", "smtp-password"},
+    "mail-intake": {"secret-keys", "tls.crt", "tls.key"},
     "migrate": {"credentials.json"},
     "node": set(),
     "postgres": {"postgres-password"},
@@ -116,7 +118,7 @@ def _promises(content: Json) -> Iterator[str]:
             yield f"{name}: it is not restarted, not watched, or its logs grow for ever"
         if "no-new-privileges:true" not in service.get("security_opt", []):
             yield f"{name}: it may gain privileges"
-        if "ports" in service and name != "api":
+        if "ports" in service and name not in PUBLISHED:
             yield f"{name}: its ports are published"
         if set(secrets_of(service)) - STORES != KEYS_OF[name]:
             yield f"{name}: it is given the secrets {sorted(secrets_of(service))}"

@@ -37,6 +37,7 @@ DATABASE, OBJECTS = "pagemill-database", "pagemill-objects"
 SEALING, MAIL, API = "pagemill-sealing", "pagemill-mail", "pagemill-api"
 KEYS_OF = {
     "api": {DATABASE, OBJECTS, API, SEALING, "pagemill-tls"},
+    "mail-intake": {DATABASE, OBJECTS, SEALING, "pagemill-tls"},
     "migrate": {DATABASE, "pagemill-first-client"},
     "deployer": {DATABASE, OBJECTS, SEALING, MAIL, "pagemill"},
     "ray": {DATABASE, OBJECTS},

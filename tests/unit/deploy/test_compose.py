@@ -62,11 +62,11 @@ def test_a_typo_is_found(tmp_path: Path, file: str, right: str, wrong: str) -> N
     assert faults_in(tmp_path) != []
 
 
-def test_only_the_deployer_and_the_api_have_keys_that_sign() -> None:
+def test_only_three_services_have_the_keys_of_secrets() -> None:
     services = load()["services"]
     holders = {name for name, service in services.items() if "secret-keys" in secrets_of(service)}
 
-    assert holders == {"api", "deployer"}
+    assert holders == {"api", "deployer", "mail-intake"}
 
 
 def test_every_secret_is_made_once(tmp_path: Path) -> None:

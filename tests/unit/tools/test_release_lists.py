@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from tools.release import torch_cpu
+from tools.release.built_wheels import SOURCES
 from tools.release.constraints import (
     MACHINES,
     PYTHONS,
@@ -55,6 +57,15 @@ def test_a_list_is_read_and_written_as_it_was() -> None:
 def test_what_is_no_pin_is_refused(line: str) -> None:
     with pytest.raises(ReleaseError, match="not understood"):
         parse(f"{LISTED}{line}\n")
+
+
+def test_what_is_built_has_the_versions_that_were_tested() -> None:
+    pins = parse(SOURCES.read_text())
+    tested = (ROOT / "constraints.txt").read_text().splitlines()
+    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+    assert {f"{pin.name}=={pin.version}" for pin in pins} <= set(tested)
+    assert {pin.name for pin in pins} == {one.split(">=")[0] for one in extra["mail-authentication"]}
 
 
 def test_a_pin_without_a_hash_is_refused() -> None:
