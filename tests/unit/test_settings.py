@@ -45,6 +45,8 @@ def test_what_is_missing_or_wrong_is_named(environment: dict[str, str], named: s
         ({"PAGEMILL_MAIL_SENDER": "a@b\n"}, "mail_sender"),
         ({"PAGEMILL_SMTP_SECURITY": "some"}, "smtp_security"),
         ({"PAGEMILL_SMTP_PORT": "0"}, "smtp_port"),
+        ({"PAGEMILL_MAIL_INTAKE_CERTIFICATE": "/a.pem"}, "mail_intake_key"),
+        ({"PAGEMILL_MAIL_INTAKE_SIZE": "65"}, "mail_intake_size"),
     ],
 )
 def test_mail_is_set_up_wholly_or_not_at_all(environment: dict[str, str], named: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import cast
+from typing import cast, get_args
 
 import dkim
 import spf
@@ -61,7 +61,8 @@ def check_spf(request: ReadRequest, resolver: Resolver) -> Spf:
         )
     except Exception:  # noqa: BLE001 - records of strangers make it fail in ways that nobody lists
         result = "permerror"
-    return Spf(cast("SpfResult", result), domain)
+    known = result if result in get_args(SpfResult) else "permerror"
+    return Spf(cast("SpfResult", known), domain)
 
 
 def check_dkim(content: bytes, resolver: Resolver) -> list[Dkim]:

@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class MailHandler:
-    """Handler of one connection. ``working`` counts the mails that are being taken, of all connections."""
+    """Handler of one connection. ``working`` has the mails that are being taken, of all connections."""
 
     def __init__(self, intake: MailIntake, working: set[asyncio.Task[None]]) -> None:
         self._intake, self._working = intake, working
@@ -88,7 +88,7 @@ class MailHandler:
     async def _take(self, delivery: Delivery, recipients: list[Recipient]) -> str:
         task = asyncio.create_task(self._intake.take(delivery, recipients))
         self._working.add(task)
-        task.add_done_callback(self._working.discard)
+        task.add_done_callback(self._done)
         try:
             # A sender that goes away tries again, and finds what was committed: nothing is broken off.
             await asyncio.shield(task)
@@ -98,6 +98,12 @@ class MailHandler:
             logger.warning("a mail could not be taken: %s", error)
             return UNAVAILABLE
         return TAKEN
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._working.discard(task)
+        if not task.cancelled():
+            # Nobody asks for it when the sender has hung up.
+            task.exception()
 
     async def handle_exception(self, error: Exception) -> str:
         """Answer what nobody has foreseen."""

@@ -108,6 +108,7 @@ class MailSession(SMTP):
             except MailRefused as refusal:
                 status = refusal.reply
             self._set_post_data_state()
+        self._reset_timeout()
         await self.push(status)
 
     async def _receive(self, share: Share) -> bytes:
