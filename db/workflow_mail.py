@@ -23,7 +23,7 @@ class MailedWorkflowRow(Row):
     workflow_id: WorkflowId
 
 
-class WorkflowMailRow(Row):
+class WorkflowMailRow(Row, rename="camel"):
     """A mail that came for a workflow; ``detail`` says why it was not taken, or what was left out."""
 
     organization_id: OrganizationId

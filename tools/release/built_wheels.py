@@ -16,7 +16,7 @@ SOURCES = Path(__file__).parent / "built_wheels.txt"
 
 def build_wheels(directory: Path) -> list[str]:
     """Build the wheels into a directory, and return the names of the packages. Raises ReleaseError."""
-    command = [
+    command: list[str | Path] = [
         *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--require-hashes"),
         # With the pinned setuptools of this environment: an isolated build would take the newest one.
         *("--no-binary", ":all:", "--no-build-isolation", "--wheel-dir", directory, "-r", SOURCES),

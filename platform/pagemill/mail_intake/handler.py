@@ -27,6 +27,9 @@ MOST_RECIPIENTS = 20
 MOST_UNKNOWN = 10
 TAKEN = "250 2.0.0 Taken"
 
+AWAY: tuple[type[BaseException], ...] = (PagemillError, *DATABASE_ERRORS)
+"""Errors after which the sender tries again."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -53,7 +56,7 @@ class MailHandler:
             return TOO_MANY_RECIPIENTS
         try:
             found = await self._intake.find(address) if ADDRESS.fullmatch(address) else None
-        except (PagemillError, *DATABASE_ERRORS) as error:
+        except AWAY as error:
             logger.warning("an address could not be looked up: %s", error)
             return UNAVAILABLE
         if found is None:
@@ -94,7 +97,7 @@ class MailHandler:
             await asyncio.shield(task)
         except MailRefused as refusal:
             return refusal.reply
-        except (PagemillError, *DATABASE_ERRORS) as error:
+        except AWAY as error:
             logger.warning("a mail could not be taken: %s", error)
             return UNAVAILABLE
         return TAKEN

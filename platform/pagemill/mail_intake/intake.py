@@ -54,12 +54,8 @@ class MailIntake:
                 await self._record(AddressedMail(recipient, mail, key), refused(refusal))
             raise
         key = key_of(mail, delivery)
-        refusals = [
-            refusal
-            for recipient in recipients
-            if (refusal := await self._take_for(AddressedMail(recipient, mail, key))) is not None
-        ]
-        _raise_worst(refusals, len(recipients))
+        replies = [await self._take_for(AddressedMail(recipient, mail, key)) for recipient in recipients]
+        _raise_worst([reply for reply in replies if reply is not None], len(recipients))
 
     async def _take_for(self, addressed: AddressedMail) -> MailRefused | None:
         """Take a mail for one recipient, and return why that was refused."""

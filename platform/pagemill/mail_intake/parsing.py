@@ -58,8 +58,8 @@ def parse_mail(content: bytes, *, sender: str) -> Mail:
             if part.own:
                 texts.setdefault(kind, _text_of(part.message))
             continue
-        data = part.message.get_payload(decode=True)
-        found = _document_type(data if isinstance(data, bytes) else b"")
+        data = _bytes_of(part.message)
+        found = _document_type(data)
         if found is None:
             ignored.append(_line(f"{name or 'without a name'} ({kind})"))
         elif not part.in_text or attached or found == "application/pdf":
@@ -118,10 +118,14 @@ def _document_type(data: bytes) -> str | None:
     return found if found in DOCUMENT_TYPES else None
 
 
+def _bytes_of(part: Message) -> bytes:
+    data = part.get_payload(decode=True)
+    return data if isinstance(data, bytes) else b""
+
+
 def _text_of(part: Message) -> str:
     """Return a text part; bytes that its character set does not have are replaced."""
-    data = part.get_payload(decode=True)
-    data = data[: 4 * BODY_BYTES] if isinstance(data, bytes) else b""
+    data = _bytes_of(part)[: 4 * BODY_BYTES]
     text = _clean(_decode(data, part.get_content_charset()).replace("\r\n", "\n").replace("\r", "\n"))
     return text.encode()[:BODY_BYTES].decode(errors="ignore")
 

@@ -92,6 +92,9 @@ class MailReader:
 
     def _running(self) -> ForkServer:
         with self._starting:
-            if self._fork_server is None or not self._fork_server.is_running():
+            if self._fork_server is not None and not self._fork_server.is_running():
+                self._fork_server.end()
+                self._fork_server = None
+            if self._fork_server is None:
                 self._fork_server = ForkServer(FORK_SERVER, start_seconds=START_SECONDS)
             return self._fork_server

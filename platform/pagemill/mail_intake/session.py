@@ -107,7 +107,7 @@ class MailSession(SMTP):
                 status = await self._call_handler_hook("DATA")
             except MailRefused as refusal:
                 status = refusal.reply
-            self._set_post_data_state()
+            self._set_post_data_state()  # type: ignore[no-untyped-call]
         self._reset_timeout()
         await self.push(status)
 

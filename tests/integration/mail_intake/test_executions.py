@@ -82,8 +82,8 @@ async def test_a_message_id_is_taken_once_for_each_workflow(
 async def test_without_a_message_id_the_same_bytes_are_the_same_mail(
     mailbox: Mailbox, smtp_port: int
 ) -> None:
-    for subject in ("a", "a", "b"):
-        content = mail(("a.pdf", PDF), subject=subject, message_id=None)
+    one, other = (mail(("a.pdf", PDF), subject=subject, message_id=None) for subject in "ab")
+    for content in (one, one, other):
         assert await send(smtp_port, content, mailbox.address) == "250 2.0.0 Taken"
     assert len(await mailbox.executions()) == 2
 
@@ -134,23 +134,19 @@ SECRETS = [
 ]
 
 
-@pytest.mark.parametrize(("secret", "detail"), SECRETS)
 async def test_without_credentials_the_sender_tries_again_and_the_operator_sees_why(
     api: httpx.AsyncClient,
     organization: Tenant,
     smtp_port: int,
     pool: asyncpg.Pool,
-    secret: dict[str, object],
-    detail: str,
 ) -> None:
-    mailbox = await create_mailbox(api, organization, secret)
     content = mail(("a.pdf", PDF))
-    for _ in range(2):
-        assert (await send(smtp_port, content, mailbox.address)).startswith("451 4.3.5 The credentials")
-    [(outcome, _, told)] = await rows(pool)
-    assert outcome == "refused"
-    assert told is not None
-    assert detail in told
+    for secret, detail in SECRETS:
+        mailbox = await create_mailbox(api, organization, secret)
+        for _ in range(2):
+            assert (await send(smtp_port, content, mailbox.address)).startswith("451 4.3.5 The credentials")
+        (outcome, _, told) = (await rows(pool))[-1]
+        assert (outcome, detail in str(told)) == ("refused", True)
     assert (await ok(await api.get("/v1/documents")))["documents"] == []
 
     workflow = await ok(await api.get(mailbox.path))
@@ -158,7 +154,7 @@ async def test_without_credentials_the_sender_tries_again_and_the_operator_sees_
     secret_path = f"/v1/secrets/{workflow['emailConfig']['secretId']}"
     await ok(await api.patch(secret_path, json={"data": right}))
     assert await send(smtp_port, content, mailbox.address) == "250 2.0.0 Taken"
-    assert [row[:2] for row in await rows(pool)] == [("started", 1)]
+    assert (await rows(pool))[-1][:2] == ("started", 1)
 
 
 async def test_credentials_of_others_and_without_permission_are_refused(
@@ -209,25 +205,19 @@ async def test_at_the_limit_of_the_plan_the_sender_tries_again(
     assert len(await mailbox.executions()) == 3
 
 
-@pytest.mark.parametrize(
-    ("content", "reply"),
-    [
+async def test_bad_mail_is_refused_with_its_reason(
+    mailbox: Mailbox, smtp_port: int, pool: asyncpg.Pool
+) -> None:
+    for content, reply in (
         (nested(3000), "554 5.6.0 The mail is nested too deeply"),
         (mail(*((f"{number}.pdf", PDF) for number in range(51))), "554 5.6.0 The mail has more than 50"),
         (b"X: y\r\n" * 5000 + mail(("a.pdf", PDF)), "554 5.6.0 The mail has too many headers"),
         (b"From: eve@example.net\r\n" + mail(("a.pdf", PDF)), "554 5.6.0 The mail has more than one From"),
-    ],
-    ids=["nested", "documents", "headers", "senders"],
-)
-async def test_bad_mail_is_refused_with_its_reason(
-    mailbox: Mailbox, smtp_port: int, pool: asyncpg.Pool, content: bytes, reply: str
-) -> None:
-    assert (await send(smtp_port, content, mailbox.address)).startswith(reply)
+    ):
+        assert (await send(smtp_port, content, mailbox.address)).startswith(reply)
+        outcome, _, detail = (await rows(pool))[-1]
+        assert (outcome, str(detail).startswith(reply)) == ("refused", True)
     assert await mailbox.executions() == []
-    [(outcome, _, detail)] = await rows(pool)
-    assert (outcome, detail) == ("refused", detail)
-    assert detail is not None
-    assert detail.startswith(reply)
 
 
 async def test_fifty_documents_and_an_attached_mail(mailbox: Mailbox, smtp_port: int) -> None:

@@ -48,6 +48,7 @@ def test_everything_is_applied() -> None:
         "migration",
         "platform",
         "monitoring",
+        "mail-intake",
         "platform",
     ]
     assert {path.parent.name for path in (DEPLOY / "kubernetes").rglob("kustomization.yaml")} == {

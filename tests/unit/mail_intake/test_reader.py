@@ -41,7 +41,7 @@ async def test_mails_are_read_side_by_side(reader: MailReader) -> None:
     [
         (nested(3000), "nested too deeply"),
         (b"From: a@b.cd\r\n\r\n" + b"\r\n" * 18_000_000, "too many lines"),
-        (b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n\r\n" * 100_000, "too many parts"),
+        (b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n\r\n" * 10_000, "too many parts"),
     ],
     ids=["nested", "lines", "parts"],
 )
