@@ -49,6 +49,15 @@ def timestamp(value: Any) -> datetime.datetime | None:
         return None
 
 
+def moment(value: Any) -> datetime.datetime | None:
+    """Return the time that a text stands for in UTC, or None for anything else and outside the calendar."""
+    time = timestamp(value)
+    try:
+        return None if time is None else time.astimezone(datetime.UTC)
+    except OverflowError:
+        return None
+
+
 def matches_wildcards(value: str, pattern: str) -> bool:
     r"""Return whether a value matches a pattern: ``*`` is any text, ``\*`` and ``\\`` are literal."""
     first, *others = _literals(pattern)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from pagemill.workflows.comparisons import timestamp
+from pagemill.workflows.comparisons import moment
 from pagemill.workflows.definition import Compiled
 from pagemill.workflows.expressions import Scope, evaluate
 from pagemill.workflows.failures import RUNTIME, StateFailed
@@ -83,8 +83,8 @@ def text_at(compiled: Compiled, scope: Scope, member: str, default: str) -> str:
 
 
 def time_at(value: Any) -> datetime.datetime:
-    """Return the aware time that a text stands for. Raises StateFailed."""
-    time = timestamp(value)
+    """Return the time that a text stands for, in UTC. Raises StateFailed."""
+    time = moment(value)
     if time is None:
         raise StateFailed(RUNTIME, "The time to wait for must be like 2026-11-28T03:00:00Z")
     return time

@@ -14,7 +14,7 @@ from pagemill.ids import TransitionId
 from pagemill.validation import convert_member
 from pagemill.workflows.choices import Branch, read_branch
 from pagemill.workflows.commons import is_commons
-from pagemill.workflows.comparisons import timestamp
+from pagemill.workflows.comparisons import moment
 from pagemill.workflows.expressions import Call, Template, read_constant, read_expression, read_template
 from pagemill.workflows.paths import Path, read_query, read_reference, read_target
 from pagemill.workflows.states import (
@@ -243,7 +243,7 @@ def _compile_wait(state: Wait, compiled: Compiled, member: str) -> None:
     constants = (state.seconds, state.timestamp)
     if sum(constant is not UNSET for constant in constants) + len(compiled.amounts) != 1:
         raise BadRequest(f"{member}: must have one of Seconds, Timestamp, SecondsPath and TimestampPath")
-    if state.timestamp is not UNSET and timestamp(state.timestamp) is None:
+    if state.timestamp is not UNSET and moment(state.timestamp) is None:
         raise BadRequest(f"{member}.Timestamp: must be a time like 2026-11-28T03:00:00Z")
 
 

@@ -156,6 +156,7 @@ def test_bad_definitions_are_named(definition: dict[str, Any], named: str) -> No
         ({"Type": "Wait", "Seconds": 1, "SecondsPath": "$.a"}, ": must have one of Seconds"),
         ({"Type": "Wait", "Seconds": -1}, ".Seconds"),
         ({"Type": "Wait", "Timestamp": "tomorrow"}, ".Timestamp: must be a time like"),
+        ({"Type": "Wait", "Timestamp": "9999-12-31T23:59:59-01:00"}, ".Timestamp: must be a time like"),
         ({"Type": "Wait", "SecondsPath": "$.*"}, ".SecondsPath: must name a single value"),
         (task(ResultSelector=1), ".ResultSelector: must be an object"),
         (task(HeartbeatSeconds=5, TimeoutSeconds=5), ".HeartbeatSeconds: must be less"),

@@ -202,6 +202,8 @@ def test_wait_states(state: dict[str, Any], timer: StartTimer) -> None:
         ({"SecondsPath": "$.s"}, {"s": "1"}),
         ({"TimestampPath": "$.s"}, {"s": "soon"}),
         ({"TimestampPath": "$.s"}, {"s": 1}),
+        ({"TimestampPath": "$.s"}, {"s": "9999-12-31T23:59:59-23:59"}),
+        ({"TimestampPath": "$.s"}, {"s": "0001-01-01T00:00:00+01:00"}),
         ({"TimestampPath": "$.s"}, {"s": "2026-11-28T05:00:00"}),
     ],
 )
