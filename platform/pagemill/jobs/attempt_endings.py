@@ -73,7 +73,7 @@ class AttemptEndings:
             return None
 
     async def _fail(self, kind: AnyKind, job: Job, error: BaseException) -> AttemptOutcome | None:
-        decision = backoff.decide(error, job, chance=random.random())
+        decision = backoff.decide(error, job, chance=random.random(), lost_workers=kind.maximum_lost_workers)
         outcome = "failed" if decision == "fail" else f"is tried again in {decision.delay:.1f} s"
         known = outcomes.recorded_error(error).message != outcomes.UNEXPECTED
         logger.log(

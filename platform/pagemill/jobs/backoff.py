@@ -17,7 +17,7 @@ PATIENCE_ATTEMPTS = 80
 """Attempts of a job while a service is away: about half an hour."""
 
 MAXIMUM_LOST_WORKERS = 2
-"""A job that has lost so many workers is not tried again: it may be what kills them."""
+"""A job that has lost so many workers is not tried again, as a rule: it may be what kills them."""
 
 
 class Retry(msgspec.Struct, frozen=True):
@@ -30,16 +30,18 @@ class Retry(msgspec.Struct, frozen=True):
 Decision: TypeAlias = Retry | Literal["fail"]
 
 
-def decide(error: BaseException, job: Job, *, chance: float) -> Decision:
+def decide(
+    error: BaseException, job: Job, *, chance: float, lost_workers: int = MAXIMUM_LOST_WORKERS
+) -> Decision:
     """Decide whether and when to retry a job whose attempt failed; ``chance`` in [0, 1) spreads the delays.
 
     Errors that Pagemill raises on purpose are final unless they say otherwise. A service that is away is not
-    the job's fault: such attempts do not count, within reason. A job that loses its worker gets another one,
-    but not twice in a row. TryAgain carries its own delay. Any other error may go away by itself.
+    the job's fault: such attempts do not count, within reason. A job that has lost ``lost_workers`` is not
+    tried again. TryAgain carries its own delay. Any other error may go away by itself.
     """
     if isinstance(error, PagemillError) and not error.retryable:
         return "fail"
-    if isinstance(error, WorkerLost) and job.lost_workers + 1 >= MAXIMUM_LOST_WORKERS:
+    if isinstance(error, WorkerLost) and job.lost_workers + 1 >= lost_workers:
         return "fail"
     delay = error.delay if isinstance(error, TryAgain) else delay_after(job.attempt, chance)
     if isinstance(error, Unavailable):

@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from db.statements import Connection
 from pagemill.errors import PagemillError
 from pagemill.ids import JobId, OrganizationId, SubjectId
+from pagemill.jobs.backoff import MAXIMUM_LOST_WORKERS
 from pagemill.jobs.job import Job, KindName
 from pagemill.settings import Settings
 
@@ -77,7 +78,8 @@ class JobKind(Generic[Resources, Result]):
     """A kind of job.
 
     ``runner`` makes the function that runs one job, from the resources of a dispatcher; ``concurrency`` says
-    how many jobs one dispatcher runs at the same time. ``priority`` can be changed for a single job.
+    how many jobs one dispatcher runs at the same time. ``priority`` can be changed for a single job. A job
+    that has lost ``maximum_lost_workers`` fails.
 
     The other members are called in the transaction that writes the outcome; a kind without them writes
     nothing besides its job:
@@ -98,6 +100,7 @@ class JobKind(Generic[Resources, Result]):
     concurrency: Callable[[Settings], int]
     priority: int
     maximum_attempts: int = MAXIMUM_ATTEMPTS
+    maximum_lost_workers: int = MAXIMUM_LOST_WORKERS
     succeed: Callable[[Connection, Sequence[Finished[Result]]], Awaitable[None]] | None = None
     end_at_once: Callable[[Connection, Sequence[Finished[Result]]], Awaitable[Sequence[JobId]]] | None = None
     fail: Callable[[Connection, OrganizationId, SubjectId, str], Awaitable[None]] | None = None

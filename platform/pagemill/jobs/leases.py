@@ -95,7 +95,7 @@ async def _take_over(connection: Connection, kind: AnyKind, job: Job, *, cancel:
         return TakenOver(job.id, job.kind, "cancelled", None)
     lost = job.lost_workers + 1
     error = WorkerLost(f"The job lost its worker {'once' if lost == 1 else f'{lost} times'}")
-    decision = backoff.decide(error, job, chance=random.random())
+    decision = backoff.decide(error, job, chance=random.random(), lost_workers=kind.maximum_lost_workers)
     if decision == "fail":
         await outcomes.fail(connection, kind, job, error)
         return TakenOver(job.id, job.kind, "lost", None)
