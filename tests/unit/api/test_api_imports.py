@@ -9,6 +9,7 @@ FORBIDDEN = (
     "ray",
     "torch",
     "onnxruntime",
+    "aiodocker",
     "PIL",
     "pypdfium2",
     "pagemill.extraction",
