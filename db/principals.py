@@ -1,4 +1,4 @@
-"""Principals: app clients, and users while they are active."""
+"""Principals: app clients, users while they are active, and containers while they run."""
 
 from __future__ import annotations
 
@@ -24,8 +24,13 @@ class PrincipalRow(Row):
         SELECT role_ids FROM organization_user
         WHERE organization_id = :organization_id AND id = :principal_id AND status = 'active'
     ) AS principal
+    UNION ALL
+    (
+        SELECT ARRAY[permissions::text] FROM container_credential
+        WHERE organization_id = :organization_id AND subject_id = :principal_id LIMIT 1
+    )
 """)
 async def find_principal(
     connection: Connection, *, organization_id: OrganizationId, principal_id: PrincipalId
 ) -> PrincipalRow | None:
-    """Return the permissions of an app client or an active user."""
+    """Return the permissions of an app client, an active user or a container, which is its execution."""

@@ -26,6 +26,7 @@ from db.tables.organizations import (
 )
 from db.tables.usage import LimitWarning, MonthStatement, PaymentMethod, UsageCounter, UsageReservation
 from db.tables.workflows import (
+    ContainerCredential,
     Log,
     LogEvent,
     Transition,
@@ -66,6 +67,7 @@ ALL_TABLES: tuple[type[Table], ...] = (
     TransitionExecution,
     Log,
     LogEvent,
+    ContainerCredential,
     Asset,
     Secret,
     MailService,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import JSONB, BigSerial, Integer, OnDelete, Text, Timestamptz
+from piccolo.columns import JSONB, BigInt, BigSerial, Integer, OnDelete, Text, Timestamptz
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
 
@@ -114,6 +114,7 @@ class Log(Table, tablename="log"):
     transition_id = Text(null=True, default=None)
     transition_execution_id = Text(null=True, default=None)
     start_time = Timestamptz(default=TimestamptzNow())
+    output_lines = BigInt(default=0, help_text="lines of a container's output that have been taken")
 
 
 class LogEvent(Table, tablename="log_event"):
@@ -124,3 +125,14 @@ class LogEvent(Table, tablename="log_event"):
     log_id = foreign_key(Log, on_delete=OnDelete.cascade)
     time = Timestamptz(default=TimestamptzNow())
     message = Text()
+
+
+class ContainerCredential(Table, tablename="container_credential"):
+    """Credentials of a container; ``id`` is its OAuth client id, its principal is the subject."""
+
+    id = Text(primary_key=True)
+    organization_id = foreign_key(Organization)
+    subject_id = Text(help_text="the execution that the container works for")
+    secret_hash = Text()
+    permissions = JSONB(default="[]")
+    created_time = Timestamptz(default=TimestamptzNow())

@@ -1,4 +1,4 @@
-"""Access tokens for app clients: ``/token`` and ``/oauth2/token``."""
+"""Access tokens for app clients and containers: ``/token`` and ``/oauth2/token``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import parse_qsl, unquote_plus
 
 import msgspec
@@ -14,13 +14,15 @@ from litestar import post
 from msgspec import UNSET, UnsetType
 
 from db.app_clients import find_app_client
+from db.containers import find_container_credential
+from db.statements import Connection
 from pagemill.api.auth.scopes import read_scopes
 from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.requests import ApiRequest
 from pagemill.client_credentials import hash_secret
 from pagemill.errors import BadRequest
-from pagemill.ids import PrincipalId
+from pagemill.ids import OrganizationId, PrincipalId
 
 LONGEST_FORM = 8192
 MOST_PARAMETERS = 20
@@ -71,17 +73,33 @@ async def create_token(request: ApiRequest, app_state: AppState) -> Token:
     scopes = read_scopes(parameters.get("scope"))
     client_id, secret = _credentials(request, parameters)
     async with app_state.connection() as connection:
-        row = await find_app_client(connection, client_id=client_id)
-    expected = row.secret_hash if row else None
+        owner = await _owner(connection, client_id)
     given = hash_secret(secret)
-    if row is None or expected is None or not hmac.compare_digest(given, expected):
+    if owner is None or not hmac.compare_digest(given, owner.secret_hash):
         raise BadRequest("invalid_client")
-    caller = Caller(organization_id=row.organization_id, principal_id=PrincipalId(row.id), scopes=scopes)
+    caller = Caller(owner.organization_id, owner.principal_id, scopes)
     return Token(
         access_token=issue_token(caller, app_state.settings),
         expires_in=app_state.settings.token_lifetime,
         scope=UNSET if scopes is None else " ".join(sorted(scopes)),
     )
+
+
+class _Owner(NamedTuple):
+    organization_id: OrganizationId
+    principal_id: PrincipalId
+    secret_hash: str
+
+
+async def _owner(connection: Connection, client_id: str) -> _Owner | None:
+    """Return the app client with these credentials, or the execution whose container has them."""
+    app_client = await find_app_client(connection, client_id=client_id)
+    if app_client is not None and app_client.secret_hash is not None:
+        return _Owner(app_client.organization_id, PrincipalId(app_client.id), app_client.secret_hash)
+    container = await find_container_credential(connection, client_id=client_id)
+    if container is None:
+        return None
+    return _Owner(container.organization_id, PrincipalId(container.subject_id), container.secret_hash)
 
 
 async def _parameters(request: ApiRequest) -> Mapping[str, str]:

@@ -114,6 +114,8 @@ class TransitionController(Controller):
         `parameters` name have to exist (400). Functions are those that the operator of the installation
         offers; an execution of any other fails. This version does not run containers itself: a program of
         yours does the work of their executions and reports the results.
+        `parameters` name have to exist (400). Containers run where the operator has set up a container
+        engine; without one, executions of `docker` transitions fail with a message that says so.
 
         `timeoutInSeconds` is from 60 to 10800; the default is 10800 for `manual` and 1800 for the others.
         Type and timeout cannot be changed later. The number of transitions is limited by the plan (429).

@@ -1,0 +1,84 @@
+"""Image for steps, made of this machine's Python: no registry is needed, and no distribution.
+
+Its program is the value of ``PROGRAM`` in the environment. The official client ``las`` is inside.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import certifi
+
+START = "import os; exec(compile(os.environ['PROGRAM'], 'program', 'exec'))"
+PACKAGES = "/packages"
+# What the programs of tests import, and what Python itself imports later than at its start.
+WANTED = (
+    "las, ssl, json, signal, time, os, sys, socket, threading, subprocess, pathlib, _strptime, "
+    "encodings.ascii, encodings.cp437, encodings.idna, encodings.latin_1, encodings.utf_8"
+)
+LISTING = f"""
+import {WANTED}
+files = {{one.__file__ for one in list(sys.modules.values()) if getattr(one, "__file__", None)}}
+print(json.dumps([sys.prefix, sys.base_prefix, sorted(files)]))
+"""
+
+
+def write_image(path: Path) -> None:
+    """Write the file system of the image as a tar archive of about 50 MB."""
+    done = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, check=True, timeout=60)
+    prefix, base, files = json.loads(done.stdout)
+    python = Path(sys.executable).resolve()
+    libraries = _libraries([python, *(Path(one) for one in files if ".so" in Path(one).name)])
+    with tarfile.open(path, "w") as archive:
+        for directory in ("tmp", "run", "etc", "proc", "dev", "sys"):
+            archive.addfile(_directory(directory))
+        for one in map(Path, files):
+            site = Path(prefix) in one.parents and Path(base) not in one.parents
+            _add(archive, one, f"{PACKAGES}/{_below_site(one)}" if site else str(one))
+        _add(archive, Path(certifi.where()), f"{PACKAGES}/certifi/cacert.pem")
+        for library in sorted(libraries):
+            _add(archive, library, str(library))
+        _add(archive, python, str(python))
+        link = tarfile.TarInfo("bin/python")
+        link.type, link.linkname = tarfile.SYMTYPE, str(python)
+        archive.addfile(link)
+
+
+def import_changes() -> list[str]:
+    """Return what ``podman import --change`` has to be told."""
+    python = str(Path(sys.executable).resolve())
+    return [f"ENTRYPOINT {json.dumps([python, '-u', '-c', START])}", f"ENV PYTHONPATH={PACKAGES}"]
+
+
+def _below_site(path: Path) -> Path:
+    parts = path.parts
+    return Path(*parts[parts.index("site-packages") + 1 :])
+
+
+def _libraries(programs: Iterable[Path]) -> set[Path]:
+    """Return the shared libraries that programs need, with the loader."""
+    found: set[Path] = set()
+    for program in programs:
+        done = subprocess.run(["ldd", program], capture_output=True, text=True, check=False, timeout=20)
+        found.update(Path(word) for word in done.stdout.split() if word.startswith("/"))
+    return found
+
+
+def _add(archive: tarfile.TarFile, source: Path, name: str) -> None:
+    content = source.read_bytes()
+    entry = tarfile.TarInfo(name.lstrip("/"))
+    entry.size, entry.mode = len(content), 0o755 if os.access(source, os.X_OK) else 0o644
+    archive.addfile(entry, io.BytesIO(content))
+
+
+def _directory(name: str) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+    return entry
