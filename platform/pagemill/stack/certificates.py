@@ -11,9 +11,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pagemill.containers.environment import HOST_NAME
 from pagemill.stack.directory import write_private
 
 HOST = "localhost"
+NAMES = (HOST, HOST_NAME)
+"""Names of the API: that of this machine for its own programs, and the one for containers."""
 ADDRESSES = ("127.0.0.1", "::1")
 AUTHORITY_DAYS = 3650
 # More than 397 days is what browsers refuse of any authority but a user's own; 825 of that one too.
@@ -38,7 +41,7 @@ class Certificates:
             authority = _make_authority(now)
             _write_pair(authority, self.authority, self._authority_key)
         server = _read_pair(self.certificate, self.key)
-        if server is None or _expires_soon(server[0], now) or not _issued(authority[0], server[0]):
+        if server is None or _expires_soon(server[0], now) or not _fits(authority[0], server[0]):
             _write_pair(_make_server(authority, now), self.certificate, self.key)
 
 
@@ -71,12 +74,14 @@ def _expires_soon(certificate: x509.Certificate, now: datetime.datetime) -> bool
     return certificate.not_valid_after_utc - now < datetime.timedelta(days=RENEWED_DAYS_BEFORE)
 
 
-def _issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+def _fits(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
+    """Return whether a certificate is the authority's and has all names."""
     try:
         certificate.verify_directly_issued_by(authority)
+        alternatives = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return set(NAMES) <= set(alternatives.get_values_for_type(x509.DNSName))
     except Exception:  # noqa: BLE001 - whatever is wrong with it, a new certificate is the answer
         return False
-    return True
 
 
 def _builder(
@@ -114,7 +119,7 @@ def _make_authority(now: datetime.datetime) -> Pair:
 
 def _make_server(authority: Pair, now: datetime.datetime) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
-    names = [x509.DNSName(HOST), *(x509.IPAddress(ipaddress.ip_address(item)) for item in ADDRESSES)]
+    names = [*map(x509.DNSName, NAMES), *(x509.IPAddress(ipaddress.ip_address(item)) for item in ADDRESSES)]
     certificate = (
         _builder(_name(HOST), authority[0].subject, key.public_key(), now, CERTIFICATE_DAYS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -134,6 +139,7 @@ def _name(common_name: str) -> x509.Name:
 
 
 def _permitted() -> list[x509.GeneralName]:
+    # Names below localhost are permitted with it.
     return [x509.DNSName(HOST), *(x509.IPAddress(ipaddress.ip_network(item)) for item in ADDRESSES)]
 
 

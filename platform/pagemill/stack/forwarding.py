@@ -1,16 +1,39 @@
-"""Forwarding from ::1 to 127.0.0.1: ``localhost`` is ::1 first on many machines."""
+"""Forwarding to 127.0.0.1: from ::1, which ``localhost`` is first on many machines, and from containers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+from collections.abc import Awaitable, Callable
 
 CHUNK_BYTES = 65536
+IP_FREEBIND = 15
+"""Option of Linux (in.h) that Python 3.11 has no name for."""
 
 
 async def forward_ipv6(port: int) -> asyncio.Server | None:
     """Listen on [::1] and forward; None where this machine has no IPv6 or the port is taken there."""
+    try:
+        return await asyncio.start_server(_forwarding_to(port), "::1", port)
+    except OSError:
+        return None
 
+
+async def forward_from(address: str, port: int) -> asyncio.Server:
+    """Listen on an IPv4 address that this machine may not have yet, and forward. Raises OSError."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)
+        listening.bind((address, port))
+    except OSError:
+        listening.close()
+        raise
+    return await asyncio.start_server(_forwarding_to(port), sock=listening)
+
+
+def _forwarding_to(port: int) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
@@ -18,10 +41,7 @@ async def forward_ipv6(port: int) -> asyncio.Server | None:
             inner_writer.close()
         writer.close()
 
-    try:
-        return await asyncio.start_server(serve, "::1", port)
-    except OSError:
-        return None
+    return serve
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -73,6 +73,7 @@ class StackConfiguration:
             # On one machine a process less; somebody who wants it can have it.
             PREFIX + "WORKFLOWS_DISPATCHER": "false",
             **self._mail_certificate(),
+            PREFIX + "CONTAINER_CA_FILE": str(self.directory.ca_certificate),
             **_shares(self.ray_cpus),
         }
         if ray_address is not None:

@@ -10,10 +10,12 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 
+from pagemill.concurrency import cancel_and_wait
 from pagemill.errors import PagemillError
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, to_environment
 from pagemill.stack.certificates import Certificates
+from pagemill.stack.container_gateway import admit_containers
 from pagemill.stack.directory import StackError
 from pagemill.stack.forwarding import forward_ipv6
 from pagemill.stack.mail_intake_part import MailIntakePart
@@ -63,6 +65,10 @@ class Supervisor:
     def _settings(self) -> Settings:
         return self._configuration.settings(self._database.url, self._head.address if self._head else None)
 
+    def _settings_so_far(self) -> Settings:
+        """Return the settings before it is known where database and Ray are."""
+        return self._configuration.settings("postgresql://unused", None)
+
     async def run(self) -> None:
         """Run until a signal comes. Raises PagemillError when the stack cannot be started."""
         self._check()
@@ -74,16 +80,20 @@ class Supervisor:
         Certificates(self._directory.tls).ensure(datetime.datetime.now(datetime.UTC))
         with self._signals():
             forwarder = await forward_ipv6(self._configuration.port)
+            admitting = asyncio.create_task(
+                admit_containers(self._settings_so_far(), self._configuration.port, self._progress.say)
+            )
             try:
                 await self._supervise()
             finally:
+                await cancel_and_wait([admitting])
                 if forwarder is not None:
                     forwarder.close()
                 await self._stop_all()
 
     def _check(self) -> None:
         # What is wrong with the operator's settings is said before anything is started.
-        open_secret_box(self._configuration.settings("postgresql://unused", None))
+        open_secret_box(self._settings_so_far())
         if port_answers(self._configuration.port):
             raise StackError(f"port {self._configuration.port} is in use: choose another with --port")
 
