@@ -15,7 +15,7 @@ from typing import Final
 
 from db.containers import delete_container_credentials
 from db.pool import DATABASE_ERRORS, Pool, acquire
-from pagemill.concurrency import finish_despite_cancellation
+from pagemill.concurrency import cancel_and_wait, finish_despite_cancellation
 from pagemill.containers.engine import (
     ContainerRefused,
     ContainerState,
@@ -85,20 +85,22 @@ class ContainerRunner:
 
     def __init__(self, resources: WorkResources, engine: Engine | None, subjects: Subjects) -> None:
         self._pool, self._subjects = resources.pool, subjects
-        self._work = engine and ContainerWork(
-            pool=resources.pool,
-            engine=engine,
-            subjects=subjects,
-            preparation=ContainerPreparation(resources),
-            grace=resources.settings.container_grace,
-        )
+        self._work = None
+        if engine is not None:
+            self._work = ContainerWork(
+                pool=resources.pool,
+                engine=engine,
+                subjects=subjects,
+                preparation=ContainerPreparation(resources),
+                grace=resources.settings.container_grace,
+            )
 
     async def __call__(self, job: Job) -> None:
         """Run or follow the container of a job. Raises TryAgain and EngineUnavailable."""
         async with acquire(self._pool) as connection:
             task = await self._subjects.find(connection, job)
         if self._work is None:
-            if task is not None:
+            if task is not None and not task.is_over:
                 await finish_task(self._pool, self._subjects, job, task, NO_ENGINE)
             return
         run = ContainerRun(self._work, job, task)
@@ -107,18 +109,19 @@ class ContainerRunner:
         except asyncio.CancelledError:
             await finish_despite_cancellation(run.let_go())
             raise
+        except JobCancelled:
+            await run.let_go()
 
 
 async def finish_task(pool: Pool, subjects: Subjects, job: Job, task: ContainerTask, ending: Ending) -> None:
-    """End a task, if this attempt is still the job's."""
-    with contextlib.suppress(JobCancelled):
-        async with acquire(pool) as connection, connection.transaction():
-            await hold(connection, job)
-            await subjects.finish(connection, task, ending)
+    """End a task. Raises JobCancelled when this attempt is not the job's any more."""
+    async with acquire(pool) as connection, connection.transaction():
+        await hold(connection, job)
+        await subjects.finish(connection, task, ending)
 
 
 class ContainerRun:
-    """One attempt to bring one container to its end; ``task`` is None when it has ended already."""
+    """One attempt to bring one container to its end; ``task`` is None when it is gone."""
 
     def __init__(self, work: ContainerWork, job: Job, task: ContainerTask | None) -> None:
         self._work, self._engine, self._job, self._task = work, work.engine, job, task
@@ -127,10 +130,15 @@ class ContainerRun:
         self._output = ContainerOutput(work.pool, job.organization_id, log_id)
 
     async def to_the_end(self) -> None:
-        """Run or follow the container, end its task, remove it."""
-        if self._task is not None:
-            ending = await self._ending(self._task)
-            await finish_task(self._work.pool, self._work.subjects, self._job, self._task, ending)
+        """Run or follow the container, end its task, remove it.
+
+        Raises JobCancelled when the task has ended meanwhile, or somebody else follows the container.
+        """
+        if self._task is None or self._task.phase != "open":
+            await self._close(self._task)
+            return
+        ending = await self._ending(self._task)
+        await finish_task(self._work.pool, self._work.subjects, self._job, self._task, ending)
         await self._tidy()
 
     async def let_go(self) -> None:
@@ -138,21 +146,26 @@ class ContainerRun:
         try:
             async with acquire(self._work.pool) as connection:
                 task = await self._work.subjects.find(connection, self._job)
-                reported = await self._work.subjects.has_reported(connection, self._job)
-            if task is not None and task.seconds_left > 0:
-                return
-            await self._stop(patience=LEAVING_SECONDS if reported else 0.0)
-            await self._tidy()
+            if task is None or task.is_over:
+                await self._close(task)
         except (EngineUnavailable, JobCancelled, *DATABASE_ERRORS) as error:
             logger.warning("container %s is left to the sweep: %s", self._name, error)
+
+    async def _close(self, task: ContainerTask | None) -> None:
+        """Stop and remove the container of a task that is over; one that has reported may end by itself."""
+        reported = task is not None and task.phase == "reported"
+        await self._stop(patience=LEAVING_SECONDS if reported else 0.0)
+        await self._tidy()
 
     async def _ending(self, task: ContainerTask) -> Ending:
         """Run or follow the container until it ends or its time is over."""
         try:
-            async with asyncio.timeout(max(0.0, task.seconds_left)):
+            async with asyncio.timeout(max(0.0, task.seconds_left)) as limit:
                 await self._output.resume()
                 state = await self._follow(await self._started(task))
         except TimeoutError:
+            if not limit.expired():
+                raise
             await self._stop()
             return Ending("The container was stopped: its time is over", TIMED_OUT)
         except (ImageUnavailable, ContainerRefused, ContainerGone, NotPrepared) as error:
@@ -217,8 +230,7 @@ class ContainerRun:
                     await self._output.take(piece)
             finally:
                 if reading is not None:
-                    reading.cancel()
-                    await asyncio.wait({reading})
+                    await cancel_and_wait([reading])
 
     async def _stop(self, patience: float = 0.0) -> None:
         """Stop the container if it runs, and write the rest of its output.
@@ -228,15 +240,24 @@ class ContainerRun:
         state = await self._engine.find(self._name)
         if state is None or state.phase == "created":
             return
+        with contextlib.suppress(ContainerGone):
+            if patience and await self._ends_within(patience, state.id):
+                return
+            await self._engine.stop(state.id, self._work.grace)
+            await self._output.resume()
+            await self._follow(state.id)
+
+    async def _ends_within(self, seconds: float, container_id: str) -> bool:
+        """Follow the container for some time and return whether it has ended. Raises ContainerGone."""
         await self._output.resume()
-        if patience:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    await self._follow(state.id)
-                    return
-        await self._engine.stop(state.id, self._work.grace)
-        await self._output.resume()
-        await self._follow(state.id)
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                await self._follow(container_id)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            return False
+        return True
 
     async def _tidy(self) -> None:
         """Remove what is left of a task that has ended."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -45,9 +45,15 @@ class ContainerParameters(msgspec.Struct, frozen=True, rename="camel"):
     secret_id: SecretId | None = None
 
 
+TaskPhase: TypeAlias = Literal["open", "reported", "over"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerTask:
-    """A container to run. ``permissions`` are what its own credentials allow."""
+    """A container to run. ``permissions`` are what its own credentials allow.
+
+    ``phase`` is reported when the task has ended because its program, or one beside it, has said so.
+    """
 
     organization_id: OrganizationId
     subject_id: SubjectId
@@ -56,12 +62,13 @@ class ContainerTask:
     ids: Mapping[str, str]
     permissions: Sequence[Mapping[str, str]]
     seconds_left: float
-    transition_id: TransitionId | None = field(default=None)
+    phase: TaskPhase = "open"
+    transition_id: TransitionId | None = None
 
     @property
-    def container_name(self) -> str:
-        """Return the name of the container: there is only one of a name."""
-        return container_name(self.subject_id)
+    def is_over(self) -> bool:
+        """Return whether its container has nothing more to do."""
+        return self.phase != "open" or self.seconds_left <= 0
 
 
 class Ending(NamedTuple):
@@ -75,11 +82,7 @@ class Subjects(Protocol):
     """Resources that containers run for."""
 
     async def find(self, connection: Connection, job: Job) -> ContainerTask | None:
-        """Return the task of a job; None when it has ended or is gone."""
-        ...
-
-    async def has_reported(self, connection: Connection, job: Job) -> bool:
-        """Return whether the task has ended because the container, or a program beside it, said so."""
+        """Return the task of a job; None when it is gone."""
         ...
 
     async def finish(self, connection: Connection, task: ContainerTask, ending: Ending) -> None:
@@ -91,14 +94,19 @@ class Steps:
     """Executions of docker transitions."""
 
     async def find(self, connection: Connection, job: Job) -> ContainerTask | None:
-        """Return the task of a job; None when it has ended or is gone."""
+        """Return the task of a job; None when it is gone."""
+        execution_id = TransitionExecutionId(job.subject_id)
         row = await find_step_to_run(
-            connection,
-            organization_id=job.organization_id,
-            execution_id=TransitionExecutionId(job.subject_id),
+            connection, organization_id=job.organization_id, execution_id=execution_id
         )
-        if row is None or row.status != "running":
+        if row is None:
             return None
+        phase: TaskPhase = "open"
+        if row.status != "running":
+            reporter = await find_reporter(
+                connection, organization_id=job.organization_id, execution_id=execution_id
+            )
+            phase = "over" if reporter is None or reporter.startswith("las:user:") else "reported"
         return ContainerTask(
             organization_id=job.organization_id,
             subject_id=job.subject_id,
@@ -107,17 +115,9 @@ class Steps:
             ids={"TRANSITION_ID": row.transition_id, "EXECUTION_ID": row.id},
             permissions=[_allow(row.id, "read"), _allow(row.id, "write")],
             seconds_left=COMPLETED_TASK_SECONDS if row.seconds_left is None else row.seconds_left,
+            phase=phase,
             transition_id=row.transition_id,
         )
-
-    async def has_reported(self, connection: Connection, job: Job) -> bool:
-        """Return whether a program has reported the result: the container itself as a rule."""
-        reporter = await find_reporter(
-            connection,
-            organization_id=job.organization_id,
-            execution_id=TransitionExecutionId(job.subject_id),
-        )
-        return reporter is not None and not reporter.startswith("las:user:")
 
     async def finish(self, connection: Connection, task: ContainerTask, ending: Ending) -> None:
         """End the step as failed: a container that has done its work has said so before."""
@@ -158,10 +158,6 @@ class CompletedTasks:
             permissions=[_allow(row.id, "read")],
             seconds_left=COMPLETED_TASK_SECONDS - (row.seconds or 0.0),
         )
-
-    async def has_reported(self, connection: Connection, job: Job) -> bool:
-        """Return False: nothing is reported of these."""
-        return False
 
     async def finish(self, connection: Connection, task: ContainerTask, ending: Ending) -> None:
         """Write the end of the container into its log: the workflow's execution stays as it is."""

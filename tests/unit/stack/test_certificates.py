@@ -35,6 +35,7 @@ def days(number: int) -> datetime.timedelta:
     "name",
     [
         x509.DNSName("localhost"),
+        x509.DNSName("pagemill.localhost"),
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
         x509.IPAddress(ipaddress.ip_address("::1")),
     ],
@@ -73,6 +74,21 @@ def test_the_server_is_renewed_before_it_expires_and_clients_notice_nothing(
     assert certificates.authority.read_bytes() == authority
     assert read(certificates.certificate).serial_number != server.serial_number
     assert read(certificates.certificate).not_valid_after_utc > later + days(RENEWED_DAYS_BEFORE)
+
+
+def test_a_certificate_of_an_earlier_release_gets_the_name_for_containers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = Certificates(tmp_path)
+    with monkeypatch.context() as earlier:
+        earlier.setattr("pagemill.stack.certificates.NAMES", ("localhost",))
+        certificates.ensure(NOW)
+    authority = certificates.authority.read_bytes()
+    certificates.ensure(NOW)
+    names = read(certificates.certificate).extensions.get_extension_for_class(x509.SubjectAlternativeName)
+
+    assert "pagemill.localhost" in names.value.get_values_for_type(x509.DNSName)
+    assert certificates.authority.read_bytes() == authority
 
 
 def test_a_damaged_certificate_is_replaced(certificates: Certificates) -> None:

@@ -1,4 +1,4 @@
-"""Connections to ::1 reach what listens on 127.0.0.1."""
+"""Connections to ::1, and from networks of containers, reach what listens on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from pagemill.stack.forwarding import forward_ipv6
+from pagemill.stack.forwarding import forward_from, forward_ipv6
 
 
 @pytest.fixture
@@ -67,3 +67,23 @@ async def test_a_client_that_has_sent_everything_gets_its_answer(echo: int) -> N
 async def test_a_port_that_is_taken_is_left_alone(echo: int) -> None:
     async with forwarding(echo):
         assert await forward_ipv6(echo) is None
+
+
+async def test_another_address_of_this_machine_is_forwarded(echo: int) -> None:
+    async with await forward_from("127.0.0.2", echo):
+        reader, writer = await asyncio.open_connection("127.0.0.2", echo)
+        writer.write(b"from a container\n")
+        assert await asyncio.wait_for(reader.readline(), 5) == b"FROM A CONTAINER\n"
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_an_address_may_come_later(echo: int) -> None:
+    async with await forward_from("192.0.2.1", echo) as server:
+        assert server.sockets[0].getsockname() == ("192.0.2.1", echo)
+
+
+async def test_an_address_that_is_taken_is_an_error(echo: int) -> None:
+    async with await forward_from("192.0.2.1", echo):
+        with pytest.raises(OSError, match="in use"):
+            await forward_from("192.0.2.1", echo)
