@@ -8,6 +8,8 @@ from aiodocker import Docker
 from aiodocker.exceptions import DockerError
 
 BUILT_IN = ("none", "host", "bridge", "default")
+OPTIONS = {"com.docker.network.bridge.enable_icc": "false"}
+"""Docker then keeps containers of the network from reaching each other. Podman ignores it."""
 
 
 async def ensure_network(docker: Docker, name: str) -> str:
@@ -23,7 +25,7 @@ async def ensure_network(docker: Docker, name: str) -> str:
         if error.status != 404:
             raise
     try:
-        await docker.networks.create({"Name": name, "Driver": "bridge", "Internal": True})
+        await docker.networks.create({"Name": name, "Driver": "bridge", "Internal": True, "Options": OPTIONS})
     except DockerError as error:
         if "already" not in str(error.message):
             raise
