@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 from db.pool import Pool, create_pool
-from pagemill.containers.docker_engine import open_engine
+from pagemill.containers.docker_engine import DockerEngine
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.jobs.kind import RunnableKind
 from pagemill.objects import open_objects
@@ -24,7 +24,7 @@ def container_resources(settings: Settings, pool: Pool) -> ContainerResources:
         pool=pool,
         objects=open_objects(settings),
         secret_box=open_secret_box(settings) if settings.secret_keys else None,
-        container_engine=open_engine(settings),
+        container_engine=DockerEngine(settings) if settings.container_engine_url else None,
     )
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from db.pool import Pool
+from pagemill.concurrency import cancel_and_wait
+from pagemill.containers.engine import Engine
 from pagemill.jobs.kind import RunnableKind
 from pagemill.objects import ObjectStore
 from pagemill.secret_box import SecretBox, open_secret_box
 from pagemill.settings import Settings
-from pagemill.work.functions import FunctionResources
-from pagemill.work.kinds import HOUSEKEEPING, INTERACTIVE, LONG, WORKFLOWS, LongResources
+from pagemill.work.container_sweep import keep_sweeping
+from pagemill.work.kinds import HOUSEKEEPING, INTERACTIVE, LONG, WORKFLOWS, LongResources, WorkflowResources
 from pagemill.work.mail import announce_mail_service
 from pagemill.work.predictions import PredictionResources
 from pagemill.work.resources import WorkResources
@@ -89,15 +91,29 @@ def _workflows(
 ) -> list[RunnableKind[Any]]:
     processes = FunctionProcesses()
     stack.push_async_callback(processes.close)
-    resources = FunctionResources(
+    resources = WorkflowResources(
         settings=settings,
         pool=pool,
         objects=objects,
         secret_box=_secret_box(settings),
         functions=FunctionMapping(Path(settings.functions_file) if settings.functions_file else None),
         function_processes=processes,
+        container_engine=_container_engine(settings, pool, stack),
     )
     return [kind.runnable(settings, resources) for kind in WORKFLOWS]
+
+
+def _container_engine(settings: Settings, pool: Pool, stack: contextlib.AsyncExitStack) -> Engine | None:
+    """Return the engine of the settings, None without one; what nobody follows in it is swept."""
+    if not settings.container_engine_url:
+        return None
+    from pagemill.containers.docker_engine import DockerEngine
+
+    engine = DockerEngine(settings)
+    stack.push_async_callback(engine.close)
+    sweeping = asyncio.create_task(keep_sweeping(pool, engine), name="sweep containers")
+    stack.push_async_callback(cancel_and_wait, [sweeping])
+    return engine
 
 
 def _secret_box(settings: Settings) -> SecretBox | None:

@@ -13,7 +13,7 @@ import aiohttp
 from aiodocker import Docker
 from aiodocker.exceptions import DockerError
 
-from pagemill.containers.bounds import ContainerBounds, bounds_of, host_entries
+from pagemill.containers.bounds import bounds_of, host_entries
 from pagemill.containers.create_config import create_config
 from pagemill.containers.engine import (
     ContainerRefused,
@@ -56,12 +56,14 @@ PHASES: Final[dict[str, Phase]] = {
 
 
 class DockerEngine:
-    """Client of one engine. ``host_name`` is the name under which containers reach this machine, or empty."""
+    """Client of the engine that the settings name."""
 
-    def __init__(self, url: str, bounds: ContainerBounds, host_name: str) -> None:
+    def __init__(self, settings: Settings) -> None:
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS, sock_connect=CONNECT_SECONDS)
-        self._docker = Docker(url=url, api_version=API_VERSION, timeout=timeout)
-        self._bounds, self._host_name = bounds, host_name
+        self._docker = Docker(url=settings.container_engine_url, api_version=API_VERSION, timeout=timeout)
+        self._bounds = bounds_of(settings)
+        address = api_address(settings)
+        self._host_name = address.host if address.is_this_machine else ""
         self._pulling: dict[str, asyncio.Lock] = {}
 
     async def close(self) -> None:
@@ -192,15 +194,6 @@ class DockerEngine:
         with _engine_errors():
             found = await self._docker.containers.list(all="1", filters=f'{{"label": ["{label}"]}}')
         return [LabelledContainer(str(one.id), one["Labels"] or {}) for one in found]
-
-
-def open_engine(settings: Settings) -> DockerEngine | None:
-    """Return a client of the engine that the settings name, None without one."""
-    if not settings.container_engine_url:
-        return None
-    address = api_address(settings)
-    host_name = address.host if address.is_this_machine else ""
-    return DockerEngine(settings.container_engine_url, bounds_of(settings), host_name)
 
 
 async def _header(content: aiohttp.StreamReader) -> bytes:

@@ -39,10 +39,9 @@ async def admit_containers(settings: Settings, port: int, say: Callable[[str], N
 
 async def _open_door(settings: Settings, port: int) -> asyncio.Server:
     # Only a stack that has an engine loads its client.
-    from pagemill.containers.docker_engine import open_engine
+    from pagemill.containers.docker_engine import DockerEngine
 
-    engine = open_engine(settings)
-    assert engine is not None, "the settings name an engine"
+    engine = DockerEngine(settings)
     try:
         address = await engine.address_of_machine()
     finally:

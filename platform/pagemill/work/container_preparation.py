@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from db.containers import insert_container_credential
 from db.pool import acquire
-from db.secrets import list_sealed_secrets
+from db.statements import Connection
 from pagemill.client_credentials import hash_secret, new_client_id, new_client_secret
 from pagemill.containers.engine import ContainerSpec, Engine, RegistryLogin
 from pagemill.containers.environment import (
@@ -17,22 +17,16 @@ from pagemill.containers.environment import (
     complete_environment,
     merge_environment,
 )
-from pagemill.errors import PagemillError
-from pagemill.ids import SecretId
 from pagemill.jobs.job import Job
 from pagemill.jobs.leases import hold
-from pagemill.secret_box import Sealed, SecretUnreadable
 from pagemill.work.container_tasks import ContainerTask
 from pagemill.work.resources import WorkResources
 from pagemill.workflows.logs import write_line
+from pagemill.workflows.step_environment import EnvironmentMissing, open_secrets
 
 SUBJECT: Final = "io.pagemill.subject"
 ORGANIZATION: Final = "io.pagemill.organization"
 """Labels by which containers are known."""
-
-
-class NotPrepared(PagemillError):
-    """A secret that the container needs is gone, cannot be read, or has not the members it needs."""
 
 
 class ContainerPreparation:
@@ -46,13 +40,16 @@ class ContainerPreparation:
     async def prepare(self, job: Job, task: ContainerTask, engine: Engine) -> ContainerSpec:
         """Have the image pulled and return the description of the container.
 
-        Raises NotPrepared, ImageUnavailable, and JobCancelled when the attempt is not the job's any more.
+        Raises EnvironmentMissing, ImageUnavailable, and JobCancelled when the attempt is not current.
         """
         parameters = task.parameters
-        secrets = await self._secrets(task)
-        of_environment = [secrets[one] for one in parameters.environment_secrets or ()]
-        environment = merge_environment(task.ids, parameters.environment or {}, of_environment)
-        await engine.pull(parameters.image_url, _login(secrets, parameters.secret_id))
+        async with acquire(self._pool) as connection:
+            secrets = await open_secrets(
+                connection, self._box, task.organization_id, parameters.environment_secrets or []
+            )
+            login = await self._login(connection, task)
+        environment = merge_environment(task.ids, parameters.environment or {}, secrets)
+        await engine.pull(parameters.image_url, login)
         credentials = await self._authorize(job, task, environment)
         return ContainerSpec(
             image=parameters.image_url,
@@ -62,31 +59,16 @@ class ContainerPreparation:
             memory=parameters.memory,
         )
 
-    async def _secrets(self, task: ContainerTask) -> Mapping[SecretId, Mapping[str, Any]]:
-        """Return the data of all secrets that the task names. Raises NotPrepared."""
-        parameters = task.parameters
-        wanted = set(parameters.environment_secrets or ())
-        if parameters.secret_id is not None:
-            wanted.add(parameters.secret_id)
-        if not wanted:
-            return {}
-        if self._box is None:
-            raise NotPrepared("PAGEMILL_SECRET_KEYS is not set: secrets cannot be read")
-        async with acquire(self._pool) as connection:
-            rows = await list_sealed_secrets(
-                connection, organization_id=task.organization_id, secret_ids=sorted(wanted)
-            )
-        if missing := wanted - {row.id for row in rows}:
-            raise NotPrepared(f"Secret {min(missing)} does not exist any more")
-        try:
-            return {
-                row.id: self._box.open(
-                    task.organization_id, row.id, Sealed(row.key_id, row.nonce, row.ciphertext)
-                )
-                for row in rows
-            }
-        except SecretUnreadable as error:
-            raise NotPrepared(error.message) from None
+    async def _login(self, connection: Connection, task: ContainerTask) -> RegistryLogin | None:
+        """Return the credentials for the image's registry. Raises EnvironmentMissing."""
+        secret_id = task.parameters.secret_id
+        if secret_id is None:
+            return None
+        [secret] = await open_secrets(connection, self._box, task.organization_id, [secret_id])
+        username, password = secret.get("username"), secret.get("password")
+        if not isinstance(username, str) or not isinstance(password, str):
+            raise EnvironmentMissing(f"Secret {secret_id} needs username and password for a registry")
+        return RegistryLogin(username, password)
 
     async def _authorize(self, job: Job, task: ContainerTask, environment: Environment) -> Credentials | None:
         """Store credentials for a container that has none, and write what becomes of it into its log."""
@@ -114,13 +96,3 @@ def _opening_lines(task: ContainerTask, left_out: Sequence[str]) -> list[str]:
     if left_out:
         lines.append(f"Left out of its environment, for it is no text: {', '.join(left_out)}")
     return lines
-
-
-def _login(secrets: Mapping[SecretId, Mapping[str, Any]], secret_id: SecretId | None) -> RegistryLogin | None:
-    """Return the credentials for the image's registry. Raises NotPrepared."""
-    if secret_id is None:
-        return None
-    username, password = (secrets[secret_id].get(name) for name in ("username", "password"))
-    if not isinstance(username, str) or not isinstance(password, str):
-        raise NotPrepared(f"Secret {secret_id} needs username and password to log in to a registry")
-    return RegistryLogin(username, password)

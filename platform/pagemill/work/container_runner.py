@@ -30,7 +30,7 @@ from pagemill.errors import PagemillError
 from pagemill.jobs.job import Job, JobCancelled, TryAgain
 from pagemill.jobs.leases import hold
 from pagemill.work.container_output import ContainerOutput
-from pagemill.work.container_preparation import ContainerPreparation, NotPrepared
+from pagemill.work.container_preparation import ContainerPreparation
 from pagemill.work.container_tasks import (
     LONGEST_MESSAGE,
     ContainerTask,
@@ -40,6 +40,7 @@ from pagemill.work.container_tasks import (
 )
 from pagemill.work.resources import WorkResources
 from pagemill.workflows.retries import TASK_LOST, TIMED_OUT
+from pagemill.workflows.step_environment import EnvironmentMissing
 
 
 class ContainerGone(PagemillError):
@@ -54,7 +55,7 @@ ERRORS: Final[dict[type[PagemillError], str]] = {
     ImageUnavailable: "Pagemill.ImageUnavailable",
     ContainerRefused: "Pagemill.ContainerRefused",
     ContainerGone: TASK_LOST,
-    NotPrepared: "Pagemill.SecretUnavailable",
+    EnvironmentMissing: "Pagemill.EnvironmentMissing",
 }
 """Names by which the ``Retry`` of a task tells failures that are not those of its program."""
 WRITE_SECONDS: Final = 0.5
@@ -168,7 +169,7 @@ class ContainerRun:
                 raise
             await self._stop()
             return Ending("The container was stopped: its time is over", TIMED_OUT)
-        except (ImageUnavailable, ContainerRefused, ContainerGone, NotPrepared) as error:
+        except (ImageUnavailable, ContainerRefused, ContainerGone, EnvironmentMissing) as error:
             return Ending(error.message, ERRORS[type(error)])
         return exit_ending(state, task, self._output.last_lines)
 

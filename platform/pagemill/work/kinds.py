@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pagemill.jobs.kind import JobKinds
+from pagemill.work.containers import COMPLETED_TASK, CONTAINER, ContainerResources
 from pagemill.work.data_bundles import DATA_BUNDLE, DataBundleResources
 from pagemill.work.functions import FUNCTION, FunctionResources
 from pagemill.work.limit_warnings import LIMIT_WARNINGS
@@ -31,12 +32,17 @@ class LongResources(DataBundleResources, TrainingResources):
     """Resources for the runners of long jobs."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkflowResources(FunctionResources, ContainerResources):
+    """Resources for the runners of steps."""
+
+
 INTERACTIVE: JobKinds[PredictionResources] = JobKinds((PREDICTION, TRANSFORMATION))
 LONG: JobKinds[LongResources] = JobKinds((DATA_BUNDLE, TRAINING))
 HOUSEKEEPING: JobKinds[WorkResources] = JobKinds(
     (RETENTION, OBJECT_SWEEP, MONTH_STATEMENT, MAIL, WEBHOOK, LIMIT_WARNINGS)
 )
-WORKFLOWS: JobKinds[FunctionResources] = JobKinds((FUNCTION,))
+WORKFLOWS: JobKinds[WorkflowResources] = JobKinds((FUNCTION, CONTAINER, COMPLETED_TASK))
 
 KINDS_OF_ROLE: Mapping[Role, JobKinds[Any]] = {
     Role.INTERACTIVE: INTERACTIVE,

@@ -33,7 +33,7 @@ NAMES_OF_ROLE: Mapping[Role, tuple[KindName, ...]] = {
         KindName("webhook"),
         KindName("limit-warnings"),
     ),
-    Role.WORKFLOWS: (KindName("function"),),
+    Role.WORKFLOWS: (KindName("function"), KindName("container"), KindName("completed-task")),
 }
 
 

@@ -23,8 +23,9 @@ class StepJob(NamedTuple):
 
 
 FUNCTION: Final = StepJob(KindName("function"), BATCH, 5)
+CONTAINER: Final = StepJob(KindName("container"), BATCH, 20)
 
-STEP_JOBS: Mapping[TransitionType, StepJob] = {"lambda": FUNCTION}
+STEP_JOBS: Mapping[TransitionType, StepJob] = {"lambda": FUNCTION, "docker": CONTAINER}
 """The jobs of steps, by type of transition. A manual step waits for a person."""
 
 

@@ -26,6 +26,7 @@ from pagemill.ids import (
 )
 from pagemill.notices.events import tell
 from pagemill.usage.counting import count_freely, count_workflow_execution
+from pagemill.workflows.completed_tasks import queue_completed_task
 from pagemill.workflows.definition import COMMONS_FAILED, Definition, task_of_transition
 from pagemill.workflows.definition_cache import compiled_definition
 from pagemill.workflows.logs import open_log, write_line
@@ -141,6 +142,7 @@ class LockedExecution:
         )
         await self.write_line(f"Execution {self.execution_id}: {status}")
         await self.tell(status)
+        await queue_completed_task(self.connection, self.organization_id, self.workflow_id, self.execution_id)
         if self.production:
             minutes = max((end_time - self.start_time).total_seconds(), 0.0) / 60
             await count_freely(self.connection, self.organization_id, "production-workflow-minutes", minutes)

@@ -243,7 +243,7 @@ async def test_images_that_cannot_be_pulled_are_named(
 
     assert errors[0] == "The engine has no image localhost/nobody:1"
     assert errors[1].startswith("Image registry.invalid/some/image:1 cannot be pulled")
-    assert errors[2] == f"Secret {secret_id} needs username and password to log in to a registry"
+    assert errors[2] == f"Secret {secret_id} needs username and password for a registry"
 
 
 async def test_a_container_that_needs_more_memory_is_killed(

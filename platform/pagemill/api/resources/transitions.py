@@ -112,9 +112,7 @@ class TransitionController(Controller):
         `parameters` can be left out and set later: a `docker` transition cannot be executed before its
         `imageUrl` is set, a `lambda` transition not before its `lambdaId`. Secrets and assets that
         `parameters` name have to exist (400). Functions are those that the operator of the installation
-        offers; an execution of any other fails. This version does not run containers itself: a program of
-        yours does the work of their executions and reports the results.
-        `parameters` name have to exist (400). Containers run where the operator has set up a container
+        offers; an execution of any other fails. Containers run where the operator has set up a container
         engine; without one, executions of `docker` transitions fail with a message that says so.
 
         `timeoutInSeconds` is from 60 to 10800; the default is 10800 for `manual` and 1800 for the others.
