@@ -86,7 +86,11 @@ async def printed(pool: asyncpg.Pool, execution_id: str, line: str) -> None:
 
 
 async def job_of(pool: asyncpg.Pool, subject_id: str) -> str:
-    return str(await pool.fetchval("SELECT id FROM job WHERE subject_id = $1", subject_id))
+    return str(
+        await pool.fetchval(
+            "SELECT id FROM job WHERE subject_id = $1 AND kind <> 'workflow-timer'", subject_id
+        )
+    )
 
 
 async def run(

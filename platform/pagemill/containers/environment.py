@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ class Credentials:
     """Credentials of one container."""
 
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
 
 
 class ApiAddress:

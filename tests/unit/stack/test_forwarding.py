@@ -33,7 +33,14 @@ async def forwarding(port: int) -> AsyncIterator[None]:
     server = await forward_ipv6(port)
     if server is None:
         pytest.skip("this machine has no IPv6")
-    yield
+    async with closing(server):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def closing(server: asyncio.Server) -> AsyncIterator[asyncio.Server]:
+    """Close a server at the end, and wait until its connections have ended."""
+    yield server
     server.close()
     await server.wait_closed()
     async with asyncio.timeout(60):
@@ -70,7 +77,7 @@ async def test_a_port_that_is_taken_is_left_alone(echo: int) -> None:
 
 
 async def test_another_address_of_this_machine_is_forwarded(echo: int) -> None:
-    async with await forward_from("127.0.0.2", echo):
+    async with closing(await forward_from("127.0.0.2", echo)):
         reader, writer = await asyncio.open_connection("127.0.0.2", echo)
         writer.write(b"from a container\n")
         assert await asyncio.wait_for(reader.readline(), 5) == b"FROM A CONTAINER\n"
@@ -79,11 +86,11 @@ async def test_another_address_of_this_machine_is_forwarded(echo: int) -> None:
 
 
 async def test_an_address_may_come_later(echo: int) -> None:
-    async with await forward_from("192.0.2.1", echo) as server:
+    async with closing(await forward_from("192.0.2.1", echo)) as server:
         assert server.sockets[0].getsockname() == ("192.0.2.1", echo)
 
 
 async def test_an_address_that_is_taken_is_an_error(echo: int) -> None:
-    async with await forward_from("192.0.2.1", echo):
+    async with closing(await forward_from("192.0.2.1", echo)):
         with pytest.raises(OSError, match="in use"):
             await forward_from("192.0.2.1", echo)
