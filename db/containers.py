@@ -6,9 +6,9 @@ The subject of a container is the execution of a transition, or that of a workfl
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from db.statements import Connection, Row, RowCount, columns, crossing, tenant
+from db.statements import Connection, NeverNull, Row, RowCount, columns, crossing, tenant
 from pagemill.ids import (
     JobId,
     LogId,
@@ -188,7 +188,7 @@ async def set_completed_task_log(
 )
 async def list_abandoned_subjects(
     connection: Connection, *, organization_ids: Sequence[OrganizationId], subject_ids: Sequence[SubjectId]
-) -> list[SubjectId]:
+) -> list[Annotated[SubjectId, NeverNull("of the rows that are asked for")]]:
     """Return the subjects of containers for which no job is open; those of other databases are left out."""
 
 

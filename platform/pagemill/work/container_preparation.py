@@ -34,8 +34,7 @@ class ContainerPreparation:
 
     def __init__(self, resources: WorkResources) -> None:
         self._pool, self._box = resources.pool, resources.secret_box
-        self._address = api_address(resources.settings)
-        self._with_ca = bool(resources.settings.container_ca_file)
+        self._settings = resources.settings
 
     async def prepare(self, job: Job, task: ContainerTask, engine: Engine) -> ContainerSpec:
         """Have the image pulled and return the description of the container.
@@ -53,7 +52,12 @@ class ContainerPreparation:
         credentials = await self._authorize(job, task, environment)
         return ContainerSpec(
             image=parameters.image_url,
-            environment=complete_environment(environment, self._address, credentials, with_ca=self._with_ca),
+            environment=complete_environment(
+                environment,
+                api_address(self._settings),
+                credentials,
+                with_ca=bool(self._settings.container_ca_file),
+            ),
             labels={SUBJECT: task.subject_id, ORGANIZATION: task.organization_id},
             cpu=parameters.cpu,
             memory=parameters.memory,

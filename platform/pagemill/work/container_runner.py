@@ -58,6 +58,11 @@ ERRORS: Final[dict[type[PagemillError], str]] = {
     EnvironmentMissing: "Pagemill.EnvironmentMissing",
 }
 """Names by which the ``Retry`` of a task tells failures that are not those of its program."""
+LEFT_TO_THE_SWEEP: Final[tuple[type[BaseException], ...]] = (
+    EngineUnavailable,
+    JobCancelled,
+    *DATABASE_ERRORS,
+)
 WRITE_SECONDS: Final = 0.5
 """Longest time that a line waits to be written into the log."""
 FOLLOW_AGAIN_SECONDS: Final = 1.0
@@ -149,7 +154,7 @@ class ContainerRun:
                 task = await self._work.subjects.find(connection, self._job)
             if task is None or task.is_over:
                 await self._close(task)
-        except (EngineUnavailable, JobCancelled, *DATABASE_ERRORS) as error:
+        except LEFT_TO_THE_SWEEP as error:
             logger.warning("container %s is left to the sweep: %s", self._name, error)
 
     async def _close(self, task: ContainerTask | None) -> None:

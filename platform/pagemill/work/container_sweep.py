@@ -13,6 +13,7 @@ from pagemill.ids import OrganizationId, SubjectId
 from pagemill.work.container_preparation import ORGANIZATION, SUBJECT
 
 SWEEP_SECONDS: Final = 30.0
+AWAY: Final[tuple[type[BaseException], ...]] = (EngineUnavailable, *DATABASE_ERRORS)
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ async def keep_sweeping(pool: Pool, engine: Engine) -> None:
     while True:
         try:
             await sweep_containers(pool, engine)
-        except (EngineUnavailable, *DATABASE_ERRORS) as error:
+        except AWAY as error:
             logger.warning("containers are not swept: %s", error)
         await asyncio.sleep(SWEEP_SECONDS)
 

@@ -17,6 +17,7 @@ from pagemill.jobs.job import Job
 from pagemill.jobs.kind import JobKind, JobKinds, UnknownKind
 from pagemill.jobs.schedule import schedules_of
 from pagemill.settings import Settings, load_settings
+from pagemill.work.containers import CONTAINER
 from pagemill.work.functions import FUNCTION
 from pagemill.work.kinds import KINDS, KINDS_OF_ROLE
 from pagemill.work.mail import MAIL
@@ -80,6 +81,7 @@ def test_how_many_jobs_run_at_once_follows_from_the_settings() -> None:
             "PAGEMILL_TRANSFORMATION_CONCURRENCY": "6",
             "PAGEMILL_WEBHOOK_CONCURRENCY": "7",
             "PAGEMILL_FUNCTION_CONCURRENCY": "9",
+            "PAGEMILL_CONTAINER_CONCURRENCY": "11",
         }
     )
     assert {kind.name: kind.concurrency(settings) for kind in KINDS} == {
@@ -94,6 +96,8 @@ def test_how_many_jobs_run_at_once_follows_from_the_settings() -> None:
         "mail": 1,
         "limit-warnings": 1,
         "function": 9,
+        "container": 11,
+        "completed-task": 11,
     }
 
 
@@ -119,7 +123,7 @@ def test_jobs_that_statements_queue_are_of_their_kind(kind: JobKind[object, obje
 
 def test_jobs_of_steps_are_of_their_kind() -> None:
     assert list(step_jobs.STEP_JOBS.values()) == [
-        step_jobs.StepJob(kind.name, kind.priority, kind.maximum_attempts) for kind in (FUNCTION,)
+        step_jobs.StepJob(kind.name, kind.priority, kind.maximum_attempts) for kind in (FUNCTION, CONTAINER)
     ]
 
 
