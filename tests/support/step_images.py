@@ -18,6 +18,7 @@ import certifi
 
 START = "import os; exec(compile(os.environ['PROGRAM'], 'program', 'exec'))"
 PACKAGES = "/packages"
+SITE = "site-packages"
 # What the programs of tests import, and what Python itself imports later than at its start.
 WANTED = (
     "las, ssl, json, signal, time, os, sys, socket, threading, subprocess, pathlib, _strptime, "
@@ -26,22 +27,21 @@ WANTED = (
 LISTING = f"""
 import {WANTED}
 files = {{one.__file__ for one in list(sys.modules.values()) if getattr(one, "__file__", None)}}
-print(json.dumps([sys.prefix, sys.base_prefix, sorted(files)]))
+print(json.dumps(sorted(files)))
 """
 
 
 def write_image(path: Path) -> None:
     """Write the file system of the image as a tar archive of about 50 MB."""
     done = subprocess.run([sys.executable, "-c", LISTING], capture_output=True, check=True, timeout=60)
-    prefix, base, files = json.loads(done.stdout)
+    files = json.loads(done.stdout)
     python = Path(sys.executable).resolve()
     libraries = _libraries([python, *(Path(one) for one in files if ".so" in Path(one).name)])
     with tarfile.open(path, "w") as archive:
         for directory in ("tmp", "run", "etc", "proc", "dev", "sys"):
             archive.addfile(_directory(directory))
         for one in map(Path, files):
-            site = Path(prefix) in one.parents and Path(base) not in one.parents
-            _add(archive, one, f"{PACKAGES}/{_below_site(one)}" if site else str(one))
+            _add(archive, one, f"{PACKAGES}/{_below_site(one)}" if SITE in one.parts else str(one))
         _add(archive, Path(certifi.where()), f"{PACKAGES}/certifi/cacert.pem")
         for library in sorted(libraries):
             _add(archive, library, str(library))
@@ -58,8 +58,7 @@ def import_changes() -> list[str]:
 
 
 def _below_site(path: Path) -> Path:
-    parts = path.parts
-    return Path(*parts[parts.index("site-packages") + 1 :])
+    return Path(*path.parts[path.parts.index(SITE) + 1 :])
 
 
 def _libraries(programs: Iterable[Path]) -> set[Path]:
