@@ -88,6 +88,8 @@ def up(data_dir: Path, port: int, without_ray: bool) -> None:
       PAGEMILL_OBJECTS_URL    s3://bucket/prefix, with PAGEMILL_S3_ENDPOINT_URL,
                               PAGEMILL_S3_ACCESS_KEY_ID, PAGEMILL_S3_SECRET_ACCESS_KEY
       PAGEMILL_RAY_ADDRESS    host:port of a Ray head (with RAY_AUTH_TOKEN_PATH)
+
+    Mail that starts workflows is taken where PAGEMILL_MAIL_INTAKE_PORT is set: `pagemill mail-intake --help`.
     """
     from rich.console import Console
 
