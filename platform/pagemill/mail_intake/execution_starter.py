@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from db.pool import Pool, acquire
 from db.statements import Connection
 from pagemill.documents.changes import DEFAULT_RETENTION_IN_DAYS, NewDocument, insert_document
-from pagemill.documents.content import delete_on_failure, inline_source, store_content
+from pagemill.documents.content import delete_on_failure, store_content
 from pagemill.errors import BadRequest, LimitExceeded
 from pagemill.ids import DocumentId, OrganizationId, PrincipalId, SecretId, new_id
 from pagemill.mail_intake.addressed_mail import AddressedMail, Taken
@@ -24,6 +24,8 @@ from pagemill.secret_box import SecretBox
 from pagemill.usage.counting import count
 from pagemill.workflows.origins import is_allowed
 from pagemill.workflows.workflow_executions import start_execution
+
+PIECE_BYTES = 1024 * 1024
 
 
 class TakenBefore(Exception):
@@ -76,7 +78,7 @@ class ExecutionStarter:
     ) -> NewDocument:
         """Store a document, which is deleted when what the stack encloses fails."""
         document_id = new_id(DocumentId)
-        source = inline_source(attachment.content)
+        source = _pieces(attachment.content)
         content = await store_content(
             self._objects, organization_id, document_id, source, member="attachment"
         )
@@ -119,6 +121,13 @@ class ExecutionStarter:
                 by=starter,
                 development_allowance=self._development_allowance,
             )
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    """Yield bytes a piece at a time: others run between the hashes of two."""
+    for position in range(0, len(content), PIECE_BYTES):
+        yield content[position : position + PIECE_BYTES]
+        await asyncio.sleep(0)
 
 
 def _why_ignored(mail: Mail, allowed_origins: Sequence[str] | None) -> str | None:
