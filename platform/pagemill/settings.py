@@ -223,7 +223,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Functions that run at a time, each in a process of its own."""
     function_memory: Annotated[float, Meta(gt=0, le=4096)] = 1.0
     """GiB of address space that one function may use."""
-    step_images: str = ""
+    step_images: Annotated[str, Meta(pattern=r"^([^=,\s]+=[^=,\s]+(,[^=,\s]+=[^=,\s]+)*)?$(?!\n)")] = ""
     """Images that containers run in place of those that transitions name: ``name=image``, separated by
     commas. A name without a tag stands for all of its tags."""
     container_engine_url: Annotated[

@@ -21,6 +21,7 @@ from pagemill.jobs.job import Job
 from pagemill.jobs.leases import hold
 from pagemill.work.container_tasks import ContainerTask
 from pagemill.work.resources import WorkResources
+from pagemill.workflows.image_references import read_image_replacements, replaced_image
 from pagemill.workflows.logs import write_line
 from pagemill.workflows.step_environment import EnvironmentMissing, open_secrets
 
@@ -48,10 +49,11 @@ class ContainerPreparation:
             )
             login = await self._login(connection, task)
         environment = merge_environment(task.ids, parameters.environment or {}, secrets)
-        await engine.pull(parameters.image_url, login)
+        image = replaced_image(parameters.image_url, read_image_replacements(self._settings.step_images))
+        await engine.pull(image, login)
         credentials = await self._authorize(job, task, environment)
         return ContainerSpec(
-            image=parameters.image_url,
+            image=image,
             environment=complete_environment(
                 environment,
                 api_address(self._settings),

@@ -86,6 +86,7 @@ def settings(
         container_grace=1.0,
         container_processes=32,
         container_temporary=8,
+        step_images=f"example.com/official={IMAGE}",
     )
     podman.clear()
 
@@ -96,6 +97,15 @@ async def resources(settings: Settings, pool: asyncpg.Pool) -> AsyncIterator[Con
     yield opened
     await engine_of(opened).close()
     await opened.objects.close()
+
+
+async def test_the_operators_image_runs_in_place_of_another(
+    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources
+) -> None:
+    execution_id = await begin(pool, organization, "print('ours')", image="example.com/official:v2.3.0")
+    await run(pool, resources, execution_id)
+
+    assert "ours" in await log_of(pool, execution_id)
 
 
 async def test_a_container_that_reports_nothing_has_failed(
