@@ -44,34 +44,37 @@ class LeaseRow(Row):
     cancel_requested: bool
 
 
-_QUEUE_OF_SHARE = """
-            SELECT id, priority, created_time,
-                   row_number() OVER (ORDER BY priority, created_time, id) AS place
+def claiming(kind: str, *, order: tuple[str, ...]) -> str:
+    """Return SQL that leases due jobs of one kind; organizations take turns.
+
+    ``kind`` is an SQL expression, ``order`` names the columns by which an organization's jobs are sorted,
+    the last of them ``id``. An index of the queued jobs, on the organization and these columns, has to serve
+    it.
+    """
+    ordered = ", ".join(order)
+    queue_of_share = f"""
+            SELECT {ordered}, row_number() OVER (ORDER BY {ordered}) AS place
             FROM job
-            WHERE state = 'queued' AND kind = :kind AND organization_id = share.organization_id
+            WHERE state = 'queued' AND kind = {kind} AND organization_id = share.organization_id
               AND run_after <= now()
-            ORDER BY priority, created_time, id
-""".strip()
-
-
-# The best 2 * limit jobs are looked for: others may be taking some of them. Where all organizations have
-# plenty, none of them lies beyond ``most`` of its organization; where some have little, the others' next ones
-# follow.
-@crossing(
-    "the dispatcher works for all organizations; fairness is decided between them",
-    f"""
+            ORDER BY {ordered}
+    """.strip()
+    # The best 2 * limit jobs are looked for: others may be taking some of them. Where all organizations have
+    # plenty, none of them lies beyond ``most`` of its organization; where some have little, the others' next
+    # ones follow.
+    return f"""
     WITH RECURSIVE waiting (organization_id) AS (
-        (SELECT organization_id FROM job WHERE state = 'queued' AND kind = :kind
+        (SELECT organization_id FROM job WHERE state = 'queued' AND kind = {kind}
          ORDER BY organization_id LIMIT 1)
         UNION ALL
         SELECT (SELECT job.organization_id FROM job
-                WHERE job.state = 'queued' AND job.kind = :kind
+                WHERE job.state = 'queued' AND job.kind = {kind}
                   AND job.organization_id > waiting.organization_id
                 ORDER BY job.organization_id LIMIT 1)
         FROM waiting WHERE waiting.organization_id IS NOT NULL
     ), busy AS MATERIALIZED (
         SELECT organization_id, count(*) AS running FROM job
-        WHERE state = 'running' AND kind = :kind
+        WHERE state = 'running' AND kind = {kind}
         GROUP BY organization_id
     ), share AS MATERIALIZED (
         SELECT organization_id, running, least(
@@ -84,26 +87,26 @@ _QUEUE_OF_SHARE = """
             WHERE waiting.organization_id IS NOT NULL
         ) AS started
     ), first AS MATERIALIZED (
-        SELECT head.id, head.priority, head.created_time, share.running + head.place AS turn
+        SELECT {", ".join(f"head.{column}" for column in order)}, share.running + head.place AS turn
         FROM share
         CROSS JOIN LATERAL (
-            {_QUEUE_OF_SHARE}
+            {queue_of_share}
             LIMIT share.most
         ) AS head
     ), candidate AS (
         SELECT * FROM first
         UNION ALL
-        SELECT further.id, further.priority, further.created_time, share.running + further.place
+        SELECT {", ".join(f"further.{column}" for column in order)}, share.running + further.place
         FROM share
         CROSS JOIN LATERAL (
-            {_QUEUE_OF_SHARE}
+            {queue_of_share}
             LIMIT 2 * :limit::integer - share.most OFFSET share.most
         ) AS further
         WHERE (SELECT count(*) FROM first) < 2 * :limit::integer
     ), chosen AS MATERIALIZED (
         SELECT free.id
         FROM (
-            SELECT id FROM candidate ORDER BY turn, priority, created_time, id LIMIT 2 * :limit::integer
+            SELECT id FROM candidate ORDER BY turn, {ordered} LIMIT 2 * :limit::integer
         ) AS best
         CROSS JOIN LATERAL (
             SELECT id FROM job WHERE id = best.id AND state = 'queued' FOR UPDATE SKIP LOCKED
@@ -116,7 +119,12 @@ _QUEUE_OF_SHARE = """
         started_time = coalesce(started_time, now())
     WHERE id = ANY(ARRAY(SELECT id FROM chosen))
     RETURNING {columns(ClaimedJobRow, claimed_time="now()")}
-    """,
+    """
+
+
+@crossing(
+    "the dispatcher works for all organizations; fairness is decided between them",
+    claiming(":kind", order=("priority", "created_time", "id")),
 )
 async def claim_jobs(
     connection: Connection, *, kind: str, owner: str, lease: float, limit: int

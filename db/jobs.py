@@ -133,6 +133,69 @@ async def request_cancel(
     """Request the end of the open jobs of a subject, and tell the workers of those that run."""
 
 
+# A step has one job, whose id is the step's: queued twice, it exists once.
+@tenant(
+    queueing(
+        ":kind",
+        """
+        SELECT :organization_id::text, :job_id::text, :kind::text, :subject_id::text, '{}'::jsonb,
+            :priority::integer, :maximum_attempts::integer, :trace_context::text
+        """,
+        conflict="ON CONFLICT (id) DO NOTHING",
+        with_trace=True,
+    )
+)
+async def insert_job_once(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    job_id: JobId,
+    kind: str,
+    subject_id: SubjectId,
+    priority: int,
+    maximum_attempts: int,
+    trace_context: str | None,
+) -> None:
+    """Queue a job unless there is one of this id, and tell dispatchers of it at commit."""
+
+
+# Who ends a subject holds its row, and a worker that ends its job may wait for that row: a job that somebody
+# else is writing is passed over instead of waited for.
+@tenant("""
+    WITH found AS MATERIALIZED (
+        SELECT id, state FROM job
+        WHERE organization_id = :organization_id AND subject_id = ANY(:subject_ids::text[])
+            AND kind = ANY(:kinds::text[]) AND state IN ('queued', 'running')
+        FOR UPDATE SKIP LOCKED
+    ), ended AS (
+        UPDATE job SET state = 'cancelled', cancel_requested = true, ended_time = now()
+        WHERE id = ANY(ARRAY(SELECT id FROM found WHERE state = 'queued'))
+        RETURNING id
+    ), asked AS (
+        UPDATE job SET cancel_requested = true
+        WHERE id = ANY(ARRAY(SELECT id FROM found WHERE state = 'running'))
+        RETURNING id
+    ), told AS MATERIALIZED (
+        SELECT pg_notify('pagemill_job_ended', id) FROM ended
+        UNION ALL
+        SELECT pg_notify('pagemill_job_cancel', id) FROM asked
+    )
+    SELECT job.subject_id FROM job
+    WHERE job.organization_id = :organization_id AND job.subject_id = ANY(:subject_ids::text[])
+        AND job.kind = ANY(:kinds::text[]) AND job.state IN ('queued', 'running')
+        AND NOT job.cancel_requested AND NOT EXISTS (SELECT FROM found WHERE found.id = job.id)
+        AND (SELECT count(*) FROM told) >= 0
+""")
+async def cancel_jobs_of_subjects(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    subject_ids: Sequence[SubjectId],
+    kinds: Sequence[str],
+) -> list[SubjectId]:
+    """Cancel the open jobs of subjects that have ended; return those whose job was passed over."""
+
+
 # Here, as wherever many jobs are looked up, OFFSET 0 has each found by its id alone: planned while the table
 # is small, they might be looked for among all jobs of the organization.
 @crossing(

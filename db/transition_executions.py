@@ -2,7 +2,7 @@
 
 An execution of a manual transition waits until it is claimed. A claim holds while heartbeats come; a minute
 after the last one the execution can be claimed again. ``heartbeat_time`` is null where no heartbeats are
-expected.
+expected. A step whose state has HeartbeatSeconds ends when none came for so long.
 """
 
 from __future__ import annotations
@@ -46,18 +46,27 @@ class ListedTransitionExecutionRow(TransitionExecutionRow):
 
 
 class LockedTransitionExecutionRow(Row):
-    """An execution of a transition whose row is locked; ``state`` is its state when it is a step."""
+    """An execution of a transition whose row is locked; ``state`` is its state when it is a step.
+
+    ``key`` is what the machine of the workflow's execution calls it; null for steps of an earlier release.
+    """
 
     id: TransitionExecutionId
     state: str | None
+    key: str | None
     attempt: int
     input: dict[str, Any]
     output: dict[str, Any] | None
     status: TransitionExecutionStatus
     claimed_by: PrincipalId | None
     claimed_time: datetime.datetime | None
+    running_since: datetime.datetime | None
+    expires: datetime.datetime | None
     log_id: LogId | None
     timed_out: Annotated[bool, NeverNull("coalesce")]
+    heartbeat_missed: Annotated[bool, NeverNull("coalesce")]
+    claim_lapsed: Annotated[bool, NeverNull("coalesce")]
+    """Its claim had lapsed before it would have timed out: it waits again."""
 
 
 class StepOfRow(Row):
@@ -81,7 +90,16 @@ class StepToRunRow(Row):
     seconds_left: float | None
 
 
-LOCKED = columns(LockedTransitionExecutionRow, timed_out="coalesce(expires < now(), false)")
+LOCKED = columns(
+    LockedTransitionExecutionRow,
+    timed_out="coalesce(expires < now(), false)",
+    heartbeat_missed="coalesce(heartbeat_time + make_interval(secs => heartbeat_seconds) <= now(), false)",
+    claim_lapsed="""coalesce(
+        claimed_by IS NOT NULL AND heartbeat_time < now() - interval '60 seconds'
+            AND heartbeat_time + interval '60 seconds' <= expires,
+        false
+    )""",
+)
 TO_RUN = columns(
     StepToRunRow,
     "execution",
@@ -92,13 +110,17 @@ TO_RUN = columns(
 
 @tenant(f"""
     INSERT INTO transition_execution (
-        organization_id, id, transition_id, workflow_execution_id, state, attempt, input, log_id,
-        created_time, start_time, expires
+        organization_id, id, transition_id, workflow_execution_id, state, key, attempt, input, log_id,
+        timeout_in_seconds, heartbeat_seconds, created_time, start_time, running_since, heartbeat_time,
+        expires
     )
     VALUES (
-        :organization_id, :execution_id, :transition_id, :workflow_execution_id, :state, :attempt, :input,
-        :log_id, now(),
+        :organization_id, :execution_id, :transition_id, :workflow_execution_id, :state, :key, :attempt,
+        :input, :log_id, :timeout_in_seconds, :heartbeat_seconds, now(),
         CASE WHEN :is_due THEN now() + make_interval(secs => :delay) END,
+        CASE WHEN :is_due THEN now() + make_interval(secs => :delay) END,
+        CASE WHEN :is_due AND :heartbeat_seconds::integer IS NOT NULL
+            THEN now() + make_interval(secs => :delay) END,
         CASE WHEN :is_due THEN now() + make_interval(secs => :delay + :timeout_in_seconds::integer) END
     )
     RETURNING {columns(TransitionExecutionRow)}
@@ -111,12 +133,14 @@ async def insert_transition_execution(
     transition_id: TransitionId,
     workflow_execution_id: WorkflowExecutionId | None,
     state: str | None,
+    key: str | None,
     attempt: int,
     input: Mapping[str, Any],
     log_id: LogId,
     is_due: bool,
     delay: float,
     timeout_in_seconds: int,
+    heartbeat_seconds: int | None,
 ) -> TransitionExecutionRow:
     """Add an execution of a transition; it is due after ``delay`` seconds, or waits to be claimed."""
 
@@ -204,6 +228,7 @@ async def list_transition_executions(
     UPDATE transition_execution AS execution SET
         claimed_by = :claimed_by, claimed_time = now(), start_time = now(), heartbeat_time = now(),
         expires = now() + make_interval(secs => coalesce(
+            execution.timeout_in_seconds,
             (
                 SELECT workflow.definition #>> ARRAY['States', execution.state, 'TimeoutSeconds']
                 FROM workflow_execution JOIN workflow ON workflow.id = workflow_execution.workflow_id
@@ -261,13 +286,14 @@ async def record_heartbeat(
 
 @tenant(f"""
     SELECT {columns(StepOfRow)} FROM transition_execution
-    WHERE organization_id = :organization_id AND transition_id = :transition_id AND id = :execution_id
+    WHERE organization_id = :organization_id AND id = :execution_id
+        AND transition_id = coalesce(:transition_id, transition_id)
 """)
 async def find_workflow_execution_of_step(
     connection: Connection,
     *,
     organization_id: OrganizationId,
-    transition_id: TransitionId,
+    transition_id: TransitionId | None,
     execution_id: TransitionExecutionId,
 ) -> StepOfRow | None:
     """Return the execution of a workflow that has to be locked before this step of it."""
@@ -306,6 +332,33 @@ async def lock_newest_step(
     connection: Connection, *, organization_id: OrganizationId, workflow_execution_id: WorkflowExecutionId
 ) -> LockedTransitionExecutionRow | None:
     """Return the newest step of a workflow's execution and lock it until the transaction ends."""
+
+
+@tenant(f"""
+    SELECT {LOCKED} FROM transition_execution
+    WHERE organization_id = :organization_id AND workflow_execution_id = :workflow_execution_id
+        AND status = 'running' AND (:key::text IS NULL OR key = :key)
+    ORDER BY id FOR UPDATE
+""")
+async def lock_running_steps(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    workflow_execution_id: WorkflowExecutionId,
+    key: str | None,
+) -> list[LockedTransitionExecutionRow]:
+    """Return the running steps of a workflow's execution, or the one of a key; lock them."""
+
+
+@tenant("""
+    SELECT id FROM transition_execution
+    WHERE organization_id = :organization_id AND transition_id = :transition_id AND status = 'running'
+    ORDER BY id
+""")
+async def list_running_executions(
+    connection: Connection, *, organization_id: OrganizationId, transition_id: TransitionId
+) -> list[TransitionExecutionId]:
+    """Return the running executions of a transition, waiting ones among them."""
 
 
 @tenant("""

@@ -62,7 +62,9 @@ class LockedWorkflowExecutionRow(Row):
     status: WorkflowExecutionStatus
     log_id: LogId | None
     start_time: datetime.datetime
-    definition: dict[str, Any]
+    machine: dict[str, Any] | None
+    now: Annotated[datetime.datetime, NeverNull("now()")]
+    workflow_name: str | None
     error_config: dict[str, Any] | None
     workflow_status: WorkflowStatus
 
@@ -186,7 +188,8 @@ async def list_workflow_executions(
     columns(
         LockedWorkflowExecutionRow,
         "execution",
-        definition="workflow.definition",
+        now="now()",
+        workflow_name="workflow.name",
         error_config="workflow.error_config",
         workflow_status="workflow.status",
     )
@@ -202,27 +205,24 @@ async def lock_workflow_execution(
 
 
 @tenant("""
-    UPDATE workflow_execution SET state = :state, status = 'running'
+    UPDATE workflow_execution SET machine = :machine, state = :state, status = :status
     WHERE organization_id = :organization_id AND id = :execution_id
 """)
-async def enter_state(
-    connection: Connection, *, organization_id: OrganizationId, execution_id: WorkflowExecutionId, state: str
+async def move_workflow_execution(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    execution_id: WorkflowExecutionId,
+    machine: Mapping[str, Any],
+    state: str,
+    status: Literal["running", "retry"],
 ) -> None:
-    """Set the state whose task the execution runs."""
+    """Keep where an execution stands; with ``retry`` it waits for a request with its next transition."""
 
 
 @tenant("""
-    UPDATE workflow_execution SET status = 'retry'
-    WHERE organization_id = :organization_id AND id = :execution_id
-""")
-async def await_retry(
-    connection: Connection, *, organization_id: OrganizationId, execution_id: WorkflowExecutionId
-) -> None:
-    """Let an execution wait for a request that names its next transition."""
-
-
-@tenant("""
-    UPDATE workflow_execution SET status = :status, output = :output, end_time = now()
+    UPDATE workflow_execution SET
+        status = :status, output = :output, state = coalesce(:state, state), machine = NULL, end_time = now()
     WHERE organization_id = :organization_id AND id = :execution_id
     RETURNING end_time
 """)
@@ -232,6 +232,7 @@ async def end_workflow_execution(
     organization_id: OrganizationId,
     execution_id: WorkflowExecutionId,
     status: WorkflowExecutionStatus,
+    state: str | None,
     output: Mapping[str, Any] | None,
 ) -> Annotated[datetime.datetime, NeverNull("set by the statement")]:
     """End an execution and return its end time."""

@@ -50,9 +50,9 @@ class WorkflowEmailRow(Row):
 
 
 class WorkflowToStartRow(Row):
-    """The members of a workflow that its executions depend on."""
+    """The members of a workflow that its executions depend on, but for its definition."""
 
-    definition: dict[str, Any]
+    name: str | None
     error_config: dict[str, Any] | None
     status: WorkflowStatus
 
@@ -215,6 +215,13 @@ async def keep_workflow(
     connection: Connection, *, organization_id: OrganizationId, workflow_id: WorkflowId
 ) -> WorkflowToStartRow | None:
     """Return a workflow to start, and keep it from being deleted until the transaction ends."""
+
+
+@tenant("SELECT definition FROM workflow WHERE organization_id = :organization_id AND id = :workflow_id")
+async def get_definition(
+    connection: Connection, *, organization_id: OrganizationId, workflow_id: WorkflowId
+) -> dict[str, Any] | None:
+    """Return the definition of a workflow, which never changes."""
 
 
 @tenant("DELETE FROM workflow WHERE organization_id = :organization_id AND id = :workflow_id")

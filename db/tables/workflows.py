@@ -46,7 +46,7 @@ class Workflow(Table, tablename="workflow"):
 
 
 class WorkflowExecution(Table, tablename="workflow_execution"):
-    """A run of a workflow. ``state`` names the state that it waits in."""
+    """A run of a workflow. ``machine`` says where it stands, ``state`` names the outermost state of that."""
 
     id = Text(primary_key=True)
     organization_id = foreign_key(Organization)
@@ -64,6 +64,7 @@ class WorkflowExecution(Table, tablename="workflow_execution"):
     created_by = Text(null=True, default=None)
     start_time = Timestamptz(default=TimestamptzNow())
     end_time = Timestamptz(null=True, default=None)
+    machine = JSONB(null=True, default=None)
 
 
 class WorkflowMail(Table, tablename="workflow_mail"):
@@ -102,6 +103,10 @@ class TransitionExecution(Table, tablename="transition_execution"):
     heartbeat_time = Timestamptz(null=True, default=None)
     expires = Timestamptz(null=True, default=None, help_text="it has timed out when it still runs then")
     end_time = Timestamptz(null=True, default=None)
+    key = Text(null=True, default=None, help_text="what the machine of its workflow's execution calls it")
+    timeout_in_seconds = Integer(null=True, default=None, help_text="from its start on")
+    heartbeat_seconds = Integer(null=True, default=None, help_text="longest time between two heartbeats")
+    running_since = Timestamptz(null=True, default=None, help_text="counted as production minutes")
 
 
 class Log(Table, tablename="log"):

@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 Interruption: TypeAlias = Literal["lost", "cancelled", "stopped"]
 
 CLAIM_BATCH_SIZE = 128
+LONGEST_ALARM = 3600.0
+"""Timers that are due later are looked for by then."""
 
 
 def claim_limit(most: int, running: int) -> int:
@@ -92,6 +94,7 @@ class Dispatcher:
         self._work: set[asyncio.Task[None]] = set()
         self._wake_claimer = asyncio.Event()
         self._to_claim: set[KindName] = set(self._kinds)
+        self._alarms: dict[KindName, asyncio.TimerHandle] = {}
         self._wake_heart = asyncio.Event()
         self._draining = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -223,6 +226,8 @@ class Dispatcher:
         try:
             async with acquire(self._claiming) as connection:
                 jobs = await leases.claim(connection, kind, owner=self._owner, lease=self._lease, limit=limit)
+                if kind.timing is not None and len(jobs) < limit:
+                    self._set_alarm(kind, await kind.timing.seconds_to_next(connection))
         except DATABASE_ERRORS as error:
             await wait_out("claiming jobs", error)
             return True
@@ -230,6 +235,14 @@ class Dispatcher:
             self._observer.claimed(job.kind, job.waited)
             self._start(runnable, job)
         return len(jobs) == limit and self._count(kind) < most
+
+    def _set_alarm(self, kind: AnyKind, seconds: float | None) -> None:
+        """Look for jobs of a kind again when the next of its timers is due."""
+        if (alarm := self._alarms.pop(kind.name, None)) is not None:
+            alarm.cancel()
+        if seconds is not None:
+            loop = asyncio.get_running_loop()
+            self._alarms[kind.name] = loop.call_later(min(seconds, LONGEST_ALARM), self._wake, kind.name)
 
     def _count(self, kind: AnyKind) -> int:
         return sum(running.kind is kind for running in self._running.values())

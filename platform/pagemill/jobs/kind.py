@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
+from db.job_leases import ClaimedJobRow
 from db.statements import Connection
 from pagemill.errors import PagemillError
 from pagemill.ids import JobId, OrganizationId, SubjectId
@@ -73,6 +74,28 @@ class Recurrence:
     organizations: ListOrganizations
 
 
+class ClaimStatement(Protocol):
+    """Statement that claims jobs of one kind."""
+
+    async def __call__(
+        self, connection: Connection, *, owner: str, lease: float, limit: int
+    ) -> list[ClaimedJobRow]:
+        """Lease jobs that are due for ``lease`` seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Statements of a kind whose jobs are timers: most of its queued jobs are not due for long.
+
+    They are claimed in the order in which they become due, by an index of their own. ``seconds_to_next``
+    returns the seconds until the next one does, so that dispatchers look at the right time.
+    """
+
+    claim: ClaimStatement
+    seconds_to_next: Callable[[Connection], Awaitable[float | None]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobKind(Generic[Resources, Result]):
     """A kind of job.
@@ -108,6 +131,7 @@ class JobKind(Generic[Resources, Result]):
     reopen: Callable[[Connection, OrganizationId, SubjectId], Awaitable[bool]] | None = None
     usage: JobUsage[Result] | None = None
     recurrence: Recurrence | None = None
+    timing: Timing | None = None
 
     @property
     def ends_with_its_job(self) -> bool:

@@ -36,9 +36,12 @@ async def claim(connection: Connection, kind: AnyKind, *, owner: str, lease: flo
     """Claim up to ``limit`` jobs for ``owner``, leased for ``lease`` seconds.
 
     Organizations take turns: the one with the fewest running jobs of the kind is first; its own order is
-    priority, then age.
+    priority, then age. Timers are claimed in the order in which they become due.
     """
-    rows = await statements.claim_jobs(connection, kind=kind.name, owner=owner, lease=lease, limit=limit)
+    if kind.timing is None:
+        rows = await statements.claim_jobs(connection, kind=kind.name, owner=owner, lease=lease, limit=limit)
+    else:
+        rows = await kind.timing.claim(connection, owner=owner, lease=lease, limit=limit)
     for row in rows:
         record_wait(row)
     return [_job_of(row, waited=(row.claimed_time - row.run_after).total_seconds()) for row in rows]

@@ -1,0 +1,153 @@
+"""Timers of workflows: each is a job that becomes due, for a step or for an execution that waits.
+
+The timer of a step names the step as its subject, that of an execution the execution, with the machine's key
+in its payload. A timer that is not needed any more is deleted while it is queued. One that fires nevertheless
+finds nothing to do: what is due is decided by the rows of its subject.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+from db.job_leases import ClaimedJobRow, claiming
+from db.jobs import NEW_JOB_ID
+from db.statements import Connection, RowCount, crossing, tenant
+from pagemill.ids import OrganizationId, SubjectId, TransitionExecutionId, WorkflowExecutionId
+
+KIND = "workflow-timer"
+PRIORITY = 0
+MAXIMUM_ATTEMPTS = 20
+"""Over several minutes: without its timer an execution would stand still."""
+SOON = "interval '30 seconds'"
+"""Dispatchers are told at once of timers that are due before they look by themselves."""
+QUEUED = f"state = 'queued' AND kind = '{KIND}'"
+
+
+def starting(subject: str, payload: str, due: str, rest: str = "") -> str:
+    """Return SQL that starts a timer; all parts are SQL expressions, ``rest`` is a FROM clause."""
+    return f"""
+    WITH timer AS (
+        INSERT INTO job (
+            organization_id, id, kind, subject_id, payload, priority, maximum_attempts, run_after
+        )
+        SELECT :organization_id::text, {NEW_JOB_ID}, '{KIND}', {subject}, {payload}, {PRIORITY},
+            {MAXIMUM_ATTEMPTS}, {due}
+        {rest}
+        RETURNING run_after
+    )
+    SELECT pg_notify('pagemill_job_ready', '{KIND}') FROM timer WHERE run_after < now() + {SOON}
+    """
+
+
+@tenant(
+    starting(
+        ":execution_id::text",
+        "jsonb_build_object('key', :key::text)",
+        "coalesce(:until::timestamptz, now() + make_interval(secs => :seconds::float8))",
+    )
+)
+async def start_timer_of_execution(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    execution_id: WorkflowExecutionId,
+    key: str,
+    seconds: float | None,
+    until: datetime.datetime | None,
+) -> None:
+    """Start a timer of a workflow's execution: ``seconds`` from now, or ``until`` a time."""
+
+
+_NEXT_OF_STEP = "least(expires, heartbeat_time + make_interval(secs => heartbeat_seconds))"
+
+
+@tenant(
+    starting(
+        "id",
+        "'{}'::jsonb",
+        _NEXT_OF_STEP,
+        f"""
+        FROM transition_execution
+        WHERE organization_id = :organization_id AND id = :execution_id AND status = 'running'
+            AND {_NEXT_OF_STEP} IS NOT NULL
+        """,
+    )
+)
+async def start_timer_of_step(
+    connection: Connection, *, organization_id: OrganizationId, execution_id: TransitionExecutionId
+) -> None:
+    """Start the timer of a running step, for when it times out or its next heartbeat is missed, if ever."""
+
+
+@tenant(
+    starting(
+        ":execution_id::text",
+        "jsonb_build_object('begin', :transition_type::text)",
+        "now() + make_interval(secs => :delay::float8)",
+    )
+)
+async def start_timer_of_delay(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    execution_id: TransitionExecutionId,
+    transition_type: str,
+    delay: float,
+) -> None:
+    """Start the timer of a step that begins in ``delay`` seconds."""
+
+
+@tenant(f"""
+    DELETE FROM job
+    WHERE organization_id = :organization_id AND subject_id = ANY(:subject_ids::text[]) AND {QUEUED}
+""")
+async def delete_timers(
+    connection: Connection, *, organization_id: OrganizationId, subject_ids: Sequence[SubjectId]
+) -> RowCount:
+    """Delete the timers of steps and executions that have ended."""
+
+
+@tenant(f"""
+    DELETE FROM job
+    WHERE organization_id = :organization_id AND subject_id = :execution_id AND {QUEUED}
+        AND payload ->> 'key' = :key
+""")
+async def delete_timer_of_key(
+    connection: Connection, *, organization_id: OrganizationId, execution_id: WorkflowExecutionId, key: str
+) -> RowCount:
+    """Delete one timer of a workflow's execution."""
+
+
+@crossing(
+    "the dispatcher works for all organizations; fairness is decided between them",
+    claiming(f"'{KIND}'", order=("run_after", "id")),
+)
+async def claim_timers(
+    connection: Connection, *, owner: str, lease: float, limit: int
+) -> list[ClaimedJobRow]:
+    """Lease timers that are due for ``lease`` seconds, without a look at the others."""
+
+
+@crossing(
+    "the dispatcher works for all organizations",
+    f"""
+    WITH RECURSIVE waiting (organization_id) AS (
+        (SELECT organization_id FROM job WHERE {QUEUED} ORDER BY organization_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT job.organization_id FROM job
+                WHERE {QUEUED} AND job.organization_id > waiting.organization_id
+                ORDER BY job.organization_id LIMIT 1)
+        FROM waiting WHERE waiting.organization_id IS NOT NULL
+    )
+    SELECT extract(epoch FROM min(first.run_after) - now())::float8
+    FROM waiting
+    CROSS JOIN LATERAL (
+        SELECT run_after FROM job
+        WHERE {QUEUED} AND organization_id = waiting.organization_id AND run_after > now()
+        ORDER BY run_after LIMIT 1
+    ) AS first
+    """,
+)
+async def seconds_to_next_timer(connection: Connection) -> float | None:
+    """Return the seconds until the next timer is due; None without one."""
