@@ -26,20 +26,19 @@ def queueing(
     conflict: str = "",
     result: str = "jobs",
     with_trace: bool = False,
-    with_delay: bool = False,
 ) -> str:
     """Return SQL that queues the jobs of one kind that the query ``jobs`` selects, and tells dispatchers.
 
     ``jobs`` selects the organization, id, kind, subject, payload, priority and maximum attempts of each job,
-    its trace context with ``with_trace``, and the time when it is due with ``with_delay``. ``kind`` is an SQL
-    expression. ``parts`` are CTEs that ``jobs`` reads, each with a comma behind it. The statement returns the
-    number of jobs unless ``result`` says otherwise.
+    and its trace context with ``with_trace``. ``kind`` is an SQL expression. ``parts`` are CTEs that ``jobs``
+    reads, each with a comma behind it. The statement returns the number of jobs unless ``result`` says
+    otherwise.
     """
     return f"""
     WITH {parts} queued AS (
         INSERT INTO job (
             organization_id, id, kind, subject_id, payload, priority, maximum_attempts
-            {", trace_context" if with_trace else ""} {", run_after" if with_delay else ""}
+            {", trace_context" if with_trace else ""}
         )
         {jobs}
         {conflict}
@@ -72,11 +71,10 @@ class CancelRequestRow(Row):
         ":kind",
         """
         SELECT :organization_id::text, :job_id::text, :kind::text, :subject_id::text, :payload::jsonb,
-            :priority::integer, :maximum_attempts::integer, :trace_context::text,
-            now() + make_interval(secs => :delay)
+            :priority::integer, :maximum_attempts::integer, :trace_context::text
         """,
+        conflict="ON CONFLICT (id) DO NOTHING",
         with_trace=True,
-        with_delay=True,
     )
 )
 async def insert_job(
@@ -90,9 +88,8 @@ async def insert_job(
     priority: int,
     maximum_attempts: int,
     trace_context: str | None,
-    delay: float,
 ) -> None:
-    """Queue a job that is due in ``delay`` seconds, and tell dispatchers of it at commit."""
+    """Queue a job, unless there is one of this id, and tell dispatchers of it at commit."""
 
 
 @tenant(f"""
@@ -131,32 +128,6 @@ async def request_cancel(
     connection: Connection, *, organization_id: OrganizationId, subject_id: SubjectId, kind: str
 ) -> list[CancelRequestRow]:
     """Request the end of the open jobs of a subject, and tell the workers of those that run."""
-
-
-# A step has one job, whose id is the step's: queued twice, it exists once.
-@tenant(
-    queueing(
-        ":kind",
-        """
-        SELECT :organization_id::text, :job_id::text, :kind::text, :subject_id::text, '{}'::jsonb,
-            :priority::integer, :maximum_attempts::integer, :trace_context::text
-        """,
-        conflict="ON CONFLICT (id) DO NOTHING",
-        with_trace=True,
-    )
-)
-async def insert_job_once(
-    connection: Connection,
-    *,
-    organization_id: OrganizationId,
-    job_id: JobId,
-    kind: str,
-    subject_id: SubjectId,
-    priority: int,
-    maximum_attempts: int,
-    trace_context: str | None,
-) -> None:
-    """Queue a job unless there is one of this id, and tell dispatchers of it at commit."""
 
 
 # Who ends a subject holds its row, and a worker that ends its job may wait for that row: a job that somebody

@@ -8,7 +8,8 @@ finds nothing to do: what is due is decided by the rows of its subject.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
 from db.job_leases import ClaimedJobRow, claiming
 from db.jobs import NEW_JOB_ID
@@ -42,21 +43,21 @@ def starting(subject: str, payload: str, due: str, rest: str = "") -> str:
 
 @tenant(
     starting(
-        ":execution_id::text",
-        "jsonb_build_object('key', :key::text)",
+        ":subject_id::text",
+        ":payload::jsonb",
         "coalesce(:until::timestamptz, now() + make_interval(secs => :seconds::float8))",
     )
 )
-async def start_timer_of_execution(
+async def start_timer(
     connection: Connection,
     *,
     organization_id: OrganizationId,
-    execution_id: WorkflowExecutionId,
-    key: str,
+    subject_id: SubjectId,
+    payload: Mapping[str, Any],
     seconds: float | None,
     until: datetime.datetime | None,
 ) -> None:
-    """Start a timer of a workflow's execution: ``seconds`` from now, or ``until`` a time."""
+    """Start a timer of a step or an execution: ``seconds`` from now, or ``until`` a time."""
 
 
 _NEXT_OF_STEP = "least(expires, heartbeat_time + make_interval(secs => heartbeat_seconds))"
@@ -80,43 +81,28 @@ async def start_timer_of_step(
     """Start the timer of a running step, for when it times out or its next heartbeat is missed, if ever."""
 
 
-@tenant(
-    starting(
-        ":execution_id::text",
-        "jsonb_build_object('begin', :transition_type::text)",
-        "now() + make_interval(secs => :delay::float8)",
-    )
-)
-async def start_timer_of_delay(
-    connection: Connection,
-    *,
-    organization_id: OrganizationId,
-    execution_id: TransitionExecutionId,
-    transition_type: str,
-    delay: float,
-) -> None:
-    """Start the timer of a step that begins in ``delay`` seconds."""
-
-
 @tenant(f"""
-    DELETE FROM job
-    WHERE organization_id = :organization_id AND subject_id = ANY(:subject_ids::text[]) AND {QUEUED}
+    DELETE FROM job WHERE organization_id = :organization_id AND subject_id = :subject_id AND {QUEUED}
 """)
 async def delete_timers(
-    connection: Connection, *, organization_id: OrganizationId, subject_ids: Sequence[SubjectId]
+    connection: Connection, *, organization_id: OrganizationId, subject_id: SubjectId
 ) -> RowCount:
-    """Delete the timers of steps and executions that have ended."""
+    """Delete the timers of a step that has ended."""
 
 
 @tenant(f"""
     DELETE FROM job
     WHERE organization_id = :organization_id AND subject_id = :execution_id AND {QUEUED}
-        AND payload ->> 'key' = :key
+        AND (:key::text IS NULL OR payload ->> 'key' = :key)
 """)
-async def delete_timer_of_key(
-    connection: Connection, *, organization_id: OrganizationId, execution_id: WorkflowExecutionId, key: str
+async def delete_timers_of_execution(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    execution_id: WorkflowExecutionId,
+    key: str | None,
 ) -> RowCount:
-    """Delete one timer of a workflow's execution."""
+    """Delete the timers of a workflow's execution, or the one of a key."""
 
 
 @crossing(

@@ -220,7 +220,7 @@ async def keep_workflow(
 @tenant("SELECT definition FROM workflow WHERE organization_id = :organization_id AND id = :workflow_id")
 async def get_definition(
     connection: Connection, *, organization_id: OrganizationId, workflow_id: WorkflowId
-) -> dict[str, Any] | None:
+) -> dict[str, Any]:
     """Return the definition of a workflow, which never changes."""
 
 

@@ -44,7 +44,6 @@ async def enqueue(
         priority=kind.priority if priority is None else priority,
         maximum_attempts=kind.maximum_attempts,
         trace_context=context_to_send(),
-        delay=0.0,
     )
     if kind.usage is not None:
         await kind.usage.reserve(connection, organization_id, job_id)

@@ -25,6 +25,7 @@ from pagemill.work.roles import Role
 from pagemill.work.trainings import TRAINING, TrainingResources
 from pagemill.work.transformations import TRANSFORMATION
 from pagemill.work.webhooks import WEBHOOK
+from pagemill.work.workflow_timers import WORKFLOW_TIMER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ LONG: JobKinds[LongResources] = JobKinds((DATA_BUNDLE, TRAINING))
 HOUSEKEEPING: JobKinds[WorkResources] = JobKinds(
     (RETENTION, OBJECT_SWEEP, MONTH_STATEMENT, MAIL, WEBHOOK, LIMIT_WARNINGS)
 )
-WORKFLOWS: JobKinds[WorkflowResources] = JobKinds((FUNCTION, CONTAINER, COMPLETED_TASK))
+WORKFLOWS: JobKinds[WorkflowResources] = JobKinds((FUNCTION, CONTAINER, COMPLETED_TASK, WORKFLOW_TIMER))
 
 KINDS_OF_ROLE: Mapping[Role, JobKinds[Any]] = {
     Role.INTERACTIVE: INTERACTIVE,

@@ -33,7 +33,12 @@ NAMES_OF_ROLE: Mapping[Role, tuple[KindName, ...]] = {
         KindName("webhook"),
         KindName("limit-warnings"),
     ),
-    Role.WORKFLOWS: (KindName("function"), KindName("container"), KindName("completed-task")),
+    Role.WORKFLOWS: (
+        KindName("function"),
+        KindName("container"),
+        KindName("completed-task"),
+        KindName("workflow-timer"),
+    ),
 }
 
 

@@ -1,16 +1,18 @@
-"""Jobs of steps: a step that somebody else than a person does is queued in the transaction that begins it."""
+"""Jobs of steps: a step that somebody else than a person does is queued in the transaction that begins it.
+
+A step has one job, whose id follows from the step's: however often it is queued, one worker begins it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from db.jobs import insert_job
+from db.jobs import cancel_jobs_of_subjects, insert_job
 from db.statements import Connection
 from db.transitions import TransitionType
-from pagemill.ids import OrganizationId, SubjectId, TransitionExecutionId
+from pagemill.ids import JobId, OrganizationId, SubjectId, TransitionExecutionId, slug_of
 from pagemill.jobs.job import BATCH, KindName
-from pagemill.jobs.queue import new_job_id
 from pagemill.tracing.spans import context_to_send
 
 
@@ -34,21 +36,34 @@ async def queue_step(
     organization_id: OrganizationId,
     transition_type: TransitionType,
     execution_id: TransitionExecutionId,
-    *,
-    delay: float,
 ) -> None:
-    """Queue the job of a step that is due in ``delay`` seconds; its subject is the step's execution."""
+    """Queue the job of a step that is due, once; its subject is the step's execution."""
     job = STEP_JOBS.get(transition_type)
     if job is not None:
         await insert_job(
             connection,
             organization_id=organization_id,
-            job_id=new_job_id(),
+            job_id=JobId(slug_of(execution_id)),
             kind=job.kind,
             subject_id=SubjectId(execution_id),
             payload={},
             priority=job.priority,
             maximum_attempts=job.maximum_attempts,
             trace_context=context_to_send(),
-            delay=delay,
         )
+
+
+async def cancel_step(
+    connection: Connection, organization_id: OrganizationId, execution_id: TransitionExecutionId
+) -> bool:
+    """Cancel the job of a step that has ended, if it has one that is open.
+
+    Return False when somebody else is writing the job just now: it has to be cancelled again then.
+    """
+    passed_over = await cancel_jobs_of_subjects(
+        connection,
+        organization_id=organization_id,
+        subject_ids=[SubjectId(execution_id)],
+        kinds=[job.kind for job in STEP_JOBS.values()],
+    )
+    return not passed_over

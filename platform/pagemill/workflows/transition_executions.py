@@ -9,11 +9,18 @@ from typing import Any, Literal, TypeAlias
 from db import transition_executions as statements
 from db.statements import Connection
 from db.transition_executions import LockedTransitionExecutionRow, TransitionExecutionRow
-from db.transitions import TransitionToExecuteRow, keep_transition
+from db.transitions import TransitionToExecuteRow, TransitionType, keep_transition
+from db.workflow_timers import (
+    delete_timers,
+    delete_timers_of_execution,
+    start_timer,
+    start_timer_of_step,
+)
 from pagemill.errors import BadRequest
 from pagemill.ids import (
     OrganizationId,
     PrincipalId,
+    SubjectId,
     TransitionExecutionId,
     TransitionId,
     WorkflowExecutionId,
@@ -24,11 +31,14 @@ from pagemill.usage.counting import count, count_freely
 from pagemill.workflows.commons import TIMEOUT_IN_SECONDS, is_commons
 from pagemill.workflows.logs import open_log, write_line
 from pagemill.workflows.retries import TASK_FAILED
-from pagemill.workflows.step_jobs import queue_step
+from pagemill.workflows.step_jobs import cancel_step, queue_step
 
 EndStatus: TypeAlias = Literal["succeeded", "failed", "rejected", "retry"]
 
 LONGEST_CLAIM = datetime.timedelta(hours=24)
+BEGIN = "begin"
+"""Member of the payload of a timer that begins a step; its value is the type of the transition."""
+CANCEL_AGAIN_SECONDS = 1.0
 
 
 class TransitionIncomplete(BadRequest):
@@ -50,14 +60,16 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowStep:
-    """Position of a transition's execution in that of a workflow, if any; ``delay`` is in seconds."""
+    """Position of a transition's execution in that of a workflow, if any; times are in seconds."""
 
     workflow_id: WorkflowId | None = None
     workflow_execution_id: WorkflowExecutionId | None = None
     state: str | None = None
+    key: str | None = None
     attempt: int = 1
     delay: float = 0.0
     timeout_in_seconds: int | None = None
+    heartbeat_seconds: int | None = None
 
 
 WITHOUT_WORKFLOW = WorkflowStep()
@@ -81,7 +93,7 @@ async def begin_execution(
 ) -> TransitionExecutionRow:
     """Count and add an execution of a transition that the transaction keeps, alone or as a step.
 
-    What a person does not do is queued with it.
+    What a person does not do is begun with it, or by a timer after a delay.
     Raises TransitionIncomplete and LimitExceeded.
     """
     if transition.missing_parameter is not None:
@@ -100,6 +112,7 @@ async def begin_execution(
         transition_id=transition.id,
         transition_execution_id=execution_id,
     )
+    is_due = transition.transition_type != "manual"
     row = await statements.insert_transition_execution(
         connection,
         organization_id=organization_id,
@@ -107,15 +120,41 @@ async def begin_execution(
         transition_id=transition.id,
         workflow_execution_id=step.workflow_execution_id,
         state=step.state,
+        key=step.key,
         attempt=step.attempt,
         input=data,
         log_id=log_id,
-        is_due=transition.transition_type != "manual",
+        is_due=is_due,
         delay=step.delay,
         timeout_in_seconds=step.timeout_in_seconds or transition.timeout_in_seconds,
+        heartbeat_seconds=step.heartbeat_seconds,
     )
-    await queue_step(connection, organization_id, transition.transition_type, execution_id, delay=step.delay)
+    if is_due and step.delay > 0:
+        await _start_timer(
+            connection, organization_id, execution_id, step.delay, {BEGIN: transition.transition_type}
+        )
+    elif is_due:
+        await run_step(connection, organization_id, execution_id, transition.transition_type)
     return row
+
+
+async def run_step(
+    connection: Connection,
+    organization_id: OrganizationId,
+    execution_id: TransitionExecutionId,
+    transition_type: TransitionType,
+) -> None:
+    """Queue the job of a step that is due, and start its timer."""
+    await queue_step(connection, organization_id, transition_type, execution_id)
+    await start_timer_of_step(connection, organization_id=organization_id, execution_id=execution_id)
+
+
+async def watch_step(
+    connection: Connection, organization_id: OrganizationId, execution_id: TransitionExecutionId
+) -> None:
+    """Start the timer of a step that was claimed or goes on, in place of the one that it has."""
+    await delete_timers(connection, organization_id=organization_id, subject_id=SubjectId(execution_id))
+    await start_timer_of_step(connection, organization_id=organization_id, execution_id=execution_id)
 
 
 async def lock_running(
@@ -142,22 +181,100 @@ async def end_execution(
     result: StepResult,
     *,
     by: PrincipalId | None,
+    production: bool,
+    cancel_job: bool = True,
 ) -> None:
-    """End a locked execution with its result, and count the time that a user spent on it."""
+    """End a locked execution with its result, and count the time that it ran and that a user spent on it.
+
+    Its timer is stopped and its job cancelled; ``cancel_job`` is false for the worker that ends its own.
+    ``production`` says whether it is a step of a workflow in production.
+    """
     end_time = await statements.end_transition_execution(
         connection,
         organization_id=organization_id,
         execution_id=row.id,
         status=result.status,
         output=result.output,
-        error=None if result.message is None else {"message": result.message},
+        error=None if result.message is None else {"error": result.error, "message": result.message},
         completed_by=by,
     )
     line = f"Ended by {by}: {result.status}" if by else f"Ended: {result.status}"
     if result.message:
         line = f"{line}: {result.message}"
     await write_line(connection, organization_id, row.log_id, line)
+    await delete_timers(connection, organization_id=organization_id, subject_id=SubjectId(row.id))
+    if cancel_job:
+        await cancel_job_of_step(connection, organization_id, row.id)
     if row.claimed_time is not None and (row.claimed_by or "").startswith("las:user:"):
         # Clients can report any startTime; the time of the claim is the server's own.
         spent = min(end_time - row.claimed_time, LONGEST_CLAIM)
         await count_freely(connection, organization_id, "user-minutes", spent.total_seconds() / 60)
+    if production and (minutes := _running_minutes(row, end_time)) > 0:
+        await count_freely(connection, organization_id, "production-workflow-minutes", minutes)
+
+
+async def cancel_job_of_step(
+    connection: Connection, organization_id: OrganizationId, execution_id: TransitionExecutionId
+) -> None:
+    """Cancel the job of a step that has ended; a timer does it again where the job could not be had."""
+    if not await cancel_step(connection, organization_id, execution_id):
+        await _start_timer(connection, organization_id, execution_id, CANCEL_AGAIN_SECONDS, {})
+
+
+async def end_open_steps(
+    connection: Connection,
+    organization_id: OrganizationId,
+    execution_id: WorkflowExecutionId,
+    reason: str,
+    *,
+    by: PrincipalId | None,
+    production: bool,
+    key: str | None = None,
+) -> None:
+    """End the running steps of a workflow's locked execution, and stop its timers; with a key only those."""
+    rows = await statements.lock_running_steps(
+        connection, organization_id=organization_id, workflow_execution_id=execution_id, key=key
+    )
+    for row in rows:
+        result = StepResult("failed", message=reason)
+        await end_execution(connection, organization_id, row, result, by=by, production=production)
+    await delete_timers_of_execution(
+        connection, organization_id=organization_id, execution_id=execution_id, key=key
+    )
+
+
+async def stop_executions(
+    connection: Connection, organization_id: OrganizationId, transition_id: TransitionId
+) -> None:
+    """Stop the running executions of a transition that no workflow uses, before they are deleted with it."""
+    for execution_id in await statements.list_running_executions(
+        connection, organization_id=organization_id, transition_id=transition_id
+    ):
+        await delete_timers(connection, organization_id=organization_id, subject_id=SubjectId(execution_id))
+        await cancel_job_of_step(connection, organization_id, execution_id)
+
+
+def _running_minutes(row: LockedTransitionExecutionRow, end_time: datetime.datetime) -> float:
+    """Return for how long a step has run: from its claim, or from when it was due, to its end or time-out."""
+    since = row.claimed_time or row.running_since
+    if since is None:
+        return 0.0
+    until = end_time if row.expires is None else min(end_time, row.expires)
+    return max((until - since).total_seconds(), 0.0) / 60
+
+
+async def _start_timer(
+    connection: Connection,
+    organization_id: OrganizationId,
+    execution_id: TransitionExecutionId,
+    seconds: float,
+    payload: dict[str, Any],
+) -> None:
+    await start_timer(
+        connection,
+        organization_id=organization_id,
+        subject_id=SubjectId(execution_id),
+        payload=payload,
+        seconds=seconds,
+        until=None,
+    )

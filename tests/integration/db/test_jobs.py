@@ -67,7 +67,6 @@ async def test_a_new_job_is_queued(connection: Connection, own: dict[str, Any], 
         priority=10,
         maximum_attempts=5,
         trace_context="00-trace-span-01",
-        delay=0.0,
     )
     assert await connection.fetchval("SELECT trace_context FROM job") == "00-trace-span-01"
     report = await find_job(connection, name=JOB)
@@ -75,25 +74,6 @@ async def test_a_new_job_is_queued(connection: Connection, own: dict[str, Any], 
     assert (report.state, report.priority, report.attempt, report.maximum_attempts) == ("queued", 10, 0, 5)
     assert (report.created_time, report.run_after, report.started_time) == (now, now, None)
     assert await get_ended_job(connection, **own, job_id=JOB) is None
-
-
-async def test_a_job_may_be_due_later(connection: Connection, own: dict[str, Any]) -> None:
-    now = await connection.fetchval("SELECT now()")
-    await insert_job(
-        connection,
-        **own,
-        job_id=JOB,
-        kind="function",
-        subject_id=SUBJECT,
-        payload={},
-        priority=10,
-        maximum_attempts=5,
-        trace_context=None,
-        delay=90.0,
-    )
-    report = await find_job(connection, name=JOB)
-    assert report is not None
-    assert report.run_after == now + timedelta(seconds=90)
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -22,7 +22,13 @@ from pagemill.api.http.timestamps import parse_time
 from pagemill.api.resources.transitions import transition_not_found
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import LogId, PrincipalId, TransitionExecutionId, TransitionId
-from pagemill.workflows.transition_executions import EndStatus, StepResult, begin_execution, lock_running
+from pagemill.workflows.transition_executions import (
+    EndStatus,
+    StepResult,
+    begin_execution,
+    lock_running,
+    watch_step,
+)
 from pagemill.workflows.workflow_executions import finish_step
 
 DATA_BYTES = 256 * 1024
@@ -150,6 +156,8 @@ class TransitionExecutionController(Controller):
                     transition_id=transition_id,
                     claimed_by=caller.principal_id,
                 )
+                if row is not None:
+                    await watch_step(connection, organization_id, row.id)
             else:
                 given = {} if data.input is UNSET else checked_data(data.input, "input")
                 row = await begin_execution(connection, organization_id, transition, given)
@@ -272,8 +280,9 @@ class TransitionExecutionController(Controller):
     ) -> None:
         """Keep the claim on an execution of a manual transition.
 
-        Send one at least every 60 seconds while the work goes on; the body is `{}`. An execution that has
-        ended or timed out takes no heartbeats (400).
+        Send one at least every 60 seconds while the work goes on; the body is `{}`. A step whose state has
+        `HeartbeatSeconds` fails with `States.HeartbeatTimeout` when none comes for so long. An execution that
+        has ended or timed out takes no heartbeats (400).
         """
         kept = await statements.record_heartbeat(
             connection,

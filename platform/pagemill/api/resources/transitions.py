@@ -30,6 +30,7 @@ from pagemill.api.resources.transition_parameters import (
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import TransitionId, new_id
 from pagemill.usage.counting import count, uncount
+from pagemill.workflows.transition_executions import stop_executions
 
 TimeoutInSeconds = Annotated[int, Meta(ge=60, le=10_800)]
 TransitionPath = Annotated[TransitionId, Parameter(description="las:transition:<32 hexadecimal digits>")]
@@ -239,6 +240,7 @@ class TransitionController(Controller):
             )
             if workflow_id is not None:
                 raise BadRequest(f"Transition {transition_id} is used by workflow {workflow_id}")
+            await stop_executions(connection, organization_id, transition_id)
             await delete_logs_of_transition(
                 connection, organization_id=organization_id, transition_id=transition_id
             )

@@ -10,7 +10,6 @@ from msgspec import UNSET, Meta, UnsetType
 
 from db import workflow_executions as statements
 from db.keyset import SORT_COLUMNS, Order, SortBy
-from db.logs import delete_logs_of_workflow_execution
 from db.statements import Connection
 from db.workflow_executions import WorkflowExecutionStatus
 from db.workflows import find_workflow_id, keep_workflow
@@ -31,7 +30,7 @@ from pagemill.ids import (
     WorkflowExecutionId,
     WorkflowId,
 )
-from pagemill.workflows.workflow_executions import jump, lock_execution, start_execution
+from pagemill.workflows.workflow_executions import jump, lock_execution, remove_execution, start_execution
 
 ValidTransitionId: TypeAlias = Annotated[
     TransitionId, Meta(pattern=r"^las:transition:([a-f0-9]{32}|commons-[0-9A-Za-z-]{1,200})$(?!\n)")
@@ -268,18 +267,14 @@ class WorkflowExecutionController(Controller):
     ) -> WorkflowExecution:
         """Delete an execution, its steps and their logs.
 
-        An execution that is running is deleted as well and does not go on.
+        An execution that is running is deleted as well and does not go on: its steps and timers are ended.
         """
         async with connection.transaction():
             row = await _find(connection, caller, workflow_id, execution_id)
-            if await lock_execution(connection, caller.organization_id, execution_id) is None:
+            if not await remove_execution(
+                connection, caller.organization_id, execution_id, by=caller.principal_id
+            ):
                 raise execution_not_found(execution_id)
-            await delete_logs_of_workflow_execution(
-                connection, organization_id=caller.organization_id, workflow_execution_id=execution_id
-            )
-            await statements.delete_workflow_execution(
-                connection, organization_id=caller.organization_id, execution_id=execution_id
-            )
         return to_execution(row)
 
 
