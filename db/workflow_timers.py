@@ -82,10 +82,10 @@ async def start_timer_of_step(
 
 
 @tenant(f"""
-    DELETE FROM job WHERE organization_id = :organization_id AND subject_id = :subject_id AND {QUEUED}
+    DELETE FROM job WHERE organization_id = :organization_id AND subject_id = :execution_id AND {QUEUED}
 """)
-async def delete_timers(
-    connection: Connection, *, organization_id: OrganizationId, subject_id: SubjectId
+async def delete_timers_of_step(
+    connection: Connection, *, organization_id: OrganizationId, execution_id: TransitionExecutionId
 ) -> RowCount:
     """Delete the timers of a step that has ended."""
 

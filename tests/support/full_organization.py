@@ -310,6 +310,7 @@ class _Seed:
             input={"marker": self.marker},
             status=OUTCOMES[state],
             claimed_by=None if state == "waiting" else ids["UserId"],
+            expires=datetime.now(UTC) + timedelta(days=1) if state == "open" else None,
             start_time=None if state == "waiting" else TIME,
             end_time=TIME if state in ("failed", "ended") else None,
         )
@@ -327,6 +328,10 @@ class _Seed:
             ended_time=TIME if state in ("failed", "ended") else None,
         )
         await self.add("usage_reservation", job_id=ids["JobId"], month=MONTH, meter="pages", amount=1)
+        if state == "waiting":
+            for subject in ("TransitionExecutionId", "WorkflowExecutionId"):
+                timer = {"kind": "workflow-timer", "subject_id": ids[subject], "payload": {}}
+                await self.add("job", id=f"{ids['JobId']} of {subject}", **timer)
 
 
 def email_of(organization: FullOrganization, state: State) -> str:

@@ -79,6 +79,7 @@ class _Values:
             "predictions": ["[]"],
             "preprocess_configs": ["{}"],
             "kind": "prediction",
+            "kinds": ["prediction"],
             "slug": f"las:plan:{organization.marker}",
             "email": email_of(organization, state),
             "key": key_of(organization),

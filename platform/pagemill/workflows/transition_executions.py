@@ -11,8 +11,8 @@ from db.statements import Connection
 from db.transition_executions import LockedTransitionExecutionRow, TransitionExecutionRow
 from db.transitions import TransitionToExecuteRow, TransitionType, keep_transition
 from db.workflow_timers import (
-    delete_timers,
     delete_timers_of_execution,
+    delete_timers_of_step,
     start_timer,
     start_timer_of_step,
 )
@@ -153,7 +153,7 @@ async def watch_step(
     connection: Connection, organization_id: OrganizationId, execution_id: TransitionExecutionId
 ) -> None:
     """Start the timer of a step that was claimed or goes on, in place of the one that it has."""
-    await delete_timers(connection, organization_id=organization_id, subject_id=SubjectId(execution_id))
+    await delete_timers_of_step(connection, organization_id=organization_id, execution_id=execution_id)
     await start_timer_of_step(connection, organization_id=organization_id, execution_id=execution_id)
 
 
@@ -202,7 +202,7 @@ async def end_execution(
     if result.message:
         line = f"{line}: {result.message}"
     await write_line(connection, organization_id, row.log_id, line)
-    await delete_timers(connection, organization_id=organization_id, subject_id=SubjectId(row.id))
+    await delete_timers_of_step(connection, organization_id=organization_id, execution_id=row.id)
     if cancel_job:
         await cancel_job_of_step(connection, organization_id, row.id)
     if row.claimed_time is not None and (row.claimed_by or "").startswith("las:user:"):
@@ -250,7 +250,7 @@ async def stop_executions(
     for execution_id in await statements.list_running_executions(
         connection, organization_id=organization_id, transition_id=transition_id
     ):
-        await delete_timers(connection, organization_id=organization_id, subject_id=SubjectId(execution_id))
+        await delete_timers_of_step(connection, organization_id=organization_id, execution_id=execution_id)
         await cancel_job_of_step(connection, organization_id, execution_id)
 
 

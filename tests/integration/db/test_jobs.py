@@ -24,6 +24,7 @@ from db.jobs import (
     CancelRequestRow,
     EndedJobRow,
     JobState,
+    cancel_jobs_of_subjects,
     get_ended_job,
     hold_attempt,
     insert_job,
@@ -74,6 +75,44 @@ async def test_a_new_job_is_queued(connection: Connection, own: dict[str, Any], 
     assert (report.state, report.priority, report.attempt, report.maximum_attempts) == ("queued", 10, 0, 5)
     assert (report.created_time, report.run_after, report.started_time) == (now, now, None)
     assert await get_ended_job(connection, **own, job_id=JOB) is None
+
+
+async def test_a_job_that_is_there_is_not_queued_again(connection: Connection, own: dict[str, Any]) -> None:
+    for kind in ("function", "container"):
+        await insert_job(
+            connection,
+            **own,
+            job_id=JOB,
+            kind=kind,
+            subject_id=SUBJECT,
+            payload={},
+            priority=10,
+            maximum_attempts=5,
+            trace_context=None,
+        )
+    rows = await connection.fetch("SELECT kind FROM job")
+    assert [row["kind"] for row in rows] == ["function"]
+
+
+async def test_the_open_jobs_of_subjects_are_cancelled(connection: Connection, own: dict[str, Any]) -> None:
+    for state in STATES:
+        await add(connection, own, state, state=state)
+    await add(connection, own, "of another subject", subject_id="another")
+    await add(connection, own, "of another kind", kind="training")
+    passed_over = await cancel_jobs_of_subjects(
+        connection, **own, subject_ids=[SUBJECT], kinds=["prediction", "transformation"]
+    )
+    assert passed_over == []
+    rows = await connection.fetch("SELECT id, state, cancel_requested, ended_time FROM job")
+    found = {row["id"]: (row["state"], row["cancel_requested"]) for row in rows}
+    assert found == {
+        **{state: (state, False) for state in ENDED},
+        "queued": ("cancelled", True),
+        "running": ("running", True),
+        "of another subject": ("queued", False),
+        "of another kind": ("queued", False),
+    }
+    assert {row["id"] for row in rows if row["ended_time"] is not None} == {"queued"}
 
 
 @pytest.mark.parametrize("state", STATES)

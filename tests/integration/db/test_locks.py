@@ -225,6 +225,23 @@ async def test_jobs_that_others_look_after_are_passed_over(
     assert await count(second) == 0
 
 
+async def test_a_job_that_its_worker_holds_is_not_waited_for_to_cancel_it(
+    connection: Connection, second: Connection, full: FullOrganization
+) -> None:
+    """The worker may wait for the execution that the canceller holds."""
+    ids = full.ids["open"]
+    job = {"organization_id": full.organization_id, "job_id": ids["JobId"], "attempt": 1}
+    cancel = {
+        "organization_id": full.organization_id,
+        "subject_ids": [ids["SubjectId"]],
+        "kinds": ["prediction"],
+    }
+    assert await jobs.hold_attempt(connection, **job)
+    assert await jobs.cancel_jobs_of_subjects(second, **cancel) == [ids["SubjectId"]]
+    assert await jobs.cancel_jobs_of_subjects(connection, **cancel) == []
+    assert await jobs.hold_attempt(connection, **job) is None
+
+
 async def test_an_execution_is_locked_without_its_workflow(
     connection: Connection, second: Connection, full: FullOrganization
 ) -> None:
@@ -244,7 +261,10 @@ async def test_every_statement_that_locks_and_returns_is_here() -> None:
         for name in load_statements()
         if name.partition(".")[2].partition("_")[0] in ("lock", "keep", "hold")
     }
-    several = {"jobs.lock_open_jobs_of_many", "job_leases.lock_expired_jobs", "usage.lock_remaining"}
+    several = {
+        *("jobs.lock_open_jobs_of_many", "job_leases.lock_expired_jobs", "usage.lock_remaining"),
+        "transition_executions.lock_running_steps",
+    }
     assert {case.statement.name for case in EXCLUSIVE + SHARED} == (
         named - several | {"webhook_deliveries.queue_deliveries"}
     )

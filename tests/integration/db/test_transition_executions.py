@@ -19,8 +19,10 @@ from db.transition_executions import (
     find_workflow_execution_of_step,
     get_transition_execution,
     insert_transition_execution,
+    list_running_executions,
     list_transition_executions,
     lock_newest_step,
+    lock_running_steps,
     lock_transition_execution,
     record_heartbeat,
     set_start_time,
@@ -58,8 +60,13 @@ async def add(
 
 
 @pytest.mark.parametrize(("is_due", "delay"), [(True, 0.0), (True, 30.0), (False, 0.0)])
+@pytest.mark.parametrize("heartbeat_seconds", [None, 20])
 async def test_an_execution_is_due_after_its_delay_or_waits_to_be_claimed(
-    connection: Connection, transition: dict[str, Any], is_due: bool, delay: float
+    connection: Connection,
+    transition: dict[str, Any],
+    is_due: bool,
+    delay: float,
+    heartbeat_seconds: int | None,
 ) -> None:
     row = await insert_transition_execution(
         connection,
@@ -67,12 +74,14 @@ async def test_an_execution_is_due_after_its_delay_or_waits_to_be_claimed(
         execution_id=EXECUTION,
         workflow_execution_id=None,
         state=None,
+        key="0/1:7",
         attempt=2,
         input={"documentId": "las:document:1"},
         log_id=LogId("las:log:1"),
         is_due=is_due,
         delay=delay,
         timeout_in_seconds=60,
+        heartbeat_seconds=heartbeat_seconds,
     )
     start = await now(connection) + timedelta(seconds=delay) if is_due else None
     assert row == TransitionExecutionRow(
@@ -87,8 +96,11 @@ async def test_an_execution_is_due_after_its_delay_or_waits_to_be_claimed(
         end_time=None,
     )
     assert await get_transition_execution(connection, **transition, execution_id=EXECUTION) == row
-    stored = await connection.fetchrow("SELECT attempt, expires FROM transition_execution")
-    assert tuple(stored) == (2, start + timedelta(seconds=60) if start else None)
+    stored = await connection.fetchrow("SELECT * FROM transition_execution")
+    assert (stored["attempt"], stored["key"], stored["timeout_in_seconds"]) == (2, "0/1:7", 60)
+    assert stored["expires"] == (start + timedelta(seconds=60) if start else None)
+    assert stored["running_since"] == start
+    assert stored["heartbeat_time"] == (start if heartbeat_seconds else None)
 
 
 async def test_the_execution_that_waits_longest_is_claimed_first(
@@ -142,10 +154,18 @@ async def test_an_execution_without_heartbeats_is_not_claimed_again(
     assert await claim_transition_execution(connection, **transition, claimed_by=ADA) is None
 
 
-@pytest.mark.parametrize(("own_seconds", "seconds"), [(None, 600), (45, 45)])
+@pytest.mark.parametrize(
+    ("own_seconds", "of_step", "seconds"), [(None, None, 600), (45, None, 45), (45, 90, 90)]
+)
 async def test_the_state_of_the_workflow_may_shorten_the_time_of_a_step(
-    connection: Connection, mine: Tenant, transition: dict[str, Any], own_seconds: int | None, seconds: int
+    connection: Connection,
+    mine: Tenant,
+    transition: dict[str, Any],
+    own_seconds: int | None,
+    of_step: int | None,
+    seconds: int,
 ) -> None:
+    """An earlier release has not kept it with the step."""
     own = {"organization_id": mine.organization_id}
     review = {} if own_seconds is None else {"TimeoutSeconds": own_seconds}
     for name, of_state in (("other", {"TimeoutSeconds": 5}), ("own", review)):
@@ -153,7 +173,9 @@ async def test_the_state_of_the_workflow_may_shorten_the_time_of_a_step(
         await insert(connection, "workflow", **own, id=f"{name} workflow", definition=definition)
         run = {"id": f"{name} run", "workflow_id": f"{name} workflow"}
         await insert(connection, "workflow_execution", **own, **run)
-    await add(connection, transition, workflow_execution_id="own run", state="Review")
+    await add(
+        connection, transition, workflow_execution_id="own run", state="Review", timeout_in_seconds=of_step
+    )
     assert await claim_transition_execution(connection, **transition, claimed_by=ADA)
     expires = await connection.fetchval("SELECT expires FROM transition_execution")
     assert expires == await now(connection) + timedelta(seconds=seconds)
@@ -223,6 +245,60 @@ async def test_the_newest_step_is_locked(
     assert step.workflow_execution_id == run
     nothing = await lock_newest_step(connection, **own, workflow_execution_id=WorkflowExecutionId("none"))
     assert nothing is None
+
+
+async def test_the_running_steps_of_an_execution_are_locked_all_or_by_key(
+    connection: Connection, mine: Tenant, transition: dict[str, Any]
+) -> None:
+    own = {"organization_id": mine.organization_id}
+    await insert(connection, "workflow", **own, id="workflow")
+    for execution in ("run", "other run"):
+        await insert(connection, "workflow_execution", **own, id=execution, workflow_id="workflow")
+    for name, execution, status, key in (
+        ("a", "run", "running", "0:1"),
+        ("b", "run", "running", "1:2"),
+        ("c", "run", "failed", "1:2"),
+        ("d", "other run", "running", "0:1"),
+        ("e", "run", "running", None),
+    ):
+        values = {"workflow_execution_id": execution, "status": status, "key": key}
+        await add(connection, transition, name, **values)
+    named = {**own, "workflow_execution_id": WorkflowExecutionId("run")}
+    for key, expected in ((None, ["a", "b", "e"]), ("1:2", ["b"]), ("2:3", [])):
+        assert [row.id for row in await lock_running_steps(connection, **named, key=key)] == expected
+    assert await list_running_executions(connection, **transition) == ["a", "b", "d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("values", "missed", "lapsed"),
+    [
+        ({}, False, False),
+        ({"heartbeat_time": 29, "heartbeat_seconds": 30}, False, False),
+        ({"heartbeat_time": 30, "heartbeat_seconds": 30}, True, False),
+        ({"heartbeat_time": 300, "heartbeat_seconds": None}, False, False),
+        # A claim that has lapsed before it timed out, and one that has not.
+        ({"heartbeat_time": 100, "expires": 40, "claimed_by": ADA}, False, True),
+        ({"heartbeat_time": 100, "expires": 41, "claimed_by": ADA}, False, False),
+        ({"heartbeat_time": 60, "expires": 0, "claimed_by": ADA}, False, False),
+    ],
+)
+async def test_a_locked_execution_tells_whether_heartbeats_came(
+    connection: Connection,
+    transition: dict[str, Any],
+    values: dict[str, Any],
+    missed: bool,
+    lapsed: bool,
+) -> None:
+    time = await now(connection)
+    for name in ("heartbeat_time", "expires"):
+        if name in values:
+            values = {**values, name: time - timedelta(seconds=values[name])}
+    await add(connection, transition, **values)
+    row = await lock_transition_execution(
+        connection, organization_id=transition["organization_id"], execution_id=EXECUTION
+    )
+    assert row is not None
+    assert (row.heartbeat_missed, row.claim_lapsed) == (missed, lapsed)
 
 
 async def test_an_execution_ends_with_its_result(connection: Connection, transition: dict[str, Any]) -> None:

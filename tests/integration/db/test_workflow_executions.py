@@ -14,15 +14,14 @@ from db.workflow_executions import (
     KEPT_EVENTS,
     WorkflowExecutionRow,
     add_event,
-    await_retry,
     complete_workflow_execution,
     delete_workflow_execution,
     end_workflow_execution,
-    enter_state,
     get_workflow_execution,
     insert_workflow_execution,
     list_workflow_executions,
     lock_workflow_execution,
+    move_workflow_execution,
 )
 from pagemill.ids import LogId, PrincipalId, WorkflowExecutionId, WorkflowId
 from tests.support.everything import insert
@@ -123,33 +122,42 @@ async def test_steps_are_shown_by_transition_and_only_those_of_the_organization(
 async def test_an_execution_is_locked_with_the_workflow_that_it_runs(
     connection: Connection, execution: dict[str, Any]
 ) -> None:
-    await enter_state(connection, **execution, state="Review")
+    machine = {"root": {"state": "Review", "retries": [1]}}
+    await move_workflow_execution(connection, **execution, machine=machine, state="Review", status="running")
     row = await lock_workflow_execution(connection, **execution)
     assert row is not None
-    assert (row.definition, row.error_config) == (DEFINITION, {"email": "ada@example.com"})
+    assert (row.machine, row.workflow_name) == (machine, None)
+    assert row.error_config == {"email": "ada@example.com"}
     assert (row.workflow_status, row.status, row.state) == ("production", "running", "Review")
+    assert row.now == await connection.fetchval("SELECT now()")
 
 
 async def test_an_execution_that_waits_for_a_request_keeps_its_state(
     connection: Connection, execution: dict[str, Any]
 ) -> None:
-    await enter_state(connection, **execution, state="Review")
-    await await_retry(connection, **execution)
-    row = await lock_workflow_execution(connection, **execution)
-    assert row is not None
-    assert (row.status, row.state) == ("retry", "Review")
-    await enter_state(connection, **execution, state="Export")
-    row = await lock_workflow_execution(connection, **execution)
-    assert row is not None
-    assert (row.status, row.state) == ("running", "Export")
+    for status, state in (("retry", "Review"), ("running", "Export")):
+        await move_workflow_execution(connection, **execution, machine={}, state=state, status=status)
+        row = await lock_workflow_execution(connection, **execution)
+        assert row is not None
+        assert (row.status, row.state) == (status, state)
 
 
-async def test_an_execution_ends_with_its_output(
-    connection: Connection, workflow: dict[str, Any], execution: dict[str, Any]
+@pytest.mark.parametrize(("state", "kept"), [("Export", "Export"), (None, "Review")])
+async def test_an_execution_ends_with_its_output_and_without_its_machine(
+    connection: Connection,
+    workflow: dict[str, Any],
+    execution: dict[str, Any],
+    state: str | None,
+    kept: str,
 ) -> None:
-    end_time = await end_workflow_execution(connection, **execution, status="succeeded", output={"total": 1})
+    await move_workflow_execution(connection, **execution, machine={}, state="Review", status="running")
+    end_time = await end_workflow_execution(
+        connection, **execution, status="succeeded", state=state, output={"total": 1}
+    )
     row = await get(connection, workflow)
     assert (row.status, row.output, row.end_time) == ("succeeded", {"total": 1}, end_time)
+    stored = await connection.fetchrow("SELECT state, machine FROM workflow_execution")
+    assert tuple(stored) == (kept, None)
 
 
 async def test_an_execution_of_another_organization_cannot_be_ended(
@@ -161,6 +169,7 @@ async def test_an_execution_of_another_organization_cannot_be_ended(
             organization_id=theirs.organization_id,
             execution_id=EXECUTION,
             status="failed",
+            state=None,
             output=None,
         )
     assert (await get(connection, workflow)).status == "running"

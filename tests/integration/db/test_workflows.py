@@ -36,6 +36,7 @@ from db.usage import WORKFLOW_METER_PREFIX, count_freely
 from db.workflows import (
     delete_workflow,
     find_workflow_id,
+    get_definition,
     get_workflow,
     insert_workflow,
     keep_workflow,
@@ -181,11 +182,12 @@ async def test_a_new_workflow_does_not_show_its_definition(
     assert await find_workflow_id(connection, **named) == WORKFLOW
     start = await keep_workflow(connection, **named)
     assert start is not None
-    assert (start.definition, start.error_config, start.status) == (
-        DEFINITION,
+    assert (start.name, start.error_config, start.status) == (
+        "Invoices",
         {"email": "ada@example.com"},
         "development",
     )
+    assert await get_definition(connection, **named) == DEFINITION
     locked = await lock_workflow(connection, **named)
     assert locked is not None
     assert locked.email_config == {"secretId": "s"}
