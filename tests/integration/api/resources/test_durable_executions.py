@@ -1,0 +1,599 @@
+"""Executions over time: waits, time-outs, heartbeats, branches, and what is left when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from db.pool import acquire
+from db.statements import Statement
+from pagemill.jobs import leases, outcomes
+from pagemill.work.workflow_timers import WORKFLOW_TIMER, WorkflowTimerRunner
+from pagemill.workflows.timers import fire_timer
+from tests.support.flows import (
+    again,
+    claim,
+    create_transition,
+    create_workflow,
+    lines,
+    ok,
+    patch,
+    start,
+    succeed,
+    task,
+)
+from tests.support.seeds import used
+from tests.support.tenants import Tenant
+from tests.support.timers import let_pass, queued, shift_time
+from tests.support.working import dispatching, until
+
+NO_RETRY: list[Any] = []
+
+
+def wait(seconds: int, following: str | None = None) -> dict[str, Any]:
+    ending = {"End": True} if following is None else {"Next": following}
+    return {"Type": "Wait", "Seconds": seconds, **ending}
+
+
+async def beat(api: httpx.AsyncClient, step: dict[str, Any]) -> int:
+    path = f"/v1/transitions/{step['transitionId']}/executions/{step['executionId']}/heartbeats"
+    return (await api.post(path, json={})).status_code
+
+
+async def jump(api: httpx.AsyncClient, execution: dict[str, Any], transition_id: str) -> dict[str, Any]:
+    path = f"/v1/workflows/{execution['workflowId']}/executions/{execution['executionId']}"
+    return await ok(await api.patch(path, json={"nextTransitionId": transition_id}))
+
+
+async def steps_of(
+    api: httpx.AsyncClient, execution: dict[str, Any], transition_id: str
+) -> list[dict[str, Any]]:
+    """The steps of an execution that ran a transition, oldest first."""
+    ids = (await again(api, execution))["transitionExecutions"].get(transition_id, [])
+    path = f"/v1/transitions/{transition_id}/executions"
+    return [await ok(await api.get(f"{path}/{one}")) for one in ids]
+
+
+async def running(api: httpx.AsyncClient, execution: dict[str, Any]) -> int:
+    workflow = await ok(await api.get(f"/v1/workflows/{execution['workflowId']}"))
+    return int(workflow["numberOfRunningExecutions"])
+
+
+async def error_of(api: httpx.AsyncClient, execution: dict[str, Any]) -> tuple[str, str]:
+    ended = await again(api, execution)
+    return ended["status"], ended["events"][-1]["error"]
+
+
+async def assert_late(api: httpx.AsyncClient, step: dict[str, Any]) -> None:
+    """A worker that reports after its step has ended changes nothing."""
+    for body in ({"status": "succeeded", "output": {}}, {"status": "failed"}, {"startTime": "2024-01-01"}):
+        assert (await patch(api, step, **body)).status_code == 400
+    assert await beat(api, step) == 400
+
+
+async def test_a_wait_goes_on_when_its_time_has_come(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    transition_id = await create_transition(api)
+    workflow_id = await create_workflow(api, {"W": wait(60, "A"), "A": task(transition_id)})
+    execution = await start(api, workflow_id, {"n": 1})
+    assert (execution["status"], execution["transitionExecutions"]) == ("running", {})
+    assert await running(api, execution) == 1
+    assert await let_pass(pool, 59) == 0
+    assert (await again(api, execution))["transitionExecutions"] == {}
+    assert await let_pass(pool, 1) == 1
+    await succeed(api, await claim(api, transition_id), n=2)
+    ended = await again(api, execution)
+    assert (ended["status"], ended["output"], await running(api, execution)) == ("succeeded", {"n": 2}, 0)
+    assert "State W: waits for 60 s" in await lines(api, execution["logId"])
+    assert await queued(pool) == []
+
+
+async def test_a_dispatcher_fires_timers_when_they_are_due(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    """It looks for jobs by itself once a minute, and so would be late without knowing the next timer."""
+    past = {"Type": "Wait", "Timestamp": "2024-01-01T00:00:00Z", "Next": "W"}
+    workflow_id = await create_workflow(api, {"P": past, "W": wait(1)})
+    async with dispatching(pool, WorkflowTimerRunner(pool), kinds=(WORKFLOW_TIMER,)):
+        executions = [await start(api, workflow_id, {"n": number}) for number in range(3)]
+
+        async def have_ended() -> bool:
+            return {(await again(api, one))["status"] for one in executions} == {"succeeded"}
+
+        await until(have_ended)
+
+
+async def test_a_step_that_times_out_is_tried_again_until_its_retry_is_used_up(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    transition_id = await create_transition(api, "docker", timeoutInSeconds=90)
+    execution = await start(api, await create_workflow(api, {"A": task(transition_id)}), {"n": 1})
+    for attempt in range(1, 5):
+        [*_, step] = await steps_of(api, execution, transition_id)
+        assert (step["status"], step["input"]) == ("running", {"n": 1})
+        assert await let_pass(pool, 89) == 0
+        assert await let_pass(pool, 2) == 1
+        assert len(await steps_of(api, execution, transition_id)) == min(attempt + 1, 4)
+        await assert_late(api, step)
+        await let_pass(pool, 2**attempt)
+    steps = await steps_of(api, execution, transition_id)
+    assert [step["status"] for step in steps] == ["failed"] * 4
+    assert await error_of(api, execution) == ("failed", "States.Timeout")
+    assert await queued(pool) == []
+
+
+async def test_a_time_out_is_caught(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    first, second = await create_transition(api, "lambda"), await create_transition(api)
+    catch = [
+        {"ErrorEquals": ["States.TaskFailed"], "Next": "A"},
+        {"ErrorEquals": ["States.Timeout"], "Next": "B", "ResultPath": "$.error"},
+    ]
+    states = {
+        "A": task(first, TimeoutSeconds=30, Retry=NO_RETRY, Catch=catch),
+        "B": task(second),
+    }
+    execution = await start(api, await create_workflow(api, states), {"n": 1})
+    [step] = await steps_of(api, execution, first)
+    assert len(await queued(pool, "function")) == 1
+    await let_pass(pool, 31)
+    assert await queued(pool, "function") == []
+    caught = await claim(api, second)
+    assert (caught["input"]["n"], caught["input"]["error"]["Error"]) == (1, "States.Timeout")
+    await assert_late(api, step)
+    await succeed(api, caught)
+    assert (await again(api, execution))["status"] == "succeeded"
+
+
+async def test_a_delayed_step_is_queued_once_when_it_is_due(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    transition_id = await create_transition(api, "lambda", timeoutInSeconds=90)
+    retry = [{"ErrorEquals": ["States.TaskFailed"], "IntervalSeconds": 30, "MaxAttempts": 1}]
+    execution = await start(api, await create_workflow(api, {"A": task(transition_id, Retry=retry)}))
+    [first] = await steps_of(api, execution, transition_id)
+    await patch(api, first, status="failed")
+    assert await queued(pool, "function") == []
+    [_, second] = await steps_of(api, execution, transition_id)
+    [timer] = await queued(pool)
+    assert await let_pass(pool, 29) == 0
+    assert await let_pass(pool, 1) == 1
+    for _ in "twice":
+        async with acquire(pool) as connection, connection.transaction():
+            await fire_timer(connection, organization.organization_id, timer["subject_id"], timer["payload"])
+    [job] = await queued(pool, "function")
+    assert job["subject_id"] == second["executionId"]
+    await let_pass(pool, 91)
+    assert await error_of(api, execution) == ("failed", "States.Timeout")
+    assert (await queued(pool), await queued(pool, "function")) == ([], [])
+
+
+async def test_heartbeats_keep_a_step_alive_and_their_end_ends_it(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    transition_id = await create_transition(api, "docker")
+    states = {"A": task(transition_id, HeartbeatSeconds=30, Retry=NO_RETRY)}
+    execution = await start(api, await create_workflow(api, states))
+    [step] = await steps_of(api, execution, transition_id)
+    for _ in range(4):
+        await let_pass(pool, 29)
+        assert await beat(api, step) == 204
+    await let_pass(pool, 29)
+    assert (await again(api, execution))["status"] == "running"
+    await let_pass(pool, 2)
+    assert await error_of(api, execution) == ("failed", "States.HeartbeatTimeout")
+    await assert_late(api, step)
+
+
+async def test_a_claim_that_has_lapsed_does_not_time_out(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    transition_id = await create_transition(api)
+    execution = await start(api, await create_workflow(api, {"A": task(transition_id, TimeoutSeconds=600)}))
+    step = await claim(api, transition_id)
+    await let_pass(pool, 601)
+    assert (await again(api, execution))["status"] == "running"
+    assert (await claim(api, transition_id))["executionId"] == step["executionId"]
+    assert len(await queued(pool)) == 1
+    await succeed(api, step, n=1)
+    assert (await again(api, execution))["output"] == {"n": 1}
+    assert await queued(pool) == []
+
+
+async def test_a_claim_that_is_kept_for_too_long_times_out(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    transition_id = await create_transition(api)
+    execution = await start(
+        api, await create_workflow(api, {"A": task(transition_id, TimeoutSeconds=100)}), {"n": 1}
+    )
+    step = await claim(api, transition_id)
+    for _ in range(2):
+        await let_pass(pool, 49)
+        assert await beat(api, step) == 204
+    await let_pass(pool, 3)
+    await assert_late(api, step)
+    retried = await claim(api, transition_id)
+    assert (retried["input"], retried["executionId"] != step["executionId"]) == ({"n": 1}, True)
+    assert (await again(api, execution))["status"] == "running"
+
+
+def parallel(*branches: dict[str, dict[str, Any]], **members: Any) -> dict[str, Any]:
+    made = [{"StartAt": next(iter(states)), "States": states} for states in branches]
+    return {"Type": "Parallel", "Branches": made, "ResultPath": "$.results", **members}
+
+
+async def test_branches_run_side_by_side_and_are_joined(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    a, b = await create_transition(api, "docker"), await create_transition(api)
+    states = {"P": parallel({"A": task(a)}, {"B": task(b)}, {"W": wait(60)}, End=True)}
+    execution = await start(api, await create_workflow(api, states), {"n": 1})
+    await succeed(api, await claim(api, b), of="b")
+    [step] = await steps_of(api, execution, a)
+    await succeed(api, step, of="a")
+    assert (await again(api, execution))["status"] == "running"
+    await let_pass(pool, 60)
+    ended = await again(api, execution)
+    assert ended["output"] == {"n": 1, "results": [{"of": "a"}, {"of": "b"}, {"n": 1}]}
+    assert await queued(pool) == []
+
+
+@pytest.mark.parametrize("caught", [False, True])
+async def test_a_branch_that_fails_ends_its_neighbours(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, caught: bool
+) -> None:
+    a, b, c, after = [await create_transition(api, one) for one in ("docker", "lambda", "manual", "manual")]
+    catch = {"Catch": [{"ErrorEquals": ["States.ALL"], "Next": "After"}]} if caught else {}
+    states = {
+        "P": parallel({"A": task(a)}, {"B": task(b)}, {"C": task(c)}, {"W": wait(60)}, End=True, **catch),
+        "After": task(after),
+    }
+    execution = await start(api, await create_workflow(api, states))
+    claimed = await claim(api, c)
+    [failing], [neighbour] = await steps_of(api, execution, a), await steps_of(api, execution, b)
+    assert len(await queued(pool, "function")) == 1
+    await patch(api, failing, status="failed", error={"message": "no page"})
+    for step in (neighbour, claimed):
+        path = f"/v1/transitions/{step['transitionId']}/executions/{step['executionId']}"
+        assert (await ok(await api.get(path)))["status"] == "failed"
+        await assert_late(api, step)
+    assert (await queued(pool), await queued(pool, "function")) == ([], [])
+    if caught:
+        await succeed(api, await claim(api, after))
+        assert (await again(api, execution))["status"] == "succeeded"
+    else:
+        assert await error_of(api, execution) == ("failed", "States.TaskFailed")
+
+
+async def test_items_are_worked_on_side_by_side(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    transition_id = await create_transition(api)
+    iteration = {"StartAt": "A", "States": {"A": task(transition_id)}}
+    states = {
+        "M": {
+            **{"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": iteration, "MaxConcurrency": 2},
+            **{"ResultPath": "$.results", "End": True},
+        }
+    }
+    execution = await start(
+        api, await create_workflow(api, states), {"items": [{"n": number} for number in range(3)]}
+    )
+    first, second = [await claim(api, transition_id) for _ in range(2)]
+    assert (await api.post(f"/v1/transitions/{transition_id}/executions", json={})).status_code == 404
+    await succeed(api, second, of=second["input"])
+    third = await claim(api, transition_id)
+    assert third["input"] == {"n": 2}
+    await succeed(api, third, of=third["input"])
+    await succeed(api, first, of=first["input"])
+    ended = await again(api, execution)
+    assert ended["status"] == "succeeded"
+    assert ended["output"]["results"] == [{"of": {"n": number}} for number in range(3)]
+    assert len(ended["transitionExecutions"][transition_id]) == 3
+
+
+async def test_an_execution_without_a_workflow_times_out(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    transition_id = await create_transition(api, "lambda", timeoutInSeconds=90)
+    step = await claim(api, transition_id)
+    assert await let_pass(pool, 89) == 0
+    await let_pass(pool, 2)
+    path = f"/v1/transitions/{transition_id}/executions/{step['executionId']}"
+    assert (await ok(await api.get(path)))["status"] == "failed"
+    await assert_late(api, step)
+    assert (await queued(pool), await queued(pool, "function")) == ([], [])
+    assert (await lines(api, step["logId"]))[-1] == "Ended: failed: It has timed out"
+
+
+@pytest.mark.parametrize("deleted", ["execution", "transition"])
+async def test_nothing_of_a_deleted_execution_is_left(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, deleted: str
+) -> None:
+    transition_id = await create_transition(api, "lambda")
+    if deleted == "execution":
+        states = {"P": parallel({"A": task(transition_id)}, {"W": wait(60)}, End=True)}
+        execution = await start(api, await create_workflow(api, states))
+        path = f"/v1/workflows/{execution['workflowId']}/executions/{execution['executionId']}"
+    else:
+        await claim(api, transition_id)
+        path = f"/v1/transitions/{transition_id}"
+    assert len(await queued(pool, "function")) == 1
+    assert await queued(pool)
+    await ok(await api.delete(path))
+    assert (await queued(pool), await queued(pool, "function")) == ([], [])
+    assert await pool.fetchval("SELECT count(*) FROM transition_execution") == 0
+
+
+async def test_going_on_elsewhere_ends_what_was_waited_for(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    a, b = await create_transition(api, "lambda"), await create_transition(api)
+    states = {"P": parallel({"A": task(a)}, {"W": wait(60)}, Next="B"), "B": task(b)}
+    execution = await start(api, await create_workflow(api, states), {"n": 1})
+    [step] = await steps_of(api, execution, a)
+    assert (await jump(api, execution, b))["status"] == "running"
+    await assert_late(api, step)
+    assert (await queued(pool), await queued(pool, "function")) == ([], [])
+    await succeed(api, await claim(api, b), n=2)
+    assert (await again(api, execution))["output"] == {"n": 2}
+
+
+async def test_an_execution_that_timed_out_waits_for_a_person_who_decides(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    transition_id = await create_transition(api, "docker", timeoutInSeconds=90)
+    workflow_id = await create_workflow(
+        api, {"A": task(transition_id, Retry=NO_RETRY)}, errorConfig={"manualRetry": True}
+    )
+    execution = await start(api, workflow_id, {"n": 1})
+    await let_pass(pool, 91)
+    assert await error_of(api, execution) == ("retry", "States.Timeout")
+    assert (await queued(pool), await running(api, execution)) == ([], 0)
+    assert (await jump(api, execution, transition_id))["status"] == "running"
+    [_, step] = await steps_of(api, execution, transition_id)
+    await succeed(api, step, n=2)
+    assert (await again(api, execution))["output"] == {"n": 2}
+
+
+async def make_old(pool: asyncpg.Pool) -> None:
+    """Leave of the executions what the release before has kept of them."""
+    await pool.execute("UPDATE workflow_execution SET machine = NULL")
+    await pool.execute(
+        "UPDATE transition_execution SET key = NULL, timeout_in_seconds = NULL, running_since = NULL"
+    )
+    await pool.execute("DELETE FROM job")
+
+
+async def test_executions_of_the_release_before_go_on(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    a, b = await create_transition(api), await create_transition(api)
+    retry = [{"ErrorEquals": ["States.ALL"], "MaxAttempts": 2}]
+    workflow_id = await create_workflow(api, {"A": task(a, "B", Retry=retry), "B": task(b)})
+    execution = await start(api, workflow_id, {"n": 1})
+    # Its second attempt is the last one that the release before began.
+    await patch(api, await claim(api, a), status="failed")
+    await make_old(pool)
+    await patch(api, await claim(api, a), status="failed")
+    step = await claim(api, a)
+    assert step["input"] == {"n": 1}
+    await make_old(pool)
+    await succeed(api, step, n=2)
+    await make_old(pool)
+    step = await claim(api, b)
+    assert step["input"] == {"n": 2}
+    assert (await jump(api, execution, a))["status"] == "running"
+    await succeed(api, await claim(api, a), n=3)
+    await succeed(api, await claim(api, b), n=4)
+    assert (await again(api, execution))["output"] == {"n": 4}
+
+
+async def test_a_failed_execution_of_the_release_before_goes_on(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    a, b = await create_transition(api), await create_transition(api)
+    workflow_id = await create_workflow(
+        api, {"A": task(a, "B"), "B": task(b)}, errorConfig={"manualRetry": True}
+    )
+    execution = await start(api, workflow_id, {"n": 1})
+    await succeed(api, await claim(api, a), n=2)
+    await patch(api, await claim(api, b), status="failed")
+    await make_old(pool)
+    await jump(api, execution, b)
+    step = await claim(api, b)
+    assert step["input"] == {"n": 2}
+    await succeed(api, step, n=3)
+    assert (await again(api, execution))["output"] == {"n": 3}
+
+
+async def test_a_process_of_the_release_before_may_move_an_execution(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    """It leaves the machine where it was, and its step has no key."""
+    a, b, c = [await create_transition(api) for _ in "abc"]
+    workflow_id = await create_workflow(api, {"A": task(a, "B"), "B": task(b, "C"), "C": task(c)})
+    execution = await start(api, workflow_id)
+    machine = await pool.fetchval("SELECT machine FROM workflow_execution")
+    await succeed(api, await claim(api, a), n=1)
+    await pool.execute("UPDATE workflow_execution SET machine = $1", machine)
+    await pool.execute("UPDATE transition_execution SET key = NULL WHERE transition_id = $1", b)
+    await succeed(api, await claim(api, b), n=2)
+    await succeed(api, await claim(api, c), n=3)
+    ended = await again(api, execution)
+    assert ended["output"] == {"n": 3}
+    assert [len(ids) for ids in ended["transitionExecutions"].values()] == [1, 1, 1]
+
+
+async def test_a_timer_that_fires_several_times_and_late_changes_nothing_more(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    a, b = await create_transition(api, "docker", timeoutInSeconds=90), await create_transition(api)
+    catch = [{"ErrorEquals": ["States.Timeout"], "Next": "W"}]
+    states = {
+        "A": task(a, Retry=NO_RETRY, Catch=catch, ResultPath=None),
+        "W": wait(60, "B"),
+        "B": task(b),
+    }
+    execution = await start(api, await create_workflow(api, states))
+
+    async def fire(timer: dict[str, Any]) -> None:
+        async with acquire(pool) as connection, connection.transaction():
+            await fire_timer(connection, organization.organization_id, timer["subject_id"], timer["payload"])
+
+    [timer] = await queued(pool)
+    await fire(timer)
+    assert len(await queued(pool)) == 1, "it was too early"
+    for seconds in (91, 60):
+        [timer] = await queued(pool)
+        await shift_time(pool, seconds)
+        await asyncio.gather(*(fire(timer) for _ in range(4)))
+    await fire(timer)
+    ended = await again(api, execution)
+    assert [len(ids) for ids in ended["transitionExecutions"].values()] == [1, 1]
+    assert ended["status"] == "running"
+
+
+async def test_a_result_and_a_time_out_at_the_same_time(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    a, b = await create_transition(api, "docker", timeoutInSeconds=90), await create_transition(api)
+    catch = [{"ErrorEquals": ["States.Timeout"], "Next": "B"}]
+    workflow_id = await create_workflow(api, {"A": task(a, "B", Retry=NO_RETRY, Catch=catch), "B": task(b)})
+    for _ in range(5):
+        execution = await start(api, workflow_id)
+        [step] = await steps_of(api, execution, a)
+        late, _ = await asyncio.gather(patch(api, step, status="succeeded", output={}), let_pass(pool, 91))
+        assert late.status_code in (200, 400)
+        assert len(await steps_of(api, execution, b)) == 1
+
+
+async def test_the_minutes_of_running_steps_of_production_are_counted(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    docker, manual = await create_transition(api, "docker", timeoutInSeconds=90), await create_transition(api)
+    retry = [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 600, "BackoffRate": 1}]
+    states = {"W": wait(3600, "A"), "A": task(docker, "B", Retry=retry), "B": task(manual)}
+
+    async def counted() -> float:
+        return await used(pool, organization.organization_id, "production-workflow-minutes")
+
+    execution = await start(api, await create_workflow(api, states, status="production"))
+    await let_pass(pool, 3600)
+    assert await counted() == 0
+    # The timer is late: the step ran for as long as it was allowed to.
+    await let_pass(pool, 300)
+    assert await counted() == pytest.approx(1.5, abs=0.001)
+    await let_pass(pool, 600)
+    await let_pass(pool, 45)
+    [_, step] = await steps_of(api, execution, docker)
+    await patch(api, step, status="failed")
+    assert await counted() == pytest.approx(2.25, abs=0.05)
+    await let_pass(pool, 600)
+    await let_pass(pool, 30)
+    [*_, step] = await steps_of(api, execution, docker)
+    await patch(api, step, startTime="2020-01-01")
+    await succeed(api, step)
+    assert await counted() == pytest.approx(2.75, abs=0.1)
+    await let_pass(pool, 7200)
+    step = await claim(api, manual)
+    await let_pass(pool, 30)
+    await succeed(api, step)
+    assert await counted() == pytest.approx(3.25, abs=0.15)
+    assert (await again(api, execution))["status"] == "succeeded"
+
+
+async def test_a_timer_that_cannot_be_fired_fails_its_execution(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    transition_id = await create_transition(api, "docker", timeoutInSeconds=60)
+    for states in ({"W": wait(0)}, {"A": task(transition_id, TimeoutSeconds=1)}):
+        execution = await start(api, await create_workflow(api, states))
+        await pool.execute("UPDATE job SET run_after = now()")
+        async with pool.acquire() as connection:
+            [job] = await leases.claim(connection, WORKFLOW_TIMER, owner="test", lease=60.0, limit=5)
+            assert await outcomes.fail(connection, WORKFLOW_TIMER, job, RuntimeError("broken"))
+        assert await error_of(api, execution) == ("failed", "States.Runtime")
+
+
+class Crash:
+    """A process that dies before one of its next statements; what it has not committed is rolled back."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left: int | None = None
+        run = Statement._run
+
+        async def count(statement: Statement[..., Any], connection: Any, arguments: dict[str, Any]) -> Any:
+            if self.left is not None:
+                self.left -= 1
+                if self.left < 0:
+                    raise asyncpg.ConnectionDoesNotExistError("crashed")
+            return await run(statement, connection, arguments)
+
+        monkeypatch.setattr(Statement, "_run", count)
+
+    async def between_any_two(self, pool: asyncpg.Pool, act: Callable[[], Awaitable[Any]]) -> int:
+        """Act again and again, dying one statement later each time; return after how many it survived.
+
+        Whatever it dies before, nothing of what it did is left.
+        """
+        before = await kept(pool)
+        for number in range(1000):
+            self.left = number
+            with contextlib.suppress(asyncpg.ConnectionDoesNotExistError, AssertionError):
+                await act()
+            survived, self.left = self.left >= 0, None
+            if survived:
+                return number
+            assert await kept(pool) == before
+        raise AssertionError
+
+
+async def kept(pool: asyncpg.Pool) -> dict[str, Any]:
+    """All that executions leave in the database."""
+    found = {}
+    for table in ("workflow_execution", "transition_execution", "log", "log_event", "usage_counter", "job"):
+        rows = await pool.fetch(f"SELECT * FROM {table} ORDER BY 1")
+        found[table] = [dict(row) for row in rows]
+    return found
+
+
+async def test_a_crash_between_any_two_statements_leaves_nothing_half_done(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = await create_transition(api, "lambda", timeoutInSeconds=90), await create_transition(api, "docker")
+    retry = [{"ErrorEquals": ["States.Timeout"], "IntervalSeconds": 30, "MaxAttempts": 1}]
+    states = {
+        "P": parallel({"A": task(a, "W", Retry=retry), "W": wait(60)}, {"B": task(b)}, Next="C"),
+        "C": task(b, InputPath="$.results[0]"),
+    }
+    workflow_id = await create_workflow(api, states, status="production")
+    crash, numbers = Crash(monkeypatch), []
+
+    async def survive(act: Callable[[], Awaitable[Any]]) -> None:
+        numbers.append(await crash.between_any_two(pool, act))
+
+    async def fire(timer: dict[str, Any]) -> None:
+        async with acquire(pool) as connection, connection.transaction():
+            await fire_timer(connection, organization.organization_id, timer["subject_id"], timer["payload"])
+
+    async def next_timer() -> dict[str, Any]:
+        return next(one for one in await queued(pool) if one["subject_id"] != steps[b][0])
+
+    await survive(lambda: start(api, workflow_id, {"n": 1}))
+    execution = (await ok(await api.get(f"/v1/workflows/{workflow_id}/executions")))["executions"][0]
+    steps = execution["transitionExecutions"]
+    for seconds in (91, 30):
+        timer = await next_timer()
+        await shift_time(pool, seconds)
+        await survive(lambda timer=timer: fire(timer))
+    retried = (await steps_of(api, execution, a))[-1]
+    await survive(lambda: succeed(api, retried, n=2))
+    timer = await next_timer()
+    await survive(lambda: fire(timer))
+    await survive(lambda: succeed(api, {"transitionId": b, "executionId": steps[b][0]}))
+    last = (await steps_of(api, execution, b))[-1]
+    assert last["input"] == {"n": 2}
+    await survive(lambda: succeed(api, last, n=3))
+    ended = await again(api, execution)
+    assert (ended["status"], ended["output"]) == ("succeeded", {"n": 3})
+    assert [len(ids) for ids in ended["transitionExecutions"].values()] == [2, 2]
+    assert await used(pool, organization.organization_id, "workflow-executions") == 1
+    assert await used(pool, organization.organization_id, "transition-executions") == 4
+    assert await queued(pool) == []
+    assert min(numbers) > 3
