@@ -28,6 +28,16 @@ def task(transition_id: str, following: str | None = None, **members: Any) -> di
     return {"Type": "Task", "Resource": transition_id, **ending, **members}
 
 
+def wait(seconds: int, following: str | None = None) -> dict[str, Any]:
+    ending = {"End": True} if following is None else {"Next": following}
+    return {"Type": "Wait", "Seconds": seconds, **ending}
+
+
+def parallel(*branches: dict[str, dict[str, Any]], **members: Any) -> dict[str, Any]:
+    made = [{"StartAt": next(iter(states)), "States": states} for states in branches]
+    return {"Type": "Parallel", "Branches": made, "ResultPath": "$.results", **members}
+
+
 async def create_workflow(api: httpx.AsyncClient, states: dict[str, dict[str, Any]], **body: Any) -> str:
     """Create a workflow that starts at the first of the states; return its id."""
     definition = {"StartAt": next(iter(states)), "States": states}
@@ -63,3 +73,12 @@ async def again(api: httpx.AsyncClient, execution: dict[str, Any]) -> dict[str, 
 
 async def lines(api: httpx.AsyncClient, log_id: str) -> list[str]:
     return [event["message"] for event in (await ok(await api.get(f"/v1/logs/{log_id}")))["events"]]
+
+
+async def steps_of(
+    api: httpx.AsyncClient, execution: dict[str, Any], transition_id: str
+) -> list[dict[str, Any]]:
+    """The steps of an execution that ran a transition, oldest first."""
+    ids = (await again(api, execution))["transitionExecutions"].get(transition_id, [])
+    path = f"/v1/transitions/{transition_id}/executions"
+    return [await ok(await api.get(f"{path}/{one}")) for one in ids]

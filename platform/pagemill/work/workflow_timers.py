@@ -37,6 +37,8 @@ WORKFLOW_TIMER: JobKind[WorkResources, None] = JobKind(
     concurrency=lambda _settings: CONCURRENCY,
     priority=PRIORITY,
     maximum_attempts=MAXIMUM_ATTEMPTS,
+    # It runs in the dispatcher itself, whose death says nothing about the timer.
+    maximum_lost_workers=MAXIMUM_ATTEMPTS,
     fail=abandon_timer,
     cancel=_cancel,
     timing=Timing(claim=claim_timers, seconds_to_next=seconds_to_next_timer),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pagemill.workflows.machine import Machine, Position, key_of
+from pagemill.workflows.frames import key_of
+from pagemill.workflows.machine import Machine, Position
 
 
 def machine_at(state: str, data: Any, *, attempt: int) -> tuple[Machine, str]:

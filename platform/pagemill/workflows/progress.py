@@ -244,7 +244,7 @@ class LockedExecution:
             self.connection,
             organization_id=self.organization_id,
             execution_id=self.execution_id,
-            machine=msgspec.to_builtins(self.machine, str_keys=True),
+            machine=msgspec.to_builtins(self.machine),
             state=self.machine.state,
             status=status,
         )

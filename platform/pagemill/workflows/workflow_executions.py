@@ -133,7 +133,7 @@ async def _machine_of(
 ) -> Machine:
     """Return where an execution stands. For one that an earlier release has moved its newest step tells."""
     if row.machine is not None:
-        return msgspec.convert(row.machine, Machine, str_keys=True)
+        return msgspec.convert(row.machine, Machine)
     newest = await transition_executions.lock_newest_step(
         connection, organization_id=organization_id, workflow_execution_id=row.id
     )

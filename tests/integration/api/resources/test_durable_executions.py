@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -12,7 +10,7 @@ import httpx
 import pytest
 
 from db.pool import acquire
-from db.statements import Statement
+from db.sql_migration import MIGRATIONS
 from pagemill.jobs import leases, outcomes
 from pagemill.work.workflow_timers import WORKFLOW_TIMER, WorkflowTimerRunner
 from pagemill.workflows.timers import fire_timer
@@ -23,10 +21,13 @@ from tests.support.flows import (
     create_workflow,
     lines,
     ok,
+    parallel,
     patch,
     start,
+    steps_of,
     succeed,
     task,
+    wait,
 )
 from tests.support.seeds import used
 from tests.support.tenants import Tenant
@@ -34,11 +35,6 @@ from tests.support.timers import let_pass, queued, shift_time
 from tests.support.working import dispatching, until
 
 NO_RETRY: list[Any] = []
-
-
-def wait(seconds: int, following: str | None = None) -> dict[str, Any]:
-    ending = {"End": True} if following is None else {"Next": following}
-    return {"Type": "Wait", "Seconds": seconds, **ending}
 
 
 async def beat(api: httpx.AsyncClient, step: dict[str, Any]) -> int:
@@ -49,15 +45,6 @@ async def beat(api: httpx.AsyncClient, step: dict[str, Any]) -> int:
 async def jump(api: httpx.AsyncClient, execution: dict[str, Any], transition_id: str) -> dict[str, Any]:
     path = f"/v1/workflows/{execution['workflowId']}/executions/{execution['executionId']}"
     return await ok(await api.patch(path, json={"nextTransitionId": transition_id}))
-
-
-async def steps_of(
-    api: httpx.AsyncClient, execution: dict[str, Any], transition_id: str
-) -> list[dict[str, Any]]:
-    """The steps of an execution that ran a transition, oldest first."""
-    ids = (await again(api, execution))["transitionExecutions"].get(transition_id, [])
-    path = f"/v1/transitions/{transition_id}/executions"
-    return [await ok(await api.get(f"{path}/{one}")) for one in ids]
 
 
 async def running(api: httpx.AsyncClient, execution: dict[str, Any]) -> int:
@@ -220,11 +207,6 @@ async def test_a_claim_that_is_kept_for_too_long_times_out(
     assert (await again(api, execution))["status"] == "running"
 
 
-def parallel(*branches: dict[str, dict[str, Any]], **members: Any) -> dict[str, Any]:
-    made = [{"StartAt": next(iter(states)), "States": states} for states in branches]
-    return {"Type": "Parallel", "Branches": made, "ResultPath": "$.results", **members}
-
-
 async def test_branches_run_side_by_side_and_are_joined(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     a, b = await create_transition(api, "docker"), await create_transition(api)
     states = {"P": parallel({"A": task(a)}, {"B": task(b)}, {"W": wait(60)}, End=True)}
@@ -384,6 +366,21 @@ async def test_executions_of_the_release_before_go_on(api: httpx.AsyncClient, po
     assert (await again(api, execution))["output"] == {"n": 4}
 
 
+async def test_steps_of_the_release_before_time_out(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
+    docker, manual = await create_transition(api, "docker", timeoutInSeconds=90), await create_transition(api)
+    states = {"P": parallel({"A": task(docker)}, {"B": task(manual)}, End=True)}
+    execution = await start(api, await create_workflow(api, states))
+    await make_old(pool)
+    migration = (MIGRATIONS / "add_workflow_timers.sql").read_text()
+    start_timers = migration.partition("INSERT INTO job")
+    await pool.execute("".join(start_timers[1:]).partition(";")[0])
+    [timer] = await queued(pool)
+    [step] = await steps_of(api, execution, docker)
+    assert timer["subject_id"] == step["executionId"]
+    await shift_time(pool, 91)
+    await assert_late(api, step)
+
+
 async def test_a_failed_execution_of_the_release_before_goes_on(
     api: httpx.AsyncClient, pool: asyncpg.Pool
 ) -> None:
@@ -509,91 +506,3 @@ async def test_a_timer_that_cannot_be_fired_fails_its_execution(
             [job] = await leases.claim(connection, WORKFLOW_TIMER, owner="test", lease=60.0, limit=5)
             assert await outcomes.fail(connection, WORKFLOW_TIMER, job, RuntimeError("broken"))
         assert await error_of(api, execution) == ("failed", "States.Runtime")
-
-
-class Crash:
-    """A process that dies before one of its next statements; what it has not committed is rolled back."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.left: int | None = None
-        run = Statement._run
-
-        async def count(statement: Statement[..., Any], connection: Any, arguments: dict[str, Any]) -> Any:
-            if self.left is not None:
-                self.left -= 1
-                if self.left < 0:
-                    raise asyncpg.ConnectionDoesNotExistError("crashed")
-            return await run(statement, connection, arguments)
-
-        monkeypatch.setattr(Statement, "_run", count)
-
-    async def between_any_two(self, pool: asyncpg.Pool, act: Callable[[], Awaitable[Any]]) -> int:
-        """Act again and again, dying one statement later each time; return after how many it survived.
-
-        Whatever it dies before, nothing of what it did is left.
-        """
-        before = await kept(pool)
-        for number in range(1000):
-            self.left = number
-            with contextlib.suppress(asyncpg.ConnectionDoesNotExistError, AssertionError):
-                await act()
-            survived, self.left = self.left >= 0, None
-            if survived:
-                return number
-            assert await kept(pool) == before
-        raise AssertionError
-
-
-async def kept(pool: asyncpg.Pool) -> dict[str, Any]:
-    """All that executions leave in the database."""
-    found = {}
-    for table in ("workflow_execution", "transition_execution", "log", "log_event", "usage_counter", "job"):
-        rows = await pool.fetch(f"SELECT * FROM {table} ORDER BY 1")
-        found[table] = [dict(row) for row in rows]
-    return found
-
-
-async def test_a_crash_between_any_two_statements_leaves_nothing_half_done(
-    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    a, b = await create_transition(api, "lambda", timeoutInSeconds=90), await create_transition(api, "docker")
-    retry = [{"ErrorEquals": ["States.Timeout"], "IntervalSeconds": 30, "MaxAttempts": 1}]
-    states = {
-        "P": parallel({"A": task(a, "W", Retry=retry), "W": wait(60)}, {"B": task(b)}, Next="C"),
-        "C": task(b, InputPath="$.results[0]"),
-    }
-    workflow_id = await create_workflow(api, states, status="production")
-    crash, numbers = Crash(monkeypatch), []
-
-    async def survive(act: Callable[[], Awaitable[Any]]) -> None:
-        numbers.append(await crash.between_any_two(pool, act))
-
-    async def fire(timer: dict[str, Any]) -> None:
-        async with acquire(pool) as connection, connection.transaction():
-            await fire_timer(connection, organization.organization_id, timer["subject_id"], timer["payload"])
-
-    async def next_timer() -> dict[str, Any]:
-        return next(one for one in await queued(pool) if one["subject_id"] != steps[b][0])
-
-    await survive(lambda: start(api, workflow_id, {"n": 1}))
-    execution = (await ok(await api.get(f"/v1/workflows/{workflow_id}/executions")))["executions"][0]
-    steps = execution["transitionExecutions"]
-    for seconds in (91, 30):
-        timer = await next_timer()
-        await shift_time(pool, seconds)
-        await survive(lambda timer=timer: fire(timer))
-    retried = (await steps_of(api, execution, a))[-1]
-    await survive(lambda: succeed(api, retried, n=2))
-    timer = await next_timer()
-    await survive(lambda: fire(timer))
-    await survive(lambda: succeed(api, {"transitionId": b, "executionId": steps[b][0]}))
-    last = (await steps_of(api, execution, b))[-1]
-    assert last["input"] == {"n": 2}
-    await survive(lambda: succeed(api, last, n=3))
-    ended = await again(api, execution)
-    assert (ended["status"], ended["output"]) == ("succeeded", {"n": 3})
-    assert [len(ids) for ids in ended["transitionExecutions"].values()] == [2, 2]
-    assert await used(pool, organization.organization_id, "workflow-executions") == 1
-    assert await used(pool, organization.organization_id, "transition-executions") == 4
-    assert await queued(pool) == []
-    assert min(numbers) > 3
