@@ -21,7 +21,10 @@ class QueueDepthRow(Row):
 
 
 class OpenJobsRow(Row):
-    """Number of jobs of a kind that may run or that run, and the seconds since the first was queued."""
+    """Number of jobs of a kind that may run or that run, and the seconds since the first was queued.
+
+    Timers count from when they were due.
+    """
 
     kind: Annotated[str, NeverNull("a column that is not null")]
     state: Annotated[JobState, NeverNull("a constant")]
@@ -80,14 +83,14 @@ class JobReportRow(Row):
 
 @crossing(
     "the operator sees how much work waits, not whose",
-    """
+    f"""
     SELECT kind, state, count(*) AS jobs FROM job
-    WHERE state IN ('queued', 'running')
+    WHERE state IN ('queued', 'running') AND (kind <> '{TIMER}' OR run_after <= now())
     GROUP BY kind, state ORDER BY kind, state
     """,
 )
 async def list_queue_depths(connection: Connection) -> list[QueueDepthRow]:
-    """Count the open jobs by kind and state."""
+    """Count the open jobs by kind and state, without timers that are not due."""
 
 
 @crossing(
@@ -95,14 +98,14 @@ async def list_queue_depths(connection: Connection) -> list[QueueDepthRow]:
     " UNION ALL ".join(
         f"""
         SELECT kind, '{state}' AS state, count(*) AS jobs,
-            extract(epoch FROM now() - min(created_time))::float8 AS oldest
+            extract(epoch FROM now() - min({since}))::float8 AS oldest
         FROM job WHERE state = '{state}' AND run_after <= now() AND {of_kind} GROUP BY kind
         """
-        for state, of_kind in (
-            ("running", "true"),
+        for state, of_kind, since in (
+            ("running", "true", "created_time"),
             # Timers have an index of their own: most of them are not due for long.
-            ("queued", f"(kind < '{TIMER}' OR kind > '{TIMER}')"),
-            ("queued", f"kind = '{TIMER}'"),
+            ("queued", f"(kind < '{TIMER}' OR kind > '{TIMER}')", "created_time"),
+            ("queued", f"kind = '{TIMER}'", "run_after"),
         )
     ),
 )

@@ -285,8 +285,11 @@ async def test_open_jobs_are_counted_with_the_age_of_the_oldest(
         (own, "d", "mail", "running", {"created_time": now}),
         (own, "e", "training", "running", {"created_time": now - minute}),
         (own, "f", "mail", "succeeded", {"created_time": now - minute, "ended_time": now}),
+        (own, "g", "workflow-timer", "queued", {"created_time": now - 9 * minute, "run_after": now - minute}),
+        (own, "h", "workflow-timer", "queued", {"run_after": now + minute}),
     ):
         await add(connection, owner, name, kind=kind, state=state, **values)
+    assert QueueDepthRow("workflow-timer", "queued", 1) in await list_queue_depths(connection)
 
     rows = await list_open_jobs(connection)
 
@@ -294,6 +297,7 @@ async def test_open_jobs_are_counted_with_the_age_of_the_oldest(
         OpenJobsRow("mail", "queued", jobs=2, oldest=120.0),
         OpenJobsRow("mail", "running", jobs=1, oldest=0.0),
         OpenJobsRow("training", "running", jobs=1, oldest=60.0),
+        OpenJobsRow("workflow-timer", "queued", jobs=1, oldest=60.0),
     ]
 
 

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from db import workflow_timers
+from db import job_leases, workflow_timers
 from db.pool import PLANNED_ONCE
 from db.statements import Connection
 from db.workflow_timers import (
@@ -178,6 +178,7 @@ async def test_timers_that_are_not_due_are_not_looked_at(pool: asyncpg.Pool, pla
         for statement, types, arguments in (
             (workflow_timers.claim_timers, "(text, float8, integer)", "('one', 60.0, 64)"),
             (workflow_timers.seconds_to_next_timer, "", ""),
+            (job_leases.claim_jobs, "(text, text, float8, integer)", "('function', 'one', 60.0, 64)"),
         ):
             await connection.execute(f"PREPARE looked_at {types} AS {statement.sql}")
             plan = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE looked_at {arguments}")
