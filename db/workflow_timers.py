@@ -81,20 +81,25 @@ async def start_timer_of_step(
     """Start the timer of a running step, for when it times out or its next heartbeat is missed, if ever."""
 
 
-@tenant(f"""
-    DELETE FROM job WHERE organization_id = :organization_id AND subject_id = :execution_id AND {QUEUED}
-""")
+# A timer that is claimed just now is not waited for: when it fires there is nothing to do.
+def deleting(condition: str) -> str:
+    """Return SQL that deletes the queued timers for which a condition holds."""
+    return f"""
+    DELETE FROM job WHERE organization_id = :organization_id AND id = ANY(ARRAY(
+        SELECT id FROM job WHERE organization_id = :organization_id AND {QUEUED} AND {condition}
+        FOR UPDATE SKIP LOCKED
+    ))
+    """
+
+
+@tenant(deleting("subject_id = :execution_id"))
 async def delete_timers_of_step(
     connection: Connection, *, organization_id: OrganizationId, execution_id: TransitionExecutionId
 ) -> RowCount:
     """Delete the timers of a step that has ended."""
 
 
-@tenant(f"""
-    DELETE FROM job
-    WHERE organization_id = :organization_id AND subject_id = :execution_id AND {QUEUED}
-        AND (:key::text IS NULL OR payload ->> 'key' = :key)
-""")
+@tenant(deleting("subject_id = :execution_id AND (:key::text IS NULL OR payload ->> 'key' = :key)"))
 async def delete_timers_of_execution(
     connection: Connection,
     *,
