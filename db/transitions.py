@@ -157,7 +157,7 @@ async def update_transition(
     SELECT id FROM workflow
     WHERE organization_id = :organization_id
         AND jsonb_path_exists(
-            definition, '$.States.*.Resource ? (@ == $resource)',
+            definition, '$.**.States.*.Resource ? (@ == $resource)',
             jsonb_build_object('resource', :transition_id::text)
         )
     ORDER BY created_time, id LIMIT 1
@@ -165,7 +165,7 @@ async def update_transition(
 async def find_workflow_with_transition(
     connection: Connection, *, organization_id: OrganizationId, transition_id: TransitionId
 ) -> WorkflowId | None:
-    """Return the oldest workflow that runs the transition."""
+    """Return the oldest workflow that runs the transition, in whichever of its branches."""
 
 
 @tenant("""

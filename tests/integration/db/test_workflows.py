@@ -124,6 +124,8 @@ async def test_transitions_are_listed_by_type_and_kept_by_id(
     [
         (DEFINITION, True),
         ({"States": {"First": {"Type": "Succeed"}, "Second": {"Resource": TRANSITION}}}, True),
+        ({"States": {"P": {"Branches": [{"States": {}}, DEFINITION]}}}, True),
+        ({"States": {"M": {"ItemProcessor": DEFINITION}}}, True),
         ({"States": {"Review": {"Resource": f"{TRANSITION}2"}}}, False),
         ({"States": {TRANSITION: {"Type": "Succeed"}}}, False),
         ({"Comment": TRANSITION, "States": {}}, False),
