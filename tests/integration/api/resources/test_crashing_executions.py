@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -54,8 +53,11 @@ class Crash:
         before = await kept(pool)
         for number in range(1000):
             self.left = number
-            with contextlib.suppress(asyncpg.ConnectionDoesNotExistError, AssertionError):
+            try:
                 await act()
+            except (asyncpg.ConnectionDoesNotExistError, AssertionError):
+                if self.left >= 0:
+                    raise
             survived, self.left = self.left >= 0, None
             if survived:
                 return number
