@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from pagemill.workflows.failures import TASK_FAILED, TASK_LOST, TIMED_OUT, stands_for
 
-__all__ = ["DEFAULT_RETRY", "TASK_FAILED", "TASK_LOST", "TIMED_OUT", "Catcher", "Retrier", "retry_delay"]
+__all__ = ["DEFAULT_RETRY", "TASK_FAILED", "TASK_LOST", "TIMED_OUT", "Catcher", "Retrier", "next_attempt"]
 
 LONGEST_DELAY = 86_400.0
 
@@ -88,15 +88,4 @@ def next_attempt(
             return NextAttempt(
                 position, draw().uniform(0, delay) if retrier.jitter_strategy == "FULL" else delay
             )
-    return None
-
-
-def retry_delay(retry: Sequence[Retrier] | None, error: str | None, attempt: int) -> float | None:
-    """Return the seconds to wait before a task is run again, or None when it is not.
-
-    ``error`` is None when the worker itself asks for a retry. The first retrier that matches decides.
-    """
-    for retrier in DEFAULT_RETRY if retry is None else retry:
-        if retrier.matches(error):
-            return retrier.delay(attempt) if attempt <= retrier.max_attempts else None
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,8 +18,14 @@ from pagemill.workflows.retries import (
     TASK_LOST,
     TIMED_OUT,
     Retrier,
-    retry_delay,
+    next_attempt,
 )
+
+
+def delay_of(retry: Sequence[Retrier], error: str | None, used: int) -> float | None:
+    """The seconds before the next attempt when each retrier was used so often."""
+    attempt = next_attempt(retry, error, [used] * len(retry), random.Random)
+    return None if attempt is None else attempt.delay
 
 
 def retrier(*errors: str, **members: Any) -> Retrier:
@@ -67,30 +75,26 @@ def test_no_delay_is_longer_than_a_day(attempt: int, interval: int, rate: float)
 
 def test_the_first_retrier_that_matches_decides() -> None:
     retry = [retrier("Mine", max_attempts=1, interval_seconds=7), retrier(max_attempts=9, interval_seconds=2)]
-    assert retry_delay(retry, "Mine", 1) == 7
-    assert retry_delay(retry, "Mine", 2) is None
-    assert retry_delay(retry, "Yours", 1) == 2
+    assert delay_of(retry, "Mine", 0) == 7
+    assert delay_of(retry, "Mine", 1) is None
+    assert delay_of(retry, "Yours", 0) == 2
 
 
 def test_attempts_are_bounded() -> None:
-    assert [retry_delay([retrier(max_attempts=2)], "E", attempt) is None for attempt in (1, 2, 3)] == [
-        False,
-        False,
-        True,
-    ]
-    assert retry_delay([retrier(max_attempts=0)], "E", 1) is None
+    assert [delay_of([retrier(max_attempts=2)], "E", used) for used in (0, 1, 2)] == [1, 2, None]
+    assert delay_of([retrier(max_attempts=0)], "E", 0) is None
 
 
 def test_an_empty_list_retries_nothing() -> None:
-    assert retry_delay([], TIMED_OUT, 1) is None
+    assert delay_of([], TIMED_OUT, 0) is None
 
 
 @pytest.mark.parametrize(
     ("error", "is_retried"), [(TIMED_OUT, True), (TASK_LOST, True), (TASK_FAILED, False), (None, True)]
 )
 def test_without_a_list_only_lost_and_late_tasks_are_retried(error: str | None, is_retried: bool) -> None:
-    assert (retry_delay(None, error, 1) is not None) is is_retried
-    assert retry_delay(None, error, DEFAULT_RETRY[0].max_attempts + 1) is None
+    assert (delay_of(DEFAULT_RETRY, error, 0) is not None) is is_retried
+    assert delay_of(DEFAULT_RETRY, error, DEFAULT_RETRY[0].max_attempts) is None
 
 
 @pytest.mark.parametrize(
