@@ -59,18 +59,20 @@ def claiming(kind: str, *, order: tuple[str, ...]) -> str:
               AND run_after <= now()
             ORDER BY {ordered}
     """.strip()
+    # The first of each organization is looked for in the order of that index: sorted by the organization alone,
+    # Postgres may look through all jobs for it where most of those that are queued are of another kind.
     # The best 2 * limit jobs are looked for: others may be taking some of them. Where all organizations have
     # plenty, none of them lies beyond ``most`` of its organization; where some have little, the others' next
     # ones follow.
     return f"""
     WITH RECURSIVE waiting (organization_id) AS (
         (SELECT organization_id FROM job WHERE state = 'queued' AND kind = {kind}
-         ORDER BY organization_id LIMIT 1)
+         ORDER BY organization_id, {ordered} LIMIT 1)
         UNION ALL
         SELECT (SELECT job.organization_id FROM job
                 WHERE job.state = 'queued' AND job.kind = {kind}
                   AND job.organization_id > waiting.organization_id
-                ORDER BY job.organization_id LIMIT 1)
+                ORDER BY job.organization_id, {ordered} LIMIT 1)
         FROM waiting WHERE waiting.organization_id IS NOT NULL
     ), busy AS MATERIALIZED (
         SELECT organization_id, count(*) AS running FROM job

@@ -120,12 +120,12 @@ async def list_open_jobs(connection: Connection) -> list[OpenJobsRow]:
     """
     WITH RECURSIVE waiting (organization_id) AS (
         (SELECT organization_id FROM job WHERE state = 'queued' AND kind = :kind
-         ORDER BY organization_id LIMIT 1)
+         ORDER BY organization_id, priority, created_time, id LIMIT 1)
         UNION ALL
         SELECT (SELECT job.organization_id FROM job
                 WHERE job.state = 'queued' AND job.kind = :kind
                   AND job.organization_id > waiting.organization_id
-                ORDER BY job.organization_id LIMIT 1)
+                ORDER BY job.organization_id, priority, created_time, id LIMIT 1)
         FROM waiting WHERE waiting.organization_id IS NOT NULL
     ), counted AS (
         SELECT waiting.organization_id, head.priority

@@ -124,11 +124,11 @@ async def claim_timers(
     "the dispatcher works for all organizations",
     f"""
     WITH RECURSIVE waiting (organization_id) AS (
-        (SELECT organization_id FROM job WHERE {QUEUED} ORDER BY organization_id LIMIT 1)
+        (SELECT organization_id FROM job WHERE {QUEUED} ORDER BY organization_id, run_after, id LIMIT 1)
         UNION ALL
         SELECT (SELECT job.organization_id FROM job
                 WHERE {QUEUED} AND job.organization_id > waiting.organization_id
-                ORDER BY job.organization_id LIMIT 1)
+                ORDER BY job.organization_id, run_after, id LIMIT 1)
         FROM waiting WHERE waiting.organization_id IS NOT NULL
     )
     SELECT extract(epoch FROM min(first.run_after) - now())::float8

@@ -34,7 +34,8 @@ STEP, RUN = TransitionExecutionId("step"), WorkflowExecutionId("run")
 async def transition(connection: Connection, mine: Tenant) -> dict[str, Any]:
     """A transition, as the values of a step that name it."""
     own = {"organization_id": mine.organization_id}
-    await insert(connection, "transition", **own, id="transition", timeout_in_seconds=60)
+    values = {"transition_type": "docker", "timeout_in_seconds": 60}
+    await insert(connection, "transition", **own, id="transition", **values)
     return {**own, "transition_id": "transition"}
 
 

@@ -117,4 +117,5 @@ async def test_a_crash_between_any_two_statements_leaves_nothing_half_done(
     assert await used(pool, organization.organization_id, "workflow-executions") == 1
     assert await used(pool, organization.organization_id, "transition-executions") == 4
     assert await queued(pool) == []
-    assert min(numbers) > 3
+    assert min(numbers) > 1
+    assert max(numbers) > 20
