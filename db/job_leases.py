@@ -59,7 +59,7 @@ def claiming(kind: str, *, order: tuple[str, ...]) -> str:
               AND run_after <= now()
             ORDER BY {ordered}
     """.strip()
-    # The first of each organization is looked for in the order of that index: sorted by the organization alone,
+    # The first of each organization is looked for in the order of that index: sorted by organization alone,
     # Postgres may look through all jobs for it where most of those that are queued are of another kind.
     # The best 2 * limit jobs are looked for: others may be taking some of them. Where all organizations have
     # plenty, none of them lies beyond ``most`` of its organization; where some have little, the others' next

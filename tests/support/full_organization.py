@@ -330,7 +330,7 @@ class _Seed:
         await self.add("usage_reservation", job_id=ids["JobId"], month=MONTH, meter="pages", amount=1)
         if state == "waiting":
             for subject in ("TransitionExecutionId", "WorkflowExecutionId"):
-                timer = {"kind": "workflow-timer", "subject_id": ids[subject], "payload": {}}
+                timer = {"kind": "workflow-timer", "state": "queued", "subject_id": ids[subject]}
                 await self.add("job", id=f"{ids['JobId']} of {subject}", **timer)
 
 
