@@ -9,7 +9,6 @@ from typing import Any, Literal, assert_never
 
 import msgspec
 
-from db import transitions
 from db import workflow_executions as statements
 from db.mail import mail_failed_execution
 from db.statements import Connection
@@ -50,6 +49,7 @@ from pagemill.workflows.transition_executions import (
     WorkflowStep,
     begin_execution,
     end_open_steps,
+    transition_to_execute,
 )
 
 LIMIT_EXCEEDED = "Pagemill.LimitExceeded"
@@ -154,9 +154,7 @@ class LockedExecution:
 
     async def _run_task(self, task: RunTask) -> TaskFailed | None:
         """Begin an execution of the task's transition; return the failure when it cannot be executed."""
-        transition = await transitions.keep_transition(
-            self.connection, organization_id=self.organization_id, transition_id=task.resource
-        )
+        transition = await transition_to_execute(self.connection, self.organization_id, task.resource)
         if transition is None:
             return TaskFailed(task.key, RUNTIME, f"Transition {task.resource} does not exist any more")
         place = WorkflowStep(
