@@ -19,6 +19,7 @@ from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings
 from pagemill.work.functions import FUNCTION, FunctionResources, FunctionRunner
 from pagemill.work.kinds import KINDS
+from pagemill.work.workflow_timers import WORKFLOW_TIMER, WorkflowTimerRunner
 from pagemill.workflows.functions.mapping import FunctionMapping
 from pagemill.workflows.functions.processes import FunctionProcesses
 from pagemill.workflows.step_log import MOST_BYTES
@@ -184,7 +185,8 @@ async def test_a_crash_is_tried_again_when_the_task_says_so(
     retry = {"ErrorEquals": ["Pagemill.FunctionCrashed"], "IntervalSeconds": 1, "MaxAttempts": 1}
     workflow_id = await create_workflow(api, {"A": task(transition_id, Retry=[retry])})
     neighbour = await create_workflow(api, {"A": task(await function(api, "total"))})
-    async with dispatching(pool, runner, kinds=(FUNCTION,), poll=0.2):
+    timers = dispatching(pool, WorkflowTimerRunner(pool), kinds=(WORKFLOW_TIMER,))
+    async with dispatching(pool, runner, kinds=(FUNCTION,)), timers:
         execution = await start(api, workflow_id)
         await until_status(api, await start(api, neighbour, {"amounts": [1]}), "succeeded")
         ended = await until_status(api, execution, "failed")
@@ -241,8 +243,10 @@ async def test_a_result_that_comes_too_late_changes_nothing(
     step = await step_of(api, execution, transition_id)
     path = f"/v1/transitions/{transition_id}/executions/{step['executionId']}"
     await ok(await api.patch(path, json={"status": "succeeded", "output": {"by": "a client"}}))
+    job_id = await pool.fetchval("SELECT id FROM job WHERE kind = 'function'")
+    assert await until_ended(pool, job_id) == ["cancelled"]
+    await pool.execute("UPDATE job SET state = 'queued', cancel_requested = false, ended_time = NULL")
     async with dispatching(pool, runner, kinds=(FUNCTION,)):
-        job_id = await pool.fetchval("SELECT id FROM job WHERE kind = 'function'")
         assert await until_ended(pool, job_id) == ["succeeded"]
     assert (await again(api, execution))["output"] == {"by": "a client"}
 
