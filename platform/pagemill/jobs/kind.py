@@ -102,7 +102,7 @@ class JobKind(Generic[Resources, Result]):
 
     ``runner`` makes the function that runs one job, from the resources of a dispatcher; ``concurrency`` says
     how many jobs one dispatcher runs at the same time. ``priority`` can be changed for a single job. A job
-    that has lost ``maximum_lost_workers`` fails.
+    that has lost ``maximum_lost_workers`` fails. With ``timing`` its jobs are timers.
 
     The other members are called in the transaction that writes the outcome; a kind without them writes
     nothing besides its job:

@@ -48,5 +48,4 @@ async def queue_completed_task(
         priority=BATCH,
         maximum_attempts=MAXIMUM_ATTEMPTS,
         trace_context=context_to_send(),
-        delay=0.0,
     )

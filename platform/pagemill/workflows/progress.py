@@ -27,6 +27,7 @@ from pagemill.ids import (
 )
 from pagemill.notices.events import tell
 from pagemill.workflows.adoption import machine_at
+from pagemill.workflows.completed_tasks import queue_completed_task
 from pagemill.workflows.definition import Definition
 from pagemill.workflows.failures import RUNTIME
 from pagemill.workflows.interpreter import decide, start
@@ -235,6 +236,7 @@ class LockedExecution:
         )
         await self.write_line(f"Execution {self.execution_id}: {status}")
         await self.tell(status)
+        await queue_completed_task(self.connection, self.organization_id, self.workflow_id, self.execution_id)
 
     async def _keep(self, status: Literal["running", "retry"]) -> None:
         self.status = status

@@ -98,6 +98,7 @@ def test_how_many_jobs_run_at_once_follows_from_the_settings() -> None:
         "function": 9,
         "container": 11,
         "completed-task": 11,
+        "workflow-timer": 8,
     }
 
 
