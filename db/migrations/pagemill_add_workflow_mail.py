@@ -6,7 +6,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
 from db.sql_migration import sql_migration
 
-ID = "2026-11-28T18:30:00:000000"
+ID = "2026-11-28T18:37:00:000000"
 VERSION = "1.38.0"
 DESCRIPTION = "Add the table of the mail that came for workflows, and find a workflow by its address"
 

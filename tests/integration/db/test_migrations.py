@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import asyncpg
 import pytest
 from piccolo.apps.migrations.commands.new import AutoMigrationManager
@@ -72,6 +75,15 @@ async def test_piccolo_has_nothing_to_alter() -> None:
     manager = AutoMigrationManager()
     for alteration in await manager.get_alter_statements(app_config=APP_CONFIG):
         assert alteration.statements == []
+
+
+def test_each_migration_has_an_id_of_its_own() -> None:
+    """Of two with the same id only one is ever run."""
+    texts = [
+        path.read_text() for path in Path(APP_CONFIG.resolved_migrations_folder_path).glob("pagemill_*.py")
+    ]
+    ids = [re.findall(r'^ID = "(.+)"$', text, re.MULTILINE) for text in texts]
+    assert len({found for (found,) in ids}) == len(ids) > 5
 
 
 async def test_second_migration_changes_nothing(database_url: str, pool: asyncpg.Pool) -> None:
