@@ -1,8 +1,8 @@
 """Executions of transitions: steps of workflows, and executions that were started alone.
 
-An execution of a manual transition waits until it is claimed. A claim holds while heartbeats come; a minute
-after the last one the execution can be claimed again. ``heartbeat_time`` is null where no heartbeats are
-expected. A step whose state has HeartbeatSeconds ends when none came for so long.
+An execution of a manual transition waits until it is claimed: see ``db/claims.py``. ``heartbeat_time`` is
+null where no heartbeats are expected. A step whose state has HeartbeatSeconds ends when none came for so
+long.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from db.keyset import IN_UNION, SORT_COLUMNS, Order, SortBy, nullable_page
-from db.statements import Connection, NeverNull, Row, RowCount, Statement, columns, tenant
+from db.statements import Connection, NeverNull, Row, Statement, columns, tenant
 from pagemill.ids import (
     LogId,
     OrganizationId,
@@ -49,6 +49,7 @@ class LockedTransitionExecutionRow(Row):
     """An execution of a transition whose row is locked; ``state`` is its state when it is a step.
 
     ``key`` is what the machine of the workflow's execution calls it; null for steps of an earlier release.
+    ``former_holders`` had claims that have ended.
     """
 
     id: TransitionExecutionId
@@ -60,6 +61,7 @@ class LockedTransitionExecutionRow(Row):
     status: TransitionExecutionStatus
     claimed_by: PrincipalId | None
     claimed_time: datetime.datetime | None
+    heartbeat_time: datetime.datetime | None
     running_since: datetime.datetime | None
     expires: datetime.datetime | None
     log_id: LogId | None
@@ -67,6 +69,7 @@ class LockedTransitionExecutionRow(Row):
     heartbeat_missed: Annotated[bool, NeverNull("coalesce")]
     claim_lapsed: Annotated[bool, NeverNull("coalesce")]
     """Its claim had lapsed before it would have timed out: it waits again."""
+    former_holders: Annotated[list[PrincipalId], NeverNull("an array of an array")]
 
 
 class StepOfRow(Row):
@@ -90,15 +93,17 @@ class StepToRunRow(Row):
     seconds_left: float | None
 
 
+LEASE = "interval '60 seconds'"
+"""A claim holds for so long after its last heartbeat."""
 LOCKED = columns(
     LockedTransitionExecutionRow,
     timed_out="coalesce(expires < now(), false)",
     heartbeat_missed="coalesce(heartbeat_time + make_interval(secs => heartbeat_seconds) <= now(), false)",
-    claim_lapsed="""coalesce(
-        claimed_by IS NOT NULL AND heartbeat_time < now() - interval '60 seconds'
-            AND heartbeat_time + interval '60 seconds' <= expires,
+    claim_lapsed=f"""coalesce(
+        claimed_by IS NOT NULL AND heartbeat_time < now() - {LEASE} AND heartbeat_time + {LEASE} <= expires,
         false
     )""",
+    former_holders="jsonb_path_query_array(former_claims, '$[*].claimedBy')",
 )
 TO_RUN = columns(
     StepToRunRow,
@@ -222,66 +227,6 @@ async def list_transition_executions(
         after_id=after_id,
         limit=limit,
     )
-
-
-@tenant(f"""
-    UPDATE transition_execution AS execution SET
-        claimed_by = :claimed_by, claimed_time = now(), start_time = now(), heartbeat_time = now(),
-        expires = now() + make_interval(secs => coalesce(
-            execution.timeout_in_seconds,
-            (
-                SELECT workflow.definition #>> ARRAY['States', execution.state, 'TimeoutSeconds']
-                FROM workflow_execution JOIN workflow ON workflow.id = workflow_execution.workflow_id
-                WHERE workflow_execution.organization_id = :organization_id
-                    AND workflow_execution.id = execution.workflow_execution_id
-            )::double precision,
-            (
-                SELECT timeout_in_seconds FROM transition
-                WHERE organization_id = :organization_id AND id = :transition_id
-            )
-        ))
-    WHERE execution.organization_id = :organization_id AND execution.id = (
-        SELECT id FROM transition_execution
-        WHERE organization_id = :organization_id AND transition_id = :transition_id AND status = 'running'
-            AND (
-                claimed_by IS NULL
-                OR (
-                    heartbeat_time < now() - interval '60 seconds'
-                    AND heartbeat_time + interval '60 seconds' <= expires
-                )
-            )
-        ORDER BY created_time, id LIMIT 1
-        FOR UPDATE SKIP LOCKED
-    )
-    RETURNING {columns(TransitionExecutionRow)}
-""")
-async def claim_transition_execution(
-    connection: Connection,
-    *,
-    organization_id: OrganizationId,
-    transition_id: TransitionId,
-    claimed_by: PrincipalId,
-) -> TransitionExecutionRow | None:
-    """Claim the execution that waits longest, and start it.
-
-    One whose claim has lapsed for want of heartbeats waits again, unless it had timed out before.
-    """
-
-
-@tenant("""
-    UPDATE transition_execution SET
-        heartbeat_time = CASE WHEN heartbeat_time IS NOT NULL THEN now() END
-    WHERE organization_id = :organization_id AND transition_id = :transition_id AND id = :execution_id
-        AND status = 'running' AND (expires IS NULL OR expires >= now())
-""")
-async def record_heartbeat(
-    connection: Connection,
-    *,
-    organization_id: OrganizationId,
-    transition_id: TransitionId,
-    execution_id: TransitionExecutionId,
-) -> RowCount:
-    """Keep the claim on an execution that is running and has not timed out."""
 
 
 @tenant(f"""

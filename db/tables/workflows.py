@@ -96,6 +96,8 @@ class TransitionExecution(Table, tablename="transition_execution"):
     status = Text(default="running", help_text="running, succeeded, failed, rejected, retry")
     claimed_by = Text(null=True, default=None)
     claimed_time = Timestamptz(null=True, default=None)
+    former_claims = JSONB(default="[]", help_text="claims that have ended, oldest first")
+    deferred_until = Timestamptz(null=True, default=None, help_text="it is not offered before")
     completed_by = Text(null=True, default=None)
     log_id = Text(null=True, default=None)
     created_time = Timestamptz(default=TimestamptzNow())

@@ -43,6 +43,7 @@ from pagemill.api.metrics.api_metrics import ApiMetrics
 from pagemill.api.openapi.configuration import describe_api
 from pagemill.api.resources.app_clients import AppClientController
 from pagemill.api.resources.assets import AssetController
+from pagemill.api.resources.claims import ClaimController
 from pagemill.api.resources.data_bundles import DataBundleController
 from pagemill.api.resources.datasets import DatasetController
 from pagemill.api.resources.deployment_environments import DeploymentEnvironmentController
@@ -86,6 +87,7 @@ BODY_BYTES = 10_000_000
 CONTROLLERS = [
     AppClientController,
     AssetController,
+    ClaimController,
     DataBundleController,
     DatasetController,
     DeploymentEnvironmentController,

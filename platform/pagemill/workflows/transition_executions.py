@@ -28,6 +28,7 @@ from pagemill.ids import (
     new_id,
 )
 from pagemill.usage.counting import count, count_freely
+from pagemill.usage.meters import Meter
 from pagemill.workflows.commons import TIMEOUT_IN_SECONDS, is_commons
 from pagemill.workflows.logs import open_log, write_line
 from pagemill.workflows.retries import TASK_FAILED
@@ -158,11 +159,16 @@ async def watch_step(
 
 
 async def lock_running(
-    connection: Connection, organization_id: OrganizationId, execution_id: TransitionExecutionId
+    connection: Connection,
+    organization_id: OrganizationId,
+    execution_id: TransitionExecutionId,
+    *,
+    by: PrincipalId | None,
 ) -> LockedTransitionExecutionRow | None:
     """Lock and return an execution; None when there is none.
 
-    Raises BadRequest when it has ended or timed out.
+    ``by`` is who wants to change it, None for the platform. Raises BadRequest when it has ended or timed out,
+    and when somebody else holds a claim on it.
     """
     row = await statements.lock_transition_execution(
         connection, organization_id=organization_id, execution_id=execution_id
@@ -171,7 +177,22 @@ async def lock_running(
         raise BadRequest(f"Transition execution {execution_id} has timed out")
     if row is not None and row.status != "running":
         raise BadRequest(f"Transition execution {execution_id} has ended: its status is {row.status}")
+    if row is not None and by is not None:
+        check_holder(row, by)
     return row
+
+
+def check_holder(row: LockedTransitionExecutionRow, by: PrincipalId) -> None:
+    """Refuse who has lost or given back a claim, and anybody while somebody else holds one.
+
+    An execution that nobody has claimed can be ended by anybody. Raises BadRequest.
+    """
+    if row.claimed_by == by:
+        return
+    if row.claimed_by is not None and not row.claim_lapsed:
+        raise BadRequest(f"Transition execution {row.id} is claimed by {row.claimed_by}")
+    if by in row.former_holders:
+        raise BadRequest(f"Transition execution {row.id} is not claimed by {by} any more")
 
 
 async def end_execution(
@@ -205,12 +226,50 @@ async def end_execution(
     await delete_timers_of_step(connection, organization_id=organization_id, execution_id=row.id)
     if cancel_job:
         await cancel_job_of_step(connection, organization_id, row.id)
-    if row.claimed_time is not None and (row.claimed_by or "").startswith("las:user:"):
-        # Clients can report any startTime; the time of the claim is the server's own.
-        spent = min(end_time - row.claimed_time, LONGEST_CLAIM)
-        await count_freely(connection, organization_id, "user-minutes", spent.total_seconds() / 60)
-    if production and (minutes := _running_minutes(row, end_time)) > 0:
-        await count_freely(connection, organization_id, "production-workflow-minutes", minutes)
+    # The time of a claim that has lapsed ended with its last heartbeat, unless its holder comes back.
+    left = row.heartbeat_time if row.claim_lapsed and by != row.claimed_by else None
+    until = min(left or end_time, row.expires or end_time)
+    if row.claimed_by is not None and row.claimed_time is not None:
+        await count_claim(
+            connection, organization_id, row.claimed_by, row.claimed_time, until, production=production
+        )
+    elif production and row.running_since is not None:
+        await _count_minutes(
+            connection, organization_id, "production-workflow-minutes", row.running_since, until
+        )
+
+
+async def count_claim(
+    connection: Connection,
+    organization_id: OrganizationId,
+    claimed_by: PrincipalId,
+    claimed_time: datetime.datetime,
+    ended_time: datetime.datetime,
+    *,
+    production: bool,
+) -> None:
+    """Count the time of a claim: a user's, and that of a step of a workflow in production.
+
+    Clients can report any startTime; the time of the claim is the server's own.
+    """
+    if claimed_by.startswith("las:user:"):
+        latest = min(ended_time, claimed_time + LONGEST_CLAIM)
+        await _count_minutes(connection, organization_id, "user-minutes", claimed_time, latest)
+    if production:
+        await _count_minutes(
+            connection, organization_id, "production-workflow-minutes", claimed_time, ended_time
+        )
+
+
+async def _count_minutes(
+    connection: Connection,
+    organization_id: OrganizationId,
+    meter: Meter,
+    since: datetime.datetime,
+    until: datetime.datetime,
+) -> None:
+    if until > since:
+        await count_freely(connection, organization_id, meter, (until - since).total_seconds() / 60)
 
 
 async def cancel_job_of_step(
@@ -252,15 +311,6 @@ async def stop_executions(
     ):
         await delete_timers_of_step(connection, organization_id=organization_id, execution_id=execution_id)
         await cancel_job_of_step(connection, organization_id, execution_id)
-
-
-def _running_minutes(row: LockedTransitionExecutionRow, end_time: datetime.datetime) -> float:
-    """Return for how long a step has run: from its claim, or from when it was due, to its end or time-out."""
-    since = row.claimed_time or row.running_since
-    if since is None:
-        return 0.0
-    until = end_time if row.expires is None else min(end_time, row.expires)
-    return max((until - since).total_seconds(), 0.0) / 60
 
 
 async def _start_timer(

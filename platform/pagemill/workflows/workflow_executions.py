@@ -167,7 +167,7 @@ async def finish_step(
     execution = None
     if step.workflow_execution_id is not None:
         execution = await lock_execution(connection, organization_id, step.workflow_execution_id)
-    row = await lock_running(connection, organization_id, execution_id)
+    row = await lock_running(connection, organization_id, execution_id, by=by)
     if row is None:
         return False
     await end_step(connection, organization_id, execution, row, result, by=by, cancel_job=by is not None)

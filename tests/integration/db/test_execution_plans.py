@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 
 from db import transition_executions, workflow_executions
+from db.claims import claim_next_execution
 from db.keyset import Order, SortBy
 from db.logs import list_logs_ascending, list_logs_descending
 from db.statements import Statement
-from db.transition_executions import claim_transition_execution
 from db.workflows import list_workflows
 from tests.support.plans import most_rows_read
 from tests.support.tenants import Tenant
@@ -182,7 +182,7 @@ async def test_a_claim_reads_running_executions_only(pool: asyncpg.Pool, organiz
     async with pool.acquire() as connection:
         read = await most_rows_read(
             connection,
-            claim_transition_execution,
+            claim_next_execution,
             organization_id=organization.organization_id,
             transition_id=TRANSITION,
             claimed_by="somebody",

@@ -1,4 +1,4 @@
-"""Executions of transitions: claims, heartbeats, time limits and ends."""
+"""Executions of transitions: time limits and ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from db.statements import Connection
 from db.transition_executions import (
     StepToRunRow,
     TransitionExecutionRow,
-    claim_transition_execution,
     end_transition_execution,
     find_step_to_run,
     find_workflow_execution_of_step,
@@ -24,7 +23,6 @@ from db.transition_executions import (
     lock_newest_step,
     lock_running_steps,
     lock_transition_execution,
-    record_heartbeat,
     set_start_time,
 )
 from pagemill.ids import LogId, PrincipalId, TransitionExecutionId, TransitionId, WorkflowExecutionId
@@ -101,115 +99,6 @@ async def test_an_execution_is_due_after_its_delay_or_waits_to_be_claimed(
     assert stored["expires"] == (start + timedelta(seconds=60) if start else None)
     assert stored["running_since"] == start
     assert stored["heartbeat_time"] == (start if heartbeat_seconds else None)
-
-
-async def test_the_execution_that_waits_longest_is_claimed_first(
-    connection: Connection, transition: dict[str, Any]
-) -> None:
-    time = await now(connection)
-    for name, age in (("young", 1), ("b, old", 9), ("a, old", 9)):
-        await add(connection, transition, name, created_time=time - timedelta(seconds=age))
-    await add(connection, transition, "ended", status="succeeded", created_time=time - timedelta(days=1))
-    claimed = [await claim_transition_execution(connection, **transition, claimed_by=ADA) for _ in range(4)]
-    assert [row.id if row else None for row in claimed] == ["a, old", "b, old", "young", None]
-    rows = await connection.fetch("SELECT * FROM transition_execution WHERE id <> 'ended'")
-    for row in rows:
-        assert (row["claimed_by"], row["claimed_time"], row["start_time"]) == (ADA, time, time)
-        assert (row["heartbeat_time"], row["expires"]) == (time, time + timedelta(seconds=600))
-
-
-@pytest.mark.parametrize(
-    ("silent_for", "expires_in", "is_claimed"),
-    [
-        (61, 500, True),
-        (60, 500, False),
-        (0, 500, False),
-        # The claim lapsed at the time at which it timed out, or after it.
-        (100, -40, True),
-        (100, -41, False),
-        (700, -641, False),
-    ],
-)
-async def test_a_claim_lapses_a_minute_after_the_last_heartbeat_unless_it_had_timed_out(
-    connection: Connection, transition: dict[str, Any], silent_for: int, expires_in: int, is_claimed: bool
-) -> None:
-    time = await now(connection)
-    await add(
-        connection,
-        transition,
-        claimed_by="las:user:gone",
-        heartbeat_time=time - timedelta(seconds=silent_for),
-        expires=time + timedelta(seconds=expires_in),
-    )
-    row = await claim_transition_execution(connection, **transition, claimed_by=ADA)
-    assert (row is not None) == is_claimed
-    owner = await connection.fetchval("SELECT claimed_by FROM transition_execution")
-    assert owner == (ADA if is_claimed else "las:user:gone")
-
-
-async def test_an_execution_without_heartbeats_is_not_claimed_again(
-    connection: Connection, transition: dict[str, Any]
-) -> None:
-    await add(connection, transition, claimed_by=ADA, heartbeat_time=None, expires=None)
-    assert await claim_transition_execution(connection, **transition, claimed_by=ADA) is None
-
-
-@pytest.mark.parametrize(
-    ("own_seconds", "of_step", "seconds"), [(None, None, 600), (45, None, 45), (45, 90, 90)]
-)
-async def test_the_state_of_the_workflow_may_shorten_the_time_of_a_step(
-    connection: Connection,
-    mine: Tenant,
-    transition: dict[str, Any],
-    own_seconds: int | None,
-    of_step: int | None,
-    seconds: int,
-) -> None:
-    """An earlier release has not kept it with the step."""
-    own = {"organization_id": mine.organization_id}
-    review = {} if own_seconds is None else {"TimeoutSeconds": own_seconds}
-    for name, of_state in (("other", {"TimeoutSeconds": 5}), ("own", review)):
-        definition = {"States": {"Review": of_state, "Export": {"TimeoutSeconds": 7}}}
-        await insert(connection, "workflow", **own, id=f"{name} workflow", definition=definition)
-        run = {"id": f"{name} run", "workflow_id": f"{name} workflow"}
-        await insert(connection, "workflow_execution", **own, **run)
-    await add(
-        connection, transition, workflow_execution_id="own run", state="Review", timeout_in_seconds=of_step
-    )
-    assert await claim_transition_execution(connection, **transition, claimed_by=ADA)
-    expires = await connection.fetchval("SELECT expires FROM transition_execution")
-    assert expires == await now(connection) + timedelta(seconds=seconds)
-
-
-@pytest.mark.parametrize(
-    ("values", "is_recorded"),
-    [
-        ({"expires": None}, True),
-        ({"expires": timedelta(seconds=0)}, True),
-        ({"expires": timedelta(seconds=-1)}, False),
-        ({"status": "succeeded"}, False),
-    ],
-)
-async def test_a_heartbeat_counts_while_the_execution_runs(
-    connection: Connection, transition: dict[str, Any], values: dict[str, Any], is_recorded: bool
-) -> None:
-    time = await now(connection)
-    if isinstance(values.get("expires"), timedelta):
-        values = {"expires": time + values["expires"]}
-    before = time - timedelta(seconds=50)
-    await add(connection, transition, heartbeat_time=before, **values)
-    assert await record_heartbeat(connection, **transition, execution_id=EXECUTION) == is_recorded
-    assert await connection.fetchval("SELECT heartbeat_time FROM transition_execution") == (
-        time if is_recorded else before
-    )
-
-
-async def test_a_heartbeat_does_not_make_an_execution_expect_heartbeats(
-    connection: Connection, transition: dict[str, Any]
-) -> None:
-    await add(connection, transition, heartbeat_time=None)
-    assert await record_heartbeat(connection, **transition, execution_id=EXECUTION) == 1
-    assert await connection.fetchval("SELECT heartbeat_time FROM transition_execution") is None
 
 
 @pytest.mark.parametrize(("expires_in", "timed_out"), [(None, False), (0, False), (-1, True)])

@@ -126,9 +126,16 @@ async def execute(recorder: Recorder, workflow_id: str, check: str, document_id:
 
 
 async def do_step(recorder: Recorder, check: str) -> str:
-    """Claim a manual step, keep it, and report its result; returns the id of the execution."""
+    """Claim a manual step, put it off, take it up again, and report its result.
+
+    Returns the id of the execution.
+    """
     claimed = await recorder.call("executeTransition", {}, transitionId=check)
     ids = {"transitionId": check, "executionId": str(claimed["executionId"])}
+    await recorder.call("releaseTransitionExecution", {"reason": "Not my customer"}, **ids)
+    await recorder.call("claimTransitionExecution", {}, **ids)
+    await recorder.call("deferTransitionExecution", {"reason": "The supplier sends page 2"}, **ids)
+    await recorder.prepare("POST", f"/transitions/{check}/executions", {})
     await recorder.call("sendHeartbeat", {}, **ids)
     await recorder.call("getTransitionExecution", **ids)
     output = {"documentId": claimed["input"]["documentId"], "total": "128.50"}

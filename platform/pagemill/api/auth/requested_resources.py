@@ -41,7 +41,10 @@ KINDS = {
 
 BELOW = {
     ("transition", "executions"): "transition-execution",
+    ("transition-execution", "claim"): "transition-execution",
+    ("transition-execution", "defer"): "transition-execution",
     ("transition-execution", "heartbeats"): "transition-execution",
+    ("transition-execution", "release"): "transition-execution",
     ("webhook", "attempts"): "webhook",
     ("workflow", "executions"): "workflow-execution",
 }

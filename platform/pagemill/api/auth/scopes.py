@@ -39,6 +39,8 @@ FILES = "files"
 """Collection of the contents of documents, which has no scope of its own."""
 NOT_ALONE = {"attempts", "executions", "heartbeats"}
 """Collections whose scope starts with the name of the collection above."""
+VERBS = {"claim", "defer", "release"}
+"""Operations on one resource, which have the scope of its collection."""
 
 
 def read_scopes(text: str | None) -> frozenset[str] | None:
@@ -54,7 +56,7 @@ def scope_of(path_template: str, action: Action) -> str:
     """Return the scope that a request needs."""
     names: list[str] = []
     for segment in path_template.strip("/").split("/")[1:]:
-        if not segment.startswith("{"):
+        if not segment.startswith("{") and segment not in VERBS:
             names = [*names, segment] if segment in NOT_ALONE else [segment]
     collection = ".".join(names).lower()
     return f"{PREFIX}{'documents' if collection == FILES else collection}:{action}"

@@ -22,13 +22,8 @@ from pagemill.api.http.timestamps import parse_time
 from pagemill.api.resources.transitions import transition_not_found
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import LogId, PrincipalId, TransitionExecutionId, TransitionId
-from pagemill.workflows.transition_executions import (
-    EndStatus,
-    StepResult,
-    begin_execution,
-    lock_running,
-    watch_step,
-)
+from pagemill.workflows.claims import claim_next, keep, refuse
+from pagemill.workflows.transition_executions import EndStatus, StepResult, begin_execution, lock_running
 from pagemill.workflows.workflow_executions import finish_step
 
 DATA_BYTES = 256 * 1024
@@ -135,8 +130,8 @@ class TransitionExecutionController(Controller):
         """Claim or start an execution of a transition.
 
         Of a `manual` transition the execution that has waited longest is claimed and returned; when none
-        waits, the answer is 404. Send a heartbeat at least every 60 seconds, else the execution can be
-        claimed again, and report its result with `PATCH`. The body is `{}`.
+        waits, the answer is 404. Send a heartbeat at least every 60 seconds, else somebody else can claim the
+        execution, and report its result with `PATCH`. The body is `{}`.
 
         Of a `docker` or `lambda` transition a new execution is started without a workflow, on the `input`
         in the body (at most 256 KiB). The transition needs its `imageUrl` or `lambdaId` (400). The number
@@ -150,14 +145,9 @@ class TransitionExecutionController(Controller):
             if transition is None:
                 raise transition_not_found(transition_id)
             if transition.transition_type == "manual":
-                row = await statements.claim_transition_execution(
-                    connection,
-                    organization_id=organization_id,
-                    transition_id=transition_id,
-                    claimed_by=caller.principal_id,
+                row: statements.TransitionExecutionRow | None = await claim_next(
+                    connection, organization_id, transition_id, by=caller.principal_id
                 )
-                if row is not None:
-                    await watch_step(connection, organization_id, row.id)
             else:
                 given = {} if data.input is UNSET else checked_data(data.input, "input")
                 row = await begin_execution(connection, organization_id, transition, given)
@@ -221,7 +211,7 @@ class TransitionExecutionController(Controller):
 
         It is `running` until its result is known: `succeeded`, `failed`, `rejected` or `retry`.
         """
-        return to_execution(await _find(connection, caller, transition_id, execution_id))
+        return to_execution(await find_execution(connection, caller, transition_id, execution_id))
 
     @patch("/{execution_id:str}", empty_patch=True)
     async def update_transition_execution(
@@ -238,8 +228,9 @@ class TransitionExecutionController(Controller):
         `failed` or `retry` it runs the task again when the task's `Retry` allows that, and else fails. With
         `rejected` it ends as rejected. `error.message` tells why the execution has not succeeded.
 
-        The output has at most 256 KiB. An execution that has ended or timed out cannot be changed (400).
-        `startTime` replaces the start time, with or without a status.
+        The output has at most 256 KiB. An execution that has ended or timed out cannot be changed (400), nor
+        one that somebody else has claimed, or on which the caller's own claim has ended. `startTime` replaces
+        the start time, with or without a status.
         """
         organization_id = caller.organization_id
         start_time = parse_time(data.start_time, "startTime") if data.start_time else None
@@ -257,8 +248,8 @@ class TransitionExecutionController(Controller):
             elif data.output is not UNSET or data.error is not UNSET:
                 raise BadRequest("status: is required with an output or an error")
             else:
-                await _find(connection, caller, transition_id, execution_id)
-                await lock_running(connection, organization_id, execution_id)
+                await find_execution(connection, caller, transition_id, execution_id)
+                await lock_running(connection, organization_id, execution_id, by=caller.principal_id)
             if start_time is not None:
                 await statements.set_start_time(
                     connection,
@@ -266,7 +257,7 @@ class TransitionExecutionController(Controller):
                     execution_id=execution_id,
                     start_time=start_time,
                 )
-            row = await _find(connection, caller, transition_id, execution_id)
+            row = await find_execution(connection, caller, transition_id, execution_id)
         return to_execution(row)
 
     @post("/{execution_id:str}/heartbeats", status_code=204, transaction="request")
@@ -282,20 +273,15 @@ class TransitionExecutionController(Controller):
 
         Send one at least every 60 seconds while the work goes on; the body is `{}`. A step whose state has
         `HeartbeatSeconds` fails with `States.HeartbeatTimeout` when none comes for so long. An execution that
-        has ended or timed out takes no heartbeats (400).
+        has ended or timed out takes no heartbeats (400), nor does one that somebody else has claimed.
         """
-        kept = await statements.record_heartbeat(
-            connection,
-            organization_id=caller.organization_id,
-            transition_id=transition_id,
-            execution_id=execution_id,
-        )
-        if not kept:
-            row = await _find(connection, caller, transition_id, execution_id)
-            raise BadRequest(f"Transition execution {execution_id} has ended or timed out: {row.status}")
+        organization_id, by = caller.organization_id, caller.principal_id
+        if not await keep(connection, organization_id, transition_id, execution_id, by=by):
+            await find_execution(connection, caller, transition_id, execution_id)
+            await refuse(connection, organization_id, execution_id, by=by)
 
 
-async def _find(
+async def find_execution(
     connection: Connection,
     caller: Caller,
     transition_id: TransitionId,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -11,7 +10,7 @@ import httpx
 import pytest
 
 from pagemill.api.resources.transition_executions import DATA_BYTES
-from pagemill.ids import LogId, TransitionExecutionId, TransitionId, UserId, new_id
+from pagemill.ids import LogId, TransitionExecutionId, TransitionId, new_id
 from tests.support.flows import (
     again,
     claim,
@@ -305,25 +304,6 @@ async def test_a_result_at_the_same_time_as_a_jump_or_a_deletion(api: httpx.Asyn
         )
         assert other.status_code == 200
         assert ended.status_code in (200, 400 if method == "PATCH" else 404)
-
-
-async def test_user_minutes_are_counted(
-    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
-) -> None:
-    transition_id = await waiting(api, 2)
-    by_client, by_user = [await claim(api, transition_id) for _ in range(2)]
-    await age(pool, by_client, "claimed_time", 600)
-    await age(pool, by_user, "claimed_time", 600)
-    await pool.execute(
-        "UPDATE transition_execution SET claimed_by = $2 WHERE id = $1",
-        by_user["executionId"],
-        new_id(UserId),
-    )
-    await succeed(api, by_client)
-    assert await used(pool, organization.organization_id, "user-minutes") == 0
-    await patch(api, by_user, startTime=datetime.now(UTC).isoformat())
-    await succeed(api, by_user)
-    assert 10 <= await used(pool, organization.organization_id, "user-minutes") < 11
 
 
 async def test_production_minutes_are_counted(

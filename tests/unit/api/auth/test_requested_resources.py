@@ -102,6 +102,11 @@ def test_only_admins_delegate_roles() -> None:
             {"execution": "e"},
             "las:transition-execution:e",
         ),
+        (
+            "/v1/transitions/{id}/executions/{execution}/claim",
+            {"execution": "e"},
+            "las:transition-execution:e",
+        ),
         ("/v1/webhooks/{id}/attempts", {"id": "w"}, "las:webhook:w"),
         ("/v1/organizations/{id}", {"id": "me"}, "las:organization:own"),
         ("/v1/organizations/{id}", {"id": "las:organization:other"}, "las:organization:other"),

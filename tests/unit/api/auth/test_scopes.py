@@ -28,6 +28,11 @@ def test_every_route_has_a_scope_and_every_scope_a_route() -> None:
             "/v1/transitions/{transition_id:str}/executions/{execution_id:str}/heartbeats",
             "transitions.executions.heartbeats:write",
         ),
+        (
+            "POST",
+            "/v1/transitions/{transition_id:str}/executions/{execution_id:str}/defer",
+            "transitions.executions:write",
+        ),
     ],
 )
 def test_scope_of(method: str, path: str, scope: str) -> None:
