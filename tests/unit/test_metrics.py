@@ -113,5 +113,5 @@ def test_no_label_has_a_name_of_what_grows() -> None:
     labels = {label for metric in documented() for label in metric.labels}
     assert labels == {
         *("application", "kind", "lane", "method", "outcome", "priority", "reason", "role", "route"),
-        *("source", "state", "status", "version", "volume"),
+        *("source", "state", "status", "type", "version", "volume"),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tools.dashboards.panels import Dashboard, Panel, Query, largest, quantile, rate
+from tools.dashboards.panels import WINDOW, Dashboard, Panel, Query, largest, quantile, rate
 
 ENDED = "ray_pagemill_jobs_ended_total"
 FAILED, FINAL = '{outcome=~"failed|lost"}', '{outcome!="retried"}'
@@ -101,6 +101,34 @@ DASHBOARD = Dashboard(
             description="From claimed to ended: 95 of 100 took less.",
             unit="s",
             queries=(Query(quantile(0.95, "ray_pagemill_job_seconds", "kind"), "{{kind}}"),),
+        ),
+        Panel(
+            title="Executions of workflows",
+            description="Executions that have not ended. Those in retry wait until somebody continues them.",
+            stacked=True,
+            queries=(Query(largest("pagemill_workflow_executions", "status"), "{{status}}"),),
+        ),
+        Panel(
+            title="Steps that wait for people",
+            description="Steps of manual transitions that nobody has claimed.",
+            queries=(Query(largest("pagemill_manual_steps_waiting"), "steps"),),
+        ),
+        Panel(
+            title="Oldest step that waits for people",
+            description="0 when none waits.",
+            unit="s",
+            queries=(Query(largest("pagemill_oldest_manual_step_age_seconds"), "oldest"),),
+        ),
+        Panel(
+            title="Steps that ended",
+            description="Steps of workflows a second, by type and outcome.",
+            unit="cps",
+            queries=(
+                Query(
+                    f"max by (type, outcome) (rate(pagemill_steps_ended_total[{WINDOW}]))",
+                    "{{type}} {{outcome}}",
+                ),
+            ),
         ),
     ),
 )

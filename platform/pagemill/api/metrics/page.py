@@ -5,15 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, product
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from db.transitions import TransitionType
 from pagemill.api.metrics.figure_places import (
     IDLE_CONNECTIONS,
     IN_FLIGHT,
@@ -26,6 +27,7 @@ from pagemill.api.metrics.figure_places import (
 from pagemill.api.metrics.queue_watch import QueueFigures
 from pagemill.api.openapi.parameters import path_of
 from pagemill.release import release
+from pagemill.workflows.transition_executions import EndStatus
 
 API_PREFIX = "/v1"
 
@@ -33,6 +35,7 @@ Values: TypeAlias = Mapping[tuple[str, ...], float]
 """Values of a metric by those of its labels."""
 
 _NOTHING: Values = {}
+OPEN_STATUSES = ("running", "retry")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,7 @@ class ApiFigures(Collector):
         yield from self._requests()
         yield from self._process()
         yield from self._queue()
+        yield from self._executions()
         yield from self._disks()
 
     def _requests(self) -> Iterator[Metric]:
@@ -116,6 +120,24 @@ class ApiFigures(Collector):
         yield _gauge("oldest_job_age_seconds", "Age of the oldest job that waits.", ("kind",), oldest)
         yield _gauge("pages_waiting", "Pages of jobs that wait.", ("priority",), pages)
         yield _gauge("dispatchers", "Dispatchers that live and do not drain.", ("role",), dispatchers)
+
+    def _executions(self) -> Iterator[Metric]:
+        executions, waiting, oldest = _NOTHING, _NOTHING, _NOTHING
+        ended = CounterMetricFamily(
+            "pagemill_steps_ended",
+            "Steps that have ended since somebody scrapes, by type and outcome.",
+            labels=("type", "outcome"),
+        )
+        if self.queue is not None:
+            figures = self.queue.executions
+            executions = _by_label(figures.executions, OPEN_STATUSES)
+            waiting, oldest = {(): float(figures.waiting_steps)}, {(): figures.oldest_step}
+            for ending in product(get_args(TransitionType), get_args(EndStatus)):
+                ended.add_metric(ending, figures.ended_steps.get(ending, 0))
+        yield _gauge("workflow_executions", "Executions that have not ended.", ("status",), executions)
+        yield _gauge("manual_steps_waiting", "Steps that people can claim.", (), waiting)
+        yield _gauge("oldest_manual_step_age_seconds", "Age of the oldest of them.", (), oldest)
+        yield ended
 
     def _disks(self) -> Iterator[Metric]:
         usage = {volume: shutil.disk_usage(path) for volume, path in self.volumes.items() if path.exists()}

@@ -1,4 +1,4 @@
-"""Figures of the queue and of the dispatchers, asked of Postgres while somebody scrapes."""
+"""Figures of the queue, the dispatchers and executions, asked of Postgres while somebody scrapes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from db.job_reports import list_open_jobs
 from db.pool import DATABASE_ERRORS, connect
 from db.statements import Connection
 from pagemill.work.open_pages import OpenPages, count_open_pages
+from pagemill.workflows.execution_figures import ExecutionFigures, ExecutionWatch
 
 APPLICATION_NAME = "pagemill metrics"
 KEPT_SECONDS = 5.0
@@ -34,6 +35,7 @@ class QueueFigures(msgspec.Struct, frozen=True):
     oldest: Mapping[str, float]
     pages: OpenPages
     dispatchers: Mapping[str, int]
+    executions: ExecutionFigures = ExecutionFigures()
 
 
 class QueueWatch:
@@ -46,6 +48,7 @@ class QueueWatch:
         self._latest: QueueFigures | None = None
         self._asked: float | None = None
         self._is_failing = False
+        self._executions = ExecutionWatch()
 
     async def latest(self) -> QueueFigures | None:
         """Return figures that are five seconds old at most; None when Postgres does not give any."""
@@ -70,7 +73,7 @@ class QueueWatch:
                         application_name=APPLICATION_NAME,
                         statement_seconds=ANSWER_SECONDS,
                     )
-                found = await find_queue_figures(self._connection)
+                found = await find_queue_figures(self._connection, self._executions)
         except DATABASE_ERRORS as error:
             self._report(error)
             self.close()
@@ -89,7 +92,7 @@ class QueueWatch:
             logger.warning("metrics: the database gives no figures: %s", type(error).__name__)
 
 
-async def find_queue_figures(connection: Connection) -> QueueFigures:
+async def find_queue_figures(connection: Connection, executions: ExecutionWatch) -> QueueFigures:
     """Return the figures of all organizations. Raises what asyncpg raises."""
     jobs = await list_open_jobs(connection)
     dispatchers = await list_dispatchers(connection)
@@ -99,4 +102,5 @@ async def find_queue_figures(connection: Connection) -> QueueFigures:
         oldest={row.kind: row.oldest for row in jobs if row.state == "queued"},
         pages=await count_open_pages(connection),
         dispatchers=Counter(row.role for row in dispatchers if not row.draining),
+        executions=await executions.ask(connection),
     )

@@ -22,6 +22,7 @@ from pagemill.api.metrics.queue_watch import QueueFigures
 from pagemill.api.metrics.request_metrics import RequestMetrics
 from pagemill.release import release
 from pagemill.work.open_pages import OpenPages
+from pagemill.workflows.execution_figures import ExecutionFigures
 
 DOCUMENT = "/v1/documents/{document_id}"
 PLACES = FigurePlaces([Operation("GET", DOCUMENT), Operation("GET", "/health")])
@@ -31,6 +32,7 @@ QUEUE = QueueFigures(
     oldest={"prediction": 7.5},
     pages=OpenPages(interactive=6.0, background=40.0),
     dispatchers={"interactive": 2},
+    executions=ExecutionFigures({"retry": 2}, 5, 61.5, {("docker", "failed"): 4}),
 )
 
 
@@ -130,6 +132,19 @@ def test_the_queue_is_shown_with_zeros_for_what_does_not_wait(requests: RequestM
     assert (found["pagemill_dispatchers|interactive"], found["pagemill_dispatchers|long"]) == (2, 0)
 
 
+def test_executions_are_shown_with_zeros_for_what_there_is_not(requests: RequestMetrics) -> None:
+    found = values(requests)
+    statuses = {name: found[f"pagemill_workflow_executions|{name}"] for name in ("running", "retry")}
+    assert statuses == {"running": 0, "retry": 2}
+    assert found["pagemill_manual_steps_waiting"] == 5
+    assert found["pagemill_oldest_manual_step_age_seconds"] == 61.5
+    ended = {name: value for name, value in found.items() if name.startswith("pagemill_steps_ended_total")}
+    assert len(ended) == 3 * 4
+    assert {name: value for name, value in ended.items() if value} == {
+        "pagemill_steps_ended_total|failed|docker": 4
+    }
+
+
 def test_without_postgres_nothing_is_said_of_the_queue_and_the_rest_is_there(
     requests: RequestMetrics,
 ) -> None:
@@ -137,7 +152,9 @@ def test_without_postgres_nothing_is_said_of_the_queue_and_the_rest_is_there(
     found = values(requests, queue=None)
     assert found["pagemill_postgres_up"] == 0
     assert not [
-        name for name in found if name.startswith(("pagemill_jobs", "pagemill_pages", "pagemill_disp"))
+        name
+        for name in found
+        if name.removeprefix("pagemill_").startswith(("jobs", "pages", "disp", "workflow", "manual", "steps"))
     ]
     assert found["pagemill_postgres_pool_connections|idle"] == 4
     assert found["pagemill_postgres_pool_connections|used"] == 1
