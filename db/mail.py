@@ -127,8 +127,8 @@ async def mail_invitation(
         recipients="SELECT email AS address FROM workflow_of WHERE email IS NOT NULL",
         payload="""jsonb_build_object(
             'notice', 'execution', 'workflow', (SELECT name FROM workflow_of),
-            'workflowId', :workflow_id::text, 'executionId', :execution_id::text, 'error', :error::text,
-            'cause', :cause::text, 'waits', :waits::boolean
+            'workflowId', :workflow_id::text, 'executionId', :execution_id::text, 'state', :state::text,
+            'error', :error::text, 'cause', :cause::text, 'waits', :waits::boolean
         )""",
     )
 )
@@ -138,6 +138,7 @@ async def mail_failed_execution(
     organization_id: OrganizationId,
     workflow_id: WorkflowId,
     execution_id: WorkflowExecutionId,
+    state: str,
     error: str,
     cause: str,
     waits: bool,

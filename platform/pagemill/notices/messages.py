@@ -88,11 +88,15 @@ class LimitsNotice(_Notice, frozen=True, kw_only=True, rename="camel", tag="limi
 
 
 class ExecutionNotice(_Notice, frozen=True, kw_only=True, rename="camel", tag="execution"):
-    """Payload of mail on a failed execution; ``waits`` says whether a user has to decide how it goes on."""
+    """Payload of mail on a failed execution; ``waits`` says whether a user has to decide how it goes on.
+
+    An earlier release has not written the ``state``.
+    """
 
     workflow: str
     workflow_id: str
     execution_id: str
+    state: str = ""
     error: str
     cause: str
     waits: bool
@@ -193,6 +197,7 @@ def _execution(notice: ExecutionNotice) -> Content:
         subject=f"An execution of {name} has failed",
         paragraphs=(
             f"An execution of the workflow {name} has failed. {end}",
+            *([f"State: {one_line(notice.state)}"] if notice.state else []),
             f"{one_line(notice.error)}: {one_line(notice.cause, limit=1000)}",
             f"Execution: {notice.execution_id}",
             f"Workflow: {notice.workflow_id}",

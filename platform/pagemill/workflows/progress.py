@@ -210,6 +210,7 @@ class LockedExecution:
             organization_id=self.organization_id,
             workflow_id=self.workflow_id,
             execution_id=self.execution_id,
+            state=failure.state,
             error=failure.error,
             cause=failure.cause,
             waits=waits,

@@ -93,6 +93,7 @@ async def test_a_failed_execution_is_mailed_to_where_the_workflow_says(
         **own,
         workflow_id=WorkflowId("w"),
         execution_id=WorkflowExecutionId("e"),
+        state="Check",
         error="States.Timeout",
         cause="too late",
         waits=True,
@@ -100,11 +101,8 @@ async def test_a_failed_execution_is_mailed_to_where_the_workflow_says(
     sent = await mails(connection)
     assert (count, list(sent)) == ((1, [address]) if address else (0, []))
     if address:
-        assert (sent[address]["workflow"], sent[address]["cause"], sent[address]["waits"]) == (
-            "w",
-            "too late",
-            True,
-        )
+        members = [sent[address][name] for name in ("workflow", "state", "cause", "waits")]
+        assert members == ["w", "Check", "too late", True]
 
 
 @pytest.mark.parametrize(

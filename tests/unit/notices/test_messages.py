@@ -39,6 +39,7 @@ EXECUTION = COMMON | {
     "workflow": "Approve",
     "workflowId": "las:workflow:w",
     "executionId": "las:workflow-execution:e",
+    "state": "Check",
     "error": "States.Timeout",
     "cause": "It took too long",
     "waits": True,
@@ -73,8 +74,13 @@ def parts(message: EmailMessage) -> tuple[str, str]:
             "Acme comes close to a limit of its plan",
             ["8.5 of 10"],
         ),
-        (EXECUTION, "An execution of Approve has failed", ["States.Timeout: It took too long", "waits for"]),
+        (
+            EXECUTION,
+            "An execution of Approve has failed",
+            ["State: Check", "States.Timeout: It took"],
+        ),
         (EXECUTION | {"waits": False}, "An execution of Approve has failed", ["It has ended"]),
+        (EXECUTION | {"waits": True}, "An execution of Approve has failed", ["It waits for you"]),
     ],
 )
 def test_messages(payload: dict[str, Any], subject: str, said: list[str]) -> None:

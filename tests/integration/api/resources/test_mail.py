@@ -118,6 +118,7 @@ async def test_a_failed_execution_is_mailed_to_where_the_workflow_says(
         "workflow": "Approve",
         "workflowId": workflow_id,
         "executionId": execution["executionId"],
+        "state": "A",
         "error": mail["error"],
         "cause": mail["cause"],
         "waits": waits,
