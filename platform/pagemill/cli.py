@@ -14,6 +14,7 @@ from pagemill.commands.backup import backup, restore
 from pagemill.commands.consents import consents
 from pagemill.commands.deploy import deploy
 from pagemill.commands.deployment_environments import deployment_environments
+from pagemill.commands.executions import executions
 from pagemill.commands.jobs import jobs
 from pagemill.commands.mail_intake import mail_intake
 from pagemill.commands.migrate import migrate
@@ -150,6 +151,7 @@ main.add_command(restore)
 main.add_command(deployment_environments)
 main.add_command(consents)
 main.add_command(deploy)
+main.add_command(executions)
 main.add_command(jobs)
 main.add_command(mail_intake)
 main.add_command(migrate)

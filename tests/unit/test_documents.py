@@ -66,6 +66,22 @@ COMMANDS_RUN_BY = {
     ),
     "down": "tests/integration/stack/test_up.py::test_it_runs_stops_and_finds_its_data_again",
     "env": "tests/integration/stack/test_up.py::test_it_runs_stops_and_finds_its_data_again",
+    "executions cancel": (
+        "tests/integration/api/resources/test_executions_by_operators.py"
+        "::test_an_execution_is_cancelled_with_its_step"
+    ),
+    "executions list": (
+        "tests/integration/api/resources/test_executions_by_operators.py"
+        "::test_executions_are_listed_by_what_the_operator_asks_for"
+    ),
+    "executions retry": (
+        "tests/integration/api/resources/test_executions_by_operators.py"
+        "::test_an_execution_that_waits_is_tried_again"
+    ),
+    "executions show": (
+        "tests/integration/api/resources/test_executions_by_operators.py"
+        "::test_an_execution_is_told_from_its_beginning"
+    ),
     "jobs cancel": "tests/integration/jobs/test_job_administration.py::test_the_commands",
     "jobs kinds": "tests/integration/jobs/test_new_kind.py::test_the_operator_sees_a_new_kind",
     "jobs list": "tests/integration/jobs/test_job_administration.py::test_the_commands",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pagemill.commands.options import data_directory_option, json_option, print_json, with_database
+from pagemill.commands.options import age_since, data_directory_option, json_option, print_json, with_database
 
 if TYPE_CHECKING:
     from db.jobs import JobState
@@ -140,7 +139,7 @@ def _show_all(reports: list[JobReport]) -> None:
             report.organization_id.removeprefix("las:organization:"),
             f"[{COLOURS.get(report.state, 'default')}]{report.state}[/]",
             f"{report.attempt}/{report.maximum_attempts}",
-            _age(report.created_time),
+            age_since(report.created_time),
             _error(report),
         )
     Console().print(table)
@@ -162,11 +161,3 @@ def _error(report: JobReport) -> str:
         return ""
     again = " (trying again may help)" if report.retryable else ""
     return f"{report.error_class}: {report.error_message}{again}"
-
-
-def _age(since: datetime) -> str:
-    seconds = int((datetime.now(UTC) - since).total_seconds())
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{max(seconds, 0)} s"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -72,3 +73,19 @@ def print_json(content: object) -> None:
     import msgspec
 
     click.echo(msgspec.json.format(msgspec.json.encode(content)).decode())
+
+
+def age_since(time: datetime) -> str:
+    """Return how long ago a time is, in its largest unit."""
+    seconds = int((datetime.now(UTC) - time).total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{max(seconds, 0)} s"
+
+
+def printable(text: str) -> str:
+    """Return a text of others without what a terminal would obey: line breaks and control characters."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
