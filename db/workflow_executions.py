@@ -222,7 +222,8 @@ async def move_workflow_execution(
 
 @tenant("""
     UPDATE workflow_execution SET
-        status = :status, output = :output, state = coalesce(:state, state), machine = NULL, end_time = now()
+        status = :status, output = :output, state = coalesce(:state, state), machine = :machine,
+        end_time = now()
     WHERE organization_id = :organization_id AND id = :execution_id
     RETURNING end_time
 """)
@@ -234,8 +235,19 @@ async def end_workflow_execution(
     status: WorkflowExecutionStatus,
     state: str | None,
     output: Mapping[str, Any] | None,
+    machine: Mapping[str, Any] | None,
 ) -> Annotated[datetime.datetime, NeverNull("set by the statement")]:
-    """End an execution and return its end time."""
+    """End an execution and return its end time; with a machine it can be opened again."""
+
+
+@tenant("""
+    UPDATE workflow_execution SET status = 'running', output = NULL, end_time = NULL
+    WHERE organization_id = :organization_id AND id = :execution_id
+""")
+async def reopen_workflow_execution(
+    connection: Connection, *, organization_id: OrganizationId, execution_id: WorkflowExecutionId
+) -> None:
+    """Let an execution that has ended, or waits, run again."""
 
 
 # An execution can go round for as long as its plan allows: only the newest events are kept.

@@ -10,6 +10,7 @@ import msgspec
 from db import claims as statements
 from db.claims import ClaimedRow, GivingBack
 from db.statements import Connection
+from db.transition_executions import lock_transition_execution
 from pagemill.errors import BadRequest
 from pagemill.ids import OrganizationId, PrincipalId, TransitionExecutionId, TransitionId
 from pagemill.workflows.logs import write_line
@@ -53,10 +54,11 @@ async def claim(
     Raises BadRequest when it has ended or timed out, or somebody else holds it.
     """
     # The lock makes those who claim it at the same time wait for each other.
-    row = await lock_running(connection, organization_id, execution_id, by=None)
-    if row is not None and row.claimed_by == by:
-        if not await keep(connection, organization_id, transition_id, execution_id, by=by):
-            await refuse(connection, organization_id, execution_id, by=by)
+    row = await lock_transition_execution(
+        connection, organization_id=organization_id, execution_id=execution_id
+    )
+    holds = row is not None and row.claimed_by == by
+    if holds and await keep(connection, organization_id, transition_id, execution_id, by=by):
         return
     claimed = await statements.claim_execution(
         connection,
@@ -66,8 +68,7 @@ async def claim(
         claimed_by=by,
     )
     if claimed is None:
-        holder = row.claimed_by if row is not None else None
-        raise BadRequest(f"Transition execution {execution_id} is claimed by {holder}")
+        await refuse(connection, organization_id, execution_id, by=by)
     await _follow_up(connection, organization_id, claimed)
 
 

@@ -29,7 +29,7 @@ from pagemill.notices.events import tell
 from pagemill.workflows.adoption import machine_at
 from pagemill.workflows.completed_tasks import queue_completed_task
 from pagemill.workflows.definition import Definition
-from pagemill.workflows.failures import RUNTIME
+from pagemill.workflows.failures import RUNTIME, TASK_FAILED
 from pagemill.workflows.interpreter import decide, start
 from pagemill.workflows.logs import write_line
 from pagemill.workflows.machine import (
@@ -39,6 +39,7 @@ from pagemill.workflows.machine import (
     Decided,
     Event,
     Failed,
+    Jump,
     Machine,
     RunTask,
     StartTimer,
@@ -223,6 +224,25 @@ class LockedExecution:
         else:
             await self.end("failed")
 
+    async def give_up(self, *, by: str) -> None:
+        """End as failed because a person says so. That is not mailed: somebody knows."""
+        cause = f"Ended by {by}"
+        await self.end_open(cause)
+        await self.add_event("ExecutionFailed", state=self.machine.state, error=TASK_FAILED, cause=cause)
+        await self.write_line(f"State {self.machine.state}: {TASK_FAILED}: {cause}")
+        await self.end("failed")
+
+    async def reopen(self) -> None:
+        """Let an execution that has failed, or waits, go on in the state that it has come to.
+
+        Raises LimitExceeded.
+        """
+        await statements.reopen_workflow_execution(
+            self.connection, organization_id=self.organization_id, execution_id=self.execution_id
+        )
+        self.status = "running"
+        await self.go_on(Jump(self.machine.state))
+
     async def end(self, status: WorkflowExecutionStatus, output: dict[str, Any] | None = None) -> None:
         """End the execution with all that is open of it, and tell webhooks."""
         await self.end_open(f"The workflow's execution has ended: {status}")
@@ -234,6 +254,7 @@ class LockedExecution:
             status=status,
             state=self.machine.state,
             output=output,
+            machine=msgspec.to_builtins(self.machine) if status == "failed" else None,
         )
         await self.write_line(f"Execution {self.execution_id}: {status}")
         await self.tell(status)

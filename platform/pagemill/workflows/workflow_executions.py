@@ -27,9 +27,8 @@ from pagemill.usage.counting import count_workflow_execution
 from pagemill.workflows.adoption import failed_machine_at, machine_at
 from pagemill.workflows.definition import COMMONS_FAILED, Definition, task_of_transition
 from pagemill.workflows.definitions import definition_of
-from pagemill.workflows.failures import TASK_FAILED
 from pagemill.workflows.logs import open_log
-from pagemill.workflows.machine import Event, Failed, Jump, Machine, TaskFailed, TaskSucceeded
+from pagemill.workflows.machine import Event, Jump, Machine, TaskFailed, TaskSucceeded
 from pagemill.workflows.progress import LockedExecution
 from pagemill.workflows.transition_executions import (
     StepResult,
@@ -249,8 +248,28 @@ async def jump(execution: LockedExecution, transition_id: TransitionId, *, by: P
     await execution.end_open(f"The workflow's execution went on with {transition_id}", by=by)
     await execution.add_event("NextTransition", transitionId=transition_id, by=by)
     if transition_id == COMMONS_FAILED or state is None:
-        await execution.fail(Failed(execution.machine.state, TASK_FAILED, f"Ended by {by}", deliberate=True))
+        await execution.give_up(by=by)
         return
     await execution.write_line(f"Goes on with {transition_id}, requested by {by}")
     execution.status = "running"
     await execution.go_on(Jump(state))
+
+
+async def retry(execution: LockedExecution, *, by: str) -> None:
+    """Let an execution that has failed, or waits after a failure, go on in the state that has failed.
+
+    Raises BadRequest and LimitExceeded.
+    """
+    if execution.status not in ("failed", "error", "retry"):
+        raise BadRequest(f"only a failed execution is tried again: its status is {execution.status}")
+    state = execution.machine.state
+    await execution.add_event("Retried", state=state, by=by)
+    await execution.write_line(f"Goes on with state {state}, requested by {by}")
+    await execution.reopen()
+
+
+async def cancel(execution: LockedExecution, *, by: str) -> None:
+    """End an execution that runs or waits as failed. Raises BadRequest when it has ended."""
+    if execution.status not in ("running", "retry"):
+        raise BadRequest(f"the execution has ended: its status is {execution.status}")
+    await execution.give_up(by=by)

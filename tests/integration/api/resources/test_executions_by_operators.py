@@ -180,7 +180,8 @@ async def test_an_execution_is_cancelled_with_its_step(api: httpx.AsyncClient, d
     ended = await again(api, execution)
     assert ended["status"] == "failed"
     assert ended["endTime"] is not None
-    assert ended["events"][-1]["type"] == "Cancelled"
+    (event,) = ended["events"]
+    assert (event["type"], event["cause"]) == ("ExecutionFailed", "Ended by the operator")
     refused = await patch(api, step, status="succeeded", output={})
     assert refused.status_code == 400
 
