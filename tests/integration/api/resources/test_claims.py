@@ -280,6 +280,23 @@ async def test_minutes_of_a_user_are_counted_over_all_claims_of_an_execution(
     ]
 
 
+async def test_production_minutes_are_those_of_all_claims(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    transition_id = await create_transition(api)
+    workflow_id = await create_workflow(api, {"A": task(transition_id)}, status="production")
+    await start(api, workflow_id)
+    step = await claim(api, transition_id)
+    await worked(pool, step, 120)
+    await ok(await do(api, step, "release"))
+    await pool.execute("UPDATE transition_execution SET created_time = created_time - interval '5 hours'")
+    assert (await claim(api, transition_id))["executionId"] == step["executionId"]
+    await worked(pool, step, 60)
+    await succeed(api, step)
+    assert 3.0 <= await used(pool, organization.organization_id, "production-workflow-minutes") < 3.1
+    assert await used(pool, organization.organization_id, "user-minutes") == 0
+
+
 async def test_a_claim_that_has_lapsed_costs_no_more_when_the_workflow_goes_on(
     api: httpx.AsyncClient, ada: Validator, pool: asyncpg.Pool, organization: Tenant
 ) -> None:
