@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from db import (
     assets,
+    claims,
     data_bundles,
     datasets,
     documents,
@@ -197,8 +198,8 @@ async def test_an_execution_that_others_are_claiming_is_passed_over(
         "transition_id": full.ids["waiting"]["TransitionId"],
         "claimed_by": "ada",
     }
-    assert await transition_executions.claim_transition_execution(connection, **transition) is not None
-    assert await transition_executions.claim_transition_execution(second, **transition) is None
+    assert await claims.claim_next_execution(connection, **transition) is not None
+    assert await claims.claim_next_execution(second, **transition) is None
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from db.workflow_executions import (
     list_workflow_executions,
     lock_workflow_execution,
     move_workflow_execution,
+    reopen_workflow_execution,
 )
 from pagemill.ids import LogId, PrincipalId, WorkflowExecutionId, WorkflowId
 from tests.support.everything import insert
@@ -152,7 +153,7 @@ async def test_an_execution_ends_with_its_output_and_without_its_machine(
 ) -> None:
     await move_workflow_execution(connection, **execution, machine={}, state="Review", status="running")
     end_time = await end_workflow_execution(
-        connection, **execution, status="succeeded", state=state, output={"total": 1}
+        connection, **execution, status="succeeded", state=state, output={"total": 1}, machine=None
     )
     row = await get(connection, workflow)
     assert (row.status, row.output, row.end_time) == ("succeeded", {"total": 1}, end_time)
@@ -171,8 +172,24 @@ async def test_an_execution_of_another_organization_cannot_be_ended(
             status="failed",
             state=None,
             output=None,
+            machine=None,
         )
     assert (await get(connection, workflow)).status == "running"
+
+
+async def test_an_execution_that_has_ended_runs_again_from_its_machine(
+    connection: Connection, workflow: dict[str, Any], execution: dict[str, Any]
+) -> None:
+    machine = {"root": {"state": "Review"}}
+    await end_workflow_execution(
+        connection, **execution, status="failed", state="Review", output=None, machine=machine
+    )
+    await reopen_workflow_execution(connection, **execution)
+    row = await get(connection, workflow)
+    assert (row.status, row.output, row.end_time) == ("running", None, None)
+    locked = await lock_workflow_execution(connection, **execution)
+    assert locked is not None
+    assert (locked.machine, locked.state) == (machine, "Review")
 
 
 @pytest.mark.parametrize("before", [KEPT_EVENTS - 2, KEPT_EVENTS - 1, KEPT_EVENTS])
