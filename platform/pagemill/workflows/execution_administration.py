@@ -6,7 +6,8 @@ from db.statements import Connection
 from pagemill.errors import NotFound
 from pagemill.ids import WorkflowExecutionId
 from pagemill.workflows.execution_reports import ExecutionStory, find_execution
-from pagemill.workflows.workflow_executions import LockedExecution, cancel, lock_execution, retry
+from pagemill.workflows.progress import LockedExecution
+from pagemill.workflows.workflow_executions import cancel, lock_execution, retry
 
 OPERATOR = "the operator"
 

@@ -115,9 +115,15 @@ async def find_execution(connection: Connection, execution_id: WorkflowExecution
     row = await statements.find_execution(connection, execution_id=execution_id)
     if row is None:
         raise NotFound(f"there is no execution {execution_id} of a workflow")
-    named = {"organization_id": row.organization_id, "workflow_execution_id": execution_id}
-    steps = await statements.list_steps(connection, **named)
-    lines = await statements.list_last_lines(connection, **named, limit=LAST_LINES)
+    steps = await statements.list_steps(
+        connection, organization_id=row.organization_id, workflow_execution_id=execution_id
+    )
+    lines = await statements.list_last_lines(
+        connection,
+        organization_id=row.organization_id,
+        workflow_execution_id=execution_id,
+        limit=LAST_LINES,
+    )
     return ExecutionStory(
         **_members(row),
         created_by=row.created_by,

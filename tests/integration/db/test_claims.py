@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from db.claims import (
@@ -17,6 +18,7 @@ from db.claims import (
 from db.statements import Connection
 from db.transition_executions import lock_transition_execution
 from pagemill.ids import PrincipalId
+from pagemill.workflows.claims import EndedClaim
 from tests.integration.db.test_transition_executions import ADA, EXECUTION, add, now, transition
 from tests.support.everything import insert
 from tests.support.tenants import Tenant
@@ -210,13 +212,8 @@ async def test_a_claim_that_is_given_back_is_kept_and_the_execution_waits(
     row = await give_execution_back(connection, **transition, **given, claimed_by=ADA)
     assert row is not None
     assert row.start_time is None
-    assert row.ended_claim == {
-        "claimedBy": ADA,
-        "claimedTime": claimed_time.isoformat(),
-        "endedTime": time.isoformat(),
-        "ending": ending,
-        "reason": "no page 2",
-    }
+    ended = EndedClaim(ADA, claimed_time, time, ending, "no page 2")
+    assert msgspec.convert(row.ended_claim, EndedClaim) == ended
     stored = await connection.fetchrow(
         "SELECT claimed_by, claimed_time, heartbeat_time, expires, deferred_until FROM transition_execution"
     )
@@ -226,7 +223,7 @@ async def test_a_claim_that_is_given_back_is_kept_and_the_execution_waits(
         connection, organization_id=transition["organization_id"], execution_id=EXECUTION
     )
     assert locked is not None
-    assert (locked.former_holders, locked.lapsed) == ([ADA], False)
+    assert (locked.former_holders, locked.claim_lapsed) == ([ADA], False)
     again = await claim_execution(connection, **transition, execution_id=EXECUTION, claimed_by=BOB)
     assert again is not None
     assert again.ended_claim is None
@@ -254,13 +251,8 @@ async def test_a_claim_that_has_lapsed_ended_with_its_last_heartbeat(
     await add(connection, transition, claimed_by=BOB, expires=time, **times)
     row = await claim_execution(connection, **transition, execution_id=EXECUTION, claimed_by=ADA)
     assert row is not None
-    assert row.ended_claim == {
-        "claimedBy": BOB,
-        "claimedTime": times["claimed_time"].isoformat(),
-        "endedTime": times["heartbeat_time"].isoformat(),
-        "ending": "lapsed",
-        "reason": None,
-    }
+    ended = EndedClaim(BOB, times["claimed_time"], times["heartbeat_time"], "lapsed")
+    assert msgspec.convert(row.ended_claim, EndedClaim) == ended
     assert await claim_execution(connection, **transition, execution_id=EXECUTION, claimed_by=BOB) is None
 
 

@@ -41,7 +41,11 @@ async def server(pool: asyncpg.Pool, settings: Settings) -> AsyncIterator[MailSe
     await set_mail(pool)
     async with mail_server() as server:
         mailing = msgspec.structs.replace(
-            settings, smtp_host="127.0.0.1", smtp_port=server.port, smtp_security="none"
+            settings,
+            smtp_host="127.0.0.1",
+            smtp_port=server.port,
+            smtp_security="none",
+            mail_sender="mill@example.com",
         )
         async with dispatching(pool, MailRunner(mailing), kinds=(MAIL,)):
             yield server
