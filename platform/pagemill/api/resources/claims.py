@@ -82,7 +82,7 @@ class ClaimController(Controller):
         caller: Caller,
         connection: RequestConnection,
     ) -> TransitionExecution:
-        """Give the claim on an execution back.
+        """Release the claim on an execution.
 
         The execution waits again, at its former place, and anybody can claim it. Only who holds the claim can
         give it back (400). `reason` stands in the log of the execution.
@@ -100,7 +100,7 @@ class ClaimController(Controller):
         caller: Caller,
         connection: RequestConnection,
     ) -> TransitionExecution:
-        """Put an execution off.
+        """Defer an execution to a later time.
 
         Its claim ends. With `until`, at most 366 days ahead, it is not offered before that time, and then as
         if it had come at that time; without, it goes behind those that wait now. It can still be claimed by

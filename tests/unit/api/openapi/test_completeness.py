@@ -19,8 +19,8 @@ WITHOUT_REQUEST = ("putFile",)
 """Operations whose body is a file."""
 
 VERBS = (
-    *("Claim", "Complete", "Create", "Delete", "Download", "Find", "Get", "Invite", "Keep", "List"),
-    *("Remove", "Report", "Start", "Update", "Upload"),
+    *("Claim", "Complete", "Create", "Defer", "Delete", "Download", "Find", "Get", "Invite", "Keep", "List"),
+    *("Release", "Remove", "Report", "Start", "Update", "Upload"),
 )
 LONGEST_SUMMARY = 65
 
