@@ -164,6 +164,37 @@ async def test_a_failed_execution_is_tried_again_in_the_state_that_failed(
     assert await used(pool, organization.organization_id, "transition-executions") == 2
 
 
+async def test_a_parallel_state_that_failed_is_tried_again_with_all_its_branches(
+    api: httpx.AsyncClient, database_url: str
+) -> None:
+    left, right = await create_transition(api), await create_transition(api)
+    branches = [
+        {"StartAt": name, "States": {name: task(one)}} for name, one in (("Left", left), ("Right", right))
+    ]
+    both = {"Type": "Parallel", "Branches": branches, "ResultPath": "$.checked", "End": True}
+    workflow_id = await create_workflow(api, {"First": {"Type": "Pass", "Next": "Both"}, "Both": both})
+    execution = await start(api, workflow_id, {"n": 1})
+    await succeed(api, await claim(api, left), n=2)
+    await patch(api, await claim(api, right), status="failed", error={"message": "no page 2"})
+    story = await reported(database_url, "retry", execution["executionId"])
+    assert (story["status"], story["state"]) == ("running", "Both")
+    for number, transition_id in enumerate((left, right)):
+        step = await claim(api, transition_id)
+        assert step["input"] == {"n": 1}
+        await succeed(api, step, n=number)
+    ended = await again(api, execution)
+    assert (ended["status"], ended["output"]) == ("succeeded", {"n": 1, "checked": [{"n": 0}, {"n": 1}]})
+
+
+async def test_what_fails_by_its_data_fails_again(api: httpx.AsyncClient, database_url: str) -> None:
+    choice = {"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericEquals": 2, "Next": "Done"}]}
+    workflow_id = await create_workflow(api, {"Choose": choice, "Done": {"Type": "Succeed"}})
+    execution = await start(api, workflow_id, {"n": 1})
+    story = await reported(database_url, "retry", execution["executionId"])
+    assert (story["status"], story["state"]) == ("failed", "Choose")
+    assert [event["type"] for event in story["events"]] == ["ExecutionFailed", "Retried", "ExecutionFailed"]
+
+
 async def test_an_execution_that_waits_is_tried_again(api: httpx.AsyncClient, database_url: str) -> None:
     execution, transition_id = await failing(api, errorConfig={"manualRetry": True})
     assert (await reported(database_url, "retry", execution["executionId"]))["status"] == "running"
