@@ -43,12 +43,15 @@ class ExecutionToShowRow(ExecutionReportRow):
 
 
 class StepReportRow(Row):
-    """A step of a workflow's execution, without its input and output."""
+    """A step of a workflow's execution, without its input and output.
+
+    One that runs a transition of all organizations, which has no row, is of the type lambda.
+    """
 
     id: TransitionExecutionId
     transition_id: TransitionId
     transition_name: str | None
-    transition_type: TransitionType
+    transition_type: Annotated[TransitionType, NeverNull("coalesce")]
     state: str | None
     attempt: int
     status: TransitionExecutionStatus
@@ -123,10 +126,11 @@ async def find_execution(
         StepReportRow,
         "step",
         transition_name="transition.name",
-        transition_type="transition.transition_type",
+        transition_type="coalesce(transition.transition_type, 'lambda')",
     )
 }
-    FROM transition_execution AS step JOIN transition ON transition.id = step.transition_id
+    FROM transition_execution AS step LEFT JOIN transition
+        ON transition.organization_id = :organization_id AND transition.id = step.transition_id
     WHERE step.organization_id = :organization_id AND step.workflow_execution_id = :workflow_execution_id
     ORDER BY step.created_time, step.id
 """)
