@@ -18,6 +18,7 @@ from pagemill.workflows.comparisons import moment
 from pagemill.workflows.expressions import Call, Template, read_constant, read_expression, read_template
 from pagemill.workflows.paths import Path, read_query, read_reference, read_target
 from pagemill.workflows.states import (
+    EXCLUSIVE,
     UNSUPPORTED,
     Attempted,
     Choice,
@@ -127,7 +128,7 @@ class _Compiler:
     def read_machine(self, raw: Any, member: str, depth: int) -> Definition:
         if depth > DEEPEST_MACHINE:
             raise BadRequest(f"{member}: machines are nested deeper than {DEEPEST_MACHINE} levels")
-        _refuse_unsupported(raw, member)
+        _refuse_members(raw, member)
         machine = convert_member(raw, MachineMembers, member)
         if depth == 0 and machine.processor_config is not None:
             raise BadRequest(f"{member}.ProcessorConfig: is only for the ItemProcessor of a Map state")
@@ -137,7 +138,7 @@ class _Compiler:
         definition = Definition(member, machine.start_at, {}, {})
         for name, raw_state in machine.states.items():
             place = f"{member}.States.{name}"
-            _refuse_unsupported(raw_state, place)
+            _refuse_members(raw_state, place)
             state: State = convert_member(raw_state, State, place)  # type: ignore[arg-type]
             definition.states[name] = state
             definition.compiled[name] = self.compile_state(state, place, depth)
@@ -183,8 +184,6 @@ class _Compiler:
     def compile_map(self, state: Map, compiled: Compiled, member: str, depth: int) -> None:
         if (state.item_processor is UNSET) == (state.iterator is UNSET):
             raise BadRequest(f"{member}: must have ItemProcessor")
-        if state.item_selector is not UNSET and state.parameters is not UNSET:
-            raise BadRequest(f"{member}: must not have both ItemSelector and Parameters")
         name, raw = ("ItemProcessor", state.item_processor)
         if raw is UNSET:
             name, raw = ("Iterator", state.iterator)
@@ -194,13 +193,17 @@ class _Compiler:
         compiled.item_selector, compiled.parameters = selector or compiled.parameters, None
         compiled.amounts["ItemsPath"] = read_reference(state.items_path, f"{member}.ItemsPath")
         _compile_amount(state, compiled, member, "MaxConcurrencyPath", read_reference)
-        if "MaxConcurrencyPath" in compiled.amounts and state.max_concurrency:
-            raise BadRequest(f"{member}: must not have both MaxConcurrency and MaxConcurrencyPath")
 
 
-def _refuse_unsupported(raw: Any, member: str) -> None:
-    for name in UNSUPPORTED.keys() & raw.keys() if isinstance(raw, dict) else ():
+def _refuse_members(raw: Any, member: str) -> None:
+    """Refuse members that are not supported, and two of which there can be one only."""
+    if not isinstance(raw, dict):
+        return
+    for name in UNSUPPORTED.keys() & raw.keys():
         raise BadRequest(f"{member}.{name}: is not supported: {UNSUPPORTED[name]}")
+    for one, other in EXCLUSIVE:
+        if raw.get(one) is not None and raw.get(other) is not None:
+            raise BadRequest(f"{member}: must not have both {one} and {other}")
 
 
 def _optional(read: Any, text: str | None, member: str) -> Path | None:
@@ -230,8 +233,6 @@ def _snake(name: str) -> str:
 def _compile_task(state: Task, compiled: Compiled, member: str) -> None:
     for name in ("TimeoutSeconds", "HeartbeatSeconds"):
         _compile_amount(state, compiled, member, f"{name}Path", read_reference)
-        if f"{name}Path" in compiled.amounts and getattr(state, _snake(name)) is not None:
-            raise BadRequest(f"{member}: must not have both {name} and {name}Path")
     timeout, heartbeat = state.timeout_seconds, state.heartbeat_seconds
     if timeout is not None and heartbeat is not None and heartbeat >= timeout:
         raise BadRequest(f"{member}.HeartbeatSeconds: must be less than TimeoutSeconds")

@@ -138,6 +138,14 @@ class MachineMembers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
     processor_config: ProcessorConfig | None = None
 
 
+EXCLUSIVE = (
+    *(
+        (name, f"{name}Path")
+        for name in ("TimeoutSeconds", "HeartbeatSeconds", "MaxConcurrency", "Error", "Cause")
+    ),
+    ("ItemSelector", "Parameters"),
+)
+"""Members of which a state has one at most."""
 UNSUPPORTED = {
     "QueryLanguage": "only JSONPath is",
     **dict.fromkeys(("Arguments", "Output", "Assign", "Items"), "they need JSONata or variables"),

@@ -184,6 +184,7 @@ def test_bad_definitions_are_named(definition: dict[str, Any], named: str) -> No
             {"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": True, "End": True}], "Default": "B"},
             "no state B",
         ),
+        ({"Type": "Fail", "Error": "E", "ErrorPath": "$.a"}, ": must not have both Error and ErrorPath"),
         ({"Type": "Fail", "ErrorPath": "a"}, ".ErrorPath: is not a path"),
         ({"Type": "Fail", "CausePath": "States.Format()"}, ".CausePath: is not an intrinsic function"),
         ({"Type": "Parallel", "Branches": []}, ".Branches"),
