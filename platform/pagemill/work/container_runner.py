@@ -39,7 +39,7 @@ from pagemill.work.container_tasks import (
     container_name,
 )
 from pagemill.work.resources import WorkResources
-from pagemill.workflows.retries import TASK_LOST, TIMED_OUT
+from pagemill.workflows.failures import TASK_LOST, TIMED_OUT
 from pagemill.workflows.step_environment import EnvironmentMissing
 
 

@@ -24,8 +24,8 @@ from pagemill.ids import (
     slug_of,
 )
 from pagemill.jobs.job import Job
+from pagemill.workflows.failures import TASK_FAILED
 from pagemill.workflows.logs import write_line
-from pagemill.workflows.retries import TASK_FAILED
 from pagemill.workflows.transition_executions import StepResult
 from pagemill.workflows.workflow_executions import finish_step
 

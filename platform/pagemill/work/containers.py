@@ -19,7 +19,7 @@ from pagemill.work.container_tasks import CompletedTasks, Steps
 from pagemill.work.resources import WorkResources
 from pagemill.workflows.completed_tasks import COMPLETED_TASK as COMPLETED_TASK_NAME
 from pagemill.workflows.completed_tasks import MAXIMUM_ATTEMPTS
-from pagemill.workflows.retries import TASK_LOST
+from pagemill.workflows.failures import TASK_LOST
 from pagemill.workflows.step_jobs import CONTAINER as CONTAINER_JOB
 from pagemill.workflows.transition_executions import StepResult
 from pagemill.workflows.workflow_executions import finish_step

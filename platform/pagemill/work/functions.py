@@ -18,10 +18,10 @@ from pagemill.jobs.leases import hold
 from pagemill.jobs.outcome_writer import write_patiently
 from pagemill.work.resources import WorkResources
 from pagemill.workflows import step_jobs
+from pagemill.workflows.failures import TASK_LOST
 from pagemill.workflows.functions.mapping import FunctionMapping, FunctionMissing
 from pagemill.workflows.functions.messages import FunctionCall
 from pagemill.workflows.functions.processes import FunctionProcesses
-from pagemill.workflows.retries import TASK_LOST
 from pagemill.workflows.step_environment import EnvironmentMissing, environment_of_step
 from pagemill.workflows.step_log import StepLog
 from pagemill.workflows.transition_executions import StepResult

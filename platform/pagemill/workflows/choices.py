@@ -13,7 +13,6 @@ from pagemill.workflows.paths import MISSING, Path, PathMissing, read_reference
 from pagemill.workflows.work_bounds import BYTES_OF_WORK
 
 DEEPEST_RULE = 16
-CHARACTERS_OF_A_SHORT_PATH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +54,6 @@ class Branch:
 
     rule: Rule
     next: str | None
-    cost: int
-    """Cost of the rule, in comparisons of short paths."""
 
 
 def read_branch(raw: Any, member: str) -> Branch:
@@ -65,8 +62,7 @@ def read_branch(raw: Any, member: str) -> Branch:
     next_state, end = rule.pop("Next", None), rule.pop("End", False)
     if not (end is True and next_state is None) and (not isinstance(next_state, str) or end is not False):
         raise BadRequest(f"{member}: must have either Next (the name of a state) or End: true")
-    read = read_rule(rule, member)
-    return Branch(read, next_state, _cost(read))
+    return Branch(read_rule(rule, member), next_state)
 
 
 def read_rule(raw: Any, member: str, depth: int = 0) -> Rule:
@@ -107,18 +103,6 @@ def _read_comparison(rule: Mapping[str, Any], member: str) -> Comparison:
     elif of_kind(comparator.kind, expected) is None:
         raise BadRequest(f"{member}.{name}: the value to compare with must be a {comparator.kind.lower()}")
     return Comparison(variable, name, expected)
-
-
-def _cost(rule: Rule) -> int:
-    match rule:
-        case Every(rules) | Some(rules):
-            return sum(_cost(inner) for inner in rules)
-        case Negation(inner):
-            return _cost(inner)
-        case Comparison(variable, _, expected):
-            text = expected.text if isinstance(expected, Path) else expected
-            characters = len(variable.text) + (len(text) if isinstance(text, str) else 0)
-            return 1 + characters // CHARACTERS_OF_A_SHORT_PATH
 
 
 def _object(raw: Any, member: str) -> Mapping[str, Any]:

@@ -75,24 +75,12 @@ class Definition:
     states: dict[str, State]
     compiled: dict[str, Compiled]
 
-    @property
-    def branches(self) -> dict[str, tuple[Branch, ...]]:
-        """Return the rules of each Choice state."""
-        return {name: compiled.rules for name, compiled in self.compiled.items() if compiled.rules}
-
     def machines(self) -> Iterator[Definition]:
         """Yield it and the machines inside it."""
         yield self
         for compiled in self.compiled.values():
             for machine in compiled.machines:
                 yield from machine.machines()
-
-    def task(self, name: str) -> Task:
-        """Return the task of that name. Raises KeyError for a state that is not a task."""
-        state = self.states[name]
-        if not isinstance(state, Task):
-            raise KeyError(name)
-        return state
 
     def transitions(self) -> dict[str, list[TransitionId]]:
         """Return the ids of the organization's transitions that it runs, by the member that names them."""

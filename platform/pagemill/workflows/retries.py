@@ -9,9 +9,7 @@ from typing import Annotated, Literal, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from pagemill.workflows.failures import TASK_FAILED, TASK_LOST, TIMED_OUT, stands_for
-
-__all__ = ["DEFAULT_RETRY", "TASK_FAILED", "TASK_LOST", "TIMED_OUT", "Catcher", "Retrier", "next_attempt"]
+from pagemill.workflows.failures import TASK_LOST, TIMED_OUT, stands_for
 
 LONGEST_DELAY = 86_400.0
 

@@ -30,8 +30,8 @@ from pagemill.ids import (
 from pagemill.usage.counting import count, count_freely
 from pagemill.usage.meters import Meter
 from pagemill.workflows.commons import TIMEOUT_IN_SECONDS, is_commons
+from pagemill.workflows.failures import TASK_FAILED
 from pagemill.workflows.logs import open_log, write_line
-from pagemill.workflows.retries import TASK_FAILED
 from pagemill.workflows.step_jobs import cancel_step, queue_step
 
 EndStatus: TypeAlias = Literal["succeeded", "failed", "rejected", "retry"]

@@ -11,15 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagemill.workflows.retries import (
-    DEFAULT_RETRY,
-    LONGEST_DELAY,
-    TASK_FAILED,
-    TASK_LOST,
-    TIMED_OUT,
-    Retrier,
-    next_attempt,
-)
+from pagemill.workflows.failures import TASK_FAILED, TASK_LOST, TIMED_OUT
+from pagemill.workflows.retries import DEFAULT_RETRY, LONGEST_DELAY, Retrier, next_attempt
 
 
 def delay_of(retry: Sequence[Retrier], error: str | None, used: int) -> float | None:

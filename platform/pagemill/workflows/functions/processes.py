@@ -20,13 +20,13 @@ from pagemill.concurrency import cancel_and_wait, finish_despite_cancellation
 from pagemill.errors import Unavailable
 from pagemill.sandbox.forked_child import Ending, ForkedChild, ForkServer, in_words
 from pagemill.sandbox.framing import MessageTooLarge, frame, read_message
+from pagemill.workflows.failures import TASK_FAILED, TIMED_OUT
 from pagemill.workflows.functions.messages import (
     INVALID_RESULT,
     REPLY_BYTES,
     FunctionCall,
     FunctionReply,
 )
-from pagemill.workflows.retries import TASK_FAILED, TIMED_OUT
 from pagemill.workflows.step_log import StepLog
 from pagemill.workflows.transition_executions import StepResult
 

@@ -18,10 +18,10 @@ import pytest_asyncio
 
 from db.pool import Pool
 from pagemill.ids import OrganizationId
+from pagemill.workflows.failures import TIMED_OUT
 from pagemill.workflows.functions.child import reply_to
 from pagemill.workflows.functions.messages import INVALID_RESULT, OUT_OF_MEMORY, OUTPUT_BYTES, FunctionCall
 from pagemill.workflows.functions.processes import CRASHED, FunctionProcesses
-from pagemill.workflows.retries import TIMED_OUT
 from pagemill.workflows.step_log import StepLog
 from pagemill.workflows.transition_executions import StepResult
 from tests.support.working import until
