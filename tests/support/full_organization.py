@@ -294,6 +294,9 @@ class _Seed:
         await self.add("log", id=ids["LogId"], **of_execution)
         await self.add("log_event", log_id=ids["LogId"])
         await self.add(
+            "container_credential", id=f"{self.marker}-container-{state}", subject_id=ids["SubjectId"]
+        )
+        await self.add(
             "workflow_execution",
             id=ids["WorkflowExecutionId"],
             workflow_id=ids["WorkflowId"],

@@ -97,6 +97,7 @@ class _Values:
             "waited": -1.0,
             "created_by": self.ids["UserId"],
             "wanted_id": organization.organization_id,
+            "from_line": 0,
         }
 
     def value(self, name: str, hint: Any) -> Any:
