@@ -73,6 +73,7 @@ class OutputLines:
         self.count = 0
         self.left_out = 0
         self.last: deque[str] = deque(maxlen=LAST_LINES)
+        self._has_gaps = False
 
     @property
     def is_endless(self) -> bool:
@@ -88,6 +89,14 @@ class OutputLines:
         """Return the lines to keep that have no end."""
         return self._choose([line for one in self._splitters.values() for line in one.close()])
 
+    def replace_last(self, lines: list[str]) -> None:
+        """Take the last lines from who has them: those that were read before may be others.
+
+        An engine that keeps only a part of what a container prints forgets what nobody has read in time.
+        """
+        self._has_gaps = self._has_gaps or list(self.last)[-len(lines) :] != lines
+        self.last = deque(lines, maxlen=LAST_LINES)
+
     def summary(self) -> list[str]:
         """Return the lines that stand for those that were left out, and the last of them."""
         if not self.left_out:
@@ -96,7 +105,7 @@ class OutputLines:
         hidden = self.left_out - len(shown)
         if not hidden:
             return shown
-        number = f"More than {hidden:,}" if self.is_endless else f"{hidden:,}"
+        number = f"more than {hidden:,}" if self._has_gaps else f"{hidden:,}"
         return [f"... {number} lines are left out: a log keeps {MOST_LINES:,} lines or 4 MiB ...", *shown]
 
     def _choose(self, lines: list[str]) -> list[str]:

@@ -40,6 +40,11 @@ class ContainerOutput:
         return self._lines.is_endless
 
     @property
+    def is_cut(self) -> bool:
+        """Return whether lines were left out."""
+        return self._lines.left_out > 0
+
+    @property
     def last_lines(self) -> list[str]:
         """Return the last lines that were read."""
         return list(self._lines.last)
@@ -65,12 +70,12 @@ class ContainerOutput:
             await self.write()
 
     def replace_last(self, pieces: Sequence[OutputPiece]) -> None:
-        """Take the last lines of an output that nobody has read to its end."""
+        """Take the last lines as the engine has them, of an output that is not kept as a whole."""
         last = OutputLines(LONGEST_LINE)
         for piece in pieces:
             last.feed(piece.stream, piece.data)
         last.close()
-        self._lines.last = last.last
+        self._lines.replace_last(list(last.last))
 
     async def write(self) -> None:
         """Write the lines that wait. Raises JobCancelled."""

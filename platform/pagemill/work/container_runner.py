@@ -208,11 +208,12 @@ class ContainerRun:
             await self._read(container_id)
             if self._output.is_endless:
                 await self._engine.wait(container_id)
-                self._output.replace_last(await self._engine.last_output(container_id, LAST_LINES))
             state = await self._engine.find(container_id)
             if state is None:
                 raise ContainerGone("The container was removed while it ran")
             if state.phase == "ended":
+                if self._output.is_cut:
+                    self._output.replace_last(await self._engine.last_output(container_id, LAST_LINES))
                 await self._output.close()
                 return state
             # The connection has ended before the container.

@@ -90,6 +90,18 @@ def test_it_is_said_when_nobody_counts_any_more() -> None:
     lines = OutputLines(LONGEST)
     while not lines.is_endless:
         lines.feed(1, b"y\n" * 10_000)
+    lines.replace_last(["the", "end"])
 
     assert lines.count == output.MOST_COUNTED
-    assert lines.summary()[0].startswith("... More than 990,950 lines are left out")
+    summary = lines.summary()
+    assert summary[0].startswith("... more than 990,998 lines are left out")
+    assert summary[1:] == ["the", "end"]
+
+
+def test_the_number_is_exact_when_the_last_lines_are_those_that_were_read() -> None:
+    lines = OutputLines(LONGEST)
+    for number in range(MOST_LINES + 100):
+        lines.feed(1, f"{number}\n".encode())
+    lines.replace_last([str(number) for number in range(MOST_LINES + 50, MOST_LINES + 100)])
+
+    assert lines.summary()[0].startswith("... 50 lines are left out")
