@@ -62,8 +62,12 @@ def test_transitions(cli: CommandLine) -> None:
 
 
 def test_executions_of_a_transition(cli: CommandLine) -> None:
-    transition_id = cli("transitions", "create", "docker", "-p", cli.file("p.json", {"imageUrl": IMAGE}))[
-        "transitionId"
+    transition_id = cli("transitions", "create", "manual")["transitionId"]
+    states = {"Only": {"Type": "Task", "Resource": transition_id, "End": True}}
+    specification = cli.file("w.json", {"definition": {"StartAt": "Only", "States": states}})
+    workflow_id = cli("workflows", "create", specification)["workflowId"]
+    started = [
+        cli("workflows", "execute", workflow_id, cli.file("i.json", {}))["executionId"] for _ in range(2)
     ]
     first, second = (cli("transitions", "execute", transition_id)["executionId"] for _ in range(2))
 
@@ -86,6 +90,9 @@ def test_executions_of_a_transition(cli: CommandLine) -> None:
         *("--status", "failed", "running", "--sort-by", "endTime", "--order", "ascending"),
     )
     assert [execution["executionId"] for execution in listed["executions"]] == [second]
+    for execution_id in started:
+        cli("workflows", "delete-execution", workflow_id, execution_id)
+    cli("workflows", "delete", workflow_id)
     cli("transitions", "delete", transition_id)
 
 

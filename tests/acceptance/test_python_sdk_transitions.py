@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import las
 import pytest
@@ -23,11 +24,34 @@ def secret_id(client: las.Client) -> Iterator[str]:
     client.delete_secret(secret["secretId"])
 
 
+@dataclass(frozen=True)
+class Queue:
+    """A manual transition, and the workflow whose executions wait for it."""
+
+    client: las.Client
+    transition_id: str
+    workflow_id: str
+
+    def claim(self) -> Answer:
+        """Start an execution of the workflow and claim its only step."""
+        self.client.execute_workflow(self.workflow_id, {})
+        claimed: Answer = self.client.execute_transition(self.transition_id)
+        return claimed
+
+
 @pytest.fixture
-def docker(client: las.Client) -> Iterator[str]:
-    transition: Answer = client.create_transition("docker", parameters={"imageUrl": IMAGE})
-    yield transition["transitionId"]
-    client.delete_transition(transition["transitionId"])
+def queue(client: las.Client) -> Iterator[Queue]:
+    transition_id = client.create_transition("manual")["transitionId"]
+    task = {"Type": "Task", "Resource": transition_id, "End": True}
+    definition = {"StartAt": "Only", "States": {"Only": task}}
+    workflow_id = client.create_workflow({"definition": definition})["workflowId"]
+    yield Queue(client, transition_id, workflow_id)
+    for execution in listed(
+        lambda **page: client.list_workflow_executions(workflow_id, **page), "executions"
+    ):
+        client.delete_workflow_execution(workflow_id, execution["executionId"])
+    client.delete_workflow(workflow_id)
+    client.delete_transition(transition_id)
 
 
 def test_a_docker_transition_is_created_changed_and_deleted(client: las.Client, secret_id: str) -> None:
@@ -134,17 +158,17 @@ def test_a_transition_that_makes_no_sense_is_refused(
         client.create_transition(kind, parameters=parameters)
 
 
-def test_an_execution_runs_lives_and_ends(client: las.Client, docker: str) -> None:
+def test_an_execution_runs_lives_and_ends(client: las.Client, queue: Queue) -> None:
     before = client.get_organization("me")["monthlyNumberOfTransitionExecutionsCreated"]
-    created = client.execute_transition(docker)
+    created, manual = queue.claim(), queue.transition_id
     execution_id = created["executionId"]
 
-    assert (created["status"], created["transitionId"]) == ("running", docker)
-    assert client.get_transition_execution(docker, execution_id)["status"] == "running"
-    assert client.send_heartbeat(docker, execution_id) == {"Your request executed successfully": "204"}
+    assert (created["status"], created["transitionId"]) == ("running", manual)
+    assert client.get_transition_execution(manual, execution_id)["status"] == "running"
+    assert client.send_heartbeat(manual, execution_id) == {"Your request executed successfully": "204"}
     started = datetime.datetime(2024, 5, 1, 12, tzinfo=datetime.timezone(datetime.timedelta(hours=-5)))
     ended = client.update_transition_execution(
-        docker, execution_id, "succeeded", output={"needsValidation": False}, start_time=started
+        manual, execution_id, "succeeded", output={"needsValidation": False}, start_time=started
     )
 
     assert (ended["status"], ended["output"]) == ("succeeded", {"needsValidation": False})
@@ -152,34 +176,34 @@ def test_an_execution_runs_lives_and_ends(client: las.Client, docker: str) -> No
     assert ended["completedBy"] is not None
     assert ended["endTime"] is not None
     with pytest.raises(BadRequest):
-        client.update_transition_execution(docker, execution_id, "failed", error={"message": "too late"})
+        client.update_transition_execution(manual, execution_id, "failed", error={"message": "too late"})
     with pytest.raises(BadRequest):
-        client.send_heartbeat(docker, execution_id)
+        client.send_heartbeat(manual, execution_id)
     with pytest.raises(NotFound, match=UNKNOWN_EXECUTION):
-        client.get_transition_execution(docker, UNKNOWN_EXECUTION)
+        client.get_transition_execution(manual, UNKNOWN_EXECUTION)
     grown = client.get_organization("me")["monthlyNumberOfTransitionExecutionsCreated"]
     assert grown == before + 1
 
 
 @pytest.mark.parametrize("status", ["failed", "rejected", "retry"])
-def test_an_execution_ends_with_an_error(client: las.Client, docker: str, status: str) -> None:
-    execution_id = client.execute_transition(docker)["executionId"]
+def test_an_execution_ends_with_an_error(client: las.Client, queue: Queue, status: str) -> None:
+    execution_id, manual = queue.claim()["executionId"], queue.transition_id
 
     with pytest.raises(BadRequest, match="status"):
-        client.update_transition_execution(docker, execution_id, "done")
-    ended = client.update_transition_execution(docker, execution_id, status, error={"message": "no luck"})
+        client.update_transition_execution(manual, execution_id, "done")
+    ended = client.update_transition_execution(manual, execution_id, status, error={"message": "no luck"})
 
     assert (ended["status"], ended["output"]) == (status, None)
 
 
-def test_executions_are_filtered_ordered_and_paged(client: las.Client, docker: str) -> None:
-    created = [client.execute_transition(docker)["executionId"] for _ in range(4)]
+def test_executions_are_filtered_ordered_and_paged(client: las.Client, queue: Queue) -> None:
+    created, manual = [queue.claim()["executionId"] for _ in range(4)], queue.transition_id
     for execution_id in created[::2]:
-        client.update_transition_execution(docker, execution_id, "succeeded", output={})
+        client.update_transition_execution(manual, execution_id, "succeeded", output={})
 
     def found(**filters: object) -> list[str]:
         items = listed(
-            lambda **page: client.list_transition_executions(docker, **filters, **page), "executions", 1
+            lambda **page: client.list_transition_executions(manual, **filters, **page), "executions", 1
         )
         return [item["executionId"] for item in items]
 
@@ -189,8 +213,8 @@ def test_executions_are_filtered_ordered_and_paged(client: las.Client, docker: s
     assert found(execution_id=created[:2]) == created[:2]
     assert found(execution_id=created[:2], status="succeeded") == created[:1]
     assert found(status="succeeded", sort_by="endTime", order="descending") == [created[2], created[0]]
-    answer = client.list_transition_executions(docker, status=["failed"])
-    assert (answer["status"], answer["transitionId"], answer["executions"]) == (["failed"], docker, [])
+    answer = client.list_transition_executions(manual, status=["failed"])
+    assert (answer["status"], answer["transitionId"], answer["executions"]) == (["failed"], manual, [])
 
 
 def test_nothing_waits_for_a_human(client: las.Client) -> None:

@@ -23,7 +23,11 @@ test('transitions', async () => {
 });
 
 test('executions of a transition', async () => {
-  const { transitionId } = await client.createTransition('docker', { parameters: { imageUrl: IMAGE } });
+  const { transitionId } = await client.createTransition('manual');
+  const states = { Only: { Type: 'Task', Resource: transitionId, End: true } };
+  const specification = { language: 'ASL', version: '1.0.0', definition: { StartAt: 'Only', States: states } };
+  const { workflowId } = await client.createWorkflow('One step', specification);
+  const started = await client.executeWorkflow(workflowId, {});
   const created = await client.executeTransition(transitionId);
   const { executionId } = created;
 
@@ -36,6 +40,8 @@ test('executions of a transition', async () => {
   const list = (page) => client.listTransitionExecutions(transitionId, page);
   const listed = await all(list, 'executions', { status: ['succeeded'], executionId: [executionId] });
   assert.deepEqual(listed.map((execution) => execution.executionId), [executionId]);
+  await client.deleteWorkflowExecution(workflowId, started.executionId);
+  await client.deleteWorkflow(workflowId);
   await client.deleteTransition(transitionId);
 });
 

@@ -472,7 +472,8 @@ print('the last line', flush=True)
 
     log = await log_of(pool, step["id"])
     assert log[2] == "the first line"
-    assert "the last line" in log[-5:]
+    # Podman 4 puts the end of a line that it has divided behind the next one when it is asked for the last.
+    assert "the last line" in "".join(log[-5:-1])
     assert any("lines are left out" in line for line in log)
     assert len(log) < MOST_LINES + 100
     assert after - before < 100 << 20
