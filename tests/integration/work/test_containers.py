@@ -17,14 +17,13 @@ import asyncpg
 import psutil
 import pytest
 
+from db.workflows import keep_workflow
 from pagemill.containers.engine import ContainerSpec
 from pagemill.containers.output import MOST_LINES
 from pagemill.ids import (
     OrganizationId,
     SubjectId,
-    WorkflowExecutionId,
     WorkflowId,
-    new_id,
 )
 from pagemill.jobs.queue import request_cancel
 from pagemill.secret_box import new_secret_key
@@ -33,7 +32,7 @@ from pagemill.stack.certificates import Certificates
 from pagemill.work.container_sweep import sweep_containers
 from pagemill.work.container_tasks import container_name
 from pagemill.work.containers import CONTAINER, ContainerResources
-from pagemill.workflows.completed_tasks import queue_completed_task
+from pagemill.workflows.workflow_executions import start_execution
 from tests.support.container_steps import (
     SECONDS,
     add_secret,
@@ -50,8 +49,8 @@ from tests.support.step_api import made_certificates, serving_api
 from tests.support.step_dispatcher import container_resources
 from tests.support.step_engine import IMAGE, NETWORK, ULIMITS, StepEngine, missing_engine, step_engine
 from tests.support.tenants import Tenant
-from tests.support.workflow_seeds import seed_workflow
-from tests.support.working import until_ended
+from tests.support.workflow_seeds import seed_transition, seed_workflow
+from tests.support.working import until, until_ended
 
 
 @pytest.fixture(scope="module")
@@ -416,27 +415,32 @@ async def test_what_nobody_follows_any_more_is_swept_and_nothing_else(
     assert set(podman.containers()) == left
 
 
-async def test_a_completed_task_runs_once_and_changes_nothing(
+async def test_a_flow_whose_container_fails_has_its_completed_task_run_once(
     pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, podman: StepEngine
 ) -> None:
     program = "import os; print(os.environ['WORKFLOW_ID'], os.environ['EXECUTION_ID']); raise SystemExit(4)"
     completed = {"imageUrl": IMAGE, "environment": {"PROGRAM": program}}
-    workflow_id = await seed_workflow(pool, organization.organization_id, completed=completed)
-    execution_id = new_id(WorkflowExecutionId)
-    await pool.execute(
-        """
-        INSERT INTO workflow_execution (organization_id, id, workflow_id, status)
-        VALUES ($1, $2, $3, 'failed')
-        """,
-        *(organization.organization_id, execution_id, workflow_id),
+    organization_id = organization.organization_id
+    workflow_id = WorkflowId(await seed_workflow(pool, organization_id, completed=completed))
+    transition_id = await seed_transition(
+        pool, organization_id, {"imageUrl": IMAGE, "environment": {"PROGRAM": "raise SystemExit(3)"}}
     )
+    states = {"Only": {"Type": "Task", "Resource": transition_id, "End": True}}
+    definition = {"StartAt": "Only", "States": states}
+    await pool.execute("UPDATE workflow SET definition = $2 WHERE id = $1", workflow_id, definition)
     async with pool.acquire() as connection, connection.transaction():
-        await queue_completed_task(
-            connection, organization.organization_id, WorkflowId(workflow_id), execution_id
+        workflow = await keep_workflow(connection, organization_id=organization_id, workflow_id=workflow_id)
+        assert workflow is not None
+        execution_id = await start_execution(
+            connection, organization_id, workflow_id, workflow, {}, by=None, development_allowance=10
         )
+
+    async def completed_task_ran() -> bool:
+        ran = "SELECT count(*) FROM job WHERE kind = 'completed-task' AND state = 'succeeded'"
+        return bool(await pool.fetchval(ran))
+
     async with dispatching(resources):
-        ended = await until_ended(pool, await job_of(pool, execution_id), seconds=SECONDS)
-    assert ended == ["succeeded"]
+        await until(completed_task_ran, seconds=SECONDS)
 
     lines = await pool.fetch(
         """
