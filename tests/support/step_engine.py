@@ -32,6 +32,7 @@ events_logger = "file"
 LOCK = Path("/tmp/pagemill-step-engine.lock")
 START_SECONDS = 20.0
 COMMAND_SECONDS = 60.0
+CLEAR_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,12 @@ class StepEngine:
         return len(shown.split())
 
     def clear(self) -> None:
-        """Remove all containers."""
+        """Remove all containers; what one of them still holds is free a moment later."""
+        for _ in range(CLEAR_ATTEMPTS - 1):
+            with contextlib.suppress(AssertionError):
+                self.podman("rm", "--force", "--all", "--time", "0")
+                return
+            time.sleep(0.2)
         self.podman("rm", "--force", "--all", "--time", "0")
 
     @contextlib.contextmanager
