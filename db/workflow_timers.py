@@ -135,10 +135,13 @@ async def claim_timers(
     FROM waiting
     CROSS JOIN LATERAL (
         SELECT run_after FROM job
-        WHERE {QUEUED} AND organization_id = waiting.organization_id AND run_after > now()
+        WHERE {QUEUED} AND organization_id = waiting.organization_id
         ORDER BY run_after LIMIT 1
     ) AS first
     """,
 )
 async def seconds_to_next_timer(connection: Connection) -> float | None:
-    """Return the seconds until the next timer is due; None without one."""
+    """Return the seconds until the next timer is due; None without one.
+
+    They are not positive for one that became due since due ones were claimed.
+    """

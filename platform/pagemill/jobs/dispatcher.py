@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 Interruption: TypeAlias = Literal["lost", "cancelled", "stopped"]
 
 CLAIM_BATCH_SIZE = 128
+SHORTEST_ALARM = 0.02
+"""Seconds before what is due is claimed again: another dispatcher may be claiming it just now."""
 LONGEST_ALARM = 3600.0
 """Timers that are due later are looked for by then."""
 
@@ -241,8 +243,8 @@ class Dispatcher:
         if (alarm := self._alarms.pop(kind.name, None)) is not None:
             alarm.cancel()
         if seconds is not None:
-            loop = asyncio.get_running_loop()
-            self._alarms[kind.name] = loop.call_later(min(seconds, LONGEST_ALARM), self._wake, kind.name)
+            loop, delay = asyncio.get_running_loop(), min(max(seconds, SHORTEST_ALARM), LONGEST_ALARM)
+            self._alarms[kind.name] = loop.call_later(delay, self._wake, kind.name)
 
     def _count(self, kind: AnyKind) -> int:
         return sum(running.kind is kind for running in self._running.values())

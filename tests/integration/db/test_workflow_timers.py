@@ -147,9 +147,7 @@ async def test_timers_are_claimed_by_turns_in_the_order_in_which_they_become_due
     assert await claimed(connection) == []
 
 
-async def test_the_next_timer_is_the_first_one_that_is_not_due(connection: Connection, now: datetime) -> None:
-    assert await seconds_to_next_timer(connection) is None
-    await add(connection, "a", "due", now)
+async def test_the_next_timer_is_the_first_one_that_is_queued(connection: Connection, now: datetime) -> None:
     assert await seconds_to_next_timer(connection) is None
     await add(connection, "b", "later", now + timedelta(seconds=90))
     await add(connection, "a", "last", now + timedelta(days=1))
@@ -157,6 +155,14 @@ async def test_the_next_timer_is_the_first_one_that_is_not_due(connection: Conne
     await add(connection, "a", "running", now + timedelta(seconds=1), state="running")
     await add(connection, "a", "another kind", now + timedelta(seconds=1), kind="function")
     assert await seconds_to_next_timer(connection) == 90
+
+
+async def test_a_timer_that_became_due_after_a_claim_is_the_next_one(
+    connection: Connection, now: datetime
+) -> None:
+    await add(connection, "b", "later", now + timedelta(seconds=90))
+    await add(connection, "a", "due", now - timedelta(seconds=1))
+    assert await seconds_to_next_timer(connection) == -1
 
 
 @pytest.mark.asyncio(loop_scope="function")
