@@ -40,7 +40,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: install ## The main job on documents that it renders itself: upload, train, predict (a minute, and some for installation)
 	@$(BIN)/python -m examples.demo
 
-test: install ## All tests but the long ones, among them the main job through the official clients (10 to 20 minutes)
+test: install ## All tests but the long ones, among them the main job through the official clients (15 to 25 minutes)
 	$(PYTEST) -m "not long and not observability"
 
 test-long: install ## The long ones: releases roll, workers train together, more parts are killed amid jobs (about 10 minutes)
@@ -101,7 +101,7 @@ bench-jobs: install ## Jobs beside pgqueuer and procrastinate, a prediction that
 bench-bundles: install ## Data bundles of 20 and of 5,000 documents beside the former way: seconds and memory (3 minutes)
 	$(BIN)/python -m benchmarks.bundles --out $(BENCH_OUT)/bundles.json
 
-bench-serving: install ## Serving beside its references on a stack: PAGEMILL_DATA=DIR make bench-serving (12 minutes)
+bench-serving: install ## Serving beside its references on a stack: PAGEMILL_DATA=DIR make bench-serving (40 minutes)
 	@test -n "$(DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds sroie/ and adbuy/" >&2; exit 2; }
 	$(BIN)/python -m benchmarks.serving --data "$(DATA)" --out $(BENCH_OUT)/serving.json
 

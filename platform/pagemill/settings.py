@@ -191,7 +191,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail_intake_connections: Annotated[int, Meta(ge=2, le=1000)] = 32
     """Connections that are open at a time; half of them from one address."""
     mail_authentication: Literal["off", "record", "enforce"] = "record"
-    """What is done with SPF and DKIM: nothing; put into the input of executions; mail is refused unless one
+    """Use of SPF and DKIM: nothing; put into the input of executions; mail is refused unless one
     of them proves the domain of its sender."""
     smtp_host: str | None = None
     """Mail server. Without one, no mail is queued."""

@@ -142,5 +142,5 @@ class Run:
 
 
 def passed(state: dict[str, Any], data: dict[str, Any] | None = None) -> dict[str, Any]:
-    """What a Pass state with these members makes of data."""
+    """Output of a Pass state with these members."""
     return Run(alone({"Type": "Pass", **state}), data).output

@@ -18,7 +18,7 @@ from pagemill.work.containers import COMPLETED_TASK, CONTAINER, ContainerResourc
 
 
 def container_resources(settings: Settings, pool: Pool) -> ContainerResources:
-    """What runners of containers need."""
+    """Resources of runners of containers."""
     return ContainerResources(
         settings=settings,
         pool=pool,

@@ -36,7 +36,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of a mail for one workflow; ``detail`` is for the operator."""
+    """Outcome of a mail for one workflow; ``detail`` is for the operator."""
 
     outcome: MailOutcome
     executions: int = 0

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class MailIntake:
-    """What the SMTP server does with mail; with ``enforce``, SPF or DKIM has to prove the sender's domain.
+    """Handling of mail by the SMTP server; with ``enforce``, SPF or DKIM has to prove the sender's domain.
 
     Its methods raise MailRefused, Unavailable and database errors.
     """

@@ -46,7 +46,7 @@ class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spf(msgspec.Struct, frozen=True):
-    """Whether the sending machine may send for the domain of MAIL FROM, or of EHLO without one."""
+    """Result of SPF: may the machine send for the domain of MAIL FROM, or of EHLO without one."""
 
     result: SpfResult
     domain: Line
@@ -75,7 +75,7 @@ class Attachment(msgspec.Struct, frozen=True):
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
-    """What a mail says. ``ignored`` names attachments that are no documents."""
+    """Contents of a mail. ``ignored`` names attachments that are no documents."""
 
     message_id: Line | None
     subject: Line

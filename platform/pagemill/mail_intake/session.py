@@ -24,7 +24,7 @@ PIECE_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """What all connections of a server share; sizes are in bytes."""
+    """State that all connections of a server share; sizes are in bytes."""
 
     host_name: str
     largest_mail: int

@@ -72,7 +72,7 @@ class ContainerTask:
 
 
 class Ending(NamedTuple):
-    """What a container has come to; ``error`` is None for one that has ended well."""
+    """End of a container; ``error`` is None for one that has ended well."""
 
     message: str
     error: str | None = TASK_FAILED

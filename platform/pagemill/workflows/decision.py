@@ -71,7 +71,7 @@ class Ended(NamedTuple):
 
 
 Step: TypeAlias = Goto | Ended | None
-"""What a machine does after a state; None: it waits."""
+"""Next move of a machine after a state; None: it waits."""
 
 
 class Decision:

@@ -1,4 +1,4 @@
-"""What operators do with executions of workflows: try them again, and end them."""
+"""Administration of executions of workflows: operators try them again, and end them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an execution of a workflow stands, what can happen to it, and what has to be done next.
+"""State of an execution of a workflow: where it stands, what can happen to it, what has to be done next.
 
 ``interpreter.start`` and ``interpreter.decide`` turn an event into the next machine and its actions. Both are
 pure: what they return depends on their arguments only, so a machine that was kept as JSON goes on like the
@@ -15,7 +15,7 @@ import msgspec
 from pagemill.ids import TransitionId
 
 Path: TypeAlias = tuple[int, ...]
-"""Where a position is: the index of a branch or item for each Parallel and Map state around it."""
+"""Place of a position: the index of a branch or item for each Parallel and Map state around it."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +65,7 @@ class Position(msgspec.Struct, omit_defaults=True):
     """Number of what it waits for, used once in an execution; 0 when it waits for its branches or nothing."""
     attempt: int = 1
     retries: list[int] = []
-    """How often each entry of the state's Retry was used."""
+    """Uses of each entry of the state's Retry."""
     delayed: bool = False
     """A Parallel or Map that waits to be tried again."""
     parts: list[Part] | None = None
@@ -80,14 +80,14 @@ class Part(msgspec.Struct, omit_defaults=True):
 
 
 class Machine(msgspec.Struct, omit_defaults=True):
-    """Where an execution stands; kept as JSON. Decisions return a new one and leave theirs as it is."""
+    """State of an execution; kept as JSON. Decisions return a new one and leave theirs as it is."""
 
     root: Position
     """State of the outermost machine; once failed the state that it can go on from."""
     visits: int = 0
-    """How many tasks and timers were asked for so far."""
+    """Number of tasks and timers that were asked for so far."""
     draws: int = 0
-    """How many random values were drawn so far."""
+    """Number of random values that were drawn so far."""
     ended: bool = False
 
     @property

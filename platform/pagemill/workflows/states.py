@@ -123,7 +123,7 @@ Attempted: TypeAlias = Task | Parallel | Map
 
 
 class ProcessorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
-    """How a Map runs its machine: in the same execution."""
+    """Mode in which a Map runs its machine: in the same execution."""
 
     mode: Literal["INLINE"] = "INLINE"
 

@@ -1,4 +1,4 @@
-"""Which predictions count, and what a person has to look at."""
+"""Predictions that count, and fields that a person has to look at."""
 
 from __future__ import annotations
 

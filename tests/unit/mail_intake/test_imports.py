@@ -1,4 +1,4 @@
-"""What mail intake imports: nothing of what runs the work."""
+"""Imports of mail intake: nothing of what runs the work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is made of mails: ordinary ones, malformed ones, and those that are meant to do harm."""
+"""Readings of mails: ordinary ones, malformed ones, and those that are meant to do harm."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def stored(machine: Machine) -> Machine:
 
 
 def event_for(action: RunTask | StartTimer, source: random.Random) -> Event:
-    """What may become of a task or a timer."""
+    """Events of a task or a timer."""
     if isinstance(action, StartTimer):
         return TimerFired(action.key)
     match source.randrange(6):

@@ -21,7 +21,7 @@ from tests.support.tenants import Tenant
 
 CLAIM = "/v1/transitions/{transitionId}/executions/{executionId}/claim"
 CLAIMED = ("/heartbeats", "/release", "/defer")
-"""What only those may do who have claimed the step."""
+"""Paths for those only who have claimed the step."""
 
 
 def keyed(key: str | None = None) -> dict[str, str]:

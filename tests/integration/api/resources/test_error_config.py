@@ -1,4 +1,4 @@
-"""What a workflow does when an execution fails: mail is sent, and the execution may wait for a person."""
+"""Reaction of a workflow to a failed execution: mail is sent, and the execution may wait for a person."""
 
 from __future__ import annotations
 
