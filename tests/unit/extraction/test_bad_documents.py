@@ -39,8 +39,8 @@ from tests.unit.extraction.bad.verdicts import (
 
 TIMES = 6
 HURRIED = msgspec.structs.replace(LIMITS, page_seconds=1)
-PROCESSOR_SECONDS = 10.0
-"""Of one document; all that are not endless take far less, and endless ones would take minutes."""
+PROCESSOR_SECONDS = 4.0
+"""Of one document; all that are not endless take far less."""
 GROUPS: dict[str, Callable[[], Iterable[BadDocument]]] = {
     "structures": structures,
     "pages": pages,
