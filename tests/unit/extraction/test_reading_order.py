@@ -394,6 +394,6 @@ def crowded(kind: str, count: int) -> list[Word]:
 @pytest.mark.parametrize("kind", ["in one place", "on a stair", "two in a row", "tall", "anywhere"])
 def test_a_crowded_page_takes_bounded_time(kind: str) -> None:
     words = crowded(kind, 20_000)
-    began = time.process_time()
+    began = time.thread_time()
     assert len(in_reading_order(words)) == len(words)
-    assert time.process_time() - began < MOST_SECONDS
+    assert time.thread_time() - began < MOST_SECONDS

@@ -41,6 +41,6 @@ def test_what_re2_cannot_run_in_little_memory_is_refused(expression: str) -> Non
 
 def test_no_expression_takes_long() -> None:
     """A backtracking engine would take longer than the sun shines."""
-    began = time.process_time()
+    began = time.thread_time()
     assert not is_allowed("a" * 250, ["(a+)+b", "(a|aa)+b", "(.*a){20}b"])
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2

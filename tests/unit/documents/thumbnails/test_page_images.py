@@ -140,7 +140,7 @@ def test_an_encrypted_pdf_is_refused() -> None:
 
 def test_a_tiff_of_too_many_frames_is_refused_at_once() -> None:
     """Pillow alone would need minutes for it."""
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(DocumentUnreadable, match="The document has more than 2000 pages"):
         make_page_image(many_frames(100_000), TIFF, PageImage())
-    assert time.process_time() - started < 10
+    assert time.thread_time() - started < 10

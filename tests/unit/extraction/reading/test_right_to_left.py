@@ -218,6 +218,6 @@ def test_nothing_is_lost(text: str, leftwards: bool) -> None:
 def test_a_run_without_spaces_takes_bounded_time() -> None:
     text = "ب\u064e" * 20 * LONGEST_RUN
     boxes = np.array([(5.0 * at, 0.0, 5.0 * at + 5.0, 10.0) for at in range(len(text))])
-    began = time.process_time()
+    began = time.thread_time()
     assert sum(map(len, group_words(text, boxes).texts)) == len(text)
-    assert time.process_time() - began < 2
+    assert time.thread_time() - began < 2
