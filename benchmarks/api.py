@@ -23,9 +23,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from benchmarks.api_servers import Server, World, document_id, world
 from benchmarks.load import Load, ceiling, get, run
 from benchmarks.machine import machine
+from benchmarks.turns_api import PATH, TURN, Turn
 from benchmarks.uploads import megabytes_added, upload
 from pagemill.api.http.paging import token_after
 
@@ -51,8 +54,6 @@ TARGETS = {
     "metrics.ratio": "at least 0.98",
 }
 WARM_UP_SECONDS = 1.0
-TURNS = 16
-"""Of each side of a pair."""
 SCRAPE_SECONDS = 15.0
 """Interval in which Prometheus asks as a rule."""
 
@@ -103,46 +104,62 @@ def beside_reference(
 
 
 def with_metrics(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
-    """Return the requests per second with metrics over those without, and likewise the processor time.
+    """Return the throughput with metrics over that without, and likewise the processor time of a request.
 
-    Two processes of the same program differ by some percent, for as long as they live, which is more than
-    what is looked for. So each ratio is that of a new pair, asked in short turns; ``control`` has the
-    ratios of pairs without metrics on either side, made in the same way: how sure the others are.
+    Both are one process, whose applications answer in turns. From the throughput is taken what the process
+    computes for its metrics while nobody asks it, and for the scrapes. ``control`` has no metrics on
+    either side: how sure the others are.
     """
-    found: dict[bool, list[Sides]] = {True: [], False: []}
-    scrapes: list[float] = []
-    for number in range(2 * rounds):
-        counts = number % 2 == 0
-        with servers.start(counts) as one, servers.start(False) as other:
-            scraping: AbstractContextManager[list[float]] = (
-                scraped(one.metrics_port) if counts else nullcontext([])
-            )
-            with scraping as seconds_of_scrapes:
-                sides = compared(servers, (one, other), servers.document_path, TURNS, 2 * seconds / TURNS)
-            found[counts].append(sides)
-            scrapes += seconds_of_scrapes
-    counted, control = (ratios_of(found[counts]) for counts in (True, False))
+    with servers.start(True) as counting:
+        idle = idle_share(counting)
+        counted = in_turns(servers, counting, 2 * rounds * seconds)
+    with servers.start(False) as silent:
+        idle -= idle_share(silent)
+        control = in_turns(servers, silent, 2 * rounds * seconds)
     return {
         **counted,
+        "ratio": round(counted["ratio"] - idle, 4),
+        "shareOfACoreWhenIdle": round(idle, 5),
         "control": control,
-        "pairs": rounds,
-        "scrapes": len(scrapes),
-        "scrapeMs": round(statistics.median(scrapes) * MILLISECONDS, 1),
     }
 
 
-def ratios_of(pairs: list[Sides]) -> dict[str, Any]:
-    """Return the pairs' ratios of requests per second and of processor time, with their medians."""
-    throughput = [sides.ratio for sides in pairs]
-    computed = [
-        round(sides.first["cpuMicrosecondsEach"] / sides.second["cpuMicrosecondsEach"], 3) for sides in pairs
-    ]
+def idle_share(server: Server) -> float:
+    """Return the share of a core that a server uses when it is asked for nothing but its metrics."""
+    run_seconds = 2 * SCRAPE_SECONDS
+    before = server.cpu_seconds()
+    scraping: AbstractContextManager[object] = (
+        scraped(server.metrics_port) if server.metrics_port else nullcontext()
+    )
+    with scraping:
+        time.sleep(run_seconds)
+    return (server.cpu_seconds() - before) / run_seconds
+
+
+def in_turns(servers: World, server: Server, seconds: float) -> dict[str, Any]:
+    """Return the ratios of the two applications of a server: medians over pairs of turns."""
+    requests = [get(server.port, servers.document_path(1 + number), servers.token) for number in range(ASKED)]
+    run(server.port, requests, seconds=WARM_UP_SECONDS, connections=CONNECTIONS)
+    # The pair in which the warm-up ended is left out.
+    skipped = 2 * (len(turns_of(server)) // 2 + 1)
+    run(server.port, requests, seconds=seconds, connections=CONNECTIONS)
+    turns = turns_of(server)[skipped:]
+    pairs = [sorted(pair) for pair in zip(turns[::2], turns[1::2], strict=False)]
+    throughput = [without.seconds / counting.seconds for counting, without in pairs]
+    computed = [counting.cpu_seconds / without.cpu_seconds for counting, without in pairs]
     return {
-        "ratio": round(statistics.median(throughput), 3),
-        "cpuRatio": round(statistics.median(computed), 3),
-        "ratios": throughput,
-        "cpuRatios": computed,
+        "ratio": round(statistics.median(throughput), 4),
+        "cpuRatio": round(statistics.median(computed), 4),
+        "cpuRatioStandardError": round(statistics.stdev(computed) / len(computed) ** 0.5, 4),
+        "turns": len(turns),
+        "requestsOfATurn": TURN,
     }
+
+
+def turns_of(server: Server) -> list[Turn]:
+    """Return the turns of a server so far."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}{PATH}", timeout=30) as answer:
+        return msgspec.json.decode(answer.read(), type=list[Turn])
 
 
 @contextmanager

@@ -33,6 +33,7 @@ DATABASE = "benchmark"
 START_SECONDS = 60.0
 API = "pagemill.api.app:create_app"
 REFERENCE = "benchmarks.reference_api:create_app"
+TURNS = "benchmarks.turns_api:create_app"
 CREDENTIALS = Credentials(
     organization_id="las:organization:benchmark",
     app_client_id="las:app-client:benchmark",
@@ -89,7 +90,7 @@ class World:
     token: str
     documents: int
     start: Callable[[bool], AbstractContextManager[Server]]
-    """Start one more server of the API, with its metrics or without."""
+    """Start a server of two APIs that answer in turns: one with metrics, if asked for, and one without."""
 
     def document_path(self, number: int) -> str:
         """Return the path of the document."""
@@ -133,7 +134,7 @@ def world(documents: int, predictions: int) -> Iterator[World]:
             reference,
             access_token(api.port),
             documents,
-            lambda counts: start(API, free_port() if counts else 0),
+            lambda counts: start(TURNS, free_port() if counts else 0),
         )
 
 
