@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pagemill.extraction.decoding import (
-    FEWEST_DATE_DIGITS,
+    beginnings_of_dates,
     closest_choice,
     date_readings,
     enum_choices,
@@ -54,13 +57,14 @@ def _spans(pairs: list[tuple[int, int]]) -> Spans:
 def _date_spans(layout: Layout) -> Spans:
     """Return the shortest spans that read as a date."""
     found: list[tuple[int, int]] = []
-    digits = np.cumsum([0, *(sum(map(str.isdigit, text)) for text in layout.texts)])
+    first_ends = _first_ends_of_dates(layout)
+    lines = layout.lines.tolist()
     for start, text in enumerate(layout.texts):
-        reach = min(start + MAXIMUM_DATE_TOKENS, len(layout))
-        if digits[reach] - digits[start] < FEWEST_DATE_DIGITS or not any(map(str.isalnum, text)):
+        reach = min(start + MAXIMUM_DATE_TOKENS, len(lines))
+        if first_ends[start] >= reach or not any(map(str.isalnum, text)):
             continue
-        for end in range(start, reach):
-            if end > start and layout.lines[end] != layout.lines[start]:
+        for end in range(first_ends[start], reach):
+            if lines[end] != lines[start]:
                 break
             if date_readings(layout.text(start, end)):
                 if end == start or not date_readings(layout.text(start + 1, end)):
@@ -69,10 +73,43 @@ def _date_spans(layout: Layout) -> Spans:
     return _spans(found)
 
 
+def _first_ends_of_dates(layout: Layout) -> list[int]:
+    """Return for each token the first one that a span from it on has to reach to hold a date.
+
+    That is the number of all tokens where no date follows in the line. Most spans need not be put together
+    and searched then.
+    """
+    count = len(layout)
+    first_ends = [count] * count
+    for line in np.split(np.arange(count), np.flatnonzero(np.diff(layout.lines)) + 1):
+        if not len(line):
+            continue
+        first, last = int(line[0]), int(line[-1])
+        text = layout.text(first, last)
+        places = beginnings_of_dates(text)
+        if places is None:
+            first_ends[first : last + 1] = line.tolist()
+        elif places:
+            begins = _begins(layout, first, last)
+            for begin, end in places:
+                start = first + bisect_right(begins, begin) - 1
+                first_ends[start] = min(first_ends[start], first + bisect_right(begins, end - 1) - 1)
+            for at in range(last - 1, first - 1, -1):
+                first_ends[at] = min(first_ends[at], first_ends[at + 1])
+    return first_ends
+
+
+def _begins(layout: Layout, first: int, last: int) -> list[int]:
+    """Return where each of some tokens begins in their common text."""
+    lengths = (len(layout.texts[at]) for at in range(first, last))
+    spaces = (0 if layout.glued[at] else 1 for at in range(first + 1, last + 1))
+    return [0, *accumulate(map(add, lengths, spaces))]
+
+
 def _amount_spans(layout: Layout) -> Spans:
     found: list[tuple[int, int]] = []
     for start, text in enumerate(layout.texts):
-        if not any(character.isdigit() for character in text) or parse_number(text) is None:
+        if not any(map(str.isdigit, text)) or parse_number(text) is None:
             continue
         begin = start
         if (
@@ -98,7 +135,7 @@ def _amount_spans(layout: Layout) -> Spans:
 def _digit_spans(layout: Layout) -> Spans:
     found: list[tuple[int, int]] = []
     for start, text in enumerate(layout.texts):
-        if not any(character.isdigit() for character in text):
+        if not any(map(str.isdigit, text)):
             continue
         found.append((start, start))
         for end in range(start + 1, min(start + MAXIMUM_DIGIT_TOKENS, len(layout))):

@@ -57,6 +57,14 @@ _MONTH_DAY = re.compile(
     rf"(?<![a-z])({_MONTH_WORD})[\s\-/.]*(\d{{1,2}})(?:st|nd|rd|th)?[\s\-/.,']+(\d{{4}}|\d{{2}})(?!\d)",
     re.IGNORECASE,
 )
+_MONTH_BEGINNING = f"(?:{'|'.join(sorted({name[:3] for name in _MONTHS}))})"
+_BEGINNING_OF_DATE = re.compile(
+    rf"(?=(\d{{1,2}}(?:{_SEPARATOR})\d{{1,2}}(?:{_SEPARATOR})\d|\d{{4}}\s?[-/.]\s?\d|\d{{8}}"
+    rf"|\d{{1,2}}(?:st|nd|rd|th)?[\s\-/.,]*{_MONTH_BEGINNING}[a-z]*[\s\-/.,']*\d"
+    rf"|{_MONTH_BEGINNING}[a-z]*[\s\-/.]*\d{{1,2}}(?:st|nd|rd|th)?[\s\-/.,']+\d))"
+)
+_SAME_LETTERS = str.maketrans("\u017f\u0131", "si")
+"""Letters that are equal to others where case is ignored, but not in lower case."""
 _AMOUNT = re.compile(
     r"^(?:[^\w(+$€£¥.,-]|[.,](?!\d\d\W*$))*(?P<open>\()?\s*(?P<minus>-)?\s*(?:[A-Za-z]{1,4}\.?:?\s*)?[$€£¥]?\s*(?P<inner>-)?\s*"
     r"(?P<number>\d[\d.,' \u00a0]*|[.,]\d{2})(?P<after>-)?\s*(?:[$€£¥]|[A-Za-z]{1,3}\.?)?\s*\)?[^\w%:/]*$"
@@ -66,7 +74,8 @@ _GROUPED = re.compile(r"\d{1,3}(?:([.,' ])\d{3})(?:\1\d{3})*$")
 
 def fold(text: str) -> str:
     """Return the letters and digits of ``text`` in upper case, to compare two prints of a string."""
-    return "".join(character for character in text.upper() if character.isalnum())
+    upper = text.upper()
+    return upper if upper.isalnum() else "".join(filter(str.isalnum, upper))
 
 
 def _iso(year: str, month: int, day: int) -> str | None:
@@ -113,22 +122,44 @@ def date_readings(text: str) -> dict[DateOrder, str]:
     return dict(_date_readings(text)) if len(text) <= LONGEST_PRINT else {}
 
 
+def _month(name: str) -> int:
+    return _MONTHS[name.lower().translate(_SAME_LETTERS)]
+
+
+def _has_digits_of_date(text: str) -> bool:
+    return sum(map(str.isdigit, text)) >= FEWEST_DATE_DIGITS
+
+
 @lru_cache(maxsize=REMEMBERED)
 def _date_readings(text: str) -> dict[DateOrder, str]:
-    if sum(map(str.isdigit, text)) < FEWEST_DATE_DIGITS:
+    if not _has_digits_of_date(text):
         return {}
     reading: str | None = None
     if match := _YEAR_FIRST.search(text):
         reading = _iso(match[1], int(match[2]), int(match[3]))
     elif match := _DAY_MONTH.search(text):
-        reading = _iso(match[3], _MONTHS[match[2].lower()], int(match[1]))
+        reading = _iso(match[3], _month(match[2]), int(match[1]))
     elif match := _MONTH_DAY.search(text):
-        reading = _iso(match[3], _MONTHS[match[1].lower()], int(match[2]))
+        reading = _iso(match[3], _month(match[1]), int(match[2]))
     elif readings := _numeric_readings(text):
         return readings
     else:
         reading = _compact_reading(text)
     return {"day": reading, "month": reading} if reading else {}
+
+
+def beginnings_of_dates(text: str) -> list[tuple[int, int]] | None:
+    """Return where in a line each part that reads as a date begins, and the end of what it needs at least.
+
+    Whatever such a part leaves out of the line before and behind it. There are also places where no date
+    begins; None if it cannot be told.
+    """
+    if not _has_digits_of_date(text):
+        return []
+    lower = text.lower() if text.isascii() else text.lower().translate(_SAME_LETTERS)
+    if len(lower) != len(text):
+        return None
+    return [found.span(1) for found in _BEGINNING_OF_DATE.finditer(lower)]
 
 
 def parse_date(text: str, order: DateOrder = "day") -> str | None:

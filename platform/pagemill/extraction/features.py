@@ -21,8 +21,15 @@ MEASUREMENTS = 40
 _MONEY = re.compile(r"\d[.,]\d{2}\D{0,3}$")
 
 
+_KINDS = {
+    kind: zlib.crc32(f"{kind}\x1f".encode())
+    for kind in ("word", "bare", "shape", "head", "tail", "exact", "tri")
+}
+"""The sums of what stands in front of each kind of text."""
+
+
 def _bucket(kind: str, text: str) -> int:
-    return 1 + zlib.crc32(f"{kind}\x1f{text}".encode()) % (BUCKETS - 1)
+    return 1 + zlib.crc32(text.encode(), _KINDS[kind]) % (BUCKETS - 1)
 
 
 def word_shape(text: str) -> str:
@@ -61,8 +68,8 @@ def text_pieces(text: str) -> tuple[int, ...]:
 def text_measurements(text: str) -> tuple[float, ...]:
     """Return what kind of token it is, as flags and small numbers."""
     size = max(len(text), 1)
-    digits = sum(character.isdigit() for character in text)
-    letters = sum(character.isalpha() for character in text)
+    digits = sum(map(str.isdigit, text))
+    letters = sum(map(str.isalpha, text))
     number = parse_number(text)
     return (
         min(len(text), 20) / 20,
@@ -87,16 +94,13 @@ def text_measurements(text: str) -> tuple[float, ...]:
 def _ranks(layout: Layout) -> NDArray[np.float32]:
     """Rank a token's amount and date among the page's: largest, latest, repeated."""
     result = np.zeros((len(layout), 6), dtype=np.float32)
+    others = [(index, text) for index, text in enumerate(layout.texts) if not text.isalpha()]
     amounts = {
         index: float(number)
-        for index, text in enumerate(layout.texts)
+        for index, text in others
         if _MONEY.search(text) and (number := parse_number(text)) is not None
     }
-    dates = {
-        index: min(readings.values())
-        for index, text in enumerate(layout.texts)
-        if (readings := date_readings(text))
-    }
+    dates = {index: min(readings.values()) for index, text in others if (readings := date_readings(text))}
     for column, values in ((0, amounts), (3, dates)):
         ordered = sorted(set(values.values()))  # type: ignore[type-var]
         place = {value: rank for rank, value in enumerate(ordered)}

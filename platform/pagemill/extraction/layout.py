@@ -19,7 +19,9 @@ NEIGHBOURS = ("left", "right", "above", "below")
 MAXIMUM_TOKENS = 6000
 """A page with more is cut: nothing printed has that many, and memory grows with it."""
 
-_CHUNK = 512
+_CHUNK = 128
+_NEAR = 3
+"""Lines above and below in which most tokens have their neighbours; the others are looked for everywhere."""
 _DATE = r"\d{1,2}[/.-]\d{1,2}[/.-](?:\d{4}|\d{2})|\d{4}[/.-]\d{1,2}[/.-]\d{1,2}"
 _SPLIT = re.compile(
     rf"(?<=[A-Za-z:(])(?=(?:{_DATE})(?!\d))"
@@ -58,6 +60,9 @@ class Layout:
 
 
 def _split(word: Word) -> list[tuple[Word, bool]]:
+    if word.text.isalnum():
+        # Each place to split has a sign beside it.
+        return [(word, False)]
     parts = [part for part in _SPLIT.split(word.text) if part]
     if len(parts) < 2:
         return [(word, False)]
@@ -102,27 +107,48 @@ def _lines_by_block(words: Sequence[Word], boxes: NDArray[np.float32], aspect: f
 
 
 def _vertical_neighbours(boxes: NDArray[np.float32], lines: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return for each token the nearest one above and below that overlaps it sideways."""
-    result = np.full((len(lines), 2), -1, dtype=np.int64)
-    for begin in range(0, len(lines), _CHUNK):
-        part = boxes[begin : begin + _CHUNK]
-        overlap = np.minimum(part[:, None, 2], boxes[None, :, 2]) - np.maximum(
-            part[:, None, 0], boxes[None, :, 0]
-        )
-        own, other = np.nonzero(overlap > 0)
-        groups = np.flatnonzero(np.diff(own, prepend=-1))
-        if not len(groups):
-            continue
-        shared = np.minimum(overlap[own, other], 1.0)
-        apart = lines[own + begin] - lines[other]
-        for column, distance in ((0, apart), (1, -apart)):
-            cost = np.where(distance > 0, distance - 0.5 * shared, np.inf)
-            least = np.minimum.reduceat(cost, groups)
-            nearest = np.flatnonzero(
-                (cost == np.repeat(least, np.diff(groups, append=len(own)))) & (cost < np.inf)
-            )
-            tokens, first = np.unique(own[nearest], return_index=True)
-            result[tokens + begin, column] = other[nearest[first]]
+    """Return for each token the nearest one above and below that overlaps it sideways.
+
+    ``lines`` ascend. A token on a nearer line is always nearer, however little it overlaps.
+    """
+    count = len(lines)
+    result = np.full((count, 2), -1, dtype=np.int64)
+    for begin in range(0, count, _CHUNK):
+        tokens = np.arange(begin, min(begin + _CHUNK, count))
+        first = np.searchsorted(lines, lines[tokens[0]] - _NEAR)
+        end = np.searchsorted(lines, lines[tokens[-1]] + _NEAR, side="right")
+        result[tokens] = _nearest(boxes, lines, tokens, slice(int(first), int(end)))
+    lonely = np.flatnonzero((result < 0).any(axis=1))
+    for begin in range(0, len(lonely), _CHUNK):
+        tokens = lonely[begin : begin + _CHUNK]
+        result[tokens] = _nearest(boxes, lines, tokens, slice(0, count))
+    return result
+
+
+def _nearest(
+    boxes: NDArray[np.float32], lines: NDArray[np.int64], tokens: NDArray[np.int64], among: slice
+) -> NDArray[np.int64]:
+    """Return for each of some tokens the nearest one above and below among others, -1 where there is none."""
+    result = np.full((len(tokens), 2), -1, dtype=np.int64)
+    own_boxes, others = boxes[tokens], boxes[among]
+    overlap = np.minimum(own_boxes[:, None, 2], others[None, :, 2])
+    overlap -= np.maximum(own_boxes[:, None, 0], others[None, :, 0])
+    pairs = np.flatnonzero(overlap > 0)
+    own, other = np.divmod(pairs, len(others))
+    groups = np.flatnonzero(np.diff(own, prepend=-1))
+    if not len(groups):
+        return result
+    shared = np.minimum(overlap.ravel()[pairs], 1.0)
+    other += among.start
+    apart = lines[tokens[own]] - lines[other]
+    sizes = np.diff(groups, append=len(own))
+    for column, distance in ((0, apart), (1, -apart)):
+        cost = np.where(distance > 0, distance - 0.5 * shared, np.inf)
+        least = np.repeat(np.minimum.reduceat(cost, groups), sizes)
+        nearest = np.flatnonzero((cost == least) & (cost < np.inf))
+        # Of equally near ones the first.
+        first = nearest[np.flatnonzero(np.diff(own[nearest], prepend=-1))]
+        result[own[first], column] = other[first]
     return result
 
 

@@ -42,11 +42,11 @@ class TokenTable(NamedTuple):
         )
 
 
-def _pool(values: Tensor, groups: Tensor, count: int) -> Tensor:
-    """Return the mean of each group, repeated for its members."""
+def _means(values: Tensor, groups: Tensor, count: int) -> Tensor:
+    """Return the mean of each group."""
     sums = values.new_zeros(count, values.shape[1]).index_add(0, groups, values)
     sizes = values.new_zeros(count).index_add(0, groups, values.new_ones(len(groups)))
-    return (sums / sizes.clamp(min=1).unsqueeze(1)).index_select(0, groups)
+    return sums / sizes.clamp(min=1).unsqueeze(1)
 
 
 class _Exchange(nn.Module):
@@ -63,10 +63,15 @@ class _Exchange(nn.Module):
         normed = self.norm(state)
         padded = torch.cat([normed.new_zeros(1, normed.shape[1]), normed])
         around = padded.index_select(0, table.neighbours.reshape(-1)).reshape(len(normed), -1)
-        line = _pool(normed, table.lines, table.number_of_lines)
-        page = _pool(normed, table.pages, table.number_of_pages)
-        mixed = nn.functional.gelu(self.mix(torch.cat([normed, around, line, page], dim=1)))
-        changed: Tensor = state + self.dropout(self.out(mixed))
+        line = _means(normed, table.lines, table.number_of_lines)
+        page = _means(normed, table.pages, table.number_of_pages)
+        # What all tokens of a line or a page have in common is multiplied once for all of them.
+        hidden = normed.shape[1]
+        to_token, to_line, to_page = self.mix.weight.split([5 * hidden, hidden, hidden], dim=1)
+        mixed = nn.functional.linear(torch.cat([normed, around], dim=1), to_token, self.mix.bias)
+        mixed = mixed + nn.functional.linear(line, to_line).index_select(0, table.lines)
+        mixed = mixed + nn.functional.linear(page, to_page).index_select(0, table.pages)
+        changed: Tensor = state + self.dropout(self.out(nn.functional.gelu(mixed)))
         return changed
 
 

@@ -136,7 +136,7 @@ def span_table(batch: Batch, label: str, configuration: TaggerConfiguration) -> 
             for at, start, end in batch.sheets[number].targets.positives.get(label, [])
             if at == place
         ]
-        marks.append(np.isin(keys, wanted))
+        marks.append(np.isin(keys, wanted) if wanted else np.zeros(len(keys), dtype=np.bool_))
         for column, values in zip(
             columns,
             (

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
-from pagemill.extraction.candidates import candidate_key, string_spans, typed_spans
-from pagemill.extraction.layout import layout_page
+from pagemill.extraction.candidates import (
+    MAXIMUM_DATE_TOKENS,
+    candidate_key,
+    string_spans,
+    typed_spans,
+)
+from pagemill.extraction.decoding import date_readings
+from pagemill.extraction.layout import Layout, layout_page
+from pagemill.extraction.types import Page, Word
 from tests.unit.extraction.printed import page_of
 
 
@@ -31,6 +39,48 @@ def found(definition: dict[str, Any], *lines: str) -> list[str]:
 )
 def test_dates_are_the_shortest_spans_that_read_as_one(lines: list[str], texts: list[str]) -> None:
     assert found({"type": "date"}, *lines) == texts
+
+
+def dates_by_trying(layout: Layout) -> list[tuple[int, int]]:
+    """Each span is put together and read."""
+    found = []
+    for start, text in enumerate(layout.texts):
+        if not any(map(str.isalnum, text)):
+            continue
+        for end in range(start, min(start + MAXIMUM_DATE_TOKENS, len(layout))):
+            if layout.lines[end] != layout.lines[start]:
+                break
+            if date_readings(layout.text(start, end)):
+                if end == start or not date_readings(layout.text(start + 1, end)):
+                    found.append((start, end))
+                break
+    return found
+
+
+PIECES = (
+    "1 12 05 2020 20 01012020 3, 9th 1st . - / , 10.05 99.00 : Mar March Okt. MAY M\u00c4RZ \u017fep "
+    "apr\u0131l (dec) of \u0130stanbul x5 12/03/20- 12/04/20 2020-05- Date: 01.02.2021 12Jan2021 -3 "
+    "\u0661\u0662/\u0660\u0665/\u0662\u0660"
+)
+
+
+def test_no_date_is_missed_whatever_stands_around_it() -> None:
+    random = np.random.default_rng(4)
+    dates = 0
+    for _ in range(100):
+        words: list[Word] = []
+        for line in range(4):
+            for place in range(9):
+                # Some are put together without a space.
+                text = "".join(random.choice(PIECES.split(), random.integers(1, 3)))
+                left, top = 0.02 + 0.1 * place, 0.1 + 0.05 * line
+                words.append(Word(text, left, top, left + 0.08, top + 0.012))
+        layout = layout_page(Page(0, 0.7, "text", words))
+        spans = typed_spans(layout, {"type": "date"})
+        assert spans is not None
+        assert spans.pairs() == dates_by_trying(layout)
+        dates += len(spans)
+    assert dates > 300
 
 
 @pytest.mark.parametrize(

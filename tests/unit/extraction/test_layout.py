@@ -78,6 +78,40 @@ def test_neighbours_are_beside_and_above_where_they_overlap() -> None:
     assert neighbour(layout, "milk", ABOVE) == "tea"
 
 
+def nearest(layout: Layout, token: int, side: int) -> int:
+    """Position of the token that is nearest of all, then overlaps most, then is the first."""
+    way = 1 if side == ABOVE else -1
+    best, least = -1, np.inf
+    for other in range(len(layout)):
+        own, its = layout.boxes[token], layout.boxes[other]
+        overlap = min(own[2], its[2]) - max(own[0], its[0])
+        apart = way * int(layout.lines[token] - layout.lines[other])
+        cost = apart - 0.5 * min(overlap, np.float32(1))
+        if overlap > 0 and apart > 0 and cost < least:
+            best, least = other, cost
+    return best
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_nearest_neighbours_are_found_on_large_pages_and_over_many_empty_lines(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    words = []
+    for line in range(70):
+        # Some parts of the page have print on a few lines only, far from each other.
+        places = random.choice(12, random.integers(1, 7), replace=False)
+        if line % 25:
+            places = places[places < 7]
+        for place in places:
+            left, top = 0.08 * place + 0.01 * random.random(), 0.014 * line
+            words.append(Word(f"w{len(words)}", left, top, left + 0.07, top + 0.008))
+    layout = layout_page(Page(0, 0.7, "text", words))
+    assert len(layout) > 128
+    for side in (ABOVE, BELOW):
+        assert layout.neighbours[:, side].tolist() == [
+            nearest(layout, token, side) for token in range(len(layout))
+        ]
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
