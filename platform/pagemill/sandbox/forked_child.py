@@ -102,7 +102,10 @@ class ForkedChild:
 
     def end(self) -> Ending:
         """End the child, if it has not, and return how it ended. Raises OSError if its server is gone."""
-        self.connection.close()
-        if self._ending is None:
-            self._ending = self._server.end_child(self.process_id)
-        return self._ending
+        try:
+            if self._ending is None:
+                self._ending = self._server.end_child(self.process_id)
+            return self._ending
+        finally:
+            # Closed before, it would wake up a child that has nothing left to do.
+            self.connection.close()

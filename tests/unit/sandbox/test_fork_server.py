@@ -31,6 +31,9 @@ def serve(connection, descriptors):
     if wish == b"error": raise RuntimeError
     if wish == b"abort": os.abort()
     if wish == b"exit": os._exit(7)
+    if wish == b"listen":
+        connection.sendall(b"listening")
+        os._exit(7 if connection.recv(100) == b"" else 8)
     if wish == b"work": [x for x in range(3_000_000)]
     if wish == b"wait":
         connection.sendall(b"waiting")
@@ -120,6 +123,13 @@ def test_a_child_that_runs_is_killed(server: ForkServer) -> None:
     assert ask(child, b"wait") == b"waiting"
     assert child.end().status == -signal.SIGKILL
     assert not psutil.pid_exists(child.process_id)
+
+
+def test_a_child_that_waits_is_killed_before_it_learns_that_nobody_listens(server: ForkServer) -> None:
+    child = server.fork()
+    assert ask(child, b"listen") == b"listening"
+    assert child.end().status == -signal.SIGKILL
+    assert child.connection.fileno() == -1
 
 
 def test_a_child_that_ended_keeps_its_process_id_until_it_is_asked_for(server: ForkServer) -> None:

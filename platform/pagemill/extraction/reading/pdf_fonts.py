@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, repeat
 from typing import Any, NamedTuple
 
+import numpy as np
 import pypdfium2.raw as pdfium
 
 from pagemill.extraction.reading.glyph_outlines import Outline, OutlineKey, outline_of
@@ -25,7 +26,7 @@ from pagemill.extraction.reading.glyph_shapes import (
 from pagemill.extraction.reading.pdf_objects import address, numbered
 from pagemill.extraction.reading.pdf_substitutes import SubstituteFaces
 from pagemill.extraction.reading.pdf_text import TextLayer
-from pagemill.extraction.reading.textlayer import is_garbage
+from pagemill.extraction.reading.textlayer import is_garbage, is_space
 
 NOT_SPACE = re.compile(r"\S+")
 MOST_LETTERS = 16
@@ -35,6 +36,7 @@ FEWEST_GARBAGE = 2
 _text_object = numbered(pdfium.FPDFText_GetTextObject, ctypes.c_int)
 _font_of = numbered(pdfium.FPDFTextObj_GetFont)
 _is_embedded = numbered(pdfium.FPDFFont_GetIsEmbedded, result=ctypes.c_int)
+_tight_box = numbered(pdfium.FPDFText_GetCharBox, ctypes.c_int, *[ctypes.c_void_p] * 4, result=ctypes.c_int)
 # Boxes of one glyph are equal but for rounding; those of two digits differ by more than this share.
 SAME_BOX = 0.012
 MOST_BOXES = 40
@@ -81,7 +83,7 @@ class _Font:
     ) -> None:
         """Learn about characters that are printed for the first time; ``drawn`` has those that are known."""
         garbage = {one for one in used if is_garbage(one)}
-        if sum(text.count(one) for _, text in runs for one in garbage) >= FEWEST_GARBAGE:
+        if garbage and sum(text.count(one) for _, text in runs for one in garbage) >= FEWEST_GARBAGE:
             self.wrong |= garbage
         if not used.isdisjoint(DIGITS):
             self.wrong |= {one for one in DIGITS if not drawn.get(one, True)}
@@ -179,11 +181,12 @@ def _telling(characters: Sequence[str]) -> list[str]:
 
 def _runs_by_font(layer: TextLayer) -> dict[int, list[tuple[int, str]]]:
     """Return the runs of each font: where they start, and their texts."""
-    starts = [found.start() for found in NOT_SPACE.finditer(layer.text)]
+    texts = layer.text.split()
+    starts: list[int] = np.flatnonzero(np.diff(~is_space(layer.text), prepend=False))[::2].tolist()
     items = list(map(_text_object, repeat(address(layer.text_page.raw)), starts))
     fonts = {item: _font_of(item) for item in set(items) if item}
     by_font: dict[int, list[tuple[int, str]]] = defaultdict(list)
-    for start, text, item in zip(starts, NOT_SPACE.findall(layer.text), items, strict=True):
+    for start, text, item in zip(starts, texts, items, strict=True):
         if handle := fonts.get(item):
             by_font[handle].append((start, text))
     return by_font
@@ -198,14 +201,17 @@ def _unsteady_digits(text_page: Any, runs: Sequence[tuple[int, str]]) -> set[str
     """Return the digits that are drawn by more than one glyph: a font may claim one digit for two."""
     sizes: dict[str, tuple[float, float]] = {}
     unsteady = set()
-    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    handle = address(text_page.raw)
+    box = (ctypes.c_double * 4)()
+    sides = range(ctypes.addressof(box), ctypes.addressof(box) + ctypes.sizeof(box), ctypes.sizeof(box) // 4)
     positions = (
         (digit, start + at) for start, text in runs for at, digit in enumerate(text) if digit in DIGITS
     )
     for digit, position in islice(positions, MOST_BOXES):
-        if not pdfium.FPDFText_GetCharBox(text_page, position, left, right, bottom, top):
+        if not _tight_box(handle, position, *sides):
             continue
-        width, height = right.value - left.value, top.value - bottom.value
+        left, right, bottom, top = box
+        width, height = right - left, top - bottom
         known = sizes.setdefault(digit, (width, height))
         # The size of the text may differ; the proportions of the glyph stay.
         if abs(width * known[1] - height * known[0]) > SAME_BOX * max(height * known[1], 1e-6):

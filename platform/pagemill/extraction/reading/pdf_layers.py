@@ -11,6 +11,7 @@ import pypdfium2.raw as pdfium
 
 from pagemill.extraction.reading.pdf_objects import (
     PageObject,
+    PageObjects,
     invisible,
     left_out,
     numbered,
@@ -28,16 +29,16 @@ _count_marks = numbered(pdfium.FPDFPageObj_CountMarks, result=ctypes.c_int)
 _mark_at = numbered(pdfium.FPDFPageObj_GetMark, ctypes.c_ulong)
 
 
-def silence_hidden_layers(page: Any, objects: Sequence[PageObject]) -> set[int]:
+def silence_hidden_layers(page: Any, objects: PageObjects, texts: Sequence[int]) -> set[int]:
     """Leave out text that the renderer, which knows the layers, does not paint; return its objects.
 
-    Each stretch of marked content and each form is tried by itself; pdfium tells which layers a document has
-    only by what it paints.
+    ``texts`` are the positions of text. Each stretch of marked content and each form is tried by itself;
+    pdfium tells which layers a document has only by what it paints.
     """
-    groups = list(_layered_text(objects).values())[:MAX_GROUPS]
+    groups = list(_layered_text(objects, texts).values())[:MAX_GROUPS]
     if not groups:
         return set()
-    with left_out([one.item for one in objects]):
+    with left_out(objects.items):
         hidden = {one.item for group in groups if _is_hidden(page, group) for one in group}
     set_active(hidden, active=False)
     return hidden
@@ -57,12 +58,16 @@ def _is_hidden(page: Any, group: Sequence[PageObject]) -> bool:
         set_active(tried, active=False)
 
 
-def _layered_text(objects: Sequence[PageObject]) -> dict[GroupKey, list[PageObject]]:
+def _layered_text(objects: PageObjects, texts: Sequence[int]) -> dict[GroupKey, list[PageObject]]:
     groups: dict[GroupKey, list[PageObject]] = defaultdict(list)
     is_layer: dict[int, bool] = {}
-    for one in objects:
-        if one.kind != pdfium.FPDF_PAGEOBJ_TEXT or not (one.parents or _count_marks(one.item)):
+    marks = list(map(_count_marks, map(objects.items.__getitem__, texts)))
+    if not objects.parents and not any(marks):
+        return groups
+    for at, marked in zip(texts, marks, strict=True):
+        if not marked and at not in objects.parents:
             continue
+        one = objects.at(at)
         if key := _group_key(one, is_layer):
             groups[key].append(one)
     return groups

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import repeat
 from typing import Any, NamedTuple
 
+import numpy as np
 import pypdfium2.raw as pdfium
 
 MAX_FORM_DEPTH = 6
@@ -20,8 +20,27 @@ class PageObject(NamedTuple):
     """An object of a page, and the form objects that it is nested in, outermost first: pdfium's handles."""
 
     item: int
-    kind: int
     parents: tuple[int, ...]
+
+
+class PageObjects(NamedTuple):
+    """The objects of a page in the order of painting: handles, kinds, and the forms around those in forms.
+
+    Pages have thousands of them, of which few are looked at one by one.
+    """
+
+    items: list[int]
+    kinds: bytes
+    parents: Mapping[int, tuple[int, ...]]
+
+    def positions(self, kind: int) -> list[int]:
+        """Return the positions of the objects of a kind."""
+        found: list[int] = np.flatnonzero(np.frombuffer(self.kinds, np.uint8) == kind).tolist()
+        return found
+
+    def at(self, position: int) -> PageObject:
+        """Return the object at a position."""
+        return PageObject(self.items[position], self.parents.get(position, ()))
 
 
 def numbered(function: Any, *others: Any, result: Any = ctypes.c_void_p) -> Any:
@@ -36,8 +55,6 @@ def address(handle: Any) -> int:
     return ctypes.addressof(handle.contents)
 
 
-_page_object = partial(tuple.__new__, PageObject)
-"""Equivalent of PageObject._make, without its check of the length."""
 _count = numbered(pdfium.FPDFPage_CountObjects, result=ctypes.c_int)
 _object_at = numbered(pdfium.FPDFPage_GetObject, ctypes.c_int)
 _count_nested = numbered(pdfium.FPDFFormObj_CountObjects, result=ctypes.c_int)
@@ -47,31 +64,33 @@ _render_mode = numbered(pdfium.FPDFTextObj_GetTextRenderMode, result=ctypes.c_in
 _set_active = numbered(pdfium.FPDFPageObj_SetIsActive, ctypes.c_int, result=ctypes.c_int)
 
 
-def page_objects(page: Any) -> list[PageObject]:
+def page_objects(page: Any) -> PageObjects:
     """Return every object of a page, also those in forms, in the order of painting."""
     handle = address(page.raw)
     items = list(map(_object_at, repeat(handle), range(min(_count(handle), MAX_OBJECTS))))
-    kinds = list(map(_kind_of, items))
-    found = list(map(_page_object, zip(items, kinds, repeat(()), strict=False)))
-    return found if pdfium.FPDF_PAGEOBJ_FORM not in kinds else _with_nested(found)
+    kinds = bytes(map(_kind_of, items))
+    if pdfium.FPDF_PAGEOBJ_FORM not in kinds:
+        return PageObjects(items, kinds, {})
+    return _with_nested(items, kinds)
 
 
-def _with_nested(objects: Sequence[PageObject]) -> list[PageObject]:
-    found: list[PageObject] = []
-    for one in objects:
-        found.append(one)
-        if one.kind == pdfium.FPDF_PAGEOBJ_FORM:
-            _add_nested(one.item, (one.item,), found)
-    return found
+def _with_nested(items: Sequence[int], kinds: bytes) -> PageObjects:
+    found: list[tuple[int, int, tuple[int, ...]]] = []
+    for item, kind in zip(items, kinds, strict=True):
+        found.append((item, kind, ()))
+        if kind == pdfium.FPDF_PAGEOBJ_FORM:
+            _add_nested(item, (item,), found)
+    parents = {at: forms for at, (_, _, forms) in enumerate(found) if forms}
+    return PageObjects([item for item, _, _ in found], bytes([kind for _, kind, _ in found]), parents)
 
 
-def _add_nested(form: int, parents: tuple[int, ...], found: list[PageObject]) -> None:
+def _add_nested(form: int, parents: tuple[int, ...], found: list[tuple[int, int, tuple[int, ...]]]) -> None:
     for position in range(_count_nested(form)):
         if len(found) >= MAX_OBJECTS:
             return
         item = _nested_at(form, position)
         kind = _kind_of(item)
-        found.append(PageObject(item, kind, parents))
+        found.append((item, kind, parents))
         if kind == pdfium.FPDF_PAGEOBJ_FORM and len(parents) < MAX_FORM_DEPTH:
             _add_nested(item, (*parents, item), found)
 
@@ -94,4 +113,7 @@ def set_active(items: Collection[int], *, active: bool) -> None:
 def invisible(items: Collection[int]) -> list[int]:
     """Return the text objects that are drawn without paint."""
     unpainted = pdfium.FPDF_TEXTRENDERMODE_INVISIBLE
-    return [item for item, mode in zip(items, map(_render_mode, items), strict=True) if mode == unpainted]
+    modes = list(map(_render_mode, items))
+    if unpainted not in modes:
+        return []
+    return [item for item, mode in zip(items, modes, strict=True) if mode == unpainted]

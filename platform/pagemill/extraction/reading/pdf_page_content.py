@@ -8,7 +8,7 @@ import numpy as np
 import pypdfium2.raw as pdfium
 
 from pagemill.extraction.reading.pdf_layers import silence_hidden_layers
-from pagemill.extraction.reading.pdf_objects import PageObject, invisible, page_objects, set_active
+from pagemill.extraction.reading.pdf_objects import PageObjects, invisible, page_objects, set_active
 from pagemill.extraction.reading.pdf_pictures import covers, picture_boxes, pictures_of
 from pagemill.extraction.reading.read_messages import Picture
 from pagemill.extraction.reading.shared_pixels import SharedPixels
@@ -29,7 +29,7 @@ class PageContent(NamedTuple):
     """
 
     page: Any
-    objects: list[PageObject]
+    objects: PageObjects
     texts: list[int]
     has_background: bool
     is_overlay: bool
@@ -43,7 +43,7 @@ class PageContent(NamedTuple):
         boxes = picture_boxes(self.page, self.objects)
         width, height = self.page.get_size()
         written = []
-        found = pictures_of(self.page, self.texts, boxes, quality, shared.pixels_left)
+        found = pictures_of(self.page, self.texts, boxes, quality, shared)
         for (x0, y0, x1, y1), pixels in found:
             place = turn_word(Word("", x0 / width, y0 / height, x1 / width, y1 / height), rotation)
             upright = np.rot90(pixels, -rotation // QUARTER)
@@ -54,18 +54,19 @@ class PageContent(NamedTuple):
 def look_at(page: Any) -> PageContent:
     """Return the objects of a page, after leaving out text that nobody sees."""
     objects = page_objects(page)
-    hidden = silence_hidden_layers(page, objects)
-    places = [at for at, one in enumerate(objects) if one.kind == pdfium.FPDF_PAGEOBJ_TEXT]
-    unpainted = set(invisible([objects[at].item for at in places]))
-    images = (at for at, one in enumerate(objects) if one.kind == pdfium.FPDF_PAGEOBJ_IMAGE)
-    background = next((at for at in images if covers(page, objects[at], BACKGROUND_COVERAGE)), None)
+    places = objects.positions(pdfium.FPDF_PAGEOBJ_TEXT)
+    hidden = silence_hidden_layers(page, objects, places)
+    items = list(map(objects.items.__getitem__, places))
+    unpainted = set(invisible(items))
+    images = objects.positions(pdfium.FPDF_PAGEOBJ_IMAGE)
+    background = next((at for at in images if covers(page, objects.at(at), BACKGROUND_COVERAGE)), None)
     is_overlay = False
     if background is None:
         # Beneath a scan, text without paint is the layer of words that a recogniser found.
         set_active(unpainted, active=False)
         hidden |= unpainted
     else:
-        unseen = sum(at < background or objects[at].item in unpainted for at in places)
+        unseen = sum(at < background or item in unpainted for at, item in zip(places, items, strict=True))
         is_overlay = 2 * unseen > len(places)
-    texts = [item for at in places if (item := objects[at].item) not in hidden]
+    texts = [item for item in items if item not in hidden] if hidden else items
     return PageContent(page, objects, texts, background is not None, is_overlay)

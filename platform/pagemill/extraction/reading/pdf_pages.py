@@ -144,9 +144,9 @@ class PdfDocument:
 
 def _is_text(content: PageContent, layer: TextLayer) -> bool:
     """Return whether the words of the page are its text layer; an empty page needs no recognition."""
-    if not content.objects:
+    if not content.objects.items:
         return True
-    count = sum(len(run) for run in layer.text.split())
+    count = len("".join(layer.text.split()))
     # A few characters on an image of the page are a stamp, not its text.
     return is_usable(layer.text) and not (count < SPARSE_CHARACTERS and content.has_background)
 

@@ -15,6 +15,7 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom in points of the page as shown."""
 Pixels = NDArray[np.uint8]
 
+RGB_CHANNELS = 3
 LONGEST_PROBE = 420
 DEVICE_UNITS, STEP = 1_000_000, 1000.0
 WHITE, CLEAR = 0xFFFFFFFF, 0x00000000
@@ -55,19 +56,30 @@ def shown_box(page: Any, corners: Iterable[tuple[float, float]]) -> Box:
 
 def render_box(page: Any, box: Box, scale: float, *, background: int = WHITE) -> Pixels:
     """Return a part of the page as shown: pixels of (height, width, 4) as red, green, blue, alpha."""
+    pixels = np.empty((*rendered_size(box, scale), RGB_CHANNELS + 1), np.uint8)
+    draw_box(page, box, scale, pixels, background=background)
+    return pixels
+
+
+def rendered_size(box: Box, scale: float) -> tuple[int, int]:
+    """Return the height and the width of a part of a page in pixels."""
     x0, y0, x1, y1 = box
-    width, height = max(1, math.ceil((x1 - x0) * scale)), max(1, math.ceil((y1 - y0) * scale))
+    return max(1, math.ceil((y1 - y0) * scale)), max(1, math.ceil((x1 - x0) * scale))
+
+
+def draw_box(page: Any, box: Box, scale: float, pixels: Pixels, *, background: int = WHITE) -> None:
+    """Draw a part of the page as shown on pixels of its size: (height, width, 3), or with alpha, 4."""
+    height, width, channels = pixels.shape
     across = max(1, round(pdfium.FPDF_GetPageWidthF(page) * scale))
     down = max(1, round(pdfium.FPDF_GetPageHeightF(page) * scale))
-    pixels = np.zeros((height, width, 4), np.uint8)
-    bitmap = pdfium.FPDFBitmap_CreateEx(width, height, pdfium.FPDFBitmap_BGRA, pixels.ctypes.data, width * 4)
+    kind = pdfium.FPDFBitmap_BGR if channels == RGB_CHANNELS else pdfium.FPDFBitmap_BGRA
+    bitmap = pdfium.FPDFBitmap_CreateEx(width, height, kind, pixels.ctypes.data, width * channels)
     try:
         pdfium.FPDFBitmap_FillRect(bitmap, 0, 0, width, height, background)
-        start = -round(x0 * scale), -round(y0 * scale)
+        start = -round(box[0] * scale), -round(box[1] * scale)
         pdfium.FPDF_RenderPageBitmap(bitmap, page, *start, across, down, 0, pdfium.FPDF_REVERSE_BYTE_ORDER)
     finally:
         pdfium.FPDFBitmap_Destroy(bitmap)
-    return pixels
 
 
 def paints(page: Any) -> bool:

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pypdfium2.raw as pdfium
 
-from pagemill.extraction.reading.pdf_objects import PageObject, left_out, numbered
-from pagemill.extraction.reading.pdf_paint import Box, render_box, shown_transform
+from pagemill.extraction.reading.pdf_objects import PageObject, PageObjects, left_out, numbered
+from pagemill.extraction.reading.pdf_paint import Box, draw_box, rendered_size, shown_transform
 from pagemill.extraction.reading.pdf_rendering import DOTS_PER_INCH, POINTS_PER_INCH
 from pagemill.extraction.reading.resolution import LONGEST_SIDE
-from pagemill.extraction.reading.shared_pixels import Pixels
+from pagemill.extraction.reading.shared_pixels import Pixels, SharedPixels
 from pagemill.extraction.types import ImageQuality
 
 MOST_PICTURES = 12
@@ -30,7 +30,6 @@ SEGMENTS_OF_A_LINE = 80
 FAINTEST = 40
 # Rows of pixels that differ from the row above: five for each line of letters at least.
 FEWEST_CHANGES = 5
-PAINTED = (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_PATH)
 NOWHERE: Box = (0.0, 0.0, 0.0, 0.0)
 Transform = Callable[[float, float], tuple[float, float]]
 
@@ -39,14 +38,15 @@ _matrix_of = numbered(pdfium.FPDFPageObj_GetMatrix, ctypes.c_void_p, result=ctyp
 _count_segments = numbered(pdfium.FPDFPath_CountSegments, result=ctypes.c_int)
 
 
-def picture_boxes(page: Any, objects: Sequence[PageObject]) -> list[Box]:
+def picture_boxes(page: Any, objects: PageObjects) -> list[Box]:
     """Return the boxes of images, and of letters drawn as outlines, in points of the page as shown."""
-    seen = [one for one in objects if one.kind in PAINTED]
-    if not seen:
+    images = objects.positions(pdfium.FPDF_PAGEOBJ_IMAGE)
+    outlines = _outlines(objects)
+    if not images and not outlines:
         return []
     to_shown = shown_transform(page)
-    boxes = [object_box(one, to_shown) for one in seen if one.kind == pdfium.FPDF_PAGEOBJ_IMAGE]
-    boxes += _outline_boxes(seen, to_shown)
+    boxes = [object_box(objects.at(at), to_shown) for at in images]
+    boxes += _outline_boxes(objects, outlines, to_shown)
     shown = [_common(box, _whole(page)) for box in boxes]
     shown = [box for box in shown if box[0] < box[2] and box[1] < box[3]]
     merged = _merged(shown) if len(shown) <= MOST_BOXES else [_around(shown)]
@@ -55,18 +55,22 @@ def picture_boxes(page: Any, objects: Sequence[PageObject]) -> list[Box]:
 
 
 def pictures_of(
-    page: Any, texts: Sequence[int], boxes: Sequence[Box], quality: ImageQuality, most_pixels: int
+    page: Any, texts: Sequence[int], boxes: Sequence[Box], quality: ImageQuality, shared: SharedPixels
 ) -> Iterator[tuple[Box, Pixels]]:
-    """Return the boxes in which something is seen, and their pixels without the text layer's objects."""
+    """Return the boxes in which something is seen, and their pixels without the text layer's objects.
+
+    They are drawn in the shared memory, where the next ones follow them if they are written at once.
+    """
     if not boxes:
         return
-    left, scale = most_pixels, DOTS_PER_INCH[quality] / POINTS_PER_INCH
+    left, scale = shared.pixels_left, DOTS_PER_INCH[quality] / POINTS_PER_INCH
     with left_out(texts):
         for box in boxes:
             area = (box[2] - box[0]) * (box[3] - box[1])
             longest = max(box[2] - box[0], box[3] - box[1])
             fitting = min(scale, LONGEST_SIDE[quality] / longest, (left / (2 * area)) ** 0.5)
-            pixels = np.ascontiguousarray(render_box(page, box, fitting)[:, :, :3])
+            pixels = shared.canvas(*rendered_size(box, fitting))
+            draw_box(page, box, fitting, pixels)
             left -= pixels.shape[0] * pixels.shape[1]
             if _may_hold_text(pixels):
                 yield box, pixels
@@ -74,8 +78,6 @@ def pictures_of(
 
 def covers(page: Any, one: PageObject, share: float) -> bool:
     """Return whether an image takes at least a share of the page."""
-    if one.kind != pdfium.FPDF_PAGEOBJ_IMAGE:
-        return False
     whole = _whole(page)
     x0, y0, x1, y1 = _common(object_box(one, shown_transform(page)), whole)
     return x1 > x0 and y1 > y0 and (x1 - x0) * (y1 - y0) >= share * whole[2] * whole[3]
@@ -113,16 +115,18 @@ def _may_hold_text(pixels: Pixels) -> bool:
     return int(changes.sum()) >= FEWEST_CHANGES
 
 
-def _outline_boxes(objects: Sequence[PageObject], to_shown: Transform) -> list[Box]:
+def _outlines(objects: PageObjects) -> list[tuple[int, int]]:
+    """Return the positions of paths that may be letters, and the numbers of their segments."""
+    paths = objects.positions(pdfium.FPDF_PAGEOBJ_PATH)
+    counts = list(map(_count_segments, map(objects.items.__getitem__, paths)))
+    return [(at, count) for at, count in zip(paths, counts, strict=True) if count >= FEWEST_SEGMENTS]
+
+
+def _outline_boxes(objects: PageObjects, paths: Sequence[tuple[int, int]], to_shown: Transform) -> list[Box]:
     """Return the boxes of paths that look like letters; none if they are too few for a word."""
     boxes, outlines = [], 0
-    for one in objects:
-        if one.kind != pdfium.FPDF_PAGEOBJ_PATH:
-            continue
-        segments = _count_segments(one.item)
-        if segments < FEWEST_SEGMENTS:
-            continue
-        box = object_box(one, to_shown)
+    for at, segments in paths:
+        box = object_box(objects.at(at), to_shown)
         if segments >= SEGMENTS_OF_A_LINE or box[3] - box[1] <= TALLEST_LETTER:
             boxes.append(_with_spacing(box))
             outlines += max(1, segments * FEWEST_OUTLINES // SEGMENTS_OF_A_LINE)

@@ -15,20 +15,26 @@ from numpy.typing import NDArray
 from pagemill.extraction.reading.characters import Character
 from pagemill.extraction.reading.pdf_objects import address, numbered
 from pagemill.extraction.reading.pdf_paint import shown_transform
-from pagemill.extraction.reading.textlayer import Boxes
+from pagemill.extraction.reading.textlayer import Boxes, is_space
 
 MAX_CHARACTERS = 400_000
 BOX_BYTES = ctypes.sizeof(pdfium.FS_RECTF)
 # What pdfium says for a hyphen at the end of a line; in texts also for what has no character.
 HYPHENS = (0x02, 0xFFFE)
-UNSURE = frozenset("\0\x02\ufffe\uffff\ufffd")
+FIRST_UNSURE = 0xFFFD
 LAST_CODE = 0x10FFFF
 SURROGATES = range(0xD800, 0xE000)
+_get_text = numbered(
+    pdfium.FPDFText_GetText, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, result=ctypes.c_int
+)
 _loose_box = numbered(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int, ctypes.c_void_p, result=ctypes.c_int)
 
 
 class TextLayer(NamedTuple):
-    """The text of a page, each character at its position in pdfium's text page, and their boxes."""
+    """The text of a page, each character at its position in pdfium's text page, and their boxes.
+
+    White space has no box: its row means nothing.
+    """
 
     text_page: Any
     text: str
@@ -46,22 +52,30 @@ def text_layer(page: Any) -> Iterator[TextLayer]:
     text_page = page.get_textpage()
     try:
         count = min(text_page.count_chars(), MAX_CHARACTERS)
-        boxes, have_box = _boxes(text_page, count)
         text = _text(text_page, count)
-        if not all(have_box):
+        boxes, without_box = _boxes(text_page, np.flatnonzero(~is_space(text)), count)
+        if without_box:
             # What has no place is white space, so that positions stay those of pdfium.
-            text = "".join(one if there else " " for one, there in zip(text, have_box, strict=True))
+            text = "".join([" " if at in without_box else one for at, one in enumerate(text)])
         yield TextLayer(text_page, text, _shown(page, boxes))
     finally:
         text_page.close()
 
 
-def _boxes(text_page: Any, count: int) -> tuple[NDArray[np.float32], list[int]]:
-    """Return left, top, right and bottom of each character in the page's space, and whether it has a box."""
+def _boxes(
+    text_page: Any, positions: NDArray[np.intp], count: int
+) -> tuple[NDArray[np.float32], frozenset[int]]:
+    """Return left, top, right and bottom in the page's space of some characters, and those without a box.
+
+    There is a row for each of all characters.
+    """
     boxes = np.zeros((count, 4), np.float32)
-    first = boxes.ctypes.data
-    rows = range(first, first + count * BOX_BYTES, BOX_BYTES)
-    return boxes, list(map(_loose_box, repeat(address(text_page.raw)), range(count), rows))
+    rows = (boxes.ctypes.data + positions * BOX_BYTES).tolist()
+    asked = positions.tolist()
+    have_box = list(map(_loose_box, repeat(address(text_page.raw)), asked, rows))
+    if all(have_box):
+        return boxes, frozenset()
+    return boxes, frozenset(at for at, there in zip(asked, have_box, strict=True) if not there)
 
 
 def _shown(page: Any, boxes: NDArray[np.float32]) -> Boxes:
@@ -76,16 +90,22 @@ def _text(text_page: Any, count: int) -> str:
     """Return one character for each position."""
     if count == 0:
         return ""
-    units = (ctypes.c_ushort * (count + 1))()
-    written = pdfium.FPDFText_GetText(text_page, 0, count, units)
-    text = bytes(units)[: 2 * count].decode("utf-16-le", errors="replace")
+    units = np.zeros(count + 1, np.uint16)
+    written = _get_text(address(text_page.raw), 0, count, units.ctypes.data)
+    text = units[:count].tobytes().decode("utf-16-le", errors="replace")
     if written != count + 1 or len(text) != count:
         # Characters that pdfium leaves out of texts, or that take two units: one by one, which takes longer.
         return "".join([_character(text_page, position) for position in range(count)])
-    if not UNSURE.isdisjoint(text):
-        unsure = [position for position, one in enumerate(text) if one in UNSURE]
-        mended = {position: _character(text_page, position) for position in unsure}
-        text = "".join([mended.get(position, one) for position, one in enumerate(text)])
+    codes = units[:count]
+    unsure = (codes == 0) | (codes == HYPHENS[0]) | (codes >= FIRST_UNSURE)
+    # Half of a character here: the other half would have made the text shorter.
+    unsure |= (codes >= SURROGATES.start) & (codes < SURROGATES.stop)
+    positions = np.flatnonzero(unsure).tolist()
+    if positions:
+        characters = list(text)
+        for position in positions:
+            characters[position] = _character(text_page, position)
+        text = "".join(characters)
     return text
 
 

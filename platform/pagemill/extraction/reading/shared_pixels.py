@@ -61,12 +61,23 @@ class SharedPixels:
         """The number of pixels that fit beside those that have been written."""
         return (len(self._memory) - self._used) // CHANNELS
 
+    def canvas(self, height: int, width: int) -> Pixels:
+        """Return the memory of the next picture, to draw it there before it is written.
+
+        Raises MemoryError if it does not fit.
+        """
+        if width * height > self.pixels_left:
+            raise MemoryError
+        end = self._used + width * height * CHANNELS
+        return self._memory[self._used : end].reshape(height, width, CHANNELS)
+
     def write(self, pixels: Pixels, box: Box = WHOLE_PAGE) -> Picture:
         """Write the pixels of a part of the page. Raises MemoryError if they do not fit."""
         height, width = pixels.shape[:2]
+        place = self.canvas(height, width)
+        drawn_there = pixels.ctypes.data == place.ctypes.data and pixels.flags.c_contiguous
+        if not drawn_there:
+            place[...] = pixels
         picture = Picture(self._used, width, height, box)
-        if width * height > self.pixels_left:
-            raise MemoryError
         self._used += picture.size
-        self._memory[picture.offset : self._used].reshape(height, width, CHANNELS)[...] = pixels
         return picture

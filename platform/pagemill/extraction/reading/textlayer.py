@@ -17,7 +17,7 @@ from pagemill.extraction.reading.word_geometry import plain
 from pagemill.extraction.types import Word
 from pagemill.extraction.vertical import WIDE
 
-__all__ = ["Boxes", "Character", "PrintedWords", "group_words", "is_garbage", "is_usable"]
+__all__ = ["Boxes", "Character", "PrintedWords", "group_words", "is_garbage", "is_space", "is_usable"]
 
 Boxes = NDArray[np.float64]
 """Left, top, right and bottom of each of some things, in rows: points of the page as shown."""
@@ -69,7 +69,8 @@ class PrintedWords(NamedTuple):
     def words(self, width: float, height: float) -> list[Word]:
         """Return the words with their boxes in 0..1, cut at the page's edges."""
         shares = np.clip(self.boxes / (width, height, width, height), 0.0, 1.0).tolist()
-        return [Word(_written(text), *share) for text, share in zip(self.texts, shares, strict=True)]
+        texts = self.texts if "".join(self.texts).isascii() else map(_written, self.texts)
+        return [Word(text, *share) for text, share in zip(texts, shares, strict=True)]
 
     def directions(self) -> list[tuple[float, float]]:
         """Return the directions in which Latin text would run, of words that are long enough to tell."""
@@ -96,10 +97,24 @@ def is_garbage(character: str) -> bool:
     return character == "\ufffd" or unicodedata.category(character) in GARBAGE_CATEGORIES
 
 
+def is_space(text: str) -> NDArray[np.bool_]:
+    """Return of each character whether it is white space, at which runs and words end."""
+    white: NDArray[np.bool_] = _kinds(_codes(text)) == _SPACE
+    return white
+
+
+def _codes(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def _kinds(codes: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    return _KINDS[np.minimum(codes, _LAST_KIND)]
+
+
 def group_words(text: str, boxes: Boxes) -> PrintedWords:
     """Return the words: they end at white space, and where the next character stands apart."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    kinds = _KINDS[np.minimum(codes, _LAST_KIND)]
+    codes = _codes(text)
+    kinds = _kinds(codes)
     printed = np.flatnonzero(kinds == _PRINTED)
     if not len(printed):
         return _words_of([])

@@ -41,6 +41,24 @@ def test_any_layout_of_pixels_is_written_row_by_row(descriptor: int) -> None:
     assert np.array_equal(copy_pixels(descriptor, written), pixels[:, ::-2])
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_what_was_drawn_in_the_memory_is_written_as_it_is_or_turned(descriptor: int, turns: int) -> None:
+    shared = SharedPixels(descriptor)
+    shared.write(picture(2, 2))
+    drawn = picture(4, 5, seed=1)
+    canvas = shared.canvas(4, 5)
+    canvas[...] = drawn
+    written = shared.write(np.rot90(canvas, turns))
+    assert written.offset == 12
+    assert np.array_equal(copy_pixels(descriptor, written), np.rot90(drawn, turns))
+    assert shared.pixels_left == 76
+
+
+def test_there_is_no_place_to_draw_more_than_fits(descriptor: int) -> None:
+    with pytest.raises(MemoryError):
+        SharedPixels(descriptor).canvas(10, 11)
+
+
 def test_the_memory_is_used_again_for_the_next_page(descriptor: int) -> None:
     shared = SharedPixels(descriptor)
     assert shared.pixels_left == 100
