@@ -59,6 +59,7 @@ class ApiMetrics:
                 await cancel_and_wait([watching])
 
     async def _page(self, files: ProcessFigures, queue: QueueWatch) -> bytes:
+        self.requests.count()
         figures = ApiFigures(
             places=self._places,
             processes=files.total(),

@@ -64,7 +64,7 @@ class FigurePlaces:
     def __init__(self, operations: Iterable[Operation]) -> None:
         known = {*operations, *(Operation(method, UNKNOWN_ROUTE) for method in (*METHODS, OTHER_METHOD))}
         self.lag = HistogramPlaces(len(GAUGES), LAG_SECONDS)
-        self.operations: dict[tuple[str, str], OperationPlaces] = {}
+        self.operations: dict[Operation, OperationPlaces] = {}
         end = self.lag.end
         for operation in sorted(known):
             seconds = HistogramPlaces(end, REQUEST_SECONDS)
@@ -75,6 +75,9 @@ class FigurePlaces:
         described = (sorted(known), LAG_SECONDS, REQUEST_SECONDS, STATUSES, len(GAUGES))
         self.digest = hashlib.sha256(msgspec.json.encode(described)).hexdigest()[:16]
 
-    def of_unknown(self, method: str) -> OperationPlaces:
-        """Return the places of requests for what there is not."""
+    def places_of(self, method: str, route: str | None) -> OperationPlaces:
+        """Return the places of a request; ``route`` is None where its path or its method is unknown."""
+        places = self.operations.get(Operation(method, route)) if route is not None else None
+        if places is not None:
+            return places
         return self.operations[Operation(method if method in METHODS else OTHER_METHOD, UNKNOWN_ROUTE)]

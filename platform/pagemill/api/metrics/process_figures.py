@@ -1,6 +1,6 @@
 """Figures of all processes of one server, which each of them can read.
 
-Each process counts in an array that is mapped from a file; a count costs no call of the system, and none is
+Each process counts in an array that is mapped from a file; a count costs no call of the system, and is not
 lost with the process. It holds the lock of its file while it lives. One that starts goes on in the file of
 one that has died: counters never go back, and there are never more files than there were processes at once.
 """

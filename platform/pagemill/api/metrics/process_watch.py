@@ -17,6 +17,7 @@ async def watch_process(requests: RequestMetrics, places: FigurePlaces, pool: Po
     while True:
         due = loop.time() + LOOK_SECONDS
         await asyncio.sleep(LOOK_SECONDS)
+        requests.count()
         figures, idle = requests.figures, float(pool.get_idle_size())
         places.lag.observe(figures, max(0.0, loop.time() - due))
         figures[IDLE_CONNECTIONS], figures[USED_CONNECTIONS] = idle, pool.get_size() - idle

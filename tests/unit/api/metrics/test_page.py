@@ -47,6 +47,7 @@ def scope(method: str, template: str | None) -> Any:
 
 def values(requests: RequestMetrics, queue: QueueFigures | None = QUEUE) -> dict[str, float]:
     """The samples of a page, by their name and labels."""
+    requests.count()
     page = ApiFigures(
         places=PLACES,
         processes=requests.figures.tolist(),

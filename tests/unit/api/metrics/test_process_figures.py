@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,16 @@ def test_a_process_counts_alone_before_and_after(tmp_path: Path, files: ProcessF
         assert files.total()[IN_FLIGHT] == 1.0
     requests.begun()
     assert requests.figures[IN_FLIGHT] == 2.0
+
+
+def test_what_is_gathered_is_counted_before_a_process_ends(files: ProcessFigures) -> None:
+    requests = RequestMetrics(PLACES)
+    scope: Any = {"method": "GET", "path_template": "/v1/documents/{document_id}"}
+    with requests.shared(files):
+        requests.answered(scope, 200, 0.5)
+        assert files.total()[COUNT] == 0.0
+    with files.open():
+        assert files.total()[COUNT] == 1.0
 
 
 def test_a_file_that_is_just_beginning_is_no_trouble(tmp_path: Path, files: ProcessFigures) -> None:
