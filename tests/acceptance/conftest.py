@@ -142,6 +142,11 @@ def plain_client(stack: LocalStack, token: str) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="package")
 def trained(client: las.Client) -> Trained:
     """A model that is trained on labelled PDF files and active."""
+    return train_model(client)
+
+
+def train_model(client: las.Client) -> Trained:
+    """Train a model on labelled PDF files and make it active."""
     model_id = job.create_model(client)
     dataset_id = client.create_dataset(name="Labelled")["datasetId"]
     samples = sample_documents(TRAINING_DOCUMENTS, seed=11, scans_every=0)

@@ -21,7 +21,7 @@ from tests.support.tenants import Tenant
 from tests.support.workflow_seeds import seed_transition
 from tests.support.working import until, until_ended
 
-SECONDS = 40.0
+SECONDS = 60.0
 
 
 def engine_of(resources: ContainerResources) -> Engine:

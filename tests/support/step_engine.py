@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -28,6 +29,12 @@ network_backend = "netavark"
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+"""
+# Registries of tests are on this machine, and without TLS.
+REGISTRIES = """
+[[registry]]
+location = "127.0.0.1"
+insecure = true
 """
 LOCK = Path("/tmp/pagemill-step-engine.lock")
 START_SECONDS = 20.0
@@ -102,13 +109,24 @@ class StepEngine:
             assert time.monotonic() < deadline, "the engine does not start"
             time.sleep(0.05)
 
-    def _command(self) -> list[str]:
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Options by which a command of Podman finds what is this engine's."""
         places = {"--root": "root", "--runroot": "run", "--network-config-dir": "networks"}
-        found = [word for option, name in places.items() for word in (option, str(self.directory / name))]
-        return ["podman", *found]
+        return tuple(word for option, name in places.items() for word in (option, str(self.directory / name)))
+
+    @property
+    def gateway(self) -> str:
+        """Address of this machine in the containers' network."""
+        [network] = json.loads(self.podman("network", "inspect", NETWORK))
+        return str(network["subnets"][0]["gateway"])
+
+    def _command(self) -> list[str]:
+        return ["podman", *self.options]
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "CONTAINERS_CONF": str(self.directory / "containers.conf")}
+        files = {"CONTAINERS_CONF": "containers.conf", "CONTAINERS_REGISTRIES_CONF": "registries.conf"}
+        return {**os.environ, **{name: str(self.directory / file) for name, file in files.items()}}
 
 
 def missing_engine() -> str:
@@ -122,9 +140,10 @@ def missing_engine() -> str:
 @contextlib.contextmanager
 def step_engine() -> Iterator[StepEngine]:
     """Run an engine with ``IMAGE``; of all sessions on this machine one at a time: networks are its own."""
-    with _locked(), temporary_directory("pagemill-engine-") as place:
+    with one_engine_at_a_time(), temporary_directory("pagemill-engine-") as place:
         engine = StepEngine(place)
         (engine.directory / "containers.conf").write_text(CONFIGURATION)
+        (engine.directory / "registries.conf").write_text(REGISTRIES)
         archive = engine.directory / "image.tar"
         write_image(archive)
         changes = [word for change in import_changes() for word in ("--change", change)]
@@ -141,7 +160,8 @@ def step_engine() -> Iterator[StepEngine]:
 
 
 @contextlib.contextmanager
-def _locked() -> Iterator[IO[str]]:
+def one_engine_at_a_time() -> Iterator[IO[str]]:
+    """Wait until no other session of tests on this machine runs an engine."""
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield lock

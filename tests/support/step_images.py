@@ -37,11 +37,23 @@ def write_image(path: Path) -> None:
     files = json.loads(done.stdout)
     python = Path(sys.executable).resolve()
     libraries = _libraries([python, *(Path(one) for one in files if ".so" in Path(one).name)])
+    names = {
+        one: f"{PACKAGES}/{_below_site(one)}" if SITE in one.parts else str(one) for one in map(Path, files)
+    }
     with tarfile.open(path, "w") as archive:
-        for directory in ("tmp", "run", "etc", "proc", "dev", "sys"):
+        # Docker makes directories that are not named, and lets nobody enter them.
+        inside = [
+            *names.values(),
+            f"{PACKAGES}/certifi/cacert.pem",
+            str(python),
+            *map(str, libraries),
+            "/bin/python",
+        ]
+        parents = {str(parent).lstrip("/") for name in inside for parent in Path(name).parents}
+        for directory in sorted({"tmp", "run", "etc", "proc", "dev", "sys", *parents} - {"", "."}):
             archive.addfile(_directory(directory))
-        for one in map(Path, files):
-            _add(archive, one, f"{PACKAGES}/{_below_site(one)}" if SITE in one.parts else str(one))
+        for one, name in names.items():
+            _add(archive, one, name)
         _add(archive, Path(certifi.where()), f"{PACKAGES}/certifi/cacert.pem")
         for library in sorted(libraries):
             _add(archive, library, str(library))

@@ -1,6 +1,7 @@
 """Steps really run: in containers of an engine, with all that containers do wrong.
 
-Skipped where no engine can be run; ``.ci/run`` installs one from Debian.
+Skipped where no engine can be run; ``.ci/run`` installs one from Debian. It is Docker instead of Podman where
+``PAGEMILL_TEST_ENGINE`` says docker.
 """
 
 from __future__ import annotations
@@ -45,20 +46,22 @@ from tests.support.container_steps import (
     run,
     step_of,
 )
+from tests.support.docker_daemon import AnyEngine, docker_daemon, missing_docker
 from tests.support.step_api import made_certificates, serving_api
 from tests.support.step_dispatcher import container_resources
-from tests.support.step_engine import IMAGE, NETWORK, ULIMITS, StepEngine, missing_engine, step_engine
+from tests.support.step_engine import IMAGE, NETWORK, ULIMITS, missing_engine, step_engine
 from tests.support.tenants import Tenant
 from tests.support.workflow_seeds import seed_transition, seed_workflow
 from tests.support.working import until, until_ended
 
 
 @pytest.fixture(scope="module")
-def podman() -> Iterator[StepEngine]:
-    if reason := missing_engine():
+def engine() -> Iterator[AnyEngine]:
+    with_docker = os.environ.get("PAGEMILL_TEST_ENGINE") == "docker"
+    if reason := missing_docker() if with_docker else missing_engine():
         pytest.skip(reason)
-    with step_engine() as engine:
-        yield engine
+    with docker_daemon() if with_docker else step_engine() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +71,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture
 def settings(
-    database_url: str, objects_directory: Path, podman: StepEngine, certificates: Certificates
+    database_url: str, objects_directory: Path, engine: AnyEngine, certificates: Certificates
 ) -> Iterator[Settings]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -78,7 +81,7 @@ def settings(
         token_key="k" * 32,
         secret_keys=new_secret_key("test"),
         public_url=f"https://localhost:{port}",
-        container_engine_url=podman.url,
+        container_engine_url=engine.url,
         container_network=NETWORK,
         container_ulimits=ULIMITS,
         container_ca_file=str(certificates.authority),
@@ -87,7 +90,7 @@ def settings(
         container_temporary=8,
         step_images=f"example.com/official={IMAGE}",
     )
-    podman.clear()
+    engine.clear()
 
 
 @pytest.fixture
@@ -108,7 +111,7 @@ async def test_the_operators_image_runs_in_place_of_another(
 
 
 async def test_a_container_that_reports_nothing_has_failed(
-    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, podman: StepEngine
+    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, engine: AnyEngine
 ) -> None:
     program = "import sys; print('first'); print('último', file=sys.stderr); sys.exit(3)"
     step = await run(pool, resources, await begin(pool, organization, program))
@@ -121,7 +124,7 @@ async def test_a_container_that_reports_nothing_has_failed(
     assert log[1] == f"Starts a container of {IMAGE}"
     assert sorted(log[2:4]) == ["first", "último"]
     assert log[4].startswith("Ended: failed")
-    assert podman.containers() == []
+    assert engine.containers() == []
     assert await pool.fetchval("SELECT count(*) FROM container_credential") == 0
 
 
@@ -295,7 +298,7 @@ while True:
 
 
 async def test_a_cancelled_container_is_asked_to_end_and_then_killed(
-    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, podman: StepEngine
+    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, engine: AnyEngine
 ) -> None:
     execution_id = await begin(pool, organization, IGNORES)
     job_id = await job_of(pool, execution_id)
@@ -312,11 +315,11 @@ async def test_a_cancelled_container_is_asked_to_end_and_then_killed(
 
     assert (await step_of(pool, execution_id))["status"] == "failed"
     assert "asked to end" in await log_of(pool, execution_id)
-    assert podman.containers() == []
+    assert engine.containers() == []
 
 
 async def test_a_container_is_stopped_when_its_time_is_over(
-    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, podman: StepEngine
+    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, engine: AnyEngine
 ) -> None:
     execution_id = await begin(pool, organization, IGNORES)
     await pool.execute(
@@ -327,7 +330,7 @@ async def test_a_container_is_stopped_when_its_time_is_over(
     log = await log_of(pool, execution_id)
     assert "ready" in log
     assert "asked to end" in log
-    assert podman.containers() == []
+    assert engine.containers() == []
 
 
 COUNTS = """
@@ -344,7 +347,7 @@ async def test_a_killed_dispatcher_is_succeeded_by_one_that_follows_the_same_con
     organization: Tenant,
     resources: ContainerResources,
     settings: Settings,
-    podman: StepEngine,
+    engine: AnyEngine,
 ) -> None:
     execution_id = await begin(pool, organization, COUNTS)
     victim = await asyncio.create_subprocess_exec(
@@ -361,31 +364,31 @@ async def test_a_killed_dispatcher_is_succeeded_by_one_that_follows_the_same_con
     assert "exit status 5" in step["error"]["message"]
     lines = [line for line in await log_of(pool, execution_id) if line.startswith("line")]
     assert lines == [f"line {number}" for number in range(1, 16)]
-    assert podman.starts_of(container_name(SubjectId(execution_id))) == 1
-    assert podman.containers() == []
+    assert engine.starts_of(container_name(SubjectId(execution_id))) == 1
+    assert engine.containers() == []
 
 
 async def test_a_dispatcher_that_stops_leaves_its_container_to_the_next(
-    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, podman: StepEngine
+    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, engine: AnyEngine
 ) -> None:
     execution_id = await begin(pool, organization, "import time; print('x', flush=True); time.sleep(2)")
     async with dispatching(resources):
         await printed(pool, execution_id, "x")
-    assert podman.containers() == [container_name(SubjectId(execution_id))]
+    assert engine.containers() == [container_name(SubjectId(execution_id))]
 
     assert (await run(pool, resources, execution_id))["status"] == "failed"
-    assert podman.starts_of(container_name(SubjectId(execution_id))) == 1
+    assert engine.starts_of(container_name(SubjectId(execution_id))) == 1
 
 
 async def test_a_container_that_was_never_started_is_made_anew(
-    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, podman: StepEngine
+    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, engine: AnyEngine
 ) -> None:
     execution_id = await begin(pool, organization, "print('mine')")
-    engine = engine_of(resources)
+    client = engine_of(resources)
     stale = ContainerSpec(
         image=IMAGE, environment={"PROGRAM": "print('stale')"}, labels={}, cpu=256, memory=512
     )
-    await engine.create(container_name(SubjectId(execution_id)), stale)
+    await client.create(container_name(SubjectId(execution_id)), stale)
     await run(pool, resources, execution_id)
 
     log = await log_of(pool, execution_id)
@@ -394,29 +397,29 @@ async def test_a_container_that_was_never_started_is_made_anew(
 
 
 async def test_what_nobody_follows_any_more_is_swept_and_nothing_else(
-    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, podman: StepEngine
+    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, engine: AnyEngine
 ) -> None:
-    engine = engine_of(resources)
+    client = engine_of(resources)
 
     async def make(organization_id: str, subject_id: str) -> None:
         labels = {"io.pagemill.subject": subject_id, "io.pagemill.organization": organization_id}
         spec = ContainerSpec(
             image=IMAGE, environment={"PROGRAM": IGNORES}, labels=labels, cpu=256, memory=512
         )
-        await engine.start(await engine.create(subject_id.replace(":", "-"), spec))
+        await client.start(await client.create(subject_id.replace(":", "-"), spec))
 
     waiting = await begin(pool, organization)
     await make(organization.organization_id, waiting)
     await make(organization.organization_id, "las:transition-execution:gone")
     await make(OrganizationId("las:organization:elsewhere"), "las:transition-execution:theirs")
 
-    assert await sweep_containers(pool, engine) == ["las:transition-execution:gone"]
+    assert await sweep_containers(pool, client) == ["las:transition-execution:gone"]
     left = {"las-transition-execution-theirs", waiting.replace(":", "-")}
-    assert set(podman.containers()) == left
+    assert set(engine.containers()) == left
 
 
 async def test_a_flow_whose_container_fails_has_its_completed_task_run_once(
-    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, podman: StepEngine
+    pool: asyncpg.Pool, organization: Tenant, resources: ContainerResources, engine: AnyEngine
 ) -> None:
     program = "import os; print(os.environ['WORKFLOW_ID'], os.environ['EXECUTION_ID']); raise SystemExit(4)"
     completed = {"imageUrl": IMAGE, "environment": {"PROGRAM": program}}
@@ -454,8 +457,8 @@ async def test_a_flow_whose_container_fails_has_its_completed_task_run_once(
         "The container has ended with exit status 4",
     ]
     assert await pool.fetchval("SELECT status FROM workflow_execution") == "failed"
-    assert podman.starts_of(container_name(SubjectId(execution_id))) == 1
-    assert podman.containers() == []
+    assert engine.starts_of(container_name(SubjectId(execution_id))) == 1
+    assert engine.containers() == []
 
 
 @pytest.mark.long

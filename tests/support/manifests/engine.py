@@ -34,11 +34,13 @@ class Engine:
     program: str
     directory: Path
     made: list[str] = field(default_factory=list)
+    options: tuple[str, ...] = ()
+    """Options of each command: of an engine that keeps its images elsewhere."""
 
     def run(self, *arguments: str | Path, seconds: float = SECONDS) -> str:
         """Return the output of a command of the engine. Raises CalledProcessError, with what it said."""
         done = subprocess.run(
-            [self.program, *NESTED, *map(str, arguments)],
+            [self.program, *self.options, *NESTED, *map(str, arguments)],
             capture_output=True,
             text=True,
             check=False,
