@@ -227,10 +227,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Images that containers run in place of those that transitions name: ``name=image``, separated by
     commas. A name without a tag stands for all of its tags."""
     container_engine_url: Annotated[
-        str, Meta(pattern=r"^((unix:///|tcp://|https?://)[^\s]+)?$(?!\n)", max_length=2048)
+        str,
+        Meta(
+            pattern=r"^((unix:///|tcp://|https?://)[^\s]+|kubernetes://[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$(?!\n)",
+            max_length=2048,
+        ),
     ] = ""
-    """Docker-compatible engine of docker transitions, as ``unix:///run/podman/podman.sock``; without one they
-    fail. Who can use it is root on its machine."""
+    """Docker-compatible engine of docker transitions, as ``unix:///run/podman/podman.sock``, whose users are
+    root on its machine; or ``kubernetes://NAMESPACE``: a Job there for each container. Without one they fail.
+    """
     container_concurrency: Annotated[int, Meta(ge=1, le=1000)] = 4
     """Containers of steps that run at a time, and as many of completed tasks."""
     container_network: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][-_.A-Za-z0-9]{0,127}$(?!\n)")] = "pagemill"
@@ -239,7 +244,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """URL of the API as containers reach it, as ``https://pagemill.example.com``; without it ``public_url``,
     of which localhost becomes ``pagemill.localhost``: the engine's machine as seen from the network."""
     container_ca_file: Annotated[str, Meta(pattern=r"^(/[^:\s]+)?$(?!\n)")] = ""
-    """PEM file, on the engine's machine, of the authority that containers trust; it is mounted into them."""
+    """PEM file of the authority that containers trust, which is mounted into them: on the engine's machine,
+    with Kubernetes on that of the dispatchers."""
     container_processes: Annotated[int, Meta(ge=1)] = 256
     """Processes and threads that a container may have."""
     container_temporary: Annotated[int, Meta(ge=1)] = 64
@@ -250,6 +256,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of each process in a container, as ``name=soft:hard``, separated by commas."""
     container_user_namespace: Annotated[str, Meta(pattern=r"^[-_=:,.A-Za-z0-9]*$(?!\n)")] = ""
     """User namespace of containers, in the engine's words; with Podman ``auto`` gives each its own."""
+    container_pull_time: Annotated[float, Meta(ge=1, le=86400)] = 600.0
+    """Longest time that an engine of Docker's kind pulls an image, whatever its registry sends."""
     container_grace: Annotated[float, Meta(ge=1, le=600)] = 10.0
     """Time between SIGTERM and SIGKILL when a container is stopped."""
     development_workflow_executions: int = 100

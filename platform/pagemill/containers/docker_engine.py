@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import datetime
 import struct
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 import aiohttp
 from aiodocker import Docker
 from aiodocker.exceptions import DockerError
+from aiodocker.jsonstream import json_stream_stream
+from aiodocker.utils import compose_auth_header
+from aiohttp import ClientResponse
 
 from pagemill.containers.bounds import bounds_of, host_entries
 from pagemill.containers.create_config import create_config
@@ -28,6 +32,7 @@ from pagemill.containers.engine import (
     RegistryLogin,
 )
 from pagemill.containers.environment import api_address
+from pagemill.containers.images import has_digest, is_local, registry_of, with_registry, with_tag
 from pagemill.containers.networks import ensure_network
 from pagemill.settings import Settings
 
@@ -35,8 +40,6 @@ API_VERSION: Final = "v1.41"
 """Version of the API that Docker 20.10 and Podman 4 have, and all later ones."""
 CALL_SECONDS: Final = 30.0
 CONNECT_SECONDS: Final = 5.0
-LOCAL: Final = "localhost/"
-"""Beginning of the names of images that no registry has: the engine's operator made them."""
 FRAME_HEADER: Final = struct.Struct(">BxxxL")
 LONGEST_READ: Final = 65536
 NO_CONNECTION: Final = 900
@@ -64,11 +67,19 @@ class DockerEngine:
         self._bounds = bounds_of(settings)
         address = api_address(settings)
         self._host_name = address.host if address.is_this_machine else ""
-        self._pulling: dict[str, asyncio.Lock] = {}
+        self._pull_seconds = settings.container_pull_time
+        # Names are those of users: none stays when nobody pulls it.
+        self._pulling: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def close(self) -> None:
         """Close the connections."""
         await self._docker.close()
+
+    async def describe(self) -> str:
+        """Return the engine's name and version."""
+        with _engine_errors():
+            shown = await self._docker.version()
+        return read_version(shown)
 
     async def address_of_machine(self) -> str:
         """Return the address of the engine's machine in the containers' network, empty without one."""
@@ -83,12 +94,11 @@ class DockerEngine:
         """
         # One at a time for each image: others find it there.
         async with self._pulling.setdefault(image, asyncio.Lock()):
-            if (image.startswith(LOCAL) or "@" in image) and await self._has(image):
+            if (is_local(image) or has_digest(image)) and await self._has(image):
                 return
-            if image.startswith(LOCAL):
+            if is_local(image):
                 raise ImageUnavailable(f"The engine has no image {image}")
-            with _engine_errors(ImageUnavailable, f"Image {image} cannot be pulled"):
-                await self._pull(image, login)
+            await self._pull_in_time(image, login)
 
     async def _has(self, image: str) -> bool:
         with _engine_errors():
@@ -100,12 +110,39 @@ class DockerEngine:
                 raise
         return True
 
+    async def _pull_in_time(self, image: str, login: RegistryLogin | None) -> None:
+        """Pull an image. The engine gives up when the connection is closed. Raises ImageUnavailable."""
+        try:
+            async with asyncio.timeout(self._pull_seconds):
+                with _engine_errors(ImageUnavailable, f"Image {image} cannot be pulled"):
+                    await self._pull(image, login)
+        except TimeoutError:
+            raise ImageUnavailable(
+                f"Image {image} cannot be pulled: its registry needs more than {self._pull_seconds:g} seconds"
+            ) from None
+
     async def _pull(self, image: str, login: RegistryLogin | None) -> None:
-        name = with_registry(image)
-        auth = None if login is None else {"username": login.username, "password": login.password}
-        async for progress in self._docker.images.pull(name, auth=auth, stream=True):
-            if "error" in progress:
-                raise DockerError(500, str(progress["error"]))
+        headers = {}
+        if login is not None:
+            credentials = {"username": login.username, "password": login.password}
+            headers["X-Registry-Auth"] = compose_auth_header(credentials, registry_of(image))
+        asked = {"fromImage": with_tag(with_registry(image))}
+        async with self._query("images/create", "POST", params=asked, headers=headers) as response:
+            async for progress in json_stream_stream(response):
+                if "error" in progress:
+                    raise DockerError(500, str(progress["error"]))
+
+    @asynccontextmanager
+    async def _query(self, path: str, method: str = "GET", **more: Any) -> AsyncIterator[ClientResponse]:
+        """Ask for an answer without a bound to its time. The connection ends with the block.
+
+        aiodocker would leave it open, and the engine at work, when the block is left early.
+        """
+        async with self._docker._query(path, method, timeout=FOREVER, **more) as response:
+            try:
+                yield response
+            finally:
+                response.close()
 
     async def find(self, name_or_id: str) -> ContainerState | None:
         """Return a container, None when there is none."""
@@ -151,7 +188,7 @@ class DockerEngine:
         # aiodocker decodes texts of two streams as one: a character divided between them would be lost.
         asked = {"stdout": "1", "stderr": "1", **how}
         path = f"containers/{container_id}/logs"
-        async with self._docker._query(path, params=asked, timeout=FOREVER) as response:
+        async with self._query(path, params=asked) as response:
             while header := await _header(response.content):
                 stream, length = FRAME_HEADER.unpack(header)
                 while length > 0:
@@ -171,7 +208,7 @@ class DockerEngine:
                     raise
 
     async def stop(self, container_id: str, grace: float) -> None:
-        """Ask a container to end, and kill it after ``grace`` seconds; return when it has ended."""
+        """Ask a container to end, have it killed after ``grace`` seconds, and return when it has ended."""
         with _engine_errors():
             try:
                 await self._docker.containers.container(container_id).stop(t=max(1, round(grace)))
@@ -236,6 +273,13 @@ def read_state(shown: dict[str, Any]) -> ContainerState:
     )
 
 
+def read_version(shown: dict[str, Any]) -> str:
+    """Return name and version as an engine shows them. Podman names itself among its components."""
+    names = [str(one.get("Name", "")) for one in shown.get("Components") or []]
+    name = "Podman" if any("Podman" in one for one in names) else "Docker"
+    return f"{name} {shown['Version']}"
+
+
 def _read_time(text: str) -> datetime.datetime:
     """Read a time of the engine's, which has nanoseconds."""
     whole, _, rest = text.partition(".")
@@ -246,11 +290,3 @@ def _read_time(text: str) -> datetime.datetime:
 def is_name_conflict(status: int, message: str) -> bool:
     """Return whether a container of that name exists. Podman 4 answers with status 500."""
     return status == 409 or "already in use" in message
-
-
-def with_registry(image: str) -> str:
-    """Return an image's reference with its registry: credentials are for one."""
-    first, slash, _ = image.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        return image
-    return f"docker.io/{image}" if slash else f"docker.io/library/{image}"

@@ -38,24 +38,34 @@ class RegistryLogin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerSpec:
-    """Description of a container. ``cpu`` is in 1/1024 of a processor, ``memory`` in MiB."""
+    """Description of a container. ``cpu`` is in 1/1024 of a processor, ``memory`` in MiB.
+
+    ``seconds`` is how long its task may take: an engine that can sees to it even when nobody follows the
+    container. ``login`` is for engines that pull the image when they start the container.
+    """
 
     image: str
     environment: Mapping[str, str] = field(repr=False)
     labels: Mapping[str, str]
     cpu: int
     memory: int
+    seconds: float = 1800.0
+    login: RegistryLogin | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerState:
-    """A container as the engine sees it; ``started`` is None before its start."""
+    """A container as the engine sees it; ``started`` is None before its start.
+
+    ``lost`` says why it ended when its program did not end by itself: its node has gone, for instance.
+    """
 
     id: str
     phase: Phase
     exit_code: int = 0
     out_of_memory: bool = False
     started: datetime.datetime | None = None
+    lost: str = ""
 
 
 class LabelledContainer(NamedTuple):
@@ -75,8 +85,15 @@ class OutputPiece(NamedTuple):
 class Engine(Protocol):
     """An engine. All operations raise EngineUnavailable."""
 
+    async def describe(self) -> str:
+        """Return the engine's name and version."""
+        ...
+
     async def pull(self, image: str, login: RegistryLogin | None) -> None:
-        """Make sure that the engine has the image. Raises ImageUnavailable."""
+        """Make sure that the engine has the image. Raises ImageUnavailable.
+
+        An engine may do so when it starts the container: ``output`` then raises it.
+        """
         ...
 
     async def find(self, name_or_id: str) -> ContainerState | None:
@@ -95,11 +112,14 @@ class Engine(Protocol):
         ...
 
     def output(self, container_id: str) -> AsyncGenerator[OutputPiece, None]:
-        """Iterate over what a container has written since its start, and follow it until it ends."""
+        """Iterate over what a container has written since its start, and follow it until it ends.
+
+        Raises ImageUnavailable and ContainerRefused when it cannot run, where the engine learns so late.
+        """
         ...
 
     async def last_output(self, container_id: str, lines: int) -> list[OutputPiece]:
-        """Return the last lines that a container has written."""
+        """Return the last lines that a container has written; none when the engine has them no more."""
         ...
 
     async def wait(self, container_id: str) -> None:
@@ -107,7 +127,10 @@ class Engine(Protocol):
         ...
 
     async def stop(self, container_id: str, grace: float) -> None:
-        """Ask a container to end, and kill it after ``grace`` seconds; return when it has ended."""
+        """Ask a container to end, and have it killed after ``grace`` seconds.
+
+        It may be about to end yet: ``output`` returns when it has.
+        """
         ...
 
     async def remove(self, name_or_id: str, *, running: bool = False) -> None:

@@ -6,7 +6,8 @@ import datetime
 
 import pytest
 
-from pagemill.containers.docker_engine import is_name_conflict, read_state, with_registry
+from pagemill.containers.docker_engine import is_name_conflict, read_state, read_version
+from pagemill.containers.images import registry_of, with_registry, with_tag
 from pagemill.containers.networks import gateway_of
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -67,6 +68,33 @@ def test_a_taken_name(status: int, message: str, is_conflict: bool) -> None:
 )
 def test_images_without_a_registry_are_those_of_docker(image: str, full: str) -> None:
     assert with_registry(image) == full
+    assert full.startswith(f"{registry_of(image)}/")
+
+
+@pytest.mark.parametrize(
+    ("image", "full"),
+    [
+        ("host:5000/step", "host:5000/step:latest"),
+        ("host:5000/step:1", "host:5000/step:1"),
+        ("host/step@sha256:00", "host/step@sha256:00"),
+        ("host/step:1@sha256:00", "host/step:1@sha256:00"),
+        ("step", "step:latest"),
+    ],
+)
+def test_an_image_without_a_tag_is_the_latest(image: str, full: str) -> None:
+    assert with_tag(image) == full
+
+
+@pytest.mark.parametrize(
+    ("components", "version"),
+    [
+        ([{"Name": "Podman Engine", "Version": "4.3.1"}, {"Name": "Conmon"}], "Podman 4.3.1"),
+        ([{"Name": "Engine", "Version": "4.3.1"}, {"Name": "containerd"}], "Docker 4.3.1"),
+        (None, "Docker 4.3.1"),
+    ],
+)
+def test_the_name_of_an_engine(components: list[dict[str, str]] | None, version: str) -> None:
+    assert read_version({"Version": "4.3.1", "Components": components}) == version
 
 
 @pytest.mark.parametrize(
