@@ -14,6 +14,7 @@ import msgspec
 from db.dispatchers import DispatcherRow, list_dispatchers
 from db.job_reports import UnusableModelRow, list_queue_depths
 from db.pool import CONNECTION_ERRORS, connect
+from pagemill.containers.engines import open_engine
 from pagemill.errors import PagemillError
 from pagemill.objects import ObjectMissing, open_objects
 from pagemill.settings import Settings, load_settings
@@ -26,7 +27,9 @@ from pagemill.work.roles import dispatched_roles
 APPLICATIONS = "/api/serve/applications/"
 PROBE_SECONDS = 10.0
 MAIL = "mail"
+CONTAINERS = "containers"
 RAY_PARTS = ("ray", "apps", "dispatcher")
+OPTIONAL_PARTS = (MAIL, CONTAINERS, *RAY_PARTS)
 
 NO_ANSWER: tuple[type[BaseException], ...] = (PagemillError, ValueError, LookupError, *CONNECTION_ERRORS)
 
@@ -95,6 +98,8 @@ async def examine(directory: DataDirectory) -> StackReport:
     }
     if MAIL in state.parts:
         probes[MAIL] = lambda: _mail(used)
+    if used.container_engine_url:
+        probes[CONTAINERS] = lambda: _containers(used)
     if "apps" in state.parts:
         probes |= {
             "ray": lambda: _ray(state, directory),
@@ -103,7 +108,7 @@ async def examine(directory: DataDirectory) -> StackReport:
         }
     reports = await asyncio.gather(*(_report(name, probe, state) for name, probe in probes.items()))
     parts = dict(zip(probes, reports, strict=True))
-    parts |= {name: PartReport(status="off") for name in (MAIL, *RAY_PARTS) if name not in parts}
+    parts |= {name: PartReport(status="off") for name in OPTIONAL_PARTS if name not in parts}
     return StackReport(
         running=True,
         healthy=all(part.status != "down" for part in parts.values()),
@@ -185,6 +190,15 @@ async def _mail(settings: Settings) -> str:
     if not await asyncio.to_thread(smtp_answers, host, port):
         raise Down("no answer")
     return f"{settings.mail_domain} on {host}, port {port}"
+
+
+async def _containers(settings: Settings) -> str:
+    engine = open_engine(settings)
+    assert engine is not None, "it is asked where one is configured"
+    try:
+        return f"{await engine.describe()}, {settings.container_engine_url}"
+    finally:
+        await engine.close()
 
 
 def _metrics(state: StackState) -> list[MetricsReport]:

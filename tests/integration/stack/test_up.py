@@ -98,6 +98,7 @@ def test_it_runs_stops_and_finds_its_data_again(data_directory: Path) -> None:
             "objects": "up",
             "api": "up",
             "mail": "off",
+            "containers": "off",
             "ray": "off",
             "apps": "off",
             "dispatcher": "off",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pagemill.containers.engine import EngineUnavailable
 from pagemill.errors import Unavailable
 from pagemill.extraction.recognition.device import find_device
 from pagemill.objects import ObjectMissing
@@ -96,6 +97,7 @@ def test_every_part_is_asked(directory: DataDirectory) -> None:
         "objects": "up",
         "api": "up",
         "mail": "off",
+        "containers": "off",
         "ray": "up",
         "apps": "up",
         "dispatcher": "down",
@@ -133,6 +135,39 @@ def test_what_the_dashboard_says_is_told(
     monkeypatch.setattr(module, "dashboard_json", answer(ANSWERS | {path: answered}))
     found = report(directory, state()).parts[part]
     assert (found.status, found.detail) == ("down", detail)
+
+
+class Answering:
+    """An engine of containers."""
+
+    async def describe(self) -> str:
+        return "Podman 4.3.1"
+
+    async def close(self) -> None:
+        return
+
+
+class Away(Answering):
+    """One that is away."""
+
+    async def describe(self) -> str:
+        raise EngineUnavailable("The container engine cannot be reached")
+
+
+@pytest.mark.parametrize(
+    ("engine", "status", "detail"),
+    [
+        (Answering(), "up", "Podman 4.3.1, unix:///run/podman/podman.sock"),
+        (Away(), "down", "The container engine cannot be reached"),
+    ],
+)
+def test_the_engine_of_containers_is_asked(
+    directory: DataDirectory, monkeypatch: pytest.MonkeyPatch, engine: Answering, status: str, detail: str
+) -> None:
+    monkeypatch.setattr(module, "open_engine", lambda _: engine)
+    settings = {**SETTINGS, "PAGEMILL_CONTAINER_ENGINE_URL": "unix:///run/podman/podman.sock"}
+    found = report(directory, state(settings=settings)).parts["containers"]
+    assert (found.status, found.detail) == (status, detail)
 
 
 def test_a_silent_api_is_down(directory: DataDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,6 +225,7 @@ def test_a_stack_without_ray_says_so(directory: DataDirectory) -> None:
     found = report(directory, state(parts=parts, dashboard_url=None, ray_address=None))
     assert {name for name, part in found.parts.items() if part.status == "off"} == {
         "mail",
+        "containers",
         "ray",
         "apps",
         "dispatcher",
