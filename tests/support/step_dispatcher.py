@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
+from pathlib import Path
 from typing import Any
 
 from db.pool import Pool, create_pool
-from pagemill.containers.docker_engine import DockerEngine
+from pagemill.containers.engine import Engine
+from pagemill.containers.engines import open_engine
+from pagemill.containers.kubernetes_access import find_access
+from pagemill.containers.kubernetes_engine import KubernetesEngine
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.jobs.kind import RunnableKind
 from pagemill.objects import open_objects
@@ -16,15 +20,18 @@ from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, load_settings
 from pagemill.work.containers import COMPLETED_TASK, CONTAINER, ContainerResources
 
+SERVICE_ACCOUNT = "TEST_SERVICE_ACCOUNT"
+"""Variable with the directory of a service account of Kubernetes."""
 
-def container_resources(settings: Settings, pool: Pool) -> ContainerResources:
-    """Resources of runners of containers."""
+
+def container_resources(settings: Settings, pool: Pool, engine: Engine | None = None) -> ContainerResources:
+    """Resources of runners of containers, with the engine of the settings unless another is given."""
     return ContainerResources(
         settings=settings,
         pool=pool,
         objects=open_objects(settings),
         secret_box=open_secret_box(settings) if settings.secret_keys else None,
-        container_engine=DockerEngine(settings) if settings.container_engine_url else None,
+        container_engine=engine or open_engine(settings),
     )
 
 
@@ -43,7 +50,10 @@ def dispatcher_of(resources: ContainerResources) -> Dispatcher:
 async def main() -> None:
     settings = load_settings(os.environ)
     pool = await create_pool(settings.database_url, size=6)
-    await dispatcher_of(container_resources(settings, pool)).run()
+    engine: Engine | None = None
+    if directory := os.environ.get(SERVICE_ACCOUNT):
+        engine = KubernetesEngine(settings, find_access(os.environ, Path(directory)))
+    await dispatcher_of(container_resources(settings, pool, engine)).run()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 from db.pool import Pool
 from pagemill.concurrency import cancel_and_wait
 from pagemill.containers.engine import Engine
+from pagemill.containers.engines import open_engine
 from pagemill.jobs.kind import RunnableKind
 from pagemill.objects import ObjectStore
 from pagemill.secret_box import SecretBox, open_secret_box
@@ -105,11 +106,9 @@ def _workflows(
 
 def _container_engine(settings: Settings, pool: Pool, stack: contextlib.AsyncExitStack) -> Engine | None:
     """Return the engine of the settings, None without one; what nobody follows in it is swept."""
-    if not settings.container_engine_url:
+    engine = open_engine(settings)
+    if engine is None:
         return None
-    from pagemill.containers.docker_engine import DockerEngine
-
-    engine = DockerEngine(settings)
     stack.push_async_callback(engine.close)
     sweeping = asyncio.create_task(keep_sweeping(pool, engine), name="sweep containers")
     stack.push_async_callback(cancel_and_wait, [sweeping])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pagemill.containers.engine import EngineUnavailable
+from pagemill.containers.engines import is_kubernetes
 from pagemill.containers.environment import api_address
 from pagemill.settings import Settings
 from pagemill.stack.forwarding import forward_from
@@ -17,10 +18,11 @@ TRY_AGAIN_SECONDS: Final = 10.0
 async def admit_containers(settings: Settings, port: int, say: Callable[[str], None]) -> None:
     """Forward from the containers' network to the API on 127.0.0.1, until cancelled.
 
-    Nothing is forwarded without an engine, or where containers reach the API by an address of its own. While
-    the engine is away it is tried again.
+    Nothing is forwarded without an engine on this machine, or where containers reach the API by an address of
+    its own. While the engine is away it is tried again.
     """
-    if not settings.container_engine_url or not api_address(settings).is_this_machine:
+    has_machine = settings.container_engine_url and not is_kubernetes(settings)
+    if not has_machine or not api_address(settings).is_this_machine:
         return
     said = ""
     while True:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from pagemill.concurrency import cancel_and_wait
+from pagemill.containers.engines import check_engine
 from pagemill.errors import PagemillError
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, to_environment
@@ -93,7 +94,9 @@ class Supervisor:
 
     def _check(self) -> None:
         # What is wrong with the operator's settings is said before anything is started.
-        open_secret_box(self._settings_so_far())
+        settings = self._settings_so_far()
+        open_secret_box(settings)
+        check_engine(settings)
         if port_answers(self._configuration.port):
             raise StackError(f"port {self._configuration.port} is in use: choose another with --port")
 

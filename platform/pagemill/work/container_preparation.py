@@ -63,6 +63,8 @@ class ContainerPreparation:
             labels={SUBJECT: task.subject_id, ORGANIZATION: task.organization_id},
             cpu=parameters.cpu,
             memory=parameters.memory,
+            seconds=task.seconds_left,
+            login=login,
         )
 
     async def _login(self, connection: Connection, task: ContainerTask) -> RegistryLogin | None:

@@ -39,7 +39,7 @@ from pagemill.work.container_tasks import (
     container_name,
 )
 from pagemill.work.resources import WorkResources
-from pagemill.workflows.failures import TASK_LOST, TIMED_OUT
+from pagemill.workflows.failures import TASK_FAILED, TASK_LOST, TIMED_OUT
 from pagemill.workflows.step_environment import EnvironmentMissing
 
 
@@ -51,6 +51,7 @@ NO_ENGINE: Final = Ending(
     "There is no container engine: PAGEMILL_CONTAINER_ENGINE_URL has to name one to run docker transitions",
     "Pagemill.NoContainerEngine",
 )
+NEVER_RAN: Final = (ContainerRefused, ImageUnavailable)
 ERRORS: Final[dict[type[PagemillError], str]] = {
     ImageUnavailable: "Pagemill.ImageUnavailable",
     ContainerRefused: "Pagemill.ContainerRefused",
@@ -174,7 +175,7 @@ class ContainerRun:
                 raise
             await self._stop()
             return Ending("The container was stopped: its time is over", TIMED_OUT)
-        except (ImageUnavailable, ContainerRefused, ContainerGone, EnvironmentMissing) as error:
+        except (*NEVER_RAN, ContainerGone, EnvironmentMissing) as error:
             return Ending(error.message, ERRORS[type(error)])
         return exit_ending(state, task, self._output.last_lines)
 
@@ -213,7 +214,9 @@ class ContainerRun:
                 raise ContainerGone("The container was removed while it ran")
             if state.phase == "ended":
                 if self._output.is_cut:
-                    self._output.replace_last(await self._engine.last_output(container_id, LAST_LINES))
+                    last = await self._engine.last_output(container_id, LAST_LINES)
+                    if last:
+                        self._output.replace_last(last)
                 await self._output.close()
                 return state
             # The connection has ended before the container.
@@ -247,7 +250,7 @@ class ContainerRun:
         state = await self._engine.find(self._name)
         if state is None or state.phase == "created":
             return
-        with contextlib.suppress(ContainerGone):
+        with contextlib.suppress(ContainerGone, *NEVER_RAN):
             if patience and await self._ends_within(patience, state.id):
                 return
             await self._engine.stop(state.id, self._work.grace)
@@ -278,15 +281,18 @@ class ContainerRun:
 def exit_ending(state: ContainerState, task: ContainerTask, last_lines: list[str]) -> Ending:
     """Return what a container has come to that ended by itself: the reason, and its last lines."""
     how = f"The container has ended with exit status {state.exit_code}"
-    if state.out_of_memory:
+    if state.lost:
+        how = f"The container was ended from outside: {state.lost}"
+    elif state.out_of_memory:
         how = f"The container was killed: it needed more than {task.parameters.memory} MiB of memory"
     elif state.exit_code == KILLED:
         how = f"{how} (killed, as when it needs more than {task.parameters.memory} MiB of memory)"
     if task.transition_id is None:
         return Ending(how, None)
+    error = TASK_LOST if state.lost else TASK_FAILED
     lines = "\n".join(last_lines)
-    message = f"{how} and has reported no result"
+    message = f"{how} and has reported no result"[:LONGEST_MESSAGE]
     if not lines:
-        return Ending(message)
+        return Ending(message, error)
     message = f"{message}. Its last lines:\n"
-    return Ending(message + lines[-(LONGEST_MESSAGE - len(message)) :])
+    return Ending(message + lines[-(LONGEST_MESSAGE - len(message)) :], error)

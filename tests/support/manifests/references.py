@@ -20,6 +20,7 @@ def missing_references(documents: Sequence[Document]) -> Iterator[str]:
         yield from _missing_ports(pod)
     yield from _selectors(documents)
     yield from _unlisted(documents)
+    yield from _bindings(documents)
 
 
 def _keys(documents: Sequence[Document], kind: str) -> dict[str, set[str]]:
@@ -134,6 +135,21 @@ def _policy_selections(specification: Json) -> Iterator[tuple[Json, list[str]]]:
         for peer in (*rule.get("from", []), *rule.get("to", [])):
             if "podSelector" in peer and "namespaceSelector" not in peer:
                 yield peer["podSelector"], []
+
+
+def _bindings(documents: Sequence[Document]) -> Iterator[str]:
+    """Rights of nobody, and rights that nobody has."""
+    roles = {one.name for one in of_kind(documents, "Role")}
+    accounts = {one.name for one in of_kind(documents, "ServiceAccount")}
+    bindings = of_kind(documents, "RoleBinding")
+    for binding in bindings:
+        for subject in binding.content["subjects"]:
+            if subject["kind"] != "ServiceAccount" or subject["name"] not in accounts:
+                yield f"{binding}: there is no service account {subject['name']}"
+            if subject.get("namespace") != "pagemill":
+                yield f"{binding}: {subject['name']} is not of the platform's namespace"
+    for name in roles ^ {one.content["roleRef"]["name"] for one in bindings}:
+        yield f"the role {name} is not there, or nobody has it"
 
 
 def _unlisted(documents: Sequence[Document]) -> Iterator[str]:

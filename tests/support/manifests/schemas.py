@@ -26,7 +26,7 @@ KUSTOMIZATION = {
     "properties": {
         "apiVersion": {"const": "kustomize.config.k8s.io/v1beta1"},
         "kind": {"const": "Kustomization"},
-        "namespace": {"const": "pagemill"},
+        "namespace": {"enum": ["pagemill", "pagemill-steps"]},
         "resources": {"type": "array", "items": {"type": "string", "pattern": r"^[a-z-]+\.yaml$"}},
         "images": {
             "type": "array",

@@ -72,6 +72,15 @@ TYPOS = [
     ("platform/raycluster.yaml", "key: auth_token", "key: token"),
     ("platform/raycluster.yaml", 'object-store-memory: "6442450944"', 'object-store-memory: "9442450944"'),
     ("platform/raycluster.yaml", "effect: NoSchedule}", "effects: NoSchedule}"),
+    ("steps/kustomization.yaml", "namespace: pagemill-steps", "namespace: pagemill-step"),
+    ("steps/namespace.yaml", "kind: Namespace", "kind: NameSpace"),
+    ("steps/access.yaml", "apiGroups: [batch]", "apiGroup: [batch]"),
+    ("steps/access.yaml", "name: pagemill-ray-head", "name: pagemill-ray-heads"),
+    ("steps/access.yaml", "namespace: pagemill", "namespace: pagemill-steps"),
+    ("steps/access.yaml", "  name: pagemill-steps\nsubjects", "  name: pagemill-step\nsubjects"),
+    ("steps/access.yaml", "kind: ServiceAccount", "kind: Serviceaccount"),
+    ("steps/network-policies.yaml", "policyTypes: [Egress]", "policyTypes: [Ingress]"),
+    ("steps/network-policies.yaml", "protocol: UDP", "protocols: UDP"),
     ("monitoring/kustomization.yaml", "- pod-monitors.yaml", "- pod-monitor.yaml"),
     ("monitoring/pod-monitors.yaml", "port: metrics", "port: metric"),
     ("monitoring/pod-monitors.yaml", "podMetricsEndpoints", "podMetricEndpoints"),
@@ -117,9 +126,27 @@ def test_every_file_has_a_typo() -> None:
 
 
 def test_nothing_may_be_reached_but_what_is_named() -> None:
-    [closed] = [one for one in of_kind(load(KUBERNETES), "NetworkPolicy") if one.name == "deny-all"]
+    policies = of_kind(load(KUBERNETES), "NetworkPolicy")
+    closed = {one.path.parent.name: one.content["spec"] for one in policies if one.name == "deny-all"}
 
-    assert closed.content["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    everything = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    assert closed == {"foundation": everything, "steps": everything}
+
+
+def test_who_starts_steps_may_read_no_secret_and_act_nowhere_else() -> None:
+    roles = of_kind(load(KUBERNETES), "Role", "ClusterRole")
+    [role] = roles
+    rights = {
+        resource: set(rule["verbs"]) for rule in role.content["rules"] for resource in rule["resources"]
+    }
+
+    assert role.path.parent.name == "steps"
+    assert rights == {
+        "jobs": {"create", "get", "list", "patch", "delete"},
+        "secrets": {"create"},
+        "pods": {"list"},
+        "pods/log": {"get"},
+    }
 
 
 def test_the_dashboard_is_on_no_network() -> None:

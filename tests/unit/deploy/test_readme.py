@@ -49,6 +49,7 @@ def test_everything_is_applied() -> None:
         "platform",
         "monitoring",
         "mail-intake",
+        "steps",
         "platform",
     ]
     assert {path.parent.name for path in (DEPLOY / "kubernetes").rglob("kustomization.yaml")} == {
