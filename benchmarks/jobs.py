@@ -28,8 +28,9 @@ import uvloop
 from benchmarks.api_servers import API, CREDENTIALS, access_token, server
 from benchmarks.load import Load, post, run
 from benchmarks.machine import machine
+from benchmarks.own_queue import CONCURRENCY, ORGANIZATIONS
 from benchmarks.predicting import Predictable, store_predictable
-from benchmarks.queues import CONCURRENCY, ORGANIZATIONS, Queue, open_queues
+from benchmarks.queues import Queue, open_queues
 from benchmarks.servers import DATABASE, OTHER_DATABASE, durability, durable_postgres, write_figures
 from benchmarks.stacks import idle_cpu, running_stack
 from benchmarks.synchronous import sync_latency
