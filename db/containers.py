@@ -150,16 +150,6 @@ async def find_reporter(
 
 
 @tenant("""
-    SELECT completed_config IS NOT NULL FROM workflow
-    WHERE organization_id = :organization_id AND id = :workflow_id
-""")
-async def has_completed_task(
-    connection: Connection, *, organization_id: OrganizationId, workflow_id: WorkflowId
-) -> bool | None:
-    """Return whether a container runs when an execution of the workflow has ended."""
-
-
-@tenant("""
     UPDATE workflow_execution SET completed_task_log_id = :log_id
     WHERE organization_id = :organization_id AND id = :execution_id
 """)

@@ -8,11 +8,11 @@ long.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
 from db.keyset import IN_UNION, SORT_COLUMNS, Order, SortBy, nullable_page
-from db.statements import Connection, NeverNull, Row, Statement, columns, tenant
+from db.statements import Connection, NeverNull, Row, Statement, columns, crossing, tenant
 from pagemill.ids import (
     LogId,
     OrganizationId,
@@ -52,7 +52,9 @@ class LockedTransitionExecutionRow(Row):
     ``former_holders`` had claims that have ended.
     """
 
+    organization_id: OrganizationId
     id: TransitionExecutionId
+    workflow_execution_id: WorkflowExecutionId | None
     state: str | None
     key: str | None
     attempt: int
@@ -65,6 +67,7 @@ class LockedTransitionExecutionRow(Row):
     running_since: datetime.datetime | None
     expires: datetime.datetime | None
     log_id: LogId | None
+    now: Annotated[datetime.datetime, NeverNull("now()")]
     timed_out: Annotated[bool, NeverNull("coalesce")]
     heartbeat_missed: Annotated[bool, NeverNull("coalesce")]
     claim_lapsed: Annotated[bool, NeverNull("coalesce")]
@@ -97,6 +100,7 @@ LEASE = "interval '60 seconds'"
 """A claim holds for so long after its last heartbeat."""
 LOCKED = columns(
     LockedTransitionExecutionRow,
+    now="now()",
     timed_out="coalesce(expires < now(), false)",
     heartbeat_missed="coalesce(heartbeat_time + make_interval(secs => heartbeat_seconds) <= now(), false)",
     claim_lapsed=f"""coalesce(
@@ -111,43 +115,6 @@ TO_RUN = columns(
     parameters="coalesce(transition.parameters, '{}')",
     seconds_left="extract(epoch FROM execution.expires - now())::double precision",
 )
-
-
-@tenant(f"""
-    INSERT INTO transition_execution (
-        organization_id, id, transition_id, workflow_execution_id, state, key, attempt, input, log_id,
-        timeout_in_seconds, heartbeat_seconds, created_time, start_time, running_since, heartbeat_time,
-        expires
-    )
-    VALUES (
-        :organization_id, :execution_id, :transition_id, :workflow_execution_id, :state, :key, :attempt,
-        :input, :log_id, :timeout_in_seconds, :heartbeat_seconds, now(),
-        CASE WHEN :is_due THEN now() + make_interval(secs => :delay) END,
-        CASE WHEN :is_due THEN now() + make_interval(secs => :delay) END,
-        CASE WHEN :is_due AND :heartbeat_seconds::integer IS NOT NULL
-            THEN now() + make_interval(secs => :delay) END,
-        CASE WHEN :is_due THEN now() + make_interval(secs => :delay + :timeout_in_seconds::integer) END
-    )
-    RETURNING {columns(TransitionExecutionRow)}
-""")
-async def insert_transition_execution(
-    connection: Connection,
-    *,
-    organization_id: OrganizationId,
-    execution_id: TransitionExecutionId,
-    transition_id: TransitionId,
-    workflow_execution_id: WorkflowExecutionId | None,
-    state: str | None,
-    key: str | None,
-    attempt: int,
-    input: Mapping[str, Any],
-    log_id: LogId,
-    is_due: bool,
-    delay: float,
-    timeout_in_seconds: int,
-    heartbeat_seconds: int | None,
-) -> TransitionExecutionRow:
-    """Add an execution of a transition; it is due after ``delay`` seconds, or waits to be claimed."""
 
 
 @tenant(f"""
@@ -256,6 +223,29 @@ async def find_step_to_run(
     """Return an execution with the parameters of its transition."""
 
 
+# OFFSET 0: see db/jobs.py.
+@crossing(
+    "steps of all organizations that were claimed at the same time are looked up together",
+    f"""
+    SELECT {TO_RUN}
+    FROM unnest(:organization_ids::text[], :execution_ids::text[]) AS asked (organization_id, id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM transition_execution
+        WHERE id = asked.id AND organization_id = asked.organization_id OFFSET 0
+    ) AS execution
+    LEFT JOIN transition
+        ON transition.organization_id = execution.organization_id AND transition.id = execution.transition_id
+    """,
+)
+async def find_steps_to_run(
+    connection: Connection,
+    *,
+    organization_ids: Sequence[OrganizationId],
+    execution_ids: Sequence[TransitionExecutionId],
+) -> list[StepToRunRow]:
+    """Return executions with the parameters of their transitions, in any order."""
+
+
 @tenant(f"""
     SELECT {LOCKED} FROM transition_execution
     WHERE organization_id = :organization_id AND id = :execution_id
@@ -318,22 +308,3 @@ async def set_start_time(
     start_time: datetime.datetime,
 ) -> None:
     """Set the start time that a client reports."""
-
-
-@tenant("""
-    UPDATE transition_execution SET
-        status = :status, output = :output, error = :error, completed_by = :completed_by, end_time = now()
-    WHERE organization_id = :organization_id AND id = :execution_id
-    RETURNING end_time
-""")
-async def end_transition_execution(
-    connection: Connection,
-    *,
-    organization_id: OrganizationId,
-    execution_id: TransitionExecutionId,
-    status: TransitionExecutionStatus,
-    output: Mapping[str, Any] | None,
-    error: Mapping[str, Any] | None,
-    completed_by: PrincipalId | None,
-) -> Annotated[datetime.datetime, NeverNull("set by the statement")]:
-    """End an execution and return its end time."""

@@ -45,25 +45,6 @@ async def count_within_plan(
 
 @tenant("""
     INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
-    SELECT :organization_id, :month, :meter, :amount::numeric WHERE :amount::numeric <= :allowed::numeric
-    ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
-    WHERE counter.used + excluded.used <= :allowed::numeric
-    RETURNING used
-""")
-async def count_within(
-    connection: Connection,
-    *,
-    organization_id: OrganizationId,
-    month: str,
-    meter: str,
-    amount: Decimal,
-    allowed: Decimal,
-) -> Decimal | None:
-    """Count like ``count_within_plan``, against a limit that is not the plan's."""
-
-
-@tenant("""
-    INSERT INTO usage_counter AS counter (organization_id, month, meter, used)
     VALUES (:organization_id, :month, :meter, :amount::numeric)
     ON CONFLICT (organization_id, month, meter) DO UPDATE SET used = counter.used + excluded.used
 """)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from db.keyset import IN_UNION, SORT_COLUMNS, Order, SortBy, nullable_page
 from db.statements import Connection, NeverNull, Row, RowCount, Statement, columns, tenant
-from db.workflows import WorkflowStatus
+from db.workflows import WorkflowStatus, events_wanted
 from pagemill.ids import (
     LogId,
     OrganizationId,
@@ -55,6 +55,7 @@ class ListedWorkflowExecutionRow(WorkflowExecutionRow):
 class LockedWorkflowExecutionRow(Row):
     """An execution of a workflow whose row is locked, and the workflow's members that it depends on."""
 
+    organization_id: OrganizationId
     id: WorkflowExecutionId
     workflow_id: WorkflowId
     input: dict[str, Any]
@@ -67,6 +68,9 @@ class LockedWorkflowExecutionRow(Row):
     workflow_name: str | None
     error_config: dict[str, Any] | None
     workflow_status: WorkflowStatus
+    has_completed_task: Annotated[bool, NeverNull("whether it is null")]
+    events_wanted: Annotated[bool, NeverNull("EXISTS")]
+    """Whether a webhook wants events of executions."""
 
 
 TRANSITION_EXECUTIONS = """coalesce((
@@ -80,22 +84,16 @@ TRANSITION_EXECUTIONS = """coalesce((
 ), '{}')"""
 
 
-@tenant("""
-    INSERT INTO workflow_execution (organization_id, id, workflow_id, input, log_id, created_by, start_time)
-    VALUES (:organization_id, :execution_id, :workflow_id, :input, :log_id, :created_by, now())
-    RETURNING start_time
-""")
-async def insert_workflow_execution(
-    connection: Connection,
-    *,
-    organization_id: OrganizationId,
-    execution_id: WorkflowExecutionId,
-    workflow_id: WorkflowId,
-    input: Mapping[str, Any],
-    log_id: LogId,
-    created_by: PrincipalId | None,
-) -> datetime.datetime:
-    """Add a running execution and return its start time."""
+LOCKED_EXECUTION = columns(
+    LockedWorkflowExecutionRow,
+    "execution",
+    now="now()",
+    workflow_name="workflow.name",
+    error_config="workflow.error_config",
+    workflow_status="workflow.status",
+    has_completed_task="workflow.completed_config IS NOT NULL",
+    events_wanted=events_wanted("execution.organization_id"),
+)
 
 
 @tenant(f"""
@@ -184,16 +182,7 @@ async def list_workflow_executions(
 
 
 @tenant(f"""
-    SELECT {
-    columns(
-        LockedWorkflowExecutionRow,
-        "execution",
-        now="now()",
-        workflow_name="workflow.name",
-        error_config="workflow.error_config",
-        workflow_status="workflow.status",
-    )
-}
+    SELECT {LOCKED_EXECUTION}
     FROM workflow_execution AS execution JOIN workflow ON workflow.id = execution.workflow_id
     WHERE execution.organization_id = :organization_id AND execution.id = :execution_id
     FOR UPDATE OF execution
@@ -202,42 +191,6 @@ async def lock_workflow_execution(
     connection: Connection, *, organization_id: OrganizationId, execution_id: WorkflowExecutionId
 ) -> LockedWorkflowExecutionRow | None:
     """Return an execution and lock it until the transaction ends."""
-
-
-@tenant("""
-    UPDATE workflow_execution SET machine = :machine, state = :state, status = :status
-    WHERE organization_id = :organization_id AND id = :execution_id
-""")
-async def move_workflow_execution(
-    connection: Connection,
-    *,
-    organization_id: OrganizationId,
-    execution_id: WorkflowExecutionId,
-    machine: Mapping[str, Any],
-    state: str,
-    status: Literal["running", "retry"],
-) -> None:
-    """Keep where an execution stands; with ``retry`` it waits for a request with its next transition."""
-
-
-@tenant("""
-    UPDATE workflow_execution SET
-        status = :status, output = :output, state = coalesce(:state, state), machine = :machine,
-        end_time = now()
-    WHERE organization_id = :organization_id AND id = :execution_id
-    RETURNING end_time
-""")
-async def end_workflow_execution(
-    connection: Connection,
-    *,
-    organization_id: OrganizationId,
-    execution_id: WorkflowExecutionId,
-    status: WorkflowExecutionStatus,
-    state: str | None,
-    output: Mapping[str, Any] | None,
-    machine: Mapping[str, Any] | None,
-) -> Annotated[datetime.datetime, NeverNull("set by the statement")]:
-    """End an execution and return its end time; with a machine it can be opened again."""
 
 
 @tenant("""

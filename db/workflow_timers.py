@@ -22,6 +22,8 @@ MAXIMUM_ATTEMPTS = 20
 """Over several minutes: without its timer an execution would stand still."""
 SOON = "interval '30 seconds'"
 """Dispatchers are told at once of timers that are due before they look by themselves."""
+BEGIN = "begin"
+"""Member of the payload of a timer that begins a step; its value is the type of the transition."""
 QUEUED = f"state = 'queued' AND kind = '{KIND}'"
 
 
@@ -60,18 +62,19 @@ async def start_timer(
     """Start a timer of a step or an execution: ``seconds`` from now, or ``until`` a time."""
 
 
-_NEXT_OF_STEP = "least(expires, heartbeat_time + make_interval(secs => heartbeat_seconds))"
+NEXT_OF_STEP = "least(expires, heartbeat_time + make_interval(secs => heartbeat_seconds))"
+"""The time at which a step that runs times out or has missed its next heartbeat; null if never."""
 
 
 @tenant(
     starting(
         "id",
         "'{}'::jsonb",
-        _NEXT_OF_STEP,
+        NEXT_OF_STEP,
         f"""
         FROM transition_execution
         WHERE organization_id = :organization_id AND id = :execution_id AND status = 'running'
-            AND {_NEXT_OF_STEP} IS NOT NULL
+            AND {NEXT_OF_STEP} IS NOT NULL
         """,
     )
 )

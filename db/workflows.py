@@ -12,6 +12,7 @@ from db.keyset import within_bytes
 from db.plan_limits import allowed_by_plan
 from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
 from db.usage import WORKFLOW_METER_PREFIX
+from db.webhooks import EVENT_TYPES
 from pagemill.ids import OrganizationId, PrincipalId, WorkflowId
 
 WorkflowStatus: TypeAlias = Literal["development", "production"]
@@ -55,6 +56,28 @@ class WorkflowToStartRow(Row):
     name: str | None
     error_config: dict[str, Any] | None
     status: WorkflowStatus
+    now: Annotated[datetime.datetime, NeverNull("now()")]
+    has_completed_task: Annotated[bool, NeverNull("whether it is null")]
+    events_wanted: Annotated[bool, NeverNull("EXISTS")]
+    """Whether a webhook wants events of executions."""
+
+
+def events_wanted(organization: str) -> str:
+    """Return an SQL expression: whether a webhook of the organization wants any event of executions."""
+    return f"""EXISTS (
+        SELECT FROM webhook
+        WHERE webhook.organization_id = {organization} AND webhook.status = 'enabled'
+            AND webhook.event_types ?| ARRAY[{_EVENTS}]
+    )"""
+
+
+_EVENTS = ", ".join(f"'{one}'" for one in EVENT_TYPES if one.startswith("workflowExecution."))
+TO_START = columns(
+    WorkflowToStartRow,
+    now="now()",
+    has_completed_task="completed_config IS NOT NULL",
+    events_wanted=events_wanted(":organization_id"),
+)
 
 
 # ``:month`` is the current month, ``:development_allowance`` the number of executions that a workflow in
@@ -208,7 +231,7 @@ async def find_workflow_id(
 
 
 @tenant(f"""
-    SELECT {columns(WorkflowToStartRow)} FROM workflow
+    SELECT {TO_START} FROM workflow
     WHERE organization_id = :organization_id AND id = :workflow_id FOR KEY SHARE
 """)
 async def keep_workflow(

@@ -5,11 +5,13 @@ Each count is one guarded statement, so no two callers get the same last unit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
+from typing import NamedTuple
 
 from db import usage as statements
 from db.statements import Connection
+from db.usage_counts import count_each as count_each_meter
 from pagemill.ids import OrganizationId, WorkflowId
 from pagemill.usage.limits import UNLIMITED, limit_exceeded
 from pagemill.usage.meters import Amount, Meter, current_month, period_of, to_decimal
@@ -71,29 +73,59 @@ async def uncount(
     )
 
 
-async def count_workflow_execution(
-    connection: Connection,
-    organization_id: OrganizationId,
-    workflow_id: WorkflowId,
-    *,
-    allowed: int | None,
-    at: datetime | None = None,
-) -> None:
-    """Count an execution for the organization and for its workflow.
+class Wanted(NamedTuple):
+    """Units of a meter that have to be counted. ``allowed`` counts in place of what the plan allows."""
 
-    ``allowed`` is the workflow's own limit for a month. Raises LimitExceeded at either limit.
+    organization_id: OrganizationId
+    meter: str
+    amount: int
+    month: str
+    allowed: int | None = None
+
+
+def wanted_transition_executions(organization_id: OrganizationId, amount: int) -> Wanted:
+    """Return what executions of transitions count for."""
+    return Wanted(organization_id, "transition-executions", amount, current_month())
+
+
+def wanted_workflow_execution(
+    organization_id: OrganizationId, workflow_id: WorkflowId, *, allowed: int | None
+) -> list[Wanted]:
+    """Return what an execution counts for: the organization, and its workflow.
+
+    ``allowed`` is the workflow's own limit for a month.
     """
-    await count(connection, organization_id, "workflow-executions", at=at)
-    counted = await statements.count_within(
-        connection,
-        organization_id=organization_id,
-        month=current_month(at),
-        meter=_workflow_meter(workflow_id),
-        amount=Decimal(1),
-        allowed=Decimal(UNLIMITED if allowed is None else allowed),
+    month = current_month()
+    own = Wanted(
+        organization_id, _workflow_meter(workflow_id), 1, month, UNLIMITED if allowed is None else allowed
     )
-    if counted is None:
-        raise limit_exceeded("workflow-executions of this workflow")
+    return [Wanted(organization_id, "workflow-executions", 1, month), own]
+
+
+async def count_each(connection: Connection, wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Count each or none of its units, by one statement; return those that are not allowed.
+
+    No two may be of the same organization and meter.
+    """
+    if not wanted:
+        return []
+    rows = await count_each_meter(
+        connection,
+        organization_ids=[one.organization_id for one in wanted],
+        months=[one.month for one in wanted],
+        meters=[one.meter for one in wanted],
+        amounts=[to_decimal(one.amount) for one in wanted],
+        allowances=[None if one.allowed is None else to_decimal(one.allowed) for one in wanted],
+    )
+    counted = {(row.organization_id, row.meter) for row in rows}
+    return [one for one in wanted if (one.organization_id, one.meter) not in counted]
+
+
+async def count_all(connection: Connection, wanted: Sequence[Wanted]) -> None:
+    """Count units like ``count_each``. Raises LimitExceeded when one is not allowed."""
+    for refused in await count_each(connection, wanted):
+        of_workflow = refused.meter.startswith(statements.WORKFLOW_METER_PREFIX)
+        raise limit_exceeded("workflow-executions of this workflow" if of_workflow else refused.meter)
 
 
 async def forget_workflow(

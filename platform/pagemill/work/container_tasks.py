@@ -26,8 +26,8 @@ from pagemill.ids import (
 from pagemill.jobs.job import Job
 from pagemill.workflows.failures import TASK_FAILED
 from pagemill.workflows.logs import write_line
+from pagemill.workflows.step_endings import finish_step
 from pagemill.workflows.transition_executions import StepResult
-from pagemill.workflows.workflow_executions import finish_step
 
 COMPLETED_TASK_SECONDS: Final = 1800.0
 """Time limit of a completed task: that of docker transitions unless they have another."""

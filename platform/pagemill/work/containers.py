@@ -20,9 +20,9 @@ from pagemill.work.resources import WorkResources
 from pagemill.workflows.completed_tasks import COMPLETED_TASK as COMPLETED_TASK_NAME
 from pagemill.workflows.completed_tasks import MAXIMUM_ATTEMPTS
 from pagemill.workflows.failures import TASK_LOST
+from pagemill.workflows.step_endings import finish_step
 from pagemill.workflows.step_jobs import CONTAINER as CONTAINER_JOB
 from pagemill.workflows.transition_executions import StepResult
-from pagemill.workflows.workflow_executions import finish_step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from db.pool import acquire
 from db.statements import Connection
-from db.transition_executions import StepToRunRow, find_step_to_run
-from pagemill.concurrency import finish_despite_cancellation
-from pagemill.errors import BadRequest
+from db.transition_executions import StepToRunRow, find_step_to_run, find_steps_to_run
+from pagemill.batching import Batcher, BatchFailed
+from pagemill.errors import Unavailable
 from pagemill.ids import OrganizationId, SubjectId, TransitionExecutionId
 from pagemill.jobs.job import Job
-from pagemill.jobs.kind import JobKind
-from pagemill.jobs.leases import hold
-from pagemill.jobs.outcome_writer import write_patiently
+from pagemill.jobs.kind import Finished, JobKind
 from pagemill.work.resources import WorkResources
 from pagemill.workflows import step_jobs
 from pagemill.workflows.failures import TASK_LOST
 from pagemill.workflows.functions.mapping import FunctionMapping, FunctionMissing
 from pagemill.workflows.functions.messages import FunctionCall
 from pagemill.workflows.functions.processes import FunctionProcesses
+from pagemill.workflows.step_endings import ReportedStep, finish_steps
 from pagemill.workflows.step_environment import EnvironmentMissing, environment_of_step
 from pagemill.workflows.step_log import StepLog
 from pagemill.workflows.transition_executions import StepResult
-from pagemill.workflows.workflow_executions import finish_step
 
 MISSING: Final = "Pagemill.FunctionMissing"
 ENVIRONMENT_MISSING: Final = "Pagemill.EnvironmentMissing"
 LONGEST_SECONDS: Final = 10_800.0
 """The longest time-out of a transition."""
+STEPS_AT_ONCE: Final = 64
 MARGIN: Final = 0.95
 """Part of the time left after which a function is ended: its result can still be written then."""
 GIBIBYTE: Final = 1024**3
@@ -52,34 +52,45 @@ class FunctionRunner:
 
     def __init__(self, resources: FunctionResources) -> None:
         self._resources = resources
+        self._steps: Batcher[Job, StepToRunRow | None] = Batcher(
+            self._find_steps, max_size=STEPS_AT_ONCE, concurrency=1
+        )
 
-    async def __call__(self, job: Job) -> None:
-        """Call the function and end its step. Raises Unavailable, and JobCancelled."""
-        organization_id, pool = job.organization_id, self._resources.pool
-        async with acquire(pool) as connection:
-            step = await find_step_to_run(
+    async def __call__(self, job: Job) -> StepResult | None:
+        """Call the function and return the step's result; None when it has ended. Raises Unavailable."""
+        organization_id = job.organization_id
+        try:
+            step = await self._steps.submit(job)
+        except BatchFailed as failed:
+            raise Unavailable(detail=str(failed)) from failed
+        if step is None or step.status != "running":
+            return None
+        prepared = await self._prepare(organization_id, step)
+        if isinstance(prepared, StepResult):
+            return prepared
+        log = StepLog(self._resources.pool, organization_id, step.log_id)
+        seconds = MARGIN * (LONGEST_SECONDS if step.seconds_left is None else step.seconds_left)
+        return await self._resources.function_processes.call(prepared, log, seconds=seconds)
+
+    async def _find_steps(self, jobs: Sequence[Job]) -> list[StepToRunRow | None]:
+        async with acquire(self._resources.pool) as connection:
+            rows = await find_steps_to_run(
                 connection,
-                organization_id=organization_id,
-                execution_id=TransitionExecutionId(job.subject_id),
+                organization_ids=[job.organization_id for job in jobs],
+                execution_ids=[TransitionExecutionId(job.subject_id) for job in jobs],
             )
-            if step is None or step.status != "running":
-                return
-            prepared = await self._prepare(connection, organization_id, step)
-        if isinstance(prepared, FunctionCall):
-            log = StepLog(pool, organization_id, step.log_id)
-            seconds = MARGIN * (LONGEST_SECONDS if step.seconds_left is None else step.seconds_left)
-            prepared = await self._resources.function_processes.call(prepared, log, seconds=seconds)
-        await finish_despite_cancellation(self._finish(job, step, prepared))
+        found = {str(row.id): row for row in rows}
+        return [found.get(job.subject_id) for job in jobs]
 
     async def _prepare(
-        self, connection: Connection, organization_id: OrganizationId, step: StepToRunRow
+        self, organization_id: OrganizationId, step: StepToRunRow
     ) -> FunctionCall | StepResult:
         """Return the call of a step's function, or the failure of a step that cannot be run."""
         functions, box = self._resources.functions, self._resources.secret_box
         function_id = step.parameters.get("lambdaId", step.transition_id)
         try:
             function = await asyncio.to_thread(functions.find, function_id, organization_id)
-            environment = await environment_of_step(connection, box, organization_id, step)
+            environment = await environment_of_step(self._resources.pool, box, organization_id, step)
         except FunctionMissing as error:
             return StepResult("failed", message=error.message, error=MISSING)
         except EnvironmentMissing as error:
@@ -92,43 +103,36 @@ class FunctionRunner:
             environment=[{"name": name, "value": value} for name, value in environment.items()],
         )
 
-    async def _finish(self, job: Job, step: StepToRunRow, result: StepResult) -> None:
-        """End the step, and wait while Postgres is away. Raises JobCancelled."""
 
-        async def end(connection: Connection) -> None:
-            async with connection.transaction():
-                await hold(connection, job)
-                await end_step(connection, job.organization_id, step.id, result)
+async def _succeed(connection: Connection, finished: Sequence[Finished[StepResult | None]]) -> None:
+    """End the steps of jobs that end, whatever their results are."""
+    await finish_steps(
+        connection,
+        [
+            ReportedStep(job.organization_id, TransitionExecutionId(job.subject_id), result)
+            for job, result in finished
+            if result is not None
+        ],
+    )
 
-        await write_patiently(self._resources.pool, f"ending {step.id}", end)
 
-
-async def end_step(
-    connection: Connection,
-    organization_id: OrganizationId,
-    execution_id: TransitionExecutionId,
-    result: StepResult,
+async def _end_step(
+    connection: Connection, organization_id: OrganizationId, subject_id: SubjectId, result: StepResult
 ) -> None:
-    """End a step with what its worker has come to, unless it has ended or timed out meanwhile."""
-    step = await find_step_to_run(connection, organization_id=organization_id, execution_id=execution_id)
-    if step is None:
-        return
-    try:
-        await finish_step(connection, organization_id, step.transition_id, execution_id, result, by=None)
-    except BadRequest:
-        return
+    step = ReportedStep(organization_id, TransitionExecutionId(subject_id), result)
+    await finish_steps(connection, [step])
 
 
 async def _fail(
     connection: Connection, organization_id: OrganizationId, subject_id: SubjectId, message: str
 ) -> None:
     result = StepResult("failed", message=message, error=TASK_LOST)
-    await end_step(connection, organization_id, TransitionExecutionId(subject_id), result)
+    await _end_step(connection, organization_id, subject_id, result)
 
 
 async def _cancel(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> None:
     result = StepResult("failed", message="The job of the step was cancelled")
-    await end_step(connection, organization_id, TransitionExecutionId(subject_id), result)
+    await _end_step(connection, organization_id, subject_id, result)
 
 
 async def _reopen(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> bool:
@@ -139,13 +143,14 @@ async def _reopen(connection: Connection, organization_id: OrganizationId, subje
     return step is not None and step.status == "running"
 
 
-FUNCTION: JobKind[FunctionResources, None] = JobKind(
+FUNCTION: JobKind[FunctionResources, StepResult | None] = JobKind(
     name=step_jobs.FUNCTION.kind,
     description="Call a function of the operator, as a step of a workflow",
     runner=FunctionRunner,
     concurrency=lambda settings: settings.function_concurrency,
     priority=step_jobs.FUNCTION.priority,
     maximum_attempts=step_jobs.FUNCTION.maximum_attempts,
+    succeed=_succeed,
     fail=_fail,
     cancel=_cancel,
     reopen=_reopen,

@@ -23,11 +23,7 @@ async def queue_completed_task(
     workflow_id: WorkflowId,
     execution_id: WorkflowExecutionId,
 ) -> None:
-    """Queue the container of an execution that the caller's transaction ends, if its workflow has one."""
-    if not await statements.has_completed_task(
-        connection, organization_id=organization_id, workflow_id=workflow_id
-    ):
-        return
+    """Queue the container of an execution that the caller's transaction ends, whose workflow has one."""
     log_id = await open_log(
         connection,
         organization_id,

@@ -14,7 +14,7 @@ from db.mail import mail_failed_execution
 from db.statements import Connection
 from db.transition_executions import LockedTransitionExecutionRow
 from db.workflow_executions import WorkflowExecutionStatus
-from db.workflow_timers import start_timer
+from db.workflow_progress import ExecutionChange, NewExecution
 from pagemill.errors import LimitExceeded
 from pagemill.ids import (
     LogId,
@@ -27,11 +27,11 @@ from pagemill.ids import (
 )
 from pagemill.notices.events import tell
 from pagemill.workflows.adoption import machine_at
+from pagemill.workflows.changes import Changes, Mark
 from pagemill.workflows.completed_tasks import queue_completed_task
 from pagemill.workflows.definition import Definition
 from pagemill.workflows.failures import RUNTIME, TASK_FAILED
 from pagemill.workflows.interpreter import decide, start
-from pagemill.workflows.logs import write_line
 from pagemill.workflows.machine import (
     Action,
     CancelTask,
@@ -48,10 +48,10 @@ from pagemill.workflows.machine import (
 )
 from pagemill.workflows.transition_executions import (
     TransitionIncomplete,
+    Transitions,
     WorkflowStep,
-    begin_execution,
+    add_step,
     end_open_steps,
-    transition_to_execute,
 )
 
 LIMIT_EXCEEDED = "Pagemill.LimitExceeded"
@@ -66,8 +66,8 @@ class LockedExecution:
     ``machine`` says where it stands; ``now`` is the time of the transaction.
     """
 
-    connection: Connection
-    organization_id: OrganizationId
+    changes: Changes
+    transitions: Transitions
     workflow_id: WorkflowId
     workflow_name: str | None
     execution_id: WorkflowExecutionId
@@ -76,10 +76,26 @@ class LockedExecution:
     definition: Definition
     manual_retry: bool
     production: bool
+    has_completed_task: bool
+    events_wanted: bool
     start_time: datetime.datetime
     now: datetime.datetime
     status: WorkflowExecutionStatus
     machine: Machine
+    new: NewExecution | None = None
+    """Set until a started execution is in the database."""
+    open_keys: set[str] | None = None
+    """Keys of its steps and timers; None where they are not known."""
+
+    @property
+    def connection(self) -> Connection:
+        """Return the connection of the transaction."""
+        return self.changes.connection
+
+    @property
+    def organization_id(self) -> OrganizationId:
+        """Return the organization."""
+        return self.changes.organization_id
 
     @property
     def context(self) -> Context:
@@ -99,18 +115,33 @@ class LockedExecution:
         await self._carry_out(start(self.definition, self.input, self.context))
 
     async def go_on(self, event: Event) -> None:
-        """Do what follows from an event. Raises LimitExceeded when the plan allows no further task."""
+        """Do what follows from an event. May raise LimitExceeded, and ``write`` may."""
+        if not isinstance(event, Jump):
+            self.closed(event.key)
         await self._carry_out(decide(self.definition, self.machine, event, self.context))
 
     async def go_on_or_fail(self, event: Event) -> None:
-        """Do what follows from an event, and fail when the plan allows no further task.
-
-        What has happened before is kept then: only the workflow's execution fails.
-        """
+        """Do what follows from an event, or fail when the plan allows no further task; write it."""
+        mark = self.changes.mark()
         try:
             await self.go_on(event)
+            await self.write()
         except LimitExceeded as error:
-            await self.fail(Failed(self.machine.state, LIMIT_EXCEEDED, error.detail or error.message))
+            await self.fail_at_limit(mark, error)
+            await self.write()
+
+    async def fail_at_limit(self, before: Mark, error: LimitExceeded) -> None:
+        """Fail because the plan allows no further task. What happened before ``before`` is kept."""
+        self.changes.take_back(before)
+        self.open_keys = None
+        await self.fail(Failed(self.machine.state, LIMIT_EXCEEDED, error.detail or error.message))
+
+    async def write(self) -> None:
+        """Write all changes. Raises LimitExceeded when the plan does not allow the new steps."""
+        if self.new is not None and not self.changes.executions:
+            self._keep("running")
+        await self.changes.write()
+        self.new = None
 
     def key_of(self, step: LockedTransitionExecutionRow) -> str:
         """Return the key of one of its steps.
@@ -120,6 +151,7 @@ class LockedExecution:
         if step.key is not None:
             return step.key
         assert step.state is not None, "a step of a workflow's execution has a state"
+        self.open_keys = None
         self.machine, key = machine_at(step.state, step.input, attempt=step.attempt)
         return key
 
@@ -136,14 +168,14 @@ class LockedExecution:
                 break
             decided = decide(self.definition, self.machine, events.popleft(), self.context)
         if self.status == "running":
-            await self._keep("running")
+            self._keep("running")
 
     async def _do(self, action: Action) -> TaskFailed | None:
         match action:
             case RunTask():
                 return await self._run_task(action)
             case StartTimer():
-                await self._start_timer(action)
+                self._start_timer(action)
             case CancelTask(key=key):
                 await self.end_open("Another branch of the execution has failed", key=key)
             case Succeeded(output=output):
@@ -156,7 +188,7 @@ class LockedExecution:
 
     async def _run_task(self, task: RunTask) -> TaskFailed | None:
         """Begin an execution of the task's transition; return the failure when it cannot be executed."""
-        transition = await transition_to_execute(self.connection, self.organization_id, task.resource)
+        transition = await self.transitions.get(self.organization_id, task.resource)
         if transition is None:
             return TaskFailed(task.key, RUNTIME, f"Transition {task.resource} does not exist any more")
         place = WorkflowStep(
@@ -170,41 +202,53 @@ class LockedExecution:
             heartbeat_seconds=task.heartbeat_seconds,
         )
         try:
-            row = await begin_execution(self.connection, self.organization_id, transition, task.input, place)
+            step_id = add_step(self.changes, transition, task.input, place)
         except TransitionIncomplete as error:
             return TaskFailed(task.key, RUNTIME, error.message)
+        self._opened(task.key)
         again = f", attempt {task.attempt}" if task.attempt > 1 else ""
-        await self.write_line(f"State {task.state}{again}: {row.id} of {task.resource}")
+        self.write_line(f"State {task.state}{again}: {step_id} of {task.resource}")
         return None
 
-    async def _start_timer(self, timer: StartTimer) -> None:
-        await start_timer(
-            self.connection,
-            organization_id=self.organization_id,
-            subject_id=SubjectId(self.execution_id),
-            payload={KEY: timer.key},
-            seconds=timer.seconds,
-            until=timer.until,
+    def _start_timer(self, timer: StartTimer) -> None:
+        self.changes.start_timer(
+            SubjectId(self.execution_id), {KEY: timer.key}, seconds=timer.seconds, until=timer.until
         )
+        self._opened(timer.key)
         how_long = f"for {timer.seconds:g} s" if timer.until is None else f"until {timer.until.isoformat()}"
-        await self.write_line(f"State {timer.state}: waits {how_long}")
+        self.write_line(f"State {timer.state}: waits {how_long}")
+
+    def _opened(self, key: str) -> None:
+        if self.open_keys is not None:
+            self.open_keys.add(key)
+
+    def closed(self, key: str) -> None:
+        """Note that the step or timer of a key has ended."""
+        if self.open_keys is not None:
+            self.open_keys.discard(key)
 
     async def end_open(self, reason: str, *, by: PrincipalId | None = None, key: str | None = None) -> None:
         """End the steps that still run and stop the timers, or only the step or timer of a key."""
+        if self.open_keys is not None and not self.open_keys:
+            return
+        await self.write()
         await end_open_steps(
-            self.connection,
-            self.organization_id,
+            self.changes,
             self.execution_id,
             reason,
             by=by,
             production=self.production,
             key=key,
         )
+        if key is None:
+            self.open_keys = set()
+        else:
+            self.closed(key)
 
     async def fail(self, failure: Failed) -> None:
         """End as failed, or wait for a request with the next transition when the workflow asks for that."""
         await self.add_event("ExecutionFailed", state=failure.state, error=failure.error, cause=failure.cause)
-        await self.write_line(f"State {failure.state}: {failure.error}: {failure.cause}")
+        self.write_line(f"State {failure.state}: {failure.error}: {failure.cause}")
         waits = self.manual_retry and not failure.deliberate
         await mail_failed_execution(
             self.connection,
@@ -218,8 +262,8 @@ class LockedExecution:
         )
         if waits:
             await self.end_open(f"The workflow's execution has failed: {failure.error}")
-            await self._keep("retry")
-            await self.write_line("Waits for nextTransitionId")
+            self._keep("retry")
+            self.write_line("Waits for nextTransitionId")
             await self.tell("retry")
         else:
             await self.end("failed")
@@ -229,7 +273,7 @@ class LockedExecution:
         cause = f"Ended by {by}"
         await self.end_open(cause)
         await self.add_event("ExecutionFailed", state=self.machine.state, error=TASK_FAILED, cause=cause)
-        await self.write_line(f"State {self.machine.state}: {TASK_FAILED}: {cause}")
+        self.write_line(f"State {self.machine.state}: {TASK_FAILED}: {cause}")
         await self.end("failed")
 
     async def reopen(self) -> None:
@@ -237,6 +281,7 @@ class LockedExecution:
 
         Raises LimitExceeded.
         """
+        await self.write()
         await statements.reopen_workflow_execution(
             self.connection, organization_id=self.organization_id, execution_id=self.execution_id
         )
@@ -247,41 +292,48 @@ class LockedExecution:
         """End the execution with all that is open of it, and tell webhooks."""
         await self.end_open(f"The workflow's execution has ended: {status}")
         self.status = status
-        await statements.end_workflow_execution(
-            self.connection,
-            organization_id=self.organization_id,
-            execution_id=self.execution_id,
-            status=status,
-            state=self.machine.state,
-            output=output,
-            machine=msgspec.to_builtins(self.machine) if status == "failed" else None,
-        )
-        await self.write_line(f"Execution {self.execution_id}: {status}")
+        machine = msgspec.to_builtins(self.machine) if status == "failed" else None
+        self._change(machine=machine, output=output, ended=True)
+        self.write_line(f"Execution {self.execution_id}: {status}")
         await self.tell(status)
-        await queue_completed_task(self.connection, self.organization_id, self.workflow_id, self.execution_id)
+        if self.has_completed_task:
+            await self.write()
+            await queue_completed_task(
+                self.connection, self.organization_id, self.workflow_id, self.execution_id
+            )
 
-    async def _keep(self, status: Literal["running", "retry"]) -> None:
+    def _keep(self, status: Literal["running", "retry"]) -> None:
         self.status = status
-        await statements.move_workflow_execution(
-            self.connection,
-            organization_id=self.organization_id,
-            execution_id=self.execution_id,
-            machine=msgspec.to_builtins(self.machine),
-            state=self.machine.state,
-            status=status,
+        self._change(machine=msgspec.to_builtins(self.machine))
+
+    def _change(self, *, machine: Any, output: dict[str, Any] | None = None, ended: bool = False) -> None:
+        self.changes.executions.append(
+            ExecutionChange(
+                organization_id=self.organization_id,
+                id=self.execution_id,
+                status=self.status,
+                state=self.machine.state,
+                machine=machine,
+                output=output,
+                ended=ended,
+                new=self.new,
+            )
         )
 
-    async def write_line(self, line: str) -> None:
+    def write_line(self, line: str) -> None:
         """Add a line to the execution's log."""
-        await write_line(self.connection, self.organization_id, self.log_id, line)
+        self.changes.write_line(self.log_id, line)
 
     async def tell(self, status: WorkflowExecutionStatus) -> None:
         """Tell the webhooks that ask for events of executions."""
+        if not self.events_wanted:
+            return
         ids = {"executionId": self.execution_id, "workflowId": self.workflow_id}
         await tell(self.connection, self.organization_id, "workflowExecution", status, **ids)
 
     async def add_event(self, kind: str, **members: str) -> None:
         """Add to the events that the API shows."""
+        await self.write()
         await statements.add_event(
             self.connection,
             organization_id=self.organization_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from db.pool import Pool, acquire
 from db.secrets import list_sealed_secrets
 from db.statements import Connection
 from db.transition_executions import StepToRunRow
@@ -17,7 +18,7 @@ class EnvironmentMissing(PagemillError):
 
 
 async def environment_of_step(
-    connection: Connection, box: SecretBox | None, organization_id: OrganizationId, step: StepToRunRow
+    pool: Pool, box: SecretBox | None, organization_id: OrganizationId, step: StepToRunRow
 ) -> dict[str, str]:
     """Return the variables of a step; of two with the same name the later one counts.
 
@@ -25,10 +26,12 @@ async def environment_of_step(
     """
     environment = {"TRANSITION_ID": str(step.transition_id), "EXECUTION_ID": str(step.id)}
     environment |= step.parameters.get("environment") or {}
-    for secret in await open_secrets(
-        connection, box, organization_id, step.parameters.get("environmentSecrets") or []
-    ):
-        environment |= {name: _text_of(value) for name, value in secret.items()}
+    secret_ids = step.parameters.get("environmentSecrets") or []
+    if secret_ids:
+        async with acquire(pool) as connection:
+            secrets = await open_secrets(connection, box, organization_id, secret_ids)
+        for secret in secrets:
+            environment |= {name: _text_of(value) for name, value in secret.items()}
     return environment
 
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from db.jobs import cancel_jobs_of_subjects, insert_job
 from db.statements import Connection
 from db.transitions import TransitionType
+from db.workflow_progress import NewStepJob
 from pagemill.ids import JobId, OrganizationId, SubjectId, TransitionExecutionId, slug_of
 from pagemill.jobs.job import BATCH, KindName
 from pagemill.tracing.spans import context_to_send
@@ -31,25 +32,39 @@ STEP_JOBS: Mapping[TransitionType, StepJob] = {"lambda": FUNCTION, "docker": CON
 """The jobs of steps, by type of transition. A manual step waits for a person."""
 
 
+def job_of_step(transition_type: TransitionType, execution_id: TransitionExecutionId) -> NewStepJob | None:
+    """Return the job of a step, whose subject is the step's execution; None for those that a person does."""
+    job = STEP_JOBS.get(transition_type)
+    if job is None:
+        return None
+    return NewStepJob(
+        id=JobId(slug_of(execution_id)),
+        kind=job.kind,
+        priority=job.priority,
+        maximum_attempts=job.maximum_attempts,
+        trace_context=context_to_send(),
+    )
+
+
 async def queue_step(
     connection: Connection,
     organization_id: OrganizationId,
     transition_type: TransitionType,
     execution_id: TransitionExecutionId,
 ) -> None:
-    """Queue the job of a step that is due, once; its subject is the step's execution."""
-    job = STEP_JOBS.get(transition_type)
+    """Queue the job of a step that has become due, once."""
+    job = job_of_step(transition_type, execution_id)
     if job is not None:
         await insert_job(
             connection,
             organization_id=organization_id,
-            job_id=JobId(slug_of(execution_id)),
+            job_id=job.id,
             kind=job.kind,
             subject_id=SubjectId(execution_id),
             payload={},
             priority=job.priority,
             maximum_attempts=job.maximum_attempts,
-            trace_context=context_to_send(),
+            trace_context=job.trace_context,
         )
 
 

@@ -11,18 +11,19 @@ from typing import Any
 from db import transition_executions
 from db.statements import Connection
 from db.transition_executions import LockedTransitionExecutionRow
+from db.workflow_timers import BEGIN
 from pagemill.ids import OrganizationId, SubjectId, TransitionExecutionId, WorkflowExecutionId
 from pagemill.workflows.failures import HEARTBEAT_TIMED_OUT, RUNTIME, TIMED_OUT
 from pagemill.workflows.machine import Failed, TimerFired
 from pagemill.workflows.progress import KEY, LockedExecution
+from pagemill.workflows.step_endings import end_step
 from pagemill.workflows.transition_executions import (
-    BEGIN,
     StepResult,
     cancel_job_of_step,
     run_step,
     watch_step,
 )
-from pagemill.workflows.workflow_executions import end_step, lock_execution
+from pagemill.workflows.workflow_executions import lock_execution
 
 
 async def fire_timer(
@@ -58,6 +59,7 @@ async def abandon_timer(
     execution = await lock_execution(connection, organization_id, execution_id)
     if execution is not None and execution.status == "running":
         await execution.fail(Failed(execution.machine.state, RUNTIME, f"A timer has failed: {reason}"))
+        await execution.write()
 
 
 async def _fire_timer_of_execution(
@@ -80,7 +82,7 @@ async def _fire_timer_of_step(
     elif begins is not None:
         await run_step(connection, organization_id, execution_id, begins)
     elif (result := _what_is_due(row)) is not None:
-        await end_step(connection, organization_id, execution, row, result, by=None, cancel_job=True)
+        await end_step(connection, execution, row, result, by=None, cancel_job=True)
     elif not row.claim_lapsed:
         await watch_step(connection, organization_id, execution_id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -10,6 +11,7 @@ from db import transition_executions as statements
 from db.statements import Connection
 from db.transition_executions import LockedTransitionExecutionRow, TransitionExecutionRow
 from db.transitions import TransitionToExecuteRow, TransitionType, keep_transition
+from db.workflow_progress import EndedStep, NewStep
 from db.workflow_timers import (
     delete_timers_of_execution,
     delete_timers_of_step,
@@ -27,18 +29,16 @@ from pagemill.ids import (
     WorkflowId,
     new_id,
 )
-from pagemill.usage.counting import count, count_freely
+from pagemill.usage.counting import count_freely
 from pagemill.usage.meters import Meter
+from pagemill.workflows.changes import Changes
 from pagemill.workflows.commons import TIMEOUT_IN_SECONDS, is_commons
 from pagemill.workflows.failures import TASK_FAILED
-from pagemill.workflows.logs import open_log, write_line
-from pagemill.workflows.step_jobs import cancel_step, queue_step
+from pagemill.workflows.step_jobs import cancel_step, job_of_step, queue_step
 
 EndStatus: TypeAlias = Literal["succeeded", "failed", "rejected", "retry"]
 
 LONGEST_CLAIM = datetime.timedelta(hours=24)
-BEGIN = "begin"
-"""Member of the payload of a timer that begins a step; its value is the type of the transition."""
 CANCEL_AGAIN_SECONDS = 1.0
 
 
@@ -76,13 +76,25 @@ class WorkflowStep:
 WITHOUT_WORKFLOW = WorkflowStep()
 
 
-async def transition_to_execute(
-    connection: Connection, organization_id: OrganizationId, transition_id: TransitionId
-) -> TransitionToExecuteRow | None:
-    """Return the transition of a task; one of the organization is kept until the transaction ends."""
-    if is_commons(transition_id):
-        return TransitionToExecuteRow(transition_id, "lambda", TIMEOUT_IN_SECONDS, None)
-    return await keep_transition(connection, organization_id=organization_id, transition_id=transition_id)
+class Transitions:
+    """The transitions of a transaction's tasks, each read once; they are kept until it ends."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._kept: dict[tuple[OrganizationId, TransitionId], TransitionToExecuteRow | None] = {}
+
+    async def get(
+        self, organization_id: OrganizationId, transition_id: TransitionId
+    ) -> TransitionToExecuteRow | None:
+        """Return the transition of a task; None when the organization has none of this id."""
+        if is_commons(transition_id):
+            return TransitionToExecuteRow(transition_id, "lambda", TIMEOUT_IN_SECONDS, None)
+        key = (organization_id, transition_id)
+        if key not in self._kept:
+            self._kept[key] = await keep_transition(
+                self._connection, organization_id=organization_id, transition_id=transition_id
+            )
+        return self._kept[key]
 
 
 async def begin_execution(
@@ -90,53 +102,62 @@ async def begin_execution(
     organization_id: OrganizationId,
     transition: TransitionToExecuteRow,
     data: dict[str, Any],
-    step: WorkflowStep = WITHOUT_WORKFLOW,
-) -> TransitionExecutionRow:
-    """Count and add an execution of a transition that the transaction keeps, alone or as a step.
+) -> TransitionExecutionRow | None:
+    """Count and add an execution, without a workflow, of a transition that the transaction keeps.
 
-    What a person does not do is begun with it, or by a timer after a delay.
     Raises TransitionIncomplete and LimitExceeded.
+    """
+    changes = Changes(connection, organization_id)
+    execution_id = add_step(changes, transition, data)
+    await changes.write()
+    return await statements.get_transition_execution(
+        connection, organization_id=organization_id, transition_id=transition.id, execution_id=execution_id
+    )
+
+
+def add_step(
+    changes: Changes,
+    transition: TransitionToExecuteRow,
+    data: dict[str, Any],
+    step: WorkflowStep = WITHOUT_WORKFLOW,
+) -> TransitionExecutionId:
+    """Add an execution of a transition that the transaction keeps, alone or as a step; return its id.
+
+    What a person does not do is begun with it, or by a timer after a delay. Raises TransitionIncomplete.
     """
     if transition.missing_parameter is not None:
         raise TransitionIncomplete(
             f"Transition {transition.id} cannot be executed before parameters.{transition.missing_parameter} "
             "is set"
         )
-    await count(connection, organization_id, "transition-executions")
     execution_id = new_id(TransitionExecutionId)
-    log_id = await open_log(
-        connection,
-        organization_id,
+    log_id = changes.open_log(
         f"Execution {execution_id} of transition {transition.id} has been created",
         workflow_id=step.workflow_id,
         workflow_execution_id=step.workflow_execution_id,
         transition_id=transition.id,
         transition_execution_id=execution_id,
     )
-    is_due = transition.transition_type != "manual"
-    row = await statements.insert_transition_execution(
-        connection,
-        organization_id=organization_id,
-        execution_id=execution_id,
-        transition_id=transition.id,
-        workflow_execution_id=step.workflow_execution_id,
-        state=step.state,
-        key=step.key,
-        attempt=step.attempt,
-        input=data,
-        log_id=log_id,
-        is_due=is_due,
-        delay=step.delay,
-        timeout_in_seconds=step.timeout_in_seconds or transition.timeout_in_seconds,
-        heartbeat_seconds=step.heartbeat_seconds,
-    )
-    if is_due and step.delay > 0:
-        await _start_timer(
-            connection, organization_id, execution_id, step.delay, {BEGIN: transition.transition_type}
+    changes.add_step(
+        NewStep(
+            organization_id=changes.organization_id,
+            id=execution_id,
+            transition_id=transition.id,
+            transition_type=transition.transition_type,
+            workflow_execution_id=step.workflow_execution_id,
+            state=step.state,
+            key=step.key,
+            attempt=step.attempt,
+            input=data,
+            log_id=log_id,
+            is_due=transition.transition_type != "manual",
+            delay=step.delay,
+            timeout_in_seconds=step.timeout_in_seconds or transition.timeout_in_seconds,
+            heartbeat_seconds=step.heartbeat_seconds,
+            job=job_of_step(transition.transition_type, execution_id),
         )
-    elif is_due:
-        await run_step(connection, organization_id, execution_id, transition.transition_type)
-    return row
+    )
+    return execution_id
 
 
 async def run_step(
@@ -196,8 +217,7 @@ def check_holder(row: LockedTransitionExecutionRow, by: PrincipalId) -> None:
 
 
 async def end_execution(
-    connection: Connection,
-    organization_id: OrganizationId,
+    changes: Changes,
     row: LockedTransitionExecutionRow,
     result: StepResult,
     *,
@@ -210,33 +230,30 @@ async def end_execution(
     Its timer is stopped and its job cancelled; ``cancel_job`` is false for the worker that ends its own.
     ``production`` says whether it is a step of a workflow in production.
     """
-    end_time = await statements.end_transition_execution(
-        connection,
-        organization_id=organization_id,
-        execution_id=row.id,
-        status=result.status,
-        output=result.output,
-        error=None if result.message is None else {"error": result.error, "message": result.message},
-        completed_by=by,
+    changes.ended_steps.append(
+        EndedStep(
+            organization_id=changes.organization_id,
+            id=row.id,
+            status=result.status,
+            output=result.output,
+            error=None if result.message is None else {"error": result.error, "message": result.message},
+            completed_by=by,
+        )
     )
     line = f"Ended by {by}: {result.status}" if by else f"Ended: {result.status}"
     if result.message:
         line = f"{line}: {result.message}"
-    await write_line(connection, organization_id, row.log_id, line)
-    await delete_timers_of_step(connection, organization_id=organization_id, execution_id=row.id)
-    if cancel_job:
-        await cancel_job_of_step(connection, organization_id, row.id)
+    changes.write_line(row.log_id, line)
+    if cancel_job and not await cancel_step(changes.connection, changes.organization_id, row.id):
+        changes.start_timer(SubjectId(row.id), {}, seconds=CANCEL_AGAIN_SECONDS)
     # The time of a claim that has lapsed ended with its last heartbeat, unless its holder comes back.
     left = row.heartbeat_time if row.claim_lapsed and by != row.claimed_by else None
-    until = min(left or end_time, row.expires or end_time)
+    until = min(left or row.now, row.expires or row.now)
     if row.claimed_by is not None and row.claimed_time is not None:
-        await count_claim(
-            connection, organization_id, row.claimed_by, row.claimed_time, until, production=production
-        )
-    elif production and row.running_since is not None:
-        await _count_minutes(
-            connection, organization_id, "production-workflow-minutes", row.running_since, until
-        )
+        for meter, minutes in _used_by_claim(row.claimed_by, row.claimed_time, until, production=production):
+            changes.count_freely(meter, minutes)
+    elif production and row.running_since is not None and until > row.running_since:
+        changes.count_freely("production-workflow-minutes", _minutes(row.running_since, until))
 
 
 async def count_claim(
@@ -252,24 +269,27 @@ async def count_claim(
 
     Clients can report any startTime; the time of the claim is the server's own.
     """
+    for meter, minutes in _used_by_claim(claimed_by, claimed_time, ended_time, production=production):
+        await count_freely(connection, organization_id, meter, minutes)
+
+
+def _used_by_claim(
+    claimed_by: PrincipalId,
+    claimed_time: datetime.datetime,
+    ended_time: datetime.datetime,
+    *,
+    production: bool,
+) -> Iterator[tuple[Meter, float]]:
     if claimed_by.startswith("las:user:"):
         latest = min(ended_time, claimed_time + LONGEST_CLAIM)
-        await _count_minutes(connection, organization_id, "user-minutes", claimed_time, latest)
-    if production:
-        await _count_minutes(
-            connection, organization_id, "production-workflow-minutes", claimed_time, ended_time
-        )
+        if latest > claimed_time:
+            yield "user-minutes", _minutes(claimed_time, latest)
+    if production and ended_time > claimed_time:
+        yield "production-workflow-minutes", _minutes(claimed_time, ended_time)
 
 
-async def _count_minutes(
-    connection: Connection,
-    organization_id: OrganizationId,
-    meter: Meter,
-    since: datetime.datetime,
-    until: datetime.datetime,
-) -> None:
-    if until > since:
-        await count_freely(connection, organization_id, meter, (until - since).total_seconds() / 60)
+def _minutes(since: datetime.datetime, until: datetime.datetime) -> float:
+    return (until - since).total_seconds() / 60
 
 
 async def cancel_job_of_step(
@@ -277,12 +297,18 @@ async def cancel_job_of_step(
 ) -> None:
     """Cancel the job of a step that has ended; a timer does it again where the job could not be had."""
     if not await cancel_step(connection, organization_id, execution_id):
-        await _start_timer(connection, organization_id, execution_id, CANCEL_AGAIN_SECONDS, {})
+        await start_timer(
+            connection,
+            organization_id=organization_id,
+            subject_id=SubjectId(execution_id),
+            payload={},
+            seconds=CANCEL_AGAIN_SECONDS,
+            until=None,
+        )
 
 
 async def end_open_steps(
-    connection: Connection,
-    organization_id: OrganizationId,
+    changes: Changes,
     execution_id: WorkflowExecutionId,
     reason: str,
     *,
@@ -290,13 +316,17 @@ async def end_open_steps(
     production: bool,
     key: str | None = None,
 ) -> None:
-    """End the running steps of a workflow's locked execution, and stop its timers; with a key only those."""
+    """End the running steps of a workflow's locked execution, and stop its timers; with a key only those.
+
+    All changes of the execution have to be written.
+    """
+    connection, organization_id = changes.connection, changes.organization_id
     rows = await statements.lock_running_steps(
         connection, organization_id=organization_id, workflow_execution_id=execution_id, key=key
     )
     for row in rows:
         result = StepResult("failed", message=reason)
-        await end_execution(connection, organization_id, row, result, by=by, production=production)
+        await end_execution(changes, row, result, by=by, production=production)
     await delete_timers_of_execution(
         connection, organization_id=organization_id, execution_id=execution_id, key=key
     )
@@ -311,20 +341,3 @@ async def stop_executions(
     ):
         await delete_timers_of_step(connection, organization_id=organization_id, execution_id=execution_id)
         await cancel_job_of_step(connection, organization_id, execution_id)
-
-
-async def _start_timer(
-    connection: Connection,
-    organization_id: OrganizationId,
-    execution_id: TransitionExecutionId,
-    seconds: float,
-    payload: dict[str, Any],
-) -> None:
-    await start_timer(
-        connection,
-        organization_id=organization_id,
-        subject_id=SubjectId(execution_id),
-        payload=payload,
-        seconds=seconds,
-        until=None,
-    )

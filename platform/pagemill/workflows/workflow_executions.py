@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any
 
 import msgspec
 
@@ -10,32 +10,27 @@ from db import transition_executions
 from db import workflow_executions as statements
 from db.logs import delete_logs_of_workflow_execution
 from db.statements import Connection
-from db.transition_executions import LockedTransitionExecutionRow
 from db.workflow_executions import LockedWorkflowExecutionRow
+from db.workflow_progress import NewExecution
 from db.workflows import WorkflowToStartRow
 from pagemill.errors import BadRequest
 from pagemill.ids import (
     OrganizationId,
     PrincipalId,
-    TransitionExecutionId,
     TransitionId,
     WorkflowExecutionId,
     WorkflowId,
     new_id,
 )
-from pagemill.usage.counting import count_workflow_execution
+from pagemill.usage.counting import wanted_workflow_execution
 from pagemill.workflows.adoption import failed_machine_at, machine_at
+from pagemill.workflows.changes import Changes
 from pagemill.workflows.definition import COMMONS_FAILED, Definition, task_of_transition
 from pagemill.workflows.definitions import definition_of
-from pagemill.workflows.logs import open_log
-from pagemill.workflows.machine import Event, Jump, Machine, TaskFailed, TaskSucceeded
+from pagemill.workflows.frames import waiting_keys
+from pagemill.workflows.machine import Jump, Machine
 from pagemill.workflows.progress import LockedExecution
-from pagemill.workflows.transition_executions import (
-    StepResult,
-    end_execution,
-    end_open_steps,
-    lock_running,
-)
+from pagemill.workflows.transition_executions import Transitions, end_open_steps
 
 
 async def start_execution(
@@ -50,30 +45,17 @@ async def start_execution(
 ) -> WorkflowExecutionId:
     """Start a workflow that the transaction keeps; return the execution's id. Raises LimitExceeded."""
     production = workflow.status == "production"
-    await count_workflow_execution(
-        connection, organization_id, workflow_id, allowed=None if production else development_allowance
-    )
     execution_id = new_id(WorkflowExecutionId)
-    log_id = await open_log(
-        connection,
-        organization_id,
+    changes = Changes(connection, organization_id)
+    log_id = changes.open_log(
         f"Execution {execution_id} of workflow {workflow_id} has started",
         workflow_id=workflow_id,
         workflow_execution_id=execution_id,
     )
-    start_time = await statements.insert_workflow_execution(
-        connection,
-        organization_id=organization_id,
-        execution_id=execution_id,
-        workflow_id=workflow_id,
-        input=data,
-        log_id=log_id,
-        created_by=by,
-    )
     definition = await definition_of(connection, organization_id, workflow_id)
     execution = LockedExecution(
-        connection=connection,
-        organization_id=organization_id,
+        changes=changes,
+        transitions=Transitions(connection),
         workflow_id=workflow_id,
         workflow_name=workflow.name,
         execution_id=execution_id,
@@ -82,12 +64,22 @@ async def start_execution(
         definition=definition,
         manual_retry=wants_manual_retry(workflow.error_config),
         production=production,
-        start_time=start_time,
-        now=start_time,
+        has_completed_task=workflow.has_completed_task,
+        events_wanted=workflow.events_wanted,
+        start_time=workflow.now,
+        now=workflow.now,
         status="running",
         machine=failed_machine_at(definition.start_at, data),
+        new=NewExecution(workflow_id=workflow_id, input=data, log_id=log_id, created_by=by),
+        open_keys=set(),
     )
     await execution.begin()
+    await changes.count_with(
+        wanted_workflow_execution(
+            organization_id, workflow_id, allowed=None if production else development_allowance
+        )
+    )
+    await execution.write()
     return execution_id
 
 
@@ -103,12 +95,18 @@ async def lock_execution(
     row = await statements.lock_workflow_execution(
         connection, organization_id=organization_id, execution_id=execution_id
     )
-    if row is None:
-        return None
-    definition = await definition_of(connection, organization_id, row.workflow_id)
+    return None if row is None else await locked_execution(connection, row, Transitions(connection))
+
+
+async def locked_execution(
+    connection: Connection, row: LockedWorkflowExecutionRow, transitions: Transitions
+) -> LockedExecution:
+    """Return an execution whose row is locked."""
+    definition = await definition_of(connection, row.organization_id, row.workflow_id)
+    machine = await _machine_of(connection, row, definition)
     return LockedExecution(
-        connection=connection,
-        organization_id=organization_id,
+        changes=Changes(connection, row.organization_id),
+        transitions=transitions,
         workflow_id=row.workflow_id,
         workflow_name=row.workflow_name,
         execution_id=row.id,
@@ -117,24 +115,24 @@ async def lock_execution(
         definition=definition,
         manual_retry=wants_manual_retry(row.error_config),
         production=row.workflow_status == "production",
+        has_completed_task=row.has_completed_task,
+        events_wanted=row.events_wanted,
         start_time=row.start_time,
         now=row.now,
         status=row.status,
-        machine=await _machine_of(connection, organization_id, row, definition),
+        machine=machine,
+        open_keys=None if row.machine is None else set(waiting_keys(machine.root)),
     )
 
 
 async def _machine_of(
-    connection: Connection,
-    organization_id: OrganizationId,
-    row: LockedWorkflowExecutionRow,
-    definition: Definition,
+    connection: Connection, row: LockedWorkflowExecutionRow, definition: Definition
 ) -> Machine:
     """Return where an execution stands. For one that an earlier release has moved its newest step tells."""
     if row.machine is not None:
         return msgspec.convert(row.machine, Machine)
     newest = await transition_executions.lock_newest_step(
-        connection, organization_id=organization_id, workflow_execution_id=row.id
+        connection, organization_id=row.organization_id, workflow_execution_id=row.id
     )
     if newest is None or newest.state is None:
         return failed_machine_at(row.state or definition.start_at, row.input)
@@ -142,67 +140,6 @@ async def _machine_of(
         return machine_at(newest.state, newest.input, attempt=newest.attempt)[0]
     data = newest.output or {} if newest.status == "succeeded" else newest.input
     return failed_machine_at(row.state or newest.state, data)
-
-
-async def finish_step(
-    connection: Connection,
-    organization_id: OrganizationId,
-    transition_id: TransitionId,
-    execution_id: TransitionExecutionId,
-    result: StepResult,
-    *,
-    by: PrincipalId | None,
-) -> bool:
-    """End a transition's execution and let the workflow's execution go on; the first caller wins.
-
-    ``by`` is None for the worker of the step's own job, which is cancelled when anybody else ends the step.
-    Returns whether there is such an execution. Raises BadRequest when it has ended or timed out.
-    """
-    step = await transition_executions.find_workflow_execution_of_step(
-        connection, organization_id=organization_id, transition_id=transition_id, execution_id=execution_id
-    )
-    if step is None:
-        return False
-    execution = None
-    if step.workflow_execution_id is not None:
-        execution = await lock_execution(connection, organization_id, step.workflow_execution_id)
-    row = await lock_running(connection, organization_id, execution_id, by=by)
-    if row is None:
-        return False
-    await end_step(connection, organization_id, execution, row, result, by=by, cancel_job=by is not None)
-    return True
-
-
-async def end_step(
-    connection: Connection,
-    organization_id: OrganizationId,
-    execution: LockedExecution | None,
-    row: LockedTransitionExecutionRow,
-    result: StepResult,
-    *,
-    by: PrincipalId | None,
-    cancel_job: bool,
-) -> None:
-    """End a locked step, and let the locked execution that it is a step of go on, if it is one."""
-    production = execution is not None and execution.production
-    await end_execution(
-        connection, organization_id, row, result, by=by, production=production, cancel_job=cancel_job
-    )
-    if execution is not None and row.state is not None and execution.status == "running":
-        if result.status == "rejected":
-            await execution.end("rejected")
-        else:
-            await execution.go_on_or_fail(_event_of(execution.key_of(row), result))
-
-
-def _event_of(key: str, result: StepResult) -> Event:
-    match result.status:
-        case "succeeded":
-            return TaskSucceeded(key, result.output or {})
-        case "failed" | "retry" | "rejected":
-            return TaskFailed(key, result.error, result.message or "", retry=result.status == "retry")
-        case other:
-            assert_never(other)
 
 
 async def remove_execution(
@@ -218,14 +155,15 @@ async def remove_execution(
     )
     if row is None:
         return False
+    changes = Changes(connection, organization_id)
     await end_open_steps(
-        connection,
-        organization_id,
+        changes,
         execution_id,
         "The workflow's execution was deleted",
         by=by,
         production=row.workflow_status == "production",
     )
+    await changes.write()
     await delete_logs_of_workflow_execution(
         connection, organization_id=organization_id, workflow_execution_id=execution_id
     )
@@ -249,10 +187,11 @@ async def jump(execution: LockedExecution, transition_id: TransitionId, *, by: P
     await execution.add_event("NextTransition", transitionId=transition_id, by=by)
     if transition_id == COMMONS_FAILED or state is None:
         await execution.give_up(by=by)
-        return
-    await execution.write_line(f"Goes on with {transition_id}, requested by {by}")
-    execution.status = "running"
-    await execution.go_on(Jump(state))
+    else:
+        execution.write_line(f"Goes on with {transition_id}, requested by {by}")
+        execution.status = "running"
+        await execution.go_on(Jump(state))
+    await execution.write()
 
 
 async def retry(execution: LockedExecution, *, by: str) -> None:
@@ -264,8 +203,9 @@ async def retry(execution: LockedExecution, *, by: str) -> None:
         raise BadRequest(f"only a failed execution is tried again: its status is {execution.status}")
     state = execution.machine.state
     await execution.add_event("Retried", state=state, by=by)
-    await execution.write_line(f"Goes on with state {state}, requested by {by}")
+    execution.write_line(f"Goes on with state {state}, requested by {by}")
     await execution.reopen()
+    await execution.write()
 
 
 async def cancel(execution: LockedExecution, *, by: str) -> None:
@@ -273,3 +213,4 @@ async def cancel(execution: LockedExecution, *, by: str) -> None:
     if execution.status not in ("running", "retry"):
         raise BadRequest(f"the execution has ended: its status is {execution.status}")
     await execution.give_up(by=by)
+    await execution.write()

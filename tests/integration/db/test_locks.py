@@ -29,6 +29,7 @@ from db import (
     webhooks,
     workflow_executions,
     workflow_mail,
+    workflow_progress,
     workflows,
 )
 from db.pool import connect
@@ -256,6 +257,18 @@ async def test_an_execution_is_locked_without_its_workflow(
     )
 
 
+async def test_steps_that_end_together_are_locked_and_their_executions(
+    connection: Connection, second: Connection, full: FullOrganization
+) -> None:
+    ids = full.ids["open"]
+    asked = {"organization_ids": [full.organization_id], "execution_ids": [ids["TransitionExecutionId"]]}
+    [execution] = await workflow_progress.lock_executions_of_steps(connection, **asked)
+    assert await waits(second, "SELECT FROM workflow_execution WHERE id = $1 FOR UPDATE", execution.id)
+    assert not await waits(second, "SELECT FROM workflow WHERE id = $1 FOR UPDATE", execution.workflow_id)
+    [step] = await workflow_progress.lock_steps(connection, **asked)
+    assert await waits(second, "SELECT FROM transition_execution WHERE id = $1 FOR UPDATE", step.id)
+
+
 async def test_every_statement_that_locks_and_returns_is_here() -> None:
     named = {
         name
@@ -265,6 +278,7 @@ async def test_every_statement_that_locks_and_returns_is_here() -> None:
     several = {
         *("jobs.lock_open_jobs_of_many", "job_leases.lock_expired_jobs", "usage.lock_remaining"),
         "transition_executions.lock_running_steps",
+        *("workflow_progress.lock_executions_of_steps", "workflow_progress.lock_steps"),
     }
     assert {case.statement.name for case in EXCLUSIVE + SHARED} == (
         named - several | {"webhook_deliveries.queue_deliveries"}

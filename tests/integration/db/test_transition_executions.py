@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,18 +12,13 @@ from db import transition_executions
 from db.statements import Connection
 from db.transition_executions import (
     StepToRunRow,
-    TransitionExecutionRow,
-    end_transition_execution,
     find_step_to_run,
     find_workflow_execution_of_step,
-    get_transition_execution,
-    insert_transition_execution,
     list_running_executions,
     list_transition_executions,
     lock_newest_step,
     lock_running_steps,
     lock_transition_execution,
-    set_start_time,
 )
 from pagemill.ids import LogId, PrincipalId, TransitionExecutionId, TransitionId, WorkflowExecutionId
 from tests.support.everything import insert
@@ -55,50 +50,6 @@ async def add(
     connection: Connection, transition: dict[str, Any], name: str = EXECUTION, **values: Any
 ) -> str:
     return await insert(connection, "transition_execution", **transition, id=name, **values)
-
-
-@pytest.mark.parametrize(("is_due", "delay"), [(True, 0.0), (True, 30.0), (False, 0.0)])
-@pytest.mark.parametrize("heartbeat_seconds", [None, 20])
-async def test_an_execution_is_due_after_its_delay_or_waits_to_be_claimed(
-    connection: Connection,
-    transition: dict[str, Any],
-    is_due: bool,
-    delay: float,
-    heartbeat_seconds: int | None,
-) -> None:
-    row = await insert_transition_execution(
-        connection,
-        **transition,
-        execution_id=EXECUTION,
-        workflow_execution_id=None,
-        state=None,
-        key="0/1:7",
-        attempt=2,
-        input={"documentId": "las:document:1"},
-        log_id=LogId("las:log:1"),
-        is_due=is_due,
-        delay=delay,
-        timeout_in_seconds=60,
-        heartbeat_seconds=heartbeat_seconds,
-    )
-    start = await now(connection) + timedelta(seconds=delay) if is_due else None
-    assert row == TransitionExecutionRow(
-        id=EXECUTION,
-        transition_id=transition["transition_id"],
-        input={"documentId": "las:document:1"},
-        output=None,
-        status="running",
-        completed_by=None,
-        log_id=LogId("las:log:1"),
-        start_time=start,
-        end_time=None,
-    )
-    assert await get_transition_execution(connection, **transition, execution_id=EXECUTION) == row
-    stored = await connection.fetchrow("SELECT * FROM transition_execution")
-    assert (stored["attempt"], stored["key"], stored["timeout_in_seconds"]) == (2, "0/1:7", 60)
-    assert stored["expires"] == (start + timedelta(seconds=60) if start else None)
-    assert stored["running_since"] == start
-    assert stored["heartbeat_time"] == (start if heartbeat_seconds else None)
 
 
 @pytest.mark.parametrize(("expires_in", "timed_out"), [(None, False), (0, False), (-1, True)])
@@ -188,42 +139,6 @@ async def test_a_locked_execution_tells_whether_heartbeats_came(
     )
     assert row is not None
     assert (row.heartbeat_missed, row.claim_lapsed) == (missed, lapsed)
-
-
-async def test_an_execution_ends_with_its_result(connection: Connection, transition: dict[str, Any]) -> None:
-    own = {"organization_id": transition["organization_id"], "execution_id": EXECUTION}
-    await add(connection, transition)
-    started = datetime(2026, 1, 1, tzinfo=UTC)
-    await set_start_time(connection, **own, start_time=started)
-    end_time = await end_transition_execution(
-        connection,
-        **own,
-        status="rejected",
-        output={"total": 1},
-        error={"reason": "unreadable"},
-        completed_by=ADA,
-    )
-    row = await get_transition_execution(connection, **transition, execution_id=EXECUTION)
-    assert row is not None
-    assert (row.status, row.output, row.completed_by) == ("rejected", {"total": 1}, ADA)
-    assert (row.start_time, row.end_time) == (started, end_time)
-    assert end_time == await now(connection)
-
-
-async def test_an_execution_of_another_organization_cannot_be_ended(
-    connection: Connection, theirs: Tenant, transition: dict[str, Any]
-) -> None:
-    await add(connection, transition)
-    with pytest.raises(LookupError, match="end_transition_execution found nothing"):
-        await end_transition_execution(
-            connection,
-            organization_id=theirs.organization_id,
-            execution_id=EXECUTION,
-            status="succeeded",
-            output=None,
-            error=None,
-            completed_by=None,
-        )
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,6 @@ from db.usage import (
     UsedRow,
     count_freely,
     count_reservations,
-    count_within,
     count_within_plan,
     delete_meter,
     insert_reservations,
@@ -39,7 +38,8 @@ from db.usage import (
     take_reservations,
     uncount,
 )
-from pagemill.ids import JobId
+from db.usage_counts import count_each
+from pagemill.ids import JobId, OrganizationId
 from tests.support.everything import insert
 from tests.support.tenants import Tenant, create_tenant
 
@@ -65,7 +65,6 @@ async def used(connection: Connection, own: dict[str, Any], meter: str = "pages"
     )
 
 
-@pytest.mark.parametrize("by_plan", [True, False])
 @pytest.mark.parametrize(
     ("before", "amount", "after"),
     [
@@ -85,18 +84,40 @@ async def test_what_fits_is_counted_and_the_rest_counts_nothing(
     before: str | None,
     amount: str,
     after: str | None,
-    by_plan: bool,
 ) -> None:
     if before is not None:
         await count_freely(connection, **own, **PAGES, amount=Decimal(before))
     arguments = {**own, **PAGES, "amount": Decimal(amount)}
-    if by_plan:
-        result = await count_within_plan(connection, **arguments)
-    else:
-        result = await count_within(connection, **arguments, allowed=Decimal(10))
+    result = await count_within_plan(connection, **arguments)
     assert result == (None if after is None else Decimal(after))
     stored = before if after is None else after
     assert await used(connection, own) == (None if stored is None else Decimal(stored))
+
+
+async def test_each_meter_is_counted_or_not_by_itself(connection: Connection, own: dict[str, Any]) -> None:
+    owner = own["organization_id"]
+    other = (await create_tenant(connection, allowed={"pages": 1})).organization_id
+
+    async def count(*wanted: tuple[str, str, str, str | None]) -> set[tuple[str, str]]:
+        rows = await count_each(
+            connection,
+            organization_ids=[OrganizationId(one[0]) for one in wanted],
+            months=[MONTH] * len(wanted),
+            meters=[one[1] for one in wanted],
+            amounts=[Decimal(one[2]) for one in wanted],
+            allowances=[None if one[3] is None else Decimal(one[3]) for one in wanted],
+        )
+        return {(row.organization_id, row.meter) for row in rows}
+
+    first = [(owner, "pages", "9.5", None), (other, "pages", "2", None), (owner, "unnamed", "7", None)]
+    assert await count(*first) == {(owner, "pages"), (owner, "unnamed")}
+    second = [(owner, "pages", "0.5", None), (other, "pages", "1", None), (owner, "unnamed", "1", "7.5")]
+    assert await count(*second) == {(owner, "pages"), (other, "pages")}
+    third = [(owner, "pages", "0.1", None), (other, "pages", "1", "2"), (owner, "unnamed", "0.5", "7.5")]
+    assert await count(*third) == {(other, "pages"), (owner, "unnamed")}
+    assert await used(connection, own) == Decimal(10)
+    assert await used(connection, own, "unnamed") == Decimal("7.5")
+    assert await used(connection, {"organization_id": other}) == Decimal(2)
 
 
 @pytest.mark.parametrize(

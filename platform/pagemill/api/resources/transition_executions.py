@@ -23,8 +23,8 @@ from pagemill.api.resources.transitions import transition_not_found
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import LogId, PrincipalId, TransitionExecutionId, TransitionId
 from pagemill.workflows.claims import claim_next, keep, refuse
+from pagemill.workflows.step_endings import finish_step
 from pagemill.workflows.transition_executions import EndStatus, StepResult, begin_execution, lock_running
-from pagemill.workflows.workflow_executions import finish_step
 
 DATA_BYTES = 256 * 1024
 """Largest input and output; the output of a step is the input of the next."""
