@@ -19,7 +19,7 @@ BENCH_OUT ?= benchmarks/results
 DATA ?= $(PAGEMILL_DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-long test-observability test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-serving rehearse code-figures release release-fixture docs constraints clean
+.PHONY: help install demo test test-fast test-long test-observability test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-workflows bench-serving rehearse code-figures release release-fixture docs constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ bench-jobs: install ## Jobs beside pgqueuer and procrastinate, a prediction that
 
 bench-bundles: install ## Data bundles of 20 and of 5,000 documents beside the former way: seconds and memory (3 minutes)
 	$(BIN)/python -m benchmarks.bundles --out $(BENCH_OUT)/bundles.json
+
+bench-workflows: install ## Workflows beside the engine's drain, a state's latency, 100,000 that wait, starts of containers (3 minutes)
+	$(BIN)/python -m benchmarks.workflows --out $(BENCH_OUT)/workflows.json
 
 bench-serving: install ## Serving beside its references on a stack: PAGEMILL_DATA=DIR make bench-serving (40 minutes)
 	@test -n "$(DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds sroie/ and adbuy/" >&2; exit 2; }

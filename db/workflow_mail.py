@@ -6,7 +6,7 @@ import datetime
 from typing import Any, Literal, TypeAlias
 
 from db.statements import Connection, Row, RowCount, columns, crossing, tenant
-from db.workflows import WorkflowToStartRow
+from db.workflows import TO_START, WorkflowToStartRow
 from pagemill.ids import OrganizationId, WorkflowId
 
 MailOutcome: TypeAlias = Literal["started", "ignored", "refused"]
@@ -58,7 +58,7 @@ async def get_email_config(
 
 
 @tenant(f"""
-    SELECT {columns(WorkflowToStartRow)} FROM workflow
+    SELECT {TO_START} FROM workflow
     WHERE organization_id = :organization_id AND id = :workflow_id
         AND lower(email_config ->> 'email') = :address
     FOR KEY SHARE
