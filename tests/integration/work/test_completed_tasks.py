@@ -51,14 +51,6 @@ async def test_it_has_a_log_of_its_own_and_a_job(pool: asyncpg.Pool, organizatio
     assert (job["kind"], job["state"]) == (COMPLETED_TASK, "queued")
 
 
-async def test_without_a_configuration_there_is_none(pool: asyncpg.Pool, organization: Tenant) -> None:
-    execution_id = await seed_execution(pool, organization, None)
-    await end(pool, organization, execution_id)
-
-    assert await pool.fetchval("SELECT count(*) FROM job") == 0
-    assert await pool.fetchval("SELECT count(*) FROM log") == 0
-
-
 @pytest.mark.parametrize("table", ["job", "log"])
 async def test_what_is_rolled_back_is_not_queued(
     pool: asyncpg.Pool, organization: Tenant, table: str

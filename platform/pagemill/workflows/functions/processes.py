@@ -11,7 +11,7 @@ import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from typing import BinaryIO, Final
+from typing import Final
 
 import msgspec
 
@@ -106,39 +106,49 @@ class FunctionProcesses:
 
 @contextlib.asynccontextmanager
 async def _following(reading: int, log: StepLog) -> AsyncIterator[None]:
-    """Write to the log what comes through a pipe, and at the end what is left of it."""
-    with os.fdopen(reading, "rb", buffering=0) as pipe:
-        following = asyncio.create_task(_follow(pipe, log))
-        try:
-            yield
-        finally:
-            await asyncio.wait({following}, timeout=LAST_LINES_SECONDS)
-            await cancel_and_wait([following])
-            log.end()
-            await _write(log)
-
-
-async def _follow(pipe: BinaryIO, log: StepLog) -> None:
-    reader = asyncio.StreamReader(limit=PIECE_BYTES)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), pipe
-    )
-    written = time.monotonic()
+    """Write to the log what comes through a pipe, and at the end what is left of it; close the pipe."""
+    os.set_blocking(reading, False)
+    following = asyncio.create_task(_follow(reading, log))
     try:
-        while True:
-            if log.is_full or (log.waits and time.monotonic() - written > WRITE_SECONDS):
-                await _write(log)
-                written = time.monotonic()
-            try:
-                async with asyncio.timeout(WRITE_SECONDS if log.waits else None):
-                    piece = await reader.read(PIECE_BYTES)
-            except TimeoutError:
-                continue
-            if not piece:
-                return
-            log.feed(piece)
+        yield
     finally:
-        transport.close()
+        await asyncio.wait({following}, timeout=LAST_LINES_SECONDS)
+        await cancel_and_wait([following])
+        os.close(reading)
+        log.end()
+        await _write(log)
+
+
+async def _follow(reading: int, log: StepLog) -> None:
+    written = time.monotonic()
+    while True:
+        if log.is_full or (log.waits and time.monotonic() - written > WRITE_SECONDS):
+            await _write(log)
+            written = time.monotonic()
+        try:
+            async with asyncio.timeout(WRITE_SECONDS if log.waits else None):
+                await _readable(reading)
+        except TimeoutError:
+            continue
+        piece = os.read(reading, PIECE_BYTES)
+        if not piece:
+            return
+        log.feed(piece)
+
+
+async def _readable(descriptor: int) -> None:
+    """Wait until something can be read, or the other end is closed.
+
+    A transport is not used: that of uvloop closes the descriptor of a pipe twice, and the second time it may
+    be that of a file which another thread has opened.
+    """
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(descriptor)
 
 
 async def _write(log: StepLog) -> None:

@@ -120,4 +120,4 @@ async def test_a_crash_between_any_two_statements_leaves_nothing_half_done(
     assert await used(pool, organization.organization_id, "transition-executions") == 4
     assert await queued(pool) == []
     assert min(numbers) > 1
-    assert max(numbers) > 20
+    assert max(numbers) > 5

@@ -136,6 +136,22 @@ async def test_a_parallel_begins_all_its_tasks_or_fails_with_none(
     assert await used(pool, owner, "transition-executions") == 1
 
 
+@pytest.mark.parametrize("configured", [False, True])
+async def test_a_completed_task_is_queued_where_the_workflow_has_one(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, configured: bool
+) -> None:
+    transition_id = await create_transition(api, "lambda")
+    config = {"completedConfig": {"imageUrl": "after:1"}} if configured else {}
+    workflow_id = await create_workflow(api, {"A": task(transition_id)}, **config)
+    executions = [await start(api, workflow_id) for _ in range(2)]
+    steps = [(await steps_of(api, execution, transition_id))[0] for execution in executions]
+    await finish(pool, [reported(organization.organization_id, step) for step in steps])
+    assert [(await again(api, execution))["status"] for execution in executions] == ["succeeded"] * 2
+    queued = await pool.fetch("SELECT subject_id FROM job WHERE kind = 'completed-task'")
+    expected = {execution["executionId"] for execution in executions} if configured else set()
+    assert {row["subject_id"] for row in queued} == expected
+
+
 async def test_two_steps_of_an_execution_are_ended_one_after_the_other(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
 ) -> None:

@@ -15,6 +15,7 @@ from typing import Any, cast
 import psutil
 import pytest
 import pytest_asyncio
+import uvloop
 
 from db.pool import Pool
 from pagemill.ids import OrganizationId
@@ -215,6 +216,19 @@ async def test_a_server_that_was_killed_is_started_again(call: Call, processes: 
 
     await until(is_gone)
     assert (await call("counts")).output == {"calls": 1}
+
+
+async def test_it_is_called_from_another_event_loop_as_well(directory: Path) -> None:
+    async def call_twice() -> list[StepResult]:
+        processes = FunctionProcesses()
+        call = Call(processes, directory)
+        try:
+            return [await call("counts") for _ in range(2)]
+        finally:
+            await processes.close()
+
+    results = await asyncio.to_thread(uvloop.run, call_twice())
+    assert [one.output for one in results] == [{"calls": 1}] * 2
 
 
 @pytest.mark.parametrize(
