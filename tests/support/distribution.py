@@ -1,4 +1,4 @@
-"""Spread of tests over worker processes: one file to a worker, and all that use Ray to the same one."""
+"""Spread of tests over workers: a file to a worker, and those that use Ray, or an engine, to the same one."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ RAY = (
 
 Two at once fight for two processors until one of them runs out of time.
 """
+ENGINE = ("tests/integration/work/test_containers.py", "tests/integration/work/test_registries.py")
+"""Files whose tests run an engine of containers, of which there is one at a time on a machine."""
 LONG = (
     "tests/chaos/test_simulation.py",
     "tests/integration/stack/test_up.py",
@@ -54,4 +56,6 @@ class OneRayAtATime(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         """Return the group of a test; a group stays together, in its order."""
-        return "Ray" if nodeid.startswith(RAY) else nodeid.partition("::")[0]
+        if nodeid.startswith(RAY):
+            return "Ray"
+        return "engine" if nodeid.startswith(ENGINE) else nodeid.partition("::")[0]
