@@ -60,6 +60,14 @@ class ModelRouter(RequestRouter):
         ordered = [by_name[name] for name in in_order(model, list(by_name))]
         return [ordered[:homes], *([replica] for replica in ordered[homes:])]
 
+    def _add_pending_request_to_indices(self, pending_request: PendingRequest) -> None:
+        """Remember a request until it is routed, by its id alone.
+
+        Ray 2.60 also keeps each by its model, with its arguments, until a router of Serve's own looks for
+        requests of that model. This one does not: it would keep them for ever.
+        """
+        self._pending_requests_by_id[pending_request.metadata.internal_request_id] = pending_request
+
     def on_request_completed(self, replica_id: ReplicaID, internal_request_id: str) -> None:
         """Count a request no more; a refused one counts again when it is routed again."""
         super().on_request_completed(replica_id, internal_request_id)

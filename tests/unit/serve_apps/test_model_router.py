@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -74,6 +74,22 @@ async def test_a_request_counts_until_it_has_ended_and_once() -> None:
     for one in pending:
         router.on_request_completed(REPLICAS[0].replica_id, one.metadata.internal_request_id)
     assert len((await homes(router, request("model", 101)))[0]) == 1
+
+
+async def test_nothing_is_kept_of_a_request_that_was_routed() -> None:
+    """Of neither its id nor its model, by Ray's own methods."""
+    router = Router()
+    by_id = router._pending_requests_by_id = {}
+    by_model = router._pending_requests_by_model_id = defaultdict(deque)
+    pending = [request("model", number) for number in range(3)]
+    for one in pending:
+        router._add_pending_request_to_indices(one)
+        assert router._get_pending_request_matching_internal_request_id(one.metadata) is one
+    for one in pending:
+        one.future.set_result(REPLICAS[0])
+        router._remove_pending_request_from_indices(one)
+    assert not by_id
+    assert not any(by_model.values())
 
 
 async def test_what_is_cancelled_before_it_is_sent_counts_no_more() -> None:
