@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import sys
+
+RETURN_SECONDS = 30.0
+"""Interval in which a process gives memory back: it takes milliseconds, in which some of its threads wait."""
 
 
 def return_free_memory() -> None:
@@ -16,3 +20,10 @@ def return_free_memory() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(AttributeError):
             ctypes.CDLL(None).malloc_trim(0)
+
+
+async def keep_returning_memory() -> None:
+    """Give free memory back again and again, until cancelled."""
+    while True:
+        await asyncio.sleep(RETURN_SECONDS)
+        await asyncio.to_thread(return_free_memory)

@@ -23,6 +23,7 @@ from pagemill.concurrency import cancel_and_wait
 from pagemill.jobs.announcement import Announcer
 from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.logging_setup import configure_logging
+from pagemill.memory import keep_returning_memory
 from pagemill.objects import open_objects
 from pagemill.settings import load_settings
 from pagemill.tracing.configuration import close_tracing, configure_tracing
@@ -115,8 +116,11 @@ class DispatcherActor:
                 for kind in await open_kinds(role, settings, pool, objects, stack)
             ]
             metrics = JobMetrics(self._assignment.release)
-            showing = asyncio.create_task(metrics.keep_showing(), name="metrics")
-            stack.push_async_callback(cancel_and_wait, [showing])
+            keeping = [
+                asyncio.create_task(metrics.keep_showing(), name="metrics"),
+                asyncio.create_task(keep_returning_memory(), name="memory"),
+            ]
+            stack.push_async_callback(cancel_and_wait, keeping)
             self._dispatcher = Dispatcher(
                 pool,
                 [replace(kind, concurrency=share.slots(kind.concurrency)) for kind in kinds],
