@@ -19,6 +19,9 @@ from tests.support.tenants import Tenant
 from tests.support.working import RESULT, dispatching, job_row, submit, succeed, until, until_ended
 
 DEADLINE = 60.0
+LEASE = 2.0
+PATIENT = 2.0
+"""Heartbeat, and so the longest time for giving jobs back, that a busy machine keeps to."""
 
 
 class Held:
@@ -36,7 +39,7 @@ class Held:
 
 @contextlib.asynccontextmanager
 async def working(
-    pool: asyncpg.Pool, runner: Held, *, lease: float = 5.0
+    pool: asyncpg.Pool, runner: Held, *, lease: float = 5.0, heartbeat: float = 0.05
 ) -> AsyncIterator[tuple[Dispatcher, asyncio.Task[None]]]:
     """A dispatcher with one slot, and its work, which the test ends."""
     dispatcher = Dispatcher(
@@ -44,7 +47,7 @@ async def working(
         [RunnableKind(kind=PREDICTION, run=runner, concurrency=1)],
         owner="the old one",
         lease=lease,
-        heartbeat=0.05,
+        heartbeat=heartbeat,
         poll=0.05,
     )
     work = asyncio.create_task(dispatcher.run())
@@ -71,19 +74,19 @@ async def test_a_running_job_ends_where_it_was_begun_and_a_successor_takes_the_n
     pool: asyncpg.Pool, organization: Tenant, held: Held
 ) -> None:
     first, _ = await submit(pool, organization.organization_id)
-    async with working(pool, held, lease=0.3) as (dispatcher, work):
+    async with working(pool, held, lease=LEASE) as (dispatcher, work):
         await begun(held)
         dispatcher.drain(None)
         assert dispatcher.is_draining
         second, _ = await submit(pool, organization.organization_id)
-        async with dispatching(pool, succeed, lease=0.3, heartbeat=0.05):
+        async with dispatching(pool, succeed, lease=LEASE, heartbeat=0.05):
             assert await until_ended(pool, second) == ["succeeded"]
-            # The successor reaps what expires, for several leases.
+            # The successor reaps what expires, for longer than a lease.
             before = (await job_row(pool, first))["lease_expires"]
 
             async def renewed() -> bool:
                 expires = (await job_row(pool, first))["lease_expires"]
-                return bool((expires - before).total_seconds() > 3 * 0.3)
+                return bool((expires - before).total_seconds() > 1.2 * LEASE)
 
             await until(renewed)
             held.let_go.set()
@@ -103,7 +106,7 @@ async def test_after_its_time_it_gives_the_rest_back(
     pool: asyncpg.Pool, organization: Tenant, held: Held
 ) -> None:
     job_id, _ = await submit(pool, organization.organization_id, maximum_attempts=1)
-    async with working(pool, held, lease=600.0) as (dispatcher, work):
+    async with working(pool, held, lease=600.0, heartbeat=PATIENT) as (dispatcher, work):
         await begun(held)
         dispatcher.drain(0.1)
         await asyncio.wait_for(work, DEADLINE)
@@ -114,7 +117,7 @@ async def test_after_its_time_it_gives_the_rest_back(
 
 async def test_it_can_be_told_to_stop_sooner(pool: asyncpg.Pool, organization: Tenant, held: Held) -> None:
     job_id, _ = await submit(pool, organization.organization_id)
-    async with working(pool, held) as (dispatcher, work):
+    async with working(pool, held, heartbeat=PATIENT) as (dispatcher, work):
         await begun(held)
         dispatcher.drain(None)
         dispatcher.stop()
