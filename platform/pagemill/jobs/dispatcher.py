@@ -96,6 +96,7 @@ class Dispatcher:
         self._work: set[asyncio.Task[None]] = set()
         self._wake_claimer = asyncio.Event()
         self._to_claim: set[KindName] = set(self._kinds)
+        self._may_wait: set[KindName] = set()
         self._alarms: dict[KindName, asyncio.TimerHandle] = {}
         self._wake_heart = asyncio.Event()
         self._draining = asyncio.Event()
@@ -223,6 +224,7 @@ class Dispatcher:
         """Start jobs of a kind as far as its concurrency allows; return whether to ask again at once."""
         kind, most = runnable.kind, self._concurrency[runnable.kind.name]
         limit = claim_limit(most, self._count(kind))
+        self._may_wait.add(kind.name)
         if limit < 1:
             return False
         try:
@@ -233,6 +235,9 @@ class Dispatcher:
         except DATABASE_ERRORS as error:
             await wait_out("claiming jobs", error)
             return True
+        if len(jobs) < limit:
+            # None is left that could begin when another one ends: others are heard of.
+            self._may_wait.discard(kind.name)
         for job in jobs:
             self._observer.claimed(job.kind, job.waited)
             self._start(runnable, job)
@@ -272,7 +277,8 @@ class Dispatcher:
             # A job that was lost may run here again already.
             if self._running.get(running.job.id) is running:
                 del self._running[running.job.id]
-            self._wake(running.kind.name)
+            if running.kind.name in self._may_wait:
+                self._wake(running.kind.name)
 
     async def _write_outcome(self, running: _Running) -> AttemptOutcome | None:
         """Return what became of the attempt; None when the job has gone on without it."""

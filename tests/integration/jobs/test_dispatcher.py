@@ -16,6 +16,7 @@ from pagemill.jobs.job import Job
 from pagemill.jobs.kind import AnyKinds
 from pagemill.jobs.queue import request_cancel
 from pagemill.work.predictions import PREDICTION, PredictionResult
+from tests.support.queries import statements_run
 from tests.support.tenants import Tenant
 from tests.support.working import (
     DEADLINE,
@@ -83,6 +84,18 @@ async def test_a_job_is_run_as_soon_as_it_is_queued(pool: asyncpg.Pool, organiza
         job_id, prediction_id = await submit(pool, organization.organization_id)
         assert await until_ended(pool, job_id) == ["succeeded"]
     assert (await prediction_row(pool, prediction_id))["status"] == "succeeded"
+
+
+async def test_the_end_of_a_job_is_no_reason_to_look_for_others_while_none_waits(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    async with dispatching(pool, succeed):
+        await until_ended(pool, (await submit(pool, organization.organization_id))[0])
+        with statements_run() as run:
+            for _ in range(10):
+                await until_ended(pool, (await submit(pool, organization.organization_id))[0])
+    # One for each that is heard of, and one more if the first one was heard of late.
+    assert run.count("job_leases.claim_jobs") <= 11
 
 
 async def test_jobs_queued_before_the_dispatcher_are_run(pool: asyncpg.Pool, organization: Tenant) -> None:
