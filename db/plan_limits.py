@@ -28,3 +28,7 @@ def allowed_by_plan(meter: str) -> str:
             ELSE coalesce((plan.allowed ->> {meter})::numeric, {UNLIMITED})
         END
     """
+
+
+RESERVED_BY = f"CASE WHEN {allowed_by_plan(LIMITED_BY)} < {UNLIMITED} THEN {LIMITED_BY} END"
+"""The meter, pages or fields, that the plan of the table ``plan`` limits; null where it allows any number."""

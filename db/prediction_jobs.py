@@ -8,7 +8,7 @@ from typing import Annotated
 
 from db.job_outcomes import ending
 from db.jobs import queueing
-from db.plan_limits import LIMITED_BY, LimitedBy
+from db.plan_limits import RESERVED_BY, LimitedBy
 from db.predictions import PredictionRow, PredictionStatus
 from db.statements import Connection, NeverNull, Row, columns, crossing, tenant
 from db.usage import ACTIVE_MODELS, WITHIN_PLAN, settling
@@ -47,7 +47,8 @@ class PredictionInputRow(Row):
     document_id: DocumentId | None
     content_key: str | None
     artefact_key: str | None
-    limited_by: Annotated[LimitedBy, NeverNull("coalesce")]
+    limited_by: LimitedBy | None
+    """The meter that the plan limits; null where it allows any number of them."""
 
 
 # A transaction by itself: counted, inserted, reserved and queued, or nothing of it.
@@ -111,7 +112,7 @@ async def submit_prediction(
     f"""
     SELECT prediction.preprocess_config, prediction.postprocess_config,
         document.id AS document_id, document.content_key, training.artefact_key,
-        {LIMITED_BY} AS limited_by
+        {RESERVED_BY} AS limited_by
     FROM prediction
     LEFT JOIN organization ON organization.id = :organization_id
     LEFT JOIN plan ON plan.id = organization.plan_id

@@ -25,10 +25,10 @@ def allowances(allowed: Mapping[str, float] | None) -> dict[Meter, float]:
     return {meter: float(named.get(meter, UNLIMITED)) for meter in METERS}
 
 
-def limited_amounts(limited_by: LimitedBy, amounts: Mapping[Meter, Amount]) -> dict[Meter, Amount]:
-    """Return the amounts that have to be reserved under a plan that limits pages or fields.
+def limited_amounts(limited_by: LimitedBy | None, amounts: Mapping[Meter, Amount]) -> dict[Meter, Amount]:
+    """Return the amounts that have to be reserved under a plan that limits pages, fields, or neither.
 
-    Amounts of the other one are counted when the job ends, without a limit.
+    Amounts of what it does not limit are counted when the job ends.
     """
     return {
         meter: amount

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from db.plan_limits import UNLIMITED
 from db.prediction_jobs import (
     PredictionInputRow,
     end_succeeded_predictions,
@@ -356,8 +357,38 @@ async def test_a_training_of_another_organization_is_used_while_its_model_is_sha
         document_id=DOCUMENT,
         content_key="content",
         artefact_key="artefact/" if shared else None,
-        limited_by="pages",
+        limited_by=None,
     )
+
+
+@pytest.mark.parametrize(
+    ("allowed", "limited_by", "reserved"),
+    [
+        ({"pages": 10, "fields": 10}, "pages", "pages"),
+        ({"pages": 10, "fields": 10}, "fields", "fields"),
+        ({"pages": 0}, "pages", "pages"),
+        ({"pages": 10}, "fields", None),
+        ({"pages": UNLIMITED}, "pages", None),
+        ({"predictions": 10}, "pages", None),
+    ],
+)
+async def test_the_meter_to_reserve_is_the_one_that_the_plan_limits(
+    connection: Connection, allowed: dict[str, float], limited_by: str, reserved: str | None
+) -> None:
+    tenant = await create_tenant(connection, allowed=allowed, limited_by=limited_by)
+    own = {"organization_id": tenant.organization_id}
+    await add(connection, own)
+    work = await get_prediction_input(connection, **own, prediction_id=PREDICTION)
+    assert work is not None
+    assert work.limited_by == reserved
+
+
+async def test_nothing_is_reserved_without_a_plan(connection: Connection, own: dict[str, Any]) -> None:
+    await connection.execute("UPDATE organization SET plan_id = NULL WHERE id = $1", own["organization_id"])
+    await add(connection, own)
+    work = await get_prediction_input(connection, **own, prediction_id=PREDICTION)
+    assert work is not None
+    assert work.limited_by is None
 
 
 async def test_a_deleted_document_and_a_foreign_one_are_not_read(

@@ -24,9 +24,13 @@ def test_a_plan_limits_the_meters_that_it_names() -> None:
 
 @pytest.mark.parametrize(
     ("limited_by", "reserved"),
-    [("pages", {"pages": 2, "documents": 1}), ("fields", {"fields": 3, "documents": 1})],
+    [
+        ("pages", {"pages": 2, "documents": 1}),
+        ("fields", {"fields": 3, "documents": 1}),
+        (None, {"documents": 1}),
+    ],
 )
 def test_of_pages_and_fields_only_the_limited_one_is_reserved(
-    limited_by: LimitedBy, reserved: dict[Meter, Amount]
+    limited_by: LimitedBy | None, reserved: dict[Meter, Amount]
 ) -> None:
     assert limited_amounts(limited_by, {"pages": 2, "fields": 3, "documents": 1}) == reserved

@@ -28,7 +28,7 @@ class Record(dict[str, Any]):
 class Pool:
     """A pool with one prediction, of an organization whose plan limits ``limited_by``."""
 
-    def __init__(self, limited_by: str) -> None:
+    def __init__(self, limited_by: str | None) -> None:
         self._limited_by = limited_by
 
     @asynccontextmanager
@@ -92,19 +92,21 @@ async def refuse() -> None:
 
 
 def runner(
-    limited_by: str, usage: Usage, predict: Callable[[], Coroutine[Any, Any, Any]] = find
+    limited_by: str | None, usage: Usage, predict: Callable[[], Coroutine[Any, Any, Any]] = find
 ) -> PredictionRunner:
     pool: Any = Pool(limited_by)
     return PredictionRunner(pool, Applications(predict), usage)
 
 
-@pytest.mark.parametrize(("limited_by", "reserved"), [("pages", {"pages": 2}), ("fields", {"fields": 1})])
+@pytest.mark.parametrize(
+    ("limited_by", "reserved"), [("pages", [{"pages": 2}]), ("fields", [{"fields": 1}]), (None, [])]
+)
 async def test_only_the_limited_meter_is_reserved_and_both_are_counted(
-    limited_by: str, reserved: dict[str, int]
+    limited_by: str | None, reserved: list[dict[str, int]]
 ) -> None:
     usage = Usage(grant)
     result = await runner(limited_by, usage)(JOB)
-    assert usage.reserved == [reserved]
+    assert usage.reserved == reserved
     assert (result.pages, result.fields, result.predictions) == (2, 1, FOUND)
 
 
