@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
 from typing import Annotated
 
 from db.documents import DocumentRow
 from db.predictions import PredictionRow
-from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
-from pagemill.ids import ConsentId, DataBundleId, DocumentId, OrganizationId, PredictionId
+from db.statements import Connection, NeverNull, Row, columns, tenant
+from pagemill.ids import ConsentId, DataBundleId, DocumentId, OrganizationId
 
 
 class ConsentSummaryRow(Row):
@@ -88,25 +87,3 @@ async def list_predictions(
     limit: int,
 ) -> list[PredictionRow]:
     """Return a page of the predictions of a document, oldest first."""
-
-
-@tenant("""
-    SELECT id FROM prediction
-    WHERE organization_id = :organization_id AND document_id = ANY(:document_ids::text[])
-        AND status = 'pending'
-    ORDER BY id
-""")
-async def list_pending_predictions(
-    connection: Connection, *, organization_id: OrganizationId, document_ids: Sequence[DocumentId]
-) -> list[PredictionId]:
-    """Return the predictions of some documents that have not ended."""
-
-
-@tenant("""
-    DELETE FROM prediction
-    WHERE organization_id = :organization_id AND document_id = ANY(:document_ids::text[])
-""")
-async def delete_predictions(
-    connection: Connection, *, organization_id: OrganizationId, document_ids: Sequence[DocumentId]
-) -> RowCount:
-    """Delete the predictions of some documents."""

@@ -12,8 +12,12 @@ from db.keyset import Order, within_bytes
 from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
 from pagemill.ids import ConsentId, DatasetId, DocumentId, OrganizationId, PrincipalId
 
-# A document whose retention has passed is hidden at once, even if its deletion comes later.
-LIVE = "created_time + make_interval(days => retention_in_days) > now()"
+LONGEST_RETENTION = """(
+    SELECT document_retention_in_days FROM organization WHERE organization.id = :organization_id
+)"""
+# A document whose retention has passed is hidden at once, even if its deletion comes later. The one of its
+# organization holds for all documents, also when it was made shorter after they came.
+LIVE = f"created_time + make_interval(days => least(retention_in_days, {LONGEST_RETENTION})) > now()"
 
 
 class DocumentRow(Row):
@@ -81,8 +85,8 @@ class BundledDocumentRow(Row):
     )
     VALUES (
         :organization_id, :document_id, :dataset_id, :consent_id, :name, :description, :metadata,
-        :ground_truth, :retention_in_days, :content_key, :content_type, :content_md5, :content_size,
-        :created_by, now()
+        :ground_truth, least(:retention_in_days::integer, {LONGEST_RETENTION}), :content_key,
+        :content_type, :content_md5, :content_size, :created_by, now()
     )
     RETURNING {columns(DocumentRow)}
 """)
@@ -134,7 +138,8 @@ async def lock_document(
         metadata = CASE WHEN :metadata_sent THEN :metadata ELSE metadata END,
         ground_truth = coalesce(:ground_truth, ground_truth),
         dataset_id = coalesce(:dataset_id, dataset_id),
-        retention_in_days = coalesce(:retention_in_days, retention_in_days),
+        retention_in_days = CASE WHEN :retention_in_days_sent
+            THEN least(:retention_in_days::integer, {LONGEST_RETENTION}) ELSE retention_in_days END,
         updated_time = now(), updated_by = :updated_by
     WHERE organization_id = :organization_id AND id = :document_id
     RETURNING {columns(DocumentRow)}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypedDict
 
@@ -21,7 +22,10 @@ class KeyOfCaller(TypedDict):
 
 
 class AnswerRow(Row):
-    """The request that has a key, and its answer; ``status_code`` is null while it is worked on."""
+    """The request that has a key, and its answer; ``status_code`` is null while it is worked on.
+
+    ``body`` alone is null when the answer went with what it named.
+    """
 
     fingerprint: str
     status_code: int | None
@@ -37,7 +41,7 @@ async def limit_lock_wait(connection: Connection, *, timeout: str) -> None:
     INSERT INTO idempotency_key (organization_id, principal_id, key, fingerprint, created_time)
     VALUES (:organization_id, :principal_id, :key, :fingerprint, clock_timestamp())
     ON CONFLICT (organization_id, principal_id, key) DO UPDATE SET
-        fingerprint = EXCLUDED.fingerprint, status_code = NULL, body = NULL,
+        fingerprint = EXCLUDED.fingerprint, status_code = NULL, body = NULL, named = '[]',
         created_time = EXCLUDED.created_time
     WHERE idempotency_key.created_time < clock_timestamp() - make_interval(secs => :kept_seconds)
         OR idempotency_key.status_code IS NULL
@@ -68,7 +72,7 @@ async def find_answer(
 
 
 @tenant("""
-    UPDATE idempotency_key SET status_code = :status_code, body = :body
+    UPDATE idempotency_key SET status_code = :status_code, body = :body, named = :named
     WHERE organization_id = :organization_id AND principal_id = :principal_id AND key = :key
         AND created_time = :claimed_time
 """)
@@ -81,8 +85,12 @@ async def complete_key(
     claimed_time: datetime,
     status_code: int,
     body: bytes,
+    named: Sequence[str],
 ) -> None:
-    """Store the answer to a key, unless it has been claimed anew."""
+    """Store the answer to a key, unless it has been claimed anew.
+
+    ``named`` are the documents and predictions whose values it can hold.
+    """
 
 
 @tenant("""

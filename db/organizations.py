@@ -129,3 +129,16 @@ async def update_organization(
     updated_by: PrincipalId,
 ) -> None:
     """Change the members that were sent."""
+
+
+@crossing(
+    "the operator names an organization",
+    """
+    UPDATE organization SET document_retention_in_days = :days, updated_time = now(), updated_by = NULL
+    WHERE id = :organization_id RETURNING id
+    """,
+)
+async def update_document_retention(
+    connection: Connection, *, organization_id: OrganizationId, days: int
+) -> OrganizationId | None:
+    """Change for how many days an organization keeps any document; return its id if there is one."""

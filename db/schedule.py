@@ -29,6 +29,10 @@ async def list_all_organizations(
 
 # The one that is due first stands first in the index: one look for each organization, however much it has.
 _FIRST_DUE = "SELECT {due} FROM {table} WHERE organization_id = organization.id ORDER BY {due} LIMIT 1"
+_OLDEST_DOCUMENT = """
+    SELECT document.created_time FROM document WHERE document.organization_id = organization.id
+    ORDER BY document.created_time, document.id LIMIT 1
+"""
 
 
 @crossing(
@@ -37,7 +41,8 @@ _FIRST_DUE = "SELECT {due} FROM {table} WHERE organization_id = organization.id 
     SELECT id FROM organization
     WHERE id > :after AND least(
         ({_FIRST_DUE.format(table="document", due=DUE_TIME)}),
-        ({_FIRST_DUE.format(table="data_bundle", due=DUE_TIME)})
+        ({_FIRST_DUE.format(table="data_bundle", due=DUE_TIME)}),
+        ({_OLDEST_DOCUMENT}) AT TIME ZONE 'UTC' + document_retention_in_days * interval '1 day'
     ) <= now() AT TIME ZONE 'UTC'
     ORDER BY id LIMIT :limit
     """,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from piccolo.table import Table
 
 from db.tables.assets import Asset, Secret
-from db.tables.documents import Dataset, Document, Transformation
+from db.tables.documents import Dataset, Document, ErasedResource, Transformation
 from db.tables.jobs import Dispatcher, Job
 from db.tables.models import DataBundle, DeploymentEnvironment, Model, Prediction, Training
 from db.tables.notices import MailService, Webhook, WebhookAttempt, WebhookDelivery
@@ -54,6 +54,7 @@ ALL_TABLES: tuple[type[Table], ...] = (
     Dispatcher,
     Dataset,
     Document,
+    ErasedResource,
     Transformation,
     Model,
     DataBundle,

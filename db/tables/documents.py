@@ -63,3 +63,14 @@ class Transformation(Table, tablename="transformation"):
     created_by = Text(null=True, default=None)
     updated_time = Timestamptz(null=True, default=None)
     updated_by = Text(null=True, default=None)
+
+
+class ErasedResource(Table, tablename="erased_resource"):
+    """A document or prediction that is gone, while its values are looked for wherever they were copied to."""
+
+    organization_id = foreign_key(Organization, primary_key=True)
+    id = Text(primary_key=True)
+    consent_id = Text(null=True, default=None, help_text="of a document")
+    existed_from = Timestamptz(null=True, default=None, help_text="null: not known")
+    erased_time = Timestamptz(default=TimestamptzNow())
+    objects_erased = Boolean(default=False, help_text="nothing of it is in object storage")

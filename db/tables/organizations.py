@@ -114,6 +114,7 @@ class IdempotencyKey(Table, tablename="idempotency_key"):
     fingerprint = Text(help_text="sha256 of method, path and body, hex")
     status_code = Integer(null=True, default=None)
     body = Bytea(null=True, default=None)
+    named = JSONB(default="[]", help_text="ids of documents and predictions in the answer")
     created_time = Timestamptz(default=TimestamptzNow())
 
 

@@ -163,6 +163,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Thumbnails that one API process renders at a time."""
     retention_interval: Interval = 3600.0
     """Interval of the deletion of expired documents and data bundles; 0: never."""
+    erasure_interval: Interval = 3600.0
+    """Interval of the search for values of documents that are gone, in what was under way then; 0: never."""
+    erasure_patience: Annotated[float, Meta(ge=0)] = 7 * 86400.0
+    """Seconds after the deletion of its document in which an execution may come to its end."""
     object_sweep_interval: Interval = 86400.0
     """Interval of the sweep of objects that no row names; 0: never."""
     month_statement_interval: Interval = 3600.0

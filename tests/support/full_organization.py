@@ -213,6 +213,12 @@ class _Seed:
                 created_time=TIME + timedelta(seconds=number),
             )
         await self.add(
+            "erased_resource",
+            id=f"las:document:{self.marker}-gone-{state}",
+            consent_id=ids["ConsentId"],
+            erased_time=TIME,
+        )
+        await self.add(
             "transformation", id=ids["TransformationId"], dataset_id=ids["DatasetId"], status=OUTCOMES[state]
         )
 

@@ -86,18 +86,20 @@ def export(consent_id: ConsentId, organization_id: OrganizationId, output: Path,
 def delete(
     consent_id: ConsentId, organization_id: OrganizationId, yes: bool, as_json: bool, data_dir: Path
 ) -> None:
-    """Delete the documents, their files and their predictions.
+    """Delete the documents and all that holds their values, also of documents that are deleted already.
 
-    Data bundles of datasets with these documents are listed: words and labels of the documents are removed
-    from them. One that is being made follows with the next daily sweep. Models keep what they have learned,
-    and bundles of a former release keep labels until they are made again, are deleted or expire.
+    These are their files and predictions, and the data and logs of executions that name them. An open
+    execution is emptied when it has ended. Data bundles of datasets with these documents are listed: words
+    and labels of the documents are removed from them. One that is being made follows with the next daily
+    sweep. Models keep what they have learned, and bundles of a former release keep labels until they are made
+    again, are deleted or expire.
     """
 
-    async def run(connection: Connection, objects: ObjectStore, _settings: Settings) -> ConsentSummary:
-        from pagemill.housekeeping.consents import delete_consent, summarise_consent
+    async def run(connection: Connection, objects: ObjectStore, settings: Settings) -> ConsentSummary:
+        from pagemill.housekeeping.consents import delete_consent, measure_consent
         from pagemill.work.predictions import PREDICTION
 
-        summary = await summarise_consent(connection, organization_id, consent_id)
+        summary = await measure_consent(connection, organization_id, consent_id)
         if yes:
             with click.progressbar(length=summary.documents, label="Documents", file=sys.stderr) as bar:
                 await delete_consent(
@@ -106,6 +108,7 @@ def delete(
                     organization_id,
                     consent_id,
                     prediction=PREDICTION,
+                    patience=settings.erasure_patience,
                     progress=bar.update,
                 )
         return summary

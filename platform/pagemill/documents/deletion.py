@@ -1,4 +1,7 @@
-"""Deletion of documents: their rows with the counters of their datasets, then their stored objects."""
+"""Deletion of documents: their rows with the counters of their datasets, then their stored objects.
+
+Whatever else holds their values is emptied by a job that the same transaction queues.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 
 from db import documents as statements
 from db.documents import DocumentRow
+from db.erasures import begin_erasure
 from db.statements import Connection
 from pagemill.documents.dataset_counters import count_in_dataset
 from pagemill.ids import ConsentId, DatasetId, DocumentId, OrganizationId
@@ -23,9 +27,10 @@ async def delete_documents(
     dataset_ids: Sequence[DatasetId] | None = None,
     consent_ids: Sequence[ConsentId] | None = None,
 ) -> list[DocumentRow]:
-    """Delete documents and return their rows, oldest first; one outside the filters stays.
+    """Delete documents with their predictions and return their rows, oldest first.
 
-    Call ``delete_document_objects`` with the rows once the transaction is committed.
+    One outside the filters stays. Call ``delete_document_objects`` with the rows once the transaction is
+    committed.
     """
     async with connection.transaction():
         rows = await statements.delete_documents(
@@ -48,6 +53,14 @@ async def delete_documents(
                 documents=-len(deleted),
                 changes=len(deleted),
                 before=[item for row in deleted for item in row.ground_truth],
+            )
+        if rows:
+            await begin_erasure(
+                connection,
+                organization_id=organization_id,
+                document_ids=[row.id for row in rows],
+                consent_ids=[row.consent_id for row in rows],
+                created_times=[row.created_time for row in rows],
             )
     return sorted(rows, key=lambda row: (row.created_time, row.id))
 

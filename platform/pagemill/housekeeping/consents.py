@@ -1,4 +1,4 @@
-"""Data stored under a consent: its amount, and its deletion."""
+"""Data stored under a consent: its amount, and its deletion, also of what is left of deleted documents."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from db import consents as statements
 from db.statements import Connection
 from pagemill.documents.deletion import delete_document_objects, delete_documents
 from pagemill.errors import NotFound
-from pagemill.housekeeping.bundle_erasure import erase_deleted_documents
-from pagemill.ids import ConsentId, DataBundleId, DocumentId, OrganizationId
+from pagemill.housekeeping.value_erasure import ValueErasure
+from pagemill.ids import ConsentId, DataBundleId, OrganizationId
 from pagemill.jobs.kind import AnyKind
-from pagemill.jobs.queue import request_cancel
 from pagemill.objects import ObjectStore
 
 BATCH_SIZE = 200
@@ -37,12 +36,20 @@ class ConsentSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 async def summarise_consent(
     connection: Connection, organization_id: OrganizationId, consent_id: ConsentId
 ) -> ConsentSummary:
-    """Return how much is stored under a consent. Raises NotFound when nothing is."""
+    """Return how much is stored under a consent. Raises NotFound when no document is."""
+    summary = await measure_consent(connection, organization_id, consent_id)
+    if not summary.documents:
+        raise NotFound(f"{organization_id} has nothing stored under {consent_id}")
+    return summary
+
+
+async def measure_consent(
+    connection: Connection, organization_id: OrganizationId, consent_id: ConsentId
+) -> ConsentSummary:
+    """Return how much is stored under a consent, also when that is nothing."""
     row = await statements.summarise_consent(
         connection, organization_id=organization_id, consent_id=consent_id
     )
-    if not row.documents:
-        raise NotFound(f"{organization_id} has nothing stored under {consent_id}")
     return ConsentSummary(
         consent_id=consent_id,
         documents=row.documents,
@@ -61,27 +68,28 @@ async def delete_consent(
     consent_id: ConsentId,
     *,
     prediction: AnyKind,
+    patience: float,
     progress: Progress = lambda _documents: None,
 ) -> int:
-    """Delete the documents under a consent with their objects and predictions; return how many there were.
+    """Delete the documents under a consent with all that holds their values; return how many there were.
 
-    They are also removed from data bundles; one that is being made follows with the next sweep.
-    ``prediction`` is the kind of the jobs that predict.
+    What is left of documents that were deleted before is erased as well. Data bundles that are being made,
+    and open executions, follow by themselves. ``prediction`` is the kind of the jobs that predict; see
+    ``ValueErasure`` for ``patience``.
     """
     deleted = 0
-    while batch := await _delete_batch(connection, objects, organization_id, consent_id, prediction):
+    while batch := await _delete_batch(connection, objects, organization_id, consent_id):
         deleted += batch
         progress(batch)
-    await erase_deleted_documents(lambda: nullcontext(connection), objects, organization_id)
+    erasure = ValueErasure(
+        lambda: nullcontext(connection), objects, organization_id, prediction=prediction, patience=patience
+    )
+    await erasure.run()
     return deleted
 
 
 async def _delete_batch(
-    connection: Connection,
-    objects: ObjectStore,
-    organization_id: OrganizationId,
-    consent_id: ConsentId,
-    prediction: AnyKind,
+    connection: Connection, objects: ObjectStore, organization_id: OrganizationId, consent_id: ConsentId
 ) -> int:
     async with connection.transaction():
         chosen = await statements.list_documents(
@@ -93,29 +101,6 @@ async def _delete_batch(
             limit=BATCH_SIZE,
         )
         document_ids = [row.id for row in chosen]
-        await _delete_predictions(connection, organization_id, document_ids, prediction)
         rows = await delete_documents(connection, organization_id, document_ids, consent_ids=[consent_id])
-    # A prediction requested before the documents were deleted may be written only now.
-    await _delete_predictions(connection, organization_id, document_ids, prediction)
     await delete_document_objects(objects, organization_id, rows)
     return len(rows)
-
-
-async def _delete_predictions(
-    connection: Connection,
-    organization_id: OrganizationId,
-    document_ids: list[DocumentId],
-    prediction: AnyKind,
-) -> None:
-    """Delete predictions; pending ones are cancelled first, so that they are not counted."""
-    async with connection.transaction():
-        pending = await statements.list_pending_predictions(
-            connection, organization_id=organization_id, document_ids=document_ids
-        )
-        for prediction_id in pending:
-            await request_cancel(
-                connection, prediction, organization_id=organization_id, subject_id=prediction_id
-            )
-        await statements.delete_predictions(
-            connection, organization_id=organization_id, document_ids=document_ids
-        )

@@ -13,6 +13,7 @@ from typing import Any
 from pagemill.jobs.kind import JobKinds
 from pagemill.work.containers import COMPLETED_TASK, CONTAINER, ContainerResources
 from pagemill.work.data_bundles import DATA_BUNDLE, DataBundleResources
+from pagemill.work.erasures import ERASURE
 from pagemill.work.functions import FUNCTION, FunctionResources
 from pagemill.work.limit_warnings import LIMIT_WARNINGS
 from pagemill.work.mail import MAIL
@@ -41,7 +42,7 @@ class WorkflowResources(FunctionResources, ContainerResources):
 INTERACTIVE: JobKinds[PredictionResources] = JobKinds((PREDICTION, TRANSFORMATION))
 LONG: JobKinds[LongResources] = JobKinds((DATA_BUNDLE, TRAINING))
 HOUSEKEEPING: JobKinds[WorkResources] = JobKinds(
-    (RETENTION, OBJECT_SWEEP, MONTH_STATEMENT, MAIL, WEBHOOK, LIMIT_WARNINGS)
+    (RETENTION, ERASURE, OBJECT_SWEEP, MONTH_STATEMENT, MAIL, WEBHOOK, LIMIT_WARNINGS)
 )
 WORKFLOWS: JobKinds[WorkflowResources] = JobKinds((FUNCTION, CONTAINER, COMPLETED_TASK, WORKFLOW_TIMER))
 

@@ -27,6 +27,7 @@ NAMES_OF_ROLE: Mapping[Role, tuple[KindName, ...]] = {
     Role.LONG: (KindName("data-bundle"), KindName("training")),
     Role.HOUSEKEEPING: (
         KindName("retention"),
+        KindName("erasure"),
         KindName("object-sweep"),
         KindName("month-statement"),
         KindName("mail"),

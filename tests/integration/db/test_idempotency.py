@@ -78,7 +78,9 @@ async def test_a_key_is_free_when_its_work_was_abandoned_or_its_answer_has_expir
     claimed_time = await claim(connection, key, "first")
     assert claimed_time is not None
     if is_answered:
-        await complete_key(connection, **key, claimed_time=claimed_time, status_code=201, body=b"{}")
+        await complete_key(
+            connection, **key, claimed_time=claimed_time, status_code=201, body=b"{}", named=[]
+        )
     former = await age(connection, seconds)
     claimed = await claim(connection, key)
     assert (claimed is not None) == is_claimed
@@ -87,7 +89,7 @@ async def test_a_key_is_free_when_its_work_was_abandoned_or_its_answer_has_expir
     if claimed is not None:
         # The former claim has lost the key: it neither answers nor releases it.
         assert claimed > former
-        await complete_key(connection, **key, claimed_time=former, status_code=500, body=b"late")
+        await complete_key(connection, **key, claimed_time=former, status_code=500, body=b"late", named=[])
         await release_key(connection, **key, claimed_time=former)
         assert await find_answer(connection, **key) == AnswerRow("new", None, None)
 
@@ -99,7 +101,7 @@ async def test_only_a_key_without_an_answer_is_released(connection: Connection, 
     assert await find_answer(connection, **key) is None
     claimed_time = await claim(connection, key)
     assert claimed_time is not None
-    await complete_key(connection, **key, claimed_time=claimed_time, status_code=201, body=b"{}")
+    await complete_key(connection, **key, claimed_time=claimed_time, status_code=201, body=b"{}", named=[])
     await release_key(connection, **key, claimed_time=claimed_time)
     assert await find_answer(connection, **key) == AnswerRow("new", 201, b"{}")
 

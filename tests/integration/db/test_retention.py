@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from db import consents
+from db import consents, erasures
 from db.consents import ConsentSummaryRow
+from db.documents import list_documents_ascending
+from db.organizations import update_document_retention
 from db.retention import delete_due_data_bundle, list_due_data_bundles, lock_due_documents
 from db.schedule import list_organizations_with_due
 from db.statements import Connection
@@ -168,8 +170,37 @@ async def test_predictions_of_documents_are_found_and_deleted(
     connection: Connection, own: dict[str, Any]
 ) -> None:
     ids = [DocumentId(name) for name in ("large", "empty", "theirs")]
-    pending = await consents.list_pending_predictions(connection, **own, document_ids=ids)
+    pending = await erasures.list_pending_predictions(connection, **own, document_ids=ids)
     assert pending == ["pending empty", "pending large"]
-    assert await consents.delete_predictions(connection, **own, document_ids=ids) == 4
+    assert await erasures.erase_predictions(connection, **own, document_ids=ids) == 4
     left = await connection.fetch("SELECT DISTINCT document_id FROM prediction ORDER BY document_id")
     assert [row["document_id"] for row in left] == ["other", "theirs"]
+
+
+async def test_the_time_of_the_organization_holds_for_documents_that_are_there(
+    connection: Connection, own: dict[str, Any], now: datetime
+) -> None:
+    await add_all(connection, own, now)
+    assert await update_document_retention(connection, **own, days=4) == own["organization_id"]
+    assert await lock_due_documents(connection, **own, limit=10) == sorted([*DUE, "due in years"])
+    shown = await list_documents_ascending(
+        connection,
+        **own,
+        dataset_ids=None,
+        consent_ids=None,
+        document_ids=None,
+        after_time=None,
+        after_id=None,
+        limit=10,
+    )
+    assert [row.id for row in shown] == ["due in a microsecond"]
+
+
+async def test_an_organization_is_found_whose_own_time_is_over(
+    connection: Connection, own: dict[str, Any], now: datetime
+) -> None:
+    created = now - timedelta(days=4)
+    await insert(connection, "document", **own, id="old", retention_in_days=1825, created_time=created)
+    assert await list_organizations_with_due(connection, after="", limit=10) == []
+    await update_document_retention(connection, **own, days=4)
+    assert await list_organizations_with_due(connection, after="", limit=10) == [own["organization_id"]]

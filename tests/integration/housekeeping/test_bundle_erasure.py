@@ -107,5 +107,5 @@ async def test_a_deleted_consent_takes_its_documents_out_of_bundles(
     await pool.execute("UPDATE document SET consent_id = $2 WHERE id = $1", gone, consent_id)
     key = await store_bundle(pool, objects, owner, [kept, gone])
     async with pool.acquire() as connection:
-        await delete_consent(connection, objects, owner, consent_id, prediction=PREDICTION)
+        await delete_consent(connection, objects, owner, consent_id, prediction=PREDICTION, patience=0)
     assert await documents_in(objects, key) == [[kept]]

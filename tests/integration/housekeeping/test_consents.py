@@ -13,7 +13,8 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
-from db.consents import delete_predictions, list_documents, list_predictions
+from db.consents import list_documents, list_predictions
+from db.erasures import erase_predictions
 from pagemill.cli import main
 from pagemill.errors import NotFound
 from pagemill.housekeeping import consent_export, consents
@@ -204,7 +205,7 @@ async def test_the_same_consent_of_another_organization_is_left_alone(
             await summarise_consent(connection, organization.organization_id, CONSENT)
         assert (
             await delete_consent(
-                connection, objects, organization.organization_id, CONSENT, prediction=PREDICTION
+                connection, objects, organization.organization_id, CONSENT, prediction=PREDICTION, patience=0
             )
             == 0
         )
@@ -232,7 +233,7 @@ async def test_deleting_takes_documents_objects_and_predictions(
         summary = await summarise_consent(connection, owner, CONSENT)
         assert (
             await delete_consent(
-                connection, objects, owner, CONSENT, prediction=PREDICTION, progress=done.append
+                connection, objects, owner, CONSENT, prediction=PREDICTION, patience=0, progress=done.append
             )
             == 5
         )
@@ -260,7 +261,7 @@ async def test_running_predictions_are_cancelled_and_not_counted(
                 subject_id=prediction_id,
                 priority=INTERACTIVE,
             )
-        await delete_consent(connection, objects, owner, CONSENT, prediction=PREDICTION)
+        await delete_consent(connection, objects, owner, CONSENT, prediction=PREDICTION, patience=0)
     assert (await job_row(pool, job_id))["state"] == "cancelled"
     assert await left(pool, "prediction") == set()
     assert await used(pool, owner, "predictions") == 0
@@ -304,7 +305,7 @@ async def test_one_consent_is_found_among_many(pool: asyncpg.Pool, organization:
         assert read <= 2
         read = await most_rows_read(
             connection,
-            delete_predictions,
+            erase_predictions,
             organization_id=owner,
             document_ids=["document-7", "document-8"],
         )
@@ -343,8 +344,8 @@ async def test_the_commands(
     assert json.loads(wet.stdout)["documents"] == 1
     assert await left(pool, "document") == set()
     again = await run(database_url, objects_directory, "delete", *under, "--yes")
-    assert again.exit_code == 1
-    assert again.stderr == f"pagemill: {owner} has nothing stored under {CONSENT}\n"
+    assert again.exit_code == 0
+    assert again.stdout == "deleted 0 documents (0 bytes) and 0 predictions\n"
     wrong = await run(database_url, objects_directory, "delete", "las:consent:x", "--organization", owner)
     assert wrong.exit_code == 2
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime
 import logging
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -29,6 +30,9 @@ WAIT_SECONDS = 5.0
 POLL_SECONDS = 0.1
 ABANDONED_SECONDS = 120.0
 """Added to the longest wait of a handler, the age after which unfinished work counts as abandoned."""
+
+NAMED_ID = re.compile(rb"las:(?:document|prediction):[0-9a-f]{32}")
+ERASED = b'{"message":"The first answer went with the document that it names"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +111,10 @@ class IdempotencyClaim:
             return None
         if row.fingerprint != self._fingerprint:
             raise BadRequest("Idempotency-Key: was used for another request")
-        if row.status_code is None or row.body is None:
+        if row.status_code is None:
             return None
+        if row.body is None:
+            return StoredAnswer(row.status_code, ERASED)
         return StoredAnswer(row.status_code, self._cipher.decrypt(row.body, self._bound_to))
 
     async def complete(self, status: int, body: bytes) -> None:
@@ -117,7 +123,12 @@ class IdempotencyClaim:
         sealed = self._cipher.encrypt(body, self._bound_to)
         async with self._connected() as connection:
             await statements.complete_key(
-                connection, **self._key, claimed_time=self._claimed, status_code=status, body=sealed
+                connection,
+                **self._key,
+                claimed_time=self._claimed,
+                status_code=status,
+                body=sealed,
+                named=sorted({found.decode() for found in NAMED_ID.findall(body)}),
             )
             await statements.delete_expired_keys(connection, kept_seconds=KEPT_SECONDS)
         self._claimed = None

@@ -241,7 +241,8 @@ class DocumentController(Controller):
 
         Deletes the documents of the datasets and consents that are given, at most `maxResults` (default 100,
         at most 1000), and returns them. Call again with `nextToken` until it is null. Without a filter it
-        deletes all documents of the organization.
+        deletes all documents of the organization. What was made of a document goes with it, as when a single
+        one is deleted.
         """
         if unknown := sorted(set(request.query_params) - DELETE_QUERY):
             # A filter that is not understood must not delete what it was meant to spare.
@@ -339,7 +340,8 @@ class DocumentController(Controller):
     ) -> Document:
         """Delete a document.
 
-        Deletes its file, words and thumbnails too, and returns the document. Its predictions stay.
+        Deletes its file, words, thumbnails and predictions too, and returns the document. Executions that
+        name it are emptied when they have ended: their input, output, events and logs.
         """
         rows = await delete_documents(connection, caller.organization_id, [document_id])
         if not rows:
