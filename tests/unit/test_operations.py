@@ -20,7 +20,7 @@ from tests.support.mentioned import (
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
-OF_THE_COMMAND = {"DATA_DIR"}
+OF_THE_COMMAND = {"DATA_DIR", "DATABASE_OWNER_URL"}
 VARIABLE = re.compile(r"\.\.\.|^(?:api|apps|ray|Reading) |[()]|: |the Ray head ended")
 OF_THE_TESTS = {"CHAOS_SEED", "CHAOS_HISTORIES"}
 

@@ -91,10 +91,10 @@ def restore(directory: Path, keys: Path | None, data_dir: Path) -> None:
 def _restore(directory: Path, data: DataDirectory) -> BackupContents:
     from pagemill.commands.stack_access import secret_keys_of
     from pagemill.stack.postgres import EmbeddedPostgres
-    from pagemill.stack.stack_configuration import DATABASE_URL
+    from pagemill.stack.stack_configuration import DATABASE_OWNER_URL, DATABASE_URL
 
     secret_keys_of(data, os.environ)
-    if given := os.environ.get(DATABASE_URL):
+    if given := os.environ.get(DATABASE_OWNER_URL) or os.environ.get(DATABASE_URL):
         return asyncio.run(_restore_into(directory, data, given))
     server = EmbeddedPostgres(data.postgres)
     try:

@@ -24,8 +24,16 @@ if TYPE_CHECKING:
 @click.option(
     "--create-bucket", is_flag=True, help="Create the bucket of PAGEMILL_OBJECTS_URL unless it exists."
 )
-def migrate(credentials_file: Path | None, create_bucket: bool) -> None:
+@click.option(
+    "--create-role",
+    is_flag=True,
+    help="First make the role of PAGEMILL_DATABASE_URL, or give it the password of that URL.",
+)
+def migrate(credentials_file: Path | None, create_bucket: bool, create_role: bool) -> None:
     """Bring the database of PAGEMILL_DATABASE_URL to the schema of this release.
+
+    PAGEMILL_DATABASE_OWNER_URL names its owner where that is another role: then the schema is changed as that
+    one, and the role of PAGEMILL_DATABASE_URL is granted the use of its rows and nothing else.
 
     Run it before the other parts of a release start: the code of the release before works on the new schema
     too. It can be repeated, and several at once wait for each other. `pagemill up` does it by itself.
@@ -34,21 +42,23 @@ def migrate(credentials_file: Path | None, create_bucket: bool) -> None:
       pagemill migrate
       pagemill migrate --credentials credentials.json    # also creates the first organization, once
     """
-    from db.migrate import migrate as run_migrations
     from pagemill.settings import SettingsError, load_settings
-    from pagemill.stack.bootstrap import bootstrap, check_database
+    from pagemill.stack.bootstrap import bootstrap, check_database, define_application, prepare_schema
     from pagemill.stack.directory import credentials_kept_in
-    from pagemill.stack.stack_configuration import DATABASE_URL
+    from pagemill.stack.stack_configuration import DATABASE_OWNER_URL, DATABASE_URL
 
     database_url = os.environ.get(DATABASE_URL)
     if not database_url:
         raise SettingsError(f"{DATABASE_URL} is not set: whose schema?")
-    check_database(database_url)
-    run_migrations(database_url)
+    owner_url = os.environ.get(DATABASE_OWNER_URL) or database_url
+    check_database(owner_url)
+    if create_role and owner_url != database_url:
+        define_application(owner_url, database_url)
+    prepare_schema(owner_url, database_url)
     click.echo("the schema is that of this release")
     if credentials_file is not None:
         credentials = credentials_kept_in(credentials_file)
-        bootstrap(database_url, credentials)
+        bootstrap(owner_url, credentials)
         click.echo(f"the first organization is {credentials.organization_id}")
     if create_bucket:
         asyncio.run(_create_bucket(load_settings(os.environ)))

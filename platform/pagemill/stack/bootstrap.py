@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
 
+from db.administration import define_role, grant_to_application, role_of
 from db.app_clients import find_app_client_id, insert_app_client
 from db.deployment_environments import insert_deployment_environment
+from db.migrate import migrate
 from db.organizations import DOCUMENT_RETENTION_IN_DAYS, get_organization, insert_organization
 from db.plans import upsert_plan
 from db.pool import DATABASE_ERRORS, connect
@@ -29,6 +32,33 @@ def check_database(database_url: str) -> None:
     """Connect once. Raises StackError when the database cannot be used."""
     with _database_errors("the database cannot be used"):
         asyncio.run(_connect_once(database_url))
+
+
+def prepare_schema(owner_url: str, application_url: str) -> None:
+    """Bring the schema up to date as its owner, and let the application use it. Raises StackError.
+
+    Both may be the same role, which then owns what it uses. Call it without a running event loop.
+    """
+    migrate(owner_url)
+    if owner_url != application_url:
+        with _database_errors("the application's role cannot be given its rights"):
+            asyncio.run(_grant(owner_url, application_url))
+
+
+def define_application(owner_url: str, application_url: str) -> None:
+    """Create the role of a URL, or give it the password of the URL, as an owner who may do that.
+
+    Raises StackError. Call it without a running event loop.
+    """
+    url = urlsplit(application_url)
+    if not url.username or url.password is None:
+        raise StackError("PAGEMILL_DATABASE_URL names no role with a password")
+    with _database_errors("the application's role cannot be made"):
+        asyncio.run(define_role(owner_url, unquote(url.username), unquote(url.password)))
+
+
+async def _grant(owner_url: str, application_url: str) -> None:
+    await grant_to_application(owner_url, await role_of(application_url))
 
 
 async def _connect_once(database_url: str) -> None:

@@ -9,17 +9,21 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from db.migrate import migrate
 from pagemill.cluster.failures import failures_in
 from pagemill.settings import Settings, to_environment
-from pagemill.stack.bootstrap import bootstrap, check_database
+from pagemill.stack.bootstrap import bootstrap, check_database, prepare_schema
 from pagemill.stack.certificates import Certificates
 from pagemill.stack.directory import StackError
-from pagemill.stack.postgres import EmbeddedPostgres, PostgresError
+from pagemill.stack.postgres import APPLICATION, OWNER, EmbeddedPostgres, PostgresError
 from pagemill.stack.probes import api_answers
 from pagemill.stack.processes import Child, child_environment
 from pagemill.stack.ray_head import RayHead
-from pagemill.stack.stack_configuration import DATABASE_URL, StackConfiguration, deploy_settings
+from pagemill.stack.stack_configuration import (
+    DATABASE_OWNER_URL,
+    DATABASE_URL,
+    StackConfiguration,
+    deploy_settings,
+)
 
 POLL_SECONDS = 0.1
 API_SECONDS = 60.0
@@ -74,10 +78,16 @@ class Database:
 
     @property
     def url(self) -> str:
-        """Return the URL where it answers, or will."""
+        """Return the URL of the role that runs everything, where it answers or will."""
         if self._server is not None:
-            return self._server.url()
+            return self._server.url(role=APPLICATION)
         return self._configuration.environ[DATABASE_URL]
+
+    @property
+    def _owner_url(self) -> str:
+        if self._server is not None:
+            return self._server.url(role=OWNER)
+        return self._configuration.environ.get(DATABASE_OWNER_URL) or self.url
 
     def _look(self) -> None:
         with contextlib.suppress(PostgresError):
@@ -89,12 +99,14 @@ class Database:
         if self._server is not None:
             self._starting = asyncio.create_task(asyncio.to_thread(self._server.start))
             await asyncio.shield(self._starting)
+            if not self.prepared.is_set():
+                await asyncio.to_thread(self._server.prepare_roles)
             self._look()
         if not self.prepared.is_set():
-            await asyncio.to_thread(check_database, self.url)
-            await asyncio.to_thread(migrate, self.url)
+            await asyncio.to_thread(check_database, self._owner_url)
+            await asyncio.to_thread(prepare_schema, self._owner_url, self.url)
             credentials = self._configuration.directory.credentials_made_once()
-            await asyncio.to_thread(bootstrap, self.url, credentials)
+            await asyncio.to_thread(bootstrap, self._owner_url, credentials)
             self.prepared.set()
 
     async def ended(self) -> str:

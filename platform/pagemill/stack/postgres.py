@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from pagemill.stack import guarded_directory
+from pagemill.stack.directory import write_private
+from pagemill.stack.guarded_directory import UnsafeDirectory
 from pagemill.stack.reachable import (
     PostgresError,
     binaries,
@@ -30,15 +33,19 @@ __all__ = ["EmbeddedPostgres", "PostgresError", "free_port"]
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 USER = "pagemill"
+"""The superuser: it makes roles and databases, and nothing that runs connects as it."""
+OWNER, APPLICATION = "pagemill_owner", "pagemill_app"
+"""The owner of the schema, who migrates it, and the role of all that runs."""
 MEMORY_STILL_HELD = "shared memory block"
 DATABASE = "pagemill"
 
 
 class EmbeddedPostgres:
-    """One server on 127.0.0.1 with its data below ``directory``, and one superuser with a random password.
+    """One server on 127.0.0.1 with its data below ``directory``, and roles with random passwords.
 
-    Run as root, the server runs as an unprivileged user, who then owns the data. Where that user may not
-    enter, the data lie below /var/lib/pagemill instead: a file ``location`` in ``directory`` says where.
+    Run as root, the server runs as an unprivileged user, who owns the data and nothing beside them. Where
+    that user may not enter, they lie below /var/lib/pagemill instead: a file ``location`` in ``directory``
+    says where.
     """
 
     def __init__(
@@ -66,9 +73,25 @@ class EmbeddedPostgres:
         """Return the server's process id while it runs."""
         return self._process.pid if self.running() and self._process else None
 
-    def url(self, database: str = DATABASE) -> str:
-        """Return the URL for clients, with the password."""
-        return f"postgresql://{USER}:{quote(self._password())}@127.0.0.1:{self.port}/{database}"
+    def url(self, database: str = DATABASE, *, role: str = USER) -> str:
+        """Return the URL for a role, the superuser unless another one is named, with the password.
+
+        Raises PostgresError when the role has none yet.
+        """
+        return f"postgresql://{role}:{quote(self._password(role))}@127.0.0.1:{self.port}/{database}"
+
+    def prepare_roles(self) -> None:
+        """Give the database, also one of a former release, to its owner, and make the application's role."""
+        from db.administration import prepare_roles_sync
+
+        passwords = {role: self._password(role, make=True) for role in (OWNER, APPLICATION)}
+        prepare_roles_sync(
+            self.url(),
+            owner=OWNER,
+            owner_password=passwords[OWNER],
+            application=APPLICATION,
+            application_password=passwords[APPLICATION],
+        )
 
     def running(self) -> bool:
         """Return whether the server that this object started is alive."""
@@ -110,50 +133,66 @@ class EmbeddedPostgres:
             self.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise PostgresError(f"{self.directory} cannot be made: {error}") from error
-        if self._account is not None:
-            if not may_enter(self.directory.parent, self._account):
-                raise PostgresError(
-                    f"{self._account.pw_name}, who runs Postgres, may not enter {self.directory}"
-                )
-            for path in (self.directory, *self.directory.glob("*")):
-                if path != self._password_file:
-                    os.chown(path, self._account.pw_uid, self._account.pw_gid)
-        self.directory.chmod(0o700)
-
-    @property
-    def _password_file(self) -> Path:
-        return self.directory / "password"
-
-    def _password(self) -> str:
+        if self._account is None:
+            self.directory.chmod(0o700)
+            return
+        if not may_enter(self.directory.parent, self._account):
+            raise PostgresError(f"{self._account.pw_name}, who runs Postgres, may not enter {self.directory}")
         try:
-            return self._password_file.read_text().strip()
+            guarded_directory.take(self.directory, theirs="data")
+            if self.data.exists():
+                guarded_directory.give(self.directory, "data", self._account)
+        except UnsafeDirectory as error:
+            raise PostgresError(error.message) from error
+
+    def _password_file(self, role: str) -> Path:
+        return self.directory / ("password" if role == USER else f"password-{role}")
+
+    def _password(self, role: str = USER, *, make: bool = False) -> str:
+        """Return the password of a role; ``make`` one the first time. Raises PostgresError without one."""
+        file = self._password_file(role)
+        if make and not file.exists():
+            write_private(file, secrets.token_urlsafe(24).encode() + b"\n")
+        try:
+            return guarded_directory.read_file(file).strip()
         except FileNotFoundError:
             raise PostgresError(f"{self.directory} holds no Postgres data yet") from None
 
     def _initialise(self) -> None:
         if self.data.exists():
             shutil.rmtree(self.data)
-        if not self._password_file.exists():  # kept after a failed attempt: others may know it already
-            self._password_file.touch(mode=0o600)
-            self._password_file.write_text(secrets.token_urlsafe(24) + "\n")
         if self._account is not None:
-            os.chown(self._password_file, self._account.pw_uid, self._account.pw_gid)
+            guarded_directory.give(self.directory, "data", self._account)
+        password_file = self._password_for_initdb()
         command = [
             str(binaries() / "initdb"),
             f"--pgdata={self.data}",
             f"--username={USER}",
-            f"--pwfile={self._password_file}",
+            f"--pwfile={password_file}",
             "--auth=scram-sha-256",
             "--locale-provider=builtin",
             "--locale=C.UTF-8",
             "--encoding=UTF8",
         ]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=_environment(), **self._identity()
-        )
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, env=_environment(), **self._identity()
+            )
+        finally:
+            password_file.unlink(missing_ok=True)
         if done.returncode != 0:
             shutil.rmtree(self.data, ignore_errors=True)
             raise PostgresError(f"initdb failed: {done.stderr.strip()[-1000:]}")
+
+    def _password_for_initdb(self) -> Path:
+        """Return a file with the superuser's password that the server's account can read."""
+        # A password that was kept after a failed attempt stays: others may know it already.
+        password = self._password(make=True)
+        file = self.directory / "password-for-initdb"
+        write_private(file, password.encode() + b"\n")
+        if self._account is not None:
+            os.chown(file, self._account.pw_uid, self._account.pw_gid, follow_symlinks=False)
+        return file
 
     def _end_leftover(self) -> None:
         """End the server of a supervisor that was killed: it still holds the data."""
@@ -167,7 +206,7 @@ class EmbeddedPostgres:
 
     def _recorded_process_id(self) -> int | None:
         try:
-            return int((self.data / "postmaster.pid").read_text().splitlines()[0])
+            return int(guarded_directory.read_file(self.data / "postmaster.pid").splitlines()[0])
         except (OSError, ValueError, IndexError):
             return None
 
@@ -189,7 +228,7 @@ class EmbeddedPostgres:
             **self._settings,
         }
         flags = [flag for name, value in options.items() for flag in ("-c", f"{name}={value}")]
-        with self.log.open("ab") as log:
+        with os.fdopen(guarded_directory.open_log(self.log), "ab") as log:
             self._process = subprocess.Popen(
                 [str(binaries() / "postgres"), "-D", str(self.data), *flags],
                 stdin=subprocess.DEVNULL,
@@ -222,7 +261,7 @@ class EmbeddedPostgres:
         A file left by a killed server says so too, but names another process.
         """
         try:
-            lines = (self.data / "postmaster.pid").read_text().splitlines()
+            lines = guarded_directory.read_file(self.data / "postmaster.pid").splitlines()
         except OSError:
             return False
         return len(lines) >= 8 and lines[7].strip() == "ready" and lines[0].strip() == str(self.process_id)
@@ -259,6 +298,6 @@ def _environment() -> dict[str, str]:
 
 def _tail(path: Path) -> str:
     try:
-        return path.read_text(errors="replace").strip()[-1000:]
+        return guarded_directory.read_file(path).strip()[-1000:]
     except OSError:
         return "it left no log"

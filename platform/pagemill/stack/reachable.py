@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pagemill.errors import PagemillError
+from pagemill.stack.guarded_directory import open_log, read_file
 
 STATE = Path("/var/lib/pagemill")
 LOCATION = "location"
@@ -53,8 +54,9 @@ def server_directory(directory: Path, *, create: bool = False, state: Path = STA
         if not create:
             return directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        note.write_text(f"{state / 'postgres' / uuid.uuid4().hex}\n")
-    return Path(note.read_text().strip())
+        with os.fdopen(open_log(note), "w") as file:
+            file.write(f"{state / 'postgres' / uuid.uuid4().hex}\n")
+    return Path(read_file(note).strip())
 
 
 def binaries(*, state: Path = STATE) -> Path:

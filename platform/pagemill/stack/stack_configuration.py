@@ -15,6 +15,8 @@ from pagemill.stack.postgres import free_port
 from pagemill.stack.probes import port_answers
 
 DATABASE_URL = PREFIX + "DATABASE_URL"
+DATABASE_OWNER_URL = PREFIX + "DATABASE_OWNER_URL"
+"""URL of the role that owns the schema, for those that migrate it. No setting: nothing that runs has it."""
 SECRET_KEYS = PREFIX + "SECRET_KEYS"
 RAY_ADDRESS = PREFIX + "RAY_ADDRESS"
 MAIL_INTAKE_PORT = PREFIX + "MAIL_INTAKE_PORT"

@@ -88,6 +88,7 @@ async def test_the_migration_prepares_empty_stores(
 ) -> None:
     changed = {
         "PAGEMILL_DATABASE_URL_FILE": written(secrets, "database-url", empty_database_url),
+        "PAGEMILL_DATABASE_OWNER_URL_FILE": written(secrets, "database-owner-url", empty_database_url),
         "PAGEMILL_S3_ENDPOINT_URL": s3_endpoint,
     }
     migrate = Container("migrate", "api", secrets, tmp_path, changed)

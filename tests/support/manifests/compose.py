@@ -22,7 +22,7 @@ KEYS_OF = {
     "api": {"secret-keys", "stripe-secret-key", "tls.crt", "tls.key", "token-key"},
     "deployer": {"ray-token", "secret-keys", "smtp-password"},
     "mail-intake": {"secret-keys", "tls.crt", "tls.key"},
-    "migrate": {"credentials.json"},
+    "migrate": {"credentials.json", "database-owner-url"},
     "node": set(),
     "postgres": {"postgres-password"},
     "ray": {"ray-token"},

@@ -9,9 +9,10 @@ import msgspec
 from ray.scripts.scripts import start
 
 from pagemill.settings import PREFIX, Settings
+from pagemill.stack.stack_configuration import DATABASE_OWNER_URL
 from tools.cluster_file.ray_names import ray_names
 
-OF_OTHERS = frozenset({"OMP_WAIT_POLICY"})
+OF_OTHERS = frozenset({"OMP_WAIT_POLICY", DATABASE_OWNER_URL})
 
 
 @functools.cache

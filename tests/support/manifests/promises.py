@@ -38,7 +38,7 @@ SEALING, MAIL, API = "pagemill-sealing", "pagemill-mail", "pagemill-api"
 KEYS_OF = {
     "api": {DATABASE, OBJECTS, API, SEALING, "pagemill-tls"},
     "mail-intake": {DATABASE, OBJECTS, SEALING, "pagemill-tls"},
-    "migrate": {DATABASE, "pagemill-first-client"},
+    "migrate": {DATABASE, "pagemill-database-owner", "pagemill-first-client"},
     "deployer": {DATABASE, OBJECTS, SEALING, MAIL, "pagemill"},
     "ray": {DATABASE, OBJECTS},
 }
