@@ -261,8 +261,8 @@ async def list_naming_steps(
         WHERE organization_id = :organization_id AND state NOT IN ('queued', 'running')
             AND subject_id IN (SELECT id FROM execution UNION ALL SELECT id FROM step)
     ), mail AS (
-        DELETE FROM job
-        WHERE organization_id = :organization_id AND kind = '{MAIL}' AND state <> 'running'
+        UPDATE job SET payload = payload || '{{"error": "", "cause": "The document is gone"}}'
+        WHERE organization_id = :organization_id AND kind = '{MAIL}'
             AND payload ->> 'executionId' IN (SELECT id FROM execution)
     )
     SELECT count(*) FROM execution

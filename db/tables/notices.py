@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piccolo.columns import JSONB, Boolean, Bytea, Integer, OnDelete, Text, Timestamptz
+from piccolo.columns import JSONB, Boolean, Bytea, DoublePrecision, Integer, OnDelete, Text, Timestamptz
 from piccolo.columns.defaults.timestamptz import TimestamptzNow
 from piccolo.table import Table
 
@@ -11,10 +11,12 @@ from db.tables.organizations import Organization
 
 
 class MailService(Table, tablename="mail_service"):
-    """A single row: whether the dispatchers have a mail server. Without one no mail is queued."""
+    """A single row: whether there is a mail server, without which no mail is queued, and what bounds mail."""
 
     id = Integer(primary_key=True)
     available = Boolean(default=False)
+    daily_quota = Integer(default=500, help_text="of an organization")
+    stranger_interval = DoublePrecision(default=3600.0, help_text="seconds between two to nobody of it")
     updated_time = Timestamptz(default=TimestamptzNow())
 
 

@@ -211,6 +211,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(pattern=r"^(|[-+._A-Za-z0-9]+@[-_.A-Za-z0-9]+)$(?!\n)", max_length=254)
     ] = ""
     """Sender of mail; required with ``smtp_host``."""
+    mail_quota: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 500
+    """Messages that an organization may send a day (UTC): invitations, and mail on trainings, limits and
+    failed executions."""
+    mail_stranger_interval: Annotated[float, Meta(ge=0, le=LONGEST_INTERVAL)] = 3600.0
+    """Least time between two messages of an organization to an address that no active user of it has."""
     limit_warning_interval: Interval = 300.0
     """Interval of the search for organizations close to a limit of their plan; 0: never."""
     webhook_concurrency: int = 16

@@ -69,7 +69,7 @@ async def add_full_organization(
 ) -> FullOrganization:
     """Add an organization and its rows; of 100 pages it has used some."""
     organization = FullOrganization(marker, OrganizationId(f"las:organization:{marker}"))
-    await set_mail_service(connection, available=True)
+    await set_mail_service(connection, available=True, daily_quota=500, stranger_interval=0.0)
     seed = _Seed(connection, organization)
     await seed.organization_itself(pages_used)
     for state in STATES:

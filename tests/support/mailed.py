@@ -9,10 +9,17 @@ import asyncpg
 from db.mail import set_mail_service
 
 
-async def set_mail(pool: asyncpg.Pool, *, available: bool = True) -> None:
-    """As a dispatcher says it that has a mail server."""
+async def set_mail(
+    pool: asyncpg.Pool, *, available: bool = True, daily_quota: int = 500, stranger_interval: float = 0.0
+) -> None:
+    """As a dispatcher says it that has a mail server; addresses may be mailed as often as one likes."""
     async with pool.acquire() as connection:
-        await set_mail_service(connection, available=available)
+        await set_mail_service(
+            connection,
+            available=available,
+            daily_quota=daily_quota,
+            stranger_interval=stranger_interval,
+        )
 
 
 async def mailed(pool: asyncpg.Pool) -> list[dict[str, Any]]:

@@ -41,7 +41,12 @@ async def announce_mail_service(pool: Pool, settings: Settings) -> None:
     while True:
         try:
             async with acquire(pool) as connection:
-                await set_mail_service(connection, available=settings.smtp_host is not None)
+                await set_mail_service(
+                    connection,
+                    available=settings.smtp_host is not None,
+                    daily_quota=settings.mail_quota,
+                    stranger_interval=settings.mail_stranger_interval,
+                )
         except CONNECTION_ERRORS as error:
             logger.warning("Postgres is away: %s: %s", type(error).__name__, error)
             await asyncio.sleep(AWAY_SECONDS)

@@ -25,7 +25,7 @@ async def mails(connection: Connection) -> dict[str, dict[str, Any]]:
 
 async def people(connection: Connection, own: dict[str, Any], foreign: dict[str, Any]) -> dict[str, str]:
     """Add users of two organizations, and return their addresses: an owner, a starter and others."""
-    await set_mail_service(connection, available=True)
+    await set_mail_service(connection, available=True, daily_quota=500, stranger_interval=0.0)
     addresses = {}
     for name, owner, roles, status in (
         ("owner", own, [ADMIN], "active"),
@@ -60,14 +60,14 @@ async def test_owners_and_the_starter_get_mail_on_a_training(
         "organization": "Test organization",
     }
     assert await mails(connection) == {addresses["owner"]: expected, addresses["starter"]: expected}
-    await set_mail_service(connection, available=False)
+    await set_mail_service(connection, available=False, daily_quota=500, stranger_interval=0.0)
     assert await mail_training(connection, **own, **named) == 0
 
 
 async def test_an_invitation_leads_to_the_login_of_an_own_app_client(
     connection: Connection, own: dict[str, Any], foreign: dict[str, Any]
 ) -> None:
-    await set_mail_service(connection, available=True)
+    await set_mail_service(connection, available=True, daily_quota=500, stranger_interval=0.0)
     for name, owner in (("mine", own), ("theirs", foreign)):
         configuration = {"defaultLoginUrl": f"https://{name}.example.com"}
         await insert(connection, "app_client", **owner, id=name, client_id=name, configuration=configuration)
@@ -86,7 +86,7 @@ async def test_an_invitation_leads_to_the_login_of_an_own_app_client(
 async def test_a_failed_execution_is_mailed_to_where_the_workflow_says(
     connection: Connection, own: dict[str, Any], error_config: dict[str, Any] | None, address: str | None
 ) -> None:
-    await set_mail_service(connection, available=True)
+    await set_mail_service(connection, available=True, daily_quota=500, stranger_interval=0.0)
     await insert(connection, "workflow", **own, id="w", error_config=error_config)
     count = await mail_failed_execution(
         connection,

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from db import users as statements
 from db.app_clients import find_app_client_id
-from db.mail import mail_invitation
+from db.mail import find_mail_refusal, mail_invitation
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
@@ -25,12 +25,13 @@ from pagemill.api.http.schemas import (
     require_members,
 )
 from pagemill.api.resources.roles import ValidRoleIds, roles_to_give
-from pagemill.errors import BadRequest, NotFound
+from pagemill.errors import BadRequest, NotFound, TooManyRequests
 from pagemill.ids import AppClientId, PrincipalId, ProfileId, RoleId, UserId, new_id
 from pagemill.permissions import PermissionSet
 from pagemill.usage.counting import count, uncount
 
 INVITATION_DAYS = 90
+MAIL_RETRY_SECONDS = 3600
 
 ValidAppClientId: TypeAlias = Annotated[AppClientId, Meta(pattern=r"^las:app-client:[a-z0-9-_]+$")]
 UserPath = Annotated[UserId, Parameter(description="las:user:<32 hexadecimal digits>")]
@@ -106,7 +107,8 @@ class UserController(Controller):
         `roleIds` the user has full access to the organization. The caller needs the permission to delegate
         each role that it gives (403), and to delegate every role to give full access.
 
-        The number of users is limited by the plan (429).
+        The number of users is limited by the plan (429). So is the mail of an organization in a day, and how
+        often one address is invited (429, the message begins with `email:`).
         """
         organization_id = caller.organization_id
         app_client_id = None if data.app_client_id is UNSET else data.app_client_id
@@ -133,6 +135,9 @@ class UserController(Controller):
                 raise BadRequest("email: is a user already, or has an invitation that is still valid")
             if row.id == user_id:
                 await count(connection, organization_id, "users")
+            refusal = await find_mail_refusal(connection, organization_id=organization_id, address=data.email)
+            if refusal is not None:
+                raise TooManyRequests(f"email: {refusal}", retry_after_seconds=MAIL_RETRY_SECONDS)
             await mail_invitation(
                 connection,
                 organization_id=organization_id,
