@@ -197,3 +197,14 @@ async def mail_failed_execution(
     waits: bool,
 ) -> Annotated[int, NeverNull("count(*)")]:
     """Queue mail on a failed execution; ``waits`` says whether a user has to decide how it goes on."""
+
+
+@crossing(
+    "the operator sees how much mail is refused, not whose",
+    f"""
+    SELECT count(*) FROM job
+    WHERE kind = '{KIND}' AND error_class = '{LIMITED}' AND created_time > now() - interval '1 day'
+    """,
+)
+async def count_refused_mail(connection: Connection) -> Annotated[int, NeverNull("count(*)")]:
+    """Count the mail of the last day that was more than its organization may send."""

@@ -7,3 +7,4 @@ ALTER TABLE mail_service
 -- The mail of a day. What was refused at once is not among it.
 CREATE INDEX job_mail ON job (organization_id, created_time)
     WHERE kind = 'mail' AND error_class IS DISTINCT FROM 'MailLimit';
+CREATE INDEX job_mail_refused ON job (created_time) WHERE kind = 'mail' AND error_class = 'MailLimit';

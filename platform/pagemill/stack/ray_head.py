@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,9 +16,10 @@ from pagemill.settings import Settings, to_environment
 from pagemill.stack.directory import StackError
 from pagemill.stack.postgres import free_port
 from pagemill.stack.probes import port_answers
-from pagemill.stack.processes import RAY_PROGRAM, Child, child_environment
+from pagemill.stack.processes import Child, child_environment
 from pagemill.stack.stack_configuration import StackConfiguration, worker_settings
 
+HEAD_PROGRAM = (sys.executable, "-P", "-m", "pagemill.stack.ray_program")
 POLL_SECONDS = 0.1
 START_SECONDS = 90.0
 STOP_SECONDS = 3.0
@@ -32,7 +34,7 @@ RESERVED_PORTS = range(10002, 20000)
 
 @dataclass(frozen=True, slots=True)
 class HeadPorts:
-    """Ports of one head."""
+    """Ports of one head; ``client`` is for one that has a server of Ray's client, unlike the embedded one."""
 
     head: int
     client: int
@@ -55,14 +57,13 @@ def choose_ports(previous: HeadPorts | None) -> HeadPorts:
 def head_command(ports: HeadPorts, cpus: int, directory: Path) -> list[str]:
     """Return the command line of a head."""
     return [
-        *RAY_PROGRAM,
+        *HEAD_PROGRAM,
         "start",
         "--head",
         "--block",
         "--disable-usage-stats",
         "--node-ip-address=127.0.0.1",
         f"--port={ports.head}",
-        f"--ray-client-server-port={ports.client}",
         "--include-dashboard=true",
         "--dashboard-host=127.0.0.1",
         f"--dashboard-port={ports.dashboard}",

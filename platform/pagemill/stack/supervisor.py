@@ -19,6 +19,7 @@ from pagemill.stack.certificates import Certificates
 from pagemill.stack.container_gateway import admit_containers
 from pagemill.stack.directory import StackError
 from pagemill.stack.forwarding import forward_ipv6
+from pagemill.stack.listening import described, ports_open_to_others
 from pagemill.stack.mail_intake_part import MailIntakePart
 from pagemill.stack.parts import Api, Apps, Database, Part
 from pagemill.stack.probes import port_answers
@@ -123,7 +124,7 @@ class Supervisor:
                 restarts.came_up()
                 self._note(part, "up")
                 self._progress.say(f"{part.name} up after {self._clock() - began:.1f} s")
-                self._announce()
+                await self._announce()
                 reason = await part.ended()
             except (PagemillError, OSError) as error:
                 reason = str(error)
@@ -141,13 +142,14 @@ class Supervisor:
         # The head only has to know where the database will be; the others use it at once.
         return self._database.known if part is self._head else self._database.prepared
 
-    def _announce(self) -> None:
+    async def _announce(self) -> None:
         if self._state.ready or any(state.phase != "up" for state in self._state.parts.values()):
             return
         self._state.ready = True
         self._write_state()
         for address in self._addresses():
             self._progress.say(address)
+        self._progress.say(described(await asyncio.to_thread(ports_open_to_others, self._directory.marker)))
         self._progress.ready(self._configuration.url)
 
     def _addresses(self) -> Iterator[str]:

@@ -33,7 +33,8 @@ def test_known_ports_are_kept_unless_somebody_took_them() -> None:
 
 def test_the_head_can_be_supervised_and_stays_on_this_machine() -> None:
     command = head_command(PORTS, 2, Path("/tmp/pm-x/r"))
-    assert command[3:7] == ["ray.scripts.scripts", "start", "--head", "--block"]
+    assert command[3:7] == ["pagemill.stack.ray_program", "start", "--head", "--block"]
+    assert not any("client-server" in word for word in command)
     for option in (
         "--num-cpus=2",
         "--port=40001",

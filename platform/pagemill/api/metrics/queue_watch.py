@@ -13,6 +13,7 @@ import msgspec
 
 from db.dispatchers import list_dispatchers
 from db.job_reports import list_open_jobs
+from db.mail import count_refused_mail
 from db.pool import DATABASE_ERRORS, connect
 from db.statements import Connection
 from pagemill.work.open_pages import OpenPages, count_open_pages
@@ -36,6 +37,8 @@ class QueueFigures(msgspec.Struct, frozen=True):
     pages: OpenPages
     dispatchers: Mapping[str, int]
     executions: ExecutionFigures = ExecutionFigures()
+    refused_mail: int = 0
+    """In the last day."""
 
 
 class QueueWatch:
@@ -103,4 +106,5 @@ async def find_queue_figures(connection: Connection, executions: ExecutionWatch)
         pages=await count_open_pages(connection),
         dispatchers=Counter(row.role for row in dispatchers if not row.draining),
         executions=await executions.ask(connection),
+        refused_mail=await count_refused_mail(connection),
     )

@@ -33,6 +33,7 @@ QUEUE = QueueFigures(
     pages=OpenPages(interactive=6.0, background=40.0),
     dispatchers={"interactive": 2},
     executions=ExecutionFigures({"retry": 2}, 5, 61.5, {("docker", "failed"): 4}),
+    refused_mail=9,
 )
 
 
@@ -131,6 +132,7 @@ def test_the_queue_is_shown_with_zeros_for_what_does_not_wait(requests: RequestM
         40,
     )
     assert (found["pagemill_dispatchers|interactive"], found["pagemill_dispatchers|long"]) == (2, 0)
+    assert found["pagemill_mail_refused"] == 9
 
 
 def test_executions_are_shown_with_zeros_for_what_there_is_not(requests: RequestMetrics) -> None:
