@@ -69,7 +69,8 @@ async def add_full_organization(
 ) -> FullOrganization:
     """Add an organization and its rows; of 100 pages it has used some."""
     organization = FullOrganization(marker, OrganizationId(f"las:organization:{marker}"))
-    await set_mail_service(connection, available=True, daily_quota=500, stranger_interval=0.0)
+    # Without a quota it is said why there is no mail.
+    await set_mail_service(connection, available=True, daily_quota=0, stranger_interval=0.0)
     seed = _Seed(connection, organization)
     await seed.organization_itself(pages_used)
     for state in STATES:
@@ -164,6 +165,7 @@ class _Seed:
             key=key_of(self.organization),
             status_code=None if state == "open" else 200,
             body=self.marker.encode(),
+            named=[ids["DocumentId"]],
             created_time=TIME,
         )
 
@@ -212,12 +214,13 @@ class _Seed:
                 retention_in_days=1 if state == "ended" else 18250,
                 created_time=TIME + timedelta(seconds=number),
             )
-        await self.add(
-            "erased_resource",
-            id=f"las:document:{self.marker}-gone-{state}",
-            consent_id=ids["ConsentId"],
-            erased_time=TIME,
-        )
+        for erased_id in (ids["DocumentId"], ids["PredictionId"]):
+            await self.add(
+                "erased_resource",
+                id=erased_id,
+                consent_id=ids["ConsentId"],
+                erased_time=TIME - timedelta(days=1),
+            )
         await self.add(
             "transformation", id=ids["TransformationId"], dataset_id=ids["DatasetId"], status=OUTCOMES[state]
         )

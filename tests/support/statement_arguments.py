@@ -98,6 +98,9 @@ class _Values:
             "created_by": self.ids["UserId"],
             "wanted_id": organization.organization_id,
             "from_line": 0,
+            "after_workflow_id": "",
+            "named": [self.ids["DocumentId"]],
+            "still_named": [],
         }
 
     def value(self, name: str, hint: Any) -> Any:
