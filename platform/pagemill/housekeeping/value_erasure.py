@@ -18,6 +18,7 @@ from db import erasures as statements
 from db.erasures import NamingExecutionRow
 from db.schedule import get_time
 from db.statements import Connection
+from pagemill.concurrency import gather_or_cancel
 from pagemill.housekeeping.bundle_erasure import erase_deleted_documents
 from pagemill.ids import (
     DocumentId,
@@ -35,6 +36,8 @@ from pagemill.workflows.workflow_executions import cancel, lock_execution
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
 
 PAGE_SIZE = 200
+OBJECTS_AT_ONCE = 16
+"""Documents whose objects are deleted at a time."""
 UNDER_WAY = datetime.timedelta(hours=1)
 """Longer than a request or a job takes that began when the document still existed."""
 BY = "the deletion of its document"
@@ -124,8 +127,11 @@ class ValueErasure:
     async def _erase_objects(self, document_ids: list[DocumentId]) -> None:
         if not document_ids:
             return
-        for document_id in document_ids:
-            await self._objects.delete_prefix(document_prefix(self._organization_id, document_id))
+        for begin in range(0, len(document_ids), OBJECTS_AT_ONCE):
+            await gather_or_cancel(
+                self._objects.delete_prefix(document_prefix(self._organization_id, document_id))
+                for document_id in document_ids[begin : begin + OBJECTS_AT_ONCE]
+            )
         async with self._connect() as connection:
             await statements.record_erased_objects(
                 connection, organization_id=self._organization_id, document_ids=document_ids
@@ -144,9 +150,10 @@ class ValueErasure:
                     limit=PAGE_SIZE,
                 )
                 for row in rows:
-                    if row.named and not row.has_ended and not await self._end(connection, row, before):
+                    if row.named and not row.has_ended:
+                        # Also of one that is ended now: its jobs may need a moment to let go.
                         report.still_named.update(row.named)
-                        report.open_executions += 1
+                        report.open_executions += not await self._end(connection, row, before)
                 if named := [row.id for row in rows if row.named]:
                     report.executions += await statements.empty_executions(
                         connection, organization_id=self._organization_id, execution_ids=named
