@@ -277,7 +277,7 @@ async def empty_executions(
     WITH step AS (
         UPDATE transition_execution SET
             input = '{}', output = CASE WHEN output IS NULL THEN NULL ELSE '{}'::jsonb END, error = NULL
-        WHERE organization_id = :organization_id AND id = ANY(:execution_ids::text[])
+        WHERE organization_id = :organization_id AND id = ANY(:alone_ids::text[])
             AND workflow_execution_id IS NULL AND status <> 'running'
         RETURNING id
     ), lines AS (
@@ -292,7 +292,7 @@ async def empty_executions(
     SELECT count(*) FROM step
 """)
 async def empty_steps(
-    connection: Connection, *, organization_id: OrganizationId, execution_ids: Sequence[TransitionExecutionId]
+    connection: Connection, *, organization_id: OrganizationId, alone_ids: Sequence[TransitionExecutionId]
 ) -> Annotated[int, NeverNull("count(*)")]:
     """Empty executions of transitions that have ended, with their logs; return how many."""
 

@@ -69,8 +69,7 @@ async def add_full_organization(
 ) -> FullOrganization:
     """Add an organization and its rows; of 100 pages it has used some."""
     organization = FullOrganization(marker, OrganizationId(f"las:organization:{marker}"))
-    # Without a quota it is said why there is no mail.
-    await set_mail_service(connection, available=True, daily_quota=0, stranger_interval=0.0)
+    await set_mail_service(connection, available=True, daily_quota=1_000_000, stranger_interval=1e9)
     seed = _Seed(connection, organization)
     await seed.organization_itself(pages_used)
     for state in STATES:
@@ -143,6 +142,7 @@ class _Seed:
         await self.documents(state, ids)
         await self.models(state, ids)
         await self.workflows(state, ids)
+        await self.steps_alone(state, ids)
         await self.work(state, ids)
 
     async def people(self, state: State, ids: Mapping[str, str]) -> None:
@@ -327,7 +327,25 @@ class _Seed:
             end_time=TIME if state in ("failed", "ended") else None,
         )
 
+    async def steps_alone(self, state: State, ids: Mapping[str, str]) -> None:
+        """An execution of a transition that belongs to no workflow."""
+        await self.add(
+            "transition_execution",
+            id=alone_of(ids["TransitionExecutionId"]),
+            transition_id=ids["TransitionId"],
+            input={"marker": self.marker},
+            status=OUTCOMES[state],
+        )
+
     async def work(self, state: State, ids: Mapping[str, str]) -> None:
+        await self.add(
+            "job",
+            id=f"{self.marker}-mail-{state}",
+            kind="mail",
+            subject_id=f"{self.marker}-mail-{state}",
+            state="succeeded",
+            payload={"to": email_of(self.organization, state)},
+        )
         await self.add(
             "job",
             id=ids["JobId"],
@@ -344,6 +362,11 @@ class _Seed:
             for subject in ("TransitionExecutionId", "WorkflowExecutionId"):
                 timer = {"kind": "workflow-timer", "state": "queued", "subject_id": ids[subject]}
                 await self.add("job", id=f"{ids['JobId']} of {subject}", **timer)
+
+
+def alone_of(execution_id: str) -> str:
+    """The id of the step that belongs to no workflow, beside that of one that does."""
+    return f"{execution_id}-alone"
 
 
 def email_of(organization: FullOrganization, state: State) -> str:

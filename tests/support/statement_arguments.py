@@ -17,6 +17,7 @@ from tests.support.full_organization import (
     TIME,
     FullOrganization,
     State,
+    alone_of,
     email_of,
     key_of,
     message_key_of,
@@ -101,6 +102,7 @@ class _Values:
             "after_workflow_id": "",
             "named": [self.ids["DocumentId"]],
             "still_named": [],
+            "alone_ids": [alone_of(self.ids["TransitionExecutionId"])],
         }
 
     def value(self, name: str, hint: Any) -> Any:

@@ -184,7 +184,7 @@ class ValueErasure:
                 )
                 if ended := [row.id for row in rows if row.named and row.has_ended]:
                     report.executions += await statements.empty_steps(
-                        connection, organization_id=self._organization_id, execution_ids=ended
+                        connection, organization_id=self._organization_id, alone_ids=ended
                     )
             for row in rows:
                 if row.named and not row.has_ended:

@@ -38,6 +38,8 @@ PLANTED = {
         "mail_service.id",
         "mail_service.available",
         "mail_service.updated_time",
+        "mail_service.daily_quota",
+        "mail_service.stranger_interval",
         "mail_service primary key (id)",
     },
 }

@@ -130,6 +130,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Worl
         monkeypatch.setattr(module, "RayHead", lambda *_: made.head)
         monkeypatch.setattr(module, "Apps", lambda *_: made.apps)
         monkeypatch.setattr(module, "end_marked", lambda *_: 0)
+        monkeypatch.setattr(module, "ports_open_to_others", lambda _: [])
         monkeypatch.setattr(module.signal, "signal", lambda *_: None)
         made.supervisor = Supervisor(made.configuration, made.progress, policy=QUICK)
         return made
@@ -210,7 +211,8 @@ async def test_the_address_of_the_dashboard_is_said_before_ready(world: Callable
     await asyncio.wait_for(made.progress.is_ready.wait(), 60)
     said = f"Ray's dashboard {FakeHead.dashboard_url}, for the token in {made.directory.ray_token}"
     metrics = f"metrics for Prometheus {FakeHead.metrics_url}"
-    assert made.progress.lines[-3:] == [said, metrics, f"ready {made.configuration.url}"]
+    closed = "nothing listens beyond this machine"
+    assert made.progress.lines[-4:] == [said, metrics, closed, f"ready {made.configuration.url}"]
     await stop(made, running)
 
 

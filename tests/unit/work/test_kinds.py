@@ -91,6 +91,7 @@ def test_how_many_jobs_run_at_once_follows_from_the_settings() -> None:
         "transformation": 6,
         "webhook": 7,
         "retention": 1,
+        "erasure": 1,
         "object-sweep": 1,
         "month-statement": 1,
         "mail": 1,
@@ -107,6 +108,7 @@ def test_housekeeping_is_done_unless_it_is_turned_off() -> None:
     runnable = [kind.runnable(settings, Everything()) for kind in KINDS]
     assert {schedule.kind.name: schedule.interval for schedule in schedules_of(runnable)} == {
         "retention": 3600.0,
+        "erasure": 3600.0,
         "object-sweep": 86400.0,
         "month-statement": 3600.0,
         "limit-warnings": 300.0,
