@@ -6,13 +6,16 @@ reaches it with the token runs code here, so it is better not there.
 
 from __future__ import annotations
 
+from typing import Any
+
 from ray.scripts import scripts
 
 
 def main() -> None:
     """Run the command."""
-    scripts.get_ray_client_dependency_error = lambda: ImportError("Ray's client is not used")
-    scripts.main()
+    program: Any = scripts
+    program.get_ray_client_dependency_error = lambda: ImportError("Ray's client is not used")
+    program.main()
 
 
 if __name__ == "__main__":

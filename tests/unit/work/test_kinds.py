@@ -113,7 +113,7 @@ def test_housekeeping_is_done_unless_it_is_turned_off() -> None:
         "month-statement": 3600.0,
         "limit-warnings": 300.0,
     }
-    intervals = ("RETENTION", "OBJECT_SWEEP", "MONTH_STATEMENT", "LIMIT_WARNING")
+    intervals = ("RETENTION", "ERASURE", "OBJECT_SWEEP", "MONTH_STATEMENT", "LIMIT_WARNING")
     off = load_settings(REQUIRED | {f"PAGEMILL_{name}_INTERVAL": "0" for name in intervals})
     assert schedules_of([kind.runnable(off, Everything()) for kind in KINDS]) == []
 

@@ -120,7 +120,7 @@ class ApiFigures(Collector):
         yield _gauge("oldest_job_age_seconds", "Age of the oldest job that waits.", ("kind",), oldest)
         yield _gauge("pages_waiting", "Pages of jobs that wait.", ("priority",), pages)
         yield _gauge("dispatchers", "Dispatchers that live and do not drain.", ("role",), dispatchers)
-        refused = _NOTHING if queue is None else {(): float(queue.refused_mail)}
+        refused: Values = _NOTHING if queue is None else {(): float(queue.refused_mail)}
         yield _gauge("mail_refused", "Mail of the last day that bounds have refused.", (), refused)
 
     def _executions(self) -> Iterator[Metric]:
