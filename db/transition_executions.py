@@ -98,15 +98,15 @@ class StepToRunRow(Row):
 
 LEASE = "interval '60 seconds'"
 """A claim holds for so long after its last heartbeat."""
+CLAIM_LAPSED = f"""coalesce(
+    claimed_by IS NOT NULL AND heartbeat_time < now() - {LEASE} AND heartbeat_time + {LEASE} <= expires, false
+)"""
 LOCKED = columns(
     LockedTransitionExecutionRow,
     now="now()",
     timed_out="coalesce(expires < now(), false)",
     heartbeat_missed="coalesce(heartbeat_time + make_interval(secs => heartbeat_seconds) <= now(), false)",
-    claim_lapsed=f"""coalesce(
-        claimed_by IS NOT NULL AND heartbeat_time < now() - {LEASE} AND heartbeat_time + {LEASE} <= expires,
-        false
-    )""",
+    claim_lapsed=CLAIM_LAPSED,
     former_holders="jsonb_path_query_array(former_claims, '$[*].claimedBy')",
 )
 TO_RUN = columns(
@@ -288,12 +288,12 @@ async def lock_running_steps(
 @tenant("""
     SELECT id FROM transition_execution
     WHERE organization_id = :organization_id AND transition_id = :transition_id AND status = 'running'
-    ORDER BY id
+    ORDER BY id FOR UPDATE
 """)
-async def list_running_executions(
+async def lock_running_executions(
     connection: Connection, *, organization_id: OrganizationId, transition_id: TransitionId
 ) -> list[TransitionExecutionId]:
-    """Return the running executions of a transition, waiting ones among them."""
+    """Return the running executions of a transition, waiting ones among them; lock them."""
 
 
 @tenant("""

@@ -8,12 +8,13 @@ finds nothing to do: what is due is decided by the rows of its subject.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from db.job_leases import ClaimedJobRow, claiming
 from db.jobs import NEW_JOB_ID
 from db.statements import Connection, RowCount, crossing, tenant
+from db.transition_executions import CLAIM_LAPSED
 from pagemill.ids import OrganizationId, SubjectId, TransitionExecutionId, WorkflowExecutionId
 
 KIND = "workflow-timer"
@@ -62,8 +63,14 @@ async def start_timer(
     """Start a timer of a step or an execution: ``seconds`` from now, or ``until`` a time."""
 
 
-NEXT_OF_STEP = "least(expires, heartbeat_time + make_interval(secs => heartbeat_seconds))"
-"""The time at which a step that runs times out or has missed its next heartbeat; null if never."""
+NEXT_OF_STEP = f"""least(
+    CASE WHEN expires > now() OR NOT {CLAIM_LAPSED} THEN expires END,
+    heartbeat_time + make_interval(secs => heartbeat_seconds)
+)"""
+"""The time at which a step that runs times out or has missed its next heartbeat; null if never.
+
+One whose claim had lapsed before it would have timed out waits again, without that limit.
+"""
 
 
 @tenant(
@@ -100,6 +107,13 @@ async def delete_timers_of_step(
     connection: Connection, *, organization_id: OrganizationId, execution_id: TransitionExecutionId
 ) -> RowCount:
     """Delete the timers of a step that has ended."""
+
+
+@tenant(deleting("subject_id = ANY(:execution_ids::text[])"))
+async def delete_timers_of_steps(
+    connection: Connection, *, organization_id: OrganizationId, execution_ids: Sequence[TransitionExecutionId]
+) -> RowCount:
+    """Delete the timers of several steps."""
 
 
 @tenant(deleting("subject_id = :execution_id AND (:key::text IS NULL OR payload ->> 'key' = :key)"))

@@ -5,7 +5,7 @@ A step has one job, whose id follows from the step's: however often it is queued
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from db.jobs import cancel_jobs_of_subjects, insert_job
@@ -68,17 +68,17 @@ async def queue_step(
         )
 
 
-async def cancel_step(
-    connection: Connection, organization_id: OrganizationId, execution_id: TransitionExecutionId
-) -> bool:
-    """Cancel the job of a step that has ended, if it has one that is open.
+async def cancel_steps(
+    connection: Connection, organization_id: OrganizationId, execution_ids: Sequence[TransitionExecutionId]
+) -> list[TransitionExecutionId]:
+    """Cancel the open jobs of steps that have ended.
 
-    Return False when somebody else is writing the job just now: it has to be cancelled again then.
+    Return the steps whose job somebody else is writing just now: it has to be cancelled again then.
     """
     passed_over = await cancel_jobs_of_subjects(
         connection,
         organization_id=organization_id,
-        subject_ids=[SubjectId(execution_id)],
+        subject_ids=[SubjectId(execution_id) for execution_id in execution_ids],
         kinds=[job.kind for job in STEP_JOBS.values()],
     )
-    return not passed_over
+    return [TransitionExecutionId(subject_id) for subject_id in passed_over]

@@ -83,7 +83,7 @@ async def _fire_timer_of_step(
         await run_step(connection, organization_id, execution_id, begins)
     elif (result := _what_is_due(row)) is not None:
         await end_step(connection, execution, row, result, by=None, cancel_job=True)
-    elif not row.claim_lapsed:
+    else:
         await watch_step(connection, organization_id, execution_id)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -15,6 +15,7 @@ from db.workflow_progress import EndedStep, NewStep
 from db.workflow_timers import (
     delete_timers_of_execution,
     delete_timers_of_step,
+    delete_timers_of_steps,
     start_timer,
     start_timer_of_step,
 )
@@ -34,7 +35,7 @@ from pagemill.usage.meters import Meter
 from pagemill.workflows.changes import Changes
 from pagemill.workflows.commons import TIMEOUT_IN_SECONDS, is_commons
 from pagemill.workflows.failures import TASK_FAILED
-from pagemill.workflows.step_jobs import cancel_step, job_of_step, queue_step
+from pagemill.workflows.step_jobs import cancel_steps, job_of_step, queue_step
 
 EndStatus: TypeAlias = Literal["succeeded", "failed", "rejected", "retry"]
 
@@ -244,7 +245,7 @@ async def end_execution(
     if result.message:
         line = f"{line}: {result.message}"
     changes.write_line(row.log_id, line)
-    if cancel_job and not await cancel_step(changes.connection, changes.organization_id, row.id):
+    if cancel_job and await cancel_steps(changes.connection, changes.organization_id, [row.id]):
         changes.start_timer(SubjectId(row.id), {}, seconds=CANCEL_AGAIN_SECONDS)
     # The time of a claim that has lapsed ended with its last heartbeat, unless its holder comes back.
     left = row.heartbeat_time if row.claim_lapsed and by != row.claimed_by else None
@@ -296,7 +297,13 @@ async def cancel_job_of_step(
     connection: Connection, organization_id: OrganizationId, execution_id: TransitionExecutionId
 ) -> None:
     """Cancel the job of a step that has ended; a timer does it again where the job could not be had."""
-    if not await cancel_step(connection, organization_id, execution_id):
+    await _cancel_jobs(connection, organization_id, [execution_id])
+
+
+async def _cancel_jobs(
+    connection: Connection, organization_id: OrganizationId, execution_ids: Sequence[TransitionExecutionId]
+) -> None:
+    for execution_id in await cancel_steps(connection, organization_id, execution_ids):
         await start_timer(
             connection,
             organization_id=organization_id,
@@ -336,8 +343,8 @@ async def stop_executions(
     connection: Connection, organization_id: OrganizationId, transition_id: TransitionId
 ) -> None:
     """Stop the running executions of a transition that no workflow uses, before they are deleted with it."""
-    for execution_id in await statements.list_running_executions(
+    running = await statements.lock_running_executions(
         connection, organization_id=organization_id, transition_id=transition_id
-    ):
-        await delete_timers_of_step(connection, organization_id=organization_id, execution_id=execution_id)
-        await cancel_job_of_step(connection, organization_id, execution_id)
+    )
+    await delete_timers_of_steps(connection, organization_id=organization_id, execution_ids=running)
+    await _cancel_jobs(connection, organization_id, running)

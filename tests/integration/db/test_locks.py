@@ -277,7 +277,7 @@ async def test_every_statement_that_locks_and_returns_is_here() -> None:
     }
     several = {
         *("jobs.lock_open_jobs_of_many", "job_leases.lock_expired_jobs", "usage.lock_remaining"),
-        "transition_executions.lock_running_steps",
+        *("transition_executions.lock_running_executions", "transition_executions.lock_running_steps"),
         *("workflow_progress.lock_executions_of_steps", "workflow_progress.lock_steps"),
     }
     assert {case.statement.name for case in EXCLUSIVE + SHARED} == (

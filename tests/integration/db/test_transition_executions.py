@@ -14,9 +14,9 @@ from db.transition_executions import (
     StepToRunRow,
     find_step_to_run,
     find_workflow_execution_of_step,
-    list_running_executions,
     list_transition_executions,
     lock_newest_step,
+    lock_running_executions,
     lock_running_steps,
     lock_transition_execution,
 )
@@ -106,7 +106,7 @@ async def test_the_running_steps_of_an_execution_are_locked_all_or_by_key(
     named = {**own, "workflow_execution_id": WorkflowExecutionId("run")}
     for key, expected in ((None, ["a", "b", "e"]), ("1:2", ["b"]), ("2:3", [])):
         assert [row.id for row in await lock_running_steps(connection, **named, key=key)] == expected
-    assert await list_running_executions(connection, **transition) == ["a", "b", "d", "e"]
+    assert await lock_running_executions(connection, **transition) == ["a", "b", "d", "e"]
 
 
 @pytest.mark.parametrize(
