@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from db.containers import delete_container_credentials
 from db.statements import Connection
@@ -24,6 +24,8 @@ from pagemill.workflows.step_endings import finish_step
 from pagemill.workflows.step_jobs import CONTAINER as CONTAINER_JOB
 from pagemill.workflows.transition_executions import StepResult
 
+CANCELLED: Final = "The job of the step was cancelled"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerResources(WorkResources):
@@ -36,17 +38,24 @@ async def _fail(
     connection: Connection, organization_id: OrganizationId, subject_id: SubjectId, message: str
 ) -> None:
     """End the step of a job that has failed for good."""
-    execution_id = TransitionExecutionId(subject_id)
-    step = await find_step_to_run(connection, organization_id=organization_id, execution_id=execution_id)
-    if step is not None and step.status == "running":
-        result = StepResult("failed", message=message, error=TASK_LOST)
-        with contextlib.suppress(BadRequest):
-            await finish_step(connection, organization_id, step.transition_id, execution_id, result, by=None)
-    await delete_container_credentials(connection, organization_id=organization_id, subject_id=subject_id)
+    result = StepResult("failed", message=message, error=TASK_LOST)
+    await _end_step(connection, organization_id, subject_id, result)
 
 
 async def _cancel(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> None:
-    await _fail(connection, organization_id, subject_id, "The job was cancelled")
+    """End the step of a job that somebody has cancelled: that is no reason to run another container."""
+    await _end_step(connection, organization_id, subject_id, StepResult("failed", message=CANCELLED))
+
+
+async def _end_step(
+    connection: Connection, organization_id: OrganizationId, subject_id: SubjectId, result: StepResult
+) -> None:
+    execution_id = TransitionExecutionId(subject_id)
+    step = await find_step_to_run(connection, organization_id=organization_id, execution_id=execution_id)
+    if step is not None and step.status == "running":
+        with contextlib.suppress(BadRequest):
+            await finish_step(connection, organization_id, step.transition_id, execution_id, result, by=None)
+    await delete_container_credentials(connection, organization_id=organization_id, subject_id=subject_id)
 
 
 def _step_runner(resources: ContainerResources) -> ContainerRunner:

@@ -12,6 +12,8 @@ import pytest
 from db.pool import acquire
 from db.sql_migration import MIGRATIONS
 from pagemill.jobs import leases, outcomes
+from pagemill.jobs.queue import request_cancel
+from pagemill.work.containers import CONTAINER
 from pagemill.work.workflow_timers import WORKFLOW_TIMER, WorkflowTimerRunner
 from pagemill.workflows.timers import fire_timer
 from tests.support.flows import (
@@ -70,9 +72,9 @@ async def test_a_wait_goes_on_when_its_time_has_come(api: httpx.AsyncClient, poo
     execution = await start(api, workflow_id, {"n": 1})
     assert (execution["status"], execution["transitionExecutions"]) == ("running", {})
     assert await running(api, execution) == 1
-    assert await let_pass(pool, 59) == 0
+    assert await let_pass(pool, 50) == 0
     assert (await again(api, execution))["transitionExecutions"] == {}
-    assert await let_pass(pool, 1) == 1
+    assert await let_pass(pool, 10) == 1
     await succeed(api, await claim(api, transition_id), n=2)
     ended = await again(api, execution)
     assert (ended["status"], ended["output"], await running(api, execution)) == ("succeeded", {"n": 2}, 0)
@@ -103,8 +105,8 @@ async def test_a_step_that_times_out_is_tried_again_until_its_retry_is_used_up(
     for attempt in range(1, 5):
         [*_, step] = await steps_of(api, execution, transition_id)
         assert (step["status"], step["input"]) == ("running", {"n": 1})
-        assert await let_pass(pool, 89) == 0
-        assert await let_pass(pool, 2) == 1
+        assert await let_pass(pool, 80) == 0
+        assert await let_pass(pool, 11) == 1
         assert len(await steps_of(api, execution, transition_id)) == min(attempt + 1, 4)
         await assert_late(api, step)
         await let_pass(pool, 2**attempt)
@@ -147,8 +149,8 @@ async def test_a_delayed_step_is_queued_once_when_it_is_due(
     assert await queued(pool, "function") == []
     [_, second] = await steps_of(api, execution, transition_id)
     [timer] = await queued(pool)
-    assert await let_pass(pool, 29) == 0
-    assert await let_pass(pool, 1) == 1
+    assert await let_pass(pool, 20) == 0
+    assert await let_pass(pool, 10) == 1
     for _ in "twice":
         async with acquire(pool) as connection, connection.transaction():
             await fire_timer(connection, organization.organization_id, timer["subject_id"], timer["payload"])
@@ -167,13 +169,30 @@ async def test_heartbeats_keep_a_step_alive_and_their_end_ends_it(
     execution = await start(api, await create_workflow(api, states))
     [step] = await steps_of(api, execution, transition_id)
     for _ in range(4):
-        await let_pass(pool, 29)
+        await let_pass(pool, 20)
         assert await beat(api, step) == 204
-    await let_pass(pool, 29)
+    await let_pass(pool, 20)
     assert (await again(api, execution))["status"] == "running"
-    await let_pass(pool, 2)
+    await let_pass(pool, 11)
     assert await error_of(api, execution) == ("failed", "States.HeartbeatTimeout")
     await assert_late(api, step)
+
+
+async def test_a_claim_that_has_lapsed_is_ended_when_its_state_wants_heartbeats(
+    api: httpx.AsyncClient, pool: asyncpg.Pool
+) -> None:
+    """Its timer fires while the claim has lapsed already, and the heartbeat is not missed yet."""
+    transition_id = await create_transition(api)
+    states = {"A": task(transition_id, HeartbeatSeconds=200, TimeoutSeconds=600, Retry=NO_RETRY)}
+    execution = await start(api, await create_workflow(api, states))
+    step = await claim(api, transition_id)
+    await let_pass(pool, 60)
+    assert await beat(api, step) == 204
+    assert await let_pass(pool, 150) == 1
+    assert (await again(api, execution))["status"] == "running"
+    assert await let_pass(pool, 60) == 1
+    assert await error_of(api, execution) == ("failed", "States.HeartbeatTimeout")
+    assert await queued(pool) == []
 
 
 async def test_a_claim_that_has_lapsed_does_not_time_out(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
@@ -198,9 +217,9 @@ async def test_a_claim_that_is_kept_for_too_long_times_out(
     )
     step = await claim(api, transition_id)
     for _ in range(2):
-        await let_pass(pool, 49)
+        await let_pass(pool, 40)
         assert await beat(api, step) == 204
-    await let_pass(pool, 3)
+    await let_pass(pool, 21)
     await assert_late(api, step)
     retried = await claim(api, transition_id)
     assert (retried["input"], retried["executionId"] != step["executionId"]) == ({"n": 1}, True)
@@ -248,6 +267,24 @@ async def test_a_branch_that_fails_ends_its_neighbours(
         assert await error_of(api, execution) == ("failed", "States.TaskFailed")
 
 
+async def test_a_job_that_is_cancelled_begins_no_other_container(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    """A task without Retry is tried again when its worker is lost, not when somebody has ended it."""
+    transition_id = await create_transition(api, "docker")
+    execution = await start(api, await create_workflow(api, {"A": task(transition_id)}))
+    [step] = await steps_of(api, execution, transition_id)
+    async with pool.acquire() as connection:
+        await request_cancel(
+            connection,
+            CONTAINER,
+            organization_id=organization.organization_id,
+            subject_id=step["executionId"],
+        )
+    assert await error_of(api, execution) == ("failed", "States.TaskFailed")
+    assert len(await steps_of(api, execution, transition_id)) == 1
+
+
 async def test_items_are_worked_on_side_by_side(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     transition_id = await create_transition(api)
     iteration = {"StartAt": "A", "States": {"A": task(transition_id)}}
@@ -276,8 +313,8 @@ async def test_items_are_worked_on_side_by_side(api: httpx.AsyncClient, pool: as
 async def test_an_execution_without_a_workflow_times_out(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     transition_id = await create_transition(api, "lambda", timeoutInSeconds=90)
     step = await claim(api, transition_id)
-    assert await let_pass(pool, 89) == 0
-    await let_pass(pool, 2)
+    assert await let_pass(pool, 80) == 0
+    await let_pass(pool, 11)
     path = f"/v1/transitions/{transition_id}/executions/{step['executionId']}"
     assert (await ok(await api.get(path)))["status"] == "failed"
     await assert_late(api, step)
