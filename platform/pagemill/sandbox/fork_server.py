@@ -6,6 +6,7 @@ Only the server signals and reaps its children: a process id cannot be used agai
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -37,14 +38,26 @@ _PR_SET_PDEATHSIG = 1
 def serve_forks(control: socket.socket, serve: Serve) -> None:
     """Fork and end children as the parent asks, until it goes. Import all that they need before."""
     _tidy_memory()
-    control.sendall(READY)
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, MOST_DESCRIPTORS)
-        if len(message) < REQUEST.size:
-            return
-        action, process_id = REQUEST.unpack(message)
-        answer = _fork(control, descriptors, serve) if action == FORK else _end(process_id)
-        control.sendall(answer)
+    children: set[int] = set()
+    try:
+        control.sendall(READY)
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, MOST_DESCRIPTORS)
+            if len(message) < REQUEST.size:
+                return
+            action, process_id = REQUEST.unpack(message)
+            if action == FORK:
+                process_id = _fork(control, descriptors, serve)
+                children.add(process_id)
+                control.sendall(REPLY.pack(process_id, 0.0))
+            else:
+                children.discard(process_id)
+                control.sendall(_end(process_id))
+    finally:
+        # A child ends with its server; what it has started would not.
+        for process_id in children - {FORK_FAILED}:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process_id, signal.SIGKILL)
 
 
 def _tidy_memory() -> None:
@@ -56,7 +69,8 @@ def _tidy_memory() -> None:
     gc.freeze()
 
 
-def _fork(control: socket.socket, descriptors: list[int], serve: Serve) -> bytes:
+def _fork(control: socket.socket, descriptors: list[int], serve: Serve) -> int:
+    """Return the process id of a new child, or ``FORK_FAILED``."""
     server = os.getpid()
     try:
         process_id = os.fork()
@@ -66,7 +80,7 @@ def _fork(control: socket.socket, descriptors: list[int], serve: Serve) -> bytes
         # Closed here, the connection ends with the child; without a child, at once.
         for descriptor in descriptors:
             os.close(descriptor)
-        return REPLY.pack(process_id, 0.0)
+        return process_id
     status = 1
     try:
         control.close()

@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from typing import Final
@@ -27,6 +25,7 @@ from pagemill.workflows.functions.messages import (
     FunctionCall,
     FunctionReply,
 )
+from pagemill.workflows.functions.working_directories import WorkingDirectories
 from pagemill.workflows.step_log import StepLog
 from pagemill.workflows.transition_executions import StepResult
 
@@ -49,6 +48,7 @@ class FunctionProcesses:
     def __init__(self) -> None:
         self._starting = asyncio.Lock()
         self._server: ForkServer | None = None
+        self._directories = WorkingDirectories()
 
     async def call(self, call: FunctionCall, log: StepLog, *, seconds: float) -> StepResult:
         """Call a function in a directory of its own, and write what it prints to the log.
@@ -56,7 +56,7 @@ class FunctionProcesses:
         A function that raises, crashes or takes longer than ``seconds`` is a failed result. Raises
         Unavailable when there is no process for it. Cancelled, it ends the process.
         """
-        directory = await asyncio.to_thread(tempfile.mkdtemp, prefix="pagemill-function-")
+        directory = await asyncio.to_thread(self._directories.make)
         call = msgspec.structs.replace(call, working_directory=directory)
         reading, writing = os.pipe()
         try:
@@ -71,11 +71,15 @@ class FunctionProcesses:
                 finally:
                     ending = await finish_despite_cancellation(asyncio.to_thread(_end, child))
         finally:
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+            await asyncio.to_thread(self._directories.remove, directory)
         return _result(answer, ending)
 
     async def close(self) -> None:
         """End the fork server, and with it all calls."""
+        await self._end_server()
+        await asyncio.to_thread(self._directories.close)
+
+    async def _end_server(self) -> None:
         if self._server is not None:
             await asyncio.to_thread(self._server.end)
             self._server = None
@@ -94,7 +98,7 @@ class FunctionProcesses:
     async def _running(self) -> ForkServer:
         async with self._starting:
             if self._server is None or not self._server.is_running():
-                await self.close()
+                await self._end_server()
                 try:
                     self._server = await asyncio.to_thread(
                         ForkServer, FORK_SERVER, start_seconds=START_SECONDS

@@ -7,6 +7,7 @@ import contextlib
 import json
 import math
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -54,6 +55,7 @@ def hoards(data, environment):
 
 def waits(data, environment):
     child = subprocess.Popen(["sleep", "600"])
+    pathlib.Path(data["file"]).with_name("directory").write_text(os.getcwd())
     pathlib.Path(data["file"]).write_text(f"{os.getpid()} {child.pid}")
     time.sleep(600)
 
@@ -72,6 +74,13 @@ def counts(data, environment, calls=[]):
     calls.append(1)
     return {"calls": len(calls)}
 """
+DISPATCHER = """
+import asyncio, pathlib, sys
+from tests.unit.workflows.functions.test_processes import Call, FunctionProcesses
+call = Call(FunctionProcesses(), pathlib.Path(sys.argv[1]))
+asyncio.run(call("waits", file=sys.argv[2]))
+"""
+ROOT = Path(__file__).parents[4]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -204,6 +213,31 @@ async def test_what_it_leaves_behind_ends_with_it(call: Call) -> None:
     await until(gone)
     assert (await call("keeps_a_thread", seconds=10.0)).status == "succeeded"
     assert (await call("closes_its_output")).status == "succeeded"
+
+
+async def test_what_it_has_started_ends_when_its_dispatcher_is_killed(
+    directory: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "processes"
+    dispatcher = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", DISPATCHER, str(directory), str(file)), cwd=ROOT
+    )
+
+    async def begun() -> bool:
+        return file.exists() and len(file.read_text().split()) == 2
+
+    try:
+        await until(begun)
+    finally:
+        dispatcher.kill()
+        await dispatcher.wait()
+    await until(lambda: ended(file))
+    left = (tmp_path / "directory").read_text()
+    assert await asyncio.to_thread(os.path.exists, left)
+    successor = FunctionProcesses()
+    assert (await Call(successor, directory)("counts")).status == "succeeded"
+    await successor.close()
+    assert not await asyncio.to_thread(os.path.exists, left)
 
 
 async def test_a_server_that_was_killed_is_started_again(call: Call, processes: FunctionProcesses) -> None:
