@@ -6,6 +6,7 @@ Nothing is imported here: a function is only a name until a process of its own c
 from __future__ import annotations
 
 import importlib.metadata
+import logging
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,10 @@ from pagemill.workflows.commons import PREFIX as COMMONS
 
 GROUPS = ("pagemill.functions", "pagemill.commons")
 """Groups of the entry points by which packages offer functions; the tables of the file are named likewise."""
+
+UNREADABLE = "The functions of this installation cannot be read: the log of its operator says why"
+
+logger = logging.getLogger(__name__)
 
 Callable: TypeAlias = Annotated[str, Meta(pattern=r"^\w+(\.\w+)*:\w+(\.\w+)*$(?!\n)", max_length=1000)]
 """``module:name``."""
@@ -90,7 +95,9 @@ class FunctionMapping:
                 self._listed = _functions_of(self._file.read_bytes())
                 self._changed = changed
         except (OSError, ValueError) as error:
-            raise FunctionMissing(f"PAGEMILL_FUNCTIONS_FILE: {self._file}: {error}") from error
+            # Tenants read the message of a step: the names of others' functions are none of their business.
+            logger.error("PAGEMILL_FUNCTIONS_FILE: %s: %s", self._file, error)
+            raise FunctionMissing(UNREADABLE) from error
         return self._listed
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from pagemill.ids import OrganizationId
 from pagemill.workflows.functions import mapping
-from pagemill.workflows.functions.mapping import GROUPS, FunctionMapping, FunctionMissing
+from pagemill.workflows.functions.mapping import GROUPS, UNREADABLE, FunctionMapping, FunctionMissing
 
 MINE, OTHER = OrganizationId("las:organization:mine"), OrganizationId("las:organization:other")
 FUNCTIONS, COMMONS = GROUPS
@@ -110,12 +111,19 @@ def test_a_changed_file_counts_at_once(file: Path) -> None:
         ("\udc80", "decode"),
     ],
 )
-def test_a_broken_file_is_named(file: Path, text: str, named: str) -> None:
+def test_a_broken_file_is_named_to_the_operator(
+    file: Path, text: str, named: str, caplog: pytest.LogCaptureFixture
+) -> None:
     file.write_bytes(os.fsencode(text))
-    with pytest.raises(FunctionMissing, match=f"PAGEMILL_FUNCTIONS_FILE: .*{named}"):
+    with pytest.raises(FunctionMissing) as unreadable:
         FunctionMapping(file).find("las:lambda:total:1", MINE)
+    assert re.search(f"PAGEMILL_FUNCTIONS_FILE: {file}: .*{named}", caplog.text)
+    assert unreadable.value.message == UNREADABLE
 
 
-def test_a_file_that_is_gone_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FunctionMissing, match="No such file"):
+def test_a_file_that_is_gone_is_named_to_the_operator(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(FunctionMissing, match=UNREADABLE):
         FunctionMapping(tmp_path / "none.toml").find("las:lambda:total:1", MINE)
+    assert "No such file" in caplog.text
