@@ -11,6 +11,7 @@ import pytest
 
 from db import transition_executions, workflow_executions
 from db.claims import claim_next_execution
+from db.execution_reports import list_executions
 from db.keyset import Order, SortBy
 from db.logs import list_logs_ascending, list_logs_descending
 from db.statements import Statement
@@ -189,3 +190,19 @@ async def test_a_claim_reads_running_executions_only(pool: asyncpg.Pool, organiz
         )
     # The running ones of that transition, and two small tables whole, one of them twice.
     assert read <= EXECUTIONS // WORKFLOWS // 20 + 3 * WORKFLOWS + 10
+
+
+@pytest.mark.usefixtures("executions")
+@pytest.mark.parametrize("statuses", [None, ["succeeded", "failed"]])
+async def test_the_operators_list_reads_the_newest(pool: asyncpg.Pool, statuses: list[str] | None) -> None:
+    async with pool.acquire() as connection:
+        read = await most_rows_read(
+            connection,
+            list_executions,
+            organization_id=None,
+            workflow_id=None,
+            statuses=statuses,
+            since=None,
+            limit=PAGE,
+        )
+    assert read <= READ_AT_MOST
