@@ -106,6 +106,8 @@ async def test_a_person_chooses_an_execution(api: httpx.AsyncClient, ada: Valida
     assert claimed["startTime"] is not None
     assert await ok(await do(ada.api, second, "claim")) == claimed
     await refused(await do(bob.api, second, "claim"), f"is claimed by {ada.user_id}")
+    # An app client is somebody else, too.
+    await refused(await patch(api, second, status="succeeded", output={}), f"is claimed by {ada.user_id}")
     assert (await claim(bob.api, transition_id))["executionId"] == first["executionId"]
     ended = await succeed(ada.api, second, checked=True)
     assert (ended["completedBy"], ended["output"]) == (ada.user_id, {"checked": True})

@@ -149,8 +149,9 @@ async def test_an_execution_is_told_from_its_beginning(
 async def test_a_failed_execution_is_tried_again_in_the_state_that_failed(
     api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, database_url: str
 ) -> None:
-    execution, transition_id = await failing(api)
-    assert (await again(api, execution))["status"] == "failed"
+    execution, transition_id = await failing(api, completedConfig={"imageUrl": "python"})
+    failed = await again(api, execution)
+    assert failed["status"] == "failed"
     story = await reported(database_url, "retry", execution["executionId"])
     assert (story["status"], story["state"], story["endTime"]) == ("running", "Check", None)
     step = await claim(api, transition_id)
@@ -158,6 +159,9 @@ async def test_a_failed_execution_is_tried_again_in_the_state_that_failed(
     await succeed(api, step, n=2)
     ended = await again(api, execution)
     assert (ended["status"], ended["output"]) == ("succeeded", {"n": 2})
+    # What runs after an execution runs after each of its ends.
+    assert ended["completedTaskLogId"] != failed["completedTaskLogId"]
+    assert await pool.fetchval("SELECT count(*) FROM job WHERE kind = 'completed-task'") == 2
     assert [event["type"] for event in ended["events"]] == ["ExecutionFailed", "Retried"]
     assert len(ended["transitionExecutions"][transition_id]) == 2
     assert await used(pool, organization.organization_id, "workflow-executions") == 1
