@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,18 @@ class StepEngine:
             *("--filter", f"container={name}", "--format", "{{.ID}}"),
         )
         return len(shown.split())
+
+    def starts(self) -> dict[str, int]:
+        """Return how often each container was started, by its name."""
+        shown = self.podman(
+            *("events", "--stream=false", "--since", "1h", "--filter", "event=start"),
+            *("--filter", "type=container", "--format", "{{.Name}}"),
+        )
+        return dict(Counter(shown.split()))
+
+    def processes(self) -> list[int]:
+        """Return the ids of the first processes of the containers that run."""
+        return [int(one) for one in self.podman("ps", "--format", "{{.Pid}}").split()]
 
     def clear(self) -> None:
         """Remove all containers; what one of them still holds is free a moment later."""
