@@ -205,7 +205,7 @@ def _cpu_of(
 def _seconds(dispatcher: psutil.Process, postgres: EmbeddedPostgres) -> dict[str, float]:
     return {
         "dispatcher": sum(dispatcher.cpu_times()[:2]),
-        "functions": sum(sum(one.cpu_times()[:4]) for one in dispatcher.children()),
+        "functions": sum(sum(one.cpu_times()[:4]) for one in dispatcher.children(recursive=True)),
         "starting": sum(psutil.Process().cpu_times()[:2]),
         "postgres": sum(sum(one.cpu_times()[:2]) for one in _server_processes(postgres)),
     }
