@@ -117,7 +117,7 @@ LISTS = [
     Listed(workflows.list_workflows, "workflow", WORKFLOW_ARGUMENTS),
     *OF_EXECUTIONS,
 ]
-ELSEWHERE = {"organizations.list_organizations", "object_owners", "plans.list_plans"}
+ELSEWHERE = {"erasures", "organizations.list_organizations", "object_owners", "plans.list_plans"}
 """Lists whose pages are tested with their module: they list what other statements do not."""
 
 
