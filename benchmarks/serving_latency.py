@@ -40,7 +40,7 @@ def one_page_latency(
             if number >= warm:
                 advance()
     call = probe_beside(serving.stack)
-    trips = asyncio.run(round_trips(serving.stack.settings.database_url))
+    trips = asyncio.run(round_trips(serving.stack.owner_url))
     trip = trips["fourRoundTrips"][RHYTHM] / STATEMENTS
     added = [MILLISECONDS * (one - other) for one, other in zip(through, within, strict=True)][warm:]
     return {

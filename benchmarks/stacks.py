@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
 from examples.local_stack import local_stack
 from pagemill.settings import Settings, load_settings, to_environment
 from pagemill.stack.directory import DataDirectory
+from pagemill.stack.postgres import OWNER, EmbeddedPostgres
 from pagemill.stack.processes import child_environment, marked
 from pagemill.stack.ray_head import RayHead
 from pagemill.stack.stack_configuration import StackConfiguration
@@ -41,6 +43,12 @@ class Stack:
     def settings(self) -> Settings:
         """Return the settings of the stack."""
         return load_settings(self.state.settings)
+
+    @property
+    def owner_url(self) -> str:
+        """Return the URL of the role that may make tables, unlike that of the settings."""
+        port = urlsplit(self.settings.database_url).port
+        return EmbeddedPostgres(self.directory.postgres, port=port).url(role=OWNER)
 
     def processes(self) -> list[psutil.Process]:
         """Return all its processes."""

@@ -42,7 +42,7 @@ def sync_latency(stack: Stack, requests: int) -> dict[str, object]:
         sent = time.time()
         answer = caller.post("/v1/predictions", body)
         found.append(Answered(answer["predictionId"], sent, time.time()))
-    parts |= asyncio.run(round_trips(stack.settings.database_url))
+    parts |= asyncio.run(round_trips(stack.owner_url))
     parts["apiCall"] = {
         rhythm: median_milliseconds(
             [_timed(lambda: caller.get("/v1/organizations/none"), pause) for _ in range(CALLS)]
