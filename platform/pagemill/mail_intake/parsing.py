@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pagemill.content_types import SNIFFED_BYTES, sniff
 from pagemill.mail_intake.mail import BODY_BYTES, MOST_DOCUMENTS, MOST_IGNORED, Attachment, Mail
 from pagemill.mail_intake.refusals import MailUnreadable
+from pagemill.storable_text import is_storable
 
 MOST_HEADER_BYTES = 256 * 1024
 MOST_HEADER_LINES = 2000
@@ -77,8 +78,9 @@ def parse_mail(content: bytes, *, sender: str) -> Mail:
 
 
 def valid_address(text: str) -> str | None:
-    """Return the address if it has the form of one."""
-    return text if len(text) <= LONGEST_ADDRESS and ADDRESS.fullmatch(text) else None
+    """Return the address if it has the form of one, and can be stored."""
+    has_form = len(text) <= LONGEST_ADDRESS and ADDRESS.fullmatch(text) is not None
+    return text if has_form and is_storable(text) else None
 
 
 def _check_size(content: bytes) -> None:

@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from pagemill.errors import BadRequest
 from pagemill.ids import TransitionId
+from pagemill.storable_text import has_nul
 from pagemill.validation import convert_member
 from pagemill.workflows.choices import Branch, read_branch
 from pagemill.workflows.commons import is_commons
@@ -32,7 +33,7 @@ from pagemill.workflows.states import (
     Task,
     Wait,
 )
-from pagemill.workflows.work_bounds import has_nul, is_shallow
+from pagemill.workflows.work_bounds import is_shallow
 
 DEFINITION_BYTES = 256 * 1024
 MOST_STATES = 10_000

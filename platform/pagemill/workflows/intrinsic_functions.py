@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
+from pagemill.storable_text import has_nul
 from pagemill.workflows.failures import INTRINSIC, StateFailed
-from pagemill.workflows.work_bounds import Work, has_nul
+from pagemill.workflows.work_bounds import Work
 
 LONGEST_RANGE = 1000
 MOST_ARGUMENTS = 1000

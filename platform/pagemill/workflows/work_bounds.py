@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import re
 from typing import Any
 
 import msgspec
@@ -22,8 +21,6 @@ BRACKETS_OF_WORK = 64
 """As long to look into."""
 CALL_BYTES_OF_WORK = 512
 """As long for a function to work on."""
-
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 
 
 class Work:
@@ -62,11 +59,6 @@ class Work:
         self.draws += 1
         digest = hashlib.sha256(f"{self.seed}/{self.draws}".encode()).digest()
         return random.Random(digest)
-
-
-def has_nul(encoded: bytes) -> bool:
-    """Return whether a text in JSON has the character U+0000, which Postgres cannot keep."""
-    return b"\\u0000" in encoded and _NUL.search(encoded) is not None
 
 
 def is_shallow(value: Any, most: int = DEEPEST_DATA) -> bool:

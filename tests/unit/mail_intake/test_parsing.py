@@ -113,6 +113,13 @@ def test_the_origin_is_the_address_that_people_see(header: str, expected: str) -
     assert parsed(content).origin == expected
 
 
+@pytest.mark.parametrize("name", ["a\0b", "a\udc80b"])
+def test_an_address_that_cannot_be_stored_is_none(name: str) -> None:
+    content = f"From: {name}@example.org\r\n\r\n".encode(errors="surrogateescape")
+    assert parsed(content, sender="<>").origin in ("", "a\ufffdb@example.org")
+    assert parsed(b"Subject: x\r\n\r\n", sender=f"{name}@example.org").origin == ""
+
+
 def test_without_any_sender_there_is_no_origin() -> None:
     assert parsed(b"Subject: x\r\n\r\n", sender="<>").origin == ""
     assert valid_address("a" * 250 + "@example.org") is None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pagemill.workflows.expressions import Literal, Scope, evaluate, read_template
 from pagemill.workflows.failures import DATA_LIMIT, PARAMETER_PATH, StateFailed, WorkSpent
-from pagemill.workflows.work_bounds import DATA_BYTES, DEEPEST_DATA, Work, has_nul, is_shallow
+from pagemill.workflows.work_bounds import DATA_BYTES, DEEPEST_DATA, Work, is_shallow
 
 DATA = {"a": {"b": [1, {"c": 2}]}, "n": None}
 
@@ -93,18 +93,3 @@ def test_the_depth_of_data_is_bounded(levels: int) -> None:
     else:
         with pytest.raises(StateFailed, match="nested deeper"):
             Work("e1").measure(value)
-
-
-@pytest.mark.parametrize(
-    ("encoded", "found"),
-    [
-        (rb'"\u0000"', True),
-        (rb'"a\\\u0000"', True),
-        (rb'"\\u0000"', False),
-        (rb'"\\\\u0000"', False),
-        (rb'"\\u0000 \u0000"', True),
-        (b'"u0000"', False),
-    ],
-)
-def test_the_character_that_postgres_cannot_keep_is_found(encoded: bytes, found: bool) -> None:
-    assert has_nul(encoded) is found

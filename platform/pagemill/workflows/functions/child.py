@@ -21,6 +21,7 @@ import msgspec
 from pagemill.sandbox.confinement import confine
 from pagemill.sandbox.fork_server import serve_forks
 from pagemill.sandbox.framing import receive_message, send_message
+from pagemill.storable_text import has_nul
 from pagemill.workflows.functions.messages import (
     INVALID_RESULT,
     LONGEST_MESSAGE,
@@ -33,8 +34,6 @@ from pagemill.workflows.functions.messages import (
 
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 STATUSES: tuple[str, ...] = get_args(Status)
-NULL = b"\\u0000"
-"""The character that Postgres does not store, as JSON has it."""
 
 
 def serve_function(connection: socket.socket, descriptors: Sequence[int]) -> None:
@@ -110,7 +109,7 @@ def reply_to(result: Any) -> FunctionReply:
         return _invalid(f"What the function returned cannot be written as JSON: {error}")
     if len(encoded) > OUTPUT_BYTES:
         return _invalid(f"What the function returned is larger than {OUTPUT_BYTES} bytes")
-    if NULL in encoded.replace(rb"\\", b""):
+    if has_nul(encoded):
         return _invalid("What the function returned has a character 0 in a text")
     return FunctionReply(status="succeeded", output=plain)
 
