@@ -6,6 +6,7 @@ They are strangers' expressions on strangers' text, so RE2 runs them: in time th
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,16 +14,26 @@ import re2
 
 from pagemill.errors import BadRequest
 
-COMPILED_BYTES = 256 * 1024
+COMPILED_BYTES = 64 * 1024
 """Memory of one compiled expression: `(x{100}){100}` needs more."""
 COMPILED_KEPT = 1024
+MOST_CHARACTERS = 8192
+"""Of all expressions of one list. RE2 needs at most some 20 us for each, and holds the GIL meanwhile."""
+MOST_CLASSES = 64
+r"""Of Unicode (`\pL`) in one list: in capitals or not, RE2 needs up to a millisecond for each."""
+
+_UNICODE_CLASS = re.compile(r"\\[pP]")
 
 
 def check_origins(origins: Sequence[str], member: str) -> None:
     """Check that each expression can be used. Raises BadRequest naming the one that cannot.
 
-    It may take milliseconds for each: call it beside the event loop.
+    All together take some tens of milliseconds at most: call it beside the event loop.
     """
+    if sum(map(len, origins)) > MOST_CHARACTERS:
+        raise BadRequest(f"{member}: must not have more than {MOST_CHARACTERS} characters in all")
+    if sum(len(_UNICODE_CLASS.findall(origin)) for origin in origins) > MOST_CLASSES:
+        raise BadRequest(f"{member}: must not have more than {MOST_CLASSES} Unicode classes in all")
     for position, origin in enumerate(origins):
         try:
             _compiled(origin)

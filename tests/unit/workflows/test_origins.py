@@ -44,3 +44,15 @@ def test_no_expression_takes_long() -> None:
     began = time.thread_time()
     assert not is_allowed("a" * 250, ["(a+)+b", "(a|aa)+b", "(.*a){20}b"])
     assert time.thread_time() - began < 2
+
+
+@pytest.mark.parametrize("expression", [r"[\PL\pL]" * 60, "[\u0100-\U0010ffff]" * 100])
+def test_a_list_that_takes_long_to_compile_is_refused_before(expression: str) -> None:
+    with pytest.raises(BadRequest, match=r"^allowedOrigins: must not have more than"):
+        check_origins([f"{number}{expression}" for number in range(100)], "allowedOrigins")
+
+
+def test_the_worst_list_takes_little() -> None:
+    began = time.thread_time()
+    check_origins([f"{number}" + "[\x01-\U0010fffe]" * 14 for number in range(90)], "allowedOrigins")
+    assert time.thread_time() - began < 2
