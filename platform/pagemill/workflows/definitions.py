@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final, NamedTuple, TypeAlias
 
-import msgspec
-
 from db.statements import Connection
 from db.workflows import get_definition
 from pagemill.ids import OrganizationId, WorkflowId
 from pagemill.workflows.definition import Definition, compile_definition
+from pagemill.workflows.large_definitions import read_beside_the_loop
 
 KEPT_BYTES: Final = 4 * 1024 * 1024
 """Of JSON. A compiled definition takes ten to fifty times as much memory."""
@@ -39,9 +38,9 @@ class DefinitionCache:
             self._kept.move_to_end(key)
             return self._kept[key].definition
         raw = await get_definition(connection, organization_id=organization_id, workflow_id=workflow_id)
-        definition = compile_definition(raw)
+        definition, size = await read_beside_the_loop(compile_definition, raw)
         if key not in self._kept:
-            self._kept[key] = _Kept(definition, len(msgspec.json.encode(raw)))
+            self._kept[key] = _Kept(definition, size)
             self._size += self._kept[key].size
         while self._size > self._most:
             _, gone = self._kept.popitem(last=False)

@@ -42,6 +42,7 @@ from pagemill.ids import WorkflowId, new_id
 from pagemill.usage.counting import count, forget_workflow, uncount
 from pagemill.usage.meters import current_month
 from pagemill.workflows.judging import read_definition
+from pagemill.workflows.large_definitions import read_beside_the_loop
 
 WorkflowPath = Annotated[WorkflowId, Parameter(description="las:workflow:<32 hexadecimal digits>")]
 
@@ -188,7 +189,7 @@ class WorkflowController(Controller):
         month; those of one in `production` are limited by the plan. The number of workflows is limited by
         the plan (429).
         """
-        definition = read_definition(data.specification.definition)
+        definition, _ = await read_beside_the_loop(read_definition, data.specification.definition)
         metadata = checked_metadata(data.metadata)
         completed_config = read_completed_config(data.completed_config)
         await check_allowed_origins(data.email_config)
