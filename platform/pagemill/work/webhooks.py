@@ -24,6 +24,7 @@ from pagemill.jobs.job import Job, KindName, TryAgain
 from pagemill.jobs.kind import JobKind
 from pagemill.jobs.leases import hold
 from pagemill.notices.destinations import DestinationRefused, connecting_socket
+from pagemill.notices.host_names import HostNames
 from pagemill.secret_box import Sealed, SecretBox
 from pagemill.tracing.context import PARENT
 from pagemill.tracing.spans import active_context, span
@@ -58,8 +59,16 @@ class WebhookRunner:
     the same then, and in every attempt.
     """
 
-    def __init__(self, pool: Pool, box: SecretBox | None, *, private_targets: bool) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        box: SecretBox | None,
+        *,
+        private_targets: bool,
+        host_names: HostNames | None = None,
+    ) -> None:
         self._pool, self._box, self._private_targets = pool, box, private_targets
+        self._host_names = host_names or HostNames(private=private_targets)
 
     async def __call__(self, job: Job) -> None:
         """Deliver. Raises TryAgain, NotFound, and DeliveryRefused when the webhook is disabled."""
@@ -121,7 +130,10 @@ class WebhookRunner:
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
         """Open a session without proxies, cookies, kept connections or decompression."""
         connector = aiohttp.TCPConnector(
-            force_close=True, socket_factory=None if self._private_targets else connecting_socket
+            force_close=True,
+            resolver=self._host_names,
+            use_dns_cache=False,
+            socket_factory=None if self._private_targets else connecting_socket,
         )
         async with aiohttp.ClientSession(
             connector=connector,

@@ -8,7 +8,6 @@ import json
 import logging
 from typing import Any
 
-import aiohttp
 import asyncpg
 import pytest
 from aiohttp import web
@@ -17,11 +16,13 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from db.webhook_deliveries import MAXIMUM_ATTEMPTS
 from pagemill.cli import main
+from pagemill.concurrency import cancel_and_wait
 from pagemill.errors import NotFound
 from pagemill.jobs.backoff import decide
 from pagemill.jobs.job import Job, TryAgain
 from pagemill.jobs.job_administration import retry_job
 from pagemill.notices.events import tell
+from pagemill.notices.host_names import HostNames
 from pagemill.notices.webhook_administration import replay
 from pagemill.secret_box import new_secret_key, read_secret_keys
 from pagemill.tracing.context import TraceContext
@@ -31,6 +32,7 @@ from pagemill.work.kinds import KINDS
 from pagemill.work.webhooks import DELAYS, WEBHOOK, DeliveryRefused, WebhookRunner
 from tests.support.collector import collecting, recording
 from tests.support.hooks import Receiver, add_webhook, receiving
+from tests.support.name_server import SILENT, name_server
 from tests.support.seeds import claim_job
 from tests.support.tenants import Tenant
 from tests.support.working import dispatching, job_row, until, until_ended
@@ -381,27 +383,38 @@ async def test_private_addresses_are_never_connected_to(
 
 
 async def test_a_name_is_judged_by_the_address_that_is_connected_to(
-    pool: asyncpg.Pool, organization: Tenant, monkeypatch: pytest.MonkeyPatch
+    pool: asyncpg.Pool, organization: Tenant
 ) -> None:
-    """A name that leads to a public address when it is looked at, and to a private one afterwards."""
-    asked: list[str] = []
-
-    async def resolve(_self: Any, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
-        asked.append(host)
-        return [
-            {"hostname": host, "host": address, "port": port, "family": 2, "proto": 0, "flags": 0}
-            for address in ("10.0.0.1", "127.0.0.1", "169.254.169.254")
-        ]
-
-    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
-    monkeypatch.setattr(aiohttp.connector.DefaultResolver, "resolve", resolve)
+    """A name may lead to a public address when somebody looks at it, and to a private one afterwards."""
+    records = {("rebinding.example.com", "A"): ["10.0.0.1", "127.0.0.1", "169.254.169.254"]}
     async with receiving() as receiver:
-        url = receiver.url.replace("localhost", "rebinding.example.com")
-        await add_webhook(pool, organization.organization_id, BOX, url)
-        await told(pool, organization)
-        _, failed = await attempt(pool, WebhookRunner(pool, BOX, private_targets=False), 1)
-        assert (asked, receiver.received) == (["rebinding.example.com"], [])
+        with name_server(records) as address:
+            url = receiver.url.replace("localhost", "rebinding.example.com")
+            await add_webhook(pool, organization.organization_id, BOX, url)
+            await told(pool, organization)
+            runner = WebhookRunner(
+                pool, BOX, private_targets=False, host_names=HostNames(private=False, name_server=address)
+            )
+            _, failed = await attempt(pool, runner, 1)
+        assert receiver.received == []
     assert failed.message == "the address is not a public one"
+
+
+async def test_a_silent_name_server_holds_up_nobody_else(pool: asyncpg.Pool, organization: Tenant) -> None:
+    """More look-ups hang than the process has threads for them; another webhook is called meanwhile."""
+    records = {("silent.example.com", kind): SILENT for kind in ("A", "AAAA")}
+    async with receiving() as receiver:
+        with name_server(records | {("hooks.example.com", "A"): ["127.0.0.1"]}) as address:
+            names = HostNames(private=True, name_server=address, seconds=120)
+            hanging = [asyncio.create_task(names.resolve("silent.example.com")) for _ in range(64)]
+            url = receiver.url.replace("localhost", "hooks.example.com")
+            await add_webhook(pool, organization.organization_id, BOX, url)
+            await told(pool, organization)
+            runner = WebhookRunner(pool, BOX, private_targets=True, host_names=names)
+            await runner(await claim_job(pool, WEBHOOK))
+            assert len(receiver.received) == 1
+            assert not any(task.done() for task in hanging)
+            await cancel_and_wait(hanging)
 
 
 async def test_proxies_of_the_environment_are_not_used(
