@@ -9,14 +9,15 @@ from typing import Any
 from litestar import Router
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, License, OpenAPI, SecurityScheme, Server
 from litestar.types import Method
 
 from pagemill import __version__
 from pagemill.api.openapi.document import Json, complete
 from pagemill.api.openapi.parameters import camel
-from pagemill.api.openapi.reference_page import ReferencePage
+from pagemill.api.openapi.preparation import DOCUMENT
+from pagemill.api.openapi.reference_page import ReferencePage, page_policy
 from pagemill.api.openapi.texts import read_introduction
 
 
@@ -69,13 +70,19 @@ def describe_api(public_url: str) -> ApiDescription:
 
     ``public_url`` is the address at which clients reach the API.
     """
-    options: dict[str, Any] = {"public": True}
+    options: dict[str, Any] = {"public": True, DOCUMENT: True}
     return ApiDescription(
         title="Pagemill",
         version=__version__,
         description=read_introduction(),
-        openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, opt=options),
-        render_plugins=[ReferencePage(), SwaggerRenderPlugin(), JsonRenderPlugin()],
+        openapi_router=Router(
+            "/schema",
+            route_handlers=[],
+            include_in_schema=False,
+            opt=options,
+            response_headers={"Content-Security-Policy": page_policy()},
+        ),
+        render_plugins=[ReferencePage(), JsonRenderPlugin()],
         license=License(name="Apache License 2.0", identifier="Apache-2.0"),
         servers=[Server(url=public_url)],
         components=Components(

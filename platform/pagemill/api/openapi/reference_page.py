@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -31,11 +33,35 @@ class ReferencePage(OpenAPIRenderPlugin):
         super().__init__(path="/reference")
         self._page: bytes | None = None
 
-    def render(self, request: ApiRequest, openapi_schema: dict[str, Any]) -> bytes:
+    @property
+    def is_rendered(self) -> bool:
+        """Return whether the page is there."""
+        return self._page is not None
+
+    def prepare(self, openapi_schema: dict[str, Any]) -> bytes:
         """Return the page, which is rendered once."""
         if self._page is None:
             self._page = render_reference(openapi_schema).encode()
         return self._page
+
+    def render(self, request: ApiRequest, openapi_schema: dict[str, Any]) -> bytes:
+        """Return the page."""
+        return self.prepare(openapi_schema)
+
+
+@functools.cache
+def page_style() -> str:
+    """Return the style sheet, which is part of the page."""
+    return files(__package__).joinpath(STYLE).read_text()
+
+
+def page_policy() -> str:
+    """Return the Content-Security-Policy under which the page works: its own style, and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(page_style().encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
 
 
 def render_reference(document: Json) -> str:
@@ -44,14 +70,12 @@ def render_reference(document: Json) -> str:
     tags = document.get("tags", [])
     operations = _by_tag(document["paths"])
     sections = "".join(_section(tag["name"], tag["description"], operations[tag["name"]]) for tag in tags)
-    style = files(__package__).joinpath(STYLE).read_text()
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(info['title'])} API</title><style>{style}</style></head><body>"
+        f"<title>{escape(info['title'])} API</title><style>{page_style()}</style></head><body>"
         f"{_contents(tags)}<main><h1>{escape(info['title'])} API {escape(info['version'])}</h1>"
-        '<p class="formats">Also as <a href="/schema/openapi.json">JSON</a>, and to try out with '
-        '<a href="/schema/swagger">Swagger UI</a> (loaded from the internet).</p>'
+        '<p class="formats">Also as <a href="/schema/openapi.json">JSON</a>.</p>'
         f"{_markdown(info.get('description', ''))}{sections}"
         f'<section><h2 id="schemas">Schemas</h2>{"".join(_schemas(schemas))}</section></main></body></html>'
     )
