@@ -50,6 +50,15 @@ class NotFound(PagemillError):
     status = 404
 
 
+class RequestTimedOut(PagemillError):
+    """The body comes too slowly, or not at all; its connection is closed."""
+
+    status = 408
+
+    def __init__(self, message: str = "Request Timeout", *, detail: str | None = None) -> None:
+        super().__init__(message, detail=detail)
+
+
 class UnsupportedMediaType(PagemillError):
     """The request body is not JSON."""
 

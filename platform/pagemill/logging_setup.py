@@ -10,7 +10,7 @@ import msgspec
 
 from pagemill.tracing.spans import active_trace_id
 
-EXTRA = ("request_id", "status", "milliseconds")
+EXTRA = ("request_id", "status", "milliseconds", "address", "principal", "organization")
 TRACE_ID = "trace_id"
 
 

@@ -71,10 +71,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Connections to the database that one process of the API, or one dispatcher, opens at most."""
     token_lifetime: int = 3600
     """Time for which an access token is valid."""
-    request_rate: float = 0.0
+    request_rate: float = 200.0
     """Requests a second that an organization may send, to all API processes together; 0: no limit."""
     request_burst: int = 0
     """Requests that an organization may send in a burst; 0: twice its rate."""
+    token_rate: Annotated[float, Meta(ge=0)] = 5.0
+    """Access tokens a second that one client may ask for from one address, and ten times as many in a burst;
+    all clients of one address have ten times that. 0: no limit. Each API process counts for itself."""
+    trusted_proxies: str = ""
+    """Networks of the proxies in front of the API, as ``10.0.0.0/8``, separated by commas: what they say in
+    X-Forwarded-For is the address of a client. Without them it is that of the connection."""
+    address_connections: Annotated[int, Meta(ge=16, le=2000)] = 512
+    """Most connections of one address to one API process, but for those of trusted proxies."""
+    request_body_wait: Annotated[float, Meta(gt=0)] = 20.0
+    """Time in which the body of a request has to come, beside that for its length."""
+    request_body_rate: Annotated[float, Meta(gt=0)] = 8192.0
+    """Bytes a second that a body has to come with after that, on average."""
     prediction_wait: float = 60.0
     """Longest wait for a synchronous prediction; then the answer is 503, and the prediction goes on."""
     prediction_queue_wait_max: Annotated[float, Meta(ge=0)] = 0.0

@@ -11,15 +11,19 @@ from typing import Any
 from litestar import Litestar, Response, Router, get
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
+from litestar.types import ASGIApp
 
 from db.pool import create_pool
 from pagemill import __version__
 from pagemill.api.auth.guard import provide_caller, provide_permissions, require_caller
 from pagemill.api.auth.oauth import create_token
+from pagemill.api.auth.token_throttle import TokenThrottle
 from pagemill.api.auth.tokens import check_token_key
 from pagemill.api.http.access_log import access_log
 from pagemill.api.http.allowed_methods import answer_options
 from pagemill.api.http.app_state import AppState, state_of
+from pagemill.api.http.client_address import read_proxies
+from pagemill.api.http.connection_bounds import bounded_connections
 from pagemill.api.http.connections import provide_connection, release_middleware
 from pagemill.api.http.error_responses import EXCEPTION_HANDLERS
 from pagemill.api.http.idempotency import HEADER as IDEMPOTENCY_KEY
@@ -31,16 +35,20 @@ from pagemill.api.http.litestar_tuning import (
 )
 from pagemill.api.http.paging import provide_page
 from pagemill.api.http.query_parameters import refuse_null_parameters
-from pagemill.api.http.request_bodies import JsonRequest, require_json
-from pagemill.api.http.request_draining import drain_middleware
+from pagemill.api.http.request_bodies import BODY_BYTES, JsonRequest, require_json
+from pagemill.api.http.request_checks import check_request
+from pagemill.api.http.request_draining import BodyPace, drain_middleware
 from pagemill.api.http.request_ids import HEADER as REQUEST_ID
 from pagemill.api.http.request_ids import request_id_middleware
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.route_options import CONNECTION, check_route_options
+from pagemill.api.http.security_headers import SecurityHeaders
 from pagemill.api.http.tracing import HEADER as TRACE_RESPONSE
 from pagemill.api.http.tracing import tracing_middleware
 from pagemill.api.metrics.api_metrics import ApiMetrics
+from pagemill.api.metrics.loop_watch import watching_loop
 from pagemill.api.openapi.configuration import describe_api
+from pagemill.api.openapi.preparation import DOCUMENT, prepare_document
 from pagemill.api.resources.app_clients import AppClientController
 from pagemill.api.resources.assets import AssetController
 from pagemill.api.resources.claims import ClaimController
@@ -80,9 +88,6 @@ from pagemill.tracing.context import PARENT, STATE
 from pagemill.tracing.sampling import RequestSampler
 from pagemill.usage.request_rate import open_request_rate
 from pagemill.work.predictions import PREDICTION
-
-BODY_BYTES = 10_000_000
-"""Longest body: inline content of 6,250,000 characters, and its labels. Files have a route of their own."""
 
 CONTROLLERS = [
     AppClientController,
@@ -124,9 +129,12 @@ async def before_handler(request: ApiRequest) -> Response[Any] | None:
 
     Returns the response when there is no need for the handler.
     """
+    check_request(request)
     if request.method == "OPTIONS":
         return answer_options(request)
     await require_caller(request)
+    if request.route_handler.opt.get(DOCUMENT):
+        await prepare_document(request.app)
     refuse_null_parameters(request)
     require_json(request)
     return await claim_key(request)
@@ -167,6 +175,8 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
             open_request_rate(pool, settings),
             thumbnails,
             open_admission(pool, PREDICTION, settings, longest_wait=settings.prediction_queue_wait_max),
+            TokenThrottle(settings.token_rate),
+            read_proxies(settings.trusted_proxies),
         )
 
 
@@ -178,6 +188,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     settings = settings or load_settings(os.environ)
     check_token_key(settings)
     check_stripe(settings)
+    trusted = read_proxies(settings.trusted_proxies)
     secret_box = open_secret_box(settings)
     configure_logging(settings.log_level)
 
@@ -186,6 +197,8 @@ def create_app(settings: Settings | None = None) -> Litestar:
         async with (
             open_state(settings, secret_box) as app.state.pagemill,
             metrics.running(app.state.pagemill.pool) if metrics else contextlib.nullcontext(),
+            watching_loop(),
+            bounded_connections(settings.address_connections, trusted),
         ):
             yield
 
@@ -227,11 +240,21 @@ def create_app(settings: Settings | None = None) -> Litestar:
     resolve_dependencies_in_order(app)
     skip_cors_without_origin(app)
     metrics = ApiMetrics(app, settings) if settings.metrics_port else None
-    # Litestar's own middleware does not see requests for which there is no route.
-    for middleware in (release_middleware, idempotency_middleware, drain_middleware):
-        app.asgi_handler = middleware(app.asgi_handler)
-    app.asgi_handler = request_id_middleware(app.asgi_handler, metrics.requests if metrics else None)
+    app.asgi_handler = _around(app.asgi_handler, settings, metrics)
+    return app
+
+
+def _around(app: ASGIApp, settings: Settings, metrics: ApiMetrics | None) -> ASGIApp:
+    """Return the application in its middleware. Litestar's own does not see requests without a route."""
+    app = idempotency_middleware(release_middleware(app))
+    app = drain_middleware(app, BodyPace(settings.request_body_wait, settings.request_body_rate))
+    app = request_id_middleware(
+        app,
+        metrics.requests if metrics else None,
+        headers=SecurityHeaders(encrypted=settings.public_url.startswith("https://")),
+        trusted_proxies=read_proxies(settings.trusted_proxies),
+    )
     if settings.traces_url:
         sampler = RequestSampler(share=settings.traces_share, client_rate=settings.traces_client_rate)
-        app.asgi_handler = tracing_middleware(app.asgi_handler, sampler)
+        app = tracing_middleware(app, sampler)
     return app

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from pagemill.api import server
 from pagemill.cluster.failures import failures_in
 from pagemill.settings import Settings, to_environment
 from pagemill.stack.bootstrap import bootstrap, check_database, prepare_schema
@@ -164,17 +165,14 @@ class Api:
             "-P",
             "-m",
             "granian",
-            "--interface=asgi",
-            "--factory",
+            *server.SERVER_OPTIONS,
             "--host=127.0.0.1",
             f"--port={self._configuration.port}",
-            "--no-ws",
-            "--respawn-failed-workers",
             "--workers-kill-timeout=5",
             "--ssl-protocol-min=tls1.2",
             f"--ssl-certificate={self._certificates.certificate}",
             f"--ssl-keyfile={self._certificates.key}",
-            "pagemill.api.app:create_app",
+            server.APPLICATION,
         ]
 
     async def ended(self) -> str:

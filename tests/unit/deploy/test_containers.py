@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pagemill.api.server import APPLICATION, SERVER_OPTIONS
 from tests.support.manifests.containers import environment_of, faults_in, instructions, words_of
 from tests.support.manifests.documents import DEPLOY, ROOT, load, pods_in
 
@@ -90,6 +91,13 @@ def test_the_ports_are_those_of_the_manifests() -> None:
     assert exposed(API) == set(api.ports.values())
     assert f"--port={api.ports['https']}" in words_of(API, "CMD")
     assert exposed(RAY) == {head.ports["gcs-server"], head.ports["metrics"]}
+
+
+def test_the_server_has_the_bounds_of_the_others() -> None:
+    words = words_of(API, "CMD")
+    assert words[0] == "granian"
+    assert tuple(words[1 : 1 + len(SERVER_OPTIONS)]) == SERVER_OPTIONS
+    assert words[-1] == APPLICATION
 
 
 def exposed(path: Path) -> set[int]:

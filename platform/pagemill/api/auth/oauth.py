@@ -19,10 +19,12 @@ from db.statements import Connection
 from pagemill.api.auth.scopes import read_scopes
 from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.api.http.app_state import AppState
+from pagemill.api.http.client_address import client_address
 from pagemill.api.http.requests import ApiRequest
 from pagemill.client_credentials import hash_secret
 from pagemill.errors import BadRequest
 from pagemill.ids import OrganizationId, PrincipalId
+from pagemill.storable_text import RULE, is_storable, is_storable_query
 
 LONGEST_FORM = 8192
 MOST_PARAMETERS = 20
@@ -64,14 +66,16 @@ async def create_token(request: ApiRequest, app_state: AppState) -> Token:
     get a new one when it expires, after ``expires_in`` seconds.
 
     With ``scope`` the token may do less than its app client. Wrong credentials are answered with status 400
-    and the message ``invalid_client``, an unknown scope with ``invalid_scope``. ``/token`` and
-    ``/oauth2/token`` are the same operation.
+    and the message ``invalid_client``, an unknown scope with ``invalid_scope``. Who asks for tokens again and
+    again is answered with status 429 and ``Too Many Requests``. ``/token`` and ``/oauth2/token`` are the same
+    operation.
     """
     parameters = await _parameters(request)
     if parameters.get("grant_type") != "client_credentials":
         raise BadRequest("grant_type: must be client_credentials")
     scopes = read_scopes(parameters.get("scope"))
     client_id, secret = _credentials(request, parameters)
+    app_state.token_throttle.admit(client_address(request.scope, app_state.trusted_proxies), client_id)
     async with app_state.connection() as connection:
         owner = await _owner(connection, client_id)
     given = hash_secret(secret)
@@ -104,8 +108,11 @@ async def _owner(connection: Connection, client_id: str) -> _Owner | None:
 
 async def _parameters(request: ApiRequest) -> Mapping[str, str]:
     """Return the parameters of the query and the form; the form wins. Raises BadRequest."""
+    body = await request.body()
+    if not is_storable_query(body):
+        raise BadRequest(f"form: {RULE}")
     try:
-        form = parse_qsl((await request.body()).decode(), max_num_fields=MOST_PARAMETERS)
+        form = parse_qsl(body.decode(), max_num_fields=MOST_PARAMETERS)
     except ValueError:
         raise BadRequest("the form cannot be read") from None
     return {name: str(value) for name, value in request.query_params.items()} | dict(form)
@@ -120,5 +127,7 @@ def _credentials(request: ApiRequest, parameters: Mapping[str, str]) -> tuple[st
         text = base64.b64decode(header[len(BASIC) :], validate=True).decode()
     except (binascii.Error, ValueError):
         raise BadRequest("invalid_client") from None
-    client_id, _, secret = text.partition(":")
-    return unquote_plus(client_id), unquote_plus(secret)
+    client_id, _, secret = map(unquote_plus, text.partition(":"))
+    if not is_storable(client_id):
+        raise BadRequest(f"Authorization: {RULE}")
+    return client_id, secret

@@ -1,4 +1,4 @@
-"""The access log: a line for each request."""
+"""The access log: a line for each request, with who has sent it and from where."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ class _AnsweredRequest(NamedTuple):
     path: str
     status: int
     seconds: float
+    address: str
+    principal: str | None
+    organization: str | None
     trace_id: str | None
 
 
@@ -38,13 +41,17 @@ class AccessLog:
         # A child would write them a second time.
         os.register_at_fork(after_in_child=self._requests.clear)
 
-    def add(self, scope: HTTPScope, request_id: str, status: int, seconds: float) -> None:
+    def add(self, scope: HTTPScope, request_id: str, status: int, seconds: float, address: str) -> None:
         """Add the line of a request that took ``seconds``. Has to be called in an event loop."""
         if not logger.isEnabledFor(logging.INFO):
             return
         # The query can hold client ids and secrets: it is not logged.
-        answered = (time.time(), request_id, scope["method"], scope["path"], status, seconds)
-        self._requests.append(_AnsweredRequest(*answered, active_trace_id()))
+        answered = (time.time(), request_id, scope["method"], scope["path"], status, seconds, address)
+        caller = scope["state"].get("caller")
+        principal, organization = (
+            (None, None) if caller is None else (caller.principal_id, caller.organization_id)
+        )
+        self._requests.append(_AnsweredRequest(*answered, principal, organization, active_trace_id()))
         if len(self._requests) >= GATHERED_LINES:
             self.write()
         elif self._scheduled_in is not (loop := asyncio.get_running_loop()):
@@ -61,7 +68,8 @@ class AccessLog:
             record.created = request.time
             record.request_id, record.status = request.request_id, request.status
             record.milliseconds = round(request.seconds * 1000, 1)
-            record.trace_id = request.trace_id
+            record.address, record.principal = request.address, request.principal
+            record.organization, record.trace_id = request.organization, request.trace_id
             logger.handle(record)
         self._requests.clear()
 

@@ -10,6 +10,8 @@ from litestar.connection import ASGIConnection
 from db.pool import Acquisition, Pool, acquire
 from db.principals import PrincipalRow
 from pagemill.api.auth.coalesced_lookups import CoalescedLookups
+from pagemill.api.auth.token_throttle import TokenThrottle
+from pagemill.api.http.client_address import NOBODY, TrustedProxies
 from pagemill.documents.thumbnails.cache import ThumbnailCache
 from pagemill.jobs.admission import QueueAdmission
 from pagemill.jobs.waiting import JobListener
@@ -33,6 +35,8 @@ class AppState:
     request_rate: RequestRate
     thumbnails: ThumbnailCache
     admission: QueueAdmission
+    token_throttle: TokenThrottle
+    trusted_proxies: TrustedProxies = NOBODY
     principals: CoalescedLookups[PrincipalRow | None] = field(default_factory=CoalescedLookups)
 
     def connection(self) -> Acquisition:

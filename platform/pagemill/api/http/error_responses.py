@@ -19,7 +19,7 @@ from litestar.types import ExceptionHandlersMap
 from db.pool import CONNECTION_ERRORS
 from pagemill.api.http.request_ids import request_id_of
 from pagemill.api.http.requests import ApiRequest
-from pagemill.errors import PagemillError, TooManyRequests, Unavailable
+from pagemill.errors import PagemillError, RequestTimedOut, TooManyRequests, Unavailable
 
 logger = logging.getLogger("pagemill.api")
 
@@ -82,6 +82,8 @@ def _on_pagemill_error(request: ApiRequest, error: PagemillError) -> Response[An
     headers = {}
     if isinstance(error, Unavailable | TooManyRequests):
         headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, RequestTimedOut):
+        headers["Connection"] = "close"
     if isinstance(error, Unavailable):
         logger.warning(
             "unavailable: %s (%s)", error.message, error.detail, extra={"request_id": request_id_of(request)}

@@ -1,21 +1,32 @@
-"""Request bodies: JSON, decoded strictly into the schema of the handler."""
+"""Request bodies: JSON, bounded before it is parsed, decoded strictly into the schema of the handler."""
 
 from __future__ import annotations
 
 import itertools
 import re
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from pagemill.api.http.requests import ApiRequest
 from pagemill.errors import BadRequest, UnsupportedMediaType
+from pagemill.storable_text import RULE, has_nul
 from pagemill.validation import name_member
 
 JSON = "application/json"
-MAX_DEPTH = 100
+
+BODY_BYTES: Final = 512_000
+"""Longest body of a route that does not say another bound."""
+LABELS_BODY_BYTES: Final = 2_500_000
+"""With the ground truth of a document, of at most 50,000 values, or with a field configuration of 1 MiB."""
+CONTENT_BODY_BYTES: Final = 10_000_000
+"""With inline content of 6,250,000 characters, and its labels. Files have a route of their own."""
+MAX_DEPTH: Final = 100
 """Deepest nesting of objects and lists. Deeper ones could be decoded, but not be encoded everywhere."""
 TOO_DEEP = "body: is nested too deeply"
+MOST_VALUES: Final = 200_000
+"""Members and items in one body: 50,000 values of ground truth with their label, pages and confidence."""
+TOO_WIDE = f"body: has more than {MOST_VALUES} members and items"
 
 _TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 # Brackets become signed bytes, by which they change the depth; all other bytes are left out.
@@ -37,17 +48,25 @@ class JsonRequest(ApiRequest):
 
 def decode_body(body: bytes, schema: Any) -> Any:
     """Decode a body into ``schema``. Raises BadRequest naming the wrong member."""
+    if is_too_wide(body):
+        raise BadRequest(TOO_WIDE)
+    if is_too_deep(body):
+        raise BadRequest(TOO_DEEP)
+    if has_nul(body):
+        raise BadRequest(f"body: {RULE}")
     try:
-        decoded = msgspec.json.decode(body, type=schema)
+        return msgspec.json.decode(body, type=schema)
     except msgspec.ValidationError as error:
         raise BadRequest(name_member(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"body: is not JSON ({error})") from None
     except RecursionError:
         raise BadRequest(TOO_DEEP) from None
-    if is_too_deep(body):
-        raise BadRequest(TOO_DEEP)
-    return decoded
+
+
+def is_too_wide(body: bytes) -> bool:
+    """Return whether JSON has more than ``MOST_VALUES`` commas and opening brackets, also in texts."""
+    return len(body) > MOST_VALUES and body.count(b",") + body.count(b"[") + body.count(b"{") > MOST_VALUES
 
 
 def is_too_deep(body: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""Request ids: one for each request, in the answer's ``X-Request-Id`` and in its log lines."""
+"""What every request gets: an id, in the answer's ``X-Request-Id`` and in its log lines, and safe headers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from pagemill.api.http.access_log import access_log
+from pagemill.api.http.client_address import NOBODY, TrustedProxies, client_address
+from pagemill.api.http.connection_bounds import arrivals
+from pagemill.api.http.security_headers import SecurityHeaders
 from pagemill.api.metrics.request_metrics import RequestMetrics
 
 HEADER = "X-Request-Id"
@@ -24,7 +27,13 @@ def request_id_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
     return str(connection.scope.get("state", {}).get("request_id", ""))
 
 
-def request_id_middleware(app: ASGIApp, metrics: RequestMetrics | None = None) -> ASGIApp:
+def request_id_middleware(
+    app: ASGIApp,
+    metrics: RequestMetrics | None = None,
+    *,
+    headers: SecurityHeaders,
+    trusted_proxies: TrustedProxies = NOBODY,
+) -> ASGIApp:
     """Give each request the id that its caller sends, or a new one; log and count its answer."""
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,14 +50,15 @@ def request_id_middleware(app: ASGIApp, metrics: RequestMetrics | None = None) -
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (_RAW_HEADER, request_id.encode())]
+                message["headers"] = headers.add_to([*message["headers"], (_RAW_HEADER, request_id.encode())])
             await send(message)
 
         try:
             await app(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
-            access_log.add(scope, request_id, status, seconds)
+            arrivals.answered(scope.get("client"), started + seconds)
+            access_log.add(scope, request_id, status, seconds, client_address(scope, trusted_proxies))
             if metrics is not None:
                 metrics.answered(scope, status, seconds)
 

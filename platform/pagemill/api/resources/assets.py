@@ -16,6 +16,7 @@ from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.request_bodies import CONTENT_BODY_BYTES
 from pagemill.api.http.schemas import (
     Audited,
     RequestStruct,
@@ -97,7 +98,7 @@ class AssetController(Controller):
     path = "/assets"
     tags = ("Assets",)
 
-    @post(status_code=200, transaction="own")
+    @post(status_code=200, transaction="own", request_max_body_size=CONTENT_BODY_BYTES)
     async def create_asset(self, data: PostAsset, caller: Caller, app_state: AppState) -> Asset:
         """Create an asset, a file that transitions use.
 
@@ -156,7 +157,7 @@ class AssetController(Controller):
                 continue
         raise PagemillError(f"the content of {asset_id} is missing")
 
-    @patch("/{asset_id:str}")
+    @patch("/{asset_id:str}", request_max_body_size=CONTENT_BODY_BYTES)
     async def update_asset(
         self, asset_id: AssetPath, data: PatchAsset, caller: Caller, app_state: AppState
     ) -> Asset:

@@ -18,6 +18,7 @@ from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.connections import RequestConnection, release_connection
 from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.request_bodies import CONTENT_BODY_BYTES, LABELS_BODY_BYTES
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.schemas import (
     Audited,
@@ -33,7 +34,7 @@ from pagemill.api.http.schemas import (
     checked_metadata,
     require_members,
 )
-from pagemill.api.resources.ground_truth import GroundTruthItem, checked_ground_truth
+from pagemill.api.resources.ground_truth import GroundTruthItem, check_ground_truth
 from pagemill.documents.changes import (
     DEFAULT_RETENTION_IN_DAYS,
     DocumentChanges,
@@ -162,7 +163,7 @@ class DocumentController(Controller):
     path = "/documents"
     tags = ("Documents",)
 
-    @post(status_code=200, transaction="own")
+    @post(status_code=200, transaction="own", request_max_body_size=CONTENT_BODY_BYTES)
     async def create_document(self, data: PostDocument, caller: Caller, app_state: AppState) -> Document:
         """Create a document.
 
@@ -172,7 +173,7 @@ class DocumentController(Controller):
         (default 1825) after its creation, or earlier if its dataset keeps documents for a shorter time.
         `consentId` is an id of your own: documents with the same one can be listed and deleted together.
         """
-        document = _new_document(data)
+        document = await _new_document(data)
         if data.content is not UNSET:
             source = inline_source(decode_inline_document(data.content))
             stored = await store_content(app_state.objects, caller.organization_id, document.id, source)
@@ -304,7 +305,7 @@ class DocumentController(Controller):
         logger.error("the content of %s is missing", document_id)
         return to_document(row, app_state)
 
-    @patch("/{document_id:str}")
+    @patch("/{document_id:str}", request_max_body_size=LABELS_BODY_BYTES)
     async def update_document(
         self,
         document_id: DocumentPath,
@@ -320,7 +321,7 @@ class DocumentController(Controller):
         dataset's if that is shorter.
         """
         require_members(data)
-        changes = _changes(data)
+        changes = await _changes(data)
         async with connection.transaction():
             row = await update_document(
                 connection, caller.organization_id, caller.principal_id, document_id, changes
@@ -352,7 +353,7 @@ class DocumentController(Controller):
         return to_document(rows[0], app_state)
 
 
-def _new_document(data: PostDocument) -> NewDocument:
+async def _new_document(data: PostDocument) -> NewDocument:
     """Return the document that a request describes, without its content. Raises BadRequest."""
     return NewDocument(
         id=new_id(DocumentId),
@@ -361,7 +362,7 @@ def _new_document(data: PostDocument) -> NewDocument:
         name=data.name,
         description=data.description,
         metadata=checked_metadata(data.metadata),
-        ground_truth=checked_ground_truth(data.ground_truth or []),
+        ground_truth=await check_ground_truth(data.ground_truth or []),
         retention_in_days=(
             DEFAULT_RETENTION_IN_DAYS if data.retention_in_days is UNSET else data.retention_in_days
         ),
@@ -369,14 +370,15 @@ def _new_document(data: PostDocument) -> NewDocument:
     )
 
 
-def _changes(data: PatchDocument) -> DocumentChanges:
+async def _changes(data: PatchDocument) -> DocumentChanges:
     """Return the changes that a request describes. Raises BadRequest."""
+    labels = UNSET if data.ground_truth is UNSET else await check_ground_truth(data.ground_truth or [])
     return DocumentChanges(
         dataset_id=data.dataset_id,
         name=data.name,
         description=data.description,
         metadata=checked_metadata(data.metadata),
-        ground_truth=UNSET if data.ground_truth is UNSET else checked_ground_truth(data.ground_truth or []),
+        ground_truth=labels,
         retention_in_days=data.retention_in_days,
     )
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from litestar import Controller, MediaType, Response, get, put
 from litestar.datastructures import Headers
-from litestar.exceptions import InternalServerException
 from litestar.params import Parameter
 from litestar.response import Stream
 from msgspec import field
@@ -36,7 +35,7 @@ from pagemill.documents.thumbnails.thumbnail import (
     thumbnail_name,
     thumbnail_of,
 )
-from pagemill.errors import BadRequest, NotFound
+from pagemill.errors import NotFound
 from pagemill.ids import DocumentId
 from pagemill.objects import ObjectMissing, ObjectStore
 from pagemill.objects.discarding import discard
@@ -79,7 +78,7 @@ class FileController(Controller):
             app_state.objects,
             caller.organization_id,
             document_id,
-            _body(request),
+            request.stream(),
             member="file",
             announced=int(length) if length.isascii() and length.isdigit() else None,
         )
@@ -138,15 +137,6 @@ class FileController(Controller):
         raise NotFound(f"Document {document_id} has no content")
 
 
-async def _body(request: ApiRequest) -> AsyncIterator[bytes]:
-    """Yield the body piece by piece. Raises BadRequest when the client disconnects before its end."""
-    try:
-        async for piece in request.stream():
-            yield piece
-    except InternalServerException:
-        raise BadRequest("file: the upload ended early") from None
-
-
 def _etag(content: StoredContent, thumbnail: Thumbnail | None) -> str:
     name = "" if thumbnail is None else f"-{thumbnail_name(thumbnail)}"
     return f'"{content.md5}{name}"'
@@ -178,12 +168,7 @@ async def _respond(
 
 
 def _validators(etag: str) -> dict[str, str]:
-    return {
-        "ETag": etag,
-        "Accept-Ranges": "bytes",
-        "Cache-Control": "private, no-cache",
-        "X-Content-Type-Options": "nosniff",
-    }
+    return {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
 
 
 def requested_range(asked: str | None, size: int) -> tuple[int, int] | None:

@@ -17,6 +17,7 @@ from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.connections import RequestConnection, release_connection
 from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.request_bodies import LABELS_BODY_BYTES
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.schemas import (
     Audited,
@@ -190,7 +191,7 @@ class ModelController(Controller):
     tags = ("Models",)
     dependencies = MODEL_DEPENDENCIES
 
-    @post(status_code=200, transaction="request")
+    @post(status_code=200, transaction="request", request_max_body_size=LABELS_BODY_BYTES)
     async def create_model(self, data: PostModel, caller: Caller, connection: RequestConnection) -> Model:
         """Create a model.
 
@@ -261,7 +262,7 @@ class ModelController(Controller):
         statistics = await statistics_of(connection, caller, model_id, statistics_last_n_days)
         return to_visible_model(row, caller, statistics)
 
-    @patch(MODEL_PATHS)
+    @patch(MODEL_PATHS, request_max_body_size=LABELS_BODY_BYTES)
     async def update_model(
         self, own_model_id: ModelId, data: PatchModel, caller: Caller, connection: RequestConnection
     ) -> Model:

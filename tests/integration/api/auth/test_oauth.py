@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from litestar import Litestar
 
 from pagemill.api.http.access_log import access_log
 from pagemill.logging_setup import JsonFormatter
@@ -142,3 +143,31 @@ async def test_unknown_scopes_are_refused(
     header = basic(organization.client_id, organization.client_secret)
     refused = await anonymous.post("/token", params=GRANT | {"scope": scope}, headers=header)
     assert (refused.status_code, refused.json()) == (400, {"message": "invalid_scope"})
+
+
+async def ask_for_token(app: Litestar, address: str, client_id: str, secret: str) -> httpx.Response:
+    """Ask from an address."""
+    transport = httpx.ASGITransport(app=app, client=(address, 4711))
+    async with httpx.AsyncClient(transport=transport, base_url="https://localhost") as client:
+        return await client.post("/token", params=GRANT, headers=basic(client_id, secret))
+
+
+async def test_who_asks_too_often_is_refused_before_anything_is_compared(
+    app: Litestar, organization: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The victim's own address still gets tokens while a stranger's guesses are refused."""
+    client_id, secret = organization.client_id, organization.client_secret
+    attacker, victim = "198.51.100.7", "203.0.113.9"
+    answers = [await ask_for_token(app, attacker, client_id, "wrong") for _ in range(60)]
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) == {400, 429}
+    assert (await ask_for_token(app, victim, client_id, secret)).status_code == 200
+
+    def compared(*_: object) -> None:
+        raise AssertionError("a secret was compared")
+
+    monkeypatch.setattr("pagemill.api.auth.oauth._owner", compared)
+    app.state.pagemill.token_throttle._clients._rate = 0.001
+    refused = await ask_for_token(app, attacker, client_id, secret)
+    assert (refused.status_code, refused.json()) == (429, {"message": "Too Many Requests"})
+    assert int(refused.headers["Retry-After"]) >= 1

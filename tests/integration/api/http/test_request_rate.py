@@ -41,3 +41,8 @@ async def test_forged_tokens_use_no_allowance(
         answer = await anonymous.get("/v1/datasets", headers={"Authorization": "Bearer forged"})
         assert answer.status_code == 403
     assert (await api.get("/v1/datasets")).status_code == 200
+
+
+def test_there_is_a_limit_by_default() -> None:
+    defaults = Settings(database_url="postgresql://unused", objects_url="file:///unused")
+    assert (defaults.request_rate, defaults.token_rate) == (200.0, 5.0)

@@ -20,7 +20,9 @@ from tests.support.working import until
 if TYPE_CHECKING:
     from litestar.types import HTTPScope
 
-SCOPE = cast("HTTPScope", {"method": "GET", "path": "/v1/documents", "query_string": b"secret=1"})
+SCOPE = cast(
+    "HTTPScope", {"method": "GET", "path": "/v1/documents", "query_string": b"secret=1", "state": {}}
+)
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def lines() -> Iterator[list[logging.LogRecord]]:
 
 
 def answer(log: AccessLog, request_id: str) -> None:
-    log.add(SCOPE, request_id, 200, 0.0015)
+    log.add(SCOPE, request_id, 200, 0.0015, "203.0.113.9")
 
 
 async def test_lines_are_written_after_a_moment(lines: list[logging.LogRecord]) -> None:
