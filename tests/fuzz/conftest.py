@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from pagemill.api.server import APPLICATION, SERVER_OPTIONS
 from tests.conftest import TEMPLATE
 
 if TYPE_CHECKING:
@@ -56,12 +57,14 @@ def served(postgres: EmbeddedPostgres) -> Iterator[Served]:
         public_url=f"http://localhost:{port}",
         prediction_wait=0.5,
         token_lifetime=24 * 3600,
+        request_rate=0.0,
+        token_rate=0.0,
     )
-    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--factory", "--host", "127.0.0.1"]
+    command = [sys.executable, "-m", "granian", *SERVER_OPTIONS, "--host=127.0.0.1"]
     log = directory / "api.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "--port", str(port), "--workers", "1", "pagemill.api.app:create_app"],
+            [*command, f"--port={port}", APPLICATION],
             env=os.environ | to_environment(settings),
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -1,7 +1,8 @@
 """Schemathesis against the running API: chains of calls by the ids in answers, valid and invalid ones.
 
 No answer may be a 5xx, each must be one that the served document describes, what the document refuses must be
-refused, and what was made can be found until it is deleted. ``make fuzz`` searches for 20 minutes.
+refused, and what was made can be found until it is deleted. No request may hold the event loop for more than
+200 ms of processor time. ``make fuzz`` searches for 20 minutes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pagemill.api.metrics.loop_watch import HELD
 from tests.fuzz.conftest import Served
 
 SECONDS = int(os.environ.get("PAGEMILL_FUZZ_SECONDS", "20"))
@@ -34,5 +36,7 @@ def test_the_api_is_what_its_document_says(served: Served, tmp_path: Path) -> No
         text=True,
     )
     (tmp_path / "report.txt").write_text(done.stdout)
-    errors = [line for line in served.log.read_text().splitlines() if '"exception"' in line]
+    lines = served.log.read_text().splitlines()
+    errors = [line for line in lines if '"exception"' in line]
     assert done.returncode == 0, "\n".join([done.stdout[-20_000:], done.stderr[-2000:], *errors[-3:]])
+    assert [line for line in lines if HELD.partition("%")[0] in line] == []
