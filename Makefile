@@ -19,7 +19,7 @@ BENCH_OUT ?= benchmarks/results
 DATA ?= $(PAGEMILL_DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-long test-observability test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-workflows bench-serving rehearse code-figures release release-fixture docs constraints clean
+.PHONY: help install demo test test-fast test-long test-observability test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-workflows bench-surface bench-serving rehearse code-figures release release-fixture docs constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,9 @@ bench-bundles: install ## Data bundles of 20 and of 5,000 documents beside the f
 
 bench-workflows: install ## Workflows beside the engine's drain, a state's latency, 100,000 that wait, starts of containers (3 minutes)
 	$(BIN)/python -m benchmarks.workflows --out $(BENCH_OUT)/workflows.json
+
+bench-surface: install ## How fast others are answered while somebody is hostile: slow connections, hostile requests (5 minutes)
+	$(BIN)/python -m benchmarks.surface --out $(BENCH_OUT)/surface.json
 
 bench-serving: install ## Serving beside its references on a stack: PAGEMILL_DATA=DIR make bench-serving (40 minutes)
 	@test -n "$(DATA)" || { echo "Set PAGEMILL_DATA to the folder that holds sroie/ and adbuy/" >&2; exit 2; }

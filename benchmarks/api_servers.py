@@ -23,6 +23,7 @@ import psutil
 from db.administration import create_database
 from db.migrate import migrate
 from db.pool import connect
+from pagemill.api.server import APPLICATION, SERVER_OPTIONS
 from pagemill.settings import to_environment
 from pagemill.stack.bootstrap import create_first_organization
 from pagemill.stack.directory import Credentials, DataDirectory
@@ -31,7 +32,9 @@ from pagemill.stack.stack_configuration import StackConfiguration
 
 DATABASE = "benchmark"
 START_SECONDS = 60.0
-API = "pagemill.api.app:create_app"
+API = APPLICATION
+UNLIMITED = {"PAGEMILL_REQUEST_RATE": "0", "PAGEMILL_TOKEN_RATE": "0"}
+"""Settings without the limits that are there to keep what is measured here from happening."""
 REFERENCE = "benchmarks.reference_api:create_app"
 TURNS = "benchmarks.turns_api:create_app"
 CREDENTIALS = Credentials(
@@ -122,7 +125,7 @@ def world(documents: int, predictions: int) -> Iterator[World]:
         asyncio.run(create_database(postgres.url("postgres"), DATABASE))
         migrate(postgres.url(DATABASE))
         asyncio.run(_fill(postgres.url(DATABASE), documents, predictions))
-        settings = StackConfiguration(directory, {}, port=0).settings(postgres.url(DATABASE), None)
+        settings = StackConfiguration(directory, UNLIMITED, port=0).settings(postgres.url(DATABASE), None)
 
         def start(application: str, metrics_port: int) -> AbstractContextManager[Server]:
             own = msgspec.structs.replace(settings, metrics_port=metrics_port)
@@ -150,8 +153,8 @@ def server(application: str, environment: Mapping[str, str], cores: set[int], lo
     """Start one worker with the options that ``pagemill up`` uses, without TLS."""
     port = free_port()
     command = [
-        *(sys.executable, "-m", "granian", "--interface=asgi", "--factory", "--host=127.0.0.1"),
-        *(f"--port={port}", "--no-ws", "--respawn-failed-workers", "--workers-kill-timeout=5", application),
+        *(sys.executable, "-m", "granian", *SERVER_OPTIONS, "--host=127.0.0.1"),
+        *(f"--port={port}", "--workers-kill-timeout=5", application),
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(

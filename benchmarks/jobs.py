@@ -25,7 +25,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.api_servers import API, CREDENTIALS, access_token, server
+from benchmarks.api_servers import API, CREDENTIALS, UNLIMITED, access_token, server
 from benchmarks.load import Load, post, run
 from benchmarks.machine import machine
 from benchmarks.own_queue import CONCURRENCY, ORGANIZATIONS
@@ -139,7 +139,7 @@ def accept(postgres: EmbeddedPostgres, rounds: int, seconds: float) -> dict[str,
         path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pagemill-benchmark-")))
         directory = DataDirectory(path)
         directory.prepare()
-        settings = StackConfiguration(directory, {}, port=0).settings(postgres.url(DATABASE), None)
+        settings = StackConfiguration(directory, UNLIMITED, port=0).settings(postgres.url(DATABASE), None)
         ours = {**os.environ, **to_environment(settings)}
         others = {**os.environ, "PAGEMILL_DATABASE_URL": postgres.url(OTHER_DATABASE)}
         api = stack.enter_context(server(API, ours, cores, path / "api.log"))

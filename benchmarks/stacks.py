@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from benchmarks.api_servers import UNLIMITED
 from examples.local_stack import local_stack
 from pagemill.settings import Settings, load_settings, to_environment
 from pagemill.stack.directory import DataDirectory
@@ -66,7 +67,7 @@ def running_stack(settings: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """Run everything on this machine, with its own data."""
     with tempfile.TemporaryDirectory(prefix="pagemill-benchmark-") as path:
         Path(path).chmod(0o711)
-        with local_stack(Path(path), settings=settings) as local:
+        with local_stack(Path(path), settings=UNLIMITED | dict(settings or {})) as local:
             directory = DataDirectory(local.data_directory)
             state = directory.read(directory.state, StackState)
             assert state is not None
