@@ -14,7 +14,7 @@ import msgspec
 from pagemill.errors import Unavailable
 from pagemill.mail_intake.mail import Delivery, Mail, ReadReply, ReadRequest
 from pagemill.mail_intake.refusals import MailUnreadable
-from pagemill.sandbox.forked_child import ForkedChild, ForkServer
+from pagemill.sandbox.forked_child import ForkedChild, ForkServer, in_words
 from pagemill.sandbox.framing import receive_message, send_message
 
 FORK_SERVER = "pagemill.mail_intake.reading_server"
@@ -25,6 +25,7 @@ CONCURRENCY = 16
 """Mails that are read at a time: most of them wait for name servers."""
 REPLY_OVERHEAD = 1024 * 1024
 """Bytes of a reply beside its documents, which are smaller than the mail."""
+NOT_AVAILABLE = "Mail cannot be read at the moment"
 CRASHED = "The mail needs more memory or time to read than is allowed"
 
 
@@ -35,9 +36,16 @@ class MailReader:
     """
 
     def __init__(
-        self, *, authenticate: bool, name_servers: Sequence[str] = (), concurrency: int = CONCURRENCY
+        self,
+        *,
+        authenticate: bool,
+        name_servers: Sequence[str] = (),
+        concurrency: int = CONCURRENCY,
+        strict: bool = False,
     ) -> None:
+        """Make a reader; ``strict``: without all essential means to confine children it is not available."""
         self._authenticate, self._name_servers = authenticate, list(name_servers)
+        self._strict = strict
         self._threads = ThreadPoolExecutor(concurrency, thread_name_prefix="mail-reader")
         self._starting = threading.Lock()
         self._fork_server: ForkServer | None = None
@@ -57,15 +65,13 @@ class MailReader:
             server = self._running()
             child = server.fork()
         except OSError as error:
-            raise Unavailable("Mail cannot be read at the moment", detail=str(error)) from error
+            raise Unavailable(NOT_AVAILABLE, detail=str(error)) from error
         try:
             reply = self._ask(child, delivery)
         except TimeoutError:
             raise MailUnreadable(f"The mail takes longer than {READ_SECONDS:g} seconds to read") from None
         except (OSError, EOFError, msgspec.MsgspecError) as error:
-            if not server.is_running():
-                raise Unavailable("Mail cannot be read at the moment", detail=str(error)) from error
-            raise MailUnreadable(CRASHED) from error
+            raise _failure(child) from error
         finally:
             with contextlib.suppress(OSError):
                 child.end()
@@ -96,5 +102,14 @@ class MailReader:
                 self._fork_server.end()
                 self._fork_server = None
             if self._fork_server is None:
-                self._fork_server = ForkServer(FORK_SERVER, start_seconds=START_SECONDS)
+                self._fork_server = ForkServer(FORK_SERVER, start_seconds=START_SECONDS, strict=self._strict)
             return self._fork_server
+
+
+def _failure(child: ForkedChild) -> MailUnreadable | Unavailable:
+    """Return what it means that a child has not answered as it should."""
+    try:
+        ending = child.end()
+    except OSError as gone:
+        return Unavailable(NOT_AVAILABLE, detail=str(gone))
+    return MailUnreadable(CRASHED, detail=f"its reader failed: {in_words(ending.status)}")

@@ -6,8 +6,6 @@ each child reads one mail and ends, so that no mail meets the bytes of another.
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import socket
 import sys
 from collections.abc import Sequence
@@ -16,10 +14,12 @@ import msgspec
 
 from pagemill.mail_intake.mail import Mail, ReadReply, ReadRequest
 from pagemill.mail_intake.parsing import parse_mail
+from pagemill.mail_intake.preloading import preload_parsers
 from pagemill.mail_intake.refusals import MailRefused
-from pagemill.sandbox.confinement import confine
+from pagemill.sandbox.confinement import Sandbox
 from pagemill.sandbox.fork_server import serve_forks
 from pagemill.sandbox.framing import receive_message, send_message
+from pagemill.sandbox.profile import MAIL_PARSER
 
 MEMORY_BYTES = 1024 * 1024 * 1024
 PROCESSOR_SECONDS = 10
@@ -32,15 +32,14 @@ MALFORMED = "The mail is malformed"
 
 def main() -> None:
     """Fork for the parent on the socket whose descriptor is the first argument, until it goes."""
-    with contextlib.suppress(ImportError):
-        importlib.import_module("pagemill.mail_intake.authentication")
-    serve_forks(socket.socket(fileno=int(sys.argv[1])), serve_mail)
+    preload_parsers()
+    serve_forks(socket.socket(fileno=int(sys.argv[1])), serve_mail, Sandbox(MAIL_PARSER))
 
 
-def serve_mail(connection: socket.socket, _descriptors: Sequence[int]) -> None:
+def serve_mail(connection: socket.socket, _descriptors: Sequence[int], sandbox: Sandbox) -> None:
     """Read one mail, within bounds that the kernel enforces."""
-    confine(MEMORY_BYTES, processor_seconds=PROCESSOR_SECONDS)
     request = msgspec.msgpack.decode(receive_message(connection), type=ReadRequest)
+    sandbox.enter(MEMORY_BYTES, processor_seconds=PROCESSOR_SECONDS, network=request.authenticate)
     content = bytes(receive_message(connection))
     send_message(connection, msgspec.msgpack.encode(_reply(request, content)))
 
@@ -68,7 +67,7 @@ def read_mail(request: ReadRequest, content: bytes) -> Mail:
         sys.setrecursionlimit(usual)
     if not request.authenticate:
         return mail
-    # Loaded before by ``main``, where it is installed: it is not needed otherwise.
+    # Loaded before, where it is installed: it is not needed otherwise.
     from pagemill.mail_intake.authentication import authenticate
     from pagemill.mail_intake.resolver import Resolver
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import sys
+import contextlib
 
-_PR_SET_DUMPABLE = 4
+from pagemill.sandbox import kernel
 
 
 def conceal_this_process() -> None:
@@ -13,5 +12,15 @@ def conceal_this_process() -> None:
 
     It holds until another program is executed; processes that are started have to do it themselves.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0)
+    with contextlib.suppress(OSError):
+        kernel.set_dumpable(False)
+
+
+def conceal_ray_worker() -> None:
+    """Do the same in a worker of Ray, where Ray's agent may look into it all the same, as root usually may.
+
+    Elsewhere the agent could not count the worker's descriptors any more, and would report no metrics at all.
+    """
+    with contextlib.suppress(OSError):
+        if kernel.may_look_into_others():
+            kernel.set_dumpable(False)

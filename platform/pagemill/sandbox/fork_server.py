@@ -7,7 +7,6 @@ Only the server signals and reaps its children: a process id cannot be used agai
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -17,6 +16,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+
+import msgspec
+
+from pagemill.sandbox import kernel
+from pagemill.sandbox.confinement import Sandbox
+from pagemill.sandbox.framing import frame
 
 FORK, END = b"f", b"e"
 REQUEST = struct.Struct(">ci")
@@ -29,25 +34,24 @@ MOST_DESCRIPTORS = 8
 LARGE_ALLOCATION = 64 * 1024
 """Too large for the pieces that are kept at hand, too small for a mapping of its own."""
 
-Serve = Callable[[socket.socket, Sequence[int]], None]
-"""Work of a child: its connection, and the other descriptors that were sent for it."""
-
-_PR_SET_PDEATHSIG = 1
+Serve = Callable[[socket.socket, Sequence[int], Sandbox], None]
+"""Work of a child: its connection, the other descriptors that were sent for it, and its sandbox to enter."""
 
 
-def serve_forks(control: socket.socket, serve: Serve) -> None:
+def serve_forks(control: socket.socket, serve: Serve, sandbox: Sandbox) -> None:
     """Fork and end children as the parent asks, until it goes. Import all that they need before."""
+    sandbox.prepare()
     _tidy_memory()
     children: set[int] = set()
     try:
-        control.sendall(READY)
+        control.sendall(READY + frame(msgspec.json.encode(sandbox.confinement)))
         while True:
             message, descriptors, _, _ = socket.recv_fds(control, REQUEST.size, MOST_DESCRIPTORS)
             if len(message) < REQUEST.size:
                 return
             action, process_id = REQUEST.unpack(message)
             if action == FORK:
-                process_id = _fork(control, descriptors, serve)
+                process_id = _fork(control, descriptors, serve, sandbox)
                 children.add(process_id)
                 control.sendall(REPLY.pack(process_id, 0.0))
             else:
@@ -69,7 +73,7 @@ def _tidy_memory() -> None:
     gc.freeze()
 
 
-def _fork(control: socket.socket, descriptors: list[int], serve: Serve) -> int:
+def _fork(control: socket.socket, descriptors: list[int], serve: Serve, sandbox: Sandbox) -> int:
     """Return the process id of a new child, or ``FORK_FAILED``."""
     server = os.getpid()
     try:
@@ -84,10 +88,11 @@ def _fork(control: socket.socket, descriptors: list[int], serve: Serve) -> int:
     status = 1
     try:
         control.close()
+        sandbox.separate()
         _end_with(server)
         # Held until the exit: once it closes, the parent has the child killed.
         connection = socket.socket(fileno=descriptors[0])
-        serve(connection, descriptors[1:])
+        serve(connection, descriptors[1:], sandbox)
         status = 0
     finally:
         os._exit(status)
@@ -102,7 +107,7 @@ def _end(process_id: int) -> bytes:
 def _end_with(server: int) -> None:
     """End this process with its server: a busy child does not notice that a socket closes."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        kernel.set_parent_death_signal(signal.SIGKILL)
         if os.getppid() != server:
             os._exit(1)
     else:

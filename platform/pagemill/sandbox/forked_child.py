@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
 from pagemill.sandbox.child_process import ChildProcess
 from pagemill.sandbox.fork_server import END, FORK, FORK_FAILED, READY, REPLY, REQUEST
-from pagemill.sandbox.framing import receive_exactly
+from pagemill.sandbox.framing import receive_exactly, receive_message
+from pagemill.sandbox.means import ESSENTIAL, Confinement
 
 ANSWER_SECONDS = 30.0
 """The server does nothing that takes long; one that is silent has failed."""
 CLOSING_SECONDS = 2.0
+CONFINEMENT_BYTES: Final = 4096
+
+logger = logging.getLogger(__name__)
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -27,6 +33,8 @@ class Ending(msgspec.Struct, frozen=True):
 
 def in_words(status: int) -> str:
     """Return an exit status as the end of a sentence."""
+    if status == -signal.SIGSYS:
+        return "it asked the kernel for what its sandbox forbids (SIGSYS)"
     if status < 0:
         return f"it ended with {signal.Signals(-status).name}"
     return f"it ended with status {status}"
@@ -35,17 +43,39 @@ def in_words(status: int) -> str:
 class ForkServer:
     """A running fork server. Thread-safe; its methods raise OSError once it has failed."""
 
-    def __init__(self, module: str, *, start_seconds: float) -> None:
-        """Start a module that calls ``serve_forks``. Raises OSError if it does not start."""
+    def __init__(
+        self,
+        module: str,
+        *,
+        start_seconds: float,
+        environment: Mapping[str, str] | None = None,
+        strict: bool = False,
+    ) -> None:
+        """Start a module that calls ``serve_forks``. Raises OSError if it does not start.
+
+        ``strict``: it does not start either where the kernel lacks a means that no other one replaces.
+        """
         self._lock = threading.Lock()
-        self._process = ChildProcess(module)
+        self._process = ChildProcess(module, environment)
         self._process.connection.settimeout(start_seconds)
         try:
             ready = receive_exactly(self._process.connection, len(READY))
+            report = receive_message(self._process.connection, maximum=CONFINEMENT_BYTES)
         except (OSError, EOFError) as error:
             status = self._process.end(CLOSING_SECONDS)
             raise OSError("it was stopped" if status is None else in_words(status)) from error
         assert ready == READY
+        self.confinement = msgspec.json.decode(report, type=Confinement)
+        logger.log(
+            logging.WARNING if self.confinement.missing & ESSENTIAL else logging.INFO,
+            "the sandbox of %s has %s",
+            module,
+            self.confinement.in_words(),
+        )
+        lacking = self.confinement.missing & ESSENTIAL
+        if strict and lacking:
+            self.end()
+            raise OSError(f"the sandbox lacks {', '.join(sorted(lacking))}, and PAGEMILL_SANDBOX requires it")
         self._process.connection.settimeout(ANSWER_SECONDS)
 
     @property

@@ -19,9 +19,11 @@ from tests.support.processes import eventually, wait_until_gone
 # Its children do what the first bytes say.
 PROGRAM = """
 import os, signal, socket, sys
+from pagemill.sandbox.confinement import Sandbox
 from pagemill.sandbox.fork_server import serve_forks
+from pagemill.sandbox.profile import Profile
 state = []
-def serve(connection, descriptors):
+def serve(connection, descriptors, sandbox):
     wish = connection.recv(100)
     if wish == b"state":
         state.append(1)
@@ -38,24 +40,26 @@ def serve(connection, descriptors):
     if wish == b"wait":
         connection.sendall(b"waiting")
         signal.pause()
-serve_forks(socket.socket(fileno=int(sys.argv[1])), serve)
+serve_forks(socket.socket(fileno=int(sys.argv[1])), serve, Sandbox(Profile(means=frozenset())))
 """
 # Its memory is full of small holes; a child tells how many pages it touches to allocate more than they hold.
 PROGRAM_WITH_HOLES = """
 import ctypes, gc, resource, socket, sys
+from pagemill.sandbox.confinement import Sandbox
 from pagemill.sandbox.fork_server import serve_forks
+from pagemill.sandbox.profile import Profile
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 pieces = [libc.malloc(100) for _ in range(16_000)]
 for piece in pieces[::2]: libc.free(piece)
 def touched(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-def serve(connection, descriptors):
+def serve(connection, descriptors, sandbox):
     connection.recv(100)
     touched(), libc.malloc(1)
     before = touched()
     libc.malloc(5000)
     connection.sendall(f"{touched() - before} {gc.get_freeze_count()}".encode())
-serve_forks(socket.socket(fileno=int(sys.argv[1])), serve)
+serve_forks(socket.socket(fileno=int(sys.argv[1])), serve, Sandbox(Profile(means=frozenset())))
 """
 DEADLINE_SECONDS = 60.0
 

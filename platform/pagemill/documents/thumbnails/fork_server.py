@@ -1,4 +1,4 @@
-"""Fork server of the renderer: it forks a confined child for each thumbnail. Run as a module by its parent.
+"""Fork server of the renderer, and the child that makes one thumbnail. Run as a module by its parent.
 
 The server never looks at untrusted bytes. It has the parsers loaded, so that a child starts in milliseconds;
 each child parses one document and ends, so that no document meets the bytes of another.
@@ -6,10 +6,9 @@ each child parses one document and ends, so that no document meets the bytes of 
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
 import sys
+from collections.abc import Sequence
 
 import msgspec
 
@@ -17,55 +16,32 @@ from pagemill.documents.thumbnails.light_pdfs import make_light_pdf
 from pagemill.documents.thumbnails.page_images import make_page_image
 from pagemill.documents.thumbnails.render_messages import (
     MEMORY_BYTES,
-    READY,
     RENDER_SECONDS,
     RenderReply,
     RenderRequest,
 )
 from pagemill.documents.thumbnails.thumbnail import PageImage
 from pagemill.errors import DocumentUnreadable
-from pagemill.sandbox.confinement import confine
+from pagemill.extraction.reading.preloading import preload_parsers
+from pagemill.sandbox.confinement import Sandbox
+from pagemill.sandbox.fork_server import serve_forks
 from pagemill.sandbox.framing import receive_exactly, receive_message, send_message
+from pagemill.sandbox.profile import PARSER
 
 OUT_OF_MEMORY = "The document needs more memory to render than is allowed"
 DAMAGED = "The document is damaged: it cannot be rendered"
 
 
 def main() -> None:
-    """Fork for each connection that comes over the socket in the first argument, until the parent ends."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    # Nobody waits for children: the kernel removes them when they end.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    control.sendall(READY)
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(control, 1, 1)
-        if not message:
-            return
-        for descriptor in descriptors:
-            _fork(control, descriptor)
+    """Fork for the parent on the socket whose descriptor is the first argument, until it goes."""
+    sandbox = Sandbox(PARSER)
+    preload_parsers(fonts=sandbox.opens_files)
+    serve_forks(socket.socket(fileno=int(sys.argv[1])), serve_thumbnail, sandbox)
 
 
-def _fork(control: socket.socket, descriptor: int) -> None:
-    try:
-        process_id = os.fork()
-    except OSError:
-        process_id = -1
-    if process_id != 0:
-        # Closed here, the connection ends with the child; without a child, at once.
-        os.close(descriptor)
-        return
-    try:
-        control.close()
-        _serve(socket.socket(fileno=descriptor))
-    finally:
-        os._exit(0)
-
-
-def _serve(connection: socket.socket) -> None:
+def serve_thumbnail(connection: socket.socket, _descriptors: Sequence[int], sandbox: Sandbox) -> None:
     """Make one thumbnail, within bounds that the kernel enforces."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(RENDER_SECONDS)
-    confine(MEMORY_BYTES, processor_seconds=RENDER_SECONDS)
+    sandbox.enter(MEMORY_BYTES, processor_seconds=RENDER_SECONDS)
     request = msgspec.msgpack.decode(receive_message(connection), type=RenderRequest)
     rendered, problem = b"", None
     try:

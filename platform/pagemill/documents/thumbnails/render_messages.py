@@ -11,8 +11,7 @@ MAXIMUM_PIXELS = 40_000_000
 """The largest image that is decoded, and the largest that is made."""
 MEMORY_BYTES = 1536 * MEBIBYTE
 RENDER_SECONDS = 30
-"""The longest time for one thumbnail; the kernel ends the child then."""
-READY = b"r"
+"""The longest time for one thumbnail, and for its processor."""
 
 
 class RenderRequest(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""A child of the reader: it confines itself, parses one document, and ends."""
+"""A child of the reader: it enters its sandbox, parses one document, and ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pagemill.extraction.reading.read_messages import (
     send,
 )
 from pagemill.extraction.reading.shared_pixels import SharedPixels
-from pagemill.sandbox.confinement import confine
+from pagemill.sandbox.confinement import Sandbox
 
 OUT_OF_MEMORY = "The document needs more memory to read than is allowed"
 DAMAGED = "The document is damaged: it cannot be read"
@@ -32,12 +32,13 @@ OBJECTS_BETWEEN_COLLECTIONS = 200_000
 """A page makes thousands of objects and no cycles: to look for these every 700 takes a fifth of the time."""
 
 
-def serve_document(connection: socket.socket, descriptors: Sequence[int]) -> None:
+def serve_document(connection: socket.socket, descriptors: Sequence[int], sandbox: Sandbox) -> None:
     """Answer the requests for one document; its pixels go to the memory in the first descriptor."""
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     request = receive_request(connection)
     assert isinstance(request, Open)
-    confine(request.limits.memory_bytes, processor_seconds=math.ceil(request.limits.document_seconds) + 1)
+    seconds = math.ceil(request.limits.document_seconds) + 1
+    sandbox.enter(request.limits.memory_bytes, processor_seconds=seconds)
     try:
         _serve(connection, request, descriptors[0])
     except (EOFError, ConnectionError):

@@ -34,8 +34,16 @@ class PageReader:
     Thread-safe: each thread reads a document of its own. Use it as a context manager, or close it.
     """
 
-    def __init__(self, limits: ReadLimits | None = None, recognizer: WordRecognizer | None = None) -> None:
+    def __init__(
+        self,
+        limits: ReadLimits | None = None,
+        recognizer: WordRecognizer | None = None,
+        *,
+        strict: bool = False,
+    ) -> None:
+        """Make a reader; ``strict``: without all essential means to confine children it is not available."""
         self.limits = limits or ReadLimits()
+        self._strict = strict
         self._recognizer = recognizer or _default_recognizer()
         self._pictures = PictureWords(self._recognizer)
         self._lock = threading.Lock()
@@ -178,7 +186,7 @@ class PageReader:
                 if server is not None:
                     server.end()
                 try:
-                    server = ForkServer(ZYGOTE, start_seconds=self.limits.start_seconds)
+                    server = ForkServer(ZYGOTE, start_seconds=self.limits.start_seconds, strict=self._strict)
                 except OSError as error:
                     self._fork_server = None
                     detail = f"the reader's child did not start: {error}"

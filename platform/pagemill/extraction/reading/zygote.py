@@ -8,29 +8,20 @@ from __future__ import annotations
 import socket
 import sys
 
-import pypdfium2  # noqa: F401 - loaded before children are forked, not by each of them
-
-# The formats are loaded for the same reason.
-from PIL import (
-    Image,
-    JpegImagePlugin,  # noqa: F401
-    PngImagePlugin,  # noqa: F401
-    TiffImagePlugin,  # noqa: F401
-    WebPImagePlugin,  # noqa: F401
-)
-
 from pagemill.extraction.reading.child import serve_document
 from pagemill.extraction.reading.glyph_shapes import references
-from pagemill.extraction.reading.pdf_substitutes import substitute_fonts
+from pagemill.extraction.reading.preloading import preload_parsers
+from pagemill.sandbox.confinement import Sandbox
 from pagemill.sandbox.fork_server import serve_forks
+from pagemill.sandbox.profile import PARSER
 
 
 def main() -> None:
     """Fork for the parent on the socket whose descriptor is the first argument, until it goes."""
-    Image.preinit()
+    sandbox = Sandbox(PARSER)
+    preload_parsers(fonts=sandbox.opens_files)
     references()
-    substitute_fonts()
-    serve_forks(socket.socket(fileno=int(sys.argv[1])), serve_document)
+    serve_forks(socket.socket(fileno=int(sys.argv[1])), serve_document, sandbox)
 
 
 if __name__ == "__main__":

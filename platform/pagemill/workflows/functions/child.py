@@ -18,9 +18,10 @@ from typing import Any, TextIO, cast, get_args
 
 import msgspec
 
-from pagemill.sandbox.confinement import confine
+from pagemill.sandbox.confinement import Sandbox
 from pagemill.sandbox.fork_server import serve_forks
 from pagemill.sandbox.framing import receive_message, send_message
+from pagemill.sandbox.profile import FUNCTION
 from pagemill.storable_text import has_nul
 from pagemill.workflows.functions.messages import (
     INVALID_RESULT,
@@ -36,7 +37,7 @@ STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 STATUSES: tuple[str, ...] = get_args(Status)
 
 
-def serve_function(connection: socket.socket, descriptors: Sequence[int]) -> None:
+def serve_function(connection: socket.socket, descriptors: Sequence[int], sandbox: Sandbox) -> None:
     """Make one call: its request and reply go over the connection, its prints to the other descriptor."""
     os.setsid()  # what it starts can be ended with it
     for number in (STANDARD_OUTPUT, STANDARD_ERROR):
@@ -47,7 +48,7 @@ def serve_function(connection: socket.socket, descriptors: Sequence[int]) -> Non
     call = msgspec.json.decode(receive_message(connection), type=FunctionCall)
     os.chdir(call.working_directory)
     os.environ["TMPDIR"] = call.working_directory
-    confine(call.memory_bytes, file_bytes=call.memory_bytes)
+    sandbox.enter(call.memory_bytes, file_bytes=call.memory_bytes)
     reply = _call(call)
     with contextlib.suppress(ValueError):  # the function has closed it
         sys.stdout.flush()
@@ -125,7 +126,7 @@ def _plain(text: str) -> str:
 
 def main() -> None:
     """Fork for the parent on the socket whose descriptor is the first argument, until it goes."""
-    serve_forks(socket.socket(fileno=int(sys.argv[1])), serve_function)
+    serve_forks(socket.socket(fileno=int(sys.argv[1])), serve_function, Sandbox(FUNCTION))
 
 
 if __name__ == "__main__":

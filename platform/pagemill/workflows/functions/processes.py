@@ -14,9 +14,11 @@ from typing import Final
 import msgspec
 
 from db.pool import DATABASE_ERRORS
-from pagemill.concurrency import cancel_and_wait, finish_despite_cancellation
+from pagemill.concurrency import cancel_and_wait
 from pagemill.errors import Unavailable
-from pagemill.sandbox.forked_child import Ending, ForkedChild, ForkServer, in_words
+from pagemill.sandbox.child_process import environment_of_functions
+from pagemill.sandbox.children import Children
+from pagemill.sandbox.forked_child import Ending, ForkedChild, in_words
 from pagemill.sandbox.framing import MessageTooLarge, frame, read_message
 from pagemill.workflows.failures import TASK_FAILED, TIMED_OUT
 from pagemill.workflows.functions.messages import (
@@ -30,7 +32,6 @@ from pagemill.workflows.step_log import StepLog
 from pagemill.workflows.transition_executions import StepResult
 
 FORK_SERVER: Final = "pagemill.workflows.functions.child"
-START_SECONDS: Final = 30.0
 CRASHED: Final = "Pagemill.FunctionCrashed"
 PIECE_BYTES: Final = 64 * 1024
 WRITE_SECONDS: Final = 1.0
@@ -46,9 +47,8 @@ class FunctionProcesses:
     """Processes for calls of functions; close it to end them all."""
 
     def __init__(self) -> None:
-        self._starting = asyncio.Lock()
-        self._server: ForkServer | None = None
         self._directories = WorkingDirectories()
+        self._children = Children(FORK_SERVER, environment=environment_of_functions())
 
     async def call(self, call: FunctionCall, log: StepLog, *, seconds: float) -> StepResult:
         """Call a function in a directory of its own, and write what it prints to the log.
@@ -69,43 +69,27 @@ class FunctionProcesses:
                 try:
                     answer = await _ask(child, call, seconds)
                 finally:
-                    ending = await finish_despite_cancellation(asyncio.to_thread(_end, child))
+                    ending = await self._end(child)
         finally:
             await asyncio.to_thread(self._directories.remove, directory)
         return _result(answer, ending)
 
     async def close(self) -> None:
         """End the fork server, and with it all calls."""
-        await self._end_server()
+        await self._children.close()
         await asyncio.to_thread(self._directories.close)
 
-    async def _end_server(self) -> None:
-        if self._server is not None:
-            await asyncio.to_thread(self._server.end)
-            self._server = None
-
     async def _fork(self, output: int) -> ForkedChild:
-        server = await self._running()
-        forking = asyncio.ensure_future(asyncio.to_thread(server.fork, [output]))
         try:
-            return await asyncio.shield(forking)
-        except asyncio.CancelledError:
-            await asyncio.to_thread(_end, await forking)
-            raise
+            return await self._children.fork([output])
         except OSError as error:
             raise Unavailable(NOT_AVAILABLE, detail=str(error)) from error
 
-    async def _running(self) -> ForkServer:
-        async with self._starting:
-            if self._server is None or not self._server.is_running():
-                await self._end_server()
-                try:
-                    self._server = await asyncio.to_thread(
-                        ForkServer, FORK_SERVER, start_seconds=START_SECONDS
-                    )
-                except OSError as error:
-                    raise Unavailable(NOT_AVAILABLE, detail=str(error)) from error
-            return self._server
+    async def _end(self, child: ForkedChild) -> Ending | None:
+        """End a child and what it has started; return how it ended, None when its server is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.process_id, signal.SIGKILL)
+        return await self._children.end(child)
 
 
 @contextlib.asynccontextmanager
@@ -181,16 +165,6 @@ async def _ask(child: ForkedChild, call: FunctionCall, seconds: float) -> Functi
         return None
     finally:
         writer.close()
-
-
-def _end(child: ForkedChild) -> Ending | None:
-    """End a child and what it has started; return how it ended, None when its server is gone."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.process_id, signal.SIGKILL)
-    try:
-        return child.end()
-    except OSError:
-        return None
 
 
 def _result(answer: FunctionReply | StepResult | None, ending: Ending | None) -> StepResult:

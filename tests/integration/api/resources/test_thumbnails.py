@@ -316,7 +316,7 @@ async def test_a_bomb_is_refused(api: httpx.AsyncClient) -> None:
 async def test_a_killed_fork_server_is_started_again(api: httpx.AsyncClient, app: Litestar) -> None:
     path = await upload(api, picture())
     await api.get(path, params={"width": 10})
-    process = app.state.pagemill.thumbnails._renderer._fork_server._child.process
+    process = app.state.pagemill.thumbnails._renderer._children.server._process.process
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert (await api.get(path, params={"width": 11})).status_code == 200

@@ -20,11 +20,11 @@ from pagemill.documents.thumbnails.thumbnail import LightPdf, PageImage, Thumbna
 from pagemill.errors import DocumentUnreadable, Unavailable
 from pagemill.sandbox import child_process
 from tests.support.pictures import opened, pdf, picture
-from tests.support.processes import PATIENCE_SECONDS, eventually, kill, wait_until_gone
+from tests.support.processes import PATIENCE_SECONDS, wait_until_gone
 
 # Stands in for the fork server; its children do what the document's first word says.
 MISBEHAVING = """
-import os, signal
+import gc, os, socket, time
 import pagemill.documents.thumbnails.fork_server as fork_server
 class Promise(bytes):
     def __new__(cls, content, length):
@@ -35,7 +35,7 @@ class Promise(bytes):
 def misbehave(request, content):
     what = content.split()[0]
     if what == b"crash": os.abort()
-    if what == b"sleep": signal.pause()
+    if what == b"sleep": time.sleep(600)
     if what == b"spin":
         while True: pass
     if what == b"hoard": return bytes(len(content) * 10**9)
@@ -43,9 +43,12 @@ def misbehave(request, content):
     if what == b"environment": return repr(sorted(os.environ)).encode()
     if what == b"promise": return Promise(b"x", 2**40)
     if what == b"stall":
-        [os.dup(int(name)) for name in os.listdir("/proc/self/fd")[3:-1]]
-        os._exit = lambda status: signal.pause()
+        os._exit = lambda status: time.sleep(600)
         return Promise(b"x", 10)
+    if what == b"trickle":
+        connection = next(one for one in gc.get_objects() if isinstance(one, socket.socket))
+        os._exit = lambda status: [(time.sleep(0.05), connection.send(b"x")) for _ in range(12_000)]
+        return Promise(b"x", 2**20)
     if what == b"error": raise RuntimeError("secret")
     return content
 fork_server._render = misbehave
@@ -92,12 +95,12 @@ async def render(renderer: Renderer, content: bytes, thumbnail: Thumbnail | None
 
 
 def fork_server_of(renderer: Renderer) -> psutil.Process:
-    assert renderer._fork_server is not None
-    return psutil.Process(renderer._fork_server._child.process.pid)
+    assert renderer._children.server is not None
+    return psutil.Process(renderer._children.server.process_id)
 
 
 async def test_the_fork_server_starts_when_it_is_needed(renderer: Renderer) -> None:
-    assert renderer._fork_server is None
+    assert renderer._children.server is None
     assert opened(await render(renderer, picture())).size == (10, 5)
     assert await render(renderer, pdf((72, 72)), LightPdf()) == b""
 
@@ -138,6 +141,13 @@ async def test_a_document_that_harms_its_child_is_refused(
 
 
 @pytest.mark.usefixtures("misbehaving")
+async def test_the_operator_is_told_how_a_child_ended(renderer: Renderer) -> None:
+    with pytest.raises(DocumentUnreadable) as refused:
+        await render(renderer, b"crash")
+    assert refused.value.detail == "its renderer failed: it ended with SIGABRT"
+
+
+@pytest.mark.usefixtures("misbehaving")
 async def test_a_child_is_not_trusted(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parent, "RENDER_SECONDS", 600)
     with pytest.raises(DocumentUnreadable, match="is too large"):
@@ -145,7 +155,9 @@ async def test_a_child_is_not_trusted(renderer: Renderer, monkeypatch: pytest.Mo
     monkeypatch.setattr(parent, "GRACE_SECONDS", 0.3)
     with pytest.raises(Unavailable):
         await asyncio.wait_for(render(renderer, b"stall"), PATIENCE_SECONDS)
-    kill(fork_server_of(renderer).children())
+    with pytest.raises(Unavailable):
+        await asyncio.wait_for(render(renderer, b"trickle"), PATIENCE_SECONDS)
+    assert fork_server_of(renderer).children() == []
     monkeypatch.setattr(parent, "GRACE_SECONDS", PATIENCE_SECONDS)
     assert await render(renderer, b"others") == b"others"
 
@@ -190,14 +202,12 @@ async def test_a_cancelled_rendering_frees_its_slot(renderer: Renderer) -> None:
     assert await render(renderer, b"fine") == b"fine"
 
 
-async def test_without_the_fork_server_thumbnails_are_not_available(
-    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as changed:
-        changed.setattr(parent, "FORK_SERVER", "pagemill.documents.thumbnails.missing")
-        with pytest.raises(Unavailable):
-            await render(renderer, picture())
-    assert opened(await render(renderer, picture())).size == (10, 5)
+async def test_without_the_fork_server_thumbnails_are_not_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "FORK_SERVER", "pagemill.documents.thumbnails.missing")
+    renderer = Renderer(concurrency=1)
+    with pytest.raises(Unavailable) as refused:
+        await render(renderer, picture())
+    assert refused.value.detail == "it ended with status 1"
 
 
 async def test_children_leave_nothing_behind(renderer: Renderer) -> None:
@@ -205,20 +215,18 @@ async def test_children_leave_nothing_behind(renderer: Renderer) -> None:
         await render(renderer, picture())
     process = fork_server_of(renderer)
     assert process.num_threads() == 1
-    await asyncio.to_thread(
-        eventually, process.children, lambda children: not children, seconds=PATIENCE_SECONDS, pause=0.01
-    )
-    assert process.num_fds() <= 8
+    assert process.children() == []
+    assert process.num_fds() <= 9
     await renderer.close()
     await asyncio.to_thread(wait_until_gone, process.pid)
 
 
 def test_nothing_outlives_a_killed_parent() -> None:
     program = """
-import asyncio, os, signal
-from pagemill.documents.thumbnails.renderer import _ForkServer
-fork_server = _ForkServer()
-print(fork_server._child.process.pid, flush=True)
+import os, signal
+from pagemill.documents.thumbnails.renderer import FORK_SERVER
+from pagemill.sandbox.forked_child import ForkServer
+print(ForkServer(FORK_SERVER, start_seconds=60).process_id, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)

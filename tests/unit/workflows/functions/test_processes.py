@@ -20,6 +20,7 @@ import uvloop
 
 from db.pool import Pool
 from pagemill.ids import OrganizationId
+from pagemill.sandbox.system_calls import architecture, number_of
 from pagemill.workflows.failures import TIMED_OUT
 from pagemill.workflows.functions.child import reply_to
 from pagemill.workflows.functions.messages import INVALID_RESULT, OUT_OF_MEMORY, OUTPUT_BYTES, FunctionCall
@@ -31,7 +32,7 @@ from tests.support.working import until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PROGRAM = """
-import os, pathlib, signal, subprocess, sys, tempfile, threading, time
+import ctypes, errno, os, pathlib, signal, subprocess, sys, tempfile, threading, time
 
 def seen(data, environment):
     tempfile.NamedTemporaryFile(delete=False).write(b"left behind")
@@ -69,6 +70,17 @@ def keeps_a_thread(data, environment):
 def closes_its_output(data, environment):
     sys.stdout.close()
     return {}
+
+def looks_around(data, environment):
+    library = ctypes.CDLL(None, use_errno=True)
+    failed = {name: library.syscall(number, *rest) < 0 and errno.errorcode[ctypes.get_errno()]
+              for name, number, rest in data["calls"]}
+    try:
+        pathlib.Path(f"/proc/{data['parent']}/environ").read_bytes()
+        failed["environment"] = False
+    except PermissionError:
+        failed["environment"] = "EACCES"
+    return failed
 
 def counts(data, environment, calls=[]):
     calls.append(1)
@@ -203,6 +215,20 @@ async def test_one_that_is_cancelled_ends_at_once(call: Call, tmp_path: Path) ->
     await until(lambda: ended(file))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these calls")
+async def test_it_cannot_enter_other_processes_or_the_kernel(call: Call) -> None:
+    machine = architecture()
+    calls = [
+        (name, number_of(name, machine), rest)
+        for name, rest in (("ptrace", [16, os.getpid(), 0, 0]), ("unshare", [0x10000000]), ("bpf", [0, 0, 0]))
+    ]
+    output = (await call("looks_around", calls=calls, parent=os.getpid())).output
+    assert output is not None
+    # Who is not root conceals the process that holds keys: this one has none.
+    expected = "EACCES" if os.geteuid() == 0 else False
+    assert output == {"ptrace": "EPERM", "unshare": "EPERM", "bpf": "EPERM", "environment": expected}
+
+
 async def test_what_it_leaves_behind_ends_with_it(call: Call) -> None:
     output = (await call("leaves_a_child")).output
     assert output is not None
@@ -242,11 +268,12 @@ async def test_what_it_has_started_ends_when_its_dispatcher_is_killed(
 
 async def test_a_server_that_was_killed_is_started_again(call: Call, processes: FunctionProcesses) -> None:
     assert (await call("counts")).status == "succeeded"
-    assert processes._server is not None
-    psutil.Process(processes._server.process_id).kill()
+    server = processes._children.server
+    assert server is not None
+    psutil.Process(server.process_id).kill()
 
     async def is_gone() -> bool:
-        return processes._server is not None and not processes._server.is_running()
+        return not server.is_running()
 
     await until(is_gone)
     assert (await call("counts")).output == {"calls": 1}
