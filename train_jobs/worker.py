@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from pagemill.objects import ObjectMissing, open_objects
 from pagemill.settings import Settings, load_settings
 from pagemill.tracing.configuration import close_tracing, configure_tracing
 from pagemill.tracing.spans import continue_trace, span
+from pagemill.working_directories import sweep_working_directories, working_directory
 from train_jobs.attempt_guard import AttemptGuard, set_training_status
 from train_jobs.shards import all_examples, shard_of_worker
 from train_jobs.training_metrics import TrainingMetrics
@@ -111,6 +111,7 @@ def train_worker(config: dict[str, Any]) -> None:
     """
     task: WorkerTask = config["task"]
     settings = load_settings(os.environ)
+    sweep_working_directories()
     is_traced = task.job.trace_context is not None and ray.train.get_context().get_world_rank() == 0
     if is_traced:
         configure_tracing(settings, "training-worker")
@@ -226,7 +227,7 @@ def _report(
     if not saves:
         ray.train.report(measures)
         return
-    with tempfile.TemporaryDirectory() as directory:
+    with working_directory() as directory:
         Path(directory, STATE_FILE).write_bytes(trainer.state())
         Path(directory, EPOCH_FILE).write_text(str(epoch))
         Path(directory, GPU_SECONDS_FILE).write_text(str(gpu_time.seconds))

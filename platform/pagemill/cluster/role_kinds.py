@@ -16,6 +16,7 @@ from pagemill.objects import ObjectStore
 from pagemill.secret_box import SecretBox, open_secret_box
 from pagemill.settings import Settings
 from pagemill.work.container_sweep import keep_sweeping
+from pagemill.work.file_sweep import keep_sweeping_files
 from pagemill.work.kinds import HOUSEKEEPING, INTERACTIVE, LONG, WORKFLOWS, LongResources, WorkflowResources
 from pagemill.work.mail import announce_mail_service
 from pagemill.work.predictions import PredictionResources
@@ -35,7 +36,7 @@ async def open_kinds(
         case Role.LONG:
             return _long(settings, pool, objects)
         case Role.HOUSEKEEPING:
-            return await _housekeeping(settings, pool, objects)
+            return await _housekeeping(settings, pool, objects, stack)
         case Role.WORKFLOWS:
             return _workflows(settings, pool, objects, stack)
 
@@ -76,8 +77,11 @@ def _long(settings: Settings, pool: Pool, objects: ObjectStore) -> list[Runnable
     return [kind.runnable(settings, resources) for kind in LONG]
 
 
-async def _housekeeping(settings: Settings, pool: Pool, objects: ObjectStore) -> list[RunnableKind[Any]]:
+async def _housekeeping(
+    settings: Settings, pool: Pool, objects: ObjectStore, stack: contextlib.AsyncExitStack
+) -> list[RunnableKind[Any]]:
     await announce_mail_service(pool, settings)
+    _keep_sweeping_files(objects, stack)
     resources = WorkResources(
         settings=settings,
         pool=pool,
@@ -90,6 +94,7 @@ async def _housekeeping(settings: Settings, pool: Pool, objects: ObjectStore) ->
 def _workflows(
     settings: Settings, pool: Pool, objects: ObjectStore, stack: contextlib.AsyncExitStack
 ) -> list[RunnableKind[Any]]:
+    _keep_sweeping_files(objects, stack)
     processes = FunctionProcesses()
     stack.push_async_callback(processes.close)
     resources = WorkflowResources(
@@ -102,6 +107,11 @@ def _workflows(
         container_engine=_container_engine(settings, pool, stack),
     )
     return [kind.runnable(settings, resources) for kind in WORKFLOWS]
+
+
+def _keep_sweeping_files(objects: ObjectStore, stack: contextlib.AsyncExitStack) -> None:
+    sweeping = asyncio.create_task(keep_sweeping_files(objects), name="sweep files")
+    stack.push_async_callback(cancel_and_wait, [sweeping])
 
 
 def _container_engine(settings: Settings, pool: Pool, stack: contextlib.AsyncExitStack) -> Engine | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import fcntl
 import itertools
 import os
 import shutil
@@ -22,6 +23,7 @@ from pagemill.objects.store import (
     check_prefix,
     chunks,
 )
+from pagemill.working_directories import is_left_over
 
 # Keys have no part that begins with a dot, so what is being written is never taken for an object.
 TEMPORARY = ".writing"
@@ -56,8 +58,8 @@ class LocalObjectStore:
                         await asyncio.to_thread(file.write, piece)
                 with _write_errors():
                     await asyncio.to_thread(_flush, file.fileno(), durable)
-            with _write_errors():
-                await asyncio.to_thread(_publish, temporary, target, durable)
+                    # Before the lock goes with the descriptor: nobody takes the file for a left-over.
+                    await asyncio.to_thread(_publish, temporary, target, durable)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -117,6 +119,11 @@ class LocalObjectStore:
         async for found in self.scan(prefix):
             yield found.key
 
+    async def remove_unfinished(self) -> int:
+        """Delete the files of writers that were killed; return how many. Raises Unavailable."""
+        with _write_errors():
+            return await asyncio.to_thread(_remove_unfinished, self._directory / TEMPORARY)
+
     async def close(self) -> None:
         """Do nothing: no file stays open."""
         return
@@ -144,13 +151,30 @@ def _write_errors() -> Iterator[None]:
 
 
 def _create(temporary: Path) -> int:
-    """Return the descriptor of a new file."""
+    """Return the descriptor of a new file, which is locked as long as it is open."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     try:
-        return os.open(temporary, flags, 0o600)
+        descriptor = os.open(temporary, flags, 0o600)
     except FileNotFoundError:
         temporary.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(temporary, flags, 0o600)
+        descriptor = os.open(temporary, flags, 0o600)
+    # In a file system without locks nothing is swept.
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def _remove_unfinished(directory: Path) -> int:
+    removed = 0
+    with contextlib.suppress(FileNotFoundError), os.scandir(directory) as entries:
+        for entry in entries:
+            file = Path(entry.path)
+            # It may be published, or removed, meanwhile.
+            with contextlib.suppress(OSError):
+                if is_left_over(file):
+                    file.unlink()
+                    removed += 1
+    return removed
 
 
 def _write(temporary: Path, target: Path, content: bytes, durable: bool) -> None:
@@ -162,7 +186,7 @@ def _write(temporary: Path, target: Path, content: bytes, durable: bool) -> None
             while left:
                 left = left[file.write(left) :]
             _flush(file.fileno(), durable)
-        _publish(temporary, target, durable)
+            _publish(temporary, target, durable)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

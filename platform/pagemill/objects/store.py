@@ -79,6 +79,10 @@ class ObjectStore(Protocol):
         """Yield the keys below a prefix that ends in "/", in their order."""
         ...
 
+    async def remove_unfinished(self) -> int:
+        """Delete what killed writers have left on this machine's disk; return how many there were."""
+        ...
+
     async def close(self) -> None:
         """Close connections."""
         ...

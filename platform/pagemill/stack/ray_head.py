@@ -17,6 +17,7 @@ from pagemill.stack.directory import StackError
 from pagemill.stack.postgres import free_port
 from pagemill.stack.probes import port_answers
 from pagemill.stack.processes import Child, child_environment
+from pagemill.stack.spilled_objects import remove_spilled_objects
 from pagemill.stack.stack_configuration import StackConfiguration, worker_settings
 
 HEAD_PROGRAM = (sys.executable, "-P", "-m", "pagemill.stack.ray_program")
@@ -191,6 +192,9 @@ class RayHead:
         sessions.mkdir(exist_ok=True)
         for old in sorted(sessions.glob("session_2*"))[:-KEPT_SESSIONS]:
             shutil.rmtree(old, ignore_errors=True)
+        # Logs are kept; what a head that was killed had moved from memory to disk is of documents.
+        for session in sessions.glob("session_2*"):
+            remove_spilled_objects(session)
         for name in ("ray_current_cluster", "session_latest"):
             with contextlib.suppress(FileNotFoundError):
                 (sessions / name).unlink()

@@ -24,6 +24,7 @@ import psutil
 from pagemill.stack.directory import MARKER, DataDirectory, StackError
 from pagemill.stack.processes import RAY_PROGRAM, die_with_parent, end_session, kill_marked, rotate
 from pagemill.stack.restarts import RestartPolicy, Restarts
+from pagemill.stack.spilled_objects import remove_spilled_objects, spilling_directories
 
 STARTED = b"Ray runtime started."
 """Line that ``ray start`` writes when the node has joined, or the head answers."""
@@ -174,6 +175,8 @@ class RayNode:
                 return status
 
     async def _run_once(self) -> int:
+        for directory in spilling_directories(self._command):
+            await asyncio.to_thread(remove_spilled_objects, directory)
         process = await asyncio.create_subprocess_exec(
             *self._command,
             stdin=asyncio.subprocess.DEVNULL,
