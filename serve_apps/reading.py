@@ -30,6 +30,7 @@ from pagemill.extraction.types import Page
 from pagemill.objects import open_objects
 from pagemill.objects.store import ObjectStore
 from pagemill.pools import SURGE_PERCENT, reading_replica
+from pagemill.sandbox.concealment import conceal_ray_worker
 from pagemill.settings import load_settings
 from pagemill.tracing.configuration import close_tracing, configure_tracing
 from pagemill.tracing.spans import Attributes, continue_trace, span
@@ -48,6 +49,7 @@ class PageReading:
     """A replica. A document that breaks the child process is an error of that document alone."""
 
     def __init__(self) -> None:
+        conceal_ray_worker()
         settings = load_settings(os.environ)
         configure_tracing(settings, "reading")
         metrics = ReadingMetrics()
@@ -55,7 +57,9 @@ class PageReading:
         recognizer.prepare()
         patient = _patient(ReadLimits())
         self._readers = [
-            PageReader(limits, with_scripts(one, settings.reading_scripts))
+            PageReader(
+                limits, with_scripts(one, settings.reading_scripts), strict=settings.sandbox == "required"
+            )
             for limits, one in (
                 (ReadLimits(), recognizer),
                 (patient, recognizer.beside(page_seconds=patient.page_seconds)),

@@ -179,6 +179,8 @@ def _show(report: StackReport) -> None:
         table.add_row(name, mark, part.detail, str(part.restarts or ""))
     if report.queue is not None:
         table.add_row("queue", "", f"{report.queue.queued} waiting, {report.queue.running} running", "")
+    if report.sandbox is not None:
+        table.add_row("sandbox", "", report.sandbox.detail, "")
     for exporter in report.metrics:
         mark = f"[{MARKS[exporter.status]}]{exporter.status}[/]"
         table.add_row("metrics", mark, f"{exporter.url}, of {exporter.of}", "")

@@ -171,6 +171,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Trainings that run at a time; others wait in the queue."""
     transformation_concurrency: int = 2
     """Transformations of datasets that run at a time."""
+    sandbox: Literal["best-effort", "required"] = "best-effort"
+    """Walls around what parses documents and mail: those that the kernel has, or no document is read and no
+    mail taken where it lacks seccomp or Landlock."""
     thumbnail_concurrency: int = 2
     """Thumbnails that one API process renders at a time."""
     retention_interval: Interval = 3600.0

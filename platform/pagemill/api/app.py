@@ -81,6 +81,7 @@ from pagemill.jobs.waiting import JobListener
 from pagemill.logging_setup import configure_logging
 from pagemill.objects import open_objects
 from pagemill.payments import check_stripe, open_setup_intents
+from pagemill.sandbox.concealment import conceal_this_process
 from pagemill.secret_box import SecretBox, open_secret_box
 from pagemill.settings import Settings, load_settings
 from pagemill.tracing.configuration import close_tracing, configure_tracing
@@ -148,6 +149,7 @@ def provide_app_state(request: ApiRequest) -> AppState:
 @contextlib.asynccontextmanager
 async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator[AppState]:
     """Open connections, object storage, listener and caches; close them at the end."""
+    conceal_this_process()
     async with contextlib.AsyncExitStack() as stack:
         configure_tracing(settings, "api")
         stack.push_async_callback(asyncio.to_thread, close_tracing)
@@ -163,7 +165,8 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
         listener = JobListener(pool)
         await listener.start()
         stack.push_async_callback(listener.close)
-        thumbnails = ThumbnailCache(pool, objects, Renderer(concurrency=settings.thumbnail_concurrency))
+        renderer = Renderer(concurrency=settings.thumbnail_concurrency, strict=settings.sandbox == "required")
+        thumbnails = ThumbnailCache(pool, objects, renderer)
         stack.push_async_callback(thumbnails.close)
         yield AppState(
             settings,

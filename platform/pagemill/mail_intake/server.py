@@ -19,6 +19,7 @@ from pagemill.mail_intake.intake import MailIntake
 from pagemill.mail_intake.reader import MailReader
 from pagemill.mail_intake.session import MailSession, SessionOptions
 from pagemill.objects import open_objects
+from pagemill.sandbox.concealment import conceal_this_process
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, SettingsError
 
@@ -40,6 +41,7 @@ async def mail_server(settings: Settings, *, name_servers: Sequence[str] = ()) -
     Port 0 takes a free one. ``name_servers`` are ``address:port``; without any, those of the machine are
     asked. Raises SettingsError and OSError.
     """
+    conceal_this_process()
     secret_box, certificate = open_secret_box(settings), open_certificate(settings)
     authenticates = can_authenticate(settings)
     largest = round(settings.mail_intake_size * MEBIBYTE)
@@ -52,7 +54,11 @@ async def mail_server(settings: Settings, *, name_servers: Sequence[str] = ()) -
         stack.push_async_callback(pool.close)
         objects = open_objects(settings)
         stack.push_async_callback(objects.close)
-        reader = MailReader(authenticate=authenticates, name_servers=name_servers)
+        reader = MailReader(
+            authenticate=authenticates,
+            name_servers=name_servers,
+            strict=settings.sandbox == "required",
+        )
         stack.push_async_callback(reader.close)
         starter = ExecutionStarter(
             pool, objects, secret_box, development_allowance=settings.development_workflow_executions

@@ -17,6 +17,7 @@ from db.pool import CONNECTION_ERRORS, connect
 from pagemill.containers.engines import open_engine
 from pagemill.errors import PagemillError
 from pagemill.objects import ObjectMissing, open_objects
+from pagemill.sandbox.probe import confinement_here
 from pagemill.settings import Settings, load_settings
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.probes import api_answers, dashboard_json, smtp_answers, url_answers
@@ -59,6 +60,14 @@ class RayReport(msgspec.Struct, kw_only=True, rename="camel"):
     dashboard_url: str | None = None
 
 
+class SandboxReport(msgspec.Struct, kw_only=True, rename="camel"):
+    """Means that confine the children that parse documents on this machine, and those that it lacks."""
+
+    detail: str
+    means: list[str] = []
+    missing: list[str] = []
+
+
 class MetricsReport(msgspec.Struct, kw_only=True, rename="camel"):
     """Address at which Prometheus finds the metrics of a part."""
 
@@ -76,6 +85,7 @@ class StackReport(msgspec.Struct, kw_only=True, rename="camel"):
     parts: dict[str, PartReport]
     queue: QueueReport | None
     ray: RayReport
+    sandbox: SandboxReport | None = None
     metrics: list[MetricsReport] = []
     dispatchers: list[DispatcherRow] = []
     unusable_models: list[UnusableModelRow] = []
@@ -116,6 +126,7 @@ async def examine(directory: DataDirectory) -> StackReport:
         parts=parts,
         queue=queue[0] if queue else None,
         ray=RayReport(address=state.ray_address, dashboard_url=state.dashboard_url),
+        sandbox=await asyncio.to_thread(_sandbox),
         metrics=await asyncio.to_thread(_metrics, state),
         dispatchers=dispatchers,
         unusable_models=models,
@@ -199,6 +210,14 @@ async def _containers(settings: Settings) -> str:
         return f"{await engine.describe()}, {settings.container_engine_url}"
     finally:
         await engine.close()
+
+
+def _sandbox() -> SandboxReport:
+    try:
+        found = confinement_here()
+    except OSError as error:
+        return SandboxReport(detail=f"no child can be confined: {error}")
+    return SandboxReport(detail=found.in_words(), means=sorted(found.means), missing=sorted(found.missing))
 
 
 def _metrics(state: StackState) -> list[MetricsReport]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pagemill.concurrency import cancel_and_wait
 from pagemill.containers.engines import check_engine
 from pagemill.errors import PagemillError
+from pagemill.sandbox.probe import confinement_in_words
 from pagemill.secret_box import open_secret_box
 from pagemill.settings import Settings, to_environment
 from pagemill.stack.certificates import Certificates
@@ -79,6 +80,7 @@ class Supervisor:
         )
         if leftovers:
             self._progress.say(f"ended {leftovers} processes that an earlier run left behind")
+        self._progress.say(f"documents are read with {await asyncio.to_thread(confinement_in_words)}")
         Certificates(self._directory.tls).ensure(datetime.datetime.now(datetime.UTC))
         with self._signals():
             forwarder = await forward_ipv6(self._configuration.port)

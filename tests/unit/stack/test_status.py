@@ -13,6 +13,7 @@ from pagemill.containers.engine import EngineUnavailable
 from pagemill.errors import Unavailable
 from pagemill.extraction.recognition.device import find_device
 from pagemill.objects import ObjectMissing
+from pagemill.sandbox.means import Confinement, Means
 from pagemill.stack import status as module
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.state_file import PartPhase, PartState, StackState
@@ -107,6 +108,21 @@ def test_every_part_is_asked(directory: DataDirectory) -> None:
     assert parts["apps"].detail == f"prediction running, reading running; {recognised}"
     assert parts["api"].detail.startswith("https://localhost:8443, answered in ")
     assert parts["objects"].detail == "file:///nowhere"
+
+
+def test_the_walls_of_the_sandbox_are_told(directory: DataDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = report(directory, state()).sandbox
+    assert sandbox is not None
+    assert {*sandbox.means, *sandbox.missing} == set(Means)
+    assert all(one in sandbox.detail for one in Means)
+
+    def nothing_starts() -> Confinement:
+        raise OSError("it was stopped")
+
+    monkeypatch.setattr(module, "confinement_here", nothing_starts)
+    sandbox = report(directory, state()).sandbox
+    assert sandbox is not None
+    assert sandbox.detail == "no child can be confined: it was stopped"
 
 
 def test_one_part_that_is_down_makes_the_stack_unhealthy(directory: DataDirectory) -> None:

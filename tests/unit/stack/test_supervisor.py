@@ -131,6 +131,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Worl
         monkeypatch.setattr(module, "Apps", lambda *_: made.apps)
         monkeypatch.setattr(module, "end_marked", lambda *_: 0)
         monkeypatch.setattr(module, "ports_open_to_others", lambda _: [])
+        monkeypatch.setattr(module, "confinement_in_words", lambda: "seccomp; the kernel lacks Landlock")
         monkeypatch.setattr(module.signal, "signal", lambda *_: None)
         made.supervisor = Supervisor(made.configuration, made.progress, policy=QUICK)
         return made
@@ -243,6 +244,14 @@ async def test_once_ready_no_number_of_failures_ends_it(world: Callable[..., Wor
     await made.until(lambda: made.events.count("start apps") == 7)
     assert not running.done()
     await stop(made, running)
+
+
+async def test_the_walls_around_documents_are_said_at_the_start(world: Callable[..., World]) -> None:
+    made = world()
+    running = asyncio.create_task(made.supervisor.run())
+    await asyncio.wait_for(made.progress.is_ready.wait(), 60)
+    await stop(made, running)
+    assert made.progress.lines[0] == "documents are read with seccomp; the kernel lacks Landlock"
 
 
 async def test_a_taken_port_is_said_before_anything_starts(world: Callable[..., World]) -> None:
