@@ -20,6 +20,7 @@ from benchmarks.previous_reading import first_page
 from benchmarks.reading import AT_LEAST, AT_MOST, figure, targets
 from benchmarks.reading_batch import bare_seconds, decoded, measure_batch
 from benchmarks.reading_children import TimedRecognizer, measure_fresh_child, measure_text_layers
+from benchmarks.reading_sandbox import both_readers, measure_sandbox
 from benchmarks.reading_sides import Measured, Receipts, compare, cpu_seconds, sample_receipts
 from pagemill.extraction.reading import PageReader
 from tests.unit.extraction import documents
@@ -97,6 +98,7 @@ def reached(**others: float) -> dict[str, Any]:
         "batch": {"ratio": 0.95},
         "textPagesPerSecondPerCore": 100.0,
         "freshChildMilliseconds": 30.0,
+        "sandbox": {"cpuRatio": 1.03},
     }
     return figures | others
 
@@ -203,6 +205,27 @@ def test_a_fresh_child_has_a_wall_and_a_cpu_time() -> None:
         started = measure_fresh_child(reader, documents.text_pdf(), times=3)
     assert 0 < started["freshChildMilliseconds"] < 60_000
     assert started["freshChildCpuMilliseconds"] > 0
+
+
+def test_the_sandbox_stands_beside_reading_without_it(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(documents.text_pdf(3))
+    (tmp_path / "b.pdf").write_bytes(documents.scanned_pdf())
+    advanced: list[None] = []
+    found = measure_sandbox(sorted(tmp_path.iterdir()), lambda: advanced.append(None), rounds=2)
+    assert len(advanced) == 4
+    assert (found["documents"], found["pages"]) == (2, 8)
+    assert found["cpuRatio"] > 0
+    assert found["freshChild"].keys() == {"confined", "unconfined"}
+
+
+def test_only_one_of_both_readers_is_confined() -> None:
+    with both_readers(documents.text_pdf()) as readers:
+        servers = {name: reader._fork_server for name, reader in readers.items()}
+        confined, unconfined = servers["confined"], servers["unconfined"]
+        assert confined is not None
+        assert unconfined is not None
+        assert confined.confinement.means
+        assert not unconfined.confinement.means
 
 
 def test_the_bare_engine_gets_the_pixels_that_a_replica_would_recognise() -> None:
