@@ -23,7 +23,7 @@ def work(data, environment):
 """
 MAPPING = """
 [functions]
-work = "flow_functions:work"
+work = { callable = "flow_functions:work", calls_per_process = 1000 }
 """
 POLL_SECONDS = 0.01
 STATES = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from db.pool import acquire
 from db.statements import Connection
@@ -44,6 +44,13 @@ class FunctionResources(WorkResources):
     function_processes: FunctionProcesses
 
 
+class _Prepared(NamedTuple):
+    """A call, and how many calls its process may serve."""
+
+    call: FunctionCall
+    calls_per_process: int
+
+
 class FunctionRunner:
     """Runner of function jobs. A function whose worker is lost is called again: it may run twice.
 
@@ -58,7 +65,7 @@ class FunctionRunner:
 
     async def __call__(self, job: Job) -> StepResult | None:
         """Call the function and return the step's result; None when it has ended. Raises Unavailable."""
-        organization_id = job.organization_id
+        organization_id, pool = job.organization_id, self._resources.pool
         try:
             step = await self._steps.submit(job)
         except BatchFailed as failed:
@@ -68,9 +75,13 @@ class FunctionRunner:
         prepared = await self._prepare(organization_id, step)
         if isinstance(prepared, StepResult):
             return prepared
-        log = StepLog(self._resources.pool, organization_id, step.log_id)
-        seconds = MARGIN * (LONGEST_SECONDS if step.seconds_left is None else step.seconds_left)
-        return await self._resources.function_processes.call(prepared, log, seconds=seconds)
+        return await self._resources.function_processes.call(
+            prepared.call,
+            StepLog(pool, organization_id, step.log_id),
+            seconds=MARGIN * (LONGEST_SECONDS if step.seconds_left is None else step.seconds_left),
+            organization_id=organization_id,
+            calls_per_process=prepared.calls_per_process,
+        )
 
     async def _find_steps(self, jobs: Sequence[Job]) -> list[StepToRunRow | None]:
         async with acquire(self._resources.pool) as connection:
@@ -82,9 +93,7 @@ class FunctionRunner:
         found = {str(row.id): row for row in rows}
         return [found.get(job.subject_id) for job in jobs]
 
-    async def _prepare(
-        self, organization_id: OrganizationId, step: StepToRunRow
-    ) -> FunctionCall | StepResult:
+    async def _prepare(self, organization_id: OrganizationId, step: StepToRunRow) -> _Prepared | StepResult:
         """Return the call of a step's function, or the failure of a step that cannot be run."""
         functions, box = self._resources.functions, self._resources.secret_box
         function_id = step.parameters.get("lambdaId", step.transition_id)
@@ -95,13 +104,14 @@ class FunctionRunner:
             return StepResult("failed", message=error.message, error=MISSING)
         except EnvironmentMissing as error:
             return StepResult("failed", message=error.message, error=ENVIRONMENT_MISSING)
-        return FunctionCall(
-            callable=function,
+        call = FunctionCall(
+            callable=function.callable,
             directory=functions.directory,
             memory_bytes=int(self._resources.settings.function_memory * GIBIBYTE),
             input=step.input,
             environment=[{"name": name, "value": value} for name, value in environment.items()],
         )
+        return _Prepared(call, function.calls_per_process)
 
 
 async def _succeed(connection: Connection, finished: Sequence[Finished[StepResult | None]]) -> None:

@@ -1,6 +1,7 @@
 """Fork server for functions, and the child that calls one. Run as a module by its parent.
 
 The server has no function loaded, so that each child starts clean, in milliseconds, and sees the newest code.
+A child that is kept serves further calls of its function.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import logging
 import os
 import socket
 import sys
+import tempfile
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -24,6 +27,7 @@ from pagemill.sandbox.framing import receive_message, send_message
 from pagemill.sandbox.profile import FUNCTION
 from pagemill.storable_text import has_nul
 from pagemill.workflows.functions.messages import (
+    CALL,
     INVALID_RESULT,
     LONGEST_MESSAGE,
     OUT_OF_MEMORY,
@@ -35,24 +39,48 @@ from pagemill.workflows.functions.messages import (
 
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 STATUSES: tuple[str, ...] = get_args(Status)
+NOBODY_HAS_ENDED = (0, 0)
+
+_DECODER = msgspec.json.Decoder(FunctionCall)
+"""Made in the server: it takes a millisecond, which each child would need."""
 
 
-def serve_function(connection: socket.socket, descriptors: Sequence[int], sandbox: Sandbox) -> None:
-    """Make one call: its request and reply go over the connection, its prints to the other descriptor."""
+def serve_function(connection: socket.socket, _descriptors: Sequence[int], sandbox: Sandbox) -> None:
+    """Serve calls until the parent goes: they come over the connection, each with a descriptor for prints."""
     os.setsid()  # what it starts can be ended with it
-    for number in (STANDARD_OUTPUT, STANDARD_ERROR):
-        os.dup2(descriptors[0], number)
-    os.close(descriptors[0])
     sys.stdout, sys.stderr = _written_to(STANDARD_OUTPUT), _written_to(STANDARD_ERROR)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    call = msgspec.json.decode(receive_message(connection), type=FunctionCall)
-    os.chdir(call.working_directory)
-    os.environ["TMPDIR"] = call.working_directory
-    sandbox.enter(call.memory_bytes, file_bytes=call.memory_bytes)
-    reply = _call(call)
-    with contextlib.suppress(ValueError):  # the function has closed it
-        sys.stdout.flush()
-    send_message(connection, msgspec.json.encode(reply))
+    environment = dict(os.environ)
+    is_first = True
+    while True:
+        announced, descriptors, _, _ = socket.recv_fds(connection, len(CALL), 1)
+        if not announced:
+            return
+        call = _DECODER.decode(receive_message(connection))
+        _print_to(descriptors[0])
+        os.chdir(call.working_directory)
+        os.environ.clear()
+        os.environ.update(environment | {"TMPDIR": call.working_directory})
+        tempfile.tempdir = None  # it was that of the call before
+        if is_first:
+            sandbox.enter(call.memory_bytes, file_bytes=call.memory_bytes)
+            if call.directory is not None:
+                sys.path.insert(0, call.directory)
+            is_first = False
+        reply = _call(call)
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(ValueError):  # the function has closed it
+                stream.flush()
+        # The parent reads what was printed up to its end.
+        _print_to(os.open(os.devnull, os.O_WRONLY))
+        send_message(connection, msgspec.json.encode(reply))
+
+
+def _print_to(descriptor: int) -> None:
+    """Let a descriptor take what is printed from now on, and close it."""
+    for number in (STANDARD_OUTPUT, STANDARD_ERROR):
+        os.dup2(descriptor, number)
+    os.close(descriptor)
 
 
 def _written_to(descriptor: int) -> TextIO:
@@ -62,9 +90,8 @@ def _written_to(descriptor: int) -> TextIO:
 
 def _call(call: FunctionCall) -> FunctionReply:
     try:
-        if call.directory is not None:
-            sys.path.insert(0, call.directory)
-        return reply_to(find_function(call.callable)(call.input, call.environment))
+        reply = reply_to(find_function(call.callable)(call.input, call.environment))
+        return msgspec.structs.replace(reply, is_fit=_runs_nothing())
     except MemoryError:
         message = f"The function needs more than {call.memory_bytes / 1024**3:g} GiB of memory"
         return FunctionReply(status="failed", message=message, error=OUT_OF_MEMORY)
@@ -74,6 +101,16 @@ def _call(call: FunctionCall) -> FunctionReply:
         return FunctionReply(
             status="failed", message=_plain(text[-LONGEST_MESSAGE:]), error=type(error).__name__
         )
+
+
+def _runs_nothing() -> bool:
+    """Return whether a call has left neither threads nor processes."""
+    try:
+        while os.waitpid(-1, os.WNOHANG) != NOBODY_HAS_ENDED:
+            continue
+    except ChildProcessError:
+        return threading.active_count() == 1
+    return False
 
 
 def _frames_of_function(error: BaseException) -> TracebackType | None:

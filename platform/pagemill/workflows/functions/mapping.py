@@ -31,10 +31,14 @@ Callable: TypeAlias = Annotated[str, Meta(pattern=r"^\w+(\.\w+)*:\w+(\.\w+)*$(?!
 
 
 class MappedFunction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A function, and the organizations that may call it; None: all of them."""
+    """A function, and the organizations that may call it; None: all of them.
+
+    A process serves at most ``calls_per_process`` calls of it, for one organization.
+    """
 
     callable: Callable
     organizations: frozenset[str] | None = None
+    calls_per_process: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,7 +71,7 @@ class FunctionMapping:
         """Directory of the file, in which modules are found first."""
         return None if self._file is None else str(self._file.resolve().parent)
 
-    def find(self, function_id: str, organization_id: OrganizationId) -> str:
+    def find(self, function_id: str, organization_id: OrganizationId) -> MappedFunction:
         """Return the function of a ``las:lambda:name:version`` or of a ``las:transition:commons-name``.
 
         Raises FunctionMissing; reads a file.
@@ -82,7 +86,7 @@ class FunctionMapping:
                 f'"{name}" = "module:function" below [{table}] in the file that PAGEMILL_FUNCTIONS_FILE '
                 f"names, or an entry point {name} of the group pagemill.{table} (docs/workflows.md)"
             )
-        return mapped.callable
+        return mapped
 
     def _read(self) -> Names:
         """Return what the file lists. Raises FunctionMissing when it cannot be read."""

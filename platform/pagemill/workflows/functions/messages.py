@@ -12,6 +12,9 @@ REPLY_BYTES = 2 * OUTPUT_BYTES
 OUT_OF_MEMORY: Final = "Pagemill.FunctionOutOfMemory"
 INVALID_RESULT: Final = "Pagemill.FunctionResultInvalid"
 
+CALL: Final = b"c"
+"""Sent before each call, with the descriptor that its prints go to."""
+
 Status: TypeAlias = Literal["succeeded", "failed", "rejected", "retry"]
 Pair: TypeAlias = dict[Literal["name", "value"], str]
 
@@ -37,3 +40,5 @@ class FunctionReply(msgspec.Struct, frozen=True, kw_only=True):
     output: dict[str, Any] | None = None
     message: str | None = None
     error: str | None = None
+    is_fit: bool = False
+    """Whether the process can serve another call: the function has returned, and nothing of it runs on."""

@@ -1,4 +1,4 @@
-"""Processes of functions: one for each call, forked by a server that is started when it is needed."""
+"""Processes of functions, forked by a server that is started when it is needed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import time
 from collections.abc import AsyncIterator
 from typing import Final
@@ -14,19 +13,20 @@ from typing import Final
 import msgspec
 
 from db.pool import DATABASE_ERRORS
-from pagemill.concurrency import cancel_and_wait
+from pagemill.concurrency import cancel_and_wait, finish_despite_cancellation
 from pagemill.errors import Unavailable
+from pagemill.ids import OrganizationId
 from pagemill.sandbox.child_process import environment_of_functions
 from pagemill.sandbox.children import Children
-from pagemill.sandbox.forked_child import Ending, ForkedChild, in_words
-from pagemill.sandbox.framing import MessageTooLarge, frame, read_message
+from pagemill.sandbox.forked_child import Ending, in_words
+from pagemill.sandbox.framing import MessageTooLarge
 from pagemill.workflows.failures import TASK_FAILED, TIMED_OUT
 from pagemill.workflows.functions.messages import (
     INVALID_RESULT,
-    REPLY_BYTES,
     FunctionCall,
     FunctionReply,
 )
+from pagemill.workflows.functions.workers import IdleWorkers, Purpose, Worker
 from pagemill.workflows.functions.working_directories import WorkingDirectories
 from pagemill.workflows.step_log import StepLog
 from pagemill.workflows.transition_executions import StepResult
@@ -49,47 +49,57 @@ class FunctionProcesses:
     def __init__(self) -> None:
         self._directories = WorkingDirectories()
         self._children = Children(FORK_SERVER, environment=environment_of_functions())
+        self._idle = IdleWorkers()
 
-    async def call(self, call: FunctionCall, log: StepLog, *, seconds: float) -> StepResult:
+    async def call(
+        self,
+        call: FunctionCall,
+        log: StepLog,
+        *,
+        seconds: float,
+        organization_id: OrganizationId,
+        calls_per_process: int = 1,
+    ) -> StepResult:
         """Call a function in a directory of its own, and write what it prints to the log.
 
-        A function that raises, crashes or takes longer than ``seconds`` is a failed result. Raises
-        Unavailable when there is no process for it. Cancelled, it ends the process.
+        Its process serves at most ``calls_per_process`` calls of the function for the organization. A
+        function that raises, crashes or takes longer than ``seconds`` is a failed result. Raises Unavailable
+        when there is no process for it. Cancelled, it ends the process.
         """
+        purpose = Purpose(organization_id, call.callable, call.directory, call.memory_bytes)
         directory = await asyncio.to_thread(self._directories.make)
         call = msgspec.structs.replace(call, working_directory=directory)
         reading, writing = os.pipe()
         try:
             async with _following(reading, log):
-                try:
-                    child = await self._fork(writing)
-                finally:
-                    os.close(writing)
                 answer: FunctionReply | StepResult | None = None
+                ending: Ending | None = None
+                worker: Worker | None = None
                 try:
-                    answer = await _ask(child, call, seconds)
+                    worker = self._idle.take(purpose) or await self._fork()
+                    answer = await _ask(worker, call, writing, seconds)
                 finally:
-                    ending = await self._end(child)
+                    if worker is None:
+                        os.close(writing)
+                    elif _is_fit(answer) and worker.calls < calls_per_process:
+                        self._idle.add(purpose, worker)
+                    else:
+                        ending = await finish_despite_cancellation(worker.end())
         finally:
             await asyncio.to_thread(self._directories.remove, directory)
         return _result(answer, ending)
 
     async def close(self) -> None:
         """End the fork server, and with it all calls."""
+        await self._idle.close()
         await self._children.close()
         await asyncio.to_thread(self._directories.close)
 
-    async def _fork(self, output: int) -> ForkedChild:
+    async def _fork(self) -> Worker:
         try:
-            return await self._children.fork([output])
+            return await Worker.of(self._children)
         except OSError as error:
             raise Unavailable(NOT_AVAILABLE, detail=str(error)) from error
-
-    async def _end(self, child: ForkedChild) -> Ending | None:
-        """End a child and what it has started; return how it ended, None when its server is gone."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.process_id, signal.SIGKILL)
-        return await self._children.end(child)
 
 
 @contextlib.asynccontextmanager
@@ -146,15 +156,16 @@ async def _write(log: StepLog) -> None:
         logger.warning("lines of a function are not written yet: %s: %s", type(error).__name__, error)
 
 
-async def _ask(child: ForkedChild, call: FunctionCall, seconds: float) -> FunctionReply | StepResult | None:
-    """Return the reply of a child, a failure, or None when it has ended without a reply."""
-    child.connection.setblocking(False)
-    reader, writer = await asyncio.open_connection(sock=child.connection)
+async def _ask(
+    worker: Worker, call: FunctionCall, output: int, seconds: float
+) -> FunctionReply | StepResult | None:
+    """Return the reply of a worker, a failure, or None when it has ended without a reply.
+
+    ``output`` is closed once the worker has it.
+    """
     try:
         async with asyncio.timeout(seconds):
-            writer.write(frame(msgspec.json.encode(call)))
-            reply = await read_message(reader, maximum=REPLY_BYTES)
-        return msgspec.json.decode(reply, type=FunctionReply)
+            return await worker.ask(call, output)
     except TimeoutError:
         return StepResult(
             "failed", message=f"The function ran longer than {seconds:.0f} seconds", error=TIMED_OUT
@@ -163,8 +174,10 @@ async def _ask(child: ForkedChild, call: FunctionCall, seconds: float) -> Functi
         return StepResult("failed", message="The function's reply cannot be read", error=INVALID_RESULT)
     except (OSError, asyncio.IncompleteReadError):
         return None
-    finally:
-        writer.close()
+
+
+def _is_fit(answer: FunctionReply | StepResult | None) -> bool:
+    return isinstance(answer, FunctionReply) and answer.is_fit
 
 
 def _result(answer: FunctionReply | StepResult | None, ending: Ending | None) -> StepResult:

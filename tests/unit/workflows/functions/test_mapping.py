@@ -60,7 +60,7 @@ def file(tmp_path: Path) -> Path:
 )
 def test_a_function_is_found(file: Path, lambda_id: str, function: str) -> None:
     functions = FunctionMapping(file)
-    assert functions.find(lambda_id, MINE) == function
+    assert functions.find(lambda_id, MINE).callable == function
     assert functions.directory == str(file.parent)
 
 
@@ -86,7 +86,7 @@ def test_others_may_not_know_that_there_is_one(file: Path) -> None:
 
 def test_without_a_file_there_are_those_of_packages() -> None:
     functions = FunctionMapping(None)
-    assert functions.find("las:lambda:total:1", MINE) == "packaged.steps:total"
+    assert functions.find("las:lambda:total:1", MINE).callable == "packaged.steps:total"
     assert functions.directory is None
 
 
@@ -94,7 +94,7 @@ def test_a_changed_file_counts_at_once(file: Path) -> None:
     functions = FunctionMapping(file)
     functions.find("las:lambda:total:1", MINE)
     file.write_text('[functions]\ntotal = "changed:total"\n')
-    assert functions.find("las:lambda:total:1", MINE) == "changed:total"
+    assert functions.find("las:lambda:total:1", MINE).callable == "changed:total"
     with pytest.raises(FunctionMissing):
         functions.find("las:lambda:private:1", MINE)
 

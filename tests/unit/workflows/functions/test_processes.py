@@ -85,6 +85,27 @@ def looks_around(data, environment):
 def counts(data, environment, calls=[]):
     calls.append(1)
     return {"calls": len(calls)}
+
+def counts_and(data, environment, calls=[]):
+    calls.append(1)
+    found = {
+        "calls": len(calls),
+        "process": os.getpid(),
+        "directory": os.getcwd(),
+        "temporary": tempfile.gettempdir(),
+        "left": os.environ.pop("LEFT", None),
+    }
+    os.environ["LEFT"] = "by a call"
+    match data.get("how"):
+        case "raises":
+            raise ValueError(found)
+        case "leaves a child":
+            subprocess.Popen(["sleep", "600"])
+        case "leaves a thread":
+            threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+        case "waits":
+            time.sleep(600)
+    return found
 """
 DISPATCHER = """
 import asyncio, pathlib, sys
@@ -120,7 +141,9 @@ class Call:
     def __init__(self, processes: FunctionProcesses, directory: Path) -> None:
         self._processes, self._directory = processes, directory
 
-    async def __call__(self, name: str, *, seconds: float = 30.0, **data: Any) -> StepResult:
+    async def __call__(
+        self, name: str, *, seconds: float = 30.0, most: int = 1, owner: str = "mine", **data: Any
+    ) -> StepResult:
         call = FunctionCall(
             callable=f"steps:{name}",
             directory=str(self._directory),
@@ -128,7 +151,13 @@ class Call:
             input=data,
             environment=[{"name": "A", "value": "b"}],
         )
-        return await self._processes.call(call, log_of_nothing(), seconds=seconds)
+        return await self._processes.call(
+            call,
+            log_of_nothing(),
+            seconds=seconds,
+            organization_id=OrganizationId(f"las:organization:{owner}"),
+            calls_per_process=most,
+        )
 
 
 @pytest.fixture
@@ -277,6 +306,64 @@ async def test_a_server_that_was_killed_is_started_again(call: Call, processes: 
 
     await until(is_gone)
     assert (await call("counts")).output == {"calls": 1}
+
+
+async def test_a_process_serves_as_many_calls_as_it_may(call: Call) -> None:
+    outputs = [(await call("counts_and", most=3)).output or {} for _ in range(5)]
+    assert [one["calls"] for one in outputs] == [1, 2, 3, 1, 2]
+    assert len({one["process"] for one in outputs}) == 2
+    assert len({one["directory"] for one in outputs}) == 5
+    assert all(one["temporary"] == one["directory"] for one in outputs)
+    assert [one["left"] for one in outputs] == [None] * 5
+
+
+async def test_organizations_share_no_process(call: Call) -> None:
+    outputs = [(await call("counts", most=9, owner=owner)).output for owner in ("a", "b", "a", "b")]
+    assert outputs == [{"calls": 1}, {"calls": 1}, {"calls": 2}, {"calls": 2}]
+
+
+@pytest.mark.parametrize("how", ["raises", "leaves a child", "leaves a thread", "waits"])
+async def test_a_process_that_may_be_spoilt_serves_no_other_call(call: Call, how: str) -> None:
+    owner = how.replace(" ", "-")
+    first = await call("counts_and", most=9, owner=owner)
+    spoilt = await call("counts_and", most=9, owner=owner, how=how, seconds=1.0 if how == "waits" else 30.0)
+    assert spoilt.status == ("failed" if how in ("raises", "waits") else "succeeded")
+    third = await call("counts_and", most=9, owner=owner)
+    assert first.output is not None
+    assert third.output is not None
+    assert third.output["calls"] == 1
+    assert third.output["process"] != first.output["process"]
+
+
+async def test_calls_at_the_same_time_have_processes_of_their_own(call: Call) -> None:
+    results = await asyncio.gather(*(call("counts_and", most=9, owner="many") for _ in range(4)))
+    assert len({(one.output or {})["process"] for one in results}) == 4
+
+
+async def test_an_idle_process_that_is_gone_is_not_used(call: Call, processes: FunctionProcesses) -> None:
+    first = (await call("counts_and", most=9, owner="killed")).output
+    assert first is not None
+    psutil.Process(first["process"]).kill()
+
+    async def is_known() -> bool:
+        idle = [worker for workers in processes._idle._idle.values() for worker in workers]
+        return any(one.child.process_id == first["process"] and one.is_gone for one in idle)
+
+    await until(is_known)
+    results = [await call("counts_and", most=9, owner="killed") for _ in range(2)]
+    assert [(one.output or {}).get("calls") for one in results] == [1, 2]
+
+
+async def test_closing_ends_idle_processes(directory: Path) -> None:
+    processes = FunctionProcesses()
+    output = (await Call(processes, directory)("counts_and", most=9)).output
+    assert output is not None
+    await processes.close()
+
+    async def is_gone() -> bool:
+        return not is_alive(output["process"])
+
+    await until(is_gone)
 
 
 async def test_it_is_called_from_another_event_loop_as_well(directory: Path) -> None:
