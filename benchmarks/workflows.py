@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -75,6 +77,8 @@ def main() -> None:
     parser.add_argument("--containers", type=int, default=10)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
+    # Asked to end, it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     began = machine()
     with ExitStack() as stack:
         postgres = stack.enter_context(durable_postgres())
