@@ -119,6 +119,8 @@ class RayHead:
         token = self._configuration.directory.write_ray_token()
         return {
             "RAY_AUTH_MODE": "token",
+            # Meant for other systems: without it Ray takes 127.0.0.1 for an address that others can reach.
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
             "RAY_AUTH_TOKEN_PATH": str(token),
             "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
             # The line above would start an HTTP proxy on port 8000 whatever serve.start says: none is needed,

@@ -55,6 +55,7 @@ def test_whoever_is_let_in_shows_the_token_and_no_http_server_is_started(tmp_pat
     head = RayHead(configuration, lambda: configuration.settings("postgresql://unused", None))
     environment = head.client_environment()
     assert environment["RAY_AUTH_MODE"] == "token"
+    assert environment["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] == "0"
     assert len(Path(environment["RAY_AUTH_TOKEN_PATH"]).read_text()) >= 32
     assert environment["RAY_SERVE_THROUGHPUT_OPTIMIZED"] == "1"
     assert environment["RAY_SERVE_ENABLE_DIRECT_INGRESS"] == "0"
