@@ -86,16 +86,19 @@ def surplus(
 ) -> list[OpenConnection]:
     """Return the connections to shut so that none of these has a neighbour too many.
 
-    ``seen`` says since when each is known. All are of one address; at least ``most`` stay.
+    ``seen`` says since when each is known. All are of one address; at least ``most`` stay. Connections that
+    have sent a whole request only give way to others of their kind: strangers who come again and again would
+    push them out while they are too new to be shut themselves.
     """
-    candidates = [
-        (noted.last(one.peer), seen[one.peer], one)
-        for one in connections
-        if noted.last(one.peer) < math.inf
-        and (noted.last(one.peer) > 0 or now - seen[one.peer] >= GRACE_SECONDS)
+    proven = [one for one in connections if noted.last(one.peer) > 0]
+    idle = sorted(
+        (one for one in proven if noted.last(one.peer) < math.inf), key=lambda one: noted.last(one.peer)
+    )
+    strange = [
+        one for one in connections if not noted.last(one.peer) and now - seen[one.peer] >= GRACE_SECONDS
     ]
-    candidates.sort(key=lambda candidate: candidate[:2])
-    return [one for *_, one in candidates[: max(0, len(connections) - most)]]
+    strange.sort(key=lambda one: seen[one.peer])
+    return [*strange[: max(0, len(connections) - most)], *idle[: max(0, len(proven) - most)]]
 
 
 class ConnectionBounds:

@@ -56,6 +56,13 @@ def test_a_request_that_is_worked_on_and_a_new_connection_stay() -> None:
     assert shut(noted, [100.0, GRACE_SECONDS / 2, 100.0], 0) == [2]
 
 
+def test_strangers_who_come_and_go_push_nobody_out() -> None:
+    noted = Arrivals()
+    noted.complete((ADDRESS, 0))
+    noted.answered((ADDRESS, 0), NOW - 0.001)
+    assert shut(noted, [100.0, *([GRACE_SECONDS / 2] * 9)], 2) == []
+
+
 def test_who_begins_a_body_has_to_prove_itself_again() -> None:
     noted = Arrivals()
     noted.complete((ADDRESS, 0))
