@@ -100,7 +100,9 @@ COMMANDS_RUN_BY = {
     "node start": "tests/integration/stack/test_cluster_start.py::test_a_cluster_starts_and_a_node_leaves",
     "node stop": "tests/unit/stack/test_ray_node.py::test_stopping_what_was_never_started",
     "objects sweep": "tests/integration/housekeeping/test_orphaned_objects.py::test_the_command",
-    "organizations retention": "tests/integration/api/resources/test_erased_values.py",
+    "organizations retention": (
+        "tests/integration/api/resources/test_erased_values.py::test_retention_takes_the_values_too"
+    ),
     "plans apply": "tests/integration/usage/test_plan_changes.py::test_the_commands",
     "plans list": "tests/integration/usage/test_plan_changes.py::test_the_commands",
     "plans statement": "tests/integration/usage/test_plan_changes.py::test_the_commands",
