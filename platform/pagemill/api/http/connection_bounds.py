@@ -24,7 +24,8 @@ from typing import Final, NamedTuple, TypeAlias
 from pagemill.api.http.client_address import TrustedProxies, neighbourhood
 from pagemill.concurrency import cancel_and_wait
 
-Peer: TypeAlias = tuple[str, int]
+Peer: TypeAlias = tuple[str, str | int]
+"""Address and port, both as granian writes them in the scope of a request."""
 
 LOOK_SECONDS: Final = 0.25
 GRACE_SECONDS: Final = 1.0
@@ -208,7 +209,7 @@ def _connection_of(descriptor: int) -> int | tuple[int, OpenConnection] | None:
             peer = inspected.getpeername()
         except OSError:
             return None
-        return port, OpenConnection(inspected.detach(), (str(peer[0]), int(peer[1])))
+        return port, OpenConnection(inspected.detach(), (str(peer[0]), str(peer[1])))
 
 
 def _shut(descriptor: int) -> None:

@@ -25,7 +25,7 @@ NOW = 1000.0
 
 
 def connections(count: int) -> list[OpenConnection]:
-    return [OpenConnection(number, (ADDRESS, number)) for number in range(count)]
+    return [OpenConnection(number, (ADDRESS, str(number))) for number in range(count)]
 
 
 def shut(noted: Arrivals, ages: list[float], most: int) -> list[int]:
@@ -36,8 +36,8 @@ def shut(noted: Arrivals, ages: list[float], most: int) -> list[int]:
 
 def test_those_without_a_request_go_first_the_oldest_of_them_first() -> None:
     noted = Arrivals()
-    noted.complete((ADDRESS, 0))
-    noted.answered((ADDRESS, 0), NOW - 500)
+    noted.complete((ADDRESS, "0"))
+    noted.answered((ADDRESS, "0"), NOW - 500)
     assert shut(noted, [900.0, 5.0, 7.0, 6.0], 2) == [2, 3]
     assert shut(noted, [900.0, 5.0, 7.0, 6.0], 4) == []
 
@@ -45,32 +45,32 @@ def test_those_without_a_request_go_first_the_oldest_of_them_first() -> None:
 def test_then_those_that_have_been_idle_for_longest() -> None:
     noted = Arrivals()
     for number, idle in enumerate((30.0, 50.0, 40.0)):
-        noted.complete((ADDRESS, number))
-        noted.answered((ADDRESS, number), NOW - idle)
+        noted.complete((ADDRESS, str(number)))
+        noted.answered((ADDRESS, str(number)), NOW - idle)
     assert shut(noted, [60.0] * 4, 1) == [3, 1, 2]
 
 
 def test_a_request_that_is_worked_on_and_a_new_connection_stay() -> None:
     noted = Arrivals()
-    noted.complete((ADDRESS, 0))
+    noted.complete((ADDRESS, "0"))
     assert shut(noted, [100.0, GRACE_SECONDS / 2, 100.0], 0) == [2]
 
 
 def test_strangers_who_come_and_go_push_nobody_out() -> None:
     noted = Arrivals()
-    noted.complete((ADDRESS, 0))
-    noted.answered((ADDRESS, 0), NOW - 0.001)
+    noted.complete((ADDRESS, "0"))
+    noted.answered((ADDRESS, "0"), NOW - 0.001)
     assert shut(noted, [100.0, *([GRACE_SECONDS / 2] * 9)], 2) == []
 
 
 def test_who_begins_a_body_has_to_prove_itself_again() -> None:
     noted = Arrivals()
-    noted.complete((ADDRESS, 0))
-    noted.incomplete((ADDRESS, 0))
-    noted.answered((ADDRESS, 0), NOW)
-    assert noted.last((ADDRESS, 0)) == 0
-    noted.complete((ADDRESS, 1))
-    noted.keep({(ADDRESS, 2)})
+    noted.complete((ADDRESS, "0"))
+    noted.incomplete((ADDRESS, "0"))
+    noted.answered((ADDRESS, "0"), NOW)
+    assert noted.last((ADDRESS, "0")) == 0
+    noted.complete((ADDRESS, "1"))
+    noted.keep({(ADDRESS, "2")})
     assert len(noted) == 0
 
 
@@ -84,7 +84,7 @@ def test_the_connections_of_a_process_are_those_at_its_ports() -> None:
     with listening() as server, socket.create_connection(server.getsockname()) as client:
         accepted, peer = server.accept()
         with accepted:
-            found = [one for one in accepted_connections() if one.peer == peer]
+            found = [one for one in accepted_connections() if one.peer == (peer[0], str(peer[1]))]
             assert client.getsockname() == peer
             [connection] = found
             os.close(connection.descriptor)
