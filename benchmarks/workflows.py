@@ -165,7 +165,7 @@ async def transitions(
         "ratios": [round(ratio, 3) for ratio in ratios],
         "statesPerSecond": round(statistics.median(one["states"] for one in found)),
         "drainedPerSecond": round(statistics.median(one["drain"] for one in found)),
-        "commitsPerExecution": statistics.median(cost.pop("commits") for cost in costs),
+        "commitsPerExecution": round(statistics.median(cost.pop("commits") for cost in costs), 1),
         "cpuMilliseconds": {
             name: round(statistics.median(cost[name] for cost in costs), 2) for name in costs[0]
         },
