@@ -81,7 +81,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: str = ""
     """Networks of the proxies in front of the API, as ``10.0.0.0/8``, separated by commas: what they say in
     X-Forwarded-For is the address of a client. Without them it is that of the connection."""
-    address_connections: Annotated[int, Meta(ge=16, le=2000)] = 512
+    address_connections: Annotated[int, Meta(ge=16, le=2000)] = 1024
     """Most connections of one address to one API process, but for those of trusted proxies."""
     request_body_wait: Annotated[float, Meta(gt=0)] = 20.0
     """Time in which the body of a request has to come, beside that for its length."""
