@@ -75,7 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Requests a second that an organization may send, to all API processes together; 0: no limit."""
     request_burst: int = 0
     """Requests that an organization may send in a burst; 0: twice its rate."""
-    token_rate: Annotated[float, Meta(ge=0)] = 5.0
+    token_rate: Annotated[float, Meta(ge=0)] = 20.0
     """Access tokens a second that one client may ask for from one address, and ten times as many in a burst;
     all clients of one address have ten times that. 0: no limit. Each API process counts for itself."""
     trusted_proxies: str = ""

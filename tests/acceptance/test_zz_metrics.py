@@ -19,8 +19,10 @@ OF_RARE_EVENTS = {
     "ray_pagemill_model_evictions_total",
     "ray_pagemill_model_failures_total",
     "ray_pagemill_recognition_batch_size",
+    "ray_pagemill_reservation_seconds",
+    "ray_pagemill_reservations_total",
 }
-"""Metrics of a GPU, of what fails, and of scanned pages."""
+"""Metrics of a GPU, of what fails, of scanned pages, and of plans with limits."""
 
 
 def addresses(stack: LocalStack) -> list[str]:

@@ -72,7 +72,7 @@ def bodies() -> dict[str, tuple[str, str, Any]]:
         "expressions": ("POST", "/v1/workflows", {"specification": specification, "emailConfig": mail}),
         "wide metadata": ("POST", "/v1/documents", {"metadata": wide}),
         "unknown members": ("POST", "/v1/documents", wide),
-        "labels": ("POST", "/v1/documents", {"groundTruth": labels(45_000)}),
+        "labels": ("POST", "/v1/documents", {"groundTruth": labels(30_000)}),
         "rows": ("POST", "/v1/documents", {"groundTruth": [{"label": "lines", "value": rows}]}),
         "content": ("POST", "/v1/documents", {"content": content, "groundTruth": labels(20_000)}),
         "asset": ("POST", "/v1/assets", {"content": content}),
@@ -94,7 +94,7 @@ def bodies() -> dict[str, tuple[str, str, Any]]:
             "/v1/datasets/x/transformations",
             {"operations": [{"type": "remove-duplicates"}] * 14_000},
         ),
-        "a document": ("PATCH", "/v1/documents/x", {"groundTruth": labels(45_000)}),
+        "a document": ("PATCH", "/v1/documents/x", {"groundTruth": labels(30_000)}),
     }
 
 

@@ -24,8 +24,8 @@ CONTENT_BODY_BYTES: Final = 10_000_000
 MAX_DEPTH: Final = 100
 """Deepest nesting of objects and lists. Deeper ones could be decoded, but not be encoded everywhere."""
 TOO_DEEP = "body: is nested too deeply"
-MOST_VALUES: Final = 200_000
-"""Members and items in one body: 50,000 values of ground truth with their label, pages and confidence."""
+MOST_VALUES: Final = 100_000
+"""Members and items in one body: 25,000 values of ground truth with their label, page and confidence."""
 TOO_WIDE = f"body: has more than {MOST_VALUES} members and items"
 
 _TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)

@@ -45,4 +45,4 @@ async def test_forged_tokens_use_no_allowance(
 
 def test_there_is_a_limit_by_default() -> None:
     defaults = Settings(database_url="postgresql://unused", objects_url="file:///unused")
-    assert (defaults.request_rate, defaults.token_rate) == (200.0, 5.0)
+    assert (defaults.request_rate, defaults.token_rate) == (200.0, 20.0)

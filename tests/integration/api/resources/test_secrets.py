@@ -17,7 +17,7 @@ from tests.support.seeds import used
 from tests.support.tenants import Tenant
 from tests.support.workflow_seeds import seed_transition, seed_workflow
 
-DATA = {"LAS_CLIENT_SECRET": "hunter2-hunter2", "nested": {"list": [1, None, "é\0"]}}
+DATA = {"LAS_CLIENT_SECRET": "hunter2-hunter2", "nested": {"list": [1, None, "é"]}}
 
 
 async def create(api: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
