@@ -34,7 +34,15 @@ UNANSWERED_SECONDS = {True: 200.0, False: 15.0}
 """How long after all is back clients try on; an abandoned key is free after 180 s."""
 ENDED_SECONDS = 240.0
 MARGIN_SECONDS = 15.0
-ALSO_LONG = ("API", "reading replica", "prediction replica", "Serve controller", "object storage", "Ray head")
+ALSO_LONG = (
+    "API",
+    "Postgres",
+    "reading replica",
+    "prediction replica",
+    "Serve controller",
+    "object storage",
+    "Ray head",
+)
 """Faults that ``make test`` leaves to ``make test-long`` and ``make chaos``."""
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1500)]

@@ -346,6 +346,7 @@ async def test_deploying_the_same_release_restarts_no_dispatcher(
     }
 
 
+@pytest.mark.long
 async def test_a_new_release_lets_a_training_go_on(
     trained: Trained, settings: Settings, pool: asyncpg.Pool, objects: ObjectStore
 ) -> None:

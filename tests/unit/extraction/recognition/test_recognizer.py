@@ -120,9 +120,9 @@ def test_high_quality_reads_the_same(recognizer: Recognizer) -> None:
 
 
 def test_threads_read_what_one_thread_reads(recognizer: Recognizer) -> None:
-    pages = [drawn_page([(40, 40, f"Page {number}"), (40, 140, f"{number}9.95")]) for number in range(1, 7)]
+    pages = [drawn_page([(40, 40, f"Page {number}"), (40, 140, f"{number}9.95")]) for number in range(1, 4)]
     alone = [recognizer.words(page, "LOW") for page in pages]
-    with ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(3) as pool:
         together = list(pool.map(lambda page: recognizer.words(page, "LOW"), pages))
     assert together == alone
 
