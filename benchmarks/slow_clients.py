@@ -17,7 +17,7 @@ _FORM = b"POST /token HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-for
 
 
 class Slowness(NamedTuple):
-    """What a client sends first, and then again and again."""
+    """First bytes of a client, and those that it sends again and again."""
 
     first: bytes
     then: bytes

@@ -1,4 +1,4 @@
-"""How fast the API answers others while somebody is hostile.
+"""Rate at which the API answers others while somebody is hostile.
 
 python -m benchmarks.surface --out benchmarks/results/surface.json
 

@@ -25,7 +25,7 @@ from pagemill.ids import (
 
 KIND = "erasure"
 PRIORITY = 20
-"""That of housekeeping, which nobody waits for."""
+"""The one of housekeeping, which nobody waits for."""
 MAXIMUM_ATTEMPTS = 20
 _NO_OPEN_JOB = """NOT EXISTS (
             SELECT FROM job

@@ -70,7 +70,7 @@ class LockedWorkflowExecutionRow(Row):
     workflow_status: WorkflowStatus
     has_completed_task: Annotated[bool, NeverNull("whether it is null")]
     events_wanted: Annotated[bool, NeverNull("EXISTS")]
-    """Whether a webhook wants events of executions."""
+    """True when a webhook wants events of executions."""
 
 
 TRANSITION_EXECUTIONS = """coalesce((

@@ -46,7 +46,7 @@ class NewExecution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExecutionChange(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an execution stands from now on. With ``new`` it is inserted.
+    """Place at which an execution stands from now on. With ``new`` it is inserted.
 
     ``output`` counts when it has ended.
     """

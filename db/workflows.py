@@ -59,7 +59,7 @@ class WorkflowToStartRow(Row):
     now: Annotated[datetime.datetime, NeverNull("now()")]
     has_completed_task: Annotated[bool, NeverNull("whether it is null")]
     events_wanted: Annotated[bool, NeverNull("EXISTS")]
-    """Whether a webhook wants events of executions."""
+    """True when a webhook wants events of executions."""
 
 
 def events_wanted(organization: str) -> str:
