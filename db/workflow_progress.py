@@ -115,7 +115,7 @@ class NewStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EndedStep(msgspec.Struct, frozen=True, kw_only=True):
-    """How an execution of a transition has ended; its timers are deleted."""
+    """End of an execution of a transition; its timers are deleted."""
 
     organization_id: OrganizationId
     id: TransitionExecutionId

@@ -1,4 +1,4 @@
-"""How often an address may ask for tokens, decided before the database is asked and a secret is compared.
+"""Bounds of how often an address asks for tokens, decided before any secret is compared.
 
 The buckets are of one process: a limit of all would be a write for each try of a stranger, and secrets are
 256 random bits, so it is load that is bounded, not luck. Several API processes admit so many times the tries.

@@ -1,4 +1,4 @@
-"""How bodies of requests are received: in good time, and to their end before the answer is sent.
+"""Receive bodies of requests: in good time, and to their end before the answer is sent.
 
 A server that answers and closes while the client is sending resets the connection, and the client never reads
 the answer.
@@ -22,7 +22,7 @@ MAX_DRAIN_SECONDS = 30.0
 
 
 class BodyPace(NamedTuple):
-    """How slowly a body may come: after ``wait`` seconds, at least ``rate`` bytes a second on average."""
+    """Slowest pace of a body: after ``wait`` seconds, at least ``rate`` bytes a second on average."""
 
     wait: float
     rate: float

@@ -1,4 +1,4 @@
-"""What every request gets: an id, in the answer's ``X-Request-Id`` and in its log lines, and safe headers."""
+"""Give every request an id, in the answer's ``X-Request-Id`` and in its log lines, and safe headers."""
 
 from __future__ import annotations
 
