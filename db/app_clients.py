@@ -29,14 +29,28 @@ class AppClientRow(Row):
 
 
 class AppClientCredentialsRow(Row):
-    """The hash of an app client's secret; null for a public app client."""
+    """An app client as the authorization server knows it; ``secret_hash`` is null for a public one.
+
+    ``previous_secret_hash`` is there while the former secret works; its tokens are of the epoch before.
+    """
 
     id: AppClientId
     organization_id: OrganizationId
+    client_id: str
+    name: str | None
     secret_hash: str | None
+    previous_secret_hash: str | None
+    token_epoch: int
+    configuration: dict[str, Any]
 
 
 APP_CLIENT = columns(AppClientRow, **{"has_secret": "secret_hash IS NOT NULL"})
+CREDENTIALS = columns(
+    AppClientCredentialsRow,
+    **{
+        "previous_secret_hash": "CASE WHEN previous_secret_expires_time > now() THEN previous_secret_hash END"
+    },
+)
 
 
 @tenant(f"""
@@ -68,7 +82,7 @@ async def insert_app_client(
 
 @crossing(
     "the organization of a caller is not known before its credentials are checked",
-    f"SELECT {columns(AppClientCredentialsRow)} FROM app_client WHERE client_id = :client_id",
+    f"SELECT {CREDENTIALS} FROM app_client WHERE client_id = :client_id",
 )
 async def find_app_client(connection: Connection, *, client_id: str) -> AppClientCredentialsRow | None:
     """Return the app client with this OAuth client id."""
@@ -142,3 +156,29 @@ async def delete_app_client(
     connection: Connection, *, organization_id: OrganizationId, app_client_id: AppClientId
 ) -> AppClientRow | None:
     """Delete an app client and return what it was."""
+
+
+@tenant(f"""
+    UPDATE app_client SET
+        secret_hash = :secret_hash,
+        previous_secret_hash = secret_hash,
+        previous_secret_expires_time = now() + make_interval(secs => :overlap_seconds),
+        token_epoch = token_epoch + 1,
+        updated_time = now(),
+        updated_by = :updated_by
+    WHERE organization_id = :organization_id AND id = :app_client_id AND secret_hash IS NOT NULL
+    RETURNING {APP_CLIENT}
+""")
+async def exchange_secret(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    app_client_id: AppClientId,
+    secret_hash: str,
+    overlap_seconds: float,
+    updated_by: PrincipalId,
+) -> AppClientRow | None:
+    """Give an app client another secret; the former one and its tokens work for some time more.
+
+    A public app client has none to exchange: None is returned for it.
+    """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db.statements import Connection, Row, tenant
-from pagemill.ids import OrganizationId, PrincipalId
+from pagemill.ids import GrantId, OrganizationId, PrincipalId
 
 
 class PrincipalRow(Row):
@@ -19,10 +19,17 @@ class PrincipalRow(Row):
         JOIN role ON role.id = wanted.id ORDER BY role.id
     ) END AS permissions
     FROM (
-        SELECT role_ids FROM app_client WHERE organization_id = :organization_id AND id = :principal_id
+        SELECT role_ids FROM app_client
+        WHERE organization_id = :organization_id AND id = :principal_id AND (
+            token_epoch = :epoch OR (token_epoch - 1 = :epoch AND previous_secret_expires_time > now())
+        )
         UNION ALL
         SELECT role_ids FROM organization_user
-        WHERE organization_id = :organization_id AND id = :principal_id AND status = 'active'
+        WHERE organization_id = :organization_id AND id = :principal_id AND status = 'active' AND EXISTS (
+            SELECT FROM token_grant
+            WHERE token_grant.organization_id = :organization_id AND token_grant.id = :grant_id
+                AND token_grant.user_id = :principal_id AND token_grant.ended_time IS NULL
+        )
     ) AS principal
     UNION ALL
     (
@@ -31,6 +38,15 @@ class PrincipalRow(Row):
     )
 """)
 async def find_principal(
-    connection: Connection, *, organization_id: OrganizationId, principal_id: PrincipalId
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    principal_id: PrincipalId,
+    grant_id: GrantId | None,
+    epoch: int,
 ) -> PrincipalRow | None:
-    """Return the permissions of an app client, an active user or a container, which is its execution."""
+    """Return the permissions of an app client, an active user or a container, which is its execution.
+
+    A user is one by a grant that has not ended; an app client is one in its own epoch, and in the one before
+    while its former secret works.
+    """

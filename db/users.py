@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UnsetType
 
-from db.statements import Connection, NeverNull, Row, columns, tenant
+from db.statements import Connection, NeverNull, Row, columns, crossing, tenant
 from pagemill.ids import AppClientId, OrganizationId, PrincipalId, ProfileId, RoleId, UserId
 
 UserStatus: TypeAlias = Literal["inactive", "active", "invite_pending"]
@@ -26,6 +26,14 @@ class UserRow(Row):
     created_by: PrincipalId | None
     updated_time: datetime.datetime | None
     updated_by: PrincipalId | None
+
+
+class SigningUserRow(Row):
+    """A user that a person can act as."""
+
+    organization_id: OrganizationId
+    user_id: UserId
+    organization_name: str | None
 
 
 # A user whose invitation has expired is inactive until the next one.
@@ -143,3 +151,21 @@ async def insert_first_user(
     created_by: PrincipalId,
 ) -> None:
     """Add the active user that a new organization begins with."""
+
+
+@crossing(
+    "a person may be a user of several organizations",
+    """
+    SELECT organization_user.organization_id, organization_user.id AS user_id,
+        organization.name AS organization_name
+    FROM organization_user JOIN organization ON organization.id = organization_user.organization_id
+    WHERE organization_user.profile_id = :profile_id AND organization_user.status = 'active'
+        AND organization_user.organization_id
+            = coalesce(:wanted_organization_id::text, organization_user.organization_id)
+    ORDER BY organization_user.created_time, organization_user.id
+    """,
+)
+async def list_signing_users(
+    connection: Connection, *, profile_id: ProfileId, wanted_organization_id: OrganizationId | None
+) -> list[SigningUserRow]:
+    """Return the active users of a person, in one organization or in all of them."""

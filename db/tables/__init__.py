@@ -24,6 +24,17 @@ from db.tables.organizations import (
     RequestAllowance,
     Role,
 )
+from db.tables.signing_in import (
+    AuditEvent,
+    AuthorizationCode,
+    Identity,
+    OneTimeCode,
+    Password,
+    RefreshToken,
+    SigningKey,
+    SignInSession,
+    TokenGrant,
+)
 from db.tables.usage import LimitWarning, MonthStatement, PaymentMethod, UsageCounter, UsageReservation
 from db.tables.workflows import (
     ContainerCredential,
@@ -43,6 +54,15 @@ ALL_TABLES: tuple[type[Table], ...] = (
     AppClient,
     Profile,
     OrganizationUser,
+    SigningKey,
+    Password,
+    Identity,
+    SignInSession,
+    AuthorizationCode,
+    TokenGrant,
+    RefreshToken,
+    OneTimeCode,
+    AuditEvent,
     IdempotencyKey,
     RequestAllowance,
     UsageCounter,

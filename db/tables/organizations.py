@@ -67,6 +67,9 @@ class AppClient(Table, tablename="app_client"):
     created_by = Text(null=True, default=None)
     updated_time = Timestamptz(null=True, default=None)
     updated_by = Text(null=True, default=None)
+    token_epoch = Integer(help_text="tokens carry it; a new secret raises it")
+    previous_secret_hash = Text(null=True, default=None)
+    previous_secret_expires_time = Timestamptz(null=True, default=None)
 
 
 class Profile(Table, tablename="profile"):
@@ -84,6 +87,7 @@ class Profile(Table, tablename="profile"):
     number_of_organizations_created = Integer(default=0)
     created_time = Timestamptz(default=TimestamptzNow())
     updated_time = Timestamptz(null=True, default=None)
+    email_verified_time = Timestamptz(null=True, default=None)
 
 
 class OrganizationUser(Table, tablename="organization_user"):

@@ -14,6 +14,8 @@ DataBundleId = NewType("DataBundleId", str)
 DatasetId = NewType("DatasetId", str)
 DeploymentEnvironmentId = NewType("DeploymentEnvironmentId", str)
 DocumentId = NewType("DocumentId", str)
+GrantId = NewType("GrantId", str)
+"""What a user has granted an app client by signing in."""
 JobId = NewType("JobId", str)
 LogId = NewType("LogId", str)
 ModelId = NewType("ModelId", str)
@@ -47,6 +49,7 @@ PREFIXES: dict[Callable[[Any], str], str] = {
     DataBundleId: "model-data-bundle",
     DatasetId: "dataset",
     DocumentId: "document",
+    GrantId: "grant",
     LogId: "log",
     ModelId: "model",
     OrganizationId: "organization",
