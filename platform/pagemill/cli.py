@@ -16,6 +16,7 @@ from pagemill.commands.deploy import deploy
 from pagemill.commands.deployment_environments import deployment_environments
 from pagemill.commands.executions import executions
 from pagemill.commands.jobs import jobs
+from pagemill.commands.keys import keys
 from pagemill.commands.mail_intake import mail_intake
 from pagemill.commands.migrate import migrate
 from pagemill.commands.models import models
@@ -154,6 +155,7 @@ main.add_command(consents)
 main.add_command(deploy)
 main.add_command(executions)
 main.add_command(jobs)
+main.add_command(keys)
 main.add_command(mail_intake)
 main.add_command(migrate)
 main.add_command(models)

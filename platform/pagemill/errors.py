@@ -31,6 +31,10 @@ class BadRequest(PagemillError):
     status = 400
 
 
+class ProtocolRefused(BadRequest):
+    """The authorization server refuses a request; ``message`` is OAuth's word for why."""
+
+
 class DocumentUnreadable(BadRequest):
     """The document cannot be read: it is damaged, encrypted, too large or of an unknown type."""
 

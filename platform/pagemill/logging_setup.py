@@ -42,6 +42,8 @@ def configure_logging(level: str) -> None:
     """Make Pagemill's own loggers write to standard error; calling it again changes only the level."""
     # What no line shows is not looked up for each.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    # It would log the tokens that it makes, at DEBUG.
+    logging.getLogger("authlib").setLevel(logging.INFO)
     logger = logging.getLogger("pagemill")
     logger.setLevel(level)
     if not any(isinstance(handler.formatter, JsonFormatter) for handler in logger.handlers):

@@ -44,7 +44,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     objects_url: str
     """``file:///directory`` or ``s3://bucket/prefix``."""
     token_key: str = ""
-    """Key (>= 32 characters) that signs access tokens: the same for all API processes, needed by no other."""
+    """Key (>= 32 characters) of answers that are kept for repeated requests, and of refresh tokens: the same
+    for all API processes, needed by no other. Access tokens of the former release are signed with it."""
     secret_keys: str = ""
     """``keyId:base64 of 32 bytes``, separated by commas. The first key encrypts, all of them decrypt."""
     stripe_secret_key: str | None = None
@@ -71,6 +72,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Connections to the database that one process of the API, or one dispatcher, opens at most."""
     token_lifetime: int = 3600
     """Time for which an access token is valid."""
+    refresh_token_lifetime: Annotated[float, Meta(gt=0)] = 30 * 86400.0
+    """Time after a sign-in for which an app client gets new access tokens without another one."""
+    session_lifetime: Annotated[float, Meta(gt=0)] = 12 * 3600.0
+    """Time for which a browser stays signed in."""
+    signing_key_lifetime: Annotated[float, Meta(gt=0)] = 30 * 86400.0
+    """Age at which the key that signs access tokens gets a successor."""
+    sign_in_app_clients: str = ""
+    """Client ids, separated by commas, of app clients through which people may sign in to any of their
+    organizations; through another one, to the organization that it belongs to."""
     request_rate: float = 200.0
     """Requests a second that an organization may send, to all API processes together; 0: no limit."""
     request_burst: int = 0

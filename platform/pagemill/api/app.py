@@ -15,10 +15,13 @@ from litestar.types import ASGIApp
 
 from db.pool import create_pool
 from pagemill import __version__
+from pagemill.api.auth.authorize import authorize, log_out
+from pagemill.api.auth.discovery import openid_configuration, public_keys
 from pagemill.api.auth.guard import provide_caller, provide_permissions, require_caller
 from pagemill.api.auth.oauth import create_token
+from pagemill.api.auth.signing_keys import SigningKeys
 from pagemill.api.auth.token_throttle import TokenThrottle
-from pagemill.api.auth.tokens import check_token_key
+from pagemill.api.auth.tokens import AccessTokens, check_token_key
 from pagemill.api.http.access_log import access_log
 from pagemill.api.http.allowed_methods import answer_options
 from pagemill.api.http.app_state import AppState, state_of
@@ -81,6 +84,7 @@ from pagemill.jobs.waiting import JobListener
 from pagemill.logging_setup import configure_logging
 from pagemill.objects import open_objects
 from pagemill.payments import check_stripe, open_setup_intents
+from pagemill.people.grants import RefreshTokens
 from pagemill.sandbox.concealment import conceal_this_process
 from pagemill.secret_box import SecretBox, open_secret_box
 from pagemill.settings import Settings, load_settings
@@ -117,6 +121,10 @@ CONTROLLERS = [
     WorkflowController,
     WorkflowExecutionController,
 ]
+
+
+AUTHORIZATION_SERVER = [authorize, create_token, log_out, openid_configuration, public_keys]
+"""Routes by which people sign in and programs get tokens."""
 
 
 @get("/health", public=True, include_in_schema=False)
@@ -179,6 +187,8 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
             thumbnails,
             open_admission(pool, PREDICTION, settings, longest_wait=settings.prediction_queue_wait_max),
             TokenThrottle(settings.token_rate),
+            AccessTokens(SigningKeys(pool, secret_box, settings), settings),
+            RefreshTokens(settings.token_key),
             read_proxies(settings.trusted_proxies),
         )
 
@@ -206,7 +216,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
             yield
 
     app = Litestar(
-        route_handlers=[create_token, health, Router("/v1", route_handlers=CONTROLLERS)],
+        route_handlers=[*AUTHORIZATION_SERVER, health, Router("/v1", route_handlers=CONTROLLERS)],
         lifespan=[lifespan],
         before_request=before_handler,
         dependencies={

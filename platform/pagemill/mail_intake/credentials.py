@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from db.app_clients import find_app_client
 from db.principals import find_principal
 from db.secrets import list_sealed_secrets
 from db.statements import Connection
-from pagemill.client_credentials import hash_secret
+from pagemill.client_credentials import epoch_of
 from pagemill.ids import OrganizationId, PrincipalId, SecretId
 from pagemill.mail_intake.refusals import CredentialsUnusable
 from pagemill.permissions import permissions_of
@@ -46,10 +45,16 @@ async def find_starter(
     # A client of another organization is as unknown as one that does not exist.
     if client is None or client.organization_id != organization_id or client.secret_hash is None:
         raise _unusable(f"secret {secret_id}: there is no such app client with a secret")
-    if not hmac.compare_digest(hash_secret(client_secret), client.secret_hash):
+    epoch = epoch_of(
+        client_secret,
+        secret_hash=client.secret_hash,
+        previous_secret_hash=client.previous_secret_hash,
+        epoch=client.token_epoch,
+    )
+    if epoch is None:
         raise _unusable(f"secret {secret_id}: wrong client secret")
     starter = PrincipalId(client.id)
-    await _check_permissions(connection, organization_id, starter)
+    await _check_permissions(connection, organization_id, starter, epoch)
     return starter
 
 
@@ -62,9 +67,11 @@ def _credentials_in(data: Mapping[str, Any], secret_id: SecretId) -> tuple[str, 
 
 
 async def _check_permissions(
-    connection: Connection, organization_id: OrganizationId, starter: PrincipalId
+    connection: Connection, organization_id: OrganizationId, starter: PrincipalId, epoch: int
 ) -> None:
-    row = await find_principal(connection, organization_id=organization_id, principal_id=starter)
+    row = await find_principal(
+        connection, organization_id=organization_id, principal_id=starter, grant_id=None, epoch=epoch
+    )
     permissions = permissions_of(row.permissions if row else [])
     for resource in NEEDED:
         if not permissions.allows(resource, "write"):

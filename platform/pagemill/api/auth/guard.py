@@ -8,7 +8,7 @@ from typing import cast
 from db.principals import PrincipalRow, find_principal
 from pagemill.api.auth.requested_resources import action_of, resource_of
 from pagemill.api.auth.scopes import scope_of
-from pagemill.api.auth.tokens import Caller, read_token
+from pagemill.api.auth.tokens import Caller
 from pagemill.api.http.app_state import state_of
 from pagemill.api.http.connections import hold_connection, release_unless_handed_on
 from pagemill.api.http.requests import ApiRequest
@@ -32,7 +32,7 @@ async def require_caller(request: ApiRequest) -> None:
     if handler.opt.get("public") or method == "OPTIONS":
         return
     state = state_of(request)
-    caller = read_token(_bearer_token(scope["headers"]), state.settings)
+    caller = await state.tokens.read(_bearer_token(scope["headers"]))
     action = action_of(method)
     if caller.scopes is not None and scope_of(scope["path_template"], action) not in caller.scopes:
         raise Forbidden
@@ -42,12 +42,17 @@ async def require_caller(request: ApiRequest) -> None:
     async def ask_database() -> PrincipalRow | None:
         database = await hold_connection(request)
         row = await find_principal(
-            database, organization_id=caller.organization_id, principal_id=caller.principal_id
+            database,
+            organization_id=caller.organization_id,
+            principal_id=caller.principal_id,
+            grant_id=caller.grant_id,
+            epoch=caller.epoch,
         )
         await release_unless_handed_on(request)
         return row
 
-    row = await state.principals.ask((caller.organization_id, caller.principal_id), ask_database)
+    asked_about = (caller.organization_id, caller.principal_id, caller.grant_id, caller.epoch)
+    row = await state.principals.ask(asked_about, ask_database)
     if row is None:
         raise Forbidden
     permissions = permissions_of(row.permissions)

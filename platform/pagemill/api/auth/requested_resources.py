@@ -40,6 +40,7 @@ KINDS = {
 """Kind, as in ids, of the resources in a collection, by the collection's name."""
 
 BELOW = {
+    ("app-client", "secret"): "app-client",
     ("transition", "executions"): "transition-execution",
     ("transition-execution", "claim"): "transition-execution",
     ("transition-execution", "defer"): "transition-execution",

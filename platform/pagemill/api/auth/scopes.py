@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 
-from pagemill.errors import BadRequest
 from pagemill.permissions import Action
 
 PREFIX = "api.lucidtech.ai/"
@@ -35,20 +34,20 @@ SCOPES = frozenset(
     [f"{PREFIX}{name}:read" for name in (*CHANGED, *READ_ONLY)]
     + [f"{PREFIX}{name}:write" for name in (*CHANGED, *WRITE_ONLY)]
 )
+OPENID = frozenset({"openid"})
+"""Asks for an ID token, which says who has signed in. It opens nothing of the API."""
 FILES = "files"
 """Collection of the contents of documents, which has no scope of its own."""
 NOT_ALONE = {"attempts", "executions", "heartbeats"}
 """Collections whose scope starts with the name of the collection above."""
-VERBS = {"claim", "defer", "release"}
+VERBS = {"claim", "defer", "release", "secret"}
 """Operations on one resource, which have the scope of its collection."""
 
 
-def read_scopes(text: str | None) -> frozenset[str] | None:
-    """Return the requested scopes; None means all. Raises BadRequest for an unknown scope."""
+def scopes_of_api(text: str | None) -> frozenset[str] | None:
+    """Return the scopes of an access token; None means all: nothing was asked for."""
     names = frozenset((text or "").split())
-    if not names <= SCOPES:
-        raise BadRequest("invalid_scope")
-    return names or None
+    return names - OPENID if names else None
 
 
 @functools.cache

@@ -11,12 +11,14 @@ from db.pool import Acquisition, Pool, acquire
 from db.principals import PrincipalRow
 from pagemill.api.auth.coalesced_lookups import CoalescedLookups
 from pagemill.api.auth.token_throttle import TokenThrottle
+from pagemill.api.auth.tokens import AccessTokens
 from pagemill.api.http.client_address import NOBODY, TrustedProxies
 from pagemill.documents.thumbnails.cache import ThumbnailCache
 from pagemill.jobs.admission import QueueAdmission
 from pagemill.jobs.waiting import JobListener
 from pagemill.objects import ObjectStore
 from pagemill.payments import SetupIntents
+from pagemill.people.grants import RefreshTokens
 from pagemill.secret_box import SecretBox
 from pagemill.settings import Settings
 from pagemill.usage.request_rate import RequestRate
@@ -36,6 +38,8 @@ class AppState:
     thumbnails: ThumbnailCache
     admission: QueueAdmission
     token_throttle: TokenThrottle
+    tokens: AccessTokens
+    refresh_tokens: RefreshTokens
     trusted_proxies: TrustedProxies = NOBODY
     principals: CoalescedLookups[PrincipalRow | None] = field(default_factory=CoalescedLookups)
 

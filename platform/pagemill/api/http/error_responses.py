@@ -19,7 +19,13 @@ from litestar.types import ExceptionHandlersMap
 from db.pool import CONNECTION_ERRORS
 from pagemill.api.http.request_ids import request_id_of
 from pagemill.api.http.requests import ApiRequest
-from pagemill.errors import PagemillError, RequestTimedOut, TooManyRequests, Unavailable
+from pagemill.errors import (
+    PagemillError,
+    ProtocolRefused,
+    RequestTimedOut,
+    TooManyRequests,
+    Unavailable,
+)
 
 logger = logging.getLogger("pagemill.api")
 
@@ -79,6 +85,8 @@ def _camel(name: str) -> str:
 def _on_pagemill_error(request: ApiRequest, error: PagemillError) -> Response[Any]:
     if error.status >= 500 and not isinstance(error, Unavailable):
         return _on_unexpected(request, error)
+    if isinstance(error, ProtocolRefused):
+        return _refuse_by_protocol(error)
     headers = {}
     if isinstance(error, Unavailable | TooManyRequests):
         headers["Retry-After"] = str(error.retry_after_seconds)
@@ -91,6 +99,14 @@ def _on_pagemill_error(request: ApiRequest, error: PagemillError) -> Response[An
         return _respond(error.status, error.message, headers=headers)
     detail = error.detail if error.status == 429 else None
     return _respond(error.status, error.message, detail, headers=headers)
+
+
+def _refuse_by_protocol(error: ProtocolRefused) -> Response[Any]:
+    """Return an error in the form of RFC 6749, 5.2, which also has the ``message`` that all errors have."""
+    content = {"error": error.message, "message": error.message}
+    if error.detail:
+        content["error_description"] = error.detail
+    return Response(content, status_code=error.status)
 
 
 def _on_unexpected(request: ApiRequest, error: Exception) -> Response[Any]:

@@ -23,7 +23,7 @@ from pagemill.api.http.schemas import (
     audit,
     require_members,
 )
-from pagemill.api.resources.roles import ValidRoleIds, roles_to_give
+from pagemill.api.resources.roles import ValidRoleIds, require_delegation, roles_to_give
 from pagemill.client_credentials import hash_secret, new_client_id, new_client_secret
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import AppClientId, PrincipalId, RoleId, new_id
@@ -31,6 +31,8 @@ from pagemill.permissions import PermissionSet
 from pagemill.usage.counting import count, uncount
 
 MOST_URLS = 100
+OVERLAP_SECONDS = 86400
+LONGEST_OVERLAP_SECONDS = 30 * 86400
 
 Url: TypeAlias = Annotated[str, Meta(pattern=r"^http://localhost.*|^https://.*", max_length=TEXT_LENGTH)]
 Urls: TypeAlias = Annotated[list[Url], Meta(max_length=MOST_URLS)]
@@ -60,8 +62,14 @@ class PatchAppClient(RequestStruct):
     role_ids: ValidRoleIds | UnsetType = UNSET
 
 
+class PostAppClientSecret(RequestStruct):
+    """How long the former secret of an app client goes on working, in seconds."""
+
+    overlap_seconds: Annotated[int, Meta(ge=0, le=LONGEST_OVERLAP_SECONDS)] = OVERLAP_SECONDS
+
+
 class AppClient(Audited, kw_only=True):
-    """An app client; only the answer to its creation has ``client_secret``."""
+    """An app client; ``client_secret`` is only in the answers to its creation and to its exchange."""
 
     app_client_id: AppClientId
     client_id: str
@@ -231,8 +239,8 @@ class AppClientController(Controller):
         """Update an app client.
 
         Members that are not sent keep their value. Lists of URLs and `roleIds` are replaced as a whole. The
-        caller needs the permission to delegate each role that it gives (403). Callback and logout URLs, and
-        the client secret, cannot be changed: create a new app client instead.
+        caller needs the permission to delegate each role that it gives (403). Callback and logout URLs
+        cannot be changed: create a new app client instead.
         """
         require_members(data)
         urls = read_configuration(data)
@@ -252,6 +260,49 @@ class AppClientController(Controller):
         if row is None:
             raise app_client_not_found(app_client_id)
         return to_app_client(row)
+
+    @post("/{app_client_id:str}/secret", status_code=200, transaction="request")
+    async def create_app_client_secret(
+        self,
+        app_client_id: AppClientPath,
+        data: PostAppClientSecret,
+        caller: Caller,
+        permissions: PermissionSet,
+        connection: RequestConnection,
+    ) -> AppClient:
+        """Create a new client secret for an app client.
+
+        The new secret is shown in this answer only. The former one, and the tokens that were issued for it,
+        work for `overlapSeconds` more, by default a day: give the new one to all programs until then. With
+        0 they stop working at once, as they should when the secret has leaked. There are two secrets at
+        most: another exchange ends the one before.
+
+        A public app client has no secret (400). The caller needs the permission to delegate each role of
+        the app client (403), unless it is this app client.
+
+        This operation goes beyond the reference API.
+        """
+        async with connection.transaction():
+            row = await statements.get_app_client(
+                connection, organization_id=caller.organization_id, app_client_id=app_client_id
+            )
+            if row is None:
+                raise app_client_not_found(app_client_id)
+            if PrincipalId(app_client_id) != caller.principal_id:
+                # Whoever has the secret may do what the app client may.
+                require_delegation(permissions, row.role_ids)
+            secret = new_client_secret()
+            changed = await statements.exchange_secret(
+                connection,
+                organization_id=caller.organization_id,
+                app_client_id=app_client_id,
+                secret_hash=hash_secret(secret),
+                overlap_seconds=float(data.overlap_seconds),
+                updated_by=caller.principal_id,
+            )
+        if changed is None:
+            raise BadRequest("A public app client has no secret")
+        return to_app_client(changed, secret=secret)
 
     @delete("/{app_client_id:str}", status_code=200)
     async def delete_app_client(

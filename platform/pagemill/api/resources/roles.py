@@ -74,9 +74,17 @@ async def roles_to_give(
         for role_id in wanted:
             if role_id not in known:
                 raise BadRequest(f"roleIds: role {role_id} does not exist")
-    if not all(permissions.allows(role_id, "delegate") for role_id in wanted or [ANY_ROLE]):
-        raise Forbidden
+    require_delegation(permissions, wanted)
     return wanted
+
+
+def require_delegation(permissions: PermissionSet, role_ids: Sequence[RoleId]) -> None:
+    """Check that a caller may act for a principal with these roles; without any it may do everything.
+
+    Raises Forbidden.
+    """
+    if not all(permissions.allows(role_id, "delegate") for role_id in role_ids or [ANY_ROLE]):
+        raise Forbidden
 
 
 class RoleController(Controller):
