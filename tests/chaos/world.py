@@ -14,7 +14,7 @@ import asyncpg
 from db.models import share_model
 from db.pool import create_pool
 from examples.local_stack import LocalStack, local_stack
-from pagemill.api.auth.tokens import Caller, issue_token
+from pagemill.api.auth.tokens import Caller
 from pagemill.applications.training_artefacts import TrainingKeys, save_artefact
 from pagemill.extraction.artefact import Artefact
 from pagemill.ids import DatasetId, ModelId, TrainingId, new_id
@@ -25,6 +25,7 @@ from tests.chaos.plan import Operation
 from tests.chaos.storage import Storage
 from tests.support.labelled import PREPROCESS_CONFIG, store_document
 from tests.support.tenants import Tenant, create_tenant
+from tests.support.tokens import former_token
 from tests.unit.extraction.documents import text_pdf
 from tests.unit.extraction.printed import INVOICES
 
@@ -143,7 +144,7 @@ async def join(pool: asyncpg.Pool, settings: Settings, allowed: Mapping[str, flo
     """A new organization with a plan that allows so much."""
     async with pool.acquire() as connection:
         tenant = await create_tenant(connection, allowed=allowed)
-    token = issue_token(Caller(tenant.organization_id, tenant.app_client_id), settings)
+    token = former_token(Caller(tenant.organization_id, tenant.app_client_id), settings)
     return Member(tenant, token, await _store_model(pool, tenant.organization_id))
 
 

@@ -99,10 +99,10 @@ def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path)
 async def seeded_token(settings: object) -> str:
     """A token of an organization without limits that has one of everything."""
     from db.pool import create_pool
-    from pagemill.api.auth.tokens import Caller, issue_token
     from pagemill.objects import open_objects
     from pagemill.settings import Settings
     from tests.support.everything import seed_everything
+    from tests.support.front_door import token_of_client
     from tests.support.tenants import create_tenant
 
     assert isinstance(settings, Settings)
@@ -120,4 +120,5 @@ async def seeded_token(settings: object) -> str:
     finally:
         await objects.close()
         await pool.close()
-    return issue_token(Caller(tenant.organization_id, tenant.app_client_id), settings)
+    async with httpx.AsyncClient(base_url=settings.public_url, timeout=60) as http:
+        return await token_of_client(http, tenant.client_id, tenant.client_secret)

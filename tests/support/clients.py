@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
+import httpx
 import las
 from las.credentials import Credentials
 
 from db.pool import connect
 from db.statements import Connection
-from pagemill.api.auth.tokens import Caller, issue_token
-from pagemill.settings import Settings
+from pagemill.stack.client_environment import client_environment
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.postgres import EmbeddedPostgres
 from pagemill.stack.reachable import server_directory
 from tests.support.contract import violations
+from tests.support.front_door import token_of_person
 from tests.support.people import Person, add_user
 from tests.support.tenants import Tenant, create_tenant
 
@@ -65,11 +67,17 @@ def new_organization(data_directory: Path, *, allowed: Mapping[str, float] | Non
 
 
 def new_person(data_directory: Path, organization_id: str) -> tuple[Person, str]:
-    """Somebody of an organization in a running stack, with a token as signing in would give it."""
-    person = _in_database(data_directory, lambda connection: add_user(connection, organization_id))
-    directory = DataDirectory(data_directory)
-    settings = Settings(database_url="", objects_url="", token_key=directory.token_key())
-    return person, issue_token(Caller(organization_id, person.user_id), settings)
+    """Somebody of an organization in a running stack, with a token of the authorization server."""
+    environment = client_environment(DataDirectory(data_directory))
+    trusted = ssl.create_default_context(cafile=environment["REQUESTS_CA_BUNDLE"])
+
+    async def come_in(connection: Connection) -> tuple[Person, str]:
+        person = await add_user(connection, organization_id)
+        url = f"https://{environment['LAS_AUTH_ENDPOINT']}"
+        async with httpx.AsyncClient(base_url=url, verify=trusted) as http:
+            return person, await token_of_person(http, connection, person)
+
+    return _in_database(data_directory, come_in)
 
 
 def _in_database(data_directory: Path, act: Callable[[Connection], Awaitable[Value]]) -> Value:

@@ -54,6 +54,9 @@ USERS: dict[State, str] = {
 }
 
 
+WITHOUT_ORGANIZATION = {"organization", "profile", "password", "identity", "sign_in_session", "one_time_code"}
+
+
 @dataclass(frozen=True, slots=True)
 class FullOrganization:
     """An organization whose ids and texts all contain its marker."""
@@ -100,7 +103,7 @@ class _Seed:
 
     async def add(self, table: str, **values: Any) -> None:
         """Add a row; columns of free text that are not given are marked."""
-        if table not in ("profile", "organization"):
+        if table not in WITHOUT_ORGANIZATION:
             values = {"organization_id": self.organization.organization_id, **values}
         for column in self.text_columns[table] - values.keys():
             values[column] = f"{self.marker} {column}"
@@ -159,6 +162,7 @@ class _Seed:
             invitation_expires=TIME if state == "failed" else datetime.now(UTC) + timedelta(days=1),
             role_ids=[ADMIN],
         )
+        await self.signing_in(state, ids, email)
         await self.add(
             "idempotency_key",
             principal_id=ids["UserId"],
@@ -168,6 +172,37 @@ class _Seed:
             named=[ids["DocumentId"]],
             created_time=TIME,
         )
+
+    async def signing_in(self, state: State, ids: Mapping[str, str], email: str) -> None:
+        """What the person of a state has signed in with, and what came of it."""
+        of_profile = {"profile_id": ids["ProfileId"]}
+        lasting = {"expires_time": datetime.now(UTC) + timedelta(days=1)}
+        marked = f"{self.marker}-{state}"
+        await self.add("password", **of_profile, hash=f"{marked} hash")
+        await self.add("identity", **of_profile, issuer="https://id.example.com", subject=marked)
+        await self.add("sign_in_session", **of_profile, **lasting, id_hash=f"{marked} session")
+        code = {"id": f"{marked} one", "purpose": "verify", "email": email}
+        await self.add("one_time_code", **of_profile, **lasting, **code)
+        of_user = {
+            "user_id": ids["UserId"],
+            "app_client_id": ids["AppClientId"],
+            "session_id_hash": f"{marked} session",
+        }
+        await self.add(
+            "authorization_code",
+            **of_user,
+            **lasting,
+            code_hash=code_hash_of(self.organization, state),
+            redirect_uri=f"https://{self.marker}.example.com",
+        )
+        await self.add("token_grant", **of_user, **lasting, id=ids["GrantId"])
+        await self.add(
+            "refresh_token",
+            **lasting,
+            grant_id=ids["GrantId"],
+            token_hash=token_hash_of(self.organization, state),
+        )
+        await self.add("audit_event", **of_profile, id=f"{marked} event", action="signed-in")
 
     async def vault(self, state: State, ids: Mapping[str, str]) -> None:
         sealed = {"nonce": self.marker.encode(), "ciphertext": self.marker.encode()}
@@ -379,6 +414,16 @@ def message_key_of(organization: FullOrganization) -> str:
     return f"{organization.marker} mail"
 
 
+def code_hash_of(organization: FullOrganization, state: State) -> str:
+    """Return the hash of an authorization code of the organization's user in a state."""
+    return f"{organization.marker}-{state} code"
+
+
+def token_hash_of(organization: FullOrganization, state: State) -> str:
+    """Return the hash of a refresh token of the organization's user in a state."""
+    return f"{organization.marker}-{state} token"
+
+
 def key_of(organization: FullOrganization) -> str:
     """Return the idempotency key that each user of the organization has used."""
     return f"{organization.marker} key"
@@ -394,12 +439,14 @@ async def snapshot(connection: Connection, organization: FullOrganization) -> Co
 def _snapshot_of(table: str, columns: set[str]) -> str:
     if table == "profile":
         where = "row.id LIKE $2"
+    elif table in WITHOUT_ORGANIZATION - {"organization"}:
+        where = "row.profile_id LIKE $2"
     else:
         where = f"row.{'organization_id' if 'organization_id' in columns else 'id'} = $1"
     return f"SELECT '{table} ' || row::text FROM {table} AS row WHERE {where}"
 
 
-# Roles, dispatchers and the mail service are nobody's.
+# Roles, dispatchers, signing keys and the mail service are nobody's.
 SNAPSHOT = "SELECT ARRAY({})".format(
     " UNION ALL ".join(
         _snapshot_of(
@@ -407,6 +454,6 @@ SNAPSHOT = "SELECT ARRAY({})".format(
             {column._meta.db_column_name for column in table._meta.columns},
         )
         for table in ALL_TABLES
-        if table._meta.tablename not in ("role", "dispatcher", "mail_service")
+        if table._meta.tablename not in ("role", "dispatcher", "signing_key", "mail_service")
     )
 )

@@ -18,9 +18,11 @@ from tests.support.full_organization import (
     FullOrganization,
     State,
     alone_of,
+    code_hash_of,
     email_of,
     key_of,
     message_key_of,
+    token_hash_of,
 )
 
 PAGING = {"after_time": None, "limit": 100}
@@ -85,6 +87,9 @@ class _Values:
             "email": email_of(organization, state),
             "key": key_of(organization),
             "client_id": "a new client",
+            "code_hash": code_hash_of(organization, state),
+            "token_hash": token_hash_of(organization, state),
+            "epoch": 0,
             "address": email_of(organization, state),
             "message_key": message_key_of(organization),
             "url": f"{organization.marker} url",

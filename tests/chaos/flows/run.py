@@ -12,13 +12,15 @@ import httpx
 
 from db.pool import create_pool
 from pagemill.api.auth.seeded_roles import ADMIN
-from pagemill.api.auth.tokens import Caller, issue_token
+from pagemill.ids import PrincipalId
+from pagemill.stack.bootstrap import seed_roles
 from tests.chaos.flows.aftermath import WITNESSES, all_ended, problems
 from tests.chaos.flows.definitions import create_flows
 from tests.chaos.flows.people import Clients
 from tests.chaos.flows.site import Site
 from tests.chaos.flows.victims import Victim
-from tests.support.people import add_principal
+from tests.support.front_door import token_of_person
+from tests.support.people import add_user
 from tests.support.tenants import create_tenant
 
 
@@ -42,14 +44,17 @@ async def kill_amid_executions(
     try:
         await pool.execute(WITNESSES)
         async with pool.acquire() as connection:
+            await seed_roles(connection)
             tenant = await create_tenant(connection)
-        validator = await add_principal(pool, tenant.organization_id, "user", [ADMIN])
-        token = issue_token(Caller(tenant.organization_id, validator), site.settings)
+            person = await add_user(connection, tenant.organization_id, role_ids=[ADMIN])
+            async with _client(site) as http:
+                token = await token_of_person(http, connection, person)
+        validator = PrincipalId(person.user_id)
         async with _client(site, token) as api:
-            flows, person = await create_flows(
+            flows, manual = await create_flows(
                 api, str(site.calls), seconds=function_seconds, with_containers=site.engine is not None
             )
-            clients = Clients(api, flows, person)
+            clients = Clients(api, flows, manual)
             people = asyncio.create_task(clients.do_what_people_do())
             try:
                 for place, victim in enumerate(victims):
@@ -71,9 +76,8 @@ async def kill_amid_executions(
 
 
 @asynccontextmanager
-async def _client(site: Site, token: str) -> AsyncIterator[httpx.AsyncClient]:
+async def _client(site: Site, token: str | None = None) -> AsyncIterator[httpx.AsyncClient]:
     trusted = ssl.create_default_context(cafile=str(site.authority))
-    async with httpx.AsyncClient(
-        base_url=site.url, verify=trusted, headers={"Authorization": f"Bearer {token}"}
-    ) as api:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=site.url, verify=trusted, headers=headers) as api:
         yield api

@@ -13,12 +13,12 @@ import pytest
 from litestar import Litestar
 
 from pagemill.api.app import create_app, open_state
-from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.secret_box import new_secret_key, open_secret_box
 from pagemill.settings import Settings
 from tests.support.contract import violations
 from tests.support.people import add_principal
 from tests.support.tenants import Tenant, create_tenant
+from tests.support.tokens import token_of
 
 MONTHLY = (
     "documents",
@@ -92,13 +92,18 @@ async def follows_the_contract(response: httpx.Response) -> None:
 
 @contextlib.asynccontextmanager
 async def client_of(
-    app: Litestar, settings: Settings, tenant: Tenant | None, principal_id: str | None = None
+    app: Litestar,
+    settings: Settings,
+    tenant: Tenant | None,
+    principal_id: str | None = None,
+    *,
+    token: str | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client with a valid token of ``tenant``'s app client, or of another principal, or without any."""
     headers = {}
     if tenant is not None:
-        caller = Caller(tenant.organization_id, principal_id or tenant.app_client_id)
-        headers["Authorization"] = f"Bearer {issue_token(caller, settings)}"
+        token = token or await token_of(app, tenant.organization_id, principal_id or tenant.app_client_id)
+        headers["Authorization"] = f"Bearer {token}"
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(
         transport=transport,

@@ -21,6 +21,7 @@ from db import (
     models,
     payment_methods,
     plans,
+    refresh_tokens,
     retention,
     secrets,
     transition_executions,
@@ -65,6 +66,7 @@ EXCLUSIVE = [
     Locking(models.lock_model, "model", "ModelId"),
     Locking(payment_methods.lock_payment_method, "payment_method", "PaymentMethodId"),
     Locking(plans.lock_plan_version, "plan", "PlanId"),
+    Locking(refresh_tokens.lock_grant_of, "token_grant", "GrantId"),
     Locking(retention.lock_due_documents, "document", "DocumentId", state="ended"),
     Locking(secrets.lock_secret, "secret", "SecretId"),
     Locking(transition_executions.lock_newest_step, "transition_execution", "TransitionExecutionId"),
@@ -279,6 +281,8 @@ async def test_every_statement_that_locks_and_returns_is_here() -> None:
         *("jobs.lock_open_jobs_of_many", "job_leases.lock_expired_jobs", "usage.lock_remaining"),
         *("transition_executions.lock_running_executions", "transition_executions.lock_running_steps"),
         *("workflow_progress.lock_executions_of_steps", "workflow_progress.lock_steps"),
+        # tests/integration/api/auth/test_authorization_codes.py exchanges one code twice at the same time.
+        "authorization_codes.lock_authorization_code",
     }
     assert {case.statement.name for case in EXCLUSIVE + SHARED} == (
         named - several | {"webhook_deliveries.queue_deliveries"}

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from db.app_clients import (
     AppClientCredentialsRow,
     delete_app_client,
+    exchange_secret,
     find_app_client,
     find_app_client_id,
     get_app_client,
@@ -31,11 +32,13 @@ from db.profiles import (
 )
 from db.roles import find_roles, get_role, list_roles, upsert_role
 from db.statements import Connection
+from db.token_grants import end_token_grant
 from db.users import UserRow, delete_user, get_user, insert_first_user, invite_user
-from pagemill.ids import AppClientId, OrganizationId, PrincipalId, ProfileId, RoleId, UserId
+from pagemill.ids import AppClientId, GrantId, OrganizationId, PrincipalId, ProfileId, RoleId, UserId
 from tests.support.everything import insert
 from tests.support.people import Person, add_role, add_user
 from tests.support.tenants import Tenant
+from tests.support.tokens import add_grant
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -213,7 +216,9 @@ async def test_an_app_client_tells_only_whether_it_has_a_secret(
     assert await get_app_client(connection, **named) == row
     assert await find_app_client_id(connection, **named) == row.id
     credentials = await find_app_client(connection, client_id="client")
-    assert credentials == AppClientCredentialsRow(row.id, own["organization_id"], secret_hash)
+    assert credentials == AppClientCredentialsRow(
+        row.id, own["organization_id"], "client", None, secret_hash, None, 0, {"callbackUrls": []}
+    )
     assert await find_app_client(connection, client_id="unknown") is None
     assert await delete_app_client(connection, **named) == row
     assert await find_app_client_id(connection, **named) is None
@@ -266,7 +271,12 @@ async def test_a_principal_has_the_permissions_of_its_roles(
         await add_role(connection, role_id.removeprefix("las:role:"), permission)
     values = {"status": "active"} if kind == "organization_user" else {"client_id": "client"}
     await insert(connection, kind, **own, id="principal", role_ids=role_ids, **values)
-    row = await find_principal(connection, **own, principal_id=PrincipalId("principal"))
+    grant_id = None
+    if kind == "organization_user":
+        grant_id = await add_grant(connection, own["organization_id"], UserId("principal"))
+    row = await find_principal(
+        connection, **own, principal_id=PrincipalId("principal"), grant_id=grant_id, epoch=0
+    )
     assert row is not None
     if expected is None:
         assert row == PrincipalRow(permissions=None)
@@ -283,8 +293,12 @@ async def test_a_principal_acts_in_its_own_organization_only(
     await insert(connection, kind, **own, id="principal", **values)
     principal_id = PrincipalId("principal")
     foreign = OrganizationId(theirs.organization_id)
-    assert await find_principal(connection, **own, principal_id=principal_id) is not None
-    assert await find_principal(connection, organization_id=foreign, principal_id=principal_id) is None
+    grant_id = None
+    if kind == "organization_user":
+        grant_id = await add_grant(connection, own["organization_id"], UserId("principal"))
+    asked: dict[str, Any] = {"principal_id": principal_id, "grant_id": grant_id, "epoch": 0}
+    assert await find_principal(connection, **own, **asked) is not None
+    assert await find_principal(connection, organization_id=foreign, **asked) is None
 
 
 @pytest.mark.parametrize("status", ["inactive", "invite_pending"])
@@ -292,7 +306,60 @@ async def test_a_user_who_is_not_active_may_not_call(
     connection: Connection, own: dict[str, Any], status: str
 ) -> None:
     await insert(connection, "organization_user", **own, id=USER, status=status)
-    assert await find_principal(connection, **own, principal_id=PrincipalId(USER)) is None
+    grant_id = await add_grant(connection, own["organization_id"], UserId(USER))
+    asked: dict[str, Any] = {"principal_id": PrincipalId(USER), "epoch": 0}
+    assert await find_principal(connection, **own, **asked, grant_id=grant_id) is None
+
+
+async def test_a_user_acts_by_a_grant_of_its_own_that_has_not_ended(
+    connection: Connection, own: dict[str, Any]
+) -> None:
+    grants = {}
+    for name in ("mine", "theirs"):
+        await insert(connection, "organization_user", **own, id=name, email=name, status="active")
+        grants[name] = await add_grant(connection, own["organization_id"], UserId(name))
+    asked: dict[str, Any] = {"principal_id": PrincipalId("mine"), "epoch": 0}
+    assert await find_principal(connection, **own, **asked, grant_id=grants["mine"]) is not None
+    for grant_id in (None, grants["theirs"], GrantId("unknown")):
+        assert await find_principal(connection, **own, **asked, grant_id=grant_id) is None
+    await end_token_grant(connection, **own, grant_id=grants["mine"], reason="test")
+    assert await find_principal(connection, **own, **asked, grant_id=grants["mine"]) is None
+
+
+@pytest.mark.parametrize(("overlap", "expected"), [(60.0, [False, True, True]), (0.0, [False, False, True])])
+async def test_an_app_client_acts_in_its_epoch_and_for_a_while_in_the_one_before(
+    connection: Connection, own: dict[str, Any], overlap: float, expected: list[bool]
+) -> None:
+    await insert(connection, "app_client", **own, id="client", client_id="client", secret_hash="first")
+    for secret in ("second", "third"):
+        row = await exchange_secret(
+            connection,
+            **own,
+            app_client_id=AppClientId("client"),
+            secret_hash=secret,
+            overlap_seconds=overlap,
+            updated_by=ADA,
+        )
+        assert row is not None
+    found = [
+        await find_principal(
+            connection, **own, principal_id=PrincipalId("client"), grant_id=None, epoch=epoch
+        )
+        for epoch in range(3)
+    ]
+    assert [one is not None for one in found] == expected
+    credentials = await find_app_client(connection, client_id="client")
+    assert credentials is not None
+    assert credentials.secret_hash == "third"
+    assert credentials.previous_secret_hash == ("second" if overlap else None)
+
+
+async def test_a_public_app_client_has_no_secret_to_exchange(
+    connection: Connection, own: dict[str, Any]
+) -> None:
+    await insert(connection, "app_client", **own, id="client", client_id="client")
+    changes: dict[str, Any] = {"secret_hash": "new", "overlap_seconds": 0.0, "updated_by": ADA}
+    assert await exchange_secret(connection, **own, app_client_id=AppClientId("client"), **changes) is None
 
 
 async def test_roles_are_written_again_with_the_same_id(connection: Connection) -> None:

@@ -43,6 +43,7 @@ async def manage_app_clients(recorder: Recorder) -> str:
         {"description": "Uploads invoices from mail and scanners"},
         appClientId=app_client_id,
     )
+    await recorder.call("createAppClientSecret", {"overlapSeconds": 3600}, appClientId=app_client_id)
     body = {
         "name": "Validation",
         "generateSecret": False,

@@ -10,12 +10,20 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from pagemill.api.auth.tokens import Caller, issue_token
-from pagemill.settings import Settings
 from tests.support.queries import statements_run
 from tests.support.tenants import Tenant
+from tests.support.tokens import token_of
 
-PUBLIC = {"/token", "/oauth2/token", "/health"}
+PUBLIC = {
+    "/health",
+    "/token",
+    "/oauth2/token",
+    "/oauth2/authorize",
+    "/oauth2/jwks",
+    "/logout",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+}
 UNKNOWN = {
     "assets": f"las:asset:{'0' * 32}",
     "datasets": f"las:dataset:{'0' * 32}",
@@ -78,10 +86,10 @@ async def test_token_of_a_deleted_app_client_is_forbidden(
 
 
 async def test_token_of_another_organizations_app_client_is_forbidden(
-    anonymous: httpx.AsyncClient, settings: Settings, organization: Tenant, other_organization: Tenant
+    app: Litestar, anonymous: httpx.AsyncClient, organization: Tenant, other_organization: Tenant
 ) -> None:
-    mixed = Caller(other_organization.organization_id, organization.app_client_id)
-    headers = {"Authorization": f"Bearer {issue_token(mixed, settings)}"}
+    mixed = await token_of(app, other_organization.organization_id, organization.app_client_id)
+    headers = {"Authorization": f"Bearer {mixed}"}
     assert (await anonymous.get("/v1/documents", headers=headers)).status_code == 403
 
 

@@ -11,7 +11,6 @@ import pytest
 from litestar import Litestar
 
 from pagemill.api.auth.seeded_roles import ADMIN, MEMBER, VALIDATOR
-from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.settings import Settings
 from pagemill.stack.bootstrap import PLAN_ID, PLAN_SLUG
 from tests.integration.api.conftest import client_of
@@ -20,6 +19,7 @@ from tests.support.people import Person, add_app_client, add_user
 from tests.support.queries import statements_run
 from tests.support.seeds import used
 from tests.support.tenants import Tenant
+from tests.support.tokens import token_of
 
 PATH = "/v1/organizations"
 ME = f"{PATH}/me"
@@ -81,7 +81,7 @@ async def test_user_creates_an_organization_and_is_its_admin(
         [ADMIN],
         principal_id,
     )
-    token = issue_token(Caller(new["organizationId"], founder["id"]), settings)
+    token = await token_of(app, new["organizationId"], founder["id"])
     headers = {"Authorization": f"Bearer {token}"}
     async with client_of(app, settings, None) as client:
         assert (await client.get(ME, headers=headers)).json() == new

@@ -16,6 +16,7 @@ from pagemill.logging_setup import JsonFormatter
 from tests.support.tenants import Tenant
 
 GRANT = {"grant_type": "client_credentials"}
+CODE = "authorization_code"
 
 
 def basic(client_id: str, secret: str) -> dict[str, str]:
@@ -80,14 +81,15 @@ async def test_bad_credentials(
         assert isinstance(response.json()["message"], str)
 
 
-@pytest.mark.parametrize("grant", [{}, {"grant_type": "password"}, {"grant_type": "authorization_code"}])
+@pytest.mark.parametrize("grant", [{}, {"grant_type": "password"}, {"grant_type": CODE}])
 async def test_other_grants(
     anonymous: httpx.AsyncClient, organization: Tenant, grant: dict[str, str]
 ) -> None:
     headers = basic(organization.client_id, organization.client_secret)
     response = await anonymous.post("/token", params=grant, headers=headers)
     assert response.status_code == 400
-    assert response.json()["message"].startswith("grant_type:")
+    refused = "unauthorized_client" if grant.get("grant_type") == CODE else "unsupported_grant_type"
+    assert response.json()["error"] == response.json()["message"] == refused
 
 
 async def test_large_form_is_refused(anonymous: httpx.AsyncClient) -> None:
@@ -142,7 +144,24 @@ async def test_unknown_scopes_are_refused(
 ) -> None:
     header = basic(organization.client_id, organization.client_secret)
     refused = await anonymous.post("/token", params=GRANT | {"scope": scope}, headers=header)
-    assert (refused.status_code, refused.json()) == (400, {"message": "invalid_scope"})
+    assert refused.status_code == 400
+    assert refused.json()["error"] == refused.json()["message"] == "invalid_scope"
+
+
+async def test_wrong_credentials_are_told_in_one_way(
+    anonymous: httpx.AsyncClient, organization: Tenant
+) -> None:
+    answers = [
+        (await anonymous.post("/token", params=GRANT, headers=basic(client_id, "wrong"))).json()
+        for client_id in (organization.client_id, "unknown")
+    ]
+    assert answers == [{"error": "invalid_client", "message": "invalid_client"}] * 2
+
+
+async def test_tokens_are_kept_by_nobody(anonymous: httpx.AsyncClient, organization: Tenant) -> None:
+    header = basic(organization.client_id, organization.client_secret)
+    response = await anonymous.post("/token", params=GRANT, headers=header)
+    assert response.headers["cache-control"] == "no-store"
 
 
 async def ask_for_token(app: Litestar, address: str, client_id: str, secret: str) -> httpx.Response:
@@ -166,7 +185,7 @@ async def test_who_asks_too_often_is_refused_before_anything_is_compared(
     def compared(*_: object) -> None:
         raise AssertionError("a secret was compared")
 
-    monkeypatch.setattr("pagemill.api.auth.oauth._owner", compared)
+    monkeypatch.setattr("pagemill.api.auth.oauth._look_up", compared)
     app.state.pagemill.token_throttle._clients._rate = 0.001
     refused = await ask_for_token(app, attacker, client_id, secret)
     assert (refused.status_code, refused.json()) == (429, {"message": "Too Many Requests"})

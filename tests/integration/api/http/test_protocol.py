@@ -14,12 +14,14 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from pagemill import __version__
 from pagemill.api.app import create_app
+from pagemill.api.auth.tokens import Caller
 from pagemill.api.http import access_log
 from pagemill.settings import Settings, SettingsError
 from tests.integration.api.conftest import client_of
 from tests.support.access_lines import access_lines
 from tests.support.everything import fill, seed_everything
 from tests.support.tenants import Tenant
+from tests.support.tokens import former_token
 
 MAY_BE_EMPTY = "/v1/transitions/{transitionId}/executions/{executionId}"
 ORIGIN = {"Origin": "https://example.com"}
@@ -211,7 +213,10 @@ async def test_start_without_postgres(settings: Settings, organization: Tenant) 
 
     unreachable = msgspec.structs.replace(settings, database_url="postgresql://nobody@127.0.0.1:1/none")
     app = create_app(unreachable)
-    async with asyncio.timeout(60), app.lifespan(), client_of(app, unreachable, organization) as client:
+    # One whose signature needs no key of the database.
+    token = former_token(Caller(organization.organization_id, organization.app_client_id), unreachable)
+    without_database = client_of(app, unreachable, organization, token=token)
+    async with asyncio.timeout(60), app.lifespan(), without_database as client:
         response = await client.get("/v1/documents")
         assert (response.status_code, response.json()) == (
             503,

@@ -12,12 +12,13 @@ from litestar import Litestar
 from prometheus_client.parser import text_string_to_metric_families
 
 from pagemill.api.app import create_app
-from pagemill.api.auth.tokens import Caller, issue_token
+from pagemill.api.auth.tokens import Caller
 from pagemill.settings import Settings
 from pagemill.stack.postgres import free_port
 from tests.support.running import eventually
 from tests.support.seeds import seed_document
 from tests.support.tenants import Tenant, create_tenant
+from tests.support.tokens import former_token
 
 SECONDS = 60.0
 COUNT = "pagemill_http_requests_total[('method', 'GET'), ('route', '{}'), ('status', '{}')]"
@@ -66,7 +67,7 @@ async def scrape_of_all(settings: Settings) -> dict[str, float]:
 
 def client_of(app: Litestar, settings: Settings, tenant: Tenant) -> httpx.AsyncClient:
     """A client that may ask for what there is not."""
-    token = issue_token(Caller(tenant.organization_id, tenant.app_client_id), settings)
+    token = former_token(Caller(tenant.organization_id, tenant.app_client_id), settings)
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app, raise_app_exceptions=False),
         base_url="https://localhost",

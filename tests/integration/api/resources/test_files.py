@@ -12,10 +12,10 @@ import httpx
 import pytest
 from litestar import Litestar
 
-from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.settings import Settings
 from tests.support.samples import BY_TYPE, JPEG, PDF
 from tests.support.tenants import Tenant
+from tests.support.tokens import token_of
 
 MEBIBYTE = 1024 * 1024
 
@@ -171,7 +171,7 @@ async def test_an_incomplete_upload_leaves_nothing_behind(
     objects_directory: Path,
     end: str,
 ) -> None:
-    token = issue_token(Caller(organization.organization_id, organization.app_client_id), settings)
+    token = await token_of(app, organization.organization_id, organization.app_client_id)
     scope = {
         "type": "http",
         "method": "PUT",

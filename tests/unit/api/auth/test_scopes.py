@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pagemill.api.auth.requested_resources import action_of
-from pagemill.api.auth.scopes import PREFIX, SCOPES, read_scopes, scope_of
-from pagemill.errors import BadRequest
+from pagemill.api.auth.scopes import PREFIX, SCOPES, scope_of, scopes_of_api
 from tests.unit.api.auth.test_requested_resources import ROUTES
 
 
@@ -39,10 +38,10 @@ def test_scope_of(method: str, path: str, scope: str) -> None:
     assert scope_of(path, action_of(method)) == f"{PREFIX}{scope}"
 
 
-def test_requested_scopes() -> None:
+def test_scopes_of_a_token() -> None:
     two = f"{PREFIX}assets:read {PREFIX}logs:read"
-    assert read_scopes(two) == frozenset(two.split())
-    assert read_scopes(None) is read_scopes("") is read_scopes("  ") is None
-    for wrong in ("assets:read", f"{PREFIX}logs:write", f"{PREFIX}assets:read, {PREFIX}logs:read", "*"):
-        with pytest.raises(BadRequest, match="invalid_scope"):
-            read_scopes(wrong)
+    assert scopes_of_api(two) == frozenset(two.split())
+    assert scopes_of_api(None) is scopes_of_api("") is scopes_of_api("  ") is None
+    assert scopes_of_api(f"openid {PREFIX}logs:read") == {f"{PREFIX}logs:read"}
+    # Who asks only who has signed in gets nothing of the API.
+    assert scopes_of_api("openid") == frozenset()
