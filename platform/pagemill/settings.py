@@ -72,11 +72,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Connections to the database that one process of the API, or one dispatcher, opens at most."""
     token_lifetime: int = 3600
     """Time for which an access token is valid."""
-    refresh_token_lifetime: Annotated[float, Meta(gt=0)] = 30 * 86400.0
+    refresh_token_lifetime: Annotated[int, Meta(gt=0)] = 30 * 86400
     """Time after a sign-in for which an app client gets new access tokens without another one."""
-    session_lifetime: Annotated[float, Meta(gt=0)] = 12 * 3600.0
+    session_lifetime: Annotated[int, Meta(gt=0)] = 12 * 3600
     """Time for which a browser stays signed in."""
-    signing_key_lifetime: Annotated[float, Meta(gt=0)] = 30 * 86400.0
+    signing_key_lifetime: Annotated[int, Meta(gt=0)] = 30 * 86400
     """Age at which the key that signs access tokens gets a successor."""
     sign_in_app_clients: str = ""
     """Client ids, separated by commas, of app clients through which people may sign in to any of their

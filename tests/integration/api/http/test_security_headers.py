@@ -10,13 +10,13 @@ import pytest
 from litestar import Litestar
 
 from pagemill.api.app import create_app
-from pagemill.api.auth.tokens import Caller, issue_token
 from pagemill.api.http.access_log import access_log
 from pagemill.api.http.security_headers import SecurityHeaders
 from pagemill.logging_setup import JsonFormatter
 from pagemill.settings import Settings
 from tests.support.access_lines import access_lines
 from tests.support.tenants import Tenant
+from tests.support.tokens import token_of
 
 SECRETS = ("/v1/appClients", "/v1/secrets", "/v1/webhooks", "/v1/organizations/me", "/v1/users")
 
@@ -67,7 +67,7 @@ async def test_the_page_of_the_document_loads_nothing(api: httpx.AsyncClient) ->
 async def test_lines_say_who_and_from_where(app: Litestar, settings: Settings, organization: Tenant) -> None:
     trusting = create_app(msgspec.structs.replace(settings, trusted_proxies="192.0.2.0/24"))
     trusting.state.pagemill = app.state.pagemill
-    token = issue_token(Caller(organization.organization_id, organization.app_client_id), settings)
+    token = await token_of(app, organization.organization_id, organization.app_client_id)
     headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": "203.0.113.9"}
     with access_lines() as lines:
         for application, address in ((trusting, "192.0.2.1"), (trusting, "198.51.100.7"), (app, "192.0.2.1")):
