@@ -21,6 +21,7 @@ from pagemill.api.auth.discovery import AUTHORIZE_PATH, LOGOUT_PATH
 from pagemill.api.auth.session_cookies import no_session_cookie, session_of
 from pagemill.api.auth.sign_in_requests import seal_request
 from pagemill.api.http.app_state import AppState
+from pagemill.api.http.client_address import client_address
 from pagemill.api.http.requests import ApiRequest
 from pagemill.ids import UserId
 from pagemill.people.grants import AuthorizationRequest, issue_code
@@ -31,6 +32,7 @@ SIGN_IN_PATH = "/sign-in"
 ORGANIZATION_PATH = "/sign-in/organization"
 LONGEST_PARAMETER = 2048
 MOST_PARAMETERS = 30
+LONGEST_NAME = 200
 STATE_ALONE = frozenset('"\\')
 """Characters that a state may have, and no other parameter: errors repeat those (RFC 6749, 4.1.2.1)."""
 
@@ -51,6 +53,8 @@ class Redirected(Exception):
 async def authorize(request: ApiRequest, app_state: AppState) -> Response[Any]:
     """Have a person sign in for an app client, and send the browser back to it with a code."""
     parameters = _all_values(request)
+    address = client_address(request.scope, app_state.trusted_proxies)
+    app_state.token_throttle.admit(address, f"{AUTHORIZE_PATH} {_first(parameters, 'client_id')}")
     # Now, not on a second connection while this request holds one.
     await app_state.tokens.keys.refresh()
     try:
@@ -97,8 +101,7 @@ async def read_request(
 ) -> AuthorizationRequest:
     """Return what an app client asks for. Raises Unredirectable and Redirected."""
     _check_characters(parameters)
-    client_id = (parameters.get("client_id") or [""])[0]
-    row = await find_app_client(connection, client_id=client_id)
+    row = await find_app_client(connection, client_id=_first(parameters, "client_id"))
     client = None if row is None else Client.of_app_client(row)
     server = ProtocolServer(Facts(client))
     try:
@@ -113,7 +116,7 @@ async def read_request(
     return AuthorizationRequest(
         organization_id=row.organization_id,
         app_client_id=row.id,
-        app_client_name=row.name,
+        app_client_name=None if row.name is None else row.name[:LONGEST_NAME],
         spans_organizations=spans_organizations(row, settings),
         redirect_uri=grant.redirect_uri,
         code_challenge=data["code_challenge"],
@@ -171,6 +174,10 @@ def _all_values(request: ApiRequest) -> dict[str, list[str]]:
     for name, value in request.query_params.multi_items():
         values.setdefault(str(name), []).append(str(value))
     return values
+
+
+def _first(parameters: Mapping[str, Sequence[str]], name: str) -> str:
+    return next(iter(parameters.get(name, ())), "")
 
 
 def _check_characters(parameters: Mapping[str, Sequence[str]]) -> None:

@@ -350,3 +350,13 @@ async def test_old_codes_of_a_user_are_forgotten(
     await code_for(anonymous, public_app, new_pkce(), cookie)
     users = await pool.fetch("SELECT user_id FROM authorization_code ORDER BY created_time")
     assert [row["user_id"] for row in users] == [other.user_id, person.user_id]
+
+
+async def test_who_authorizes_too_often_has_to_wait(
+    app: Litestar, anonymous: httpx.AsyncClient, public_app: PublicApp
+) -> None:
+    app.state.pagemill.token_throttle._clients._rate = 0.001
+    parameters = authorization_of(public_app, new_pkce())
+    answers = [await anonymous.get(AUTHORIZE, params=parameters) for _ in range(60)]
+    assert {answer.status_code for answer in answers} == {303, 429}
+    assert int(answers[-1].headers["retry-after"]) > 0
