@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from benchmarks.access_check import access_check
 from benchmarks.api_servers import Server, World, document_id, world
 from benchmarks.load import Load, ceiling, get, run
 from benchmarks.machine import machine
@@ -52,6 +53,8 @@ TARGETS = {
     "upload.megabytesAdded64": "less than 16",
     "upload.megabytes32Parallel": "less than 300",
     "metrics.ratio": "at least 0.98",
+    "accessCheck.permissionsUs": "at most 30",
+    "accessCheck.tokenKeptUs": "at most 120; tokenFirstUs is paid once by each process for a token",
 }
 WARM_UP_SECONDS = 1.0
 SCRAPE_SECONDS = 15.0
@@ -83,6 +86,7 @@ def measure(servers: World, rounds: int, seconds: float) -> dict[str, Any]:
         "connections": CONNECTIONS,
         "rounds": rounds,
         "secondsOfEachSide": seconds,
+        "accessCheck": access_check(),
         "getDocument": beside_reference(servers, servers.document_path, rounds, seconds),
         "getPrediction": beside_reference(servers, servers.prediction_path, rounds, seconds),
         "metrics": with_metrics(servers, rounds, seconds),
