@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import UnsetType
 
-from db.statements import Connection, Row, columns, tenant
+from db.statements import Connection, Row, columns, crossing, tenant
 from pagemill.ids import OrganizationId, PrincipalId, ProfileId
 
 
@@ -43,6 +43,17 @@ class OrganizationCreatorRow(Row):
     id: ProfileId
     email: str
 
+
+class PersonRow(Row):
+    """A person, known by a proven address."""
+
+    id: ProfileId
+    email: str
+    name: str | None
+
+
+PERSON = "a person may be a user of several organizations, or of none yet"
+NAME = "coalesce(name, nullif(concat_ws(' ', given_name, family_name), ''))"
 
 OF_USER = """(
     SELECT profile_id FROM organization_user WHERE organization_id = :organization_id AND id = :user_id
@@ -104,3 +115,50 @@ async def count_created_organization(
     connection: Connection, *, organization_id: OrganizationId, user_id: PrincipalId
 ) -> OrganizationCreatorRow | None:
     """Count one more organization that the user's person creates, if the profile allows one more."""
+
+
+@crossing(
+    PERSON,
+    f"""
+    UPDATE profile SET number_of_organizations_created = number_of_organizations_created + 1
+    WHERE id = :profile_id AND number_of_organizations_created < number_of_organizations_allowed
+    RETURNING {columns(OrganizationCreatorRow)}
+    """,
+)
+async def count_organization_of_person(
+    connection: Connection, *, profile_id: ProfileId
+) -> OrganizationCreatorRow | None:
+    """Count one more organization that a person creates, if the profile allows one more."""
+
+
+@crossing(PERSON, f"SELECT id, email, {NAME} AS name FROM profile WHERE id = :profile_id")
+async def find_person(connection: Connection, *, profile_id: ProfileId) -> PersonRow | None:
+    """Return a person."""
+
+
+@crossing(PERSON, "SELECT id FROM profile WHERE email = :email")
+async def find_profile_id(connection: Connection, *, email: str) -> ProfileId | None:
+    """Return the profile with an address."""
+
+
+@crossing(
+    PERSON,
+    """
+    INSERT INTO profile (id, email, given_name, family_name, email_verified_time)
+    VALUES (:profile_id, :email, :given_name, :family_name, now())
+    ON CONFLICT (email) DO UPDATE SET
+        email_verified_time = coalesce(profile.email_verified_time, excluded.email_verified_time),
+        given_name = coalesce(profile.given_name, excluded.given_name),
+        family_name = coalesce(profile.family_name, excluded.family_name)
+    RETURNING id
+    """,
+)
+async def keep_profile(
+    connection: Connection,
+    *,
+    profile_id: ProfileId,
+    email: str,
+    given_name: str | None,
+    family_name: str | None,
+) -> ProfileId:
+    """Add the profile of a person who has proved an address, unless there is one; return its id."""

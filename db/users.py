@@ -56,7 +56,7 @@ USER = columns(
     ON CONFLICT (organization_id, email) DO UPDATE SET
         app_client_id = excluded.app_client_id, metadata = excluded.metadata, role_ids = excluded.role_ids,
         invitation_expires = excluded.invitation_expires, updated_time = now(), updated_by = :invited_by
-    WHERE invited.status = 'invite_pending' AND invited.invitation_expires <= now()
+    WHERE invited.status = 'invite_pending'
     RETURNING {USER}
 """)
 async def invite_user(
@@ -71,9 +71,9 @@ async def invite_user(
     valid_days: int,
     invited_by: PrincipalId,
 ) -> UserRow | None:
-    """Add an invited user, or renew an invitation that has expired; then the user keeps its id.
+    """Add an invited user, or renew an invitation that was not accepted; then the user keeps its id.
 
-    Returns None for the address of a user, and for one whose invitation is still valid.
+    Returns None for the address of a user.
     """
 
 

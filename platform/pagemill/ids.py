@@ -9,6 +9,8 @@ from typing import Any, NewType, TypeVar
 OrganizationId = NewType("OrganizationId", str)
 AppClientId = NewType("AppClientId", str)
 AssetId = NewType("AssetId", str)
+CodeId = NewType("CodeId", str)
+"""A code that is mailed."""
 ConsentId = NewType("ConsentId", str)
 DataBundleId = NewType("DataBundleId", str)
 DatasetId = NewType("DatasetId", str)
@@ -45,6 +47,7 @@ Id = TypeVar("Id", bound=str)
 PREFIXES: dict[Callable[[Any], str], str] = {
     AppClientId: "app-client",
     AssetId: "asset",
+    CodeId: "one-time-code",
     ConsentId: "consent",
     DataBundleId: "model-data-bundle",
     DatasetId: "dataset",

@@ -1,0 +1,16 @@
+"""Index invited people by their address."""
+
+from __future__ import annotations
+
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+
+from db.sql_migration import sql_migration
+
+ID = "2026-11-28T23:40:00:000000"
+VERSION = "1.38.0"
+DESCRIPTION = "Index invited people by their address"
+
+
+async def forwards() -> MigrationManager:
+    """Return the migration for Piccolo."""
+    return sql_migration("index_invited_people.sql", migration_id=ID, description=DESCRIPTION)
