@@ -11,7 +11,7 @@ from typing import Annotated
 
 from db.jobs import NEW_JOB_ID, queueing
 from db.statements import Connection, NeverNull, crossing, tenant
-from pagemill.ids import AppClientId, OrganizationId, TrainingId, WorkflowExecutionId, WorkflowId
+from pagemill.ids import AppClientId, CodeId, OrganizationId, TrainingId, WorkflowExecutionId, WorkflowId
 
 KIND = "mail"
 PRIORITY = 10
@@ -147,14 +147,18 @@ async def find_mail_refusal(
     """Return why an organization may not send mail to an address now, None when it may."""
 
 
-# The button leads to the login page of the app client that the invitation is for, when it has one.
+# The button leads to the login page of the app client that the invitation is for, when it has one. The code
+# is not in it: see db.one_time_codes.
 @tenant(
     queueing_mail(
         recipients="SELECT :address::text AS address",
-        payload="""jsonb_build_object('notice', 'invitation', 'days', :days::integer, 'url', (
-            SELECT configuration ->> 'defaultLoginUrl' FROM app_client
-            WHERE organization_id = :organization_id AND id = :app_client_id
-        ))""",
+        payload="""jsonb_build_object(
+            'notice', 'invitation', 'days', :days::integer, 'codeId', :code_id::text,
+            'acceptanceUrl', :acceptance_url::text, 'url', (
+                SELECT configuration ->> 'defaultLoginUrl' FROM app_client
+                WHERE organization_id = :organization_id AND id = :app_client_id
+            )
+        )""",
     )
 )
 async def mail_invitation(
@@ -164,8 +168,10 @@ async def mail_invitation(
     address: str,
     app_client_id: AppClientId | None,
     days: int,
+    code_id: CodeId | None,
+    acceptance_url: str,
 ) -> Annotated[int, NeverNull("count(*)")]:
-    """Queue an invitation to an organization."""
+    """Queue an invitation to an organization, with a code that is entered at ``acceptance_url``."""
 
 
 # To the address in the workflow's errorConfig, when it has one.

@@ -8,7 +8,7 @@ address.
 from __future__ import annotations
 
 import functools
-import os.path
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -92,7 +92,8 @@ def _run_at(text: str, position: int, run: str) -> int:
     start = run.find(text[position])
     if start < 0:
         return 0
-    return len(os.path.commonprefix([text[position:], run[start:]]))
+    pairs = zip(text[position:], run[start:], strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """Hashing of passwords with argon2id, on a few threads of their own: no password holds up other requests.
 
-Each takes 64 MiB and about a tenth of a second of a processor, so it is bounded how many are hashed at a time,
-and how many wait. argon2 releases the GIL.
+Each takes 64 MiB and about a tenth of a second of a processor, so it is bounded how many are hashed at a
+time, and how many wait. argon2 releases the GIL.
 """
 
 from __future__ import annotations

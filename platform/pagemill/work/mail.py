@@ -11,11 +11,13 @@ import aiosmtplib
 import msgspec
 
 from db.mail import KIND, MAXIMUM_ATTEMPTS, PRIORITY, set_mail_service
+from db.one_time_codes import Purpose
 from db.pool import CONNECTION_ERRORS, Pool, acquire
 from pagemill.errors import PagemillError
 from pagemill.jobs.job import Job, KindName, TryAgain
 from pagemill.jobs.kind import JobKind
-from pagemill.notices.messages import Notice, compose
+from pagemill.notices.messages import CodeNotice, InvitationNotice, Notice, compose
+from pagemill.people.one_time_codes import make_code
 from pagemill.settings import Settings
 from pagemill.work.resources import WorkResources
 
@@ -57,24 +59,30 @@ async def announce_mail_service(pool: Pool, settings: Settings) -> None:
 class MailRunner:
     """Runner of mail jobs. The Message-ID is the job's, so that a message that is sent twice can be told.
 
-    It is sent twice when the server took it and the answer, or this process, was lost.
+    It is sent twice when the server took it and the answer, or this process, was lost. A code is made anew
+    each time: that of the last message works.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, pool: Pool | None = None) -> None:
+        self._settings, self._pool = settings, pool
 
     async def __call__(self, job: Job) -> None:
         """Send the message. Raises MailRefused, and TryAgain when the server is away or wants it later."""
         settings = self._settings
         if settings.smtp_host is None:
             raise MailRefused("there is no mail server any more: PAGEMILL_SMTP_HOST is not set")
+        notice = _read_notice(job)
+        code = await self._code(notice)
+        if code is None:
+            # It was used, or another one was sent: nobody waits for this one.
+            return
         try:
-            notice: Notice = msgspec.convert(job.payload, Notice)
             message = compose(
                 notice,
                 sender=settings.mail_sender,
                 message_id=f"<{job.id}@{settings.mail_sender.rpartition('@')[2]}>",
                 date=datetime.datetime.now(datetime.UTC),
+                code=code,
             )
             await aiosmtplib.send(
                 message,
@@ -92,6 +100,28 @@ class MailRunner:
             raise _as_job_error(error, job) from error
         except ValueError as error:
             raise MailRefused(f"the message cannot be written: {error}") from error
+
+    async def _code(self, notice: Notice) -> str | None:
+        """Make the code of a message; it is empty for one without, None when it is not wanted any more."""
+        match notice:
+            case CodeNotice():
+                purpose: Purpose = notice.purpose
+            case InvitationNotice() if notice.code_id is not None:
+                purpose = "invite"
+            case _:
+                return ""
+        if self._pool is None or notice.code_id is None:
+            raise MailRefused("there is no database to keep its code in")
+        async with acquire(self._pool) as connection:
+            return await make_code(connection, notice.code_id, purpose, notice.to.lower())
+
+
+def _read_notice(job: Job) -> Notice:
+    try:
+        notice: Notice = msgspec.convert(job.payload, Notice)
+    except ValueError as error:
+        raise MailRefused(f"the message cannot be written: {error}") from error
+    return notice
 
 
 def _as_job_error(error: Exception, job: Job) -> PagemillError:
@@ -112,7 +142,7 @@ def _as_job_error(error: Exception, job: Job) -> PagemillError:
 MAIL: JobKind[WorkResources, None] = JobKind(
     name=KindName(KIND),
     description="Send a mail",
-    runner=lambda resources: MailRunner(resources.settings),
+    runner=lambda resources: MailRunner(resources.settings, resources.pool),
     concurrency=lambda _settings: 1,
     priority=PRIORITY,
     maximum_attempts=MAXIMUM_ATTEMPTS,

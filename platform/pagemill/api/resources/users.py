@@ -10,8 +10,8 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from db import users as statements
 from db.app_clients import find_app_client_id
-from db.mail import find_mail_refusal, mail_invitation
 from pagemill.api.auth.guard import Caller
+from pagemill.api.http.app_state import AppState
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
@@ -25,13 +25,12 @@ from pagemill.api.http.schemas import (
     require_members,
 )
 from pagemill.api.resources.roles import ValidRoleIds, roles_to_give
-from pagemill.errors import BadRequest, NotFound, TooManyRequests
+from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import AppClientId, PrincipalId, ProfileId, RoleId, UserId, new_id
+from pagemill.people.invitations import send_invitation
+from pagemill.people.one_time_codes import INVITATION_DAYS
 from pagemill.permissions import PermissionSet
 from pagemill.usage.counting import count, uncount
-
-INVITATION_DAYS = 90
-MAIL_RETRY_SECONDS = 3600
 
 ValidAppClientId: TypeAlias = Annotated[AppClientId, Meta(pattern=r"^las:app-client:[a-z0-9-_]+$")]
 UserPath = Annotated[UserId, Parameter(description="las:user:<32 hexadecimal digits>")]
@@ -95,16 +94,22 @@ class UserController(Controller):
 
     @post(status_code=200, transaction="request")
     async def create_user(
-        self, data: PostUser, caller: Caller, permissions: PermissionSet, connection: RequestConnection
+        self,
+        data: PostUser,
+        caller: Caller,
+        permissions: PermissionSet,
+        connection: RequestConnection,
+        app_state: AppState,
     ) -> User:
         """Invite a person to the organization by mail.
 
         The user has the status `invite_pending` until the person signs in for the first time, and `inactive`
-        when the invitation expires after 90 days. To invite the person again, repeat the request: the user
-        keeps its id. An address that is a user already, or whose invitation is still valid, is refused (400).
+        when the invitation expires after 90 days. To send the invitation again, repeat the request: the user
+        keeps its id, the 90 days begin again, and the code of the mail before ends. An address that is a user
+        already is refused (400).
 
-        The button in the mail leads to the `defaultLoginUrl` of the app client `appClientId`. Without
-        `roleIds` the user has full access to the organization. The caller needs the permission to delegate
+        The button in the mail leads to the `defaultLoginUrl` of the app client `appClientId`, or to the page
+        where the code of the mail is entered. Without `roleIds` the user has full access to the organization. The caller needs the permission to delegate
         each role that it gives (403), and to delegate every role to give full access.
 
         The number of users is limited by the plan (429). So is the mail of an organization in a day, and how
@@ -132,18 +137,16 @@ class UserController(Controller):
                 invited_by=caller.principal_id,
             )
             if row is None:
-                raise BadRequest("email: is a user already, or has an invitation that is still valid")
+                raise BadRequest("email: is a user already")
             if row.id == user_id:
                 await count(connection, organization_id, "users")
-            refusal = await find_mail_refusal(connection, organization_id=organization_id, address=data.email)
-            if refusal is not None:
-                raise TooManyRequests(f"email: {refusal}", retry_after_seconds=MAIL_RETRY_SECONDS)
-            await mail_invitation(
+            await send_invitation(
                 connection,
                 organization_id=organization_id,
-                address=data.email,
+                user_id=row.id,
+                address=data.email.lower(),
                 app_client_id=app_client_id,
-                days=INVITATION_DAYS,
+                acceptance_url=f"{app_state.settings.public_url.rstrip('/')}/sign-in/invitation",
             )
         return to_user(row)
 

@@ -1,0 +1,49 @@
+"""Sign-up: people who make an organization of their own."""
+
+from __future__ import annotations
+
+from db.mail import ADMIN
+from db.organizations import DOCUMENT_RETENTION_IN_DAYS, insert_organization
+from db.plans import find_plan
+from db.profiles import count_organization_of_person
+from db.statements import Connection
+from db.users import insert_first_user
+from pagemill.ids import OrganizationId, PrincipalId, ProfileId, RoleId, UserId, new_id
+from pagemill.settings import SettingsError
+from pagemill.usage.counting import count
+from pagemill.usage.limits import limit_exceeded
+
+
+async def found_organization(
+    connection: Connection, profile_id: ProfileId, *, name: str | None, plan_slug: str
+) -> OrganizationId:
+    """Make an organization of which a person is the first user and the admin.
+
+    Raises LimitExceeded when the profile allows no more, and SettingsError when there is no such plan.
+    """
+    person = await count_organization_of_person(connection, profile_id=profile_id)
+    if person is None:
+        raise limit_exceeded("organizations")
+    organization_id, user_id = new_id(OrganizationId), new_id(UserId)
+    plan = await find_plan(connection, organization_id=organization_id, slug=plan_slug, version=None)
+    if plan is None:
+        raise SettingsError(f"PAGEMILL_NEW_ORGANIZATION_PLAN: there is no plan {plan_slug}")
+    await insert_organization(
+        connection,
+        organization_id=organization_id,
+        name=name,
+        description=None,
+        plan_id=plan.id,
+        document_retention_in_days=DOCUMENT_RETENTION_IN_DAYS,
+    )
+    await insert_first_user(
+        connection,
+        organization_id=organization_id,
+        user_id=user_id,
+        email=person.email,
+        profile_id=profile_id,
+        role_ids=[RoleId(ADMIN)],
+        created_by=PrincipalId(user_id),
+    )
+    await count(connection, organization_id, "users")
+    return organization_id
