@@ -24,8 +24,8 @@ async def send_invitation(
     """Queue an invitation with a new code; codes of earlier ones of the same user end.
 
     The button leads to the login page of the app client, when it has one; the code is entered at
-    ``acceptance_url``. Raises TooManyRequests when the address was mailed just now, or the organization's mail of the day
-    is used up: that is the cool-down.
+    ``acceptance_url``. Raises TooManyRequests when the address was mailed just now, or the organization's
+    mail of the day is used up: that is the cool-down.
     """
     refusal = await find_mail_refusal(connection, organization_id=organization_id, address=address)
     if refusal is not None:

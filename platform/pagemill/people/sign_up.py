@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from db.mail import ADMIN
 from db.organizations import DOCUMENT_RETENTION_IN_DAYS, insert_organization
 from db.plans import find_plan
 from db.profiles import count_organization_of_person
 from db.statements import Connection
 from db.users import insert_first_user
+from pagemill.errors import LimitExceeded
 from pagemill.ids import OrganizationId, PrincipalId, ProfileId, RoleId, UserId, new_id
+from pagemill.people.accounts import find_person, list_choices
 from pagemill.settings import SettingsError
 from pagemill.usage.counting import count
 from pagemill.usage.limits import limit_exceeded
@@ -47,3 +51,12 @@ async def found_organization(
     )
     await count(connection, organization_id, "users")
     return organization_id
+
+
+async def found_first_organization(connection: Connection, profile_id: ProfileId, *, plan_slug: str) -> None:
+    """Make an organization for a person who is in none and invited to none, and may make one."""
+    person = await find_person(connection, profile_id=profile_id)
+    if person is None or await list_choices(connection, person):
+        return
+    with contextlib.suppress(LimitExceeded):
+        await found_organization(connection, profile_id, name=None, plan_slug=plan_slug)

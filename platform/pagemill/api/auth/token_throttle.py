@@ -24,10 +24,13 @@ LONGEST_CLIENT_ID: Final = 256
 
 
 class Buckets:
-    """Buckets of tokens by key, of which the ones used last are kept. Each fills at ``rate`` a second."""
+    """Buckets of tokens by key, of which the ones used last are kept. Each fills at ``rate`` a second.
 
-    def __init__(self, rate: float, clock: Callable[[], float]) -> None:
-        self._rate, self._most = rate, max(1.0, rate * BURST_SECONDS)
+    It holds ``most`` tokens, or those of ten seconds.
+    """
+
+    def __init__(self, rate: float, clock: Callable[[], float], *, most: float | None = None) -> None:
+        self._rate, self._most = rate, max(1.0, rate * BURST_SECONDS if most is None else most)
         self._clock = clock
         self._kept: OrderedDict[str, tuple[float, float]] = OrderedDict()
 

@@ -109,8 +109,9 @@ class UserController(Controller):
         already is refused (400).
 
         The button in the mail leads to the `defaultLoginUrl` of the app client `appClientId`, or to the page
-        where the code of the mail is entered. Without `roleIds` the user has full access to the organization. The caller needs the permission to delegate
-        each role that it gives (403), and to delegate every role to give full access.
+        where the code of the mail is entered. Without `roleIds` the user has full access to the
+        organization. The caller needs the permission to delegate each role that it gives (403), and to
+        delegate every role to give full access.
 
         The number of users is limited by the plan (429). So is the mail of an organization in a day, and how
         often one address is invited (429, the message begins with `email:`).

@@ -1,0 +1,1 @@
+"""Pages on which people sign in: plain HTML by Jinja, one style sheet, no script."""

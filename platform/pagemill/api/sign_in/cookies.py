@@ -1,0 +1,49 @@
+"""Cookies of the pages beside that of the session: of the browser's forms, and of its way to a provider."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Final
+
+from litestar.datastructures import Cookie
+
+from pagemill.api.http.requests import ApiRequest
+
+FORM_COOKIE: Final = "__Host-pagemill-form"
+"""A random value that the tokens of all forms of a browser are bound to."""
+PROVIDER_COOKIE: Final = "__Host-pagemill-openid-"
+STATE_LETTERS: Final = 12
+"""So many of the state's stand in the name of its cookie: two tabs have a cookie each."""
+FORM_SECONDS: Final = 12 * 3600
+_VALUE = re.compile(r"[-_A-Za-z0-9]{43}")
+
+
+def form_value(request: ApiRequest) -> str | None:
+    """Return the value of the browser's form cookie, None when it has none of ours."""
+    value = request.cookies.get(FORM_COOKIE, "")
+    return value if _VALUE.fullmatch(value) else None
+
+
+def new_form_value() -> str:
+    """Return a new value, which only its browser will know."""
+    return secrets.token_urlsafe(32)
+
+
+def form_cookie(value: str) -> Cookie:
+    """Return the cookie with a form value."""
+    return _cookie(FORM_COOKIE, value, FORM_SECONDS)
+
+
+def provider_cookie(state: str, value: str, *, seconds: int) -> Cookie:
+    """Return the cookie of a browser that is sent to a provider with a state; with 0 it forgets it."""
+    return _cookie(provider_cookie_name(state), value, seconds)
+
+
+def provider_cookie_name(state: str) -> str:
+    """Return the name of that cookie."""
+    return PROVIDER_COOKIE + state[:STATE_LETTERS]
+
+
+def _cookie(key: str, value: str, seconds: int) -> Cookie:
+    return Cookie(key=key, value=value, max_age=seconds, path="/", secure=True, httponly=True, samesite="lax")

@@ -1,0 +1,1 @@
+"""OpenID Connect, as a client of providers that operators configure."""

@@ -1,0 +1,101 @@
+"""Pages for people who do not know their password: a code is mailed to the address, and proves it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.background_tasks import BackgroundTask
+
+from db.people_mail import mail_account_notice
+from pagemill.api.http.app_state import AppState
+from pagemill.api.http.requests import ApiRequest
+from pagemill.api.sign_in.admission import sign_in_person
+from pagemill.api.sign_in.audit_trail import tell
+from pagemill.api.sign_in.pages import page
+from pagemill.api.sign_in.password_pages import RECOVERY_PATH
+from pagemill.api.sign_in.visits import Visit, open_form, open_visit
+from pagemill.people.accounts import change_password, find_person, find_profile_id, is_invited, keep_person
+from pagemill.people.addresses import read_address
+from pagemill.people.one_time_codes import mail_new_code, try_code, use_code
+from pagemill.people.password_rules import problem_with
+
+RECOVERY: Final = "recovery.html.j2"
+CODE: Final = "recovery_code.html.j2"
+NO_ADDRESS: Final = "This is not an e-mail address."
+WRONG_CODE: Final = "The code is wrong, was used already, or has expired."
+
+
+@get("/recovery")
+async def show_recovery(request: ApiRequest, app_state: AppState) -> Response[Any]:
+    """Show the form for the address."""
+    return page(await open_visit(request, app_state), RECOVERY, email="", error="")
+
+
+@post("/recovery")
+async def request_recovery(request: ApiRequest, app_state: AppState) -> Response[Any]:
+    """Mail a code to an address that has an account or an invitation.
+
+    The answer is the same for all addresses, and is sent before it is looked whether there is one.
+    """
+    visit = await open_form(request, app_state)
+    typed = visit.value("email")
+    email = read_address(typed)
+    visit.admit("mail", email or "")
+    if email is None:
+        return page(visit, RECOVERY, status=400, email=typed, error=NO_ADDRESS)
+    answer = _code_page(visit, email)
+    answer.background = BackgroundTask(_mail_code, visit, email)
+    return answer
+
+
+@get("/recovery/code")
+async def show_recovery_code(request: ApiRequest, app_state: AppState) -> Response[Any]:
+    """Show the form for the code, to which the mail leads."""
+    return _code_page(await open_visit(request, app_state), "")
+
+
+@post("/recovery/code")
+async def recover(request: ApiRequest, app_state: AppState) -> Response[Any]:
+    """Give a person who has got the code a new password, and sign in; everything else is signed out."""
+    visit = await open_form(request, app_state)
+    typed, password = visit.value("email"), visit.value("new_password")
+    email = read_address(typed)
+    visit.admit("code", email or "")
+    problem = problem_with(password, email=email or "")
+    if problem is not None:
+        return _code_page(visit, typed, status=400, wrong="new_password", error=problem)
+    async with app_state.connection() as connection:
+        code = None
+        if email is not None:
+            code = await try_code(connection, "recover", email, visit.value("code"))
+        if code is None or email is None:
+            await tell(visit, connection, "code-refused", outcome="refused", details={"purpose": "recover"})
+            return _code_page(visit, typed, status=400, wrong="code", error=WRONG_CODE)
+    password_hash = await visit.services.passwords.hash(password)
+    async with app_state.connection() as connection, connection.transaction():
+        if not await use_code(connection, code):
+            return _code_page(visit, typed, status=400, wrong="code", error=WRONG_CODE)
+        person = await find_person(connection, profile_id=await keep_person(connection, email))
+        assert person is not None
+        await change_password(connection, person, password_hash, reason="the password was recovered")
+        await mail_account_notice(
+            connection, address=email, event="password-changed", url=visit.public_link(RECOVERY_PATH)
+        )
+        await tell(visit, connection, "password-changed", profile_id=person.id, details={"way": "recovery"})
+        return await sign_in_person(visit, connection, person.id, way="recovery")
+
+
+async def _mail_code(visit: Visit, email: str) -> None:
+    async with visit.app_state.connection() as connection, connection.transaction():
+        profile_id = await find_profile_id(connection, email=email)
+        if profile_id is None and not await is_invited(connection, email):
+            return
+        await mail_new_code(connection, "recover", email, url=visit.public_link(f"{RECOVERY_PATH}/code"))
+        await tell(visit, connection, "code-requested", profile_id=profile_id, details={"purpose": "recover"})
+
+
+def _code_page(
+    visit: Visit, email: str, *, status: int = 200, wrong: str = "", error: str = ""
+) -> Response[Any]:
+    return page(visit, CODE, status=status, email=email, wrong=wrong, error=error)
