@@ -202,6 +202,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Number of usage counter actors; each counts for a share of the organizations."""
     training_checkpoint_interval: float = 15.0
     """Interval of checkpoints: the work that a training loses with its worker."""
+    sign_up: bool = False
+    """Let anybody who proves an e-mail address make an account and an organization of its own."""
+    sign_in_tries: Annotated[int, Meta(ge=0, le=100_000)] = 20
+    """Tries to sign in, in ten minutes, with one account from one address; ten times as many from one address,
+    and with one account. 0: no limit. Each API process counts for itself."""
+    password_concurrency: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Passwords that one API process hashes at a time; each takes 64 MiB and a tenth of a second."""
+    openid_providers: str = ""
+    """OpenID providers with which people may sign in: a JSON list, or the path of a file with one. Each has
+    ``name``, ``title``, ``issuer``, ``clientId``, ``clientSecretFile`` and perhaps ``domains``."""
+    openid_private_providers: bool = False
+    """Allow providers on this machine and in private networks, and by http on localhost."""
     mail_domain: Annotated[str, Meta(pattern=r"^[-_.A-Za-z0-9]{1,200}\.[A-Za-z]{2,}$")] = (
         "localhost.localdomain"
     )

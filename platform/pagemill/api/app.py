@@ -77,6 +77,9 @@ from pagemill.api.resources.users import UserController
 from pagemill.api.resources.webhooks import WebhookController
 from pagemill.api.resources.workflow_executions import WorkflowExecutionController
 from pagemill.api.resources.workflows import WorkflowController
+from pagemill.api.sign_in.openid.configuration import read_providers
+from pagemill.api.sign_in.routes import sign_in_router
+from pagemill.api.sign_in.services import open_sign_in
 from pagemill.documents.thumbnails.cache import ThumbnailCache
 from pagemill.documents.thumbnails.renderer import Renderer
 from pagemill.jobs.admission import open_admission
@@ -173,6 +176,8 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
         listener = JobListener(pool)
         await listener.start()
         stack.push_async_callback(listener.close)
+        sign_in = open_sign_in(settings)
+        stack.callback(sign_in.close)
         renderer = Renderer(concurrency=settings.thumbnail_concurrency, strict=settings.sandbox == "required")
         thumbnails = ThumbnailCache(pool, objects, renderer)
         stack.push_async_callback(thumbnails.close)
@@ -189,6 +194,7 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
             TokenThrottle(settings.token_rate),
             AccessTokens(SigningKeys(pool, secret_box, settings), settings),
             RefreshTokens(settings.token_key),
+            sign_in,
             read_proxies(settings.trusted_proxies),
         )
 
@@ -201,6 +207,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     settings = settings or load_settings(os.environ)
     check_token_key(settings)
     check_stripe(settings)
+    read_providers(settings)
     trusted = read_proxies(settings.trusted_proxies)
     secret_box = open_secret_box(settings)
     configure_logging(settings.log_level)
@@ -216,7 +223,12 @@ def create_app(settings: Settings | None = None) -> Litestar:
             yield
 
     app = Litestar(
-        route_handlers=[*AUTHORIZATION_SERVER, health, Router("/v1", route_handlers=CONTROLLERS)],
+        route_handlers=[
+            *AUTHORIZATION_SERVER,
+            health,
+            sign_in_router(),
+            Router("/v1", route_handlers=CONTROLLERS),
+        ],
         lifespan=[lifespan],
         before_request=before_handler,
         dependencies={

@@ -13,6 +13,7 @@ from pagemill.api.auth.coalesced_lookups import CoalescedLookups
 from pagemill.api.auth.token_throttle import TokenThrottle
 from pagemill.api.auth.tokens import AccessTokens
 from pagemill.api.http.client_address import NOBODY, TrustedProxies
+from pagemill.api.sign_in.services import SignInServices
 from pagemill.documents.thumbnails.cache import ThumbnailCache
 from pagemill.jobs.admission import QueueAdmission
 from pagemill.jobs.waiting import JobListener
@@ -40,6 +41,7 @@ class AppState:
     token_throttle: TokenThrottle
     tokens: AccessTokens
     refresh_tokens: RefreshTokens
+    sign_in: SignInServices
     trusted_proxies: TrustedProxies = NOBODY
     principals: CoalescedLookups[PrincipalRow | None] = field(default_factory=CoalescedLookups)
 
