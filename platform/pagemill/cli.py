@@ -24,6 +24,7 @@ from pagemill.commands.node import node
 from pagemill.commands.objects import objects
 from pagemill.commands.options import data_directory_option, open_directory
 from pagemill.commands.organizations import organizations
+from pagemill.commands.people import people
 from pagemill.commands.plans import plans
 from pagemill.commands.secrets import secrets
 from pagemill.commands.traces import traces
@@ -162,6 +163,7 @@ main.add_command(models)
 main.add_command(node)
 main.add_command(objects)
 main.add_command(organizations)
+main.add_command(people)
 main.add_command(plans)
 main.add_command(secrets)
 main.add_command(traces)

@@ -205,8 +205,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sign_up: bool = False
     """Let anybody who proves an e-mail address make an account and an organization of its own."""
     sign_in_tries: Annotated[int, Meta(ge=0, le=100_000)] = 20
-    """Tries to sign in, in ten minutes, with one account from one address; ten times as many from one address,
-    and with one account. 0: no limit. Each API process counts for itself."""
+    """Tries to sign in, in ten minutes, with one account from one address; ten times as many from one
+    address, and with one account. 0: no limit. Each API process counts for itself."""
     password_concurrency: Annotated[int, Meta(ge=1, le=64)] = 2
     """Passwords that one API process hashes at a time; each takes 64 MiB and a tenth of a second."""
     openid_providers: str = ""
