@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pagemill.commands.options import data_directory_option, with_database
+from pagemill.commands.options import data_directory_option, printable, with_database
 
 PAGES = {"recover": "/sign-in/recovery/code", "invite": "/sign-in/invitation"}
 
@@ -33,5 +33,5 @@ def code(address: str, data_dir: Path) -> None:
     for made in with_database(data_dir, lambda connection: make_codes(connection, address)):
         days, minutes = divmod(int(RULES[made.purpose].seconds) // 60, 24 * 60)
         valid = f"{days} days" if days else f"{minutes} minutes"
-        about = f" to {made.organization}" if made.organization else ""
+        about = f" to {printable(made.organization)}" if made.organization else ""
         click.echo(f"{made.code}  {made.purpose}{about}, for {valid}, at {PAGES[made.purpose]}")

@@ -44,13 +44,16 @@ def read_id_token(
         aud={"essential": True, "value": client_id},
         exp={"essential": True},
         iat={"essential": True},
-        nonce={"essential": True, "value": nonce},
+        nonce={"essential": True},
     )
     try:
         claims = jwt.decode(token, keys, algorithms=algorithms).claims
         registry.validate(claims)
     except UNREADABLE as error:
         raise TokenRefused(f"{type(error).__name__}: {error}") from error
+    # The library would also take a list with the nonce in it.
+    if claims["nonce"] != nonce:
+        raise TokenRefused("it was made for another sign-in")
     audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
     if claims.get("azp", client_id if len(audiences) == 1 else None) != client_id:
         raise TokenRefused("it was made for another client")
