@@ -13,6 +13,8 @@ from pagemill.api.http.requests import ApiRequest
 FORM_COOKIE: Final = "__Host-pagemill-form"
 """A random value that the tokens of all forms of a browser are bound to."""
 PROVIDER_COOKIE: Final = "__Host-pagemill-openid-"
+REQUEST_COOKIE: Final = "__Host-pagemill-request-"
+"""The authorization request of a browser on its way to a provider: one cookie could be too long for both."""
 STATE_LETTERS: Final = 12
 """So many of the state's stand in the name of its cookie: two tabs have a cookie each."""
 FORM_SECONDS: Final = 12 * 3600
@@ -35,14 +37,20 @@ def form_cookie(value: str) -> Cookie:
     return _cookie(FORM_COOKIE, value, FORM_SECONDS)
 
 
-def provider_cookie(state: str, value: str, *, seconds: int) -> Cookie:
-    """Return the cookie of a browser that is sent to a provider with a state; with 0 it forgets it."""
-    return _cookie(provider_cookie_name(state), value, seconds)
+def provider_cookies(state: str, handshake: str, sealed: str, *, seconds: int) -> list[Cookie]:
+    """Return the cookies of a browser that is sent to a provider with a state; with 0 it forgets them."""
+    kept = {PROVIDER_COOKIE: handshake, REQUEST_COOKIE: sealed}
+    return [_cookie(prefix + _mark(state), value, seconds) for prefix, value in kept.items()]
 
 
-def provider_cookie_name(state: str) -> str:
-    """Return the name of that cookie."""
-    return PROVIDER_COOKIE + state[:STATE_LETTERS]
+def cookie_of_state(request: ApiRequest, prefix: str, state: str) -> str:
+    """Return one of these cookies, empty without it."""
+    return request.cookies.get(prefix + _mark(state), "")
+
+
+def _mark(state: str) -> str:
+    """Return the part of a state that stands in names; states are of letters that names may have."""
+    return "".join(letter for letter in state[:STATE_LETTERS] if letter.isascii() and letter.isalnum())
 
 
 def _cookie(key: str, value: str, seconds: int) -> Cookie:

@@ -9,13 +9,17 @@ from typing import Any, Final
 import msgspec
 from litestar import Response, get
 
-from pagemill.api.auth.sign_in_requests import open_request
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.request_ids import request_id_of
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.sign_in.admission import sign_in_person
 from pagemill.api.sign_in.audit_trail import tell
-from pagemill.api.sign_in.cookies import provider_cookie, provider_cookie_name
+from pagemill.api.sign_in.cookies import (
+    PROVIDER_COOKIE,
+    REQUEST_COOKIE,
+    cookie_of_state,
+    provider_cookies,
+)
 from pagemill.api.sign_in.openid.id_tokens import TokenRefused
 from pagemill.api.sign_in.openid.providers import Handshake, Provider, new_handshake
 from pagemill.api.sign_in.pages import page, redirect
@@ -46,7 +50,6 @@ class Journey(msgspec.Struct, frozen=True):
 
     provider: str
     handshake: Handshake
-    sealed: str
 
 
 @get("/openid/{name:str}")
@@ -58,12 +61,9 @@ async def leave_for_provider(request: ApiRequest, app_state: AppState, name: str
     handshake = new_handshake()
     url = await provider.authorization_url(handshake)
     kept = seal_text(
-        app_state.secret_box,
-        PURPOSE,
-        msgspec.to_builtins(Journey(name, handshake, visit.sealed)),
-        seconds=SECONDS,
+        app_state.secret_box, PURPOSE, msgspec.to_builtins(Journey(name, handshake)), seconds=SECONDS
     )
-    return redirect(url, cookies=[provider_cookie(handshake.state, kept, seconds=SECONDS)])
+    return redirect(url, cookies=provider_cookies(handshake.state, kept, visit.sealed, seconds=SECONDS))
 
 
 @get("/openid/{name:str}/callback")
@@ -72,18 +72,15 @@ async def return_from_provider(request: ApiRequest, app_state: AppState, name: s
 
     The state has to be that of a journey of this browser to this provider, and each journey ends here.
     """
-    visit = await open_visit(request, app_state)
-    provider = _provider(visit, name)
     state = _parameter(request, "state")
+    visit = await open_visit(request, app_state, sealed=cookie_of_state(request, REQUEST_COOKIE, state))
+    provider = _provider(visit, name)
     journey = _journey(visit, state)
     if journey is None or journey.provider != name or not _is_same(journey.handshake.state, state):
         return _message(visit, STALE)
-    if journey.sealed:
-        visit = Visit(
-            request, app_state, journey.sealed, await open_request(app_state.tokens, journey.sealed)
-        )
     answer = await _finish(visit, provider, journey)
-    answer.set_cookie(provider_cookie(state, "", seconds=0))
+    for cookie in provider_cookies(state, "", "", seconds=0):
+        answer.set_cookie(cookie)
     return answer
 
 
@@ -130,9 +127,8 @@ def _provider(visit: Visit, name: str) -> Provider:
 
 def _journey(visit: Visit, state: str) -> Journey | None:
     """Return the journey on which this browser was sent with a state."""
-    kept = open_text(
-        visit.app_state.secret_box, PURPOSE, visit.request.cookies.get(provider_cookie_name(state))
-    )
+    cookie = cookie_of_state(visit.request, PROVIDER_COOKIE, state)
+    kept = open_text(visit.app_state.secret_box, PURPOSE, cookie)
     return None if kept is None else msgspec.convert(kept, Journey)
 
 

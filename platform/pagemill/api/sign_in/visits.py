@@ -77,9 +77,13 @@ class Visit:
         )
 
 
-async def open_visit(request: ApiRequest, app_state: AppState) -> Visit:
-    """Return a visit to a page. Raises BadRequest when its authorization request is not one of ours."""
-    sealed = request.query_params.get(REQUEST, "")
+async def open_visit(request: ApiRequest, app_state: AppState, *, sealed: str | None = None) -> Visit:
+    """Return a visit to a page, with the authorization request of its query unless another is given.
+
+    Raises BadRequest when that is not one of ours.
+    """
+    if sealed is None:
+        sealed = request.query_params.get(REQUEST, "")
     return Visit(
         request,
         app_state,
@@ -105,7 +109,11 @@ async def open_form(request: ApiRequest, app_state: AppState) -> Visit:
 
 
 async def _asked(app_state: AppState, sealed: str) -> AuthorizationRequest | None:
-    return await open_request(app_state.tokens, sealed) if sealed else None
+    if not sealed:
+        return None
+    # Now, not on a second connection while the page holds one.
+    await app_state.tokens.keys.refresh()
+    return await open_request(app_state.tokens, sealed)
 
 
 async def _read_form(request: ApiRequest) -> Mapping[str, str]:
