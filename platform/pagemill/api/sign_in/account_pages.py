@@ -98,7 +98,7 @@ async def sign_out(request: ApiRequest, app_state: AppState) -> Response[Any]:
         member = await signed_in(visit, connection)
         if member is not None:
             await end_session(connection, member.session)
-            await tell(visit, connection, "sign-out", profile_id=member.person.id)
+            await tell(visit, connection, "signOut", profile_id=member.person.id)
     return page(visit, SIGNED_OUT, everywhere=False, cookies=[no_session_cookie()])
 
 
@@ -111,7 +111,7 @@ async def sign_out_everywhere(request: ApiRequest, app_state: AppState) -> Respo
         if member is None:
             return redirect(SIGN_IN_PATH)
         await end_everything_of(connection, member.person.id, reason="signed out everywhere")
-        await tell(visit, connection, "sign-out-everywhere", profile_id=member.person.id)
+        await tell(visit, connection, "signOutEverywhere", profile_id=member.person.id)
     return page(visit, SIGNED_OUT, everywhere=True, cookies=[no_session_cookie()])
 
 
@@ -119,7 +119,7 @@ async def _tell_of_acceptance(visit: Visit, connection: Any, profile_id: Any, ch
     await tell(
         visit,
         connection,
-        "invitation-accepted",
+        "acceptInvitation",
         profile_id=profile_id,
         organization_id=chosen.organization_id,
         resource_id=chosen.user_id,

@@ -45,7 +45,7 @@ async def sign_in_person(
     )
     session = await find_session(connection, cookie)
     assert session is not None
-    await tell(visit, connection, "sign-in", profile_id=person.id, details={"way": way})
+    await tell(visit, connection, "signIn", profile_id=person.id, details={"way": way})
     place = await next_place(visit, connection, person, session)
     return redirect(place, cookies=[session_cookie(cookie, seconds=seconds), form_cookie(new_form_value())])
 
@@ -66,7 +66,7 @@ async def next_place(visit: Visit, connection: Connection, person: PersonRow, se
             await tell(
                 visit,
                 connection,
-                "invitation-accepted",
+                "acceptInvitation",
                 profile_id=person.id,
                 organization_id=choices[0].organization_id,
                 resource_id=choices[0].user_id,

@@ -49,7 +49,7 @@ async def accept(request: ApiRequest, app_state: AppState) -> Response[Any]:
             code = await try_code(connection, "invite", email, visit.value("code"))
             credentials = await find_credentials(connection, email=email)
         if code is None or email is None:
-            await tell(visit, connection, "code-refused", outcome="refused", details={"purpose": "invite"})
+            await tell(visit, connection, "tryCode", outcome="refused", details={"purpose": "invite"})
             return _invitation_page(visit, status=400, wrong="code", error=WRONG_CODE)
     if credentials is not None:
         stored = credentials.hash
@@ -77,7 +77,7 @@ async def _finish(
         if person is None or not await accept_invitation(connection, person, code.user_id):
             # Nothing is kept: neither the profile, nor that the code was used.
             raise BadRequest(GONE)
-        await tell(visit, connection, "invitation-accepted", profile_id=person.id, resource_id=code.user_id)
+        await tell(visit, connection, "acceptInvitation", profile_id=person.id, resource_id=code.user_id)
         return await sign_in_person(visit, connection, person.id, way="invitation")
 
 

@@ -54,7 +54,7 @@ async def sign_in(request: ApiRequest, app_state: AppState) -> Response[Any]:
     if not await visit.services.passwords.matches(password, stored):
         async with app_state.connection() as connection:
             profile_id = None if credentials is None else credentials.profile_id
-            await tell(visit, connection, "sign-in", outcome="refused", profile_id=profile_id)
+            await tell(visit, connection, "signIn", outcome="refused", profile_id=profile_id)
         return _sign_in_page(visit, status=400, email=typed, error=WRONG)
     assert credentials is not None
     await _renew(visit, credentials, password)
@@ -106,7 +106,7 @@ async def replace_password(
             event="password-changed",
             url=visit.public_link(RECOVERY_PATH),
         )
-        await tell(visit, connection, "password-changed", profile_id=person.id)
+        await tell(visit, connection, "changePassword", profile_id=person.id)
 
 
 async def _renew(visit: Visit, credentials: CredentialsRow, password: str) -> None:

@@ -114,7 +114,7 @@ async def _refuse(visit: Visit, provider: Provider, text: str, reason: str) -> R
         "sign-in by %s: %s", provider.name, reason, extra={"request_id": request_id_of(visit.request)}
     )
     async with visit.app_state.connection() as connection:
-        await tell(visit, connection, "sign-in", outcome="refused", details={"way": provider.name})
+        await tell(visit, connection, "signIn", outcome="refused", details={"way": provider.name})
     return _message(visit, text)
 
 

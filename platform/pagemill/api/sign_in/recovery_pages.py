@@ -70,7 +70,7 @@ async def recover(request: ApiRequest, app_state: AppState) -> Response[Any]:
         if email is not None:
             code = await try_code(connection, "recover", email, visit.value("code"))
         if code is None or email is None:
-            await tell(visit, connection, "code-refused", outcome="refused", details={"purpose": "recover"})
+            await tell(visit, connection, "tryCode", outcome="refused", details={"purpose": "recover"})
             return _code_page(visit, typed, status=400, wrong="code", error=WRONG_CODE)
     password_hash = await visit.services.passwords.hash(password)
     async with app_state.connection() as connection, connection.transaction():
@@ -82,7 +82,7 @@ async def recover(request: ApiRequest, app_state: AppState) -> Response[Any]:
         await mail_account_notice(
             connection, address=email, event="password-changed", url=visit.public_link(RECOVERY_PATH)
         )
-        await tell(visit, connection, "password-changed", profile_id=person.id, details={"way": "recovery"})
+        await tell(visit, connection, "changePassword", profile_id=person.id, details={"way": "recovery"})
         return await sign_in_person(visit, connection, person.id, way="recovery")
 
 
@@ -92,7 +92,7 @@ async def _mail_code(visit: Visit, email: str) -> None:
         if profile_id is None and not await is_invited(connection, email):
             return
         await mail_new_code(connection, "recover", email, url=visit.public_link(f"{RECOVERY_PATH}/code"))
-        await tell(visit, connection, "code-requested", profile_id=profile_id, details={"purpose": "recover"})
+        await tell(visit, connection, "requestCode", profile_id=profile_id, details={"purpose": "recover"})
 
 
 def _code_page(

@@ -75,7 +75,7 @@ async def sign_up(request: ApiRequest, app_state: AppState) -> Response[Any]:
         if email is not None:
             code = await try_code(connection, "verify", email, visit.value("code"))
         if code is None or email is None:
-            await tell(visit, connection, "code-refused", outcome="refused", details={"purpose": "verify"})
+            await tell(visit, connection, "tryCode", outcome="refused", details={"purpose": "verify"})
             return _code_page(visit, status=400, wrong="code", error=WRONG_CODE)
     password_hash = await visit.services.passwords.hash(password)
     async with app_state.connection() as connection, connection.transaction():
@@ -95,7 +95,7 @@ async def sign_up(request: ApiRequest, app_state: AppState) -> Response[Any]:
             name=named(visit, "organization"),
             plan_slug=app_state.settings.new_organization_plan,
         )
-        await tell(visit, connection, "sign-up", profile_id=profile_id, organization_id=organization_id)
+        await tell(visit, connection, "signUp", profile_id=profile_id, organization_id=organization_id)
         return await sign_in_person(visit, connection, profile_id, way="sign-up")
 
 
@@ -116,7 +116,7 @@ async def _mail_code(visit: Visit, email: str) -> None:
             )
             return
         await mail_new_code(connection, "verify", email, url=visit.public_link(CODE_PATH))
-        await tell(visit, connection, "code-requested", details={"purpose": "verify"})
+        await tell(visit, connection, "requestCode", details={"purpose": "verify"})
 
 
 def _code_page(visit: Visit, *, status: int = 200, wrong: str = "", error: str = "") -> Response[Any]:
