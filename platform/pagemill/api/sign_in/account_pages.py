@@ -7,6 +7,7 @@ from typing import Any, Final
 from litestar import Response, get, post
 
 from db.identities import list_issuers
+from db.statements import Connection
 from pagemill.api.auth.authorize import SIGN_IN_PATH, continue_authorization
 from pagemill.api.auth.session_cookies import no_session_cookie
 from pagemill.api.http.app_state import AppState
@@ -17,7 +18,7 @@ from pagemill.api.sign_in.members import signed_in
 from pagemill.api.sign_in.pages import page, redirect
 from pagemill.api.sign_in.visits import Visit, open_form, open_visit
 from pagemill.errors import Forbidden
-from pagemill.ids import UserId
+from pagemill.ids import ProfileId, UserId
 from pagemill.people.accounts import Choice, accept_invitation, list_choices
 from pagemill.people.sessions import end_everything_of, end_session
 
@@ -115,7 +116,9 @@ async def sign_out_everywhere(request: ApiRequest, app_state: AppState) -> Respo
     return page(visit, SIGNED_OUT, everywhere=True, cookies=[no_session_cookie()])
 
 
-async def _tell_of_acceptance(visit: Visit, connection: Any, profile_id: Any, chosen: Choice) -> None:
+async def _tell_of_acceptance(
+    visit: Visit, connection: Connection, profile_id: ProfileId, chosen: Choice
+) -> None:
     await tell(
         visit,
         connection,
