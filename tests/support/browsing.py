@@ -119,6 +119,13 @@ class Browser:
         await self.client.aclose()
 
 
+def forms_of(html: str) -> list[Form]:
+    """The forms of a page."""
+    reader = _Reader()
+    reader.feed(html)
+    return reader.forms
+
+
 def _page(response: httpx.Response, *, left_for: str = "") -> Page:
     reader = _Reader()
     html = response.text if "html" in response.headers.get("content-type", "") else ""

@@ -1,4 +1,4 @@
-"""The official Node client: installed once from its lock file, run over HTTPS as anybody would."""
+"""Packages of Node, installed once from a lock file; and the official Node client, run as anybody would."""
 
 from __future__ import annotations
 
@@ -43,7 +43,12 @@ def run_scenarios(environment: Mapping[str, str], answers: Path) -> NodeRun:
         pytest.skip("node is not installed: the Node client is not tested")
     done = subprocess.run(
         [node, "--test-reporter=tap", str(DIRECTORY / "all.cjs")],
-        env={**os.environ, **environment, "NODE_PATH": str(_installed()), "ANSWERS_PATH": str(answers)},
+        env={
+            **os.environ,
+            **environment,
+            "NODE_PATH": str(installed(DIRECTORY)),
+            "ANSWERS_PATH": str(answers),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -54,9 +59,9 @@ def run_scenarios(environment: Mapping[str, str], answers: Path) -> NodeRun:
     return NodeRun(trouble, done.stdout + done.stderr)
 
 
-def _installed() -> Path:
-    """The directory of the installed packages; one for each state of the lock file."""
-    manifests = [DIRECTORY / name for name in MANIFESTS]
+def installed(source: Path) -> Path:
+    """The directory of the packages of a lock file, one for each state of it. Skips where they are not had."""
+    manifests = [source / name for name in MANIFESTS]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in manifests)).hexdigest()[:16]
     directory = CACHE / digest
     complete = directory / "complete"
@@ -69,7 +74,7 @@ def _installed() -> Path:
 def _install(directory: Path, manifests: list[Path]) -> None:
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip("npm is not installed: the Node client cannot be installed")
+        pytest.skip("npm is not installed: packages of Node cannot be installed")
     directory.mkdir(parents=True, exist_ok=True)
     for path in manifests:
         shutil.copy(path, directory)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pagemill.settings import Settings
-from pagemill.stack.bootstrap import PLAN_ID, PLAN_SLUG, seed_roles
+from pagemill.stack.bootstrap import PLAN_SLUG, seed_roles
 from tests.integration.api.resources.test_organizations import add_plan
 from tests.integration.api.sign_in.conftest import PASSWORD
 from tests.support.browsing import Browser, Page
@@ -25,7 +25,7 @@ async def settings(settings: Settings, pool: asyncpg.Pool, public_app: PublicApp
     """Sign-up is on, and the app may be used by people of all organizations."""
     async with pool.acquire() as connection:
         await seed_roles(connection)
-    await add_plan(pool, PLAN_ID, slug=PLAN_SLUG)
+    await add_plan(pool, "self-hosted", 1)
     return msgspec.structs.replace(
         settings, sign_up=True, new_organization_plan=PLAN_SLUG, sign_in_app_clients=public_app.client_id
     )
