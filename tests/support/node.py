@@ -60,7 +60,7 @@ def run_scenarios(environment: Mapping[str, str], answers: Path) -> NodeRun:
 
 
 def installed(source: Path) -> Path:
-    """The directory of the packages of a lock file, one for each state of it. Skips where they are not had."""
+    """The directory of the packages of a lock file, one for each state of it. Skips without a registry."""
     manifests = [source / name for name in MANIFESTS]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in manifests)).hexdigest()[:16]
     directory = CACHE / digest

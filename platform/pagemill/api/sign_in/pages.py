@@ -43,7 +43,7 @@ def page(
     """Return a page, whose form may lead to the app that a person signs in for, and nowhere else."""
     asked = visit.asked
     html = (
-        _environment()
+        environment()
         .get_template(template)
         .render(
             app=None if asked is None else asked.app_client_name,
@@ -71,7 +71,7 @@ def on_page_error(request: ApiRequest, error: Exception) -> Response[Any]:
     else:
         text = {404: NOT_FOUND, 429: TOO_MANY}.get(status, answer.content["message"])
     html = (
-        _environment()
+        environment()
         .get_template("message.html.j2")
         .render(app=None, style=style_url(), heading="That did not work", text=text, back="/sign-in")
     )
@@ -84,23 +84,25 @@ def on_page_error(request: ApiRequest, error: Exception) -> Response[Any]:
 def get_style() -> Response[bytes]:
     """Return the style sheet of all pages, which browsers keep: another one has another URL."""
     return Response(
-        _style(), media_type="text/css", headers={"Cache-Control": "public, max-age=31536000, immutable"}
+        style_sheet(), media_type="text/css", headers={"Cache-Control": "public, max-age=31536000, immutable"}
     )
 
 
 @functools.cache
 def style_url() -> str:
     """Return the URL of the style sheet as it is now."""
-    return f"{STYLE_PATH}?{hashlib.sha256(_style()).hexdigest()[:12]}"
+    return f"{STYLE_PATH}?{hashlib.sha256(style_sheet()).hexdigest()[:12]}"
 
 
 @functools.cache
-def _style() -> bytes:
+def style_sheet() -> bytes:
+    """Return the style sheet of all pages."""
     return files(__package__).joinpath(STYLE).read_bytes()
 
 
 @functools.cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the templates of the pages, which escape all values."""
     return Environment(
         loader=PackageLoader(__package__, "templates"),
         autoescape=select_autoescape(

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pagemill.api.sign_in import pages
-from pagemill.api.sign_in.pages import _environment, _style, _target
+from pagemill.api.sign_in.pages import _target, environment, style_sheet
 
 
 @pytest.mark.parametrize(
@@ -39,21 +39,21 @@ def test_nothing_is_allowed_but_the_style_sheet_and_the_form() -> None:
 
 
 def test_templates_have_no_script_and_no_style_of_their_own() -> None:
-    environment = _environment()
-    names = environment.list_templates()
+    templates = environment()
+    names = templates.list_templates()
     assert len(names) > 10
     for name in names:
-        source, _, _ = environment.loader.get_source(environment, name)  # type: ignore[union-attr]
+        source, _, _ = templates.loader.get_source(templates, name)  # type: ignore[union-attr]
         assert not re.search(r"<script|\son\w+=|style=|javascript:|\|\s*safe|https?://", source), name
 
 
 def test_the_style_sheet_loads_nothing() -> None:
-    assert not re.search(rb"@import|url\(", _style())
+    assert not re.search(rb"@import|url\(", style_sheet())
 
 
 def test_values_are_escaped() -> None:
     html = (
-        _environment()
+        environment()
         .get_template("message.html.j2")
         .render(app="<b>", style="/s", heading="<i>", text='"><script>', back="/x")
     )

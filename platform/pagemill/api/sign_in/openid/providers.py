@@ -16,7 +16,7 @@ from joserfc.jwk import KeySet
 
 from pagemill.api.sign_in.openid.configuration import ProviderConfiguration, read_providers, read_secret
 from pagemill.api.sign_in.openid.id_tokens import TokenRefused, algorithms_of, read_id_token
-from pagemill.api.sign_in.openid.transport import ProviderAway, ProviderTransport
+from pagemill.api.sign_in.openid.transport import ProviderAway, ProviderRefuses, ProviderTransport
 from pagemill.people.accounts import LONGEST_NAME
 from pagemill.people.identities import ProviderAccount
 from pagemill.settings import Settings
@@ -109,7 +109,10 @@ class Provider:
             basic = (client_id, self._secret)
         else:
             form |= {"client_id": client_id, "client_secret": self._secret}
-        return await self._transport.post(metadata["token_endpoint"], form, basic=basic)
+        try:
+            return await self._transport.post(metadata["token_endpoint"], form, basic=basic)
+        except ProviderRefuses:
+            raise TokenRefused("the provider takes the code for wrong") from None
 
     async def _read_token(self, metadata: dict[str, Any], token: str, handshake: Handshake) -> dict[str, Any]:
         """Return the claims of a token; with a key that is not known yet, the keys are asked for again."""

@@ -28,6 +28,10 @@ class ProviderAway(Unavailable):
     """The provider does not answer, or not as it should."""
 
 
+class ProviderRefuses(Exception):
+    """The provider says that what it was sent is wrong, such as a code that it has not issued."""
+
+
 class ProviderTransport:
     """Client of providers; ``private``: they may be on this machine and in private networks."""
 
@@ -48,7 +52,7 @@ class ProviderTransport:
     async def post(
         self, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None = None
     ) -> dict[str, Any]:
-        """Return the JSON object that a form is answered with. Raises ProviderAway."""
+        """Return the JSON object that a form is answered with. Raises ProviderAway and ProviderRefuses."""
         auth = None
         if basic is not None:
             # RFC 6749, 2.3.1: both are encoded like parts of a form.
@@ -69,6 +73,8 @@ class ProviderTransport:
                 status = response.status
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise ProviderAway("The sign-in service does not answer", detail=type(error).__name__) from error
+        if status == 400:
+            raise ProviderRefuses
         if status != 200:
             raise ProviderAway("The sign-in service refuses to answer", detail=f"status {status}")
         try:
