@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-VARIABLE = "PAGEMILL_CHROMIUM"
-# As root Chromium cannot confine itself, and small machines have little shared memory.
-OPTIONS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--force-color-profile=srgb")
-
-
-def chromium_path() -> str | None:
-    """The program, None where there is none."""
-    named = os.environ.get(VARIABLE)
-    return named or next((path for name in NAMES if (path := shutil.which(name))), None)
+from tools.sign_in_pictures.program import OPTIONS, VARIABLE, chromium_path
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Draw the pictures in ``docs/images/sign-in`` with a headless Chromium: light, dark, and on a small screen."""
+"""Draw the pictures in ``docs/images/sign-in`` with a headless Chromium: light, dark, and small."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from playwright.sync_api import Browser, sync_playwright
 
 from pagemill.api.sign_in.pages import style_sheet
-from tests.support.chromium import OPTIONS, chromium_path
+from tools.sign_in_pictures.program import OPTIONS, chromium_path
 from tools.sign_in_pictures.shown import PAGES, html_of
 
 PICTURES: Final = Path(__file__).parents[2] / "docs" / "images" / "sign-in"

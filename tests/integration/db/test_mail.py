@@ -9,7 +9,7 @@ import pytest
 from db.limit_warnings import list_organizations_near_limits, mail_limits
 from db.mail import ADMIN, mail_failed_execution, mail_invitation, mail_training, set_mail_service
 from db.statements import Connection
-from pagemill.ids import AppClientId, TrainingId, WorkflowExecutionId, WorkflowId
+from pagemill.ids import AppClientId, CodeId, TrainingId, WorkflowExecutionId, WorkflowId
 from tests.support.everything import insert
 from tests.support.people import add_user
 from tests.support.tenants import create_tenant
@@ -72,11 +72,18 @@ async def test_an_invitation_leads_to_the_login_of_an_own_app_client(
         configuration = {"defaultLoginUrl": f"https://{name}.example.com"}
         await insert(connection, "app_client", **owner, id=name, client_id=name, configuration=configuration)
     for app_client_id, url in (("mine", "https://mine.example.com"), ("theirs", None), (None, None)):
-        invitation = {"address": "bob@example.com", "days": 7}
+        invitation = {"address": "bob@example.com", "days": 7, "acceptance_url": "https://mill.example.com/x"}
         client = AppClientId(app_client_id) if app_client_id else None
-        assert await mail_invitation(connection, **own, **invitation, app_client_id=client) == 1
+        queued = await mail_invitation(
+            connection, **own, **invitation, app_client_id=client, code_id=CodeId("las:one-time-code:1")
+        )
+        assert queued == 1
         (mail,) = (await mails(connection)).values()
         assert (mail["notice"], mail["days"], mail["url"]) == ("invitation", 7, url)
+        assert (mail["codeId"], mail["acceptanceUrl"]) == (
+            "las:one-time-code:1",
+            "https://mill.example.com/x",
+        )
 
 
 @pytest.mark.parametrize(

@@ -84,12 +84,12 @@ async def test_an_invitation_is_valid_for_some_days(
     ("status", "expired_for", "is_renewed", "shown"),
     [
         ("invite_pending", timedelta(0), True, "inactive"),
-        ("invite_pending", timedelta(microseconds=-1), False, "invite_pending"),
+        ("invite_pending", timedelta(microseconds=-1), True, "invite_pending"),
         ("active", timedelta(days=1), False, "active"),
         ("inactive", timedelta(days=1), False, "inactive"),
     ],
 )
-async def test_an_invitation_is_renewed_once_it_has_expired_and_the_user_keeps_its_id(
+async def test_an_invitation_that_was_not_accepted_is_renewed_and_the_user_keeps_its_id(
     connection: Connection,
     own: dict[str, Any],
     now: datetime,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import email
 import email.policy
+import re
 import ssl
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import asyncpg
 import pytest
 
+from db.mail import set_mail_service
 from pagemill.jobs.backoff import Retry, decide
 from pagemill.jobs.job import Job, TryAgain
 from pagemill.jobs.job_administration import list_jobs, retry_job
 from pagemill.jobs.queue import enqueue
+from pagemill.people.one_time_codes import mail_new_code, try_code
 from pagemill.settings import Settings
 from pagemill.stack.certificates import Certificates
 from pagemill.work import mail
@@ -212,3 +215,54 @@ async def test_the_mail_service_is_announced_when_postgres_is_back(
         return bool(await pool.fetchval("SELECT available FROM mail_service"))
 
     await until(written)
+
+
+async def order(pool: asyncpg.Pool, email: str = TO) -> str:
+    """A code that is to be mailed; returns the id of its job."""
+    async with pool.acquire() as connection:
+        await set_mail_service(connection, available=True, daily_quota=500, stranger_interval=0.0)
+        await mail_new_code(
+            connection, "recover", email, url="https://mill.example.com/sign-in/recovery/code"
+        )
+    return str(await pool.fetchval("SELECT id FROM job ORDER BY created_time DESC LIMIT 1"))
+
+
+async def works(pool: asyncpg.Pool, code: str) -> bool:
+    async with pool.acquire() as connection:
+        return await try_code(connection, "recover", TO, code) is not None
+
+
+async def test_a_code_is_made_when_it_is_sent_and_the_last_one_works(pool: asyncpg.Pool) -> None:
+    async with mail_server() as server:
+        job_id = await order(pool)
+        assert await pool.fetchval("SELECT code_hash FROM one_time_code") == ""
+        runner = MailRunner(settings(server.port), pool)
+        job = a_job((await job_row(pool, job_id))["payload"])
+        await runner(job)
+        await runner(job)
+    first, second = (
+        re.search(rb"(?:[0-9A-Z]{4}-){2}[0-9A-Z]{4}", envelope.original_content or b"")
+        for envelope in server.taken
+    )
+    assert first is not None
+    assert second is not None
+    assert [await works(pool, one[0].decode()) for one in (first, second)] == [False, True]
+
+
+@pytest.mark.parametrize("change", ["used_time = now()", "expires_time = now()"])
+async def test_a_code_that_nobody_waits_for_is_not_sent(pool: asyncpg.Pool, change: str) -> None:
+    async with mail_server() as server:
+        job_id = await order(pool)
+        await pool.execute(f"UPDATE one_time_code SET {change}")
+        async with dispatching(pool, MailRunner(settings(server.port), pool), kinds=(MAIL,)):
+            assert await until_ended(pool, job_id) == ["succeeded"]
+    assert server.taken == []
+
+
+async def test_mail_of_a_person_waits_for_no_organization(pool: asyncpg.Pool, organization: Tenant) -> None:
+    """Its jobs take turns with those of organizations."""
+    async with mail_server() as server:
+        job_ids = [await queue(pool, organization), await order(pool), await queue(pool, organization)]
+        async with dispatching(pool, MailRunner(settings(server.port), pool), kinds=(MAIL,)):
+            assert await until_ended(pool, *job_ids) == ["succeeded"] * 3
+    assert len(server.taken) == 3

@@ -26,6 +26,15 @@ TRAINING = COMMON | {
     "model": "Invoices",
 }
 INVITATION = COMMON | {"notice": "invitation", "days": 90, "url": "https://app.example.com/login?a=1&b=2"}
+PERSONAL = {"to": "ada@example.com", "organization": ""}
+CODE = PERSONAL | {
+    "notice": "code",
+    "purpose": "recover",
+    "codeId": "las:one-time-code:1",
+    "url": "https://mill.example.com/sign-in/recovery/code",
+    "minutes": 20,
+}
+ACCOUNT = PERSONAL | {"notice": "account", "event": "exists", "url": "https://mill.example.com/sign-in"}
 LIMITS = COMMON | {
     "notice": "limits",
     "month": "2026-11",
@@ -46,10 +55,10 @@ EXECUTION = COMMON | {
 }
 
 
-def composed(payload: dict[str, Any]) -> EmailMessage:
+def composed(payload: dict[str, Any], code: str = "") -> EmailMessage:
     """As it arrives."""
     notice: Notice = msgspec.convert(payload, Notice)
-    sent = compose(notice, sender="mill@example.com", message_id="<job@example.com>", date=WHEN)
+    sent = compose(notice, sender="mill@example.com", message_id="<job@example.com>", date=WHEN, code=code)
     received = email.message_from_bytes(sent.as_bytes(), policy=email.policy.default)
     assert isinstance(received, EmailMessage)
     return received
@@ -68,6 +77,14 @@ def parts(message: EmailMessage) -> tuple[str, str]:
         (TRAINING, "A training of Invoices has succeeded", ["First", "las:model-training:t", "las:model:m"]),
         (INVITATION, "You are invited to Acme", ["90 days", "Sign in"]),
         (INVITATION | {"url": None}, "You are invited to Acme", ["90 days", "where to sign in"]),
+        (CODE, "Your code for a new password", ["20 minutes", "Enter the code"]),
+        (CODE | {"purpose": "verify"}, "Your code to sign up", ["signed up", "works once"]),
+        (ACCOUNT, "You have an account already", ["Sign in"]),
+        (
+            ACCOUNT | {"event": "password-changed"},
+            "Your password was changed",
+            ["signed out", "Choose a new password"],
+        ),
         (LIMITS, "Acme has reached a limit of its plan", ["1000 of 1000 (100%)", "8.5 of 10 (85%)"]),
         (
             LIMITS | {"meters": LIMITS["meters"][1:]},  # type: ignore[index]
@@ -95,13 +112,42 @@ def test_messages(payload: dict[str, Any], subject: str, said: list[str]) -> Non
 
 def test_every_kind_of_message_is_tested() -> None:
     tags = {one.__struct_config__.tag for one in get_args(Notice)}
-    assert tags == {one["notice"] for one in (TRAINING, INVITATION, LIMITS, EXECUTION)}
+    assert tags == {one["notice"] for one in (TRAINING, INVITATION, CODE, ACCOUNT, LIMITS, EXECUTION)}
 
 
 def test_the_button_leads_where_the_link_does() -> None:
     text, html = parts(composed(INVITATION))
     assert "Sign in: https://app.example.com/login?a=1&b=2" in text
     assert 'href="https://app.example.com/login?a=1&amp;b=2"' in html
+
+
+def test_a_code_stands_by_itself() -> None:
+    acceptance = "https://mill.example.com/sign-in/invitation"
+    for payload in (
+        CODE,
+        INVITATION,
+        INVITATION | {"codeId": "1", "acceptanceUrl": acceptance},
+        INVITATION | {"url": None, "codeId": "1", "acceptanceUrl": acceptance},
+    ):
+        text, html = parts(composed(payload, "0123-4567-89AB"))
+        assert "\n    0123-4567-89AB\n" in text
+        assert ">0123-4567-89AB</p>" in html
+        assert "0123" not in str(composed(payload, "0123-4567-89AB")["Subject"])
+
+
+def test_an_invitation_leads_to_the_app_or_to_where_the_code_is_entered() -> None:
+    acceptance = "https://mill.example.com/sign-in/invitation"
+    both = INVITATION | {"codeId": "1", "acceptanceUrl": acceptance}
+    text, _ = parts(composed(both, "0123-4567-89AB"))
+    assert "Sign in: https://app.example.com/login?a=1&b=2" in text
+    assert "I have an invitation" in text
+    text, _ = parts(composed(both | {"url": None}, "0123-4567-89AB"))
+    assert f"Accept the invitation: {acceptance}" in text
+
+
+def test_mail_about_an_account_is_no_organizations() -> None:
+    text, _ = parts(composed(CODE, "0123-4567-89AB"))
+    assert text.rstrip().endswith("Pagemill")
 
 
 @pytest.mark.parametrize("status", [*STATUSES, "waiting-for-approval"])
