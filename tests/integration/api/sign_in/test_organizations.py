@@ -10,7 +10,7 @@ import pytest
 from pagemill.settings import Settings
 from tests.integration.api.sign_in.conftest import PASSWORD, new_person
 from tests.support.browsing import Browser
-from tests.support.front_door import PublicApp, new_pkce
+from tests.support.front_door import PublicApp, add_public_app, new_pkce
 from tests.support.people import Person, add_user
 from tests.support.signing_in import authorize_url, sign_in, tokens_after
 from tests.support.tenants import Tenant
@@ -49,8 +49,6 @@ async def test_one_of_several_is_chosen(
 async def test_an_app_of_one_organization_does_not_ask(
     browser: Browser, pool: asyncpg.Pool, ada: Person, of_two: Person, organization: Tenant
 ) -> None:
-    from tests.support.front_door import add_public_app
-
     async with pool.acquire() as connection:
         app = await add_public_app(connection, organization.organization_id)
     pkce = new_pkce()
@@ -97,8 +95,6 @@ async def test_invitations_are_among_the_choices(
 async def test_who_is_no_user_of_the_organization_is_sent_back(
     browser: Browser, pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
 ) -> None:
-    from tests.support.front_door import add_public_app
-
     async with pool.acquire() as connection:
         app = await add_public_app(connection, organization.organization_id)
     eve = await new_person(pool, other_organization)

@@ -42,6 +42,7 @@ def test_what_is_none_is_refused(box: SecretBox, text: str | None) -> None:
 
 def test_a_changed_one_is_refused(box: SecretBox) -> None:
     text = seal_text(box, "form", {"a": 1}, seconds=60)
-    for position in range(4, len(text), 7):
+    # Not the last letter: some of its bits belong to no byte.
+    for position in range(4, len(text) - 1, 7):
         changed = text[:position] + ("A" if text[position] != "A" else "B") + text[position + 1 :]
         assert open_text(box, "form", changed) is None
