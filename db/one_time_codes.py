@@ -27,8 +27,11 @@ class ProvenCodeRow(Row):
     PERSON,
     """
     WITH forgotten AS (
-        DELETE FROM one_time_code
-        WHERE email = :email AND coalesce(used_time, expires_time) < now() - interval '1 day'
+        DELETE FROM one_time_code WHERE id IN (
+            SELECT id FROM one_time_code
+            WHERE coalesce(used_time, expires_time) < now() - interval '1 day'
+            ORDER BY coalesce(used_time, expires_time) LIMIT 100 FOR UPDATE SKIP LOCKED
+        )
     )
     INSERT INTO one_time_code (id, purpose, profile_id, email, user_id, expires_time)
     SELECT :code_id::text, :purpose::text, (SELECT id FROM profile WHERE email = :email), :email::text,
@@ -50,7 +53,7 @@ async def insert_code(
     seconds: float,
     most: int,
 ) -> CodeId | None:
-    """Add a code that is to be made within ``seconds``, and forget those that have been over for a day.
+    """Add a code that is to be made within ``seconds``, and forget some that have been over for a day.
 
     Returns None when an address has got ``most`` codes for the same purpose within an hour.
     """

@@ -52,6 +52,16 @@ def _choice(row: SigningUserRow | InvitationRow, *, invited: bool) -> Choice:
     )
 
 
+async def can_accept(
+    connection: Connection, profile_id: ProfileId, *, only: OrganizationId | None = None
+) -> bool:
+    """Return whether an organization, or one in particular, has invited a person."""
+    person = await find_person(connection, profile_id=profile_id)
+    if person is None:
+        return False
+    return any(choice.invited for choice in await list_choices(connection, person, only=only))
+
+
 async def is_invited(connection: Connection, email: str) -> bool:
     """Return whether an organization has invited an address."""
     return bool(await invitations.list_invitations(connection, email=email, limit=1))

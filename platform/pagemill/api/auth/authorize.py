@@ -24,6 +24,7 @@ from pagemill.api.http.app_state import AppState
 from pagemill.api.http.client_address import client_address
 from pagemill.api.http.requests import ApiRequest
 from pagemill.ids import UserId
+from pagemill.people.accounts import can_accept
 from pagemill.people.grants import AuthorizationRequest, issue_code
 from pagemill.people.sessions import Session, end_session
 from pagemill.settings import Settings
@@ -83,13 +84,16 @@ async def continue_authorization(
     """Return where the browser of a person who has signed in goes next.
 
     With one user that is the app client's URL, with a code; with several, the page that asks which one, after
-    which ``user_id`` is the choice; without any, the app client's URL with ``access_denied``.
+    which ``user_id`` is the choice, or on which an invitation can be accepted; without either, the app
+    client's URL with ``access_denied``.
     """
     wanted = None if asked.spans_organizations else asked.organization_id
     users = await list_signing_users(connection, profile_id=session.profile_id, wanted_organization_id=wanted)
     if user_id is not None:
         users = [user for user in users if user.user_id == user_id]
     if not users:
+        if user_id is None and await can_accept(connection, session.profile_id, only=wanted):
+            return await _place(app_state, ORGANIZATION_PATH, asked)
         return asked.redirect(error="access_denied")
     if len(users) > 1:
         return await _place(app_state, ORGANIZATION_PATH, asked)

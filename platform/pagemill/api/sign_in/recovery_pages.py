@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from litestar import Response, get, post
-from litestar.background_tasks import BackgroundTask
 
 from db.people_mail import mail_account_notice
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.sign_in.admission import sign_in_person
+from pagemill.api.sign_in.afterwards import after_answer
 from pagemill.api.sign_in.audit_trail import tell
 from pagemill.api.sign_in.pages import page
 from pagemill.api.sign_in.password_pages import RECOVERY_PATH
@@ -45,7 +45,7 @@ async def request_recovery(request: ApiRequest, app_state: AppState) -> Response
     if email is None:
         return page(visit, RECOVERY, status=400, email=typed, error=NO_ADDRESS)
     answer = _code_page(visit, email)
-    answer.background = BackgroundTask(_mail_code, visit, email)
+    answer.background = after_answer(_mail_code, visit, email)
     return answer
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from litestar import Response, get, post
-from litestar.background_tasks import BackgroundTask
 
 from db.passwords import set_password_hash
 from db.people_mail import mail_account_notice
@@ -13,6 +12,7 @@ from pagemill.api.auth.authorize import SIGN_IN_PATH
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.sign_in.admission import sign_in_person
+from pagemill.api.sign_in.afterwards import after_answer
 from pagemill.api.sign_in.audit_trail import tell
 from pagemill.api.sign_in.invitation_pages import named
 from pagemill.api.sign_in.pages import page
@@ -49,7 +49,7 @@ async def request_sign_up(request: ApiRequest, app_state: AppState) -> Response[
     if email is None:
         return page(visit, SIGN_UP, status=400, email=typed, error=NO_ADDRESS)
     answer = _code_page(visit)
-    answer.background = BackgroundTask(_mail_code, visit, email)
+    answer.background = after_answer(_mail_code, visit, email)
     return answer
 
 

@@ -92,6 +92,25 @@ async def test_invitations_are_among_the_choices(
     assert (await api.get(f"/v1/users/{user['userId']}")).json()["status"] == "active"
 
 
+async def test_who_has_signed_in_before_can_accept_an_invitation(
+    browser: Browser,
+    api: httpx.AsyncClient,
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    other_organization: Tenant,
+) -> None:
+    async with pool.acquire() as connection:
+        app = await add_public_app(connection, organization.organization_id)
+    person = await new_person(pool, other_organization)
+    await sign_in(browser, person.email, PASSWORD)
+    assert (await api.post("/v1/users", json={"email": person.email})).status_code == 200
+    pkce = new_pkce()
+    page = await browser.open(authorize_url(app, pkce))
+    assert page.path == "/sign-in/organization"
+    back = await browser.submit(page, button=0)
+    await tokens_after(browser, app, pkce, back)
+
+
 async def test_who_is_no_user_of_the_organization_is_sent_back(
     browser: Browser, pool: asyncpg.Pool, organization: Tenant, other_organization: Tenant
 ) -> None:
