@@ -57,7 +57,7 @@ async def leave_for_provider(request: ApiRequest, app_state: AppState, name: str
     """Send the browser to a provider, with a state, a nonce and a challenge of its own."""
     visit = await open_visit(request, app_state)
     provider = _provider(visit, name)
-    visit.admit("provider", name)
+    visit.admit("provider")
     handshake = new_handshake()
     url = await provider.authorization_url(handshake)
     kept = seal_text(
@@ -91,7 +91,7 @@ async def _finish(visit: Visit, provider: Provider, journey: Journey) -> Respons
         return await _refuse(visit, provider, REFUSED, "another issuer")
     if not code:
         return await _refuse(visit, provider, CANCELLED, "no code")
-    visit.admit("provider", provider.name)
+    visit.admit("provider")
     try:
         account = await provider.account_of(code, journey.handshake)
     except TokenRefused as error:

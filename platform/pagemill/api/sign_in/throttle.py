@@ -34,14 +34,17 @@ class SignInThrottle:
         self._accounts = Buckets(rate * TOGETHER, clock, most=tries * TOGETHER)
 
     def admit(self, act: Act, address: str, account: str) -> None:
-        """Count a try. Raises TooManyRequests with the seconds until the next one."""
+        """Count a try; one of no account counts for its address alone.
+
+        Raises TooManyRequests with the seconds until the next one.
+        """
         if not self._limited:
             return
         near, account = neighbourhood(address), account[:LONGEST_ACCOUNT]
-        wait = (
-            self._pairs.take(f"{act} {near} {account}")
-            or self._addresses.take(f"{act} {near}")
-            or self._accounts.take(f"{act} {account}")
-        )
+        wait = self._addresses.take(f"{act} {near}")
+        if account:
+            wait = (
+                wait or self._pairs.take(f"{act} {near} {account}") or self._accounts.take(f"{act} {account}")
+            )
         if wait:
             raise TooManyRequests(retry_after_seconds=max(1, math.ceil(wait)))

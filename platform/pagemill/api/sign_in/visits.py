@@ -58,8 +58,8 @@ class Visit:
         """Return what was filled in; empty without it."""
         return self.form.get(name, "")
 
-    def admit(self, act: Act, account: str) -> None:
-        """Count a try. Raises TooManyRequests."""
+    def admit(self, act: Act, account: str = "") -> None:
+        """Count a try, with an account if it is of one. Raises TooManyRequests."""
         self.services.throttle.admit(act, self.address, account)
 
     def link(self, path: str) -> str:

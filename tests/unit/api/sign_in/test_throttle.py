@@ -58,5 +58,11 @@ def test_an_account_from_many_addresses() -> None:
     assert sum(admitted(throttle, 1, address=f"192.0.{one}.1") for one in range(200)) == 50
 
 
+def test_of_no_account_only_the_address_counts() -> None:
+    throttle = SignInThrottle(5, Clock())
+    assert admitted(throttle, 200, account="") == 50
+    assert admitted(throttle, 200, address="192.0.2.2", account="") == 50
+
+
 def test_without_a_limit() -> None:
     assert admitted(SignInThrottle(0, Clock()), 1000) == 1000
