@@ -21,7 +21,12 @@ SECONDS: Final = 10.0
 LARGEST_ANSWER: Final = 512 * 1024
 AT_A_TIME: Final = 16
 """Requests of one process to all providers; others wait for them."""
-HEADERS: Final = {"Accept": "application/json", "User-Agent": f"Pagemill/{__version__}"}
+HEADERS: Final = {
+    "Accept": "application/json",
+    # What a compressed answer becomes has no bound.
+    "Accept-Encoding": "identity",
+    "User-Agent": f"Pagemill/{__version__}",
+}
 
 
 class ProviderAway(Unavailable):
@@ -96,13 +101,14 @@ class ProviderTransport:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=SECONDS),
+            auto_decompress=False,
             trust_env=False,
         ) as session:
             yield session
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """Return the body. Raises ValueError when it is too large, also once it is decompressed."""
+    """Return the body. Raises ValueError when it is too large."""
     body = b""
     async for piece in response.content.iter_chunked(64 * 1024):
         body += piece
