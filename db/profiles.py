@@ -162,3 +162,14 @@ async def keep_profile(
     family_name: str | None,
 ) -> ProfileId:
     """Add the profile of a person who has proved an address, unless there is one; return its id."""
+
+
+@crossing(
+    "the operator names a person",
+    """
+    UPDATE profile SET number_of_organizations_allowed = :allowed, updated_time = now()
+    WHERE email = :email RETURNING id
+    """,
+)
+async def set_organizations_allowed(connection: Connection, *, email: str, allowed: int) -> ProfileId | None:
+    """Change how many organizations a person may create; return its profile if there is one."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pagemill.commands.options import data_directory_option, printable, with_database
+
+if TYPE_CHECKING:
+    from db.statements import Connection
 
 PAGES = {"recover": "/sign-in/recovery/code", "invite": "/sign-in/invitation"}
 
 
 @click.group()
 def people() -> None:
-    """Help people to sign in."""
+    """Help people to sign in, and say how many organizations they may create."""
 
 
 @people.command()
@@ -35,3 +39,28 @@ def code(address: str, data_dir: Path) -> None:
         valid = f"{days} days" if days else f"{minutes} minutes"
         about = f" to {printable(made.organization)}" if made.organization else ""
         click.echo(f"{made.code}  {made.purpose}{about}, for {valid}, at {PAGES[made.purpose]}")
+
+
+@people.command()
+@click.argument("address", metavar="EMAIL")
+@click.argument("number", type=click.IntRange(0, 1_000_000))
+@data_directory_option
+def allow(address: str, number: int, data_dir: Path) -> None:
+    """Let a person create NUMBER organizations in all: its numberOfOrganizationsAllowed.
+
+    \b
+      pagemill people allow ada@example.com 5
+    """
+
+    async def run(connection: Connection) -> None:
+        from db.profiles import set_organizations_allowed
+        from pagemill.errors import NotFound
+        from pagemill.people.addresses import read_address
+
+        email = read_address(address)
+        found = email and await set_organizations_allowed(connection, email=email, allowed=number)
+        if not found:
+            raise NotFound(f"{address} has no account")
+
+    with_database(data_dir, run)
+    click.echo(f"{address} may create {number} organizations")
