@@ -7,7 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import asyncpg
 import pytest
@@ -38,6 +38,7 @@ PATHS = (
     "/sign-in/sign-up",
     "/sign-in/sign-up/code",
 )
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PATHS_SIGNED_IN = ("/sign-in/account", "/sign-in/password")
 WAIT = 60_000.0
 
@@ -138,18 +139,19 @@ async def test_the_sequence_of_an_app(browser: Browser, site: Site) -> None:
     await context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_without_script_on_a_small_screen(browser: Browser, site: Site, scheme: Any) -> None:
-    context = await new_context(browser, java_script_enabled=False, viewport=SMALL, color_scheme=scheme)
-    page = await context.new_page()
-    await page.goto(f"{site.url}/sign-in")
-    await fill_in(page, site)
-    await page.get_by_role("heading", name="Your account").wait_for()
-    cookie = next(one for one in await context.cookies(site.url) if one["name"] == "__Host-pagemill-session")
-    assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Lax")
-    await page.get_by_role("button", name="Sign out", exact=True).click()
-    await page.get_by_role("heading", name="You are signed out").wait_for()
-    await context.close()
+async def test_without_script_on_a_small_screen(browser: Browser, site: Site) -> None:
+    for scheme in SCHEMES:
+        context = await new_context(browser, java_script_enabled=False, viewport=SMALL, color_scheme=scheme)
+        page = await context.new_page()
+        await page.goto(f"{site.url}/sign-in")
+        await fill_in(page, site)
+        await page.get_by_role("heading", name="Your account").wait_for()
+        cookies = {one["name"]: one for one in await context.cookies(site.url)}
+        cookie = cookies["__Host-pagemill-session"]
+        assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Lax")
+        await page.get_by_role("button", name="Sign out", exact=True).click()
+        await page.get_by_role("heading", name="You are signed out").wait_for()
+        await context.close()
 
 
 async def test_nothing_is_loaded_and_nothing_is_cut_off(browser: Browser, site: Site) -> None:
@@ -182,30 +184,49 @@ async def test_nothing_is_loaded_and_nothing_is_cut_off(browser: Browser, site: 
     await context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_no_page_has_a_barrier(browser: Browser, site: Site, scheme: Any) -> None:
-    """axe-core finds nothing, contrast included, in both schemes."""
+async def test_no_page_has_a_barrier(browser: Browser, site: Site) -> None:
+    """axe-core finds nothing, contrast included, in both schemes; and the keyboard reaches everything."""
     modules = await asyncio.to_thread(installed, Path(__file__).parents[2] / "sign_in")
     axe = (modules / "axe-core" / "axe.min.js").read_text()
-    # The policy of the pages would keep the judge out, too.
-    context = await new_context(browser, color_scheme=scheme, viewport=SMALL, bypass_csp=True)
-    page = await context.new_page()
     found = {}
-    await page.goto(f"{site.url}/sign-in")
-    await fill_in(page, site, "not the password")
-    await page.get_by_role("alert").wait_for()
-    found["wrong password"] = await barriers(page, axe)
-    for path in PATHS:
-        await page.goto(site.url + path)
-        found[path] = await barriers(page, axe)
-    await page.goto(f"{site.url}/sign-in")
-    await fill_in(page, site)
-    await page.get_by_role("heading", name="Your account").wait_for()
-    for path in PATHS_SIGNED_IN:
-        await page.goto(site.url + path)
-        found[path] = await barriers(page, axe)
+    for scheme in SCHEMES:
+        # The policy of the pages would keep the judge out, too.
+        context = await new_context(browser, color_scheme=scheme, viewport=SMALL, bypass_csp=True)
+        page = await context.new_page()
+        await page.goto(f"{site.url}/sign-in")
+        assert await reached_by_tab(page, 6) == [
+            "email",
+            "password",
+            "Sign in",
+            "I do not know my password",
+            "I have an invitation",
+            "Make an organization of your own",
+        ]
+        await fill_in(page, site, "not the password")
+        await page.get_by_role("alert").wait_for()
+        found[scheme, "wrong password"] = await barriers(page, axe)
+        for path in PATHS:
+            await page.goto(site.url + path)
+            found[scheme, path] = await barriers(page, axe)
+        await page.goto(f"{site.url}/sign-in")
+        await fill_in(page, site)
+        await page.get_by_role("heading", name="Your account").wait_for()
+        for path in PATHS_SIGNED_IN:
+            await page.goto(site.url + path)
+            found[scheme, path] = await barriers(page, axe)
+        await context.close()
     assert {where: what for where, what in found.items() if what} == {}
-    await context.close()
+
+
+async def reached_by_tab(page: Page, count: int) -> list[str]:
+    """What has the focus at first, and with each Tab: a field by its name, or else a text."""
+    reached = []
+    for _ in range(count):
+        reached.append(
+            await page.evaluate("document.activeElement.name || document.activeElement.textContent.trim()")
+        )
+        await page.keyboard.press("Tab")
+    return reached
 
 
 async def barriers(page: Page, axe: str) -> list[str]:
@@ -213,25 +234,3 @@ async def barriers(page: Page, axe: str) -> list[str]:
     await page.evaluate(axe)
     violations = await page.evaluate("axe.run(document).then(found => found.violations)")
     return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in violations]
-
-
-async def test_everything_is_reached_by_the_keyboard(browser: Browser, site: Site) -> None:
-    """The first field has the focus; Tab goes through fields, button and links in their order."""
-    context = await new_context(browser, bypass_csp=True)
-    page = await context.new_page()
-    await page.goto(f"{site.url}/sign-in")
-    reached = []
-    for _ in range(6):
-        reached.append(
-            await page.evaluate("document.activeElement.name || document.activeElement.textContent.trim()")
-        )
-        await page.keyboard.press("Tab")
-    assert reached == [
-        "email",
-        "password",
-        "Sign in",
-        "I do not know my password",
-        "I have an invitation",
-        "Make an organization of your own",
-    ]
-    await context.close()

@@ -61,8 +61,7 @@ async def choose_organization(request: ApiRequest, app_state: AppState) -> Respo
         chosen = next((choice for choice in choices if choice.user_id == user_id), None)
         if chosen is None:
             raise Forbidden("You are not a user of this organization.")
-        if chosen.invited:
-            await accept_invitation(connection, member.person, user_id)
+        if chosen.invited and await accept_invitation(connection, member.person, user_id):
             await _tell_of_acceptance(visit, connection, member.person.id, chosen)
         if asked is None:
             return redirect(ACCOUNT_PATH)

@@ -104,7 +104,7 @@ def style_sheet() -> bytes:
 def environment() -> Environment:
     """Return the templates of the pages, which escape all values."""
     return Environment(
-        loader=PackageLoader(__package__, "templates"),
+        loader=PackageLoader("pagemill.api.sign_in", "templates"),
         autoescape=select_autoescape(
             default=True, default_for_string=True, enabled_extensions=("html", "j2")
         ),
