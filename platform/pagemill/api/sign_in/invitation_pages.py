@@ -14,13 +14,13 @@ from pagemill.api.http.requests import ApiRequest
 from pagemill.api.sign_in.admission import sign_in_person
 from pagemill.api.sign_in.audit_trail import tell
 from pagemill.api.sign_in.pages import page
-from pagemill.api.sign_in.recovery_pages import WRONG_CODE
+from pagemill.api.sign_in.typed_codes import WRONG_CODE, proven_code
 from pagemill.api.sign_in.visits import Visit, open_form, open_visit
 from pagemill.errors import BadRequest
 from pagemill.ids import ProfileId
 from pagemill.people.accounts import LONGEST_NAME, accept_invitation, find_person, keep_person
 from pagemill.people.addresses import read_address
-from pagemill.people.one_time_codes import try_code, use_code
+from pagemill.people.one_time_codes import use_code
 from pagemill.people.password_rules import problem_with
 
 INVITATION: Final = "invitation.html.j2"
@@ -43,17 +43,14 @@ async def accept(request: ApiRequest, app_state: AppState) -> Response[Any]:
     visit = await open_form(request, app_state)
     email, password = read_address(visit.value("email")), visit.value("new_password")
     visit.admit("code", email or "")
+    code = await proven_code(visit, "invite", email)
+    if code is None or email is None:
+        return _invitation_page(visit, status=400, wrong="code", error=WRONG_CODE)
     async with app_state.connection() as connection:
-        code = credentials = None
-        if email is not None:
-            code = await try_code(connection, "invite", email, visit.value("code"))
-            credentials = await find_credentials(connection, email=email)
-        if code is None or email is None:
-            await tell(visit, connection, "tryCode", outcome="refused", details={"purpose": "invite"})
-            return _invitation_page(visit, status=400, wrong="code", error=WRONG_CODE)
+        credentials = await find_credentials(connection, email=email)
     if credentials is not None:
-        stored = credentials.hash
-        if not await visit.services.passwords.matches(password, stored):
+        visit.admit("password", email)
+        if not await visit.services.passwords.matches(password, credentials.hash):
             return _invitation_page(visit, status=400, wrong="new_password", error=OTHER_PASSWORD)
         return await _finish(visit, email, code, credentials, None)
     problem = problem_with(password, email=email)

@@ -9,6 +9,7 @@ from litestar import Response, get, post
 from db.passwords import CredentialsRow, find_credentials, find_password_hash, renew_password_hash
 from db.people_mail import mail_account_notice
 from db.profiles import PersonRow
+from db.statements import Connection
 from pagemill.api.auth.authorize import SIGN_IN_PATH
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.requests import ApiRequest
@@ -90,23 +91,30 @@ async def set_password(request: ApiRequest, app_state: AppState) -> Response[Any
     problem = problem_with(new, email=person.email)
     if problem is not None:
         return _password_page(visit, person, status=400, wrong="new_password", error=problem)
-    await replace_password(visit, person, await visit.services.passwords.hash(new), but=member.session)
+    password_hash = await visit.services.passwords.hash(new)
+    async with app_state.connection() as connection, connection.transaction():
+        await replace_password(visit, connection, person, password_hash, way="password", but=member.session)
     return redirect("/sign-in/account?changed=1")
 
 
 async def replace_password(
-    visit: Visit, person: PersonRow, password_hash: str, *, but: Session | None
+    visit: Visit,
+    connection: Connection,
+    person: PersonRow,
+    password_hash: str,
+    *,
+    way: str,
+    but: Session | None = None,
 ) -> None:
     """Change a password, and tell its person by mail."""
-    async with visit.app_state.connection() as connection, connection.transaction():
-        await change_password(connection, person, password_hash, reason="the password was changed", but=but)
-        await mail_account_notice(
-            connection,
-            address=person.email,
-            event="password-changed",
-            url=visit.public_link(RECOVERY_PATH),
-        )
-        await tell(visit, connection, "changePassword", profile_id=person.id)
+    await change_password(connection, person, password_hash, reason="the password was changed", but=but)
+    await mail_account_notice(
+        connection,
+        address=person.email,
+        event="password-changed",
+        url=visit.public_link(RECOVERY_PATH),
+    )
+    await tell(visit, connection, "changePassword", profile_id=person.id, details={"way": way})
 
 
 async def _renew(visit: Visit, credentials: CredentialsRow, password: str) -> None:

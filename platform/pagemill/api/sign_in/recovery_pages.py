@@ -6,24 +6,22 @@ from typing import Any, Final
 
 from litestar import Response, get, post
 
-from db.people_mail import mail_account_notice
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.sign_in.admission import sign_in_person
 from pagemill.api.sign_in.afterwards import after_answer
 from pagemill.api.sign_in.audit_trail import tell
 from pagemill.api.sign_in.pages import page
-from pagemill.api.sign_in.password_pages import RECOVERY_PATH
+from pagemill.api.sign_in.password_pages import RECOVERY_PATH, replace_password
+from pagemill.api.sign_in.typed_codes import NO_ADDRESS, WRONG_CODE, proven_code
 from pagemill.api.sign_in.visits import Visit, open_form, open_visit
-from pagemill.people.accounts import change_password, find_person, find_profile_id, is_invited, keep_person
+from pagemill.people.accounts import find_person, find_profile_id, is_invited, keep_person
 from pagemill.people.addresses import read_address
-from pagemill.people.one_time_codes import mail_new_code, try_code, use_code
+from pagemill.people.one_time_codes import mail_new_code, use_code
 from pagemill.people.password_rules import problem_with
 
 RECOVERY: Final = "recovery.html.j2"
 CODE: Final = "recovery_code.html.j2"
-NO_ADDRESS: Final = "This is not an e-mail address."
-WRONG_CODE: Final = "The code is wrong, was used already, or has expired."
 
 
 @get("/recovery")
@@ -65,24 +63,16 @@ async def recover(request: ApiRequest, app_state: AppState) -> Response[Any]:
     problem = problem_with(password, email=email or "")
     if problem is not None:
         return _code_page(visit, typed, status=400, wrong="new_password", error=problem)
-    async with app_state.connection() as connection:
-        code = None
-        if email is not None:
-            code = await try_code(connection, "recover", email, visit.value("code"))
-        if code is None or email is None:
-            await tell(visit, connection, "tryCode", outcome="refused", details={"purpose": "recover"})
-            return _code_page(visit, typed, status=400, wrong="code", error=WRONG_CODE)
+    code = await proven_code(visit, "recover", email)
+    if code is None or email is None:
+        return _code_page(visit, typed, status=400, wrong="code", error=WRONG_CODE)
     password_hash = await visit.services.passwords.hash(password)
     async with app_state.connection() as connection, connection.transaction():
         if not await use_code(connection, code):
             return _code_page(visit, typed, status=400, wrong="code", error=WRONG_CODE)
         person = await find_person(connection, profile_id=await keep_person(connection, email))
         assert person is not None
-        await change_password(connection, person, password_hash, reason="the password was recovered")
-        await mail_account_notice(
-            connection, address=email, event="password-changed", url=visit.public_link(RECOVERY_PATH)
-        )
-        await tell(visit, connection, "changePassword", profile_id=person.id, details={"way": "recovery"})
+        await replace_password(visit, connection, person, password_hash, way="recovery")
         return await sign_in_person(visit, connection, person.id, way="recovery")
 
 

@@ -16,12 +16,12 @@ from pagemill.api.sign_in.afterwards import after_answer
 from pagemill.api.sign_in.audit_trail import tell
 from pagemill.api.sign_in.invitation_pages import named
 from pagemill.api.sign_in.pages import page
-from pagemill.api.sign_in.recovery_pages import NO_ADDRESS, WRONG_CODE
+from pagemill.api.sign_in.typed_codes import NO_ADDRESS, WRONG_CODE, proven_code
 from pagemill.api.sign_in.visits import Visit, open_form, open_visit
 from pagemill.errors import NotFound
 from pagemill.people.accounts import find_profile_id, keep_person
 from pagemill.people.addresses import read_address
-from pagemill.people.one_time_codes import mail_new_code, order_code, try_code, use_code
+from pagemill.people.one_time_codes import mail_new_code, order_code, use_code
 from pagemill.people.password_rules import problem_with
 from pagemill.people.sign_up import found_organization
 
@@ -70,13 +70,9 @@ async def sign_up(request: ApiRequest, app_state: AppState) -> Response[Any]:
     problem = problem_with(password, email=email or "")
     if problem is not None:
         return _code_page(visit, status=400, wrong="new_password", error=problem)
-    async with app_state.connection() as connection:
-        code = None
-        if email is not None:
-            code = await try_code(connection, "verify", email, visit.value("code"))
-        if code is None or email is None:
-            await tell(visit, connection, "tryCode", outcome="refused", details={"purpose": "verify"})
-            return _code_page(visit, status=400, wrong="code", error=WRONG_CODE)
+    code = await proven_code(visit, "verify", email)
+    if code is None or email is None:
+        return _code_page(visit, status=400, wrong="code", error=WRONG_CODE)
     password_hash = await visit.services.passwords.hash(password)
     async with app_state.connection() as connection, connection.transaction():
         taken = await find_profile_id(connection, email=email) is not None
