@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from db.mail import ADMIN
-from db.organizations import DOCUMENT_RETENTION_IN_DAYS, insert_organization
+from db.organizations import DOCUMENT_RETENTION_IN_DAYS, OrganizationRow, insert_organization
 from db.plans import find_plan
-from db.profiles import count_organization_of_person
+from db.profiles import OrganizationCreatorRow, count_organization_of_person
 from db.statements import Connection
 from db.users import insert_first_user
 from pagemill.errors import LimitExceeded
@@ -28,11 +28,27 @@ async def found_organization(
     person = await count_organization_of_person(connection, profile_id=profile_id)
     if person is None:
         raise limit_exceeded("organizations")
+    row = await new_organization(connection, person, name=name, plan_slug=plan_slug)
+    return row.id
+
+
+async def new_organization(
+    connection: Connection,
+    person: OrganizationCreatorRow,
+    *,
+    name: str | None,
+    plan_slug: str,
+    created_by: PrincipalId | None = None,
+) -> OrganizationRow:
+    """Make an organization whose first user is a person; without ``created_by`` that user has made itself.
+
+    Raises SettingsError when there is no such plan.
+    """
     organization_id, user_id = new_id(OrganizationId), new_id(UserId)
     plan = await find_plan(connection, organization_id=organization_id, slug=plan_slug, version=None)
     if plan is None:
         raise SettingsError(f"PAGEMILL_NEW_ORGANIZATION_PLAN: there is no plan {plan_slug}")
-    await insert_organization(
+    row = await insert_organization(
         connection,
         organization_id=organization_id,
         name=name,
@@ -45,12 +61,12 @@ async def found_organization(
         organization_id=organization_id,
         user_id=user_id,
         email=person.email,
-        profile_id=profile_id,
+        profile_id=person.id,
         role_ids=[RoleId(ADMIN)],
-        created_by=PrincipalId(user_id),
+        created_by=created_by or PrincipalId(user_id),
     )
     await count(connection, organization_id, "users")
-    return organization_id
+    return row
 
 
 async def found_first_organization(connection: Connection, profile_id: ProfileId, *, plan_slug: str) -> None:

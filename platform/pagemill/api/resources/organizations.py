@@ -8,15 +8,12 @@ from litestar import Controller, get, patch, post
 from msgspec import UNSET, Meta, UnsetType
 
 from db import organizations as statements
-from db.organizations import DOCUMENT_RETENTION_IN_DAYS, OrganizationRow
+from db.organizations import OrganizationRow
 from db.payment_methods import keep_payment_method
-from db.plans import find_plan
 from db.profiles import count_created_organization
 from db.statements import Connection
-from db.users import insert_first_user
 from pagemill.api.auth.guard import Caller
 from pagemill.api.auth.requested_resources import OWN
-from pagemill.api.auth.seeded_roles import ADMIN
 from pagemill.api.auth.tokens import is_user
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.connections import RequestConnection
@@ -24,9 +21,8 @@ from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import RequestStruct, ResponseStruct, Text, require_members, timestamp
 from pagemill.api.resources.plans import find_visible_plan
 from pagemill.errors import BadRequest, Forbidden, NotFound
-from pagemill.ids import OrganizationId, PaymentMethodId, PlanId, UserId, new_id
-from pagemill.settings import SettingsError
-from pagemill.usage.counting import count
+from pagemill.ids import OrganizationId, PaymentMethodId, PlanId
+from pagemill.people.sign_up import new_organization
 from pagemill.usage.limits import limit_exceeded
 from pagemill.usage.meters import Meter
 from pagemill.usage.organization_usage import OrganizationUsage, usage_of, usage_of_many
@@ -279,29 +275,9 @@ async def _create(
     )
     if person is None:
         raise limit_exceeded("organizations")
-    organization_id = new_id(OrganizationId)
-    plan = await find_plan(connection, organization_id=organization_id, slug=plan_slug, version=None)
-    if plan is None:
-        raise SettingsError(f"PAGEMILL_NEW_ORGANIZATION_PLAN: there is no plan {plan_slug}")
-    row = await statements.insert_organization(
-        connection,
-        organization_id=organization_id,
-        name=name,
-        description=None,
-        plan_id=plan.id,
-        document_retention_in_days=DOCUMENT_RETENTION_IN_DAYS,
+    return await new_organization(
+        connection, person, name=name, plan_slug=plan_slug, created_by=caller.principal_id
     )
-    await insert_first_user(
-        connection,
-        organization_id=organization_id,
-        user_id=new_id(UserId),
-        email=person.email,
-        profile_id=person.id,
-        role_ids=[ADMIN],
-        created_by=caller.principal_id,
-    )
-    await count(connection, organization_id, "users")
-    return row
 
 
 async def _checked_plan(

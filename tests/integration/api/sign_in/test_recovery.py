@@ -6,7 +6,7 @@ import asyncpg
 import httpx
 import pytest
 
-from pagemill.people.one_time_codes import RULES, make_code, order_code, try_code
+from pagemill.people.one_time_codes import RULES
 from pagemill.people.password_rules import TOO_SHORT
 from tests.integration.api.sign_in.conftest import PASSWORD
 from tests.support.browsing import Browser, Page
@@ -66,17 +66,6 @@ async def test_unknown_addresses_get_the_same_page_and_no_mail(
     assert (known.status, known.text) == (unknown.status, unknown.text)
     assert [one["To"] for one in await mail.messages(1)] == [ada.email]
     assert await pool.fetchval("SELECT count(*) FROM one_time_code") == 1
-
-
-async def test_tries_of_a_code_are_bounded(pool: asyncpg.Pool, ada: Person) -> None:
-    async with pool.acquire() as connection:
-        code_id = await order_code(connection, "recover", ada.email)
-        assert code_id is not None
-        code = await make_code(connection, code_id, "recover", ada.email)
-        assert code is not None
-        for _ in range(RULES["recover"].tries):
-            assert await try_code(connection, "recover", ada.email, "0000-0000-0000") is None
-        assert await try_code(connection, "recover", ada.email, code) is None
 
 
 @pytest.mark.parametrize(
