@@ -75,4 +75,5 @@ async def found_first_organization(connection: Connection, profile_id: ProfileId
     if person is None or await list_choices(connection, person):
         return
     with contextlib.suppress(LimitExceeded):
-        await found_organization(connection, profile_id, name=None, plan_slug=plan_slug)
+        async with connection.transaction():
+            await found_organization(connection, profile_id, name=None, plan_slug=plan_slug)

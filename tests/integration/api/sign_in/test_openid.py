@@ -13,6 +13,8 @@ import msgspec
 import pytest
 
 from pagemill.settings import Settings
+from pagemill.stack.bootstrap import seed_roles
+from tests.integration.api.resources.test_organizations import add_plan
 from tests.integration.api.sign_in.conftest import PASSWORD
 from tests.support.browsing import Browser, Page
 from tests.support.front_door import PublicApp, new_pkce
@@ -39,7 +41,14 @@ def domains() -> list[str]:
 
 
 @pytest.fixture
-def settings(settings: Settings, provider: OpenIdProvider, tmp_path: Path, domains: list[str]) -> Settings:
+def open_to_all() -> bool:
+    return False
+
+
+@pytest.fixture
+def settings(
+    settings: Settings, provider: OpenIdProvider, tmp_path: Path, domains: list[str], open_to_all: bool
+) -> Settings:
     secret = tmp_path / "client-secret"
     secret.write_text(provider.client_secret)
     configured = {
@@ -51,7 +60,10 @@ def settings(settings: Settings, provider: OpenIdProvider, tmp_path: Path, domai
         "domains": domains,
     }
     return msgspec.structs.replace(
-        settings, openid_providers=json.dumps([configured]), openid_private_providers=True
+        settings,
+        openid_providers=json.dumps([configured]),
+        openid_private_providers=True,
+        sign_up=open_to_all,
     )
 
 
@@ -190,3 +202,19 @@ async def test_a_long_request_survives_the_journey(
     back = await come_back(browser, left, "bob")
     assert back.sent["state"] == state
     await tokens_after(browser, public_app, pkce, back)
+
+
+@pytest.mark.parametrize("open_to_all", [True])
+async def test_with_sign_up_anybody_with_a_verified_address_gets_an_organization(
+    browser: Browser, pool: asyncpg.Pool, open_to_all: bool
+) -> None:
+    async with pool.acquire() as connection:
+        await seed_roles(connection)
+    await add_plan(pool, "self-hosted", 1)
+    refused = await come_back(browser, await leave(browser), "unverified-eve")
+    assert "not known here" in refused.alert
+    for _ in range(2):
+        page = await come_back(browser, await leave(browser), "eve")
+        assert page.path == "/sign-in/account"
+    owned = await pool.fetch("SELECT status, role_ids FROM organization_user WHERE email = 'eve@example.com'")
+    assert [(row["status"], row["role_ids"]) for row in owned] == [("active", ["las:role:admin"])]
