@@ -14,6 +14,7 @@ Action: TypeAlias = Literal["read", "write", "delegate"]
 Effect: TypeAlias = Literal["allow", "deny"]
 
 CACHED_SETS = 256
+_WILDCARD = re.compile(r"[*?\[]")
 
 
 class Permission(msgspec.Struct, frozen=True, rename="camel"):
@@ -25,19 +26,24 @@ class Permission(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def _pattern(permissions: list[Permission], action: Action, effect: Effect) -> re.Pattern[str] | None:
-    globs = {one.resource_id for one in permissions if one.effect == effect and one.action in (action, "*")}
+    globs = set(_globs(permissions, action, effect))
     if not globs:
         return None
     return re.compile("|".join(fnmatch.translate(glob) for glob in sorted(globs)))
+
+
+def _globs(permissions: list[Permission], action: Action, effect: Effect) -> list[str]:
+    return [one.resource_id for one in permissions if one.effect == effect and one.action in (action, "*")]
 
 
 class PermissionSet:
     """All permissions of a principal. An action is allowed when one allows it and none denies it."""
 
     def __init__(self, permissions: Iterable[Permission]) -> None:
-        permissions = list(permissions)
+        self._permissions = permissions = list(permissions)
         self._allowed = {action: _pattern(permissions, action, "allow") for action in get_args(Action)}
         self._denied = {action: _pattern(permissions, action, "deny") for action in get_args(Action)}
+        self._of_kinds: dict[tuple[str, Action], bool] = {}
 
     def allows(self, resource_id: str, action: Action) -> bool:
         """Return whether an action on a resource is allowed; ``las:<kind>:*`` means all of a kind."""
@@ -45,6 +51,27 @@ class PermissionSet:
         if allowed is None or not allowed.match(resource_id):
             return False
         return denied is None or not denied.match(resource_id)
+
+    def allows_all(self, kind: str, action: Action) -> bool:
+        """Return whether an action on every resource of a kind is allowed: none has to be looked at."""
+        known = self._of_kinds.get((kind, action))
+        if known is None:
+            everything = {"*", "las:*", f"las:{kind}:*"}
+            allowed = any(glob in everything for glob in _globs(self._permissions, action, "allow"))
+            known = self._of_kinds[kind, action] = allowed and not self.denies_some(kind, action)
+        return known
+
+    def denies_some(self, kind: str, action: Action) -> bool:
+        """Return whether an action on some resource of a kind is denied, whether or not it exists."""
+        return any(_can_match(glob, f"las:{kind}:") for glob in _globs(self._permissions, action, "deny"))
+
+
+def _can_match(glob: str, prefix: str) -> bool:
+    """Return whether a glob can match a text with a prefix. What stands after a wildcard is not looked at."""
+    literal = _WILDCARD.split(glob, maxsplit=1)[0]
+    if literal == glob:
+        return glob.startswith(prefix)
+    return literal.startswith(prefix) or prefix.startswith(literal)
 
 
 EVERYTHING = PermissionSet([Permission("*", "*", "allow")])

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from db.principals import PrincipalRow, find_principal
+from pagemill.api.auth.named_resources import require_named
 from pagemill.api.auth.requested_resources import action_of, resource_of
 from pagemill.api.auth.scopes import scope_of
 from pagemill.api.auth.tokens import Caller
@@ -13,7 +14,7 @@ from pagemill.api.http.app_state import state_of
 from pagemill.api.http.connections import hold_connection, release_unless_handed_on
 from pagemill.api.http.requests import ApiRequest
 from pagemill.errors import Forbidden
-from pagemill.permissions import PermissionSet, permissions_of
+from pagemill.permissions import EVERYTHING, PermissionSet, permissions_of
 
 __all__ = ["Caller", "provide_caller", "provide_permissions", "require_caller"]
 
@@ -24,7 +25,8 @@ async def require_caller(request: ApiRequest) -> None:
     """Check that the token, its scopes and the roles of its principal allow the request.
 
     The body has not been read yet, so a refused caller learns nothing about its mistakes. Roles are checked
-    for the id in the path, whether or not there is such a resource.
+    for the ids in the path and the query, whether or not there are such resources; those in the body follow
+    when it has been read.
 
     Raises Forbidden, and TooManyRequests when the organization sends too fast.
     """
@@ -59,6 +61,9 @@ async def require_caller(request: ApiRequest) -> None:
     resource_id = resource_of(scope["path_template"]).identify(scope["path_params"], caller)
     if not permissions.allows(resource_id, action):
         raise Forbidden
+    if permissions is not EVERYTHING:
+        query = request.query_params.multi_items() if scope["query_string"] else ()
+        require_named(permissions, caller, method, scope["path_template"], scope["path_params"], query)
     scope["state"]["caller"] = caller
     scope["state"]["permissions"] = permissions
 

@@ -16,6 +16,7 @@ OWN = "me"
 KINDS = {
     "appClients": "app-client",
     "assets": "asset",
+    "auditEvents": "audit-event",
     "dataBundles": "model-data-bundle",
     "datasets": "dataset",
     "deploymentEnvironments": "deployment-environment",
@@ -77,25 +78,37 @@ class Resource:
 
 
 @functools.cache
-def resource_of(path_template: str) -> Resource:
-    """Return the resource of a route: the last collection in its path, and the last parameter after it.
+def resources_of(path_template: str) -> tuple[Resource, ...]:
+    """Return the resources of a route, the one that it is about last: the collections in its path.
 
     Raises NoResource.
     """
-    kind = parameter = None
+    found: list[Resource] = []
     for segment in path_template.strip("/").split("/"):
+        above = found[-1] if found else Resource("", None)
         if segment.startswith("{"):
-            parameter = segment.strip("{}").partition(":")[0]
+            if not found:
+                raise NoResource(path_template)
+            found[-1] = Resource(above.kind, segment.strip("{}").partition(":")[0])
         elif segment != VERSION_PREFIX:
-            below = BELOW.get((kind or "", segment))
-            # An action on one resource, like a heartbeat, has the id of that resource.
-            parameter = parameter if below is not None and below == kind else None
+            below = BELOW.get((above.kind, segment))
             kind = below or KINDS.get(segment)
             if kind is None:
                 raise NoResource(path_template)
-    if kind is None:
+            # An action on one resource, like a heartbeat, has the id of that resource.
+            if below is None or below != above.kind:
+                found.append(Resource(kind, None))
+    if not found:
         raise NoResource(path_template)
-    return Resource(kind, parameter)
+    return tuple(found)
+
+
+def resource_of(path_template: str) -> Resource:
+    """Return the resource that a route is about: the last collection in its path, and its parameter.
+
+    Raises NoResource.
+    """
+    return resources_of(path_template)[-1]
 
 
 def action_of(method: str) -> Action:

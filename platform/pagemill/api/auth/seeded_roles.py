@@ -32,6 +32,19 @@ MEMBER_WRITES = (
 )
 """Kinds that a member may write; all others are administration."""
 
+MEMBER_READS = (
+    *MEMBER_WRITES,
+    "app-client",
+    "deployment-environment",
+    "organization",
+    "payment-method",
+    "plan",
+    "role",
+    "user",
+    "webhook",
+)
+"""Kinds that a member may read: all but what others have done."""
+
 VALIDATOR_READS = (
     "asset",
     "dataset",
@@ -71,7 +84,7 @@ ROLES: dict[RoleId, SeededRole] = {
         "Member",
         "Builds models and workflows, does not administer the organization",
         [
-            _allow("*", "read"),
+            *(_allow(f"las:{kind}:*", "read") for kind in MEMBER_READS),
             *_OWN_PROFILE,
             *(_allow(f"las:{kind}:*", "write") for kind in MEMBER_WRITES),
         ],

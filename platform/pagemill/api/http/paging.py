@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Annotated, Protocol, TypeVar
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import Dependency, Parameter
 
 from pagemill.errors import BadRequest
+from pagemill.permissions import EVERYTHING, Action, PermissionSet
 
 
 class ListedRow(Protocol):
@@ -41,6 +42,8 @@ class PageRequest:
     results: int
     after_time: datetime.datetime | None = None
     after_id: str | None = None
+    permissions: PermissionSet = EVERYTHING
+    """Of the caller: rows that it may not read are left out, so a page can be shorter, and even empty."""
 
     @property
     def limit(self) -> int:
@@ -51,26 +54,40 @@ class PageRequest:
 def provide_page(
     max_results: Annotated[str | None, Parameter(query="maxResults")] = None,
     next_token: Annotated[str | None, Parameter(query="nextToken")] = None,
+    permissions: Annotated[PermissionSet, Dependency(skip_validation=True)] = EVERYTHING,
 ) -> PageRequest:
     """Return the page that the query asks for. Raises BadRequest."""
     after_time, after_id = _after(next_token)
-    return PageRequest(_results(max_results), after_time, after_id)
+    return PageRequest(_results(max_results), after_time, after_id, permissions)
 
 
 def cut(
-    rows: Sequence[PagedRow], page: PageRequest, *, by: str = "created_time"
+    rows: Sequence[PagedRow], page: PageRequest, *, by: str = "created_time", action: Action | None = "read"
 ) -> tuple[Sequence[PagedRow], str | None]:
     """Return the rows to show, and the token of the next page (None on the last one).
 
     Rows are sorted by the column ``by`` and their id. Statements whose pages end early, because their rows
-    are large, give ``rows_in_page``.
+    are large, give ``rows_in_page``. Rows on which the caller may not do ``action`` are left out; None is for
+    rows that are parts of one resource.
     """
     shown = rows[: page.results]
     found = getattr(rows[0], "rows_in_page", len(rows)) if rows else 0
-    if found <= len(shown):
-        return shown, None
-    last = shown[-1]
-    return shown, token_after(getattr(last, by), last.id)
+    token = None
+    if found > len(shown):
+        token = token_after(getattr(shown[-1], by), shown[-1].id)
+    return (shown if action is None else permitted(shown, page.permissions, action)), token
+
+
+def permitted(rows: Sequence[PagedRow], permissions: PermissionSet, action: Action) -> Sequence[PagedRow]:
+    """Return the rows, all of one kind, on which an action is allowed."""
+    if not rows or permissions is EVERYTHING or permissions.allows_all(kind_of(rows[0].id), action):
+        return rows
+    return [row for row in rows if permissions.allows(row.id, action)]
+
+
+def kind_of(identifier: str) -> str:
+    """Return the kind of a resource, from its id."""
+    return identifier.split(":", 2)[1]
 
 
 def token_after(time: datetime.datetime | None, identifier: str) -> str:

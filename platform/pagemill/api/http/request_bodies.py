@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from pagemill.api.auth.named_resources import ids_in_body, require_readable
 from pagemill.api.http.requests import ApiRequest
 from pagemill.errors import BadRequest, UnsupportedMediaType
 from pagemill.storable_text import RULE, has_nul
@@ -41,9 +42,16 @@ class JsonRequest(ApiRequest):
     """
 
     async def json(self) -> Any:
-        """Return the body as the handler's ``data``. Raises BadRequest naming the wrong member."""
+        """Return the body as the handler's ``data``.
+
+        Raises BadRequest naming the wrong member, and Forbidden for an id that the caller may not name.
+        """
         field = self.route_handler.parsed_data_field
-        return decode_body(await self.body(), Any if field is None else field.annotation)
+        data = decode_body(await self.body(), Any if field is None else field.annotation)
+        permissions = self.scope["state"].get("permissions")
+        if permissions is not None:
+            require_readable(permissions, ids_in_body(data))
+        return data
 
 
 def decode_body(body: bytes, schema: Any) -> Any:

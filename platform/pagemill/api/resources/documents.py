@@ -17,7 +17,7 @@ from db.keyset import Order
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.connections import RequestConnection, release_connection
-from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.paging import PageRequest, cut, permitted
 from pagemill.api.http.request_bodies import CONTENT_BODY_BYTES, LABELS_BODY_BYTES
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.schemas import (
@@ -243,7 +243,7 @@ class DocumentController(Controller):
         Deletes the documents of the datasets and consents that are given, at most `maxResults` (default 100,
         at most 1000), and returns them. Call again with `nextToken` until it is null. Without a filter it
         deletes all documents of the organization. What was made of a document goes with it, as when a single
-        one is deleted.
+        one is deleted. Documents that a role of the caller denies to write are spared.
         """
         if unknown := sorted(set(request.query_params) - DELETE_QUERY):
             # A filter that is not understood must not delete what it was meant to spare.
@@ -257,7 +257,7 @@ class DocumentController(Controller):
             after_id=page.after_id,
             limit=page.limit,
         )
-        chosen, token = cut(rows, page)
+        chosen, token = cut(rows, page, action="write")
         deleted = await delete_documents(
             connection,
             caller.organization_id,
@@ -269,7 +269,7 @@ class DocumentController(Controller):
         await release_connection(request.scope)
         await delete_document_objects(app_state.objects, caller.organization_id, deleted)
         return Documents(
-            documents=[to_document(row, app_state) for row in deleted],
+            documents=[to_document(row, app_state) for row in permitted(deleted, page.permissions, "read")],
             next_token=token,
             dataset_id=dataset_id or UNSET,
             consent_id=consent_id or UNSET,

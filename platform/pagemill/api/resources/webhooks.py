@@ -240,7 +240,7 @@ class WebhookController(Controller):
             after_id=page.after_id,
             limit=page.limit,
         )
-        shown, token = cut(rows, page)
+        shown, token = cut(rows, page, action=None)
         return WebhookAttempts(attempts=[to_attempt(row) for row in shown], next_token=token)
 
     @patch("/{webhook_id:str}")
