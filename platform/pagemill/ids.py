@@ -9,6 +9,7 @@ from typing import Any, NewType, TypeVar
 OrganizationId = NewType("OrganizationId", str)
 AppClientId = NewType("AppClientId", str)
 AssetId = NewType("AssetId", str)
+AuditEventId = NewType("AuditEventId", str)
 CodeId = NewType("CodeId", str)
 """A code that is mailed."""
 ConsentId = NewType("ConsentId", str)
@@ -47,6 +48,7 @@ Id = TypeVar("Id", bound=str)
 PREFIXES: dict[Callable[[Any], str], str] = {
     AppClientId: "app-client",
     AssetId: "asset",
+    AuditEventId: "audit-event",
     CodeId: "one-time-code",
     ConsentId: "consent",
     DataBundleId: "model-data-bundle",

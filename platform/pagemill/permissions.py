@@ -47,10 +47,15 @@ class PermissionSet:
 
     def allows(self, resource_id: str, action: Action) -> bool:
         """Return whether an action on a resource is allowed; ``las:<kind>:*`` means all of a kind."""
-        allowed, denied = self._allowed[action], self._denied[action]
-        if allowed is None or not allowed.match(resource_id):
-            return False
-        return denied is None or not denied.match(resource_id)
+        allowed = self._allowed[action]
+        return (
+            allowed is not None and bool(allowed.match(resource_id)) and not self.denies(resource_id, action)
+        )
+
+    def denies(self, resource_id: str, action: Action) -> bool:
+        """Return whether an action on a resource is denied, whatever is allowed."""
+        denied = self._denied[action]
+        return denied is not None and bool(denied.match(resource_id))
 
     def allows_all(self, kind: str, action: Action) -> bool:
         """Return whether an action on every resource of a kind is allowed: none has to be looked at."""

@@ -188,6 +188,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Thumbnails that one API process renders at a time."""
     retention_interval: Interval = 3600.0
     """Interval of the deletion of expired documents and data bundles; 0: never."""
+    audit_retention: Annotated[float, Meta(ge=86400)] = 400 * 86400.0
+    """Time for which it is known who did what; at least a day."""
+    audit_retention_interval: Interval = 86400.0
+    """Interval of the deletion of older events of the audit; 0: never."""
     erasure_interval: Interval = 3600.0
     """Interval of the search for values of documents that are gone, in what was under way then; 0: never."""
     erasure_patience: Annotated[float, Meta(ge=0)] = 7 * 86400.0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pagemill.jobs.kind import JobKinds
+from pagemill.work.audit_retention import AUDIT_RETENTION
 from pagemill.work.containers import COMPLETED_TASK, CONTAINER, ContainerResources
 from pagemill.work.data_bundles import DATA_BUNDLE, DataBundleResources
 from pagemill.work.erasures import ERASURE
@@ -42,7 +43,7 @@ class WorkflowResources(FunctionResources, ContainerResources):
 INTERACTIVE: JobKinds[PredictionResources] = JobKinds((PREDICTION, TRANSFORMATION))
 LONG: JobKinds[LongResources] = JobKinds((DATA_BUNDLE, TRAINING))
 HOUSEKEEPING: JobKinds[WorkResources] = JobKinds(
-    (RETENTION, ERASURE, OBJECT_SWEEP, MONTH_STATEMENT, MAIL, WEBHOOK, LIMIT_WARNINGS)
+    (RETENTION, ERASURE, OBJECT_SWEEP, MONTH_STATEMENT, MAIL, WEBHOOK, LIMIT_WARNINGS, AUDIT_RETENTION)
 )
 WORKFLOWS: JobKinds[WorkflowResources] = JobKinds((FUNCTION, CONTAINER, COMPLETED_TASK, WORKFLOW_TIMER))
 

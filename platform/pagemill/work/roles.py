@@ -33,6 +33,7 @@ NAMES_OF_ROLE: Mapping[Role, tuple[KindName, ...]] = {
         KindName("mail"),
         KindName("webhook"),
         KindName("limit-warnings"),
+        KindName("audit-retention"),
     ),
     Role.WORKFLOWS: (
         KindName("function"),

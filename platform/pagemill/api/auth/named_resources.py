@@ -1,8 +1,9 @@
 """Ids that a request names beside the one that it is about: above it in the path, in the query, in the body.
 
-To name a resource takes the permission to read it. To delete others together with a resource takes that none
-of their kind is denied. The table of routes and the schemas of bodies say where ids stand: what is new there is
-checked without a line here, and a test walks both.
+To name a resource in a query or a body takes the permission to read it. One that is above another in a path
+only tells where that is, so reading it must not be denied. To delete others together with a resource takes
+that none of their kind is denied. The table of routes and the schemas of bodies say where ids stand: what is new
+there is checked without a line here, and a test walks both.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from pagemill.api.auth.requested_resources import Resource, action_of, resources_of
+from pagemill.api.auth.requested_resources import action_of, resources_of
 from pagemill.api.auth.tokens import Caller
 from pagemill.errors import Forbidden
 from pagemill.permissions import PermissionSet
@@ -71,8 +72,8 @@ def require_named(
     """Check the permissions on all that the path and the query of a request name. Raises Forbidden."""
     *above, resource = resources_of(path_template)
     for one in above:
-        if one.parameter is not None and not permissions.allows_all(one.kind, "read"):
-            _require(permissions, one, path_parameters, caller)
+        if one.parameter is not None and permissions.denies(one.identify(path_parameters, caller), "read"):
+            raise Forbidden
     for name, identifier in query:
         kind = IN_QUERIES.get(name)
         if kind is not None and not permissions.allows_all(kind, "read"):
@@ -83,13 +84,6 @@ def require_named(
                 raise Forbidden
     changed = CHANGED_BY.get((method, resource.kind))
     if changed is not None and not permissions.allows_all(changed, action_of(method)):
-        raise Forbidden
-
-
-def _require(
-    permissions: PermissionSet, resource: Resource, path_parameters: Mapping[str, Any], caller: Caller
-) -> None:
-    if not permissions.allows(resource.identify(path_parameters, caller), "read"):
         raise Forbidden
 
 
