@@ -42,14 +42,14 @@ _FILTERS = """
     "what happens before a person has signed in belongs to no organization",
     """
     INSERT INTO audit_event (
-        id, organization_id, time, principal_id, profile_id, action, resource_id, outcome, address, request_id,
-        details
+        id, organization_id, time, principal_id, profile_id, action, resource_id, outcome, address,
+        request_id, details
     )
     VALUES (
         :event_id, :organization_id, clock_timestamp(), :principal_id,
         coalesce(:profile_id, (
-            SELECT organization_user.profile_id FROM organization_user
-            WHERE organization_user.organization_id = :organization_id AND organization_user.id = :principal_id
+            SELECT person.profile_id FROM organization_user AS person
+            WHERE person.organization_id = :organization_id AND person.id = :principal_id
         )),
         :action, :resource_id, :outcome, :address, :request_id, :details
     )

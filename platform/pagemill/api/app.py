@@ -25,6 +25,7 @@ from pagemill.api.auth.tokens import AccessTokens, check_token_key
 from pagemill.api.http.access_log import access_log
 from pagemill.api.http.allowed_methods import answer_options
 from pagemill.api.http.app_state import AppState, state_of
+from pagemill.api.http.auditing import audit_middleware, provide_audited
 from pagemill.api.http.client_address import read_proxies
 from pagemill.api.http.connection_bounds import bounded_connections
 from pagemill.api.http.connections import provide_connection, release_middleware
@@ -54,6 +55,7 @@ from pagemill.api.openapi.configuration import describe_api
 from pagemill.api.openapi.preparation import DOCUMENT, prepare_document
 from pagemill.api.resources.app_clients import AppClientController
 from pagemill.api.resources.assets import AssetController
+from pagemill.api.resources.audit_events import AuditEventController
 from pagemill.api.resources.claims import ClaimController
 from pagemill.api.resources.data_bundles import DataBundleController
 from pagemill.api.resources.datasets import DatasetController
@@ -80,6 +82,7 @@ from pagemill.api.resources.workflows import WorkflowController
 from pagemill.api.sign_in.openid.configuration import read_providers
 from pagemill.api.sign_in.routes import sign_in_router
 from pagemill.api.sign_in.services import open_sign_in
+from pagemill.audit.refusals import Refusals
 from pagemill.documents.thumbnails.cache import ThumbnailCache
 from pagemill.documents.thumbnails.renderer import Renderer
 from pagemill.jobs.admission import open_admission
@@ -100,6 +103,7 @@ from pagemill.work.predictions import PREDICTION
 CONTROLLERS = [
     AppClientController,
     AssetController,
+    AuditEventController,
     ClaimController,
     DataBundleController,
     DatasetController,
@@ -195,6 +199,7 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
             AccessTokens(SigningKeys(pool, secret_box, settings), settings),
             RefreshTokens(settings.token_key),
             sign_in,
+            await stack.enter_async_context(Refusals(pool).writing()),
             read_proxies(settings.trusted_proxies),
         )
 
@@ -233,6 +238,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
         before_request=before_handler,
         dependencies={
             "app_state": Provide(provide_app_state, sync_to_thread=False),
+            "audited": Provide(provide_audited, sync_to_thread=False),
             "caller": Provide(provide_caller, sync_to_thread=False),
             CONNECTION: Provide(provide_connection),
             "page": Provide(provide_page, sync_to_thread=False),
@@ -271,7 +277,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
 
 def _around(app: ASGIApp, settings: Settings, metrics: ApiMetrics | None) -> ASGIApp:
     """Return the application in its middleware. Litestar's own does not see requests without a route."""
-    app = idempotency_middleware(release_middleware(app))
+    app = idempotency_middleware(release_middleware(audit_middleware(app)))
     app = drain_middleware(app, BodyPace(settings.request_body_wait, settings.request_body_rate))
     app = request_id_middleware(
         app,

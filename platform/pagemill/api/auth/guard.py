@@ -11,6 +11,7 @@ from pagemill.api.auth.requested_resources import action_of, resource_of
 from pagemill.api.auth.scopes import scope_of
 from pagemill.api.auth.tokens import Caller
 from pagemill.api.http.app_state import state_of
+from pagemill.api.http.auditing import audit_admitted
 from pagemill.api.http.connections import hold_connection, release_unless_handed_on
 from pagemill.api.http.requests import ApiRequest
 from pagemill.errors import Forbidden
@@ -35,6 +36,8 @@ async def require_caller(request: ApiRequest) -> None:
         return
     state = state_of(request)
     caller = await state.tokens.read(_bearer_token(scope["headers"]))
+    # Who sends is known from here on, also to the log and the audit of what is refused.
+    scope["state"]["caller"] = caller
     action = action_of(method)
     if caller.scopes is not None and scope_of(scope["path_template"], action) not in caller.scopes:
         raise Forbidden
@@ -64,8 +67,8 @@ async def require_caller(request: ApiRequest) -> None:
     if permissions is not EVERYTHING:
         query = request.query_params.multi_items() if scope["query_string"] else ()
         require_named(permissions, caller, method, scope["path_template"], scope["path_params"], query)
-    scope["state"]["caller"] = caller
     scope["state"]["permissions"] = permissions
+    audit_admitted(request, caller, resource_id)
 
 
 def _bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -2,8 +2,8 @@
 
 To name a resource in a query or a body takes the permission to read it. One that is above another in a path
 only tells where that is, so reading it must not be denied. To delete others together with a resource takes
-that none of their kind is denied. The table of routes and the schemas of bodies say where ids stand: what is new
-there is checked without a line here, and a test walks both.
+that none of their kind is denied. The table of routes and the schemas of bodies say where ids stand: what is
+new there is checked without a line here, and a test walks both.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ CHANGED = (
     "workflows",
     "workflows.executions",
 )
-READ_ONLY = ("deploymentenvironments", "logs", "plans", "roles", "webhooks.attempts")
+READ_ONLY = ("auditevents", "deploymentenvironments", "logs", "plans", "roles", "webhooks.attempts")
 WRITE_ONLY = ("transitions.executions.heartbeats",)
 SCOPES = frozenset(
     [f"{PREFIX}{name}:read" for name in (*CHANGED, *READ_ONLY)]

@@ -14,6 +14,7 @@ from pagemill.api.auth.token_throttle import TokenThrottle
 from pagemill.api.auth.tokens import AccessTokens
 from pagemill.api.http.client_address import NOBODY, TrustedProxies
 from pagemill.api.sign_in.services import SignInServices
+from pagemill.audit.refusals import Refusals
 from pagemill.documents.thumbnails.cache import ThumbnailCache
 from pagemill.jobs.admission import QueueAdmission
 from pagemill.jobs.waiting import JobListener
@@ -42,6 +43,7 @@ class AppState:
     tokens: AccessTokens
     refresh_tokens: RefreshTokens
     sign_in: SignInServices
+    refusals: Refusals
     trusted_proxies: TrustedProxies = NOBODY
     principals: CoalescedLookups[PrincipalRow | None] = field(default_factory=CoalescedLookups)
 

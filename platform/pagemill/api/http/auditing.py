@@ -1,9 +1,9 @@
 """The audit of requests: what changes something is recorded in the transaction that changes it.
 
 The guard prepares the event of a request. ``provide_connection`` opens a transaction for its handler, the
-answer tells the id of what was made, and the event is added before the transaction is committed: an answer of
-2xx is only sent when the audit has it. A handler with transactions of its own takes ``audited`` and records in
-one of them. Refusals of callers whose token is good are counted beside this, see ``pagemill.audit.refusals``.
+answer tells the id of what was made, and the event is added before the transaction is committed: an answer
+of 2xx is only sent when the audit has it. A handler with transactions of its own takes ``audited`` and
+records in one of them. Refusals of callers whose token is good are counted, see ``pagemill.audit.refusals``.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 import functools
 import logging
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Annotated, Any, Final, TypeAlias, cast
 
 import msgspec
 from asyncpg.transaction import Transaction
+from litestar import Request
+from litestar.params import Dependency
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
 from db.statements import Connection
@@ -26,7 +28,7 @@ from pagemill.api.http.error_responses import DATABASE_AWAY, DATABASE_BUSY
 from pagemill.api.http.request_ids import request_id_of
 from pagemill.api.http.requests import ApiRequest
 from pagemill.audit.events import AuditEvent, record
-from pagemill.errors import Unavailable
+from pagemill.errors import Forbidden, Unavailable
 
 logger = logging.getLogger("pagemill.api.http.auditing")
 
@@ -86,6 +88,10 @@ class AuditedRequest:
         transaction, self.transaction, self.connection = self.transaction, None, None
         if transaction is not None:
             await transaction.rollback()
+
+
+RequestAudit: TypeAlias = Annotated[AuditedRequest, Dependency(skip_validation=True)]
+"""Type of the parameter of a handler that records in a transaction of its own."""
 
 
 def _made(kind: str, body: bytes) -> str | None:
@@ -156,11 +162,10 @@ def audit_middleware(app: ASGIApp) -> ASGIApp:
 
         async def record_and_send(message: Message) -> None:
             nonlocal start
+            if message["type"] == "http.response.start" and message["status"] == Forbidden.status:
+                count_refusal(Request(scope))
             audited: AuditedRequest | None = scope.get("state", {}).get(AUDITED)
             if audited is None or audited.connection is None:
-                if start is not None:
-                    held, start = start, None
-                    await send(held)
                 await send(message)
             elif message["type"] == "http.response.start" and 200 <= message["status"] < 300:
                 start = message

@@ -9,6 +9,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from db.statements import Connection
 from pagemill.api.http.app_state import state_of
+from pagemill.api.http.auditing import AUDITED, settle_before_release
 from pagemill.api.http.idempotency import CLAIM
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.route_options import hands_connection_on
@@ -24,12 +25,15 @@ async def provide_connection(request: ApiRequest) -> Connection:
     """Return the request's connection, which it holds until the answer begins.
 
     Handlers open the transactions that they need. With an idempotency key these are savepoints of the
-    transaction that has the key.
+    transaction that has the key; in a request that the audit records, of the one that has its event.
     """
     claim = request.scope["state"].get(CLAIM)
-    if claim is not None and claim.connection is not None:
-        return cast("Connection", claim.connection)
-    return await hold_connection(request)
+    claimed = None if claim is None else claim.connection
+    connection = await hold_connection(request) if claimed is None else cast("Connection", claimed)
+    audited = request.scope["state"].get(AUDITED)
+    if audited is not None:
+        await audited.begin(connection, in_transaction=claimed is not None)
+    return connection
 
 
 async def hold_connection(request: ApiRequest) -> Connection:
@@ -42,7 +46,8 @@ async def hold_connection(request: ApiRequest) -> Connection:
 
 
 async def release_connection(scope: Scope) -> None:
-    """Give the request's connection back, if it holds one."""
+    """Give the request's connection back, if it holds one. What was done on it is recorded and committed."""
+    await settle_before_release(scope)
     pool, connection = scope.get("state", {}).pop(HELD, (None, None))
     if pool is not None:
         await pool.release(connection)

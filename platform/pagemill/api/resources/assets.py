@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from db import assets as statements
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
+from pagemill.api.http.auditing import RequestAudit
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.request_bodies import CONTENT_BODY_BYTES
@@ -99,7 +100,9 @@ class AssetController(Controller):
     tags = ("Assets",)
 
     @post(status_code=200, transaction="own", request_max_body_size=CONTENT_BODY_BYTES)
-    async def create_asset(self, data: PostAsset, caller: Caller, app_state: AppState) -> Asset:
+    async def create_asset(
+        self, data: PostAsset, caller: Caller, app_state: AppState, audited: RequestAudit
+    ) -> Asset:
         """Create an asset, a file that transitions use.
 
         `content` is the file in base64, at most 6,250,000 characters (about 4.7 MB). `contentMD5` of the
@@ -124,6 +127,7 @@ class AssetController(Controller):
                 content_md5=stored.md5,
                 created_by=caller.principal_id,
             )
+            await audited.record(connection, asset_id)
         return to_asset(row)
 
     @get()
@@ -159,7 +163,12 @@ class AssetController(Controller):
 
     @patch("/{asset_id:str}", request_max_body_size=CONTENT_BODY_BYTES)
     async def update_asset(
-        self, asset_id: AssetPath, data: PatchAsset, caller: Caller, app_state: AppState
+        self,
+        asset_id: AssetPath,
+        data: PatchAsset,
+        caller: Caller,
+        app_state: AppState,
+        audited: RequestAudit,
     ) -> Asset:
         """Update an asset.
 
@@ -192,12 +201,15 @@ class AssetController(Controller):
                 content_md5=stored.md5 if stored else None,
                 updated_by=caller.principal_id,
             )
+            await audited.record(connection)
         if stored is not None:
             await discard(app_state.objects, keys=[before.content_key])
         return to_asset(row)
 
     @delete("/{asset_id:str}", status_code=200)
-    async def delete_asset(self, asset_id: AssetPath, caller: Caller, app_state: AppState) -> Asset:
+    async def delete_asset(
+        self, asset_id: AssetPath, caller: Caller, app_state: AppState, audited: RequestAudit
+    ) -> Asset:
         """Delete an asset and return it with its content.
 
         An asset that a transition names cannot be deleted (400). `content` is missing only when the object
@@ -218,6 +230,7 @@ class AssetController(Controller):
                 connection, organization_id=caller.organization_id, asset_id=asset_id
             )
             await uncount(connection, caller.organization_id, "assets")
+            await audited.record(connection)
         content = await _read_if_stored(app_state.objects, row.content_key)
         await discard(app_state.objects, prefixes=[asset_prefix(caller.organization_id, asset_id)])
         return to_asset(row, content)

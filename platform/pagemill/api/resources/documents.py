@@ -16,6 +16,7 @@ from db.documents import DocumentRow
 from db.keyset import Order
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
+from pagemill.api.http.auditing import RequestAudit
 from pagemill.api.http.connections import RequestConnection, release_connection
 from pagemill.api.http.paging import PageRequest, cut, permitted
 from pagemill.api.http.request_bodies import CONTENT_BODY_BYTES, LABELS_BODY_BYTES
@@ -234,6 +235,7 @@ class DocumentController(Controller):
         caller: Caller,
         connection: RequestConnection,
         app_state: AppState,
+        audited: RequestAudit,
         page: PageRequest,
         dataset_id: DatasetIds = None,
         consent_id: ConsentIds = None,
@@ -265,6 +267,7 @@ class DocumentController(Controller):
             dataset_ids=dataset_id,
             consent_ids=consent_id,
         )
+        audited.details["numberOfDocuments"] = len(deleted)
         # Storage may be slow: meanwhile others need the connection.
         await release_connection(request.scope)
         await delete_document_objects(app_state.objects, caller.organization_id, deleted)

@@ -19,6 +19,7 @@ from db.payment_methods import PaymentMethodRow
 from db.pool import CONNECTION_ERRORS
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
+from pagemill.api.http.auditing import AuditedRequest, RequestAudit
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
@@ -106,7 +107,7 @@ class PaymentMethodController(Controller):
 
     @post(status_code=200, transaction="own")
     async def create_payment_method(
-        self, data: PostPaymentMethod, caller: Caller, app_state: AppState
+        self, data: PostPaymentMethod, caller: Caller, app_state: AppState, audited: RequestAudit
     ) -> PaymentMethod:
         """Create a payment method.
 
@@ -119,7 +120,7 @@ class PaymentMethodController(Controller):
         payment_method_id = new_id(PaymentMethodId)
         intent = await app_state.setup_intents.create(caller.organization_id, payment_method_id)
         try:
-            row = await _insert(app_state, caller, payment_method_id, data, intent)
+            row = await _insert(app_state, caller, payment_method_id, data, intent, audited)
         except CONNECTION_ERRORS:
             # Perhaps it is stored: an intent too many does less harm than one that is missing.
             raise
@@ -166,6 +167,7 @@ class PaymentMethodController(Controller):
         data: PatchPaymentMethod,
         caller: Caller,
         app_state: AppState,
+        audited: RequestAudit,
     ) -> PaymentMethod:
         """Complete or rename a payment method.
 
@@ -178,7 +180,7 @@ class PaymentMethodController(Controller):
         if data.stripe_setup_intent_secret is not UNSET:
             row = await _find(app_state, caller, payment_method_id)
             card = await _confirmed_card(app_state, row, data.stripe_setup_intent_secret)
-        async with app_state.connection() as connection:
+        async with app_state.connection() as connection, connection.transaction():
             changed = await statements.update_payment_method(
                 connection,
                 organization_id=caller.organization_id,
@@ -189,13 +191,18 @@ class PaymentMethodController(Controller):
                 stripe_payment_method_id=card.payment_method_id if card else None,
                 updated_by=caller.principal_id,
             )
-        if changed is None:
-            raise payment_method_not_found(payment_method_id)
+            if changed is None:
+                raise payment_method_not_found(payment_method_id)
+            await audited.record(connection)
         return to_payment_method(changed, app_state)
 
     @delete("/{payment_method_id:str}", status_code=200)
     async def delete_payment_method(
-        self, payment_method_id: PaymentMethodPath, caller: Caller, app_state: AppState
+        self,
+        payment_method_id: PaymentMethodPath,
+        caller: Caller,
+        app_state: AppState,
+        audited: RequestAudit,
     ) -> PaymentMethod:
         """Delete a payment method.
 
@@ -216,6 +223,7 @@ class PaymentMethodController(Controller):
             await statements.delete_payment_method(
                 connection, organization_id=organization_id, payment_method_id=payment_method_id
             )
+            await audited.record(connection)
         if row.stripe_setup_intent_id is not None and row.details is None:
             await app_state.setup_intents.abandon(row.stripe_setup_intent_id)
         return to_payment_method(row, app_state)
@@ -227,9 +235,10 @@ async def _insert(
     payment_method_id: PaymentMethodId,
     data: PostPaymentMethod,
     intent: NewSetupIntent,
+    audited: AuditedRequest,
 ) -> PaymentMethodRow:
-    async with app_state.connection() as connection:
-        return await statements.insert_payment_method(
+    async with app_state.connection() as connection, connection.transaction():
+        row = await statements.insert_payment_method(
             connection,
             organization_id=caller.organization_id,
             payment_method_id=payment_method_id,
@@ -239,6 +248,8 @@ async def _insert(
             stripe_setup_intent_id=intent.intent_id,
             created_by=caller.principal_id,
         )
+        await audited.record(connection, payment_method_id)
+    return row
 
 
 async def _find(app_state: AppState, caller: Caller, payment_method_id: PaymentMethodId) -> PaymentMethodRow:
