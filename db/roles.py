@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from db.statements import Connection, Row, columns, crossing
+from db.statements import Connection, NeverNull, Row, columns, crossing
 from pagemill.ids import RoleId
 
 SHARED = "roles are the same for all organizations"
@@ -66,3 +66,43 @@ async def list_roles(
 @crossing(SHARED, "SELECT id FROM role WHERE id = ANY(:role_ids::text[])")
 async def find_roles(connection: Connection, *, role_ids: Sequence[RoleId]) -> list[RoleId]:
     """Return which of the roles exist."""
+
+
+@crossing(SHARED, f"SELECT {columns(RoleRow)} FROM role WHERE id = :role_id FOR UPDATE")
+async def lock_role(connection: Connection, *, role_id: RoleId) -> RoleRow | None:
+    """Return a role and lock it until the transaction ends."""
+
+
+class ReportedRoleRow(Row):
+    """A role and how many principals have it."""
+
+    id: RoleId
+    name: str | None
+    permissions: list[dict[str, Any]]
+    holders: Annotated[int, NeverNull("count(*)")]
+
+
+_HOLDERS = """
+    (SELECT count(*) FROM app_client WHERE app_client.role_ids @> jsonb_build_array({role_id}))
+    + (SELECT count(*) FROM organization_user AS person WHERE person.role_ids @> jsonb_build_array({role_id}))
+"""
+
+
+@crossing(SHARED, f"SELECT {_HOLDERS.format(role_id=':role_id::text')}")
+async def count_holders(
+    connection: Connection, *, role_id: RoleId
+) -> Annotated[int, NeverNull("a sum of counts")]:
+    """Return the number of app clients and users that have a role, in all organizations."""
+
+
+@crossing(
+    SHARED,
+    f"SELECT id, name, permissions, {_HOLDERS.format(role_id='role.id')} AS holders FROM role ORDER BY id",
+)
+async def list_all_roles(connection: Connection) -> list[ReportedRoleRow]:
+    """Return all roles, with the number of those who have them."""
+
+
+@crossing(SHARED, "DELETE FROM role WHERE id = :role_id")
+async def delete_role(connection: Connection, *, role_id: RoleId) -> None:
+    """Delete a role."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from pagemill.commands.audit import audit
 from pagemill.commands.backup import backup, restore
 from pagemill.commands.consents import consents
 from pagemill.commands.deploy import deploy
@@ -26,6 +27,7 @@ from pagemill.commands.options import data_directory_option, open_directory
 from pagemill.commands.organizations import organizations
 from pagemill.commands.people import people
 from pagemill.commands.plans import plans
+from pagemill.commands.roles import roles
 from pagemill.commands.secrets import secrets
 from pagemill.commands.traces import traces
 from pagemill.commands.webhooks import webhooks
@@ -149,6 +151,7 @@ def status(data_dir: Path, as_json: bool) -> None:
     sys.exit(0 if report.healthy else 1)
 
 
+main.add_command(audit)
 main.add_command(backup)
 main.add_command(restore)
 main.add_command(deployment_environments)
@@ -165,6 +168,7 @@ main.add_command(objects)
 main.add_command(organizations)
 main.add_command(people)
 main.add_command(plans)
+main.add_command(roles)
 main.add_command(secrets)
 main.add_command(traces)
 main.add_command(webhooks)
