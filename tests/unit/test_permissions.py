@@ -84,3 +84,34 @@ def test_permissions_are_compiled_once_per_text() -> None:
 def test_unreadable_role_is_an_error() -> None:
     with pytest.raises(msgspec.ValidationError):
         permissions_of(['[{"resourceId": "*", "action": "everything", "effect": "allow"}]'])
+
+
+@pytest.mark.parametrize(
+    ("denied", "some", "every"),
+    [
+        ("las:dataset:1", True, False),
+        ("las:data*", True, False),
+        ("*:1", True, False),
+        ("las:dataset", False, True),
+        ("las:dataset-transformation:1", False, True),
+        ("las:document:*", False, True),
+    ],
+)
+def test_what_may_be_denied_of_a_kind(denied: str, some: bool, every: bool) -> None:
+    one = permissions(("*", "*", "allow"), (denied, "read", "deny"))
+    assert (one.denies_some("dataset", "read"), one.allows_all("dataset", "read")) == (some, every)
+    assert (one.denies_some("dataset", "write"), one.allows_all("dataset", "write")) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "every"),
+    [("*", True), ("las:*", True), ("las:dataset:*", True), (DATASET, False), ("las:d*", False)],
+)
+def test_only_a_wildcard_for_the_kind_allows_all(allowed: str, every: bool) -> None:
+    assert permissions((allowed, "read", "allow")).allows_all("dataset", "read") is every
+
+
+def test_a_denial_is_told_from_what_is_not_allowed() -> None:
+    one = permissions((DATASET, "read", "deny"))
+    assert one.denies(DATASET, "read")
+    assert not one.denies("las:dataset:2", "read")
