@@ -115,8 +115,8 @@ def test_a_denied_resource_above_another_refuses() -> None:
     below = ("/v1/models/{model_id}/trainings/{id}", {"model_id": "m", "id": "t"})
     only = permissions(("las:model-training:*", "read", "allow"))
     require_named(only, CALLER, "GET", *below, ())
+    denying = permissions(("*", "read", "allow"), ("las:model:m", "read", "deny"))
     with pytest.raises(Forbidden):
-        denying = permissions(("*", "read", "allow"), ("las:model:m", "read", "deny"))
         require_named(denying, CALLER, "GET", *below, ())
 
 
