@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UnsetType
 
-from db.datasets import DatasetRow
+from db.datasets import OwnedDatasetRow
 from db.keyset import within_bytes
-from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
+from db.statements import Connection, NeverNull, Row, RowCount, columns, crossing, tenant
 from pagemill.ids import DataBundleId, DatasetId, JobId, ModelId, OrganizationId, PrincipalId
 
 DataBundleStatus: TypeAlias = Literal["running", "succeeded", "failed"]
@@ -32,6 +32,7 @@ class DataBundleRow(Row):
     documents: int | None
     documents_read: int | None
     object_key: str | None
+    owner_ids: list[OrganizationId]
     retention_in_days: int
     created_time: datetime.datetime
     created_by: PrincipalId | None
@@ -54,9 +55,10 @@ class TrainableDataBundleRow(Row):
 
 
 class DataBundleInputRow(Row):
-    """Datasets to bundle, and how their model reads documents."""
+    """Datasets to bundle, other organizations that share some of them, and how the model reads documents."""
 
     datasets: list[dict[str, Any]]
+    owner_ids: list[OrganizationId]
     field_config: dict[str, Any]
     preprocess_config: dict[str, Any]
 
@@ -69,23 +71,31 @@ class DataBundleStatusRow(Row):
     status: DataBundleStatus
 
 
-@tenant(f"""
-    SELECT {columns(DatasetRow)} FROM dataset
-    WHERE organization_id = :organization_id AND id = ANY(:dataset_ids::text[])
-""")
+@crossing(
+    "shared datasets of other organizations are bundled, too",
+    f"""
+    SELECT {columns(OwnedDatasetRow)} FROM dataset
+    WHERE id = ANY(:dataset_ids::text[])
+        AND (organization_id = :organization_id OR (organization_id = ANY(:owner_ids::text[]) AND shared))
+    """,
+)
 async def list_datasets_to_bundle(
-    connection: Connection, *, organization_id: OrganizationId, dataset_ids: Sequence[DatasetId]
-) -> list[DatasetRow]:
-    """Return those of the datasets that exist."""
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    owner_ids: Sequence[OrganizationId],
+    dataset_ids: Sequence[DatasetId],
+) -> list[OwnedDatasetRow]:
+    """Return those of the datasets that exist, and are the organization's or shared by one of the owners."""
 
 
 @tenant(f"""
     INSERT INTO data_bundle (
-        organization_id, id, model_id, name, description, datasets, retention_in_days, created_by
+        organization_id, id, model_id, name, description, datasets, owner_ids, retention_in_days, created_by
     )
     VALUES (
-        :organization_id, :data_bundle_id, :model_id, :name, :description, :datasets, :retention_in_days,
-        :created_by
+        :organization_id, :data_bundle_id, :model_id, :name, :description, :datasets, :owner_ids,
+        :retention_in_days, :created_by
     )
     RETURNING {columns(DataBundleRow)}
 """)
@@ -98,6 +108,7 @@ async def insert_data_bundle(
     name: str | None,
     description: str | None,
     datasets: list[dict[str, Any]],
+    owner_ids: list[OrganizationId],
     retention_in_days: int,
     created_by: PrincipalId,
 ) -> DataBundleRow:
@@ -232,7 +243,7 @@ async def delete_data_bundle(
 
 
 @tenant("""
-    SELECT data_bundle.datasets, model.field_config, model.preprocess_config
+    SELECT data_bundle.datasets, data_bundle.owner_ids, model.field_config, model.preprocess_config
     FROM data_bundle
     JOIN model ON model.organization_id = :organization_id AND model.id = data_bundle.model_id
     WHERE data_bundle.organization_id = :organization_id AND data_bundle.id = :data_bundle_id

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from msgspec import UnsetType
 
 from db.keyset import within_bytes
-from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
+from db.statements import Connection, NeverNull, Row, RowCount, columns, crossing, tenant
 from pagemill.ids import DatasetId, OrganizationId, PrincipalId
 
 
@@ -28,6 +29,18 @@ class DatasetRow(Row):
     created_by: PrincipalId | None
     updated_time: datetime.datetime | None
     updated_by: PrincipalId | None
+
+
+class OwnedDatasetRow(DatasetRow):
+    """A dataset and its owner, for those who see datasets of several."""
+
+    organization_id: OrganizationId
+
+
+class ListedOwnedDatasetRow(OwnedDatasetRow):
+    """The same in a page that may end early because its rows are large."""
+
+    rows_in_page: Annotated[int, NeverNull("count(*)")]
 
 
 class ListedDatasetRow(DatasetRow):
@@ -95,6 +108,57 @@ async def list_datasets(
     limit: int,
 ) -> list[ListedDatasetRow]:
     """Return a page of datasets, oldest first."""
+
+
+@crossing(
+    "a shared dataset is shown to everybody who names its owner",
+    f"""
+    SELECT {columns(DatasetRow)} FROM dataset
+    WHERE organization_id = :owner_id AND id = :dataset_id AND shared
+    """,
+)
+async def get_shared_dataset(
+    connection: Connection, *, owner_id: OrganizationId, dataset_id: DatasetId
+) -> DatasetRow | None:
+    """Return a dataset that its owner shares."""
+
+
+@crossing(
+    "of other organizations only the shared datasets are listed",
+    within_bytes(
+        f"""
+        SELECT {columns(OwnedDatasetRow)} FROM dataset
+        WHERE organization_id = ANY(:owner_ids::text[]) AND (organization_id = :organization_id OR shared)
+            AND (created_time, id) > (
+                coalesce(:after_time::timestamptz, '-infinity'), coalesce(:after_id::text, '')
+            )
+        ORDER BY created_time, id LIMIT :limit
+        """,
+        "ground_truth_summary",
+        order="created_time, id",
+        columns=columns(OwnedDatasetRow),
+    ),
+)
+async def list_datasets_of_owners(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    owner_ids: Sequence[OrganizationId],
+    after_time: datetime.datetime | None,
+    after_id: str | None,
+    limit: int,
+) -> list[ListedOwnedDatasetRow]:
+    """Return a page of the datasets of several owners that the organization may see, oldest first."""
+
+
+@crossing(
+    "the operator decides which datasets are shared",
+    "UPDATE dataset SET shared = :shared WHERE id = :dataset_id RETURNING organization_id",
+)
+async def share_dataset(
+    connection: Connection, *, dataset_id: DatasetId, shared: bool
+) -> OrganizationId | None:
+    """Share a dataset with all organizations, or with none; return its owner."""
 
 
 @tenant(f"""

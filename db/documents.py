@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from msgspec import UnsetType
 
 from db.keyset import Order, within_bytes
-from db.statements import Connection, NeverNull, Row, RowCount, columns, tenant
+from db.statements import Connection, NeverNull, Row, RowCount, columns, crossing, tenant
 from pagemill.ids import ConsentId, DatasetId, DocumentId, OrganizationId, PrincipalId
 
 LONGEST_RETENTION = """(
@@ -18,6 +18,8 @@ LONGEST_RETENTION = """(
 # A document whose retention has passed is hidden at once, even if its deletion comes later. The one of its
 # organization holds for all documents, also when it was made shorter after they came.
 LIVE = f"created_time + make_interval(days => least(retention_in_days, {LONGEST_RETENTION})) > now()"
+
+_LIVE_AT_OWNER = LIVE.replace(":organization_id", "document.organization_id")
 
 
 class DocumentRow(Row):
@@ -358,12 +360,27 @@ async def lock_contents(
     """Return which of the documents are still in the dataset, and lock them until the transaction ends."""
 
 
-@tenant(f"""
+@crossing(
+    "documents of shared datasets are bundled by other organizations, too",
+    f"""
     SELECT {columns(BundledDocumentRow)} FROM document
-    WHERE organization_id = :organization_id AND dataset_id = ANY(:dataset_ids::text[]) AND {LIVE}
+    WHERE dataset_id = ANY(:dataset_ids::text[]) AND {_LIVE_AT_OWNER}
+        AND (
+            organization_id = :organization_id
+            OR (organization_id = ANY(:owner_ids::text[]) AND EXISTS (
+                SELECT FROM dataset
+                WHERE dataset.organization_id = document.organization_id AND dataset.id = document.dataset_id
+                    AND dataset.shared
+            ))
+        )
     ORDER BY created_time, id
-""")
+    """,
+)
 async def list_documents_to_bundle(
-    connection: Connection, *, organization_id: OrganizationId, dataset_ids: Sequence[DatasetId]
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    owner_ids: Sequence[OrganizationId],
+    dataset_ids: Sequence[DatasetId],
 ) -> list[BundledDocumentRow]:
-    """Return all documents of some datasets, oldest first."""
+    """Return all documents of some datasets, oldest first; the owners have shared those that are theirs."""

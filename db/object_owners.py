@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-from db.statements import Connection, NeverNull, Row, tenant
-from pagemill.ids import OrganizationId
+from db.statements import Connection, NeverNull, Row, crossing, tenant
+from pagemill.ids import DocumentId, OrganizationId
 
 
 class ObjectOwnerRow(Row):
@@ -87,6 +87,37 @@ async def find_documents(
     connection: Connection, *, organization_id: OrganizationId, owner_ids: Sequence[str]
 ) -> list[ObjectOwnerRow]:
     """Return those of the documents that exist."""
+
+
+@crossing(
+    "data bundles have documents of shared datasets of other organizations",
+    "SELECT id FROM document WHERE id = ANY(:document_ids::text[])",
+)
+async def find_bundled_documents(connection: Connection, *, document_ids: Sequence[str]) -> list[DocumentId]:
+    """Return those of the documents that exist, whosever they are."""
+
+
+class BundleOwnerRow(Row):
+    """A data bundle of another organization."""
+
+    organization_id: OrganizationId
+    id: str
+    object_key: str | None
+
+
+@crossing(
+    "documents of a shared dataset are in data bundles of other organizations",
+    """
+    SELECT organization_id, id, object_key FROM data_bundle
+    WHERE owner_ids <> '[]' AND owner_ids @> jsonb_build_array(:owner_id::text) AND status <> 'running'
+        AND id COLLATE "C" > :after_id
+    ORDER BY id COLLATE "C" LIMIT :limit
+    """,
+)
+async def list_data_bundles_of_others(
+    connection: Connection, *, owner_id: OrganizationId, after_id: str, limit: int
+) -> list[BundleOwnerRow]:
+    """Return the data bundles after an id in which an owner's shared datasets are."""
 
 
 @tenant(f"""

@@ -151,7 +151,10 @@ async def _load(settings: Settings, job: Job) -> tuple[DataBundleInputRow, list[
             raise NotFound("The data bundle does not exist any more")
         dataset_ids = [DatasetId(dataset["datasetId"]) for dataset in bundle_input.datasets]
         documents = await list_documents_to_bundle(
-            connection, organization_id=job.organization_id, dataset_ids=dataset_ids
+            connection,
+            organization_id=job.organization_id,
+            owner_ids=bundle_input.owner_ids,
+            dataset_ids=dataset_ids,
         )
     finally:
         await connection.close()

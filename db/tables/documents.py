@@ -27,6 +27,7 @@ class Dataset(Table, tablename="dataset"):
     created_by = Text(null=True, default=None)
     updated_time = Timestamptz(null=True, default=None)
     updated_by = Text(null=True, default=None)
+    shared = Boolean(default=False, help_text="other organizations see it and learn from it")
 
 
 class Document(Table, tablename="document"):

@@ -49,6 +49,7 @@ class DataBundle(Table, tablename="data_bundle"):
     updated_by = Text(null=True, default=None)
     documents = Integer(null=True, default=None)
     documents_read = Integer(null=True, default=None)
+    owner_ids = JSONB(default="[]", help_text="other organizations whose shared datasets are in it")
 
 
 class DeploymentEnvironment(Table, tablename="deployment_environment"):

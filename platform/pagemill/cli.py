@@ -13,6 +13,7 @@ import click
 from pagemill.commands.audit import audit
 from pagemill.commands.backup import backup, restore
 from pagemill.commands.consents import consents
+from pagemill.commands.datasets import datasets
 from pagemill.commands.deploy import deploy
 from pagemill.commands.deployment_environments import deployment_environments
 from pagemill.commands.executions import executions
@@ -156,6 +157,7 @@ main.add_command(backup)
 main.add_command(restore)
 main.add_command(deployment_environments)
 main.add_command(consents)
+main.add_command(datasets)
 main.add_command(deploy)
 main.add_command(executions)
 main.add_command(jobs)

@@ -43,9 +43,14 @@ def unshare(model_id: str, data_dir: Path) -> None:
 async def _set_shared(connection: Connection, reference: str, *, shared: bool) -> str:
     """Share a model or stop sharing it; return its composite id. Raises NotFound."""
     from db.models import share_model
+    from pagemill.audit.events import OPERATOR, AuditEvent, record
 
     model_id = ModelId(reference.rpartition("/")[2])
-    owner = await share_model(connection, model_id=model_id, shared=shared)
-    if owner is None:
-        raise NotFound(f"Model {model_id} not found")
+    async with connection.transaction():
+        owner = await share_model(connection, model_id=model_id, shared=shared)
+        if owner is None:
+            raise NotFound(f"Model {model_id} not found")
+        action = "shareModel" if shared else "unshareModel"
+        event = AuditEvent(action=action, organization_id=owner, principal_id=OPERATOR, resource_id=model_id)
+        await record(connection, event)
     return f"{owner}/{model_id}"

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TypeAlias
 
-from db.object_owners import ObjectOwnerRow, find_documents, list_data_bundles
+from db.object_owners import (
+    BundleOwnerRow,
+    ObjectOwnerRow,
+    find_bundled_documents,
+    list_data_bundles,
+    list_data_bundles_of_others,
+)
 from db.statements import Connection
 from pagemill.documents.bundle_contents import BundleContents, BundleFile, load_contents, save_contents
 from pagemill.ids import OrganizationId
 from pagemill.objects import ObjectMissing, ObjectStore
 
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Connection]]
+Bundle: TypeAlias = ObjectOwnerRow | BundleOwnerRow
 
 PAGE_SIZE = 100
 DOCUMENTS_AT_ONCE = 1000
@@ -31,30 +38,44 @@ async def erase_deleted_documents(
 ) -> int:
     """Remove documents that do not exist any more from an organization's bundles; return how many.
 
-    Bundles that are being made are left alone: they follow the next time. Raises Unavailable.
+    The same is done in the bundles of others that have learned from its shared datasets. Bundles that are
+    being made are left alone: they follow the next time. Raises Unavailable.
     """
+
+    async def own(connection: Connection, after_id: str) -> Sequence[Bundle]:
+        return await list_data_bundles(
+            connection, organization_id=organization_id, after_id=after_id, limit=PAGE_SIZE
+        )
+
+    async def of_others(connection: Connection, after_id: str) -> Sequence[Bundle]:
+        return await list_data_bundles_of_others(
+            connection, owner_id=organization_id, after_id=after_id, limit=PAGE_SIZE
+        )
+
+    return await _erase_all(connect, objects, own) + await _erase_all(connect, objects, of_others)
+
+
+async def _erase_all(
+    connect: Connect, objects: ObjectStore, find: Callable[[Connection, str], Awaitable[Sequence[Bundle]]]
+) -> int:
     erased, after_id = 0, ""
     while True:
         async with connect() as connection:
-            bundles = await list_data_bundles(
-                connection, organization_id=organization_id, after_id=after_id, limit=PAGE_SIZE
-            )
+            bundles = await find(connection, after_id)
         for bundle in bundles:
-            erased += await _erase(connect, objects, organization_id, bundle)
+            erased += await _erase(connect, objects, bundle)
         if len(bundles) < PAGE_SIZE:
             return erased
         after_id = bundles[-1].id
 
 
-async def _erase(
-    connect: Connect, objects: ObjectStore, organization_id: OrganizationId, bundle: ObjectOwnerRow
-) -> int:
+async def _erase(connect: Connect, objects: ObjectStore, bundle: Bundle) -> int:
     key = bundle.object_key
     if key is None or not key.endswith("/"):
         return 0
     try:
         contents = await load_contents(objects, key)
-        gone = await _deleted(connect, organization_id, contents)
+        gone = await _deleted(connect, contents)
         if gone:
             files = [await _without(objects, key, file, gone) for file in contents.files]
             await save_contents(objects, key, BundleContents(files))
@@ -66,18 +87,17 @@ async def _erase(
     return len(gone)
 
 
-async def _deleted(connect: Connect, organization_id: OrganizationId, contents: BundleContents) -> set[str]:
+async def _deleted(connect: Connect, contents: BundleContents) -> set[str]:
     """Return those of a bundle's documents that do not exist."""
     named = [document for file in contents.files for document in file.documents]
     existing: set[str] = set()
     for begin in range(0, len(named), DOCUMENTS_AT_ONCE):
         async with connect() as connection:
-            rows = await find_documents(
-                connection,
-                organization_id=organization_id,
-                owner_ids=named[begin : begin + DOCUMENTS_AT_ONCE],
+            existing.update(
+                await find_bundled_documents(
+                    connection, document_ids=named[begin : begin + DOCUMENTS_AT_ONCE]
+                )
             )
-        existing.update(row.id for row in rows)
     return set(named) - existing
 
 

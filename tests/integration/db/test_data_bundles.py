@@ -65,6 +65,7 @@ async def test_a_new_data_bundle_runs(connection: Connection, own: dict[str, Any
         name=None,
         description="All",
         datasets=DATASETS,
+        owner_ids=[],
         retention_in_days=30,
         created_by=PrincipalId("ada"),
     )
@@ -79,6 +80,7 @@ async def test_a_new_data_bundle_runs(connection: Connection, own: dict[str, Any
         documents=None,
         documents_read=None,
         object_key=None,
+        owner_ids=[],
         retention_in_days=30,
         created_time=await connection.fetchval("SELECT now()"),
         created_by=PrincipalId("ada"),
@@ -207,5 +209,5 @@ async def test_only_datasets_of_the_organization_are_bundled(
     await insert(connection, "dataset", **own, id="mine", number_of_documents=2)
     await insert(connection, "dataset", organization_id=theirs.organization_id, id="theirs")
     ids = [DatasetId(name) for name in ("mine", "theirs", "unknown")]
-    rows = await list_datasets_to_bundle(connection, **own, dataset_ids=ids)
+    rows = await list_datasets_to_bundle(connection, **own, owner_ids=[], dataset_ids=ids)
     assert [(row.id, row.number_of_documents) for row in rows] == [("mine", 2)]

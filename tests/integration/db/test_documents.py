@@ -122,7 +122,7 @@ async def test_a_document_is_hidden_the_moment_that_its_retention_has_passed(
     assert len(await list_duplicates(connection, **dataset, limit=10)) == is_live
     locked = await lock_contents(connection, **dataset, document_ids=[DocumentId("copy")])
     assert locked == ([ContentHashRow(DocumentId("copy"), "same")] if is_live else [])
-    bundled = await list_documents_to_bundle(connection, **own, dataset_ids=[D1])
+    bundled = await list_documents_to_bundle(connection, **own, owner_ids=[], dataset_ids=[D1])
     assert len(bundled) == (2 if is_live else 0)
     # A dataset with expired documents is not empty.
     filters = {"dataset_ids": [D1], "consent_ids": None}
@@ -221,7 +221,7 @@ async def test_all_documents_of_the_datasets_are_bundled_oldest_first(
             content_key=name,
             ground_truth=[{"label": name}],
         )
-    rows = await list_documents_to_bundle(connection, **own, dataset_ids=[D1, D2])
+    rows = await list_documents_to_bundle(connection, **own, owner_ids=[], dataset_ids=[D1, D2])
     assert rows == [
         BundledDocumentRow(DocumentId(name), name, None, [{"label": name}]) for name in ("old", "new")
     ]

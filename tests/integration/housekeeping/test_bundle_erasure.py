@@ -64,13 +64,26 @@ async def test_deleted_documents_are_removed_and_others_are_left_alone(
     untouched = await objects.get(f"{first}part-1.parquet")
     await pool.execute("DELETE FROM document WHERE id = $1", gone)
 
-    assert await erase_deleted_documents(pool.acquire, objects, owner) == 3
+    assert await erase_deleted_documents(pool.acquire, objects, owner) == 2
     assert await documents_in(objects, first) == [[kept], [other]]
-    assert await documents_in(objects, second) == [[], []]
+    assert await documents_in(objects, second) == [[], [foreign]]
     assert await objects.get(f"{first}part-1.parquet") == untouched
     assert await documents_in(objects, elsewhere) == [[gone]]
     assert gone.encode() not in await objects.get(f"{first}part-0.parquet")
     assert await erase_deleted_documents(pool.acquire, objects, owner) == 0
+
+
+async def test_documents_of_a_shared_dataset_go_from_the_bundles_of_others(
+    pool: asyncpg.Pool, objects: ObjectStore, organization: Tenant, other_organization: Tenant
+) -> None:
+    owner, learner = organization.organization_id, other_organization.organization_id
+    kept, gone = [await store_document(pool, objects, owner, b"x") for _ in range(2)]
+    bundle = await store_bundle(pool, objects, learner, [kept, gone])
+    await pool.execute("UPDATE data_bundle SET owner_ids = $1 WHERE organization_id = $2", [owner], learner)
+    await pool.execute("DELETE FROM document WHERE id = $1", gone)
+    assert await erase_deleted_documents(pool.acquire, objects, owner) == 1
+    assert await documents_in(objects, bundle) == [[kept]]
+    assert await erase_deleted_documents(pool.acquire, objects, learner) == 0
 
 
 @pytest.mark.parametrize("kind", ["running", "missing", "former"])

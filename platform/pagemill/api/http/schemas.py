@@ -24,6 +24,11 @@ RetentionInDays: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 ValidConsentId: TypeAlias = Annotated[ConsentId, Meta(pattern=r"^las:consent:[a-f0-9]{32}$(?!\n)")]
 ValidDocumentId: TypeAlias = Annotated[DocumentId, Meta(pattern=r"^las:document:[a-f0-9]{32}$(?!\n)")]
 ValidDatasetId: TypeAlias = Annotated[DatasetId, Meta(pattern=r"^las:dataset:[a-f0-9]{32}$(?!\n)")]
+DatasetReference: TypeAlias = Annotated[
+    str,
+    Meta(pattern=r"^(|las:organization:[a-z0-9\-_]+/)las:dataset:[a-f0-9]{32}$(?!\n)", max_length=512),
+]
+"""A dataset of one's own, or with its owner a shared one of another organization."""
 # The original API's pattern, rewritten to be matched in linear time and without a line break at the end.
 Email: TypeAlias = Annotated[
     str,

@@ -19,14 +19,14 @@ from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.schemas import (
     Audited,
+    DatasetReference,
     RequestStruct,
     ResponseStruct,
     Text,
-    ValidDatasetId,
     audit,
     require_members,
 )
-from pagemill.api.resources.datasets import to_dataset
+from pagemill.api.resources.datasets import to_dataset, to_shared_dataset
 from pagemill.api.resources.models import MODEL_DEPENDENCIES, below_model, keep_model, require_model
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import DataBundleId, DatasetId, ModelId, OrganizationId, new_id
@@ -45,7 +45,7 @@ class PostDataBundle(RequestStruct):
     """A new data bundle."""
 
     dataset_ids: (
-        Annotated[list[ValidDatasetId], Meta(min_length=1, max_length=MAXIMUM_DATASETS)] | UnsetType
+        Annotated[list[DatasetReference], Meta(min_length=1, max_length=MAXIMUM_DATASETS)] | UnsetType
     ) = UNSET
     name: Text | None = None
     description: Text | None = None
@@ -130,14 +130,16 @@ class DataBundleController(Controller):
         Its documents are read in the background: the bundle is ``running``, with a ``progress`` that grows,
         then ``succeeded`` with a ``summary`` of the quality of the labels, or ``failed``. Get it until then.
         Documents that cannot be read do not fail a bundle, the summary lists them. ``retentionInDays`` is the
-        shortest of the datasets'. Answers 400 when a dataset does not exist, and 429 when the plan allows no
-        more bundles this month.
+        shortest of the datasets'. A shared dataset of another organization is named with its owner, beyond
+        the reference API: ``las:organization:<name>/las:dataset:<id>``. Answers 400 when a dataset does not
+        exist, and 429 when the plan allows no more bundles this month.
         """
         organization_id, data_bundle_id = caller.organization_id, new_id(DataBundleId)
-        dataset_ids = [] if data.dataset_ids is UNSET else list(dict.fromkeys(data.dataset_ids))
+        references = [] if data.dataset_ids is UNSET else list(dict.fromkeys(data.dataset_ids))
+        owner_ids = _other_owners(organization_id, references)
         async with connection.transaction():
             await keep_model(connection, caller, own_model_id)
-            datasets = await _snapshot(connection, organization_id, dataset_ids)
+            datasets = await _snapshot(connection, organization_id, owner_ids, references)
             row = await statements.insert_data_bundle(
                 connection,
                 organization_id=organization_id,
@@ -146,6 +148,7 @@ class DataBundleController(Controller):
                 name=data.name,
                 description=data.description,
                 datasets=datasets,
+                owner_ids=owner_ids,
                 retention_in_days=_retention(datasets),
                 created_by=caller.principal_id,
             )
@@ -283,12 +286,26 @@ class DataBundleController(Controller):
         return to_data_bundle(row)
 
 
+def _other_owners(organization_id: OrganizationId, references: Sequence[str]) -> list[OrganizationId]:
+    """Return the other organizations whose datasets are named, each once."""
+    owners = dict.fromkeys(OrganizationId(reference.rpartition("/")[0]) for reference in references)
+    return [owner for owner in owners if owner and owner != organization_id]
+
+
+def _dataset_id(reference: str) -> DatasetId:
+    return DatasetId(reference.rpartition("/")[2])
+
+
 async def _snapshot(
-    connection: Connection, organization_id: OrganizationId, dataset_ids: Sequence[DatasetId]
+    connection: Connection,
+    organization_id: OrganizationId,
+    owner_ids: Sequence[OrganizationId],
+    references: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Return the datasets as the API shows them, in this order. Raises BadRequest for an unknown one."""
-    datasets = await _shown_datasets(connection, organization_id, dataset_ids)
-    unknown = [dataset_id for dataset_id in dataset_ids if dataset_id not in datasets]
+    dataset_ids = list(dict.fromkeys(_dataset_id(reference) for reference in references))
+    datasets = await _shown_datasets(connection, organization_id, owner_ids, dataset_ids)
+    unknown = [reference for reference in references if _dataset_id(reference) not in datasets]
     if unknown:
         raise BadRequest(f"datasetIds: dataset {unknown[0]} does not exist")
     return [datasets[dataset_id] for dataset_id in dataset_ids]
@@ -299,7 +316,7 @@ async def _restart_if_changed(
 ) -> None:
     """Bundle the datasets that still exist again when one of them has another version."""
     ids = [DatasetId(dataset["datasetId"]) for dataset in bundle.datasets]
-    current = await _shown_datasets(connection, organization_id, ids)
+    current = await _shown_datasets(connection, organization_id, bundle.owner_ids, ids)
     datasets = [current.get(dataset["datasetId"], dataset) for dataset in bundle.datasets]
     if [dataset["version"] for dataset in datasets] != [dataset["version"] for dataset in bundle.datasets]:
         await statements.restart_data_bundle(
@@ -314,13 +331,17 @@ async def _restart_if_changed(
 
 
 async def _shown_datasets(
-    connection: Connection, organization_id: OrganizationId, dataset_ids: Sequence[DatasetId]
+    connection: Connection,
+    organization_id: OrganizationId,
+    owner_ids: Sequence[OrganizationId],
+    dataset_ids: Sequence[DatasetId],
 ) -> dict[str, dict[str, Any]]:
     """Return those of the datasets that exist as the API shows them, by id."""
     rows = await statements.list_datasets_to_bundle(
-        connection, organization_id=organization_id, dataset_ids=dataset_ids
+        connection, organization_id=organization_id, owner_ids=owner_ids, dataset_ids=dataset_ids
     )
-    return {row.id: msgspec.to_builtins(to_dataset(row)) for row in rows}
+    show = {True: to_dataset, False: to_shared_dataset}
+    return {row.id: msgspec.to_builtins(show[row.organization_id == organization_id](row)) for row in rows}
 
 
 def _retention(datasets: Sequence[dict[str, Any]]) -> int:

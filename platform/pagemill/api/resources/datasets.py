@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from db import datasets as statements
 from db.datasets import DatasetRow
 from pagemill.api.auth.guard import Caller
+from pagemill.api.auth.requested_resources import OWN
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
@@ -25,7 +26,7 @@ from pagemill.api.http.schemas import (
 )
 from pagemill.documents.changes import DEFAULT_RETENTION_IN_DAYS
 from pagemill.errors import BadRequest, NotFound
-from pagemill.ids import DatasetId, new_id
+from pagemill.ids import DatasetId, OrganizationId, new_id
 from pagemill.usage.counting import count, uncount
 
 LONGEST_RETENTION_IN_DAYS = 1825
@@ -75,6 +76,13 @@ class Datasets(ResponseStruct):
 
     datasets: list[Dataset]
     next_token: str | None
+
+
+def to_shared_dataset(row: DatasetRow) -> Dataset:
+    """Return a dataset as other organizations see it."""
+    shown = to_dataset(row)
+    shown.metadata = shown.created_by = shown.updated_by = None
+    return shown
 
 
 def to_dataset(row: DatasetRow) -> Dataset:
@@ -130,12 +138,17 @@ class DatasetController(Controller):
 
     @get()
     async def list_datasets(
-        self, caller: Caller, connection: RequestConnection, page: PageRequest
+        self, caller: Caller, connection: RequestConnection, page: PageRequest, owner: list[str] | None = None
     ) -> Datasets:
         """List datasets, oldest first.
 
-        Each has the number of its documents and a summary of their ground truth.
+        Each has the number of its documents and a summary of their ground truth. Without `owner`, the
+        organization's own datasets. `owner` is an organization id, or `me` for the caller's, and can be
+        repeated; of other organizations only shared datasets are listed. `owner` goes beyond the reference
+        API.
         """
+        if owner:
+            return await _list_of_owners(connection, caller, owner, page)
         rows = await statements.list_datasets(
             connection,
             organization_id=caller.organization_id,
@@ -161,6 +174,24 @@ class DatasetController(Controller):
         if row is None:
             raise dataset_not_found(dataset_id)
         return to_dataset(row)
+
+    @get("/{owner:str}/{dataset_id:str}")
+    async def get_shared_dataset(
+        self, owner: OrganizationId, dataset_id: DatasetPath, caller: Caller, connection: RequestConnection
+    ) -> Dataset:
+        """Get a dataset of an organization.
+
+        A shared dataset of another organization is found as `<organizationId>/<datasetId>`; its metadata, and
+        who made it, are null. Its documents are not shown, but data bundles of other organizations learn from
+        them. This operation goes beyond the reference API.
+        """
+        if owner == caller.organization_id:
+            row = await statements.get_dataset(connection, organization_id=owner, dataset_id=dataset_id)
+        else:
+            row = await statements.get_shared_dataset(connection, owner_id=owner, dataset_id=dataset_id)
+        if row is None:
+            raise dataset_not_found(dataset_id)
+        return to_dataset(row) if owner == caller.organization_id else to_shared_dataset(row)
 
     @patch("/{dataset_id:str}")
     async def update_dataset(
@@ -211,3 +242,21 @@ class DatasetController(Controller):
             )
             await uncount(connection, caller.organization_id, "datasets")
         return to_dataset(row)
+
+
+async def _list_of_owners(
+    connection: RequestConnection, caller: Caller, owners: list[str], page: PageRequest
+) -> Datasets:
+    """Return a page of the datasets of several owners that the caller may see."""
+    own = caller.organization_id
+    rows = await statements.list_datasets_of_owners(
+        connection,
+        organization_id=own,
+        owner_ids=[own if owner == OWN else OrganizationId(owner) for owner in owners],
+        after_time=page.after_time,
+        after_id=page.after_id,
+        limit=page.limit,
+    )
+    shown, token = cut(rows, page)
+    datasets = [to_dataset(row) if row.organization_id == own else to_shared_dataset(row) for row in shown]
+    return Datasets(datasets=datasets, next_token=token)

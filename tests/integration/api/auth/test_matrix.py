@@ -41,6 +41,7 @@ MAY: dict[str, str] = {
     "POST /datasets": "am",
     "DELETE /datasets/{datasetId}": "am",
     "PATCH /datasets/{datasetId}": "am",
+    "GET /datasets/{owner}/{datasetId}": "amv",
     "GET /datasets/{datasetId}": "amv",
     "POST /datasets/{datasetId}/transformations": "am",
     "GET /datasets/{datasetId}/transformations": "am",
