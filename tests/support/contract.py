@@ -25,7 +25,7 @@ BASE_PATH = "/v1"
 ERROR_STATUSES = frozenset({400, 403, 404, 405, 413, 415, 429, 500, 503})
 SCHEMAS = "#/components/schemas/"
 # An id may carry its organization before a slash that is not encoded.
-COMPOSITE = frozenset({"modelId", "planId", "deploymentEnvironmentId"})
+COMPOSITE = frozenset({"datasetId", "modelId", "planId", "deploymentEnvironmentId"})
 
 
 @functools.cache
