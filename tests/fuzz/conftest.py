@@ -1,4 +1,4 @@
-"""An API process of its own, with an organization that has one of everything."""
+"""An API process of its own, with callers of every kind; the organization of each has one of everything."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,18 +23,36 @@ from pagemill.api.server import APPLICATION, SERVER_OPTIONS
 from tests.conftest import TEMPLATE
 
 if TYPE_CHECKING:
+    from db.pool import Pool
+    from db.statements import Connection
     from pagemill.stack.postgres import EmbeddedPostgres
+    from tests.support.front_door import PublicApp
 
 START_SECONDS = 60.0
+GATE = "gate"
+"""Client id of the app through which users sign in. It is nobody's whom a test calls as: none deletes it."""
+
+
+WITHOUT_ROLES = "app-client"
+CALLERS = (
+    WITHOUT_ROLES,
+    *(f"{kind} {role}" for kind in ("user", "app-client") for role in ("admin", "member", "validator")),
+)
+"""Who calls: a kind of principal, and its role."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Where the API answers, and a token for it."""
+    """Where the API answers, and tokens of callers for it."""
 
     url: str
-    token: str
+    tokens: Mapping[str, str]
     log: Path
+
+    @property
+    def token(self) -> str:
+        """The token of an app client that may do everything."""
+        return self.tokens[WITHOUT_ROLES]
 
 
 @pytest.fixture(scope="package")
@@ -58,6 +76,7 @@ def served(postgres: EmbeddedPostgres) -> Iterator[Served]:
         prediction_wait=0.5,
         token_lifetime=24 * 3600,
         request_rate=0.0,
+        sign_in_app_clients=GATE,
         token_rate=0.0,
     )
     command = [sys.executable, "-m", "granian", *SERVER_OPTIONS, "--host=127.0.0.1"]
@@ -72,7 +91,7 @@ def served(postgres: EmbeddedPostgres) -> Iterator[Served]:
     try:
         url = f"http://localhost:{port}"
         wait_until_it_answers(url, process, log)
-        yield Served(url, asyncio.run(seeded_token(settings)), log)
+        yield Served(url, asyncio.run(seeded_tokens(settings)), log)
     finally:
         process.terminate()
         process.wait(timeout=60)
@@ -96,12 +115,12 @@ def wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log: Path)
     raise AssertionError(f"the API does not start: {log.read_text()}")
 
 
-async def seeded_token(settings: object) -> str:
-    """A token of an organization without limits that has one of everything."""
+async def seeded_tokens(settings: object) -> dict[str, str]:
+    """A token of each caller, by signing in; all are of organizations without limits."""
     from db.pool import create_pool
     from pagemill.objects import open_objects
     from pagemill.settings import Settings
-    from tests.support.everything import seed_everything
+    from pagemill.stack.bootstrap import seed_roles
     from tests.support.front_door import token_of_client
     from tests.support.tenants import create_tenant
 
@@ -113,12 +132,61 @@ async def seeded_token(settings: object) -> str:
     objects = open_objects(settings)
     pool = await create_pool(settings.database_url, size=2)
     try:
-        async with pool.acquire() as connection:
+        async with pool.acquire() as connection, httpx.AsyncClient(base_url=settings.public_url) as http:
+            await seed_roles(connection)
             tenant = await create_tenant(connection)
-        await seed_everything(pool, tenant)
+            gate = await _gate(connection)
+            tokens = {WITHOUT_ROLES: await token_of_client(http, tenant.client_id, tenant.client_secret)}
+            tokens |= {name: await _token(connection, http, gate, name) for name in CALLERS[1:]}
+            await _seed_each(pool, connection)
         await objects.put("none", pieces())
     finally:
         await objects.close()
         await pool.close()
-    async with httpx.AsyncClient(base_url=settings.public_url, timeout=60) as http:
-        return await token_of_client(http, tenant.client_id, tenant.client_secret)
+    return tokens
+
+
+async def _gate(connection: Connection) -> PublicApp:
+    """An app through which people sign in to any of their organizations."""
+    from tests.support.front_door import PublicApp, add_public_app
+    from tests.support.tenants import create_tenant
+
+    tenant = await create_tenant(connection)
+    app = await add_public_app(connection, tenant.organization_id)
+    await connection.execute("UPDATE app_client SET client_id = $2 WHERE id = $1", app.app_client_id, GATE)
+    return PublicApp(app.organization_id, app.app_client_id, GATE)
+
+
+async def _token(connection: Connection, http: httpx.AsyncClient, gate: PublicApp, name: str) -> str:
+    """The token of a new caller in an organization of its own."""
+    from tests.support.front_door import browser_session, sign_in, token_of_client
+    from tests.support.people import add_user
+    from tests.support.tenants import create_tenant
+
+    kind, role = name.split(" ")
+    role_ids = [f"las:role:{role}"]
+    tenant = await create_tenant(connection)
+    if kind == "user":
+        person = await add_user(connection, tenant.organization_id, role_ids=role_ids)  # type: ignore[arg-type]
+        cookie = await browser_session(connection, person.profile_id)
+        return str((await sign_in(http, gate, cookie))["access_token"])
+    await connection.execute(
+        "UPDATE app_client SET role_ids = $2 WHERE id = $1", tenant.app_client_id, role_ids
+    )
+    return await token_of_client(http, tenant.client_id, tenant.client_secret)
+
+
+async def _seed_each(pool: Pool, connection: Connection) -> None:
+    """Give every organization one of everything."""
+    from tests.support.everything import seed_everything
+    from tests.support.tenants import Tenant
+
+    for row in await connection.fetch(
+        """
+        SELECT DISTINCT ON (app_client.organization_id) organization.plan_id, app_client.*
+        FROM app_client JOIN organization ON organization.id = app_client.organization_id
+        WHERE secret_hash IS NOT NULL
+        """
+    ):
+        tenant = Tenant(row["organization_id"], row["plan_id"], row["id"], row["client_id"], "")
+        await seed_everything(pool, tenant)
