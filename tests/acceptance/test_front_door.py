@@ -1,4 +1,4 @@
-"""People of every role, who have been invited and have signed in: what they may, what they see, how it ends."""
+"""People of every role who were invited and have signed in: what they may, what they see, how it ends."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """People who come to a running stack by its front door: invited by its API, and signed in on its pages.
 
-Nothing is written to the database, and no token is made by a test. A stack without a mail server has its codes
-handed out by the operator, with ``pagemill people code``.
+Nothing is written to the database, and no token is made by a test. Where there is no mail server, codes are
+handed out by the operator with ``pagemill people code``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pagemill.cli import main
 from tests.support.browsing import forms_of
 from tests.support.front_door import CALLBACK, LOGOUT, new_pkce
 
-PASSWORD = "correct horse battery staple"  # noqa: S105 - of people in tests
+PASSWORD = "correct horse battery staple"
 LOGIN = "https://app.example.com/login"
 MOST_REDIRECTS = 10
 
