@@ -173,16 +173,12 @@ async def list_newest_audit_events(
     """Return the newest events of an organization, or of all, the newest first."""
 
 
-@crossing(
-    "touches no tenant data",
-    "SELECT set_config('pagemill.audit_retention', 'on', true)",
-)
-async def allow_audit_retention(connection: Connection) -> None:
-    """Let this transaction delete events; a trigger refuses it to all others."""
+# A trigger refuses deletions, except in a transaction that says that it is retention.
+_RETENTION = "(SELECT set_config('pagemill.audit_retention', 'on', true)) = 'on'"
 
 
-@tenant("""
-    DELETE FROM audit_event WHERE organization_id = :organization_id AND id IN (
+@tenant(f"""
+    DELETE FROM audit_event WHERE {_RETENTION} AND organization_id = :organization_id AND id IN (
         SELECT old.id FROM audit_event AS old
         WHERE old.organization_id = :organization_id AND old.time < now() - make_interval(secs => :seconds)
         ORDER BY old.time, old.id LIMIT :limit
@@ -196,8 +192,8 @@ async def delete_old_audit_events(
 
 @crossing(
     "events of nobody's are deleted like those of organizations",
-    """
-    DELETE FROM audit_event WHERE id IN (
+    f"""
+    DELETE FROM audit_event WHERE {_RETENTION} AND id IN (
         SELECT old.id FROM audit_event AS old
         WHERE old.organization_id IS NULL AND old.time < now() - make_interval(secs => :seconds)
         ORDER BY old.time, old.id LIMIT :limit

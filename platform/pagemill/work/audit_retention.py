@@ -28,7 +28,6 @@ class AuditRetentionRunner:
         """Delete a batch; return whether there may be more."""
         async with acquire(self._pool) as connection, connection.transaction():
             await hold(connection, job)
-            await statements.allow_audit_retention(connection)
             own = await statements.delete_old_audit_events(
                 connection, organization_id=job.organization_id, seconds=self._seconds, limit=BATCH
             )
