@@ -16,8 +16,10 @@ from pagemill.api.http.app_state import AppState
 from pagemill.api.http.auditing import is_audited
 from pagemill.audit import AuditEvent, record
 from pagemill.settings import Settings
+from pagemill.stack.bootstrap import PLAN_SLUG
 from tests.integration.api.auth.test_matrix import MAY, call, in_order
 from tests.integration.api.conftest import client_of
+from tests.integration.api.resources.test_organizations import add_plan
 from tests.support.everything import kind_of, seed_everything
 from tests.support.operations import api_path, protected_handlers
 from tests.support.people import add_principal
@@ -25,7 +27,6 @@ from tests.support.seeds import seed_document
 from tests.support.tenants import Tenant
 
 PATH = "/v1/auditEvents"
-WITHOUT_EFFECT = {"POST /predictions", "POST /workflows/{workflowId}/executions"}
 
 
 async def events(api: httpx.AsyncClient, **query: str) -> list[dict[str, Any]]:
@@ -53,6 +54,7 @@ async def test_every_change_has_one_event(
 ) -> None:
     """Whatever changes something leaves an event about it; what changes nothing leaves none."""
     mine = await seed_everything(pool, organization) | {"roleId": VALIDATOR}
+    await add_plan(pool, PLAN_SLUG.rsplit(":", 1)[-1], 1)
     audited = {
         f"{method} {api_path(template)}": handler.handler_name
         for method, template, handler in protected_handlers(routes)
