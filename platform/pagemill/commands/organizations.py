@@ -54,37 +54,3 @@ def retention(organization_id: str, days: int, data_dir: Path) -> None:
 
     with_database(data_dir, run)
     click.echo(f"{organization_id} keeps documents for {days} days at most")
-
-
-@organizations.command()
-@click.argument("person", metavar="EMAIL|PROFILE")
-@click.argument("number", type=click.IntRange(0, 1_000_000))
-@data_directory_option
-def allow(person: str, number: int, data_dir: Path) -> None:
-    """Let somebody create so many organizations in all: numberOfOrganizationsAllowed of the profile.
-
-    \b
-      pagemill organizations allow ada@example.com 5
-    """
-
-    async def run(connection: Connection) -> str:
-        from db.profiles import allow_organizations
-        from pagemill.audit.events import OPERATOR, AuditEvent, record
-        from pagemill.errors import NotFound
-
-        async with connection.transaction():
-            profile_id = await allow_organizations(connection, person=person, number=number)
-            if profile_id is None:
-                raise NotFound(f"nobody has the address or profile {person}")
-            event = AuditEvent(
-                action="allowOrganizations",
-                principal_id=OPERATOR,
-                profile_id=profile_id,
-                resource_id=profile_id,
-                details={"number": number},
-            )
-            await record(connection, event)
-        return profile_id
-
-    profile_id = with_database(data_dir, run)
-    click.echo(f"{profile_id} may create {number} organizations")

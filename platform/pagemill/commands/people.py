@@ -54,13 +54,23 @@ def allow(address: str, number: int, data_dir: Path) -> None:
 
     async def run(connection: Connection) -> None:
         from db.profiles import set_organizations_allowed
+        from pagemill.audit.events import OPERATOR, AuditEvent, record
         from pagemill.errors import NotFound
         from pagemill.people.addresses import read_address
 
         email = read_address(address)
-        found = email and await set_organizations_allowed(connection, email=email, allowed=number)
-        if not found:
-            raise NotFound(f"{address} has no account")
+        async with connection.transaction():
+            found = email and await set_organizations_allowed(connection, email=email, allowed=number)
+            if not found:
+                raise NotFound(f"{address} has no account")
+            event = AuditEvent(
+                action="allowOrganizations",
+                principal_id=OPERATOR,
+                profile_id=found,
+                resource_id=found,
+                details={"number": number},
+            )
+            await record(connection, event)
 
     with_database(data_dir, run)
     click.echo(f"{address} may create {number} organizations")
