@@ -16,11 +16,13 @@ from typing import Any
 import msgspec
 from joserfc.jwk import ECKey
 
+from pagemill.api.auth.named_resources import ids_in_body, require_named, require_readable
 from pagemill.api.auth.requested_resources import action_of, resource_of
 from pagemill.api.auth.seeded_roles import ROLES
 from pagemill.api.auth.signing_keys import SigningKey
 from pagemill.api.auth.tokens import AccessTokens, Caller, sign_token
-from pagemill.ids import GrantId, OrganizationId, PrincipalId
+from pagemill.api.resources.documents import PatchDocument
+from pagemill.ids import DatasetId, GrantId, OrganizationId, PrincipalId
 from pagemill.permissions import permissions_of
 from pagemill.settings import Settings
 
@@ -28,6 +30,7 @@ ROUNDS = 5
 TIMES = 400
 MICROSECONDS = 1e6
 PATH = "/v1/documents/{document_id:str}"
+NAMED = {"document_id": "las:document:a"}
 KID = "benchmark"
 
 
@@ -59,6 +62,7 @@ async def _measure() -> dict[str, float]:
     )
     signing = SigningKey(KID, keys.key)
     tokens = [sign_token(caller, signing, settings) for _ in range(TIMES)]
+    body = PatchDocument(dataset_id=DatasetId(f"las:dataset:{'0' * 32}"))
     roles = [msgspec.json.encode(role.permissions).decode() for role in ROLES.values()]
 
     def reader() -> AccessTokens:
@@ -78,8 +82,11 @@ async def _measure() -> dict[str, float]:
 
     async def permissions() -> None:
         for _ in tokens:
-            resource_id = resource_of(PATH).identify({"document_id": "las:document:a"}, caller)
-            permissions_of(roles).allows(resource_id, action_of("PATCH"))
+            resource_id = resource_of(PATH).identify(NAMED, caller)
+            permissions = permissions_of(roles)
+            permissions.allows(resource_id, action_of("PATCH"))
+            require_named(permissions, caller, "PATCH", PATH, NAMED, ())
+            require_readable(permissions, ids_in_body(body))
 
     return {
         "permissionsUs": await _each(permissions),
