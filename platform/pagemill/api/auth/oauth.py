@@ -30,7 +30,9 @@ from pagemill.api.auth.signing_keys import SigningKey
 from pagemill.api.auth.tokens import Caller, encode, sign_token
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.client_address import client_address
+from pagemill.api.http.request_ids import request_id_of
 from pagemill.api.http.requests import ApiRequest
+from pagemill.audit.events import AuditEvent, record
 from pagemill.errors import BadRequest, ProtocolRefused
 from pagemill.ids import PrincipalId
 from pagemill.people.grants import (
@@ -117,8 +119,10 @@ async def create_token(request: ApiRequest, app_state: AppState) -> Token:
         answer: ProtocolAnswer = server.create_token_response(
             ProtocolRequest("POST", {name: [value] for name, value in parameters.items()})
         )
-        refresh_token = await _carry_out(app_state, connection, parameters, facts, maker, answer)
+        origin = AuditEvent(action="createToken", address=address, request_id=request_id_of(request))
+        refresh_token = await _carry_out(app_state, connection, parameters, facts, maker, answer, origin)
     if answer.status != 200:
+        _count_refusal(app_state, facts, origin)
         raise _refused(answer)
     return msgspec.convert(
         answer.body if refresh_token is None else {**answer.body, "refresh_token": refresh_token}, Token
@@ -210,13 +214,16 @@ async def _carry_out(
     facts: Facts,
     maker: _TokenMaker,
     answer: ProtocolAnswer,
+    origin: AuditEvent,
 ) -> str | None:
     """Write what follows from an answer, and return its refresh token if it has one.
 
-    A code or a refresh token that somebody else has used ends the grant.
+    A code or a refresh token that somebody else has used ends the grant. The audit has who signed in to which
+    app client, and which grants ended so; ``origin`` tells where the request comes from.
     """
     code, refresh_token = facts.code, facts.refresh_token
     if answer.status == 200 and code is not None:
+        await record(connection, _of_user(origin, code))
         seconds = app_state.settings.refresh_token_lifetime
         return await exchange_code(connection, code, grant_id=maker.grant_id, seconds=seconds)
     if answer.status == 200 and refresh_token is not None:
@@ -229,6 +236,7 @@ async def _carry_out(
             grant_id=code.grant_id,
             reason=CODE_REUSED,
         )
+        await record(connection, _of_user(origin, code, ended=CODE_REUSED))
     if refresh_token is not None and refresh_token.is_reused:
         await end_grant(
             connection,
@@ -236,7 +244,38 @@ async def _carry_out(
             grant_id=refresh_token.grant_id,
             reason=REFRESH_TOKEN_REUSED,
         )
+        await record(connection, _of_user(origin, refresh_token, ended=REFRESH_TOKEN_REUSED))
     return None
+
+
+def _of_user(
+    origin: AuditEvent, row: AuthorizationCodeRow | RefreshTokenRow, *, ended: str | None = None
+) -> AuditEvent:
+    """Return the event of a user's sign-in to an app client, or of a grant that ended by misuse."""
+    event = msgspec.structs.replace(
+        origin,
+        organization_id=row.organization_id,
+        principal_id=PrincipalId(row.user_id),
+        resource_id=row.app_client_id,
+    )
+    if ended is None:
+        return event
+    return msgspec.structs.replace(event, action="endGrant", outcome="refused", details={"reason": ended})
+
+
+def _count_refusal(app_state: AppState, facts: Facts, origin: AuditEvent) -> None:
+    """Count a refusal of an app client that exists; strangers leave no events."""
+    client = facts.client
+    if client is not None:
+        app_state.refusals.add(
+            msgspec.structs.replace(
+                origin,
+                outcome="refused",
+                organization_id=client.organization_id,
+                principal_id=client.principal_id,
+                resource_id=client.principal_id,
+            )
+        )
 
 
 def _refused(answer: ProtocolAnswer) -> ProtocolRefused:

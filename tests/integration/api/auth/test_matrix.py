@@ -33,6 +33,7 @@ MAY: dict[str, str] = {
     "DELETE /appClients/{appClientId}": "a",
     "PATCH /appClients/{appClientId}": "a",
     "GET /appClients/{appClientId}": "am",
+    "POST /appClients/{appClientId}/secret": "a",
     "GET /assets": "amv",
     "POST /assets": "am",
     "PATCH /assets/{assetId}": "am",
