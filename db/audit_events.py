@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 from typing import Any, Literal, TypeAlias
 
+from db.keyset import Order
 from db.statements import Connection, Row, RowCount, columns, crossing, tenant
 from pagemill.ids import AuditEventId, OrganizationId, PrincipalId, ProfileId
 
 Outcome: TypeAlias = Literal["succeeded", "refused"]
-Order: TypeAlias = Literal["ascending", "descending"]
 
 
 class AuditEventRow(Row):

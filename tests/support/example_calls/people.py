@@ -37,6 +37,7 @@ async def manage_app_clients(recorder: Recorder) -> str:
     )
     app_client_id = created["appClientId"]
     await recorder.call("listAppClients")
+    await recorder.call("listAuditEvents")
     await recorder.call("getAppClient", appClientId=app_client_id)
     await recorder.call(
         "updateAppClient",

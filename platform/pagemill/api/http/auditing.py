@@ -15,7 +15,6 @@ from typing import Annotated, Any, Final, TypeAlias, cast
 
 import msgspec
 from asyncpg.transaction import Transaction
-from litestar import Request
 from litestar.params import Dependency
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
@@ -163,7 +162,7 @@ def audit_middleware(app: ASGIApp) -> ASGIApp:
         async def record_and_send(message: Message) -> None:
             nonlocal start
             if message["type"] == "http.response.start" and message["status"] == Forbidden.status:
-                count_refusal(Request(scope))
+                count_refusal(ApiRequest(scope))
             audited: AuditedRequest | None = scope.get("state", {}).get(AUDITED)
             if audited is None or audited.connection is None:
                 await send(message)

@@ -9,7 +9,8 @@ from litestar.params import Parameter
 from msgspec import UNSET, UnsetType
 
 from db import audit_events as statements
-from db.audit_events import Order, Outcome
+from db.audit_events import Outcome
+from db.keyset import Order
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut

@@ -26,7 +26,7 @@ from pagemill.api.http.schemas import (
     audit,
     require_members,
 )
-from pagemill.api.resources.datasets import to_dataset, to_shared_dataset
+from pagemill.api.resources.datasets import to_visible_dataset
 from pagemill.api.resources.models import MODEL_DEPENDENCIES, below_model, keep_model, require_model
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import DataBundleId, DatasetId, ModelId, OrganizationId, new_id
@@ -139,7 +139,7 @@ class DataBundleController(Controller):
         owner_ids = _other_owners(organization_id, references)
         async with connection.transaction():
             await keep_model(connection, caller, own_model_id)
-            datasets = await _snapshot(connection, organization_id, owner_ids, references)
+            datasets = await _snapshot(connection, caller, owner_ids, references)
             row = await statements.insert_data_bundle(
                 connection,
                 organization_id=organization_id,
@@ -234,7 +234,7 @@ class DataBundleController(Controller):
             if bundle is None:
                 raise data_bundle_not_found(data_bundle_id)
             if bundle.status != "running":
-                await _restart_if_changed(connection, organization_id, bundle)
+                await _restart_if_changed(connection, caller, bundle)
             row = await statements.update_data_bundle(
                 connection,
                 organization_id=organization_id,
@@ -298,13 +298,13 @@ def _dataset_id(reference: str) -> DatasetId:
 
 async def _snapshot(
     connection: Connection,
-    organization_id: OrganizationId,
+    caller: Caller,
     owner_ids: Sequence[OrganizationId],
     references: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Return the datasets as the API shows them, in this order. Raises BadRequest for an unknown one."""
     dataset_ids = list(dict.fromkeys(_dataset_id(reference) for reference in references))
-    datasets = await _shown_datasets(connection, organization_id, owner_ids, dataset_ids)
+    datasets = await _shown_datasets(connection, caller, owner_ids, dataset_ids)
     unknown = [reference for reference in references if _dataset_id(reference) not in datasets]
     if unknown:
         raise BadRequest(f"datasetIds: dataset {unknown[0]} does not exist")
@@ -312,36 +312,38 @@ async def _snapshot(
 
 
 async def _restart_if_changed(
-    connection: Connection, organization_id: OrganizationId, bundle: statements.DataBundleRow
+    connection: Connection, caller: Caller, bundle: statements.DataBundleRow
 ) -> None:
     """Bundle the datasets that still exist again when one of them has another version."""
     ids = [DatasetId(dataset["datasetId"]) for dataset in bundle.datasets]
-    current = await _shown_datasets(connection, organization_id, bundle.owner_ids, ids)
+    current = await _shown_datasets(connection, caller, bundle.owner_ids, ids)
     datasets = [current.get(dataset["datasetId"], dataset) for dataset in bundle.datasets]
     if [dataset["version"] for dataset in datasets] != [dataset["version"] for dataset in bundle.datasets]:
         await statements.restart_data_bundle(
             connection,
-            organization_id=organization_id,
+            organization_id=caller.organization_id,
             model_id=bundle.model_id,
             data_bundle_id=bundle.id,
             datasets=datasets,
             retention_in_days=_retention(datasets),
         )
-        await _enqueue(connection, organization_id, bundle.id)
+        await _enqueue(connection, caller.organization_id, bundle.id)
 
 
 async def _shown_datasets(
     connection: Connection,
-    organization_id: OrganizationId,
+    caller: Caller,
     owner_ids: Sequence[OrganizationId],
     dataset_ids: Sequence[DatasetId],
 ) -> dict[str, dict[str, Any]]:
     """Return those of the datasets that exist as the API shows them, by id."""
     rows = await statements.list_datasets_to_bundle(
-        connection, organization_id=organization_id, owner_ids=owner_ids, dataset_ids=dataset_ids
+        connection,
+        organization_id=caller.organization_id,
+        owner_ids=owner_ids,
+        dataset_ids=dataset_ids,
     )
-    show = {True: to_dataset, False: to_shared_dataset}
-    return {row.id: msgspec.to_builtins(show[row.organization_id == organization_id](row)) for row in rows}
+    return {row.id: msgspec.to_builtins(to_visible_dataset(row, row.organization_id, caller)) for row in rows}
 
 
 def _retention(datasets: Sequence[dict[str, Any]]) -> int:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from litestar import Controller, delete, get, patch, post
+from litestar.di import Provide
 from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType
 
 from db import datasets as statements
 from db.datasets import DatasetRow
+from db.statements import Connection
 from pagemill.api.auth.guard import Caller
 from pagemill.api.auth.requested_resources import OWN
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
+from pagemill.api.http.requests import ApiRequest
 from pagemill.api.http.schemas import (
     Audited,
     Metadata,
@@ -33,6 +36,7 @@ LONGEST_RETENTION_IN_DAYS = 1825
 
 DatasetRetention = Annotated[int, Meta(ge=1, le=LONGEST_RETENTION_IN_DAYS)]
 
+DATASET_PATHS = ["/{dataset_id:str}", "/{owner:str}/{dataset_id:str}"]
 DatasetPath = Annotated[DatasetId, Parameter(description="las:dataset:<32 hexadecimal digits>")]
 
 
@@ -78,10 +82,11 @@ class Datasets(ResponseStruct):
     next_token: str | None
 
 
-def to_shared_dataset(row: DatasetRow) -> Dataset:
-    """Return a dataset as other organizations see it."""
+def to_visible_dataset(row: DatasetRow, owner: OrganizationId, caller: Caller) -> Dataset:
+    """Return a dataset as the caller sees it: others than its owner see neither metadata nor authors."""
     shown = to_dataset(row)
-    shown.metadata = shown.created_by = shown.updated_by = None
+    if owner != caller.organization_id:
+        shown.metadata = shown.created_by = shown.updated_by = None
     return shown
 
 
@@ -104,6 +109,11 @@ def to_dataset(row: DatasetRow) -> Dataset:
 def dataset_not_found(dataset_id: DatasetId) -> NotFound:
     """Return the error for a dataset that does not exist or is another organization's."""
     return NotFound(f"Dataset {dataset_id} not found")
+
+
+def dataset_owner(request: ApiRequest, caller: Caller) -> OrganizationId:
+    """Return the organization in the path, or else the caller's."""
+    return OrganizationId(request.path_params.get("owner", caller.organization_id))
 
 
 class DatasetController(Controller):
@@ -159,39 +169,32 @@ class DatasetController(Controller):
         shown, token = cut(rows, page)
         return Datasets(datasets=[to_dataset(row) for row in shown], next_token=token)
 
-    @get("/{dataset_id:str}")
+    @get(DATASET_PATHS, dependencies={"dataset_owner": Provide(dataset_owner, sync_to_thread=False)})
     async def get_dataset(
-        self, dataset_id: DatasetPath, caller: Caller, connection: RequestConnection
+        self,
+        dataset_id: DatasetPath,
+        dataset_owner: OrganizationId,
+        caller: Caller,
+        connection: RequestConnection,
     ) -> Dataset:
         """Get a dataset.
 
         `numberOfDocuments`, `groundTruthSummary` and `version` (one more with each document that is added,
-        changed or removed) are always up to date.
+        changed or removed) are always up to date. Beyond the reference API, a shared dataset of another
+        organization is found as `<organizationId>/<datasetId>`; its metadata, and who made it, are null. Its
+        documents are not shown, but data bundles of other organizations learn from them.
         """
-        row = await statements.get_dataset(
-            connection, organization_id=caller.organization_id, dataset_id=dataset_id
-        )
-        if row is None:
-            raise dataset_not_found(dataset_id)
-        return to_dataset(row)
-
-    @get("/{owner:str}/{dataset_id:str}")
-    async def get_shared_dataset(
-        self, owner: OrganizationId, dataset_id: DatasetPath, caller: Caller, connection: RequestConnection
-    ) -> Dataset:
-        """Get a dataset of an organization.
-
-        A shared dataset of another organization is found as `<organizationId>/<datasetId>`; its metadata, and
-        who made it, are null. Its documents are not shown, but data bundles of other organizations learn from
-        them. This operation goes beyond the reference API.
-        """
-        if owner == caller.organization_id:
-            row = await statements.get_dataset(connection, organization_id=owner, dataset_id=dataset_id)
+        if dataset_owner == caller.organization_id:
+            row = await statements.get_dataset(
+                connection, organization_id=dataset_owner, dataset_id=dataset_id
+            )
         else:
-            row = await statements.get_shared_dataset(connection, owner_id=owner, dataset_id=dataset_id)
+            row = await statements.get_shared_dataset(
+                connection, owner_id=dataset_owner, dataset_id=dataset_id
+            )
         if row is None:
             raise dataset_not_found(dataset_id)
-        return to_dataset(row) if owner == caller.organization_id else to_shared_dataset(row)
+        return to_visible_dataset(row, dataset_owner, caller)
 
     @patch("/{dataset_id:str}")
     async def update_dataset(
@@ -245,7 +248,7 @@ class DatasetController(Controller):
 
 
 async def _list_of_owners(
-    connection: RequestConnection, caller: Caller, owners: list[str], page: PageRequest
+    connection: Connection, caller: Caller, owners: list[str], page: PageRequest
 ) -> Datasets:
     """Return a page of the datasets of several owners that the caller may see."""
     own = caller.organization_id
@@ -258,5 +261,5 @@ async def _list_of_owners(
         limit=page.limit,
     )
     shown, token = cut(rows, page)
-    datasets = [to_dataset(row) if row.organization_id == own else to_shared_dataset(row) for row in shown]
+    datasets = [to_visible_dataset(row, row.organization_id, caller) for row in shown]
     return Datasets(datasets=datasets, next_token=token)
