@@ -8,11 +8,13 @@ records in one of them. Refusals of callers whose token is good are counted, see
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, TypeAlias, cast
 
+import asyncpg
 import msgspec
 from asyncpg.transaction import Transaction
 from litestar.params import Dependency
@@ -83,10 +85,11 @@ class AuditedRequest:
             await transaction.commit()
 
     async def undo(self) -> None:
-        """Undo what the handler has done."""
+        """Undo what the handler has done; a connection that is broken has undone it already."""
         transaction, self.transaction, self.connection = self.transaction, None, None
         if transaction is not None:
-            await transaction.rollback()
+            with contextlib.suppress(asyncpg.InterfaceError, *DATABASE_BUSY):
+                await transaction.rollback()
 
 
 RequestAudit: TypeAlias = Annotated[AuditedRequest, Dependency(skip_validation=True)]
@@ -194,6 +197,7 @@ async def _settled(
     try:
         await audited.settle(message.get("body", b""))  # type: ignore[arg-type]
     except DATABASE_BUSY as error:
+        await audited.undo()
         logger.warning("a request was undone: its audit could not be written: %r", error)
         body = msgspec.json.encode({"message": DATABASE_AWAY})
         headers = [
