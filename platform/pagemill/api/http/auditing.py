@@ -36,6 +36,10 @@ logger = logging.getLogger("pagemill.api.http.auditing")
 AUDITED: Final = "audited"
 """Key of a request's event in its state."""
 
+UNNAMED: Final = (":*", ":me")
+"""Ends of ids that only the answer tells: those of collections, and of what is the caller's own."""
+AUTHORS: Final = frozenset({"createdBy", "updatedBy"})
+
 WORK: Final = frozenset({"prediction", "transition-execution", "workflow-execution", "document"})
 """Kinds that are an organization's daily work: only deleting them is recorded."""
 
@@ -79,7 +83,8 @@ class AuditedRequest:
         """Record and commit. ``body`` is that of the answer, which has the id of what was made."""
         if self.connection is None:
             return
-        await self.record(self.connection, _made(self.kind, body))
+        is_unnamed = (self.event.resource_id or "").endswith(UNNAMED)
+        await self.record(self.connection, _made(self.kind, body) if is_unnamed else None)
         transaction, self.transaction, self.connection = self.transaction, None, None
         if transaction is not None:
             await transaction.commit()
@@ -100,10 +105,13 @@ def _made(kind: str, body: bytes) -> str | None:
     """Return the id of the resource in an answer, if it has one of this kind."""
     try:
         members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-        values = (msgspec.json.decode(raw) for raw in members.values() if bytes(raw).startswith(b'"las:'))
-        return next((value for value in values if value.startswith(f"las:{kind}:")), None)
     except msgspec.MsgspecError:
         return None
+    beginning = f'"las:{kind}:'.encode()
+    for name, raw in members.items():
+        if name not in AUTHORS and bytes(raw).startswith(beginning):
+            return str(msgspec.json.decode(raw))
+    return None
 
 
 def audit_admitted(request: ApiRequest, caller: Caller, resource_id: str) -> None:
