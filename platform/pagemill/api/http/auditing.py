@@ -84,7 +84,7 @@ class AuditedRequest:
         if self.connection is None:
             return
         is_unnamed = (self.event.resource_id or "").endswith(UNNAMED)
-        await self.record(self.connection, _made(self.kind, body) if is_unnamed else None)
+        await self.record(self.connection, id_made(self.kind, body) if is_unnamed else None)
         transaction, self.transaction, self.connection = self.transaction, None, None
         if transaction is not None:
             await transaction.commit()
@@ -101,7 +101,7 @@ RequestAudit: TypeAlias = Annotated[AuditedRequest, Dependency(skip_validation=T
 """Type of the parameter of a handler that records in a transaction of its own."""
 
 
-def _made(kind: str, body: bytes) -> str | None:
+def id_made(kind: str, body: bytes) -> str | None:
     """Return the id of the resource in an answer, if it has one of this kind."""
     try:
         members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pagemill.api.http.auditing import _made, is_audited
+from pagemill.api.http.auditing import id_made, is_audited
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_what_is_audited(method: str, path: str, audited: bool) -> None:
     ],
 )
 def test_the_id_in_an_answer(kind: str, body: bytes, made: str | None) -> None:
-    assert _made(kind, body) == made
+    assert id_made(kind, body) == made
