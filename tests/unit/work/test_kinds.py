@@ -96,6 +96,7 @@ def test_how_many_jobs_run_at_once_follows_from_the_settings() -> None:
         "month-statement": 1,
         "mail": 1,
         "limit-warnings": 1,
+        "audit-retention": 1,
         "function": 9,
         "container": 11,
         "completed-task": 11,
@@ -112,8 +113,16 @@ def test_housekeeping_is_done_unless_it_is_turned_off() -> None:
         "object-sweep": 86400.0,
         "month-statement": 3600.0,
         "limit-warnings": 300.0,
+        "audit-retention": 86400.0,
     }
-    intervals = ("RETENTION", "ERASURE", "OBJECT_SWEEP", "MONTH_STATEMENT", "LIMIT_WARNING")
+    intervals = (
+        "RETENTION",
+        "ERASURE",
+        "OBJECT_SWEEP",
+        "MONTH_STATEMENT",
+        "LIMIT_WARNING",
+        "AUDIT_RETENTION",
+    )
     off = load_settings(REQUIRED | {f"PAGEMILL_{name}_INTERVAL": "0" for name in intervals})
     assert schedules_of([kind.runnable(off, Everything()) for kind in KINDS]) == []
 

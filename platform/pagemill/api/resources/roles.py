@@ -21,7 +21,6 @@ from pagemill.ids import RoleId
 from pagemill.permissions import Permission, PermissionSet
 
 MOST_ROLES = 100
-ANY_ROLE = RoleId("las:role:*")
 
 ValidRoleIds: TypeAlias = Annotated[
     list[Annotated[RoleId, Meta(pattern=r"^las:role:[0-9A-Za-z-_]{1,32}$")]], Meta(max_length=MOST_ROLES)
@@ -81,9 +80,13 @@ async def roles_to_give(
 def require_delegation(permissions: PermissionSet, role_ids: Sequence[RoleId]) -> None:
     """Check that a caller may act for a principal with these roles; without any it may do everything.
 
-    Raises Forbidden.
+    No role at all takes that none is denied, because it is more than any of them. Raises Forbidden.
     """
-    if not all(permissions.allows(role_id, "delegate") for role_id in role_ids or [ANY_ROLE]):
+    if role_ids:
+        allowed = all(permissions.allows(role_id, "delegate") for role_id in role_ids)
+    else:
+        allowed = permissions.allows_all("role", "delegate")
+    if not allowed:
         raise Forbidden
 
 

@@ -239,3 +239,21 @@ async def test_an_own_id_in_free_metadata_is_only_text(limited: Limited, mine: I
     await limited.deny(mine["documentId"])
     made = await limited.ask("POST", "/datasets", {"metadata": {"from": mine["documentId"]}})
     assert made.status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/appClients", "/users"])
+async def test_no_role_is_more_than_a_role_that_may_not_be_given(
+    limited: Limited, mine: Ids, path: str
+) -> None:
+    """Without roles one may do everything, so a denial of one role is a denial of none at all."""
+    kind = "appClientId" if path == "/appClients" else "userId"
+    body = {} if path == "/appClients" else {"email": "new@example.com"}
+    await limited.deny("las:role:admin", action="delegate")
+    for answer in (
+        await limited.ask("POST", path, {**body, "roleIds": []}),
+        await limited.ask("POST", path, body),
+        await limited.ask("PATCH", f"{path}/{mine[kind]}", {"roleIds": []}),
+    ):
+        assert status_and_body(answer) == FORBIDDEN
+    await limited.deny("las:role:admin", action="read")
+    assert (await limited.ask("PATCH", f"{path}/{mine[kind]}", {"roleIds": []})).status_code == 200
