@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from db.pool import CONNECTION_ERRORS, Pool, PoolExhausted, acquire
+from db.pool import DATABASE_ERRORS, Pool, acquire
 from pagemill.audit.events import AuditEvent, record
 
 WRITTEN_SECONDS: Final = 10.0
@@ -70,7 +70,7 @@ class Refusals:
             async with acquire(self._pool) as connection, connection.transaction():
                 for one in counted.values():
                     await record(connection, _event_of(one))
-        except (*CONNECTION_ERRORS, PoolExhausted) as error:
+        except DATABASE_ERRORS as error:
             logger.warning("%d refusals are not in the audit: %r", len(counted), error)
             return
         if left_out:

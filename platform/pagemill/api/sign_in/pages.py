@@ -65,7 +65,7 @@ def redirect(url: str, *, cookies: Iterable[Cookie] = ()) -> Response[Any]:
 def on_page_error(request: ApiRequest, error: Exception) -> Response[Any]:
     """Return the page of an error, with the status that the API would give it."""
     answer = on_error(request, error)
-    status = answer.status_code
+    status = answer.status_code or 500
     if status >= 500:
         text = FAILED if status == 500 else answer.content["message"]
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from pagemill.api.auth.sign_in_requests import open_request
@@ -127,4 +127,4 @@ async def _read_form(request: ApiRequest) -> Mapping[str, str]:
         fields = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         raise BadRequest("the form cannot be read") from None
-    return dict(cast("list[tuple[str, str]]", fields))
+    return dict(fields)
