@@ -6,7 +6,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 
 from db.sql_migration import sql_migration
 
-ID = "2026-11-28T23:40:00:000000"
+ID = "2026-11-28T23:50:00:000000"
 VERSION = "1.38.0"
 DESCRIPTION = "Index invitations by their address, and mailed codes by when they are over"
 
