@@ -153,7 +153,7 @@ async def find_profile_id(connection: Connection, *, email: str) -> ProfileId | 
     RETURNING id
     """,
 )
-async def keep_profile(
+async def ensure_profile(
     connection: Connection,
     *,
     profile_id: ProfileId,

@@ -10,7 +10,7 @@ from db import invitations
 from db.invitations import InvitationRow
 from db.one_time_codes import end_codes
 from db.passwords import set_password_hash
-from db.profiles import PersonRow, find_person, find_profile_id, keep_profile
+from db.profiles import PersonRow, ensure_profile, find_person, find_profile_id
 from db.statements import Connection
 from db.users import SigningUserRow, list_signing_users
 from pagemill.ids import OrganizationId, ProfileId, UserId, new_id
@@ -79,7 +79,7 @@ async def keep_person(
     connection: Connection, email: str, *, given_name: str | None = None, family_name: str | None = None
 ) -> ProfileId:
     """Return the profile of somebody who has proved an address; make it at the first time."""
-    return await keep_profile(
+    return await ensure_profile(
         connection,
         profile_id=new_id(ProfileId),
         email=email,

@@ -23,6 +23,7 @@ from db import (
     plans,
     refresh_tokens,
     retention,
+    roles,
     secrets,
     transition_executions,
     transitions,
@@ -35,6 +36,7 @@ from db import (
 )
 from db.pool import connect
 from db.statements import Connection, Statement
+from tests.support.everything import insert
 from tests.support.full_organization import FullOrganization, State, add_full_organization
 from tests.support.statement_arguments import arguments_of
 from tests.unit.db.test_statements import load_statements
@@ -68,6 +70,7 @@ EXCLUSIVE = [
     Locking(plans.lock_plan_version, "plan", "PlanId"),
     Locking(refresh_tokens.lock_grant_of, "token_grant", "GrantId"),
     Locking(retention.lock_due_documents, "document", "DocumentId", state="ended"),
+    Locking(roles.lock_role, "role", "RoleId"),
     Locking(secrets.lock_secret, "secret", "SecretId"),
     Locking(transition_executions.lock_newest_step, "transition_execution", "TransitionExecutionId"),
     Locking(transition_executions.lock_transition_execution, "transition_execution", "TransitionExecutionId"),
@@ -97,6 +100,7 @@ SHARED = [
 async def full(module_connection: Connection) -> FullOrganization:
     await add_full_organization(module_connection, "other")
     full = await add_full_organization(module_connection, "full")
+    await insert(module_connection, "role", id=full.ids["open"]["RoleId"])
     # The leases of both running jobs have expired.
     await module_connection.execute("UPDATE job SET lease_expires = now() WHERE state = 'running'")
     return full

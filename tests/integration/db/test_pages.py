@@ -13,6 +13,7 @@ import pytest_asyncio
 from db import (
     app_clients,
     assets,
+    audit_events,
     consents,
     data_bundles,
     datasets,
@@ -87,6 +88,8 @@ WORKFLOW_ARGUMENTS = {"month": "2026-01", "development_allowance": 1}
 LISTS = [
     Listed(app_clients.list_app_clients, "app_client", values=lambda row, owner: {"client_id": row + owner}),
     Listed(assets.list_assets, "asset"),
+    Listed(audit_events.list_audit_events_ascending, "audit_event", time="time"),
+    Listed(audit_events.list_audit_events_descending, "audit_event", time="time", descending=True),
     Listed(consents.list_documents, "document", {"consent_id": "c"}, of_parent(consent_id="c")),
     Listed(consents.list_predictions, "prediction", {"document_id": "d"}, of_parent(document_id="d")),
     Listed(data_bundles.list_data_bundles, "data_bundle", OF_MODEL, of_parent("model_id")),
