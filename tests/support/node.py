@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -64,10 +65,14 @@ def installed(source: Path) -> Path:
     manifests = [source / name for name in MANIFESTS]
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in manifests)).hexdigest()[:16]
     directory = CACHE / digest
+    directory.mkdir(parents=True, exist_ok=True)
     complete = directory / "complete"
-    if not complete.exists():
-        _install(directory, manifests)
-        complete.touch()
+    # Two processes of tests may want the same ones.
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not complete.exists():
+            _install(directory, manifests)
+            complete.touch()
     return directory / "node_modules"
 
 
@@ -75,7 +80,6 @@ def _install(directory: Path, manifests: list[Path]) -> None:
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("npm is not installed: packages of Node cannot be installed")
-    directory.mkdir(parents=True, exist_ok=True)
     for path in manifests:
         shutil.copy(path, directory)
     command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -20,65 +19,42 @@ from tests.support.node import installed
 
 SOURCE = Path(__file__).parents[1] / "sign_in"
 CLIENT_ID, CLIENT_SECRET = "mill", "a secret / of: the client"
-START_SECONDS = 60.0
+END_SECONDS = 60.0
 MOST_STEPS = 12
 
 
-@dataclass(frozen=True, slots=True)
-class OpenIdProvider:
-    """A provider that runs."""
-
-    issuer: str
-    client_id: str
-    client_secret: str
-
-
-@asynccontextmanager
-async def openid_provider(
-    redirect_uri: str, *, claims_in_id_token: bool = False, auth_method: str = "client_secret_basic"
-) -> AsyncIterator[OpenIdProvider]:
-    """Run a provider. Skips the test where there is no Node, or nothing to install it from."""
+@contextlib.contextmanager
+def openid_providers(redirect_uri: str) -> Iterator[Mapping[str, str]]:
+    """Run two providers in one process; yields their issuers by where they tell addresses: ``userinfo`` and
+    ``id_token``. Skips the test where there is no Node, or nothing to install them from.
+    """
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed: no OpenID provider is run")
-    modules = await asyncio.to_thread(installed, SOURCE)
     environment = {
-        "MODULES": str(modules),
+        "MODULES": str(installed(SOURCE)),
         "REDIRECT_URI": redirect_uri,
         "CLIENT_ID": CLIENT_ID,
         "CLIENT_SECRET": CLIENT_SECRET,
-        "CLAIMS_IN_ID_TOKEN": "1" if claims_in_id_token else "",
-        "AUTH_METHOD": auth_method,
     }
-    process = await asyncio.create_subprocess_exec(
-        node,
-        str(SOURCE / "provider.mjs"),
+    with subprocess.Popen(
+        [node, str(SOURCE / "provider.mjs")],
         env=os.environ | environment,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         # It warns at length that its development pages and keys are for tests.
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    assert process.stdout is not None
-    assert process.stdin is not None
-    try:
-        line = await asyncio.wait_for(_first_json_line(process.stdout), START_SECONDS)
-        port = msgspec.json.decode(line)["port"]
-        yield OpenIdProvider(f"http://localhost:{port}", CLIENT_ID, CLIENT_SECRET)
-    finally:
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        line = next((line for line in process.stdout if line.startswith(b"{")), None)
+        assert line is not None, "the providers have not started"
+        yield {kind: f"http://localhost:{port}" for kind, port in msgspec.json.decode(line).items()}
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), START_SECONDS)
-        except TimeoutError:
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
             process.kill()
-            await process.wait()
-
-
-async def _first_json_line(output: asyncio.StreamReader) -> bytes:
-    while line := await output.readline():
-        if line.startswith(b"{"):
-            return line
-    raise AssertionError("the provider has not started")
 
 
 async def sign_in_at(url: str, name: str, *, stop_at: str) -> str:

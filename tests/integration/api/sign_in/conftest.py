@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -11,7 +10,6 @@ from argon2 import PasswordHasher
 from litestar import Litestar
 
 from db.passwords import set_password_hash
-from pagemill.api.sign_in import services
 from pagemill.people.passwords import PasswordHashing
 from pagemill.settings import Settings
 from tests.support.browsing import Browser
@@ -27,7 +25,7 @@ CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 @pytest.fixture(autouse=True)
 def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """A password takes a tenth of a second otherwise, and these tests hash a hundred."""
-    monkeypatch.setattr(services, "PasswordHashing", functools.partial(PasswordHashing, hasher=CHEAP))
+    monkeypatch.setitem(PasswordHashing.__init__.__kwdefaults__, "hasher", CHEAP)
 
 
 @pytest.fixture

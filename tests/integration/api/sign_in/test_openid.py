@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -18,7 +18,7 @@ from tests.integration.api.resources.test_organizations import add_plan
 from tests.integration.api.sign_in.conftest import PASSWORD
 from tests.support.browsing import Browser, Page
 from tests.support.front_door import PublicApp, new_pkce
-from tests.support.openid_provider import OpenIdProvider, openid_provider, sign_in_at
+from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, openid_providers, sign_in_at
 from tests.support.people import Person
 from tests.support.signing_in import authorize_url, profile_with, sign_in, tokens_after
 
@@ -26,13 +26,17 @@ CALLBACK = "https://localhost:8443/sign-in/openid/work/callback"
 UNTRUSTED = "cannot be trusted"
 
 
-@pytest.fixture(params=["userinfo", "id_token"])
-async def provider(request: pytest.FixtureRequest) -> AsyncIterator[OpenIdProvider]:
-    """It tells the address when it is asked for it, as the standard says, or in the ID token as Google."""
-    in_token = request.param == "id_token"
-    method = "client_secret_post" if in_token else "client_secret_basic"
-    async with openid_provider(CALLBACK, claims_in_id_token=in_token, auth_method=method) as running:
+@pytest.fixture(scope="module")
+def issuers() -> Iterator[Mapping[str, str]]:
+    """Both providers."""
+    with openid_providers(CALLBACK) as running:
         yield running
+
+
+@pytest.fixture(params=["userinfo", "id_token"])
+def issuer(request: pytest.FixtureRequest, issuers: Mapping[str, str]) -> str:
+    """It tells the address when it is asked for it, as the standard says, or in the ID token as Google."""
+    return issuers[request.param]
 
 
 @pytest.fixture
@@ -47,15 +51,15 @@ def open_to_all() -> bool:
 
 @pytest.fixture
 def settings(
-    settings: Settings, provider: OpenIdProvider, tmp_path: Path, domains: list[str], open_to_all: bool
+    settings: Settings, issuer: str, tmp_path: Path, domains: list[str], open_to_all: bool
 ) -> Settings:
     secret = tmp_path / "client-secret"
-    secret.write_text(provider.client_secret)
+    secret.write_text(CLIENT_SECRET)
     configured = {
         "name": "work",
         "title": "Work account",
-        "issuer": provider.issuer,
-        "clientId": provider.client_id,
+        "issuer": issuer,
+        "clientId": CLIENT_ID,
         "clientSecretFile": str(secret),
         "domains": domains,
     }
@@ -84,12 +88,12 @@ async def invite(api: httpx.AsyncClient, name: str) -> str:
 
 
 async def test_the_first_sign_in_of_an_invited_person(
-    browser: Browser, api: httpx.AsyncClient, public_app: PublicApp, provider: OpenIdProvider
+    browser: Browser, api: httpx.AsyncClient, public_app: PublicApp, issuer: str
 ) -> None:
     user_id = await invite(api, "bob")
     pkce = new_pkce()
     left = await leave(browser, url=authorize_url(public_app, pkce, state="s1"))
-    assert left.left_for.startswith(f"{provider.issuer}/")
+    assert left.left_for.startswith(f"{issuer}/")
     assert left.sent["code_challenge_method"] == "S256"
     assert {"state", "nonce", "code_challenge", "redirect_uri", "scope"} <= left.sent.keys()
     back = await come_back(browser, left, "bob")

@@ -6,6 +6,7 @@ import logging
 from typing import Any, cast
 
 import pytest
+from litestar import Litestar
 from litestar.testing import RequestFactory
 
 from db.pool import PoolExhausted
@@ -14,7 +15,9 @@ from pagemill.api.sign_in.visits import Visit
 
 
 def a_visit() -> Visit:
-    return Visit(cast("Any", RequestFactory().get("/")), cast("Any", None))
+    # An application with its usual logging would take the handlers of these tests away.
+    requests = RequestFactory(app=Litestar(logging_config=None))
+    return Visit(cast("Any", requests.get("/")), cast("Any", None))
 
 
 async def test_it_is_done() -> None:

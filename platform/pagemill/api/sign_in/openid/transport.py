@@ -58,16 +58,16 @@ class ProviderTransport:
         self, url: str, form: Mapping[str, str], *, basic: tuple[str, str] | None = None
     ) -> dict[str, Any]:
         """Return the JSON object that a form is answered with. Raises ProviderAway and ProviderRefuses."""
-        auth = None
+        headers = {}
         if basic is not None:
             # RFC 6749, 2.3.1: both are encoded like parts of a form.
-            auth = aiohttp.BasicAuth(quote_plus(basic[0]), quote_plus(basic[1]))
-        return await self._ask("POST", url, data=dict(form), auth=auth)
+            headers["Authorization"] = aiohttp.encode_basic_auth(*map(quote_plus, basic))
+        return await self._ask("POST", url, data=dict(form), headers=headers)
 
     async def _ask(self, method: str, url: str, **arguments: Any) -> dict[str, Any]:
         if not self.is_usable(url):
             raise ProviderAway("The sign-in service is not set up well", detail="a URL that cannot be used")
-        headers = HEADERS | arguments.pop("headers", {})
+        headers = HEADERS | arguments.pop("headers")
         try:
             async with (
                 self._turns,
