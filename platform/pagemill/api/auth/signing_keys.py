@@ -124,13 +124,13 @@ class SigningKeys:
 
 
 def choose_signing_key(rows: Sequence[SigningKeyRow], box: SecretBox) -> SigningKey | None:
-    """Return the newest key that was published long enough; if there is none, the newest.
+    """Return the newest key that was published long enough; if there is none, the one published first.
 
     ``rows`` begin with the oldest. None when no key can be opened.
     """
     readable = [(row, key) for row in rows if (key := open_private_key(row, box)) is not None]
-    published = [one for one in readable if one[0].age >= PUBLISHED_SECONDS]
     if not readable:
         return None
-    row, key = (published or readable)[-1]
+    published = [one for one in readable if one[0].age >= PUBLISHED_SECONDS]
+    row, key = published[-1] if published else readable[0]
     return SigningKey(row.kid, key)

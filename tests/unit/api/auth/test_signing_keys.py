@@ -48,13 +48,22 @@ class Key:
     ("keys", "signs"),
     [
         ([Key("only", 0)], "only"),
+        ([Key("first", 1, retired=True), Key("second", 0)], "first"),
         ([Key("old", MONTH, retired=True), Key("new", 0)], "old"),
         ([Key("old", MONTH, retired=True), Key("new", PUBLISHED_SECONDS - 1)], "old"),
         ([Key("old", MONTH, retired=True), Key("new", PUBLISHED_SECONDS)], "new"),
         ([Key("old", MONTH, retired=True, box=OTHER_BOX), Key("new", 0)], "new"),
         ([Key("old", MONTH), Key("closed", MONTH, box=OTHER_BOX)], "old"),
     ],
-    ids=["the first signs at once", "new", "nearly published", "published", "closed and new", "closed"],
+    ids=[
+        "the first signs at once",
+        "none is published yet",
+        "new",
+        "nearly published",
+        "published",
+        "closed and new",
+        "closed",
+    ],
 )
 def test_the_newest_key_that_everybody_knows_signs(keys: list[Key], signs: str) -> None:
     chosen = choose_signing_key([key.row() for key in keys], BOX)
