@@ -23,6 +23,7 @@ class AuthorizationCodeRow(Row):
     nonce: str | None
     grant_id: GrantId | None
     is_expired: Annotated[bool, NeverNull("expires_time is never null")]
+    session_is_over: Annotated[bool, NeverNull("EXISTS")]
     user_is_active: Annotated[bool, NeverNull("EXISTS")]
     signed_in_time: datetime.datetime | None
 
@@ -62,6 +63,11 @@ async def insert_authorization_code(
 CODE = columns(
     AuthorizationCodeRow,
     is_expired="expires_time <= now()",
+    session_is_over="""session_id_hash IS NOT NULL AND NOT EXISTS (
+        SELECT FROM sign_in_session
+        WHERE sign_in_session.id_hash = authorization_code.session_id_hash
+            AND sign_in_session.ended_time IS NULL AND sign_in_session.expires_time > now()
+    )""",
     user_is_active="""EXISTS (
         SELECT FROM organization_user
         WHERE organization_user.organization_id = authorization_code.organization_id
@@ -72,6 +78,21 @@ CODE = columns(
         WHERE sign_in_session.id_hash = authorization_code.session_id_hash
     )""",
 )
+
+
+@crossing(
+    "the organization of a code is not known before it is found",
+    """
+    SELECT sign_in_session.id_hash FROM sign_in_session
+    WHERE sign_in_session.id_hash = (
+        SELECT authorization_code.session_id_hash FROM authorization_code
+        WHERE authorization_code.code_hash = :code_hash
+    )
+    FOR SHARE
+    """,
+)
+async def keep_session_of_code(connection: Connection, *, code_hash: str) -> str | None:
+    """Return the session of a code; until the end of the transaction nobody ends it."""
 
 
 @crossing(

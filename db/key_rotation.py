@@ -1,10 +1,11 @@
-"""Exchange of the key that secrets, and the signing secrets of webhooks, are sealed with."""
+"""Exchange of the key that secrets are sealed with, those of webhooks and the keys that sign tokens too."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from db.statements import Connection, Row, RowCount, columns, crossing
+from db.statements import Connection, NeverNull, Row, RowCount, columns, crossing
 from pagemill.ids import OrganizationId
 
 ROTATION = "the operator exchanges the key of all organizations"
@@ -29,7 +30,7 @@ def sealed_with_other_keys(table: str) -> str:
     """
 
 
-def reseal(table: str) -> str:
+def reseal(table: str, id_column: str = "id") -> str:
     """Return the SQL that replaces the sealed data of a table's rows.
 
     A row that was changed meanwhile has another nonce and stays as it is. Rows are locked in the order of
@@ -37,15 +38,15 @@ def reseal(table: str) -> str:
     """
     return f"""
         WITH chosen AS (
-            SELECT {table}.id, rotated.nonce, rotated.ciphertext
+            SELECT {table}.{id_column}, rotated.nonce, rotated.ciphertext
             FROM {table} JOIN unnest(
                 :ids::text[], :former_nonces::bytea[], :nonces::bytea[], :ciphertexts::bytea[]
             ) AS rotated (id, former_nonce, nonce, ciphertext)
-                ON {table}.id = rotated.id AND {table}.nonce = rotated.former_nonce
-            ORDER BY {table}.id FOR UPDATE OF {table}
+                ON {table}.{id_column} = rotated.id AND {table}.nonce = rotated.former_nonce
+            ORDER BY {table}.{id_column} FOR UPDATE OF {table}
         )
         UPDATE {table} SET key_id = :key_id, nonce = chosen.nonce, ciphertext = chosen.ciphertext
-        FROM chosen WHERE {table}.id = chosen.id
+        FROM chosen WHERE {table}.{id_column} = chosen.{id_column}
     """
 
 
@@ -87,3 +88,39 @@ async def reseal_webhooks(
     ciphertexts: Sequence[bytes],
 ) -> RowCount:
     """Replace the sealed signing secrets of the webhooks that have not been changed meanwhile."""
+
+
+class SealedSigningKeyRow(Row):
+    """The sealed private key of a signing key, which belongs to no organization."""
+
+    id: Annotated[str, NeverNull("kid is the primary key")]
+    key_id: str
+    nonce: bytes
+    ciphertext: bytes
+
+
+@crossing(
+    ROTATION,
+    f"""
+    SELECT {columns(SealedSigningKeyRow, id="kid")} FROM signing_key
+    WHERE key_id <> :key_id AND kid > :after_id
+    ORDER BY kid LIMIT :limit
+    """,
+)
+async def list_signing_keys_to_reseal(
+    connection: Connection, *, key_id: str, after_id: str, limit: int
+) -> list[SealedSigningKeyRow]:
+    """Return the next signing keys, by id, whose private key is sealed with another key."""
+
+
+@crossing(ROTATION, reseal("signing_key", "kid"))
+async def reseal_signing_keys(
+    connection: Connection,
+    *,
+    key_id: str,
+    ids: Sequence[str],
+    former_nonces: Sequence[bytes],
+    nonces: Sequence[bytes],
+    ciphertexts: Sequence[bytes],
+) -> RowCount:
+    """Replace the sealed private keys of the signing keys that have not been changed meanwhile."""

@@ -9,7 +9,7 @@ from pagemill.ids import AppClientId, GrantId, OrganizationId, UserId
 
 
 class RefreshTokenRow(Row):
-    """A refresh token with its grant. ``is_reused``: it was presented before, and whoever did got another."""
+    """A refresh token with its grant. ``is_reused``: whoever presented it before has another one by now."""
 
     organization_id: OrganizationId
     grant_id: GrantId
@@ -18,7 +18,7 @@ class RefreshTokenRow(Row):
     scope: str | None
     generation: int
     is_over: Annotated[bool, NeverNull("expires_time is never null")]
-    is_reused: Annotated[bool, NeverNull("IS NOT NULL")]
+    is_reused: Annotated[bool, NeverNull("EXISTS, or coalesce")]
     user_is_active: Annotated[bool, NeverNull("EXISTS")]
 
 
@@ -42,14 +42,13 @@ async def lock_grant_of(connection: Connection, *, token_hash: str) -> GrantId |
     SELECT token_grant.organization_id, token_grant.id AS grant_id, token_grant.user_id,
         token_grant.app_client_id, token_grant.scope, refresh_token.generation,
         token_grant.ended_time IS NOT NULL OR refresh_token.expires_time <= now() AS is_over,
-        refresh_token.used_time IS NOT NULL AND (
-            EXISTS (
-                SELECT FROM refresh_token AS successor
-                WHERE successor.token_hash = :successor_hash AND successor.used_time IS NOT NULL
-            ) OR (
-                refresh_token.generation > 0
-                AND refresh_token.used_time < now() - make_interval(secs => :grace_seconds)
-            )
+        EXISTS (
+            SELECT FROM refresh_token AS later
+            WHERE later.organization_id = token_grant.organization_id AND later.grant_id = token_grant.id
+                AND later.generation > refresh_token.generation AND later.used_time IS NOT NULL
+        ) OR (
+            refresh_token.generation > 0
+            AND coalesce(refresh_token.used_time < now() - make_interval(secs => :grace_seconds), false)
         ) AS is_reused,
         EXISTS (
             SELECT FROM organization_user
@@ -61,12 +60,12 @@ async def lock_grant_of(connection: Connection, *, token_hash: str) -> GrantId |
     """,
 )
 async def find_refresh_token(
-    connection: Connection, *, token_hash: str, successor_hash: str, grace_seconds: float
+    connection: Connection, *, token_hash: str, grace_seconds: float
 ) -> RefreshTokenRow | None:
     """Return a refresh token, and whether it is reused.
 
-    Presenting it again is no reuse while its successor was not presented: for ``grace_seconds``, and for the
-    first one of a grant without a limit, because there are clients that keep that one.
+    Presenting it again is no reuse while none that came after it was presented: for ``grace_seconds``, and
+    for the first one of a grant without a limit, because there are clients that keep that one.
     """
 
 

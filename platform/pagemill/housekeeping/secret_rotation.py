@@ -1,17 +1,23 @@
-"""Exchange of the key that secrets, those of webhooks included, are sealed with, while they are in use."""
+"""Exchange of the key that secrets are sealed with, while they are in use.
+
+Those of webhooks are among them, and the private keys that sign tokens.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from db import key_rotation as statements
-from db.key_rotation import SealedRow
+from db.key_rotation import SealedRow, SealedSigningKeyRow
 from db.statements import Connection, RowCount
+from pagemill.housekeeping.signing_keys import bound_to
 from pagemill.secret_box import Sealed, SecretBox, SecretUnreadable
 
 BATCH = 100
+
+SealedRows: TypeAlias = Sequence[SealedRow | SealedSigningKeyRow]
 
 
 class ListToReseal(Protocol):
@@ -19,7 +25,7 @@ class ListToReseal(Protocol):
 
     def __call__(
         self, connection: Connection, *, key_id: str, after_id: str, limit: int
-    ) -> Awaitable[list[SealedRow]]:
+    ) -> Awaitable[SealedRows]:
         """Return the rows after an id."""
 
 
@@ -66,6 +72,7 @@ async def rotate_secrets(connection: Connection, box: SecretBox) -> KeyRotation:
     for list_rows, reseal in (
         (statements.list_secrets_to_reseal, statements.reseal_secrets),
         (statements.list_webhooks_to_reseal, statements.reseal_webhooks),
+        (statements.list_signing_keys_to_reseal, statements.reseal_signing_keys),
     ):
         while True:
             one = await _pass_through(connection, box, list_rows, reseal)
@@ -84,16 +91,17 @@ async def _pass_through(
     after_id = ""
     while rows := await list_rows(connection, key_id=box.key_id, after_id=after_id, limit=BATCH):
         after_id = rows[-1].id
-        opened: list[SealedRow] = []
+        opened: list[SealedRow | SealedSigningKeyRow] = []
         seals: list[Sealed] = []
         for row in rows:
+            place = _place_of(row)
             try:
-                data = box.open(row.organization_id, row.id, Sealed(row.key_id, row.nonce, row.ciphertext))
+                data = box.open(*place, Sealed(row.key_id, row.nonce, row.ciphertext))
             except SecretUnreadable as error:
                 unreadable.append(error.message)
                 continue
             opened.append(row)
-            seals.append(box.seal(row.organization_id, row.id, data))
+            seals.append(box.seal(*place, data))
         readable += len(opened)
         resealed += await reseal(
             connection,
@@ -104,3 +112,10 @@ async def _pass_through(
             ciphertexts=[seal.ciphertext for seal in seals],
         )
     return _Pass(readable, resealed, unreadable)
+
+
+def _place_of(row: SealedRow | SealedSigningKeyRow) -> tuple[str, str]:
+    """Return the organization and the id that the sealed data of a row is bound to."""
+    if isinstance(row, SealedSigningKeyRow):
+        return "", bound_to(row.id)
+    return row.organization_id, row.id

@@ -84,8 +84,11 @@ async def issue_code(
 
 
 async def find_code(connection: Connection, code: str) -> AuthorizationCodeRow | None:
-    """Return a code; until the end of the transaction nobody else exchanges it."""
-    return await authorization_codes.lock_authorization_code(connection, code_hash=hash_secret(code))
+    """Return a code; until the end of the transaction nobody else exchanges it, and its session goes on."""
+    code_hash = hash_secret(code)
+    # Who ends the session meanwhile waits, and then also ends the grant that the code becomes.
+    await authorization_codes.keep_session_of_code(connection, code_hash=code_hash)
+    return await authorization_codes.lock_authorization_code(connection, code_hash=code_hash)
 
 
 async def exchange_code(
@@ -141,7 +144,6 @@ class RefreshTokens:
         return await refresh_tokens.find_refresh_token(
             connection,
             token_hash=token_hash,
-            successor_hash=hash_secret(self.successor_of(token)),
             grace_seconds=GRACE_SECONDS,
         )
 

@@ -14,10 +14,12 @@ from msgspec import UNSET
 from db import key_rotation
 from db.key_rotation import SealedRow
 from db.secrets import insert_secret, update_secret
+from db.signing_keys import list_signing_keys
 from db.statements import Connection
 from pagemill.cli import main
 from pagemill.housekeeping import secret_rotation
 from pagemill.housekeeping.secret_rotation import KeyRotation, rotate_secrets
+from pagemill.housekeeping.signing_keys import open_private_key, rotate_signing_key
 from pagemill.ids import OrganizationId, SecretId, new_id
 from pagemill.secret_box import Sealed, SecretBox, new_secret_key, read_secret_keys
 from pagemill.stack.directory import DataDirectory
@@ -106,6 +108,18 @@ async def test_secrets_of_webhooks_get_the_new_key_too(pool: asyncpg.Pool, organ
         organization.organization_id, webhook.id, Sealed(row["key_id"], row["nonce"], row["ciphertext"])
     )
     assert opened == {"secret": webhook.secret}
+
+
+async def test_the_keys_that_sign_tokens_get_the_new_key_too(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        kid = await rotate_signing_key(connection, BEFORE, None, token_lifetime=3600)
+        assert await rotate(pool) == KeyRotation(1, [])
+        [row] = await list_signing_keys(connection)
+    assert row.kid == kid
+    opened = open_private_key(row, AFTER)
+    assert opened is not None
+    assert opened.as_dict(private=False) == row.public_key
+    assert open_private_key(row, BEFORE) is None
 
 
 async def test_a_secret_that_is_changed_or_deleted_meanwhile_is_not_overwritten(

@@ -223,9 +223,9 @@ class CodeGrant(AuthorizationCodeGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = CLIENT_AUTHENTICATION
 
     def query_authorization_code(self, code: str, client: Client) -> Code | None:
-        """Return the code if it is this client's, was not used, and has not expired."""
+        """Return the code if it is this client's, was not used, has not expired, and its session goes on."""
         row = self.server.facts.code
-        if row is None or row.grant_id is not None or row.is_expired:
+        if row is None or row.grant_id is not None or row.is_expired or row.session_is_over:
             return None
         return Code(row) if belongs_to(row.app_client_id, client) else None
 

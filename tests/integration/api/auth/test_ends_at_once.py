@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import asyncpg
@@ -10,6 +11,7 @@ import pytest
 from litestar import Litestar
 
 from pagemill.api.app import create_app
+from pagemill.people.grants import exchange_code, find_code, new_grant_id
 from pagemill.people.sessions import end_everything_of, find_session
 from pagemill.settings import Settings
 from tests.integration.api.conftest import client_of
@@ -17,6 +19,9 @@ from tests.support.front_door import (
     LOGOUT,
     PublicApp,
     browser_session,
+    code_for,
+    exchange_of,
+    new_pkce,
     refresh_of,
     sign_in,
     token_of_client,
@@ -24,6 +29,7 @@ from tests.support.front_door import (
 )
 from tests.support.people import Person
 from tests.support.tenants import Tenant
+from tests.support.working import until
 
 Ending = Callable[[httpx.AsyncClient, asyncpg.Pool, Person, PublicApp, str], Awaitable[None]]
 
@@ -83,6 +89,39 @@ async def test_tokens_of_users_end_in_all_processes(
             assert await status_of(http, tokens["access_token"]) == 403
             refused = await http.post("/oauth2/token", params=refresh_of(public_app, tokens["refresh_token"]))
             assert refused.status_code == 400
+
+
+@pytest.mark.parametrize("end", [by_logging_out, by_signing_out_everywhere])
+async def test_a_code_ends_with_the_session_in_which_it_was_given(
+    api: httpx.AsyncClient,
+    anonymous: httpx.AsyncClient,
+    pool: asyncpg.Pool,
+    public_app: PublicApp,
+    person: Person,
+    cookie: str,
+    end: Ending,
+) -> None:
+    pkce = new_pkce()
+    code = await code_for(anonymous, public_app, pkce, cookie)
+    await end(api, pool, person, public_app, cookie)
+    refused = await anonymous.post("/oauth2/token", params=exchange_of(public_app, pkce, code))
+    assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
+
+
+async def test_a_code_that_is_exchanged_while_its_session_ends_is_granted_nothing(
+    anonymous: httpx.AsyncClient, pool: asyncpg.Pool, public_app: PublicApp, person: Person, cookie: str
+) -> None:
+    code = await code_for(anonymous, public_app, new_pkce(), cookie)
+    async with pool.acquire() as one, pool.acquire() as other:
+        async with one.transaction():
+            found = await find_code(one, code)
+            assert found is not None
+            ending = asyncio.create_task(end_everything_of(other, person.profile_id))
+            await until(lambda: pool.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            await exchange_code(one, found, grant_id=new_grant_id(), seconds=60)
+        await ending
+    assert await pool.fetchval("SELECT count(*) FROM token_grant WHERE ended_time IS NULL") == 0
+    assert await pool.fetchval("SELECT count(*) FROM token_grant") == 1
 
 
 async def test_signing_out_everywhere_may_spare_one_browser(

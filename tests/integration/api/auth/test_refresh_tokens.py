@@ -7,6 +7,7 @@ import asyncio
 import asyncpg
 import httpx
 import pytest
+from litestar import Litestar
 
 from tests.support.front_door import Answer, PublicApp, add_public_app, refresh_of, sign_in
 from tests.support.people import Person
@@ -91,6 +92,24 @@ async def test_the_first_token_may_be_kept_by_clients_that_know_no_rotation(
     for _ in range(3):
         assert not await refused(anonymous, public_app, first)
         await a_minute_passes(pool)
+
+
+async def test_another_key_of_the_operator_opens_no_token_that_was_used(
+    app: Litestar,
+    anonymous: httpx.AsyncClient,
+    public_app: PublicApp,
+    cookie: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Successors are computed with that key; who has presented one is known all the same."""
+    first = (await sign_in(anonymous, public_app, cookie))["refresh_token"]
+    second = (await refresh(anonymous, public_app, first))["refresh_token"]
+    third = (await refresh(anonymous, public_app, second))["refresh_token"]
+    monkeypatch.setattr(app.state.pagemill.refresh_tokens, "_key", b"x" * 32)
+    fourth = (await refresh(anonymous, public_app, third))["refresh_token"]
+    assert not await refused(anonymous, public_app, fourth)
+    assert await refused(anonymous, public_app, first)
+    assert await refused(anonymous, public_app, fourth)
 
 
 async def test_an_answer_that_was_lost_is_given_again(

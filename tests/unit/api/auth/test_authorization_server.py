@@ -63,6 +63,7 @@ def code(**changes: Any) -> AuthorizationCodeRow:
         "nonce": None,
         "grant_id": None,
         "is_expired": False,
+        "session_is_over": False,
         "user_is_active": True,
         "signed_in_time": NOW,
     }
@@ -138,6 +139,7 @@ def test_users_get_tokens(facts: Facts, parameters: Parameters) -> None:
         (Facts(public()), {"grant_type": "client_credentials", "client_id": "public"}, "unauthorized_client"),
         (Facts(public(), None), CODE, "invalid_grant"),
         (Facts(public(), code(is_expired=True)), CODE, "invalid_grant"),
+        (Facts(public(), code(session_is_over=True)), CODE, "invalid_grant"),
         (Facts(public(), code(grant_id="las:grant:a")), CODE, "invalid_grant"),
         (Facts(public(), code(user_is_active=False)), CODE, "invalid_grant"),
         (Facts(public(), code(app_client_id="las:app-client:other")), CODE, "invalid_grant"),
