@@ -137,7 +137,8 @@ def operation_path(method: str, path: str) -> str | None:
 
 def _is_beyond(method: str, path: str) -> bool:
     """Whether it is an operation that is written down as one that the reference does not have."""
-    operation = f"{method.upper()} {urlsplit(path).path.removeprefix(BASE_PATH)}: is not in the reference"
+    plain = urlsplit(path).path.removeprefix(BASE_PATH).rstrip("/")
+    operation = f"{method.upper()} {plain}: is not in the reference"
     return any(fnmatch.fnmatchcase(operation, one["at"]) for one in differences().get("difference", []))
 
 

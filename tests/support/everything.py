@@ -39,7 +39,13 @@ FIELD_CONFIG = {"total": {"type": "amount"}}
 DEFINITION = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
 
 # Parameters and members that are named otherwise than what they name.
-KINDS = {"owner": "organizationId", "ownerId": "organizationId", "lambdaId": None}
+KINDS = {
+    "lambdaId": None,
+    "owner": "organizationId",
+    "ownerId": "organizationId",
+    "principalId": "userId",
+    "resourceId": "documentId",
+}
 
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("POST", "/appClients"): {},

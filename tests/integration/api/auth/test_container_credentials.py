@@ -94,7 +94,10 @@ async def test_everything_else_is_forbidden(
 async def test_a_wrong_secret_is_refused(anonymous: httpx.AsyncClient, container: httpx.AsyncClient) -> None:
     response = await get_token(anonymous, "x" * 64)
 
-    assert (response.status_code, response.json()) == (400, {"message": "invalid_client"})
+    assert (response.status_code, response.json()) == (
+        400,
+        {"error": "invalid_client", "message": "invalid_client"},
+    )
 
 
 async def test_they_end_with_the_container(

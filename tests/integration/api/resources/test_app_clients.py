@@ -122,11 +122,16 @@ async def test_a_token_works_until_the_app_client_is_deleted(
     assert (await api.delete(path)).status_code == 404
 
 
-@pytest.mark.parametrize("secret", ["", "None", "null"])
-async def test_a_public_app_client_gets_no_token_for_credentials(api: httpx.AsyncClient, secret: str) -> None:
+@pytest.mark.parametrize(
+    ("secret", "error"),
+    [("", "unauthorized_client"), ("None", "invalid_client"), ("null", "invalid_client")],
+)
+async def test_a_public_app_client_gets_no_token_for_credentials(
+    api: httpx.AsyncClient, secret: str, error: str
+) -> None:
     public = await create(api, generateSecret=False, callbackUrls=["https://a.example.com"])
     response = await ask_for_token(api, public, secret)
-    assert (response.status_code, response.json()["message"]) == (400, "invalid_client")
+    assert (response.status_code, response.json()["message"]) == (400, error)
 
 
 async def test_an_app_client_cannot_delete_itself(api: httpx.AsyncClient, organization: Tenant) -> None:
