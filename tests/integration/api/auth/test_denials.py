@@ -134,7 +134,7 @@ async def test_ids_in_queries(routes: Litestar, limited: Limited, mine: Ids) -> 
                 kind = kind_of(name, path)
                 if parameter["in"] != "query" or not name.endswith("Id") or kind in NOBODYS or name in KINDS:
                     continue
-                if name in ("principalId", "resourceId", "executionId"):
+                if name == "executionId":
                     continue
                 await limited.deny(mine[str(kind)], action="read")
                 filled = fill(path.removeprefix("/v1"), mine)

@@ -7,7 +7,7 @@ may change something is called with a valid body.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import asyncpg
@@ -20,6 +20,7 @@ from pagemill.api.auth.seeded_roles import ADMIN, MEMBER, VALIDATOR
 from pagemill.objects import ObjectStore
 from pagemill.settings import Settings
 from pagemill.stack.bootstrap import PLAN_SLUG
+from tests.integration.api.auth.test_tenants import NAMED, places, with_member
 from tests.integration.api.conftest import client_of
 from tests.integration.api.resources.test_organizations import add_plan
 from tests.support.everything import body_of, fill, rows_of, seed_everything, unknown
@@ -199,19 +200,31 @@ def may(operation: str, kind: PrincipalKind, role_id: str | None) -> bool:
 
 
 def in_order(names: Mapping[str, str]) -> list[str]:
-    """Operations so that what deletes comes last, and what is below another resource first."""
-    return sorted(names, key=lambda name: (name.startswith("DELETE"), -name.count("/"), name))
+    """Operations so that what deletes comes last, and what is below another resource first.
+
+    Very last is the app client through which the user has signed in, which signs the user out.
+    """
+    return sorted(
+        names,
+        key=lambda name: (
+            name == "DELETE /appClients/{appClientId}",
+            name.startswith("DELETE"),
+            -name.count("/"),
+            name,
+        ),
+    )
 
 
 async def call(
-    client: httpx.AsyncClient, operation: str, paths: Ids, bodies: Ids
+    client: httpx.AsyncClient, operation: str, paths: Ids, bodies: Ids, body: Any = None
 ) -> tuple[int, dict[str, Any] | None]:
+    """The answer to a call with a body, or else with the operation's valid one."""
     method, path = operation.split(" ")
     filled = f"/v1{fill(path, paths)}"
     if operation in WITH_CONTENT:
         response = await client.request(method, filled, content=b"%PDF-1.7")
     else:
-        body = body_of(method, path, bodies)
+        body = body_of(method, path, bodies) if body is None else body
         response = await client.request(method, filled, **({} if body is None else {"json": body}))
     is_json = response.headers.get("content-type") == "application/json"
     return response.status_code, response.json() if is_json and response.content else None
@@ -271,8 +284,23 @@ async def test_foreign_resources(
             expected = [403, 403] if refused else [404, 404]
             if [answer[0] for answer in answers] != expected:
                 wrong.append((operation, answers))
+        for operation, body, unknown_body in named_in_bodies(mine, theirs, nobodys):
+            answers = [await call(client, operation, mine, mine, one) for one in (body, unknown_body)]
+            statuses = {answer[0] for answer in answers}
+            expected_statuses = ({400}, {404}) if may(operation, kind, role_id) else ({403},)
+            if statuses not in expected_statuses:
+                wrong.append((operation, answers))
     assert wrong == []
     assert await rows_of(pool, theirs["organizationId"]) == before
+
+
+def named_in_bodies(mine: Ids, theirs: Ids, nobodys: Ids) -> Iterator[tuple[str, Any, Any]]:
+    """Operations with two bodies: one has another organization's id in it, the other one that nobody has."""
+    for operation, members in NAMED.items():
+        base = body_of(*operation.split(" "), mine) or {}
+        for place, named in places(members):
+            body, unknown_body = (with_member(base, members, place, ids[named]) for ids in (theirs, nobodys))
+            yield operation, body, unknown_body
 
 
 @pytest.mark.parametrize("scopes", ["read", "write"])
