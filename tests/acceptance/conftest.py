@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,12 @@ import requests
 from examples.demo import job
 from examples.demo.sample_documents import SampleDocument, sample_documents
 from examples.local_stack import LocalStack, local_stack
-from tests.support.clients import RecordingClient, check_answer
+from tests.support.clients import RecordingClient, check_answer, plain_client
 from tests.support.collector import Collector, collecting
 from tests.support.command_line import CommandLine
 from tests.support.directories import temporary_directory
+from tests.support.mail_server import MailServer, serving_mail
+from tests.support.newcomers import FrontDoor, make_app
 from tests.support.workflow_document import write_functions
 
 STACK_SETTINGS = {
@@ -75,9 +75,23 @@ def collector() -> Iterator[Collector]:
 
 
 @pytest.fixture(scope="package")
-def stack(collector: Collector) -> Iterator[LocalStack]:
+def mail() -> Iterator[MailServer]:
+    """The mail server of the stack."""
+    with serving_mail() as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def stack(collector: Collector, mail: MailServer) -> Iterator[LocalStack]:
     """A stack of these tests' own, with the environment of the official clients set; all is traced."""
-    settings = {**STACK_SETTINGS, "PAGEMILL_TRACES_URL": collector.url}
+    settings = {
+        **STACK_SETTINGS,
+        "PAGEMILL_TRACES_URL": collector.url,
+        "PAGEMILL_SMTP_HOST": "127.0.0.1",
+        "PAGEMILL_SMTP_PORT": str(mail.port),
+        "PAGEMILL_SMTP_SECURITY": "none",
+        "PAGEMILL_MAIL_SENDER": "mill@example.com",
+    }
     with (
         temporary_directory("pagemill-") as directory,
         temporary_directory("functions-") as functions,
@@ -120,23 +134,10 @@ def http(stack: LocalStack, client: las.Client) -> Iterator[httpx.Client]:
         yield session
 
 
-@contextmanager
-def plain_client(stack: LocalStack, token: str) -> Iterator[httpx.Client]:
-    """Plain HTTPS; every answer follows the reference."""
-
-    def check(response: httpx.Response) -> None:
-        response.read()
-        check_answer(response.request.method, str(response.url), response.status_code, response.content)
-
-    trust = ssl.create_default_context(cafile=stack.environment["REQUESTS_CA_BUNDLE"])
-    with httpx.Client(
-        base_url=stack.environment["LAS_API_ENDPOINT"],
-        headers={"Authorization": f"Bearer {token}"},
-        verify=trust,
-        timeout=60,
-        event_hooks={"response": [check]},
-    ) as session:
-        yield session
+@pytest.fixture(scope="package")
+def front_door(stack: LocalStack, http: httpx.Client, mail: MailServer) -> FrontDoor:
+    """Where people come in who are invited to the organization."""
+    return FrontDoor(stack, http, make_app(http), mail)
 
 
 @pytest.fixture(scope="package")

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
-import pytest
 
-from examples.local_stack import LocalStack
 from pagemill.audit.refusals import WRITTEN_SECONDS
-from tests.acceptance.conftest import plain_client
-from tests.support.newcomers import App, Visitor, invite, make_app, new_address, operator, visitor
+from tests.support.mailbox import text_of
+from tests.support.newcomers import LOGIN, FrontDoor, new_address, operator
 
 FORBIDDEN = (403, {"message": "Forbidden"})
 ADMIN, MEMBER, VALIDATOR = "las:role:admin", "las:role:member", "las:role:validator"
@@ -23,41 +17,12 @@ PATIENCE_SECONDS = 30.0
 REVIEWER = "las:role:reviewer"
 
 
-@dataclass(frozen=True, slots=True)
-class Newcomer:
-    """Somebody who has come in."""
-
-    user_id: str
-    email: str
-    api: httpx.Client
-    browser: Visitor
-    tokens: dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def app(http: httpx.Client) -> App:
-    return make_app(http)
-
-
-@contextlib.contextmanager
-def newcomer(stack: LocalStack, http: httpx.Client, app: App, *role_ids: str) -> Iterator[Newcomer]:
-    """Invite somebody, and let the person come in by the invitation."""
-    email = new_address()
-    user_id = invite(http, app, email, *role_ids)
-    with visitor(stack, app) as browser:
-        tokens = browser.accept_invitation(email)
-        with plain_client(stack, tokens["access_token"]) as api:
-            yield Newcomer(user_id, email, api, browser, tokens)
-
-
 def refused(response: httpx.Response) -> bool:
     return (response.status_code, response.json()) == FORBIDDEN
 
 
-def test_an_invited_person_is_active_and_has_a_profile(
-    stack: LocalStack, http: httpx.Client, app: App
-) -> None:
-    with newcomer(stack, http, app, MEMBER) as ada:
+def test_an_invited_person_is_active_and_has_a_profile(http: httpx.Client, front_door: FrontDoor) -> None:
+    with front_door.newcomer(MEMBER) as ada:
         user = http.get(f"/users/{ada.user_id}").json()
         assert (user["status"], user["roleIds"]) == ("active", [MEMBER])
         profile = ada.api.get("/profiles/me").json()
@@ -68,8 +33,25 @@ def test_an_invited_person_is_active_and_has_a_profile(
         assert refused(http.patch(f"/profiles/{user['profileId']}", json={"givenName": "Eve"}))
 
 
-def test_an_admin_administers(stack: LocalStack, http: httpx.Client, app: App) -> None:
-    with newcomer(stack, http, app, ADMIN) as ada:
+def test_people_sign_in_go_on_and_sign_out(front_door: FrontDoor) -> None:
+    """By the mail and a new password first; then elsewhere by the password alone."""
+    with front_door.newcomer(MEMBER) as ada:
+        text = text_of(front_door.message_to(ada.email))
+        assert "valid for 90 days" in text
+        assert f"Sign in: {LOGIN}" in text
+        with front_door.visitor() as elsewhere:
+            tokens = elsewhere.sign_in(ada.email)
+            other = elsewhere.refresh(tokens["refresh_token"]).json()
+            assert other["access_token"] != tokens["access_token"]
+            assert front_door.status_of(other["access_token"]) == 200
+            elsewhere.sign_out()
+            assert front_door.status_of(other["access_token"]) == 403
+            assert elsewhere.refresh(other["refresh_token"]).status_code == 400
+        assert ada.api.get("/profiles/me").status_code == 200
+
+
+def test_an_admin_administers(front_door: FrontDoor) -> None:
+    with front_door.newcomer(ADMIN) as ada:
         made = ada.api.post("/appClients", json={"roleIds": [VALIDATOR]}).json()
         assert (made["createdBy"], made["roleIds"]) == (ada.user_id, [VALIDATOR])
         assert ada.api.delete(f"/appClients/{made['appClientId']}").status_code == 200
@@ -77,7 +59,7 @@ def test_an_admin_administers(stack: LocalStack, http: httpx.Client, app: App) -
         events = ada.api.get("/auditEvents", params={"principalId": ada.user_id}).json()["auditEvents"]
         done = [(event["action"], event["resourceId"]) for event in events]
         assert done == [
-            ("createToken", app.app_client_id),
+            ("createToken", front_door.app.app_client_id),
             ("createAppClient", made["appClientId"]),
             ("deleteAppClient", made["appClientId"]),
         ]
@@ -89,8 +71,8 @@ def test_an_admin_administers(stack: LocalStack, http: httpx.Client, app: App) -
         }
 
 
-def test_a_member_builds_and_does_not_administer(stack: LocalStack, http: httpx.Client, app: App) -> None:
-    with newcomer(stack, http, app, MEMBER) as ada:
+def test_a_member_builds_and_does_not_administer(front_door: FrontDoor) -> None:
+    with front_door.newcomer(MEMBER) as ada:
         dataset = ada.api.post("/datasets", json={"name": "Mine"}).json()
         assert dataset["createdBy"] == ada.user_id
         assert ada.api.delete(f"/datasets/{dataset['datasetId']}").status_code == 200
@@ -105,8 +87,8 @@ def test_a_member_builds_and_does_not_administer(stack: LocalStack, http: httpx.
             assert refused(answer), answer.request.url
 
 
-def test_a_validator_reads_and_reviews(stack: LocalStack, http: httpx.Client, app: App) -> None:
-    with newcomer(stack, http, app, VALIDATOR) as ada:
+def test_a_validator_reads_and_reviews(front_door: FrontDoor) -> None:
+    with front_door.newcomer(VALIDATOR) as ada:
         for path in ("/documents", "/datasets", "/models", "/predictions", "/users", "/organizations/me"):
             assert ada.api.get(path).status_code == 200, path
         for path in ("/secrets", "/appClients", "/paymentMethods", "/auditEvents"):
@@ -116,7 +98,7 @@ def test_a_validator_reads_and_reviews(stack: LocalStack, http: httpx.Client, ap
         assert refused(ada.api.delete("/documents"))
 
 
-def test_a_role_of_the_operator(stack: LocalStack, http: httpx.Client, app: App, tmp_path: Path) -> None:
+def test_a_role_of_the_operator(http: httpx.Client, front_door: FrontDoor, tmp_path: Path) -> None:
     """It is defined by command, given by an admin, and denies one dataset wherever its id stands."""
     own = http.post("/datasets", json={"name": "open"}).json()["datasetId"]
     closed = http.post("/datasets", json={"name": "closed"}).json()["datasetId"]
@@ -132,9 +114,9 @@ def test_a_role_of_the_operator(stack: LocalStack, http: httpx.Client, app: App,
               - {{resourceId: "{closed}", action: "*", effect: deny}}
         """
     )
-    assert operator(stack, "roles", "define", str(file)) == f"{REVIEWER}  new\n"
+    assert operator(front_door.stack, "roles", "define", str(file)) == f"{REVIEWER}  new\n"
     try:
-        with newcomer(stack, http, app, MEMBER) as ada:
+        with front_door.newcomer(MEMBER) as ada:
             assert ada.api.post("/documents", json={"datasetId": closed}).status_code == 200
             changed = http.patch(f"/users/{ada.user_id}", json={"roleIds": [REVIEWER]})
             assert changed.json()["roleIds"] == [REVIEWER]
@@ -156,33 +138,31 @@ def test_a_role_of_the_operator(stack: LocalStack, http: httpx.Client, app: App,
         for dataset_id in (own, closed):
             http.delete("/documents", params={"datasetId": dataset_id})
             http.delete(f"/datasets/{dataset_id}")
-    assert operator(stack, "roles", "remove", REVIEWER) == f"{REVIEWER} removed\n"
+    assert operator(front_door.stack, "roles", "remove", REVIEWER) == f"{REVIEWER} removed\n"
 
 
-def test_a_removed_user_is_out_at_once(stack: LocalStack, http: httpx.Client, app: App) -> None:
-    with newcomer(stack, http, app, MEMBER) as ada:
+def test_a_removed_user_is_out_at_once(http: httpx.Client, front_door: FrontDoor) -> None:
+    with front_door.newcomer(MEMBER) as ada:
         assert ada.api.get("/documents").status_code == 200
         assert http.delete(f"/users/{ada.user_id}").status_code == 200
         assert refused(ada.api.get("/documents"))
         assert ada.browser.refresh(ada.tokens["refresh_token"]).status_code == 400
 
 
-def test_a_person_creates_as_many_organizations_as_the_operator_allows(
-    stack: LocalStack, http: httpx.Client, app: App
-) -> None:
-    with newcomer(stack, http, app, ADMIN) as ada:
+def test_a_person_creates_as_many_organizations_as_the_operator_allows(front_door: FrontDoor) -> None:
+    with front_door.newcomer(ADMIN) as ada:
         assert ada.api.post("/organizations", json={"name": "One"}).status_code == 200
         limit = ada.api.post("/organizations", json={"name": "Two"})
         assert (limit.status_code, limit.json()["message"]) == (429, "Limit Exceeded")
-        operator(stack, "people", "allow", ada.email, "2")
+        operator(front_door.stack, "people", "allow", ada.email, "2")
         assert ada.api.post("/organizations", json={"name": "Two"}).status_code == 200
         names = [one["name"] for one in ada.api.get("/organizations").json()["organizations"]]
         assert names[-2:] == ["One", "Two"]
 
 
-def test_refusals_are_in_the_audit(stack: LocalStack, http: httpx.Client, app: App) -> None:
+def test_refusals_are_in_the_audit(http: httpx.Client, front_door: FrontDoor) -> None:
     """They are written together, some seconds after they happened."""
-    with newcomer(stack, http, app, VALIDATOR) as ada:
+    with front_door.newcomer(VALIDATOR) as ada:
         for _ in range(5):
             assert refused(ada.api.post("/datasets", json={}))
         query = {"principalId": ada.user_id, "outcome": "refused"}
@@ -195,4 +175,4 @@ def test_refusals_are_in_the_audit(stack: LocalStack, http: httpx.Client, app: A
             time.sleep(0.2)
         assert counted == 5
         assert {event["action"] for event in events} == {"createDataset"}
-        assert "createDataset" in operator(stack, "audit", "--principal", ada.user_id)
+        assert "createDataset" in operator(front_door.stack, "audit", "--principal", ada.user_id)

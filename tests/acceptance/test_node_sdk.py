@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import las
 import pytest
 
-from examples.local_stack import LocalStack
 from tests.acceptance.conftest import Trained
-from tests.support.clients import check_answer, new_person
+from tests.support.clients import check_answer
+from tests.support.newcomers import FrontDoor
 from tests.support.node import NodeRun, run_scenarios, scenarios
 
 
@@ -20,18 +19,17 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def node(client: las.Client, stack: LocalStack, trained: Trained, answers: Path) -> NodeRun:
-    organization_id = client.get_organization("me")["organizationId"]
-    person, token = new_person(stack.data_directory, organization_id)
-    identifiers = {
-        "PERSON_TOKEN": token,
-        "PROFILE_ID": person.profile_id,
-        "MODEL_ID": trained.model_id,
-        "TRAINING_ID": trained.training["trainingId"],
-        "DATA_BUNDLE_ID": trained.data_bundle["dataBundleId"],
-        "DOCUMENT_ID": trained.documents[0][1],
-    }
-    return run_scenarios({**stack.environment, **identifiers}, answers)
+def node(front_door: FrontDoor, trained: Trained, answers: Path) -> NodeRun:
+    with front_door.newcomer() as ada:
+        identifiers = {
+            "PERSON_TOKEN": ada.tokens["access_token"],
+            "PROFILE_ID": ada.api.get("/profiles/me").json()["profileId"],
+            "MODEL_ID": trained.model_id,
+            "TRAINING_ID": trained.training["trainingId"],
+            "DATA_BUNDLE_ID": trained.data_bundle["dataBundleId"],
+            "DOCUMENT_ID": trained.documents[0][1],
+        }
+        return run_scenarios({**front_door.stack.environment, **identifiers}, answers)
 
 
 @pytest.mark.parametrize("name", scenarios())

@@ -8,17 +8,14 @@ import httpx
 import las
 import pytest
 
-from examples.local_stack import LocalStack
-from tests.acceptance.conftest import plain_client
-from tests.support.clients import new_person
+from tests.support.newcomers import FrontDoor
 
 
 @pytest.fixture
-def person(stack: LocalStack, client: las.Client) -> Iterator[httpx.Client]:
+def person(front_door: FrontDoor) -> Iterator[httpx.Client]:
     """Somebody who belongs to the organization."""
-    _, token = new_person(stack.data_directory, client.get_organization("me")["organizationId"])
-    with plain_client(stack, token) as session:
-        yield session
+    with front_door.newcomer() as ada:
+        yield ada.api
 
 
 def test_a_person_creates_an_organization(person: httpx.Client, client: las.Client) -> None:

@@ -12,6 +12,8 @@ from las.credentials import Credentials
 
 from examples.local_stack import LocalStack
 from tests.support.clients import RecordingClient, pages
+from tests.support.mailbox import code_in
+from tests.support.newcomers import FrontDoor, new_address
 
 CALLBACK = ["https://app.example.com/callback"]
 UNKNOWN_APP_CLIENT = "las:app-client:nobody"
@@ -114,6 +116,23 @@ def test_roles_are_listed_and_read(client: las.Client) -> None:
         client.get_role("las:role:nobody")
     with pytest.raises(BadRequest, match="roleIds"):
         client.create_app_client(role_ids=["las:role:nobody"])
+
+
+def test_an_invited_user_is_active_with_a_profile_after_signing_in(
+    client: las.Client, front_door: FrontDoor
+) -> None:
+    email = new_address()
+    invited = client.create_user(email, app_client_id=front_door.app.app_client_id)
+
+    assert (invited["status"], invited["profileId"]) == ("invite_pending", None)
+    with front_door.visitor() as browser:
+        browser.accept_invitation(email, code_in(front_door.message_to(email)))
+    active = client.get_user(invited["userId"])
+    assert active["status"] == "active"
+    assert active["profileId"]
+    with pytest.raises(BadRequest, match="email"):
+        client.create_user(email, app_client_id=front_door.app.app_client_id)
+    client.delete_user(invited["userId"])
 
 
 def test_a_user_is_invited_changed_and_deleted(client: las.Client) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
@@ -16,13 +17,11 @@ from las.credentials import Credentials
 
 from db.pool import connect
 from db.statements import Connection
-from pagemill.stack.client_environment import client_environment
+from examples.local_stack import LocalStack
 from pagemill.stack.directory import DataDirectory
 from pagemill.stack.postgres import EmbeddedPostgres
 from pagemill.stack.reachable import server_directory
 from tests.support.contract import violations
-from tests.support.front_door import token_of_person
-from tests.support.people import Person, add_user
 from tests.support.tenants import Tenant, create_tenant
 
 Answer = dict[str, Any]
@@ -66,20 +65,6 @@ def new_organization(data_directory: Path, *, allowed: Mapping[str, float] | Non
     return _in_database(data_directory, lambda connection: create_tenant(connection, allowed=allowed))
 
 
-def new_person(data_directory: Path, organization_id: str) -> tuple[Person, str]:
-    """Somebody of an organization in a running stack, with a token of the authorization server."""
-    environment = client_environment(DataDirectory(data_directory))
-    trusted = ssl.create_default_context(cafile=environment["REQUESTS_CA_BUNDLE"])
-
-    async def come_in(connection: Connection) -> tuple[Person, str]:
-        person = await add_user(connection, organization_id)
-        url = f"https://{environment['LAS_AUTH_ENDPOINT']}"
-        async with httpx.AsyncClient(base_url=url, verify=trusted) as http:
-            return person, await token_of_person(http, connection, person)
-
-    return _in_database(data_directory, come_in)
-
-
 def _in_database(data_directory: Path, act: Callable[[Connection], Awaitable[Value]]) -> Value:
     postgres = DataDirectory(data_directory).postgres
     lines = (server_directory(postgres) / "data" / "postmaster.pid").read_text().splitlines()
@@ -117,3 +102,22 @@ def check_answer(method: str, url: str, status: int, body: object) -> None:
     path = urlsplit(url).path
     if path.startswith("/v1/") and not path.startswith("/v1/files/"):
         assert violations(method, path, status, body) == []
+
+
+@contextmanager
+def plain_client(stack: LocalStack, token: str) -> Iterator[httpx.Client]:
+    """Plain HTTPS; every answer follows the reference."""
+
+    def check(response: httpx.Response) -> None:
+        response.read()
+        check_answer(response.request.method, str(response.url), response.status_code, response.content)
+
+    trust = ssl.create_default_context(cafile=stack.environment["REQUESTS_CA_BUNDLE"])
+    with httpx.Client(
+        base_url=stack.environment["LAS_API_ENDPOINT"],
+        headers={"Authorization": f"Bearer {token}"},
+        verify=trust,
+        timeout=60,
+        event_hooks={"response": [check]},
+    ) as session:
+        yield session

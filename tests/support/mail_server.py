@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import ssl
 import warnings
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio.from_thread
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 USERNAME, PASSWORD = "mill", "correct horse"
@@ -84,3 +85,13 @@ async def mail_server(
     finally:
         listening.close()
         await listening.wait_closed()
+
+
+@contextmanager
+def serving_mail() -> Iterator[MailServer]:
+    """A mail server that takes everything, on a thread of its own: for tests without an event loop."""
+    with (
+        anyio.from_thread.start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(mail_server()) as server,
+    ):
+        yield server

@@ -425,6 +425,7 @@ async def test_bulk_deletion_runs_a_fixed_number_of_statements(api: httpx.AsyncC
         "documents.list_documents_to_delete",
         "documents.delete_documents",
         "erasures.begin_erasure",
+        "audit_events.insert_audit_event",
     ]
 
 
