@@ -26,6 +26,7 @@ from pagemill.commands.organizations import organizations
 from pagemill.commands.plans import plans
 from pagemill.commands.secrets import secrets
 from pagemill.commands.traces import traces
+from pagemill.commands.trainings import trainings
 from pagemill.commands.webhooks import webhooks
 from pagemill.errors import PagemillError
 from pagemill.release import release
@@ -163,6 +164,7 @@ main.add_command(organizations)
 main.add_command(plans)
 main.add_command(secrets)
 main.add_command(traces)
+main.add_command(trainings)
 main.add_command(webhooks)
 
 

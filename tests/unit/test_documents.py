@@ -111,6 +111,19 @@ COMMANDS_RUN_BY = {
     "secrets rotate": "tests/integration/housekeeping/test_secret_rotation.py::test_the_command",
     "status": "tests/integration/stack/test_up.py::test_it_runs_stops_and_finds_its_data_again",
     "traces": "tests/unit/tracing/test_trees.py::test_the_command_shows_what_is_sent_to_it",
+    "trainings approve": (
+        "tests/integration/commands/test_trainings.py::test_an_approved_training_is_queued_once"
+    ),
+    "trainings cancel": (
+        "tests/integration/commands/test_trainings.py::test_a_queued_training_is_cancelled_with_its_job"
+    ),
+    "trainings list": (
+        "tests/integration/commands/test_trainings.py::test_the_list_is_of_all_organizations_or_of_one"
+    ),
+    "trainings show": (
+        "tests/integration/commands/test_trainings.py"
+        "::test_why_a_training_has_failed_is_shown_after_its_job_is_gone"
+    ),
     "up": "tests/integration/stack/test_up.py::test_it_runs_stops_and_finds_its_data_again",
     "webhooks attempts": (
         "tests/integration/work/test_webhooks.py::test_a_failed_delivery_is_shown_and_can_be_replayed"
