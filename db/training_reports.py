@@ -71,7 +71,7 @@ async def find_training_curve(
 @tenant("""
     UPDATE training SET progress = :progress, curve = :curve
     WHERE organization_id = :organization_id AND id = :training_id
-        AND status IN ('running', 'running-final-evaluation')
+        AND status NOT IN ('succeeded', 'failed', 'cancelled')
         AND EXISTS (
             SELECT 1 FROM job
             WHERE job.organization_id = :organization_id AND job.id = :job_id AND job.attempt = :attempt
@@ -88,7 +88,7 @@ async def set_training_progress(
     job_id: JobId,
     attempt: int,
 ) -> RowCount:
-    """Set the progress of a training that runs, if the attempt is its job's latest."""
+    """Set the progress of a training that has not ended, if the attempt is its job's latest."""
 
 
 @tenant(f"""

@@ -133,10 +133,10 @@ async def test_the_progress_is_shown_while_the_training_runs(
         "job_id": job.id,
     }
     async with pool.acquire() as connection:
-        for attempt, status in ((job.attempt, "preparing"), (job.attempt - 1, "running")):
-            await pool.execute("UPDATE training SET status = $1", status)
-            assert not await set_training_progress(connection, **values, progress=progress, attempt=attempt)
+        former = job.attempt - 1
+        assert not await set_training_progress(connection, **values, progress=progress, attempt=former)
         assert "progress" not in (await api.get(f"{trainings}/{training_id}")).json()
+        await pool.execute("UPDATE training SET status = 'running'")
         assert await set_training_progress(connection, **values, progress=progress, attempt=job.attempt)
         assert (await api.get(f"{trainings}/{training_id}")).json()["progress"] == progress
         assert (await api.get(trainings)).json()["trainings"][0]["progress"] == progress
