@@ -117,9 +117,13 @@ COMMANDS_RUN_BY = {
     "trainings cancel": (
         "tests/integration/commands/test_trainings.py::test_a_queued_training_is_cancelled_with_its_job"
     ),
+    "trainings follow": (
+        "tests/integration/commands/test_trainings.py::test_a_training_is_followed_until_it_has_ended"
+    ),
     "trainings list": (
         "tests/integration/commands/test_trainings.py::test_the_list_is_of_all_organizations_or_of_one"
     ),
+    "trainings plot": "tests/integration/commands/test_trainings.py::test_the_learning_curve_is_plotted",
     "trainings show": (
         "tests/integration/commands/test_trainings.py"
         "::test_why_a_training_has_failed_is_shown_after_its_job_is_gone"

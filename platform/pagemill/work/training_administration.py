@@ -20,6 +20,15 @@ from pagemill.work.trainings import TRAINING
 ENDED: tuple[TrainingStatus, ...] = ("succeeded", "failed", "cancelled")
 
 
+class CurvePoint(msgspec.Struct, frozen=True, array_like=True):
+    """The figures after an epoch; ``f1`` is None where no document was held out."""
+
+    seconds: float
+    step: int
+    loss: float
+    f1: float | None
+
+
 class TrainingReport(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A training of any organization; ``progress`` is the last that its workers have written."""
 
@@ -58,6 +67,15 @@ async def find_training(connection: Connection, training_id: TrainingId) -> Trai
     if row is None:
         raise NotFound(f"there is no training {training_id}")
     return TrainingReport(**msgspec.structs.asdict(row))
+
+
+async def find_curve(connection: Connection, training_id: TrainingId) -> list[CurvePoint]:
+    """Return the figures after each epoch of a training. Raises NotFound, BadRequest when there are none."""
+    curve = await statements.find_training_curve(connection, training_id=training_id)
+    if not curve:
+        training = await find_training(connection, training_id)
+        raise BadRequest(f"{training_id} is {training.status}: no epoch of it has ended")
+    return msgspec.convert(curve, list[CurvePoint])
 
 
 async def approve(connection: Connection, training_id: TrainingId) -> TrainingReport:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -16,6 +17,7 @@ from pagemill.work.trainings import TRAINING
 from tests.support.hooks import add_webhook
 from tests.support.seeds import claim_job, jobs_of, seed_model, seed_training
 from tests.support.tenants import Tenant
+from tests.support.working import until
 
 UNKNOWN = "las:model-training:unknown"
 
@@ -110,7 +112,49 @@ async def test_the_list_is_of_all_organizations_or_of_one(
     assert [one["id"] for one in json.loads(running.output)] == [second]
 
 
-@pytest.mark.parametrize("command", ["show", "approve", "cancel"])
+async def test_a_training_is_followed_until_it_has_ended(
+    pool: asyncpg.Pool, database_url: str, organization: Tenant
+) -> None:
+    training_id = await seed(pool, organization, "running")
+    progress = {"step": 5, "steps": 20, "loss": 0.25, "f1": 0.5, "secondsLeft": 9.0}
+    await pool.execute("UPDATE training SET progress = $1", progress)
+    assert "5 of 20 steps, loss 0.250, F1 0.500, 9 s left" in (await run(database_url, "list")).output
+    following = asyncio.create_task(run(database_url, "follow", training_id))
+
+    async def is_followed() -> bool:
+        return bool(
+            await pool.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%FROM training WHERE id = $1%'"
+                " AND datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+
+    await until(is_followed)
+    assert not following.done()
+    await pool.execute("UPDATE training SET status = 'succeeded', evaluation = $1", {"accuracy": 0.75})
+    ended = await following
+    assert (ended.exit_code, ended.stdout) == (0, "succeeded  accuracy 0.750\n")
+    await pool.execute("UPDATE training SET status = 'failed', error = 'No labels'")
+    failed = await run(database_url, "follow", training_id)
+    assert (failed.exit_code, failed.stdout) == (1, "failed  No labels\n")
+
+
+async def test_the_learning_curve_is_plotted(
+    pool: asyncpg.Pool, database_url: str, organization: Tenant, tmp_path: Path
+) -> None:
+    training_id = await seed(pool, organization, "running")
+    none_yet = await run(database_url, "plot", training_id, "--out", str(tmp_path / "none.svg"))
+    assert (none_yet.exit_code, "no epoch of it has ended" in none_yet.stderr) == (1, True)
+    await pool.execute("UPDATE training SET curve = $1", [[1.0, 10, 0.5, None], [2.0, 20, 0.25, 0.8]])
+    for name, begin in (("curve.svg", b"<svg "), ("curve.png", b"\x89PNG")):
+        plotted = await run(database_url, "plot", training_id, "--out", str(tmp_path / name))
+        assert (plotted.exit_code, "2 epochs" in plotted.output) == (0, True)
+        assert (tmp_path / name).read_bytes().startswith(begin)
+    refused = await run(database_url, "plot", training_id, "--out", str(tmp_path / "curve.gif"))
+    assert (refused.exit_code, ".svg or .png" in refused.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["show", "approve", "cancel", "follow", "plot"])
 async def test_an_unknown_training_is_one_line(database_url: str, command: str) -> None:
     refused = await run(database_url, command, UNKNOWN)
     assert (refused.exit_code, refused.stderr) == (1, f"pagemill: there is no training {UNKNOWN}\n")
