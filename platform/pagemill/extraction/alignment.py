@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
 from pagemill.extraction.candidates import Spans, candidate_key, typed_spans
-from pagemill.extraction.decoding import DateOrder, date_readings, field_type, fold, normalise, same_value
+from pagemill.extraction.decoding import field_type, fold, normalise, same_value
 from pagemill.extraction.layout import Layout
+from pagemill.extraction.printed_dates import DateOrder, date_readings
 
 FUZZY_MINIMUM_LENGTH = 5
 FUZZY_SIMILARITY = 82.0

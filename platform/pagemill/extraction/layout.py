@@ -8,10 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pagemill.extraction.printed_characters import plain
+from pagemill.extraction.printed_dates import find_dates, has_digits_of_date
+from pagemill.extraction.printed_numbers import LONGEST_PRINT, REMEMBERED
 from pagemill.extraction.reading_order import reading_blocks
 from pagemill.extraction.types import Page, Word
 
@@ -22,12 +27,13 @@ MAXIMUM_TOKENS = 6000
 _CHUNK = 128
 _NEAR = 3
 """Lines above and below in which most tokens have their neighbours; the others are looked for everywhere."""
-_DATE = r"\d{1,2}[/.-]\d{1,2}[/.-](?:\d{4}|\d{2})|\d{4}[/.-]\d{1,2}[/.-]\d{1,2}"
-_SPLIT = re.compile(
-    rf"(?<=[A-Za-z:(])(?=(?:{_DATE})(?!\d))"
-    rf"|(?<=\d[/.-]\d\d)(?=[-–(]\d)|(?<=\d[/.-]\d{{4}})(?=[-–(]\d)|(?<=\d[/.-]\d\d-)(?=\d\d?/)|(?<=\d[/.-]\d{{4}}-)(?=\d\d?/)"
-    r"|(?<=[A-Za-z]:)(?=[\w$])|(?<=[A-Za-z])(?=\()|(?<=[A-Za-z]=)(?=\S)"
+_SPLIT = re.compile(r"(?<=[A-Za-z]:)(?=[\w$])|(?<=[A-Za-z])(?=\()|(?<=[A-Za-z]=)(?=\S)")
+_UNCUT: tuple[str, ...] = ()
+_BETWEEN_NUMBERS = re.compile(
+    r"(?<=\d)(?=[@\u00d7*xX]\d+[.,]\d)|(?<=\d[@\u00d7*xX])(?=\d+[.,]\d)"
+    r"|(?<=[^\W\d_]{5})(?=\d[\d.,]*[.,]\d\d(?!\d))|(?<=[.,]\d\d)(?=[^\W\d_]{4})"
 )
+"""Places between two numbers, and between a sum of money and a word that is no currency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +66,7 @@ class Layout:
 
 
 def _split(word: Word) -> list[tuple[Word, bool]]:
-    if word.text.isalnum():
-        # Each place to split has a sign beside it.
-        return [(word, False)]
-    parts = [part for part in _SPLIT.split(word.text) if part]
+    parts = _parts(word.text) if len(word.text) <= LONGEST_PRINT else _UNCUT
     if len(parts) < 2:
         return [(word, False)]
     pieces, position, width = [], 0, word.x1 - word.x0
@@ -73,6 +76,24 @@ def _split(word: Word) -> list[tuple[Word, bool]]:
         right = word.x0 + width * position / len(word.text)
         pieces.append((Word(part, left, word.y0, right, word.y1, word.confidence), position > len(part)))
     return pieces
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _parts(text: str) -> tuple[str, ...]:
+    """Return the tokens of a word; none where it is one."""
+    if text.isalpha() or text.isdecimal():
+        return _UNCUT
+    return tuple(piece for part in _SPLIT.split(text) if part for piece in _cut_values(part))
+
+
+def _cut_values(text: str) -> list[str]:
+    """Cut out values that a reader has glued to what stands beside them: "13/01/201810:20", "2x4.50"."""
+    cuts = {match.start() for match in _BETWEEN_NUMBERS.finditer(text)}
+    if has_digits_of_date(text) and len(plain(text)) == len(text):
+        for date in find_dates(text):
+            cuts |= {date.begin, date.end}
+    edges = [0, *sorted(cuts - {0, len(text)}), len(text)]
+    return [text[begin:end] for begin, end in pairwise(edges)]
 
 
 def _assign_lines(boxes: NDArray[np.float32]) -> list[list[int]]:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pagemill.extraction.alignment import PageText
-from pagemill.extraction.decoding import DateOrder, field_type, normalise
+from pagemill.extraction.decoding import field_type, normalise
+from pagemill.extraction.printed_dates import DateOrder
 from pagemill.extraction.types import Field, FieldDefinition, FieldDefinitions
 
 CELL_PROBABILITY = 0.5

@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from pagemill.extraction.alignment import PageText, learn_date_order, locate, page_hint
-from pagemill.extraction.decoding import DateOrder, as_text, field_type
+from pagemill.extraction.decoding import as_text, field_type
 from pagemill.extraction.line_item_alignment import LabelledCell, locate_rows, row_targets, truth_rows
+from pagemill.extraction.printed_dates import DateOrder
 from pagemill.extraction.ranks import Ranks, SingleRank
 from pagemill.extraction.sheets import Sheet, Targets, read_sheet
 from pagemill.extraction.tagger_configuration import (

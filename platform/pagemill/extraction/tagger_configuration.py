@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from pagemill.extraction.decoding import DateOrder, field_type
+from pagemill.extraction.decoding import field_type
+from pagemill.extraction.printed_dates import DateOrder
 from pagemill.extraction.types import FieldDefinitions, LineItemDefinitions
 
 FORMAT = 1
