@@ -5,7 +5,6 @@ A value that is not found stays unlocated: training on a guess would teach the g
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
-from pagemill.extraction.candidates import Spans, candidate_key, typed_spans
-from pagemill.extraction.decoding import field_type, fold, normalise, same_value
+from pagemill.extraction.candidates import NO_SPANS, Spans, candidate_key, typed_spans
+from pagemill.extraction.decoding import field_type, fold, prints
 from pagemill.extraction.layout import Layout
-from pagemill.extraction.printed_dates import DateOrder, date_readings
+from pagemill.extraction.printed_dates import DateOrder
 
 FUZZY_MINIMUM_LENGTH = 5
 FUZZY_SIMILARITY = 82.0
@@ -99,13 +98,17 @@ def _string_occurrences(pages: Mapping[int, PageText], target: str) -> list[Occu
 def _typed_occurrences(
     pages: Mapping[int, PageText], value: str, field: Mapping[str, object], order: DateOrder
 ) -> list[Occurrence]:
-    found = []
-    for index, page in pages.items():
-        for start, end in (page.spans(field) or Spans(np.empty(0, np.int64), np.empty(0, np.int64))).pairs():
-            text = page.layout.text(start, end)
-            if same_value(value, normalise(text, field, order), field, order):
-                found.append(Occurrence(index, start, end))
-    return found
+    """Return the candidates that print ``value``: dates in ``order``, or in the other one where none does."""
+    candidates = [
+        (Occurrence(index, start, end), page.layout.text(start, end))
+        for index, page in pages.items()
+        for start, end in (page.spans(field) or NO_SPANS).pairs()
+    ]
+    for chosen in (order, None) if field_type(field) == "date" else (order,):
+        found = [place for place, text in candidates if prints(value, text, field, chosen)]
+        if found:
+            return found
+    return []
 
 
 def locate(
@@ -132,36 +135,6 @@ def locate(
         if found:
             return found
     return []
-
-
-def _votes(value: str, pages: Sequence[PageText], field: Mapping[str, object]) -> Counter[DateOrder]:
-    votes: Counter[DateOrder] = Counter()
-    readings = date_readings(value)
-    if len(readings) == 1:
-        votes.update(readings.keys())
-    if len(set(readings.values())) != 1 or len(readings) != 2:
-        return votes
-    iso = next(iter(readings.values()))
-    printed: set[DateOrder] = set()
-    for page in pages:
-        for start, end in (page.spans(field) or Spans(np.empty(0, np.int64), np.empty(0, np.int64))).pairs():
-            texts = date_readings(page.layout.text(start, end))
-            printed.update(
-                order for order, reading in texts.items() if reading == iso and len(set(texts.values())) > 1
-            )
-    if len(printed) == 1:
-        votes.update(printed)
-    return votes
-
-
-def learn_date_order(
-    values: Iterable[tuple[str, Sequence[PageText]]], field: Mapping[str, object]
-) -> Counter[DateOrder]:
-    """Count how often the day, and how often the month, must have been printed first."""
-    votes: Counter[DateOrder] = Counter()
-    for value, pages in values:
-        votes.update(_votes(value, pages, field))
-    return votes
 
 
 def page_hint(item: Mapping[str, object]) -> list[int]:

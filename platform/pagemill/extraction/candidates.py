@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from pagemill.extraction.damaged_money import is_damaged_money
 from pagemill.extraction.decoding import closest_choice, enum_choices, field_type, fold, parse_number
 from pagemill.extraction.layout import Layout
 from pagemill.extraction.printed_characters import plain
@@ -44,6 +45,9 @@ class Spans:
     def pairs(self) -> list[tuple[int, int]]:
         """Return (start, end) of each span."""
         return list(zip(self.starts.tolist(), self.ends.tolist(), strict=True))
+
+
+NO_SPANS = Spans(np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 def _spans(pairs: list[tuple[int, int]]) -> Spans:
@@ -184,7 +188,7 @@ def string_spans(layout: Layout, maximum: int) -> Spans:
 
 
 def _is_amount(text: str) -> bool:
-    return parse_number(text) is not None
+    return parse_number(text) is not None or is_damaged_money(text)
 
 
 def _is_number(text: str) -> bool:

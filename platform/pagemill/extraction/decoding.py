@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from rapidfuzz import fuzz, process
 
+from pagemill.extraction.damaged_money import may_be
 from pagemill.extraction.printed_characters import plain
 from pagemill.extraction.printed_dates import DateOrder, date_readings
 from pagemill.extraction.printed_numbers import DecimalMark, read_number
@@ -129,6 +130,26 @@ def numbers_meant(text: str) -> set[Decimal]:
         return {Decimal(text)}
     found = read_number(text)
     return set() if found is None else set(found.values.values())
+
+
+def prints(value: str, text: str, field: Mapping[str, object], order: DateOrder | None = None) -> bool:
+    """Return whether ``text`` can be a print of a value of the ground truth; None for any order of dates."""
+    match field_type(field):
+        case "date":
+            readings = date_readings(text)
+            found = set(readings.values()) if order is None else {parse_date(text, order)} - {None}
+            return not found.isdisjoint(date_readings(value).values())
+        case "amount":
+            number = read_number(text)
+            meant = numbers_meant(value)
+            if number is None:
+                return any(may_be(text, abs(amount)) for amount in meant)
+            return not number.is_percentage and not meant.isdisjoint(number.values.values())
+        case "numeric":
+            number = read_number(text)
+            return number is not None and not numbers_meant(value).isdisjoint(number.values.values())
+        case _:
+            return same_value(value, normalise(text, field), field, order or "day")
 
 
 def same_value(expected: str, found: str | None, field: Mapping[str, object], order: DateOrder) -> bool:
