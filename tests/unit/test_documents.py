@@ -143,13 +143,15 @@ COMMANDS_RUN_BY = {
 
 RAY_COMMANDS_RUN_BY = {
     "drain-node": "benchmarks/cluster_nodes.py",
+    "exec": "tests/integration/tools/test_cluster_setup.py",
     "list": "tests/acceptance/test_ray_dashboard.py",
     "start": "benchmarks/cluster_nodes.py",
     "status": "tests/acceptance/test_ray_dashboard.py",
+    "up": "tests/integration/tools/test_cluster_setup.py",
 }
 """The test, or the rehearsal, that runs each command of Ray that a document tells."""
-RUN_BY_NOBODY = {"up", "exec", "dashboard", "stop"}
-"""Three need the account of a cloud, and what they read is tested; one ends every Ray of a machine."""
+RUN_BY_NOBODY = {"dashboard", "stop"}
+"""One forwards a port by ssh, for as long as it runs; the other ends every Ray of a machine."""
 
 
 @pytest.fixture(scope="module", params=DOCUMENTS, ids=lambda path: path.name)
