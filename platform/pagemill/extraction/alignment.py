@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +38,22 @@ class PageText:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        folded = [fold(text) for text in layout.texts]
-        self.joined = "".join(folded)
-        self.begins: NDArray[np.int64] = np.cumsum([0, *map(len, folded)])
         self._spans: dict[str, Spans | None] = {}
+
+    @cached_property
+    def _folded(self) -> list[str]:
+        """Each token as it is compared. Only training searches: predictions never ask."""
+        return [fold(text) for text in self.layout.texts]
+
+    @cached_property
+    def joined(self) -> str:
+        """The folded tokens, one behind the other."""
+        return "".join(self._folded)
+
+    @cached_property
+    def begins(self) -> NDArray[np.int64]:
+        """Where each token begins in ``joined``, and where the last one ends."""
+        return np.cumsum([0, *map(len, self._folded)])
 
     def spans(self, field: Mapping[str, object]) -> Spans | None:
         """Return the typed candidates of a field on this page; None for a string field."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -95,35 +95,36 @@ def _plain_line(layout: Layout, first: int, last: int) -> tuple[list[int], str]:
 
 def _amount_spans(layout: Layout, reads: Callable[[str], bool]) -> Spans:
     found: list[tuple[int, int]] = []
+    lines = layout.lines.tolist()
     for start, text in enumerate(layout.texts):
-        if not any(map(str.isdecimal, text)) or not reads(text):
+        if text.isalpha() or not any(map(str.isdecimal, text)) or not reads(text):
             continue
-        found += _with_signs(layout, start, start, reads)
+        found += _with_signs(layout, lines, start, start, reads)
         end = start + 1
         while (
-            end < len(layout)
-            and layout.lines[end] == layout.lines[start]
+            end < len(lines)
+            and lines[end] == lines[start]
             and _GROUP_HEAD.fullmatch(text)
             and _GROUP_TAIL.fullmatch(layout.texts[end])
             and reads(layout.text(start, end))
         ):
-            found += _with_signs(layout, start, end, reads)
+            found += _with_signs(layout, lines, start, end, reads)
             end += 1
     return _spans(found)
 
 
 def _with_signs(
-    layout: Layout, start: int, end: int, reads: Callable[[str], bool]
+    layout: Layout, lines: Sequence[int], start: int, end: int, reads: Callable[[str], bool]
 ) -> Iterator[tuple[int, int]]:
     """Yield a number with the signs beside it, which can turn it around: "-", "(" and ")", "CR".
 
     Nothing where they make something else of it, such as a percentage of an amount.
     """
-    lines, begin, stop = layout.lines, start, end
+    begin, stop = start, end
     if start and lines[start - 1] == lines[start] and _SIGN.fullmatch(plain(layout.texts[start - 1])):
         begin = start - 1
     while (
-        stop + 1 < len(layout)
+        stop + 1 < len(lines)
         and stop < end + MOST_SIGNS_AFTER
         and lines[stop + 1] == lines[start]
         and _SIGN_AFTER.fullmatch(plain(layout.texts[stop + 1]))

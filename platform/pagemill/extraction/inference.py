@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pagemill.extraction.conventions import DocumentValues, ValueReader
+from pagemill.extraction.conventions import DocumentValues, Reading, ValueReader
 from pagemill.extraction.decoding import field_type, fold
 from pagemill.extraction.layout import Layout
 from pagemill.extraction.line_item_decoding import read_rows
@@ -32,6 +33,15 @@ def calibrated(confidence: float, calibration: Calibration) -> float:
     return 1 / (1 + math.exp(-max(min(odds, 30.0), -30.0)))
 
 
+class _Found(NamedTuple):
+    """A value, and where it is printed."""
+
+    reading: Reading
+    raw: str
+    start: int
+    end: int
+
+
 def _page_field(
     label: str,
     layout: Layout,
@@ -43,7 +53,7 @@ def _page_field(
 
     The field's confidence is the certainty of its reading; the probability is that of its places.
     """
-    values: dict[str, tuple[float, Field]] = {}
+    values: dict[str, tuple[float, _Found]] = {}
     for start, end, probability in spans:
         raw = layout.text(start, end)
         reading = reader.read(label, raw, definition)
@@ -52,15 +62,15 @@ def _page_field(
         key = fold(reading.value) if field_type(definition) == "string" else reading.value
         before = values.get(key)
         if before is None:
-            box = layout.box(start, end)
-            found = Field(label, reading.value, reading.certainty, raw[:1024], layout.page, box)
-            values[key] = (probability, found)
+            values[key] = (probability, _Found(reading, raw, start, end))
         else:
             values[key] = (before[0] + probability, before[1])
     if not values:
         return None, 0.0
-    probability, best = max(values.values(), key=lambda pair: pair[0] * pair[1].confidence)
-    return best, min(probability, 1.0)
+    probability, best = max(values.values(), key=lambda pair: pair[0] * pair[1].reading.certainty)
+    value, certainty = best.reading
+    box = layout.box(best.start, best.end)
+    return Field(label, value, certainty, best.raw[:1024], layout.page, box), min(probability, 1.0)
 
 
 class SheetReader:

@@ -53,6 +53,8 @@ class Layout:
 
     def text(self, start: int, end: int) -> str:
         """Return tokens start..end (inclusive) as printed: words apart, parts of a word together."""
+        if True not in self.glued[start + 1 : end + 1]:
+            return " ".join(self.texts[start : end + 1])
         parts = [self.texts[start]]
         for position in range(start + 1, end + 1):
             parts.append(self.texts[position] if self.glued[position] else f" {self.texts[position]}")
@@ -103,18 +105,24 @@ def _assign_lines(boxes: NDArray[np.float32]) -> list[list[int]]:
     left_of = boxes[:, 0].tolist()
     lines: list[list[int]] = []
     middles: list[tuple[float, float]] = []
+    count = 0
     for position in np.argsort(centres, kind="stable").tolist():
         centre, height = middle_of[position], height_of[position]
-        for index in range(len(lines) - 1, max(len(lines) - 4, -1), -1):
+        # Without calls: each word is compared with the last three lines.
+        for index in range(count - 1, count - 4 if count > 3 else -1, -1):
             middle, tall = middles[index]
-            if abs(middle - centre) < max(0.5 * min(height, tall), 0.3 * max(height, tall)):
-                lines[index].append(position)
-                share = 1 / len(lines[index])
+            low, high = (0.5 * height, 0.3 * tall) if height < tall else (0.5 * tall, 0.3 * height)
+            reach = low if low > high else high
+            if -reach < middle - centre < reach:
+                line = lines[index]
+                line.append(position)
+                share = 1 / len(line)
                 middles[index] = (middle + (centre - middle) * share, tall + (height - tall) * share)
                 break
         else:
             lines.append([position])
             middles.append((centre, height))
+            count += 1
     order = sorted(range(len(lines)), key=lambda index: middles[index][0])
     return [sorted(lines[index], key=left_of.__getitem__) for index in order]
 
@@ -122,9 +130,9 @@ def _assign_lines(boxes: NDArray[np.float32]) -> list[list[int]]:
 def _lines_by_block(words: Sequence[Word], boxes: NDArray[np.float32], aspect: float) -> Iterator[list[int]]:
     """Yield word positions by line; lines of columns side by side are lines of their own."""
     for block in reading_blocks(words, aspect):
-        positions = np.array(sorted(block), dtype=np.int64)
+        positions = sorted(block)
         for line in _assign_lines(boxes[positions]):
-            yield positions[line].tolist()
+            yield [positions[at] for at in line]
 
 
 def _vertical_neighbours(boxes: NDArray[np.float32], lines: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -191,7 +199,13 @@ def layout_page(page: Page) -> Layout:
     numbers: list[int] = []
     for number, line in enumerate(_lines_by_block(words, boxes, page.aspect)):
         for position in line:
-            split = _split(words[position])
+            word = words[position]
+            if word.text.isalpha():
+                # Most words: they are not looked up.
+                pieces.append((word, False))
+                numbers.append(number)
+                continue
+            split = _split(word)
             pieces.extend(split)
             numbers.extend([number] * len(split))
     pieces, numbers = pieces[:MAXIMUM_TOKENS], numbers[:MAXIMUM_TOKENS]
