@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pagemill.extraction.alignment import PageText
 from pagemill.extraction.candidates import NO_SPANS, candidate_key
 from pagemill.extraction.damaged_money import repair
 from pagemill.extraction.decoding import as_amount, field_type, normalise, numbers_meant
+from pagemill.extraction.field_options import Convention, certainty_of, conventions_of
 from pagemill.extraction.printed_dates import DateOrder, date_readings
 from pagemill.extraction.printed_numbers import DecimalMark, PrintedNumber, read_number
 from pagemill.extraction.types import FieldDefinition
 
-Convention = Literal["day", "month", "point", "comma"]
 Votes = Mapping[Convention, int]
 PAIRS: tuple[tuple[Convention, Convention], ...] = (("day", "month"), ("point", "comma"))
 
@@ -31,6 +31,8 @@ MARGIN = 0.5
 WITNESS = math.log(20.0)
 """Weight of a value of the document with one reading: it is of the same convention 20 times in 21."""
 MOST_WITNESSES = 4
+DECLARED = math.log(1000.0)
+"""Weight of what the field's format says."""
 USUAL_ORDER = math.log(1.5)
 """Weight for the day before the month where nothing else is known: most countries print it so."""
 USUAL_GROUPS = math.log(4.0)
@@ -187,11 +189,18 @@ class ValueReader:
 
     def read(self, name: str, text: str, definition: FieldDefinition) -> Reading | None:
         """Return the likeliest value of a print of field ``name``; None when it is no value of its type."""
+        reading = self._read(name, text, definition)
+        if reading is None:
+            return None
+        share = certainty_of(reading.value, text, definition)
+        return Reading(reading.value, reading.certainty * share) if share else None
+
+    def _read(self, name: str, text: str, definition: FieldDefinition) -> Reading | None:
         kind = field_type(definition)
         if kind == "date":
-            return self._date(name, text)
+            return self._date(name, text, conventions_of(definition))
         if kind in ("amount", "numeric"):
-            return self._number(name, text, kind)
+            return self._number(name, text, definition)
         value = normalise(text, definition)
         return None if value is None else Reading(value)
 
@@ -199,32 +208,37 @@ class ValueReader:
         """Return the reader of the columns of a lines field."""
         return lambda column, text, definition: self.read(f"{label}.{column}", text, definition)
 
-    def _date(self, name: str, text: str) -> Reading | None:
+    def _date(self, name: str, text: str, declared: Collection[Convention]) -> Reading | None:
         readings = date_readings(text)
         if len(set(readings.values())) < 2:
             return next((Reading(iso) for iso in readings.values()), None)
         odds = _odds(self._votes.get(name, {}), "day", "month", self._values.orders) + USUAL_ORDER
+        odds += DECLARED * (("day" in declared) - ("month" in declared))
         order: DateOrder = "day" if odds >= 0 else "month"
         return Reading(readings[order], _probability(abs(odds)))
 
-    def _number(self, name: str, text: str, kind: str) -> Reading | None:
+    def _number(self, name: str, text: str, definition: FieldDefinition) -> Reading | None:
+        kind = field_type(definition)
         found = read_number(text)
         if found is None:
             return self._repaired(text) if kind == "amount" else None
         if found.is_percentage and kind == "amount":
             return None
-        mark, certainty = self._mark(name, found)
+        mark, certainty = self._mark(name, found, conventions_of(definition))
         number = found.value(mark)
         value = as_amount(number) if kind == "amount" else f"{number:f}"
         return None if value is None else Reading(value, certainty)
 
-    def _mark(self, name: str, found: PrintedNumber) -> tuple[DecimalMark | None, float]:
+    def _mark(
+        self, name: str, found: PrintedNumber, declared: Collection[Convention]
+    ) -> tuple[DecimalMark | None, float]:
         if len(set(found.values.values())) < 2:
             return None, 1.0
         # Read by the point, "1.234" has decimals; "1,234" has groups.
         grouped: DecimalMark = max(found.values, key=lambda mark: abs(found.values[mark]))
         other: DecimalMark = "comma" if grouped == "point" else "point"
         odds = _odds(self._votes.get(name, {}), grouped, other, self._values.marks) + USUAL_GROUPS
+        odds += DECLARED * ((grouped in declared) - (other in declared))
         return (grouped if odds >= 0 else other), _probability(abs(odds))
 
     def _repaired(self, text: str) -> Reading | None:

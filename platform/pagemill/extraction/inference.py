@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from pagemill.extraction.conventions import DocumentValues, Reading, ValueReader
 from pagemill.extraction.decoding import field_type, fold
+from pagemill.extraction.field_options import is_multivalue
 from pagemill.extraction.layout import Layout
 from pagemill.extraction.line_item_decoding import read_rows
 from pagemill.extraction.losses import grouped_logsumexp
@@ -21,6 +23,8 @@ from pagemill.extraction.tagger_configuration import Calibration, TaggerConfigur
 from pagemill.extraction.types import Extracted, Field, FieldDefinition, Lines
 
 TOKENS_PER_BATCH = 12_000
+LEAST_SHARE = 0.3
+"""Probability of a further value of a field that has several, as a share of that of the best."""
 CONTENDERS = 12
 """Spans per page and label that are read as values; the others share what probability is left."""
 SMALLEST = 1e-6
@@ -42,16 +46,16 @@ class _Found(NamedTuple):
     end: int
 
 
-def _page_field(
+def _page_fields(
     label: str,
     layout: Layout,
     spans: Sequence[tuple[int, int, float]],
     definition: FieldDefinition,
     reader: ValueReader,
-) -> tuple[Field | None, float]:
-    """Return the best value of the page's likeliest spans; spans that print the same value add up.
+) -> list[tuple[Field, float]]:
+    """Return the best value of the page's likeliest spans, or several; spans of the same value add up.
 
-    The field's confidence is the certainty of its reading; the probability is that of its places.
+    A field's confidence is the certainty of its reading; the probability is that of its places.
     """
     values: dict[str, tuple[float, _Found]] = {}
     for start, end, probability in spans:
@@ -65,12 +69,28 @@ def _page_field(
             values[key] = (probability, _Found(reading, raw, start, end))
         else:
             values[key] = (before[0] + probability, before[1])
-    if not values:
-        return None, 0.0
-    probability, best = max(values.values(), key=lambda pair: pair[0] * pair[1].reading.certainty)
-    value, certainty = best.reading
-    box = layout.box(best.start, best.end)
-    return Field(label, value, certainty, best.raw[:1024], layout.page, box), min(probability, 1.0)
+    ranked = sorted(
+        ((found, min(probability, 1.0)) for probability, found in values.values()),
+        key=lambda pair: -pair[1] * pair[0].reading.certainty,
+    )
+    chosen = _together(ranked) if is_multivalue(definition) else ranked[:1]
+    return [(_field(label, layout, found), probability) for found, probability in chosen]
+
+
+def _together(ranked: Sequence[tuple[_Found, float]]) -> list[tuple[_Found, float]]:
+    """Return the values that share the probability of a field with several values.
+
+    Each has that of all, as long as it is not much less likely than the best.
+    """
+    least = LEAST_SHARE * ranked[0][1] if ranked else 0.0
+    chosen = [(found, probability) for found, probability in ranked if probability >= least]
+    return [(found, min(probability * len(chosen), 1.0)) for found, probability in chosen]
+
+
+def _field(label: str, layout: Layout, found: _Found) -> Field:
+    value, certainty = found.reading
+    box = layout.box(found.start, found.end)
+    return Field(label, value, certainty, found.raw[:1024], layout.page, box)
 
 
 class SheetReader:
@@ -142,17 +162,17 @@ class SheetReader:
                 (int(starts[at]) - begin, int(ends[at]) - begin, math.exp(float(flat[at] - totals[page])))
                 for at in top.tolist()
             ]
-            best, probability = _page_field(
+            ranked = _page_fields(
                 label, batch.sheets[number].pages[place].layout, contenders, definition, readers[number]
             )
-            if best is None:
-                continue
-            confidence = calibrated(probability * best.confidence, calibration)
-            doubt[number] = min(doubt[number], 1 - confidence)
-            if probability >= math.exp(-float(totals[page])):
-                found[number].append(
-                    Field(label, best.value, confidence, best.raw_value, best.page, best.location)
-                )
+            several = is_multivalue(definition)
+            for best, probability in ranked:
+                confidence = calibrated(probability * best.confidence, calibration)
+                doubt[number] = min(doubt[number], 1 - confidence)
+                if probability >= math.exp(-float(totals[page])):
+                    found[number].append(
+                        msgspec.structs.replace(best, confidence=confidence, several=several)
+                    )
         nothing = self.configuration.nothing.get(label, 1.0)
         return [
             fields or [Field(label, None, doubt[number] * nothing)] for number, fields in enumerate(found)

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from pagemill.extraction.alignment import PageText, locate, page_hint
-from pagemill.extraction.conventions import Convention, DocumentValues, Votes, total_votes, vote
+from pagemill.extraction.conventions import DocumentValues, Votes, total_votes, vote
 from pagemill.extraction.decoding import as_text
+from pagemill.extraction.field_options import Convention
 from pagemill.extraction.line_item_alignment import LabelledCell, locate_rows, row_targets, truth_rows
 from pagemill.extraction.printed_dates import DateOrder
 from pagemill.extraction.ranks import Ranks, SingleRank

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from pagemill.extraction.conventions import Convention
 from pagemill.extraction.decoding import field_type
+from pagemill.extraction.field_options import Convention
 from pagemill.extraction.printed_dates import DateOrder
 from pagemill.extraction.types import FieldDefinitions, LineItemDefinitions
 
