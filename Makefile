@@ -43,7 +43,7 @@ demo: install ## The main job on documents that it renders itself: upload, train
 test: install ## All tests but the long ones, among them the main job through the official clients (15 to 25 minutes)
 	$(PYTEST) -m "not long and not observability"
 
-test-long: install ## The long ones: releases roll, workers train together, more parts are killed amid jobs (about 10 minutes)
+test-long: install ## The long ones: releases roll, workers train together, more parts are killed amid jobs (about 15 minutes)
 	$(PYTEST) -m long
 
 test-fast: install ## Tests that start neither Ray nor a stack (under 3 minutes on 2 processors)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UnsetType
 
@@ -50,6 +50,8 @@ class TrainingRow(Row):
     evaluation: dict[str, object]
     gpu_hours: float | None
     artefact_key: str | None
+    progress: dict[str, Any] | None
+    error: str | None
     created_time: datetime.datetime
     created_by: PrincipalId | None
     updated_time: datetime.datetime | None
@@ -312,7 +314,7 @@ async def succeed_training(
 
 
 @tenant(f"""
-    UPDATE training SET status = :status
+    UPDATE training SET status = :status, error = :error
     WHERE organization_id = :organization_id AND id = :training_id
         AND status NOT IN ('succeeded', 'failed', 'cancelled')
     RETURNING {columns(TrainingStatusRow)}
@@ -323,12 +325,13 @@ async def end_training(
     organization_id: OrganizationId,
     training_id: TrainingId,
     status: Literal["failed", "cancelled"],
+    error: str | None,
 ) -> TrainingStatusRow | None:
     """Set a training that has not ended to failed or cancelled."""
 
 
 @tenant(f"""
-    UPDATE training SET status = 'pending'
+    UPDATE training SET status = 'pending', error = NULL, progress = NULL, curve = NULL
     WHERE organization_id = :organization_id AND id = :training_id AND status = 'failed'
     RETURNING {columns(TrainingStatusRow)}
 """)

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from pagemill.working_directories import sweep_working_directories, working_dire
 from train_jobs.attempt_guard import AttemptGuard, set_training_status
 from train_jobs.shards import all_examples, shard_of_worker
 from train_jobs.training_metrics import TrainingMetrics
+from train_jobs.training_progress import ProgressWriter
 from train_jobs.worker_group import NoUsableGpu
 
 STATE_FILE = "state.bin"
@@ -135,7 +137,8 @@ def _train_as_worker(task: WorkerTask, settings: Settings) -> None:
             _tell_that_it_runs(settings, task)
         with span("prepare"):
             trainer = _make_trainer(task, settings, guard, ranks, device.torch_device)
-        with span("run epochs"):
+        telling = ProgressWriter(settings.database_url, task.job, trainer) if is_first else nullcontext()
+        with span("run epochs"), telling:
             _run_epochs(trainer, gpu_time, settings.training_checkpoint_interval, saves=is_first)
         # They judge together: where one has stopped, none may wait for it.
         if any_rank(ranks, guard.is_lost() or (is_first and not _begins_evaluation(settings, task.job))):

@@ -86,6 +86,9 @@ class Training(Table, tablename="training"):
     created_by = Text(null=True, default=None)
     updated_time = Timestamptz(null=True, default=None)
     updated_by = Text(null=True, default=None)
+    progress = JSONB(null=True, default=None, help_text="step, steps, loss, F1 and seconds left")
+    curve = JSONB(null=True, default=None, help_text="[seconds, step, loss, F1] of each epoch")
+    error = Text(null=True, default=None, help_text="why it has failed")
 
 
 class Prediction(Table, tablename="prediction"):

@@ -31,6 +31,7 @@ from pagemill.commands.plans import plans
 from pagemill.commands.roles import roles
 from pagemill.commands.secrets import secrets
 from pagemill.commands.traces import traces
+from pagemill.commands.trainings import trainings
 from pagemill.commands.webhooks import webhooks
 from pagemill.errors import PagemillError
 from pagemill.release import release
@@ -173,6 +174,7 @@ main.add_command(plans)
 main.add_command(roles)
 main.add_command(secrets)
 main.add_command(traces)
+main.add_command(trainings)
 main.add_command(webhooks)
 
 

@@ -37,6 +37,7 @@ MARGIN_SECONDS = 15.0
 ALSO_LONG = (
     "API",
     "Postgres",
+    "usage counter",
     "reading replica",
     "prediction replica",
     "Serve controller",

@@ -32,7 +32,7 @@ class NodeHome:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.programs = home / "programs"
-        self.programs.mkdir(parents=True)
+        self.programs.mkdir(parents=True, exist_ok=True)
         (home / ".bashrc").touch()
         # A login shell sets PATH anew.
         (home / ".bash_profile").write_text(f"PATH={self.programs}:$PATH\n")

@@ -111,6 +111,23 @@ COMMANDS_RUN_BY = {
     "secrets rotate": "tests/integration/housekeeping/test_secret_rotation.py::test_the_command",
     "status": "tests/integration/stack/test_up.py::test_it_runs_stops_and_finds_its_data_again",
     "traces": "tests/unit/tracing/test_trees.py::test_the_command_shows_what_is_sent_to_it",
+    "trainings approve": (
+        "tests/integration/commands/test_trainings.py::test_an_approved_training_is_queued_once"
+    ),
+    "trainings cancel": (
+        "tests/integration/commands/test_trainings.py::test_a_queued_training_is_cancelled_with_its_job"
+    ),
+    "trainings follow": (
+        "tests/integration/commands/test_trainings.py::test_a_training_is_followed_until_it_has_ended"
+    ),
+    "trainings list": (
+        "tests/integration/commands/test_trainings.py::test_the_list_is_of_all_organizations_or_of_one"
+    ),
+    "trainings plot": "tests/integration/commands/test_trainings.py::test_the_learning_curve_is_plotted",
+    "trainings show": (
+        "tests/integration/commands/test_trainings.py"
+        "::test_why_a_training_has_failed_is_shown_after_its_job_is_gone"
+    ),
     "up": "tests/integration/stack/test_up.py::test_it_runs_stops_and_finds_its_data_again",
     "webhooks attempts": (
         "tests/integration/work/test_webhooks.py::test_a_failed_delivery_is_shown_and_can_be_replayed"
@@ -126,13 +143,15 @@ COMMANDS_RUN_BY = {
 
 RAY_COMMANDS_RUN_BY = {
     "drain-node": "benchmarks/cluster_nodes.py",
+    "exec": "tests/integration/tools/test_cluster_setup.py",
     "list": "tests/acceptance/test_ray_dashboard.py",
     "start": "benchmarks/cluster_nodes.py",
     "status": "tests/acceptance/test_ray_dashboard.py",
+    "up": "tests/integration/tools/test_cluster_setup.py",
 }
 """The test, or the rehearsal, that runs each command of Ray that a document tells."""
-RUN_BY_NOBODY = {"up", "exec", "dashboard", "stop"}
-"""Three need the account of a cloud, and what they read is tested; one ends every Ray of a machine."""
+RUN_BY_NOBODY = {"dashboard", "stop"}
+"""One forwards a port by ssh, for as long as it runs; the other ends every Ray of a machine."""
 
 
 @pytest.fixture(scope="module", params=DOCUMENTS, ids=lambda path: path.name)

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import msgspec
+from ray.autoscaler._private.util import fillout_defaults
 from ray.scripts.scripts import start as ray_start
 
 from pagemill.cli import main as pagemill
@@ -45,9 +46,19 @@ def faults_of_commands(cluster: Json) -> Iterator[str]:
     for command in commands:
         yield from _shell_faults(command)
         yield from _install_faults(command)
+    yield from _added_faults(cluster)
     yield from _variable_faults(commands)
     yield from _path_faults(commands, cluster["file_mounts"])
     yield from _start_faults(cluster)
+
+
+def _added_faults(cluster: Json) -> Iterator[str]:
+    """Yield the commands that Ray runs where a list is not in the file: its own for the cloud."""
+    filled = fillout_defaults(cluster)
+    for name in LISTS:
+        for command in filled.get(name, []):
+            if command not in cluster.get(name, []):
+                yield f"{name}: without it Ray runs its own: {command}"
 
 
 @functools.cache

@@ -15,7 +15,14 @@ from tools.api_docs.document import document_text
 from tools.release.built_wheels import SOURCES, build_wheels
 from tools.release.constraints import check_wheels, for_cpus, list_of, resolve
 from tools.release.installed import CPU_LIST, check_installed, sums
-from tools.release.packages import build, build_from_tree, compare_builds, compare_with_tree, uncommitted
+from tools.release.packages import (
+    build,
+    build_from_tree,
+    compare_builds,
+    compare_with_git,
+    compare_with_tree,
+    uncommitted,
+)
 from tools.release.programs import ReleaseError
 from tools.release.sbom import bill_of_materials
 
@@ -24,7 +31,8 @@ ROOT = Path(__file__).parents[2]
 
 def make_packages(root: Path, directory: Path) -> str:
     """Build wheel and source distribution into an empty directory; return a line that says what was seen."""
-    _, wheel = build(root, directory)
+    source, wheel = build(root, directory)
+    compare_with_git(source, root)
     with tempfile.TemporaryDirectory(prefix="pagemill-again-") as again:
         build_from_tree(root, Path(again))
         compare_builds(directory, Path(again))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ PACKAGES = {
     "db": "db",
 }
 """Directories of the tree, and what they are in the wheel."""
+MADE = "PKG-INFO"
 COMPILED = {"__pycache__"}
 
 
@@ -53,6 +55,20 @@ def compare_with_tree(wheel: Path, root: Path) -> int:
     if wrong:
         raise ReleaseError(f"the wheel and the tree differ in {', '.join(wrong)}")
     return len(expected)
+
+
+def compare_with_git(source: Path, root: Path) -> None:
+    """Raise ReleaseError naming files of a source distribution that git, where it is used, does not know.
+
+    The builder takes all that lies in the tree, an operator's token among it.
+    """
+    if not (root / ".git").exists():
+        return
+    known = {*run(["git", "ls-files", "-z"], cwd=root).split("\0"), MADE}
+    with tarfile.open(source) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    if strange := sorted(packed - known):
+        raise ReleaseError(f"git does not know {', '.join(strange)}, and the source distribution has it")
 
 
 def uncommitted(root: Path) -> bool:

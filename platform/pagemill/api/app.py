@@ -34,6 +34,7 @@ from pagemill.api.http.idempotency import HEADER as IDEMPOTENCY_KEY
 from pagemill.api.http.idempotency import REPLAYED, claim_key, idempotency_middleware
 from pagemill.api.http.litestar_tuning import (
     check_before_request,
+    pass_request_unparsed,
     resolve_dependencies_in_order,
     skip_cors_without_origin,
 )
@@ -269,6 +270,7 @@ def create_app(settings: Settings | None = None) -> Litestar:
     check_before_request(app, before_handler)
     check_route_options(app)
     resolve_dependencies_in_order(app)
+    pass_request_unparsed(app)
     skip_cors_without_origin(app)
     metrics = ApiMetrics(app, settings) if settings.metrics_port else None
     app.asgi_handler = _around(app.asgi_handler, settings, metrics)

@@ -25,7 +25,7 @@ from pagemill.jobs.dispatcher import Dispatcher
 from pagemill.logging_setup import configure_logging
 from pagemill.memory import keep_returning_memory
 from pagemill.objects import open_objects
-from pagemill.sandbox.concealment import conceal_this_process
+from pagemill.sandbox.concealment import conceal_ray_worker
 from pagemill.settings import load_settings
 from pagemill.tracing.configuration import close_tracing, configure_tracing
 from pagemill.work.roles import Role, roles_run_by
@@ -47,7 +47,7 @@ class DispatcherActor:
     def __init__(self, assignment: Assignment) -> None:
         keys = assignment.keys
         if keys.secret_keys or keys.smtp_password:
-            conceal_this_process()
+            conceal_ray_worker()
         self._assignment = assignment
         self._settings = msgspec.structs.replace(
             load_settings(os.environ), secret_keys=keys.secret_keys, smtp_password=keys.smtp_password

@@ -5,17 +5,18 @@ A value that is not found stays unlocated: training on a guess would teach the g
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
-from pagemill.extraction.candidates import Spans, candidate_key, typed_spans
-from pagemill.extraction.decoding import DateOrder, date_readings, field_type, fold, normalise, same_value
+from pagemill.extraction.candidates import NO_SPANS, Spans, candidate_key, typed_spans
+from pagemill.extraction.decoding import field_type, fold, prints
 from pagemill.extraction.layout import Layout
+from pagemill.extraction.printed_dates import DateOrder
 
 FUZZY_MINIMUM_LENGTH = 5
 FUZZY_SIMILARITY = 82.0
@@ -37,10 +38,22 @@ class PageText:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        folded = [fold(text) for text in layout.texts]
-        self.joined = "".join(folded)
-        self.begins: NDArray[np.int64] = np.cumsum([0, *map(len, folded)])
         self._spans: dict[str, Spans | None] = {}
+
+    @cached_property
+    def _folded(self) -> list[str]:
+        """Each token as it is compared. Only training searches: predictions never ask."""
+        return [fold(text) for text in self.layout.texts]
+
+    @cached_property
+    def joined(self) -> str:
+        """The folded tokens, one behind the other."""
+        return "".join(self._folded)
+
+    @cached_property
+    def begins(self) -> NDArray[np.int64]:
+        """Where each token begins in ``joined``, and where the last one ends."""
+        return np.cumsum([0, *map(len, self._folded)])
 
     def spans(self, field: Mapping[str, object]) -> Spans | None:
         """Return the typed candidates of a field on this page; None for a string field."""
@@ -98,13 +111,17 @@ def _string_occurrences(pages: Mapping[int, PageText], target: str) -> list[Occu
 def _typed_occurrences(
     pages: Mapping[int, PageText], value: str, field: Mapping[str, object], order: DateOrder
 ) -> list[Occurrence]:
-    found = []
-    for index, page in pages.items():
-        for start, end in (page.spans(field) or Spans(np.empty(0, np.int64), np.empty(0, np.int64))).pairs():
-            text = page.layout.text(start, end)
-            if same_value(value, normalise(text, field, order), field, order):
-                found.append(Occurrence(index, start, end))
-    return found
+    """Return the candidates that print ``value``: dates in ``order``, or in the other one where none does."""
+    candidates = [
+        (Occurrence(index, start, end), page.layout.text(start, end))
+        for index, page in pages.items()
+        for start, end in (page.spans(field) or NO_SPANS).pairs()
+    ]
+    for chosen in (order, None) if field_type(field) == "date" else (order,):
+        found = [place for place, text in candidates if prints(value, text, field, chosen)]
+        if found:
+            return found
+    return []
 
 
 def locate(
@@ -131,36 +148,6 @@ def locate(
         if found:
             return found
     return []
-
-
-def _votes(value: str, pages: Sequence[PageText], field: Mapping[str, object]) -> Counter[DateOrder]:
-    votes: Counter[DateOrder] = Counter()
-    readings = date_readings(value)
-    if len(readings) == 1:
-        votes.update(readings.keys())
-    if len(set(readings.values())) != 1 or len(readings) != 2:
-        return votes
-    iso = next(iter(readings.values()))
-    printed: set[DateOrder] = set()
-    for page in pages:
-        for start, end in (page.spans(field) or Spans(np.empty(0, np.int64), np.empty(0, np.int64))).pairs():
-            texts = date_readings(page.layout.text(start, end))
-            printed.update(
-                order for order, reading in texts.items() if reading == iso and len(set(texts.values())) > 1
-            )
-    if len(printed) == 1:
-        votes.update(printed)
-    return votes
-
-
-def learn_date_order(
-    values: Iterable[tuple[str, Sequence[PageText]]], field: Mapping[str, object]
-) -> Counter[DateOrder]:
-    """Count how often the day, and how often the month, must have been printed first."""
-    votes: Counter[DateOrder] = Counter()
-    for value, pages in values:
-        votes.update(_votes(value, pages, field))
-    return votes
 
 
 def page_hint(item: Mapping[str, object]) -> list[int]:

@@ -10,8 +10,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pagemill.extraction.decoding import date_readings, parse_number
+from pagemill.extraction.decoding import parse_number
 from pagemill.extraction.layout import Layout
+from pagemill.extraction.printed_dates import date_readings
 
 BUCKETS = 1 << 15
 PIECES = 14

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pagemill.extraction.decoding import field_type, fold, normalise
+from pagemill.extraction.conventions import DocumentValues, Reading, ValueReader
+from pagemill.extraction.decoding import field_type, fold
+from pagemill.extraction.field_options import is_multivalue
+from pagemill.extraction.layout import Layout
 from pagemill.extraction.line_item_decoding import read_rows
 from pagemill.extraction.losses import grouped_logsumexp
 from pagemill.extraction.network import Tagger
 from pagemill.extraction.sheets import Batch, Sheet, batches, collate, span_scores, span_table
 from pagemill.extraction.tagger_configuration import Calibration, TaggerConfiguration
-from pagemill.extraction.types import Extracted, Field, Lines
+from pagemill.extraction.types import Extracted, Field, FieldDefinition, Lines
 
 TOKENS_PER_BATCH = 12_000
+LEAST_SHARE = 0.3
+"""Probability of a further value of a field that has several, as a share of that of the best."""
 CONTENDERS = 12
 """Spans per page and label that are read as values; the others share what probability is left."""
 SMALLEST = 1e-6
@@ -30,33 +37,60 @@ def calibrated(confidence: float, calibration: Calibration) -> float:
     return 1 / (1 + math.exp(-max(min(odds, 30.0), -30.0)))
 
 
-def _page_field(
+class _Found(NamedTuple):
+    """A value, and where it is printed."""
+
+    reading: Reading
+    raw: str
+    start: int
+    end: int
+
+
+def _page_fields(
     label: str,
-    sheet: Sheet,
-    place: int,
+    layout: Layout,
     spans: Sequence[tuple[int, int, float]],
-    configuration: TaggerConfiguration,
-) -> tuple[Field | None, float]:
-    """Return the best value of the page's likeliest spans; spans that print the same value add up."""
-    definition, order = configuration.fields[label], configuration.order(label)
-    layout = sheet.pages[place].layout
-    values: dict[str, tuple[float, Field]] = {}
+    definition: FieldDefinition,
+    reader: ValueReader,
+) -> list[tuple[Field, float]]:
+    """Return the best value of the page's likeliest spans, or several; spans of the same value add up.
+
+    A field's confidence is the certainty of its reading; the probability is that of its places.
+    """
+    values: dict[str, tuple[float, _Found]] = {}
     for start, end, probability in spans:
         raw = layout.text(start, end)
-        value = normalise(raw, definition, order)
-        if value is None:
+        reading = reader.read(label, raw, definition)
+        if reading is None:
             continue
-        key = fold(value) if field_type(definition) == "string" else value
+        key = fold(reading.value) if field_type(definition) == "string" else reading.value
         before = values.get(key)
         if before is None:
-            found = Field(label, value, 0.0, raw[:1024], layout.page, layout.box(start, end))
-            values[key] = (probability, found)
+            values[key] = (probability, _Found(reading, raw, start, end))
         else:
             values[key] = (before[0] + probability, before[1])
-    if not values:
-        return None, 0.0
-    probability, best = max(values.values(), key=lambda pair: pair[0])
-    return best, min(probability, 1.0)
+    ranked = sorted(
+        ((found, min(probability, 1.0)) for probability, found in values.values()),
+        key=lambda pair: -pair[1] * pair[0].reading.certainty,
+    )
+    chosen = _together(ranked) if is_multivalue(definition) else ranked[:1]
+    return [(_field(label, layout, found), probability) for found, probability in chosen]
+
+
+def _together(ranked: Sequence[tuple[_Found, float]]) -> list[tuple[_Found, float]]:
+    """Return the values that share the probability of a field with several values.
+
+    Each has that of all, as long as it is not much less likely than the best.
+    """
+    least = LEAST_SHARE * ranked[0][1] if ranked else 0.0
+    chosen = [(found, probability) for found, probability in ranked if probability >= least]
+    return [(found, min(probability * len(chosen), 1.0)) for found, probability in chosen]
+
+
+def _field(label: str, layout: Layout, found: _Found) -> Field:
+    value, certainty = found.reading
+    box = layout.box(found.start, found.end)
+    return Field(label, value, certainty, found.raw[:1024], layout.page, box)
 
 
 class SheetReader:
@@ -64,6 +98,7 @@ class SheetReader:
 
     def __init__(self, network: Tagger, configuration: TaggerConfiguration, device: torch.device) -> None:
         self.network, self.configuration, self.device = network, configuration, device
+        self._votes = configuration.votes_of_fields()
 
     def read(self, sheets: Sequence[Sheet]) -> list[list[Extracted]]:
         """Return the fields of each sheet."""
@@ -79,24 +114,34 @@ class SheetReader:
         batch = collate(sheets)
         self.network.eval()
         emissions, length_bias = self.network(batch.table.to(self.device))
+        readers = [ValueReader(DocumentValues(sheet.pages), self._votes) for sheet in sheets]
         results: list[list[Extracted]] = [[] for _ in sheets]
         for index, label in enumerate(self.configuration.fields):
             for result, fields in zip(
-                results, self._scalars(batch, emissions, length_bias, index, label), strict=True
+                results, self._scalars(batch, emissions, length_bias, index, label, readers), strict=True
             ):
                 result += fields
         table = emissions.cpu().numpy()
         for label in self.configuration.lines:
-            for result, lines in zip(results, self._lines(batch, table, label), strict=True):
+            for result, lines in zip(results, self._lines(batch, table, label, readers), strict=True):
                 result.append(lines)
         return results
 
     def _nothing(self) -> list[Extracted]:
-        scalars: list[Extracted] = [Field(label, None, 1.0) for label in self.configuration.fields]
+        nothing = self.configuration.nothing
+        scalars: list[Extracted] = [
+            Field(label, None, nothing.get(label, 1.0)) for label in self.configuration.fields
+        ]
         return scalars + [Lines(label, []) for label in self.configuration.lines]
 
     def _scalars(
-        self, batch: Batch, emissions: torch.Tensor, length_bias: torch.Tensor, index: int, label: str
+        self,
+        batch: Batch,
+        emissions: torch.Tensor,
+        length_bias: torch.Tensor,
+        index: int,
+        label: str,
+        readers: Sequence[ValueReader],
     ) -> list[list[Field]]:
         spans = span_table(batch, label, self.configuration)
         scores = span_scores(emissions, length_bias, spans, index)
@@ -104,6 +149,7 @@ class SheetReader:
         flat = scores.cpu().numpy()
         edges = np.searchsorted(spans.pages.numpy(), np.arange(len(batch.offsets) + 1))
         starts, ends = spans.starts.numpy(), spans.ends.numpy()
+        definition = self.configuration.fields[label]
         calibration = self.configuration.calibration.get(label, Calibration())
         found: list[list[Field]] = [[] for _ in batch.sheets]
         doubt = [1.0] * len(batch.sheets)
@@ -116,28 +162,32 @@ class SheetReader:
                 (int(starts[at]) - begin, int(ends[at]) - begin, math.exp(float(flat[at] - totals[page])))
                 for at in top.tolist()
             ]
-            best, probability = _page_field(
-                label, batch.sheets[number], place, contenders, self.configuration
+            ranked = _page_fields(
+                label, batch.sheets[number].pages[place].layout, contenders, definition, readers[number]
             )
-            if best is None:
-                continue
-            confidence = calibrated(probability, calibration)
-            doubt[number] = min(doubt[number], 1 - confidence)
-            if probability >= math.exp(-float(totals[page])):
-                found[number].append(
-                    Field(label, best.value, confidence, best.raw_value, best.page, best.location)
-                )
-        return [fields or [Field(label, None, doubt[number])] for number, fields in enumerate(found)]
+            several = is_multivalue(definition)
+            for best, probability in ranked:
+                confidence = calibrated(probability * best.confidence, calibration)
+                doubt[number] = min(doubt[number], 1 - confidence)
+                if probability >= math.exp(-float(totals[page])):
+                    found[number].append(
+                        msgspec.structs.replace(best, confidence=confidence, several=several)
+                    )
+        nothing = self.configuration.nothing.get(label, 1.0)
+        return [
+            fields or [Field(label, None, doubt[number] * nothing)] for number, fields in enumerate(found)
+        ]
 
-    def _lines(self, batch: Batch, table: NDArray[np.float32], label: str) -> list[Lines]:
+    def _lines(
+        self, batch: Batch, table: NDArray[np.float32], label: str, readers: Sequence[ValueReader]
+    ) -> list[Lines]:
         columns = self.configuration.lines[label]
-        orders = {column: self.configuration.order(label, column) for column in columns}
         part = table[:, self.configuration.line_outputs(label)]
         scores: list[list[NDArray[np.float32]]] = [[] for _ in batch.sheets]
         for number, place, begin in batch.offsets:
             scores[number].append(part[begin : begin + len(batch.sheets[number].pages[place].layout)])
         result = []
-        for sheet, own in zip(batch.sheets, scores, strict=True):
-            rows = read_rows(sheet.pages, own, columns, orders)
+        for sheet, own, reader in zip(batch.sheets, scores, readers, strict=True):
+            rows = read_rows(sheet.pages, own, columns, reader.of_columns(label))
             result.append(Lines(label, rows, rows[0][0].page if rows else None))
         return result

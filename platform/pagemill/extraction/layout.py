@@ -8,10 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pagemill.extraction.printed_characters import plain
+from pagemill.extraction.printed_dates import find_dates, has_digits_of_date
+from pagemill.extraction.printed_numbers import LONGEST_PRINT, REMEMBERED
 from pagemill.extraction.reading_order import reading_blocks
 from pagemill.extraction.types import Page, Word
 
@@ -22,12 +27,13 @@ MAXIMUM_TOKENS = 6000
 _CHUNK = 128
 _NEAR = 3
 """Lines above and below in which most tokens have their neighbours; the others are looked for everywhere."""
-_DATE = r"\d{1,2}[/.-]\d{1,2}[/.-](?:\d{4}|\d{2})|\d{4}[/.-]\d{1,2}[/.-]\d{1,2}"
-_SPLIT = re.compile(
-    rf"(?<=[A-Za-z:(])(?=(?:{_DATE})(?!\d))"
-    rf"|(?<=\d[/.-]\d\d)(?=[-–(]\d)|(?<=\d[/.-]\d{{4}})(?=[-–(]\d)|(?<=\d[/.-]\d\d-)(?=\d\d?/)|(?<=\d[/.-]\d{{4}}-)(?=\d\d?/)"
-    r"|(?<=[A-Za-z]:)(?=[\w$])|(?<=[A-Za-z])(?=\()|(?<=[A-Za-z]=)(?=\S)"
+_SPLIT = re.compile(r"(?<=[A-Za-z]:)(?=[\w$])|(?<=[A-Za-z])(?=\()|(?<=[A-Za-z]=)(?=\S)")
+_UNCUT: tuple[str, ...] = ()
+_BETWEEN_NUMBERS = re.compile(
+    r"(?<=\d)(?=[@\u00d7*xX]\d+[.,]\d)|(?<=\d[@\u00d7*xX])(?=\d+[.,]\d)"
+    r"|(?<=[^\W\d_]{5})(?=\d[\d.,]*[.,]\d\d(?!\d))|(?<=[.,]\d\d)(?=[^\W\d_]{4})"
 )
+"""Places between two numbers, and between a sum of money and a word that is no currency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,8 @@ class Layout:
 
     def text(self, start: int, end: int) -> str:
         """Return tokens start..end (inclusive) as printed: words apart, parts of a word together."""
+        if True not in self.glued[start + 1 : end + 1]:
+            return " ".join(self.texts[start : end + 1])
         parts = [self.texts[start]]
         for position in range(start + 1, end + 1):
             parts.append(self.texts[position] if self.glued[position] else f" {self.texts[position]}")
@@ -60,10 +68,7 @@ class Layout:
 
 
 def _split(word: Word) -> list[tuple[Word, bool]]:
-    if word.text.isalnum():
-        # Each place to split has a sign beside it.
-        return [(word, False)]
-    parts = [part for part in _SPLIT.split(word.text) if part]
+    parts = _parts(word.text) if len(word.text) <= LONGEST_PRINT else _UNCUT
     if len(parts) < 2:
         return [(word, False)]
     pieces, position, width = [], 0, word.x1 - word.x0
@@ -75,6 +80,24 @@ def _split(word: Word) -> list[tuple[Word, bool]]:
     return pieces
 
 
+@lru_cache(maxsize=REMEMBERED)
+def _parts(text: str) -> tuple[str, ...]:
+    """Return the tokens of a word; none where it is one."""
+    if text.isalpha() or text.isdecimal():
+        return _UNCUT
+    return tuple(piece for part in _SPLIT.split(text) if part for piece in _cut_values(part))
+
+
+def _cut_values(text: str) -> list[str]:
+    """Cut out values that a reader has glued to what stands beside them: "13/01/201810:20", "2x4.50"."""
+    cuts = {match.start() for match in _BETWEEN_NUMBERS.finditer(text)}
+    if has_digits_of_date(text) and len(plain(text)) == len(text):
+        for date in find_dates(text):
+            cuts |= {date.begin, date.end}
+    edges = [0, *sorted(cuts - {0, len(text)}), len(text)]
+    return [text[begin:end] for begin, end in pairwise(edges)]
+
+
 def _assign_lines(boxes: NDArray[np.float32]) -> list[list[int]]:
     """Return word positions by line, top to bottom and left to right."""
     centres = (boxes[:, 1] + boxes[:, 3]) / 2
@@ -82,18 +105,24 @@ def _assign_lines(boxes: NDArray[np.float32]) -> list[list[int]]:
     left_of = boxes[:, 0].tolist()
     lines: list[list[int]] = []
     middles: list[tuple[float, float]] = []
+    count = 0
     for position in np.argsort(centres, kind="stable").tolist():
         centre, height = middle_of[position], height_of[position]
-        for index in range(len(lines) - 1, max(len(lines) - 4, -1), -1):
+        # Without calls: each word is compared with the last three lines.
+        for index in range(count - 1, count - 4 if count > 3 else -1, -1):
             middle, tall = middles[index]
-            if abs(middle - centre) < max(0.5 * min(height, tall), 0.3 * max(height, tall)):
-                lines[index].append(position)
-                share = 1 / len(lines[index])
+            low, high = (0.5 * height, 0.3 * tall) if height < tall else (0.5 * tall, 0.3 * height)
+            reach = low if low > high else high
+            if -reach < middle - centre < reach:
+                line = lines[index]
+                line.append(position)
+                share = 1 / len(line)
                 middles[index] = (middle + (centre - middle) * share, tall + (height - tall) * share)
                 break
         else:
             lines.append([position])
             middles.append((centre, height))
+            count += 1
     order = sorted(range(len(lines)), key=lambda index: middles[index][0])
     return [sorted(lines[index], key=left_of.__getitem__) for index in order]
 
@@ -101,9 +130,9 @@ def _assign_lines(boxes: NDArray[np.float32]) -> list[list[int]]:
 def _lines_by_block(words: Sequence[Word], boxes: NDArray[np.float32], aspect: float) -> Iterator[list[int]]:
     """Yield word positions by line; lines of columns side by side are lines of their own."""
     for block in reading_blocks(words, aspect):
-        positions = np.array(sorted(block), dtype=np.int64)
+        positions = sorted(block)
         for line in _assign_lines(boxes[positions]):
-            yield positions[line].tolist()
+            yield [positions[at] for at in line]
 
 
 def _vertical_neighbours(boxes: NDArray[np.float32], lines: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -170,7 +199,13 @@ def layout_page(page: Page) -> Layout:
     numbers: list[int] = []
     for number, line in enumerate(_lines_by_block(words, boxes, page.aspect)):
         for position in line:
-            split = _split(words[position])
+            word = words[position]
+            if word.text.isalpha():
+                # Most words: they are not looked up.
+                pieces.append((word, False))
+                numbers.append(number)
+                continue
+            split = _split(word)
             pieces.extend(split)
             numbers.extend([number] * len(split))
     pieces, numbers = pieces[:MAXIMUM_TOKENS], numbers[:MAXIMUM_TOKENS]

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from pagemill.extraction.alignment import Occurrence, PageText, page_hint
 from pagemill.extraction.alignment import locate as locate_value
-from pagemill.extraction.decoding import DateOrder, as_text
+from pagemill.extraction.decoding import as_text
+from pagemill.extraction.printed_dates import DateOrder
 from pagemill.extraction.types import FieldDefinitions
 
 REACH = 3

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pagemill.extraction.alignment import PageText
-from pagemill.extraction.decoding import DateOrder, field_type, normalise
+from pagemill.extraction.conventions import CellReader
+from pagemill.extraction.decoding import field_type
 from pagemill.extraction.types import Field, FieldDefinition, FieldDefinitions
 
 CELL_PROBABILITY = 0.5
@@ -115,7 +116,7 @@ def read_rows(
     pages: Sequence[PageText],
     scores: Sequence[NDArray[np.float32]],
     columns: FieldDefinitions,
-    orders: Mapping[str, DateOrder],
+    read: CellReader,
 ) -> list[list[Field]]:
     """Return the rows over all pages, in reading order."""
     found: list[tuple[TokenCell, float]] = []
@@ -133,7 +134,7 @@ def read_rows(
                 cells += _typed_cells(page, place, first + inside, column, definition)
         cells.sort(key=lambda cell: cell.spans[0])
         found += [(cell, float(starts[cell.spans[0][0]])) for cell in cells]
-    rows = [_row_fields(pages, row, columns, orders) for row in _group(found)]
+    rows = [_row_fields(pages, row, columns, read) for row in _group(found)]
     return [fields for fields in rows if fields]
 
 
@@ -141,10 +142,10 @@ def _row_fields(
     pages: Sequence[PageText],
     row: _TokenRow,
     columns: FieldDefinitions,
-    orders: Mapping[str, DateOrder],
+    read: CellReader,
 ) -> list[Field]:
     fields = [
-        _cell_field(pages, row.cells[column], definition, orders.get(column, "day"))
+        _cell_field(pages, row.cells[column], definition, read)
         for column, definition in columns.items()
         if column in row.cells
     ]
@@ -152,12 +153,12 @@ def _row_fields(
 
 
 def _cell_field(
-    pages: Sequence[PageText], cell: TokenCell, definition: FieldDefinition, order: DateOrder
+    pages: Sequence[PageText], cell: TokenCell, definition: FieldDefinition, read: CellReader
 ) -> Field | None:
     layout = pages[cell.place].layout
     raw = " ".join(layout.text(start, end) for start, end in cell.spans)
-    value = normalise(raw, definition, order)
-    if value is None:
+    reading = read(cell.column, raw, definition)
+    if reading is None:
         return None
     boxes = [layout.box(start, end) for start, end in cell.spans]
     location = (
@@ -166,4 +167,5 @@ def _cell_field(
         max(box[2] for box in boxes),
         max(box[3] for box in boxes),
     )
-    return Field(cell.column, value, min(max(cell.probability, 0.0), 1.0), raw, layout.page, location)
+    confidence = min(max(cell.probability, 0.0), 1.0) * reading.certainty
+    return Field(cell.column, reading.value, confidence, raw, layout.page, location)

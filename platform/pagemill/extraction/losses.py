@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pagemill.extraction.field_options import is_multivalue
 from pagemill.extraction.sheets import Batch, SpanTable, span_scores, span_table
 from pagemill.extraction.tagger_configuration import TaggerConfiguration
 
@@ -23,20 +24,37 @@ def grouped_logsumexp(values: Tensor, groups: Tensor, count: int, floor: float |
     return highest + torch.log(total.clamp(min=1e-30))
 
 
+def _grouped_logsumexp_of_found(values: Tensor, groups: Tensor, count: int) -> Tensor:
+    return grouped_logsumexp(values, groups, count, None)
+
+
+def _grouped_mean(values: Tensor, groups: Tensor, count: int) -> Tensor:
+    sums = values.new_zeros(count).index_add(0, groups, values)
+    return sums / values.new_zeros(count).index_add(0, groups, torch.ones_like(values)).clamp(min=1)
+
+
 def _label_loss(
-    scores: Tensor, spans: SpanTable, taught: Tensor, filled: Tensor, pages: int, page_sheets: Tensor
+    scores: Tensor,
+    spans: SpanTable,
+    taught: Tensor,
+    filled: Tensor,
+    pages: int,
+    page_sheets: Tensor,
+    *,
+    several: bool = False,
 ) -> Tensor:
     """Return the loss of one label's spans.
 
     All occurrences of the value together compete with every other span of the document and with "nothing"
     (multi- instance learning). Pages of the document on which the value does not occur learn that there is
-    nothing to find.
+    nothing to find. Where a field can have ``several`` values, each occurrence has to be as likely as others.
     """
     sheets = spans.sheets.to(scores.device)
     page = spans.pages.to(scores.device)
     positive = spans.positive.to(scores.device)
     everything = grouped_logsumexp(scores, sheets, len(taught))
-    wanted = grouped_logsumexp(scores[positive], sheets[positive], len(taught), None)
+    combine = _grouped_mean if several else _grouped_logsumexp_of_found
+    wanted = combine(scores[positive], sheets[positive], len(taught))
     losses = everything - torch.where(filled, wanted, torch.zeros_like(wanted))
     on_page = grouped_logsumexp(scores, page, pages)
     occurs = torch.zeros(pages, dtype=torch.bool, device=scores.device)
@@ -83,7 +101,10 @@ def batch_loss(
         scores = span_scores(emissions, length_bias, spans, index)
         taught = torch.tensor([positives is not None for positives in known], device=device)
         filled = torch.tensor([bool(positives) for positives in known], device=device)
-        loss = loss + _label_loss(scores, spans, taught, filled, len(batch.offsets), page_sheets)
+        several = is_multivalue(configuration.fields[label])
+        loss = loss + _label_loss(
+            scores, spans, taught, filled, len(batch.offsets), page_sheets, several=several
+        )
     for label in configuration.lines:
         loss = loss + ROWS_WEIGHT * _rows_loss(emissions, batch, label, configuration)
     return loss / len(batch.sheets)

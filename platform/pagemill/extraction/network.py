@@ -49,6 +49,12 @@ def _means(values: Tensor, groups: Tensor, count: int) -> Tensor:
     return sums / sizes.clamp(min=1).unsqueeze(1)
 
 
+def _places_around(table: TokenTable) -> Tensor:
+    """Return where each token itself and its neighbours stand, one past each token."""
+    own = torch.arange(1, len(table.neighbours) + 1, device=table.neighbours.device)
+    return torch.cat([own.unsqueeze(1), table.neighbours], dim=1).reshape(-1)
+
+
 class _Exchange(nn.Module):
     """One round of exchange between neighbours."""
 
@@ -59,16 +65,16 @@ class _Exchange(nn.Module):
         self.out = nn.Linear(hidden * 2, hidden)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, state: Tensor, table: TokenTable) -> Tensor:
+    def forward(self, state: Tensor, table: TokenTable, places: Tensor) -> Tensor:
         normed = self.norm(state)
         padded = torch.cat([normed.new_zeros(1, normed.shape[1]), normed])
-        around = padded.index_select(0, table.neighbours.reshape(-1)).reshape(len(normed), -1)
+        around = padded.index_select(0, places).reshape(len(normed), -1)
         line = _means(normed, table.lines, table.number_of_lines)
         page = _means(normed, table.pages, table.number_of_pages)
         # What all tokens of a line or a page have in common is multiplied once for all of them.
         hidden, weight = normed.shape[1], self.mix.weight
         of_lines, of_pages = 5 * hidden, 6 * hidden
-        mixed = nn.functional.linear(torch.cat([normed, around], dim=1), weight[:, :of_lines], self.mix.bias)
+        mixed = nn.functional.linear(around, weight[:, :of_lines], self.mix.bias)
         by_line = nn.functional.linear(line, weight[:, of_lines:of_pages])
         by_page = nn.functional.linear(page, weight[:, of_pages:])
         mixed = mixed + by_line.index_select(0, table.lines) + by_page.index_select(0, table.pages)
@@ -100,6 +106,7 @@ class Tagger(nn.Module):
         else:
             embedded = embedded + 0.0 * self.unknown
         state = self.enter(torch.cat([embedded, table.measurements], dim=1))
+        places = _places_around(table)
         for exchange in self.rounds:
-            state = exchange(state, table)
+            state = exchange(state, table, places)
         return self.leave(self.norm(state)), self.length_bias * 1.0

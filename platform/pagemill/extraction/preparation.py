@@ -6,16 +6,20 @@ Each rank prepares its own documents. Orders of dates, longest spans, counts and
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
 
-from pagemill.extraction.alignment import PageText, learn_date_order, locate, page_hint
-from pagemill.extraction.decoding import DateOrder, as_text, field_type
+from pagemill.extraction.alignment import PageText, locate, page_hint
+from pagemill.extraction.conventions import DocumentValues, Votes, total_votes, vote
+from pagemill.extraction.decoding import as_text
+from pagemill.extraction.field_options import Convention
 from pagemill.extraction.line_item_alignment import LabelledCell, locate_rows, row_targets, truth_rows
+from pagemill.extraction.printed_dates import DateOrder
 from pagemill.extraction.ranks import Ranks, SingleRank
 from pagemill.extraction.sheets import Sheet, Targets, read_sheet
 from pagemill.extraction.tagger_configuration import (
@@ -32,6 +36,10 @@ MINIMUM_FOR_HELD_OUT = 5
 MINIMUM_LOCATED_ROWS = 0.5
 """A document of whose rows fewer are found teaches that rows are not rows; it is left out."""
 SPARE_TOKENS = 2
+MISSED_SHARE = 0.03
+"""Share of the values on a page that a trained tagger does not find."""
+UNLABELLED = 0.5
+"""A document without a label has no value, or nobody looked for it: it counts as half of one with null."""
 
 Key = TypeVar("Key")
 
@@ -105,36 +113,34 @@ def read_truth(
     return truth
 
 
-def _date_votes(
+def _votes(
     sheets: Sequence[Sheet], truths: Sequence[Truth], fields: FieldDefinitions, lines: LineItemDefinitions
-) -> dict[str, Counter[DateOrder]]:
-    """Return the votes for each order of day and month of each date field."""
-    votes: dict[str, Counter[DateOrder]] = {}
-    for label, definition in fields.items():
-        if field_type(definition) == "date":
-            values = (
-                (v, s.pages) for s, t in zip(sheets, truths, strict=True) for v in t.scalars.get(label, [])
-            )
-            votes[label] = learn_date_order(values, definition)
-    for label, columns in lines.items():
-        for column, definition in columns.items():
-            if field_type(definition) == "date":
-                cells = (
-                    (text, sheet.pages)
-                    for sheet, truth in zip(sheets, truths, strict=True)
-                    for row in truth.rows.get(label, [])
-                    for name, text, _ in row
-                    if name == column
-                )
-                votes[f"{label}.{column}"] = learn_date_order(cells, definition)
+) -> dict[str, Counter[Convention]]:
+    """Return how the values of each field and each column are printed."""
+    votes: dict[str, Counter[Convention]] = {label: Counter() for label in fields}
+    votes |= {f"{label}.{column}": Counter() for label, columns in lines.items() for column in columns}
+    for sheet, truth in zip(sheets, truths, strict=True):
+        document = DocumentValues(sheet.pages)
+        for label, values in truth.scalars.items():
+            for value in values:
+                votes[label].update(vote(value, document, fields[label]))
+        for label, rows in truth.rows.items():
+            for column, text, _ in chain.from_iterable(rows):
+                votes[f"{label}.{column}"].update(vote(text, document, lines[label][column]))
     return votes
 
 
-def _date_orders(votes: Sequence[Mapping[str, Counter[DateOrder]]]) -> dict[str, DateOrder]:
-    """Return the order of each date field from the votes of all ranks: its own, or those of all fields."""
-    of_field = {name: _total([own[name] for own in votes]) for name in votes[0]}
-    together = _total(of_field.values())
-    return {name: _majority(own if own else together) for name, own in of_field.items()}
+def _date_orders(votes: Mapping[str, Votes]) -> dict[str, DateOrder]:
+    return {name: "month" if own["month"] > own["day"] else "day" for name, own in votes.items()}
+
+
+def certainty_of_nothing(nulls: float, examples: int, unlocated: int) -> float:
+    """Return how likely it is that a value is not there when none is found.
+
+    Among the documents of the ground truth, as a document without the value, or with one that was missed.
+    """
+    missed = unlocated + MISSED_SHARE * (examples - unlocated)
+    return (nulls + 0.5) / (nulls + missed + 1.0)
 
 
 def _total(counts: Iterable[Mapping[Key, int]]) -> Counter[Key]:
@@ -143,10 +149,6 @@ def _total(counts: Iterable[Mapping[Key, int]]) -> Counter[Key]:
     for each in counts:
         total.update(each)
     return total
-
-
-def _majority(votes: Counter[DateOrder]) -> DateOrder:
-    return "month" if votes["month"] > votes["day"] else "day"
 
 
 class _Aligner:
@@ -159,12 +161,15 @@ class _Aligner:
         self.examples: Counter[str] = Counter()
         self.unlocated: Counter[str] = Counter()
         self.longest: Counter[str] = Counter()
+        self.nulls: defaultdict[str, float] = defaultdict(float)
 
     def targets(self, pages: list[PageText], truth: Truth) -> Targets:
         targets = Targets()
         for label, definition in self.fields.items():
             if label not in truth.scalars:
+                self.nulls[label] += UNLABELLED
                 continue
+            self.nulls[label] += not truth.scalars[label]
             positives: list[tuple[int, int, int]] = []
             for value in truth.scalars[label]:
                 order = self.orders.get(label, "day")
@@ -231,14 +236,24 @@ def prepare(
         documents.append(example.document_id)
         sheets.append(read_sheet(example.pages))
         truths.append(read_truth(example.ground_truth, fields, lines))
-    orders = _date_orders(ranks.gather(_date_votes(sheets, truths, fields, lines)))
+    votes = total_votes(ranks.gather(_votes(sheets, truths, fields, lines)))
+    orders = _date_orders(votes)
     aligner = _Aligner(fields, lines, orders)
     ready = [
         Sheet(sheet.pages, sheet.measurements, aligner.targets(sheet.pages, truth))
         for sheet, truth in zip(sheets, truths, strict=True)
     ]
     held = _held_out_here(documents, options.seed, ranks)
-    counts = ranks.gather((aligner.examples, aligner.unlocated, aligner.longest, len(held)))
+    counts = ranks.gather(
+        (aligner.examples, aligner.unlocated, aligner.longest, dict(aligner.nulls), len(held))
+    )
+    examples_of, unlocated_of = _total(own[0] for own in counts), _total(own[1] for own in counts)
+    nothing = {
+        label: certainty_of_nothing(
+            sum(own[3].get(label, 0.0) for own in counts), examples_of[label], unlocated_of[label]
+        )
+        for label in fields
+    }
     shape = NetworkShape(
         outputs=number_of_outputs(fields, lines),
         labels=len(fields),
@@ -246,16 +261,18 @@ def prepare(
         hidden=options.hidden,
         layers=options.layers,
     )
-    longest = {label: max(own[label] for _, _, own, _ in counts) for label in fields}
+    longest = {label: max(own[2][label] for own in counts) for label in fields}
     maximum_tokens = {label: min(tokens + SPARE_TOKENS, MAXIMUM_SPAN) for label, tokens in longest.items()}
     return Prepared(
-        configuration=TaggerConfiguration(shape, fields, lines, orders, maximum_tokens),
+        configuration=TaggerConfiguration(
+            shape, fields, lines, orders, maximum_tokens, votes=votes, nothing=nothing
+        ),
         training=[sheet for index, sheet in enumerate(ready) if index not in held],
         held_out=[ready[index] for index in sorted(held)],
         held_out_truth=[truths[index] for index in sorted(held)],
-        number_held_out=sum(held_out for _, _, _, held_out in counts),
-        examples=dict(_total(own for own, _, _, _ in counts)),
-        unlocated=dict(_total(own for _, own, _, _ in counts)),
+        number_held_out=sum(own[4] for own in counts),
+        examples=dict(examples_of),
+        unlocated=dict(unlocated_of),
     )
 
 

@@ -24,6 +24,8 @@ COMMON_VALUES = 10
 MAXIMUM_ERRORS = 10_000
 MAXIMUM_CHARACTERS = 256
 LARGEST_AMOUNT = 1e15
+MAXIMUM_DUPLICATE_VALUES = 1000
+MAXIMUM_DUPLICATE_DOCUMENTS = 10
 MINIMUM_VALUES = 10
 MINIMUM_DISTINCT = 2
 MINIMUM_ENUM_SHARE = 0.05
@@ -83,7 +85,7 @@ def summarise(documents: Sequence[SummaryDocument], field_config: FieldConfig) -
     return {
         "aggregate": _aggregate(described, len(documents)),
         "labels": described,
-        "duplicates": _duplicates(documents),
+        "duplicates": _duplicates(documents, labels),
         "errors": errors[:MAXIMUM_ERRORS],
     }
 
@@ -262,15 +264,35 @@ def _aggregate(labels: Mapping[str, Mapping[str, Any]], documents: int) -> dict[
     }
 
 
-def _duplicates(documents: Sequence[SummaryDocument]) -> dict[str, list[list[str]]]:
+def _duplicates(documents: Sequence[SummaryDocument], labels: Collection[str]) -> dict[str, Any]:
+    """Return the documents with the same content, and the values that a label has in several documents."""
     contents: defaultdict[str, list[str]] = defaultdict(list)
-    truths: defaultdict[bytes, list[str]] = defaultdict(list)
+    values: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for document in documents:
         if document.content_md5 is not None:
             contents[document.content_md5].append(document.document_id)
-        if isinstance(document.ground_truth, list) and document.ground_truth:
-            truths[msgspec.json.encode(document.ground_truth)].append(document.document_id)
-    return {"documents": _repeated(contents), "groundTruths": _repeated(truths)}
+        for name, value in _values(document.ground_truth, ""):
+            text = as_text(value)
+            if name in labels and text is not None:
+                values[name, text][document.document_id] = None
+    return {"documents": _repeated(contents), "groundTruths": _repeated_values(values)}
+
+
+def _repeated_values(documents: Mapping[tuple[str, str], Collection[str]]) -> list[dict[str, Any]]:
+    """Return values with their documents, those of the most documents first."""
+    repeated = sorted(
+        ((key, ids) for key, ids in documents.items() if len(ids) > 1),
+        key=lambda pair: (-len(pair[1]), pair[0]),
+    )
+    return [
+        {
+            "label": label,
+            "value": value,
+            "numberOfDocuments": len(ids),
+            "documentIds": list(ids)[:MAXIMUM_DUPLICATE_DOCUMENTS],
+        }
+        for (label, value), ids in repeated[:MAXIMUM_DUPLICATE_VALUES]
+    ]
 
 
 def _repeated(groups: Mapping[Any, list[str]]) -> list[list[str]]:

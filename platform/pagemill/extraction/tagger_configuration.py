@@ -7,12 +7,15 @@ from typing import Any
 
 import msgspec
 
-from pagemill.extraction.decoding import DateOrder, field_type
+from pagemill.extraction.decoding import field_type
+from pagemill.extraction.field_options import Convention
+from pagemill.extraction.printed_dates import DateOrder
 from pagemill.extraction.types import FieldDefinitions, LineItemDefinitions
 
 FORMAT = 1
 OUTPUTS_PER_LABEL = 3
 MAXIMUM_SPAN = 48
+EARLIER_VOTES = 20
 
 
 class NetworkShape(msgspec.Struct, frozen=True):
@@ -44,11 +47,22 @@ class TaggerConfiguration(msgspec.Struct, frozen=True):
     date_orders: dict[str, DateOrder]
     maximum_tokens: dict[str, int]
     calibration: dict[str, Calibration] = {}
+    votes: dict[str, dict[Convention, int]] = {}
+    """How the values of each field, or of each column as "lines.column", were printed."""
+    nothing: dict[str, float] = {}
+    """How likely it is that a field has no value when none is found."""
     format: int = FORMAT
 
     def order(self, label: str, column: str | None = None) -> DateOrder:
         """Return the order of day and month learned for a field or a column."""
         return self.date_orders.get(label if column is None else f"{label}.{column}", "day")
+
+    def votes_of_fields(self) -> dict[str, dict[Convention, int]]:
+        """Return the votes of each field; an artefact of an earlier release has only their outcome."""
+        decided: dict[str, dict[Convention, int]] = {
+            name: {order: EARLIER_VOTES} for name, order in self.date_orders.items()
+        }
+        return decided | self.votes
 
     def line_outputs(self, label: str) -> slice:
         """Return the outputs of a lines field: row start, outside, then (first, inside) of each column."""

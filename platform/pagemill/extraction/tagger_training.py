@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -30,6 +29,7 @@ from pagemill.extraction.preparation import Prepared, TrainingOptions, prepare
 from pagemill.extraction.ranks import Ranks, SingleRank, any_rank
 from pagemill.extraction.sheets import batches, collate
 from pagemill.extraction.tagger_configuration import TaggerConfiguration
+from pagemill.extraction.training_progress import CurvePoint, Progress, progress_at
 from pagemill.extraction.warm_start import borrow_weights
 
 __all__ = ["Prepared", "TaggerTrainer", "TrainingOptions", "TrainingOutcome", "prepare"]
@@ -90,6 +90,7 @@ class TaggerTrainer:
         self._best = self._copy_weights()
         self._steps = 0
         self._best_score, self._best_epoch, self._improved_epoch, self._spent = -1.0, -1, -1, 0.0
+        self.progress, self.curve = Progress(), list[CurvePoint]()
         self._taught = [
             sheet
             for sheet in prepared.training
@@ -144,10 +145,20 @@ class TaggerTrainer:
             if loss is None:
                 break
             losses.append(loss)
+            self._tell(epoch + (step + 1) / len(plan), loss, self.progress.f1)
         score = self._validate()
         self._keep_best(epoch, score)
         loss = sum(losses) / len(losses) if losses else 0.0
+        f1 = score if self.prepared.number_held_out else None
+        self._tell(epoch + 1, loss, f1)
+        self.curve.append(CurvePoint(round(self._elapsed(), 1), self._steps, round(loss, 5), f1))
         return {"loss": loss, "score": score, "epoch": float(epoch), "elapsed": self._elapsed()}
+
+    def _tell(self, epochs: float, loss: float, f1: float | None) -> None:
+        """Set the progress after a number of epochs."""
+        done = epochs / max(self.options.maximum_epochs, 1)
+        budget = self.options.time_budget_seconds
+        self.progress = progress_at(done, self._steps, self._elapsed(), budget, round(loss, 5), f1)
 
     def _keep_best(self, epoch: int, score: float) -> None:
         """Keep the best weights; of equal ones the later, which does not count as an improvement."""
@@ -257,6 +268,7 @@ class TaggerTrainer:
             "best_epoch": self._best_epoch,
             "improved_epoch": self._improved_epoch,
             "spent": self._elapsed(),
+            "curve": self.curve,
         }
         return save({name: value.cpu().clone() for name, value in tensors.items()}) + _footer(progress)
 
@@ -280,6 +292,8 @@ class TaggerTrainer:
         self._best_score, self._best_epoch = float(progress["best_score"]), int(progress["best_epoch"])
         self._improved_epoch = int(progress["improved_epoch"])
         self._spent, self._begun = float(progress["spent"]), self._clock()
+        # A former release did not write it.
+        self.curve = msgspec.convert(progress.get("curve", []), list[CurvePoint])
 
     def finish(self) -> TrainingOutcome:
         """Return the best weights, calibrated, and their evaluation. Every rank has to call it."""
@@ -310,12 +324,12 @@ def _calibrated(item: Judged, configuration: TaggerConfiguration) -> Judged:
     return Judged(item.label, item.expected, item.correct, item.exact, confidence)
 
 
-def _footer(progress: Mapping[str, float]) -> bytes:
-    text = json.dumps(progress).encode()
+def _footer(progress: Mapping[str, Any]) -> bytes:
+    text = msgspec.json.encode(progress)
     return text + len(text).to_bytes(4, "big")
 
 
-def _split_footer(state: bytes) -> tuple[bytes, dict[str, float]]:
+def _split_footer(state: bytes) -> tuple[bytes, dict[str, Any]]:
     size = int.from_bytes(state[-4:], "big")
-    progress: dict[str, float] = json.loads(state[-4 - size : -4])
+    progress: dict[str, Any] = msgspec.json.decode(state[-4 - size : -4])
     return state[: -4 - size], progress

@@ -66,6 +66,8 @@ class Field(msgspec.Struct, frozen=True):
     raw_value: str | None = None
     page: int | None = None
     location: tuple[float, float, float, float] | None = None
+    several: bool = False
+    """Whether it is one of any number of values (``isMultivalue``)."""
 
 
 class Lines(msgspec.Struct, frozen=True):

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from pagemill.api import server
 from pagemill.cluster.failures import failures_in
+from pagemill.concurrency import cancel_and_wait
 from pagemill.settings import Settings, to_environment
 from pagemill.stack.bootstrap import bootstrap, check_database, prepare_schema
 from pagemill.stack.certificates import Certificates
@@ -29,6 +31,7 @@ from pagemill.stack.stack_configuration import (
 POLL_SECONDS = 0.1
 API_SECONDS = 60.0
 DEPLOY_SECONDS = 240.0
+DEPLOYING = (sys.executable, "-P", "-m", "pagemill.cluster.deploy")
 STOP_SECONDS = 10.0
 
 
@@ -192,11 +195,17 @@ class Apps:
     name = "apps"
 
     def __init__(
-        self, configuration: StackConfiguration, settings: Callable[[], Settings], head: RayHead | None
+        self,
+        configuration: StackConfiguration,
+        settings: Callable[[], Settings],
+        head: RayHead | None,
+        *,
+        program: Sequence[str] = DEPLOYING,
     ) -> None:
         self._configuration = configuration
         self._settings = settings
         self._head = head
+        self._program = program
         self._generation = 0
         self._child: Child | None = None
 
@@ -220,18 +229,30 @@ class Apps:
             **(self._head.client_environment() if self._head else {}),
         )
         begin = log.stat().st_size if log.exists() else 0
-        self._child = await Child.start(
-            [sys.executable, "-P", "-m", "pagemill.cluster.deploy"], environment, log
-        )
+        self._child = await Child.start(self._program, environment, log)
+        failure = await self._failure(self._child, log, begin)
+        if failure is not None:
+            self._generation = 0
+            raise StackError(f"{failure}, see {log}")
+
+    async def _failure(self, child: Child, log: Path, begin: int) -> str | None:
+        """Wait for the program; return why the apps are not deployed, None when they are."""
+        deploying, gone = asyncio.create_task(child.ended()), asyncio.create_task(self.ended())
         try:
-            status = await asyncio.wait_for(self._child.ended(), DEPLOY_SECONDS)
-        except TimeoutError:
-            self._generation = 0
-            raise StackError(f"the apps were not deployed within {DEPLOY_SECONDS:g} s, see {log}") from None
-        if status != 0:
-            self._generation = 0
-            reasons = "; ".join(failures_in(log, begin)) or f"exit status {status}"
-            raise StackError(f"the apps were not deployed ({reasons}), see {log}")
+            # On a head that has ended the program would look for it for minutes.
+            done, _ = await asyncio.wait(
+                (deploying, gone), timeout=DEPLOY_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            await cancel_and_wait([deploying, gone])
+        if deploying not in done:
+            return (
+                gone.result() if gone in done else f"the apps were not deployed within {DEPLOY_SECONDS:g} s"
+            )
+        if deploying.result() == 0:
+            return None
+        reasons = "; ".join(failures_in(log, begin)) or f"exit status {deploying.result()}"
+        return f"the apps were not deployed ({reasons})"
 
     async def ended(self) -> str:
         """Return when the head that was deployed to has ended."""

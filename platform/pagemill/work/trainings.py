@@ -48,17 +48,25 @@ async def _succeed(connection: Connection, finished: Sequence[Finished[TrainingR
 
 
 async def _fail(
-    connection: Connection, organization_id: OrganizationId, subject_id: SubjectId, _message: str
+    connection: Connection, organization_id: OrganizationId, subject_id: SubjectId, message: str
 ) -> None:
     row = await end_training(
-        connection, organization_id=organization_id, training_id=TrainingId(subject_id), status="failed"
+        connection,
+        organization_id=organization_id,
+        training_id=TrainingId(subject_id),
+        status="failed",
+        error=message,
     )
     await tell_of_training(connection, organization_id, row)
 
 
 async def _cancel(connection: Connection, organization_id: OrganizationId, subject_id: SubjectId) -> None:
     row = await end_training(
-        connection, organization_id=organization_id, training_id=TrainingId(subject_id), status="cancelled"
+        connection,
+        organization_id=organization_id,
+        training_id=TrainingId(subject_id),
+        status="cancelled",
+        error=None,
     )
     await tell_of_training(connection, organization_id, row)
 

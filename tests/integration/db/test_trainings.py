@@ -92,6 +92,8 @@ async def test_a_new_training_has_no_result(connection: Connection, own: dict[st
         evaluation={},
         gpu_hours=None,
         artefact_key=None,
+        progress=None,
+        error=None,
         created_time=await connection.fetchval("SELECT now()"),
         created_by=PrincipalId("ada"),
         updated_time=None,
@@ -106,12 +108,12 @@ async def test_a_training_ends_once(
     connection: Connection, own: dict[str, Any], status: TrainingStatus
 ) -> None:
     await add(connection, own, status=status)
-    row = await end_training(connection, **own, training_id=TRAINING, status="failed")
+    row = await end_training(connection, **own, training_id=TRAINING, status="failed", error="It broke")
     assert (row is None) == (status in ENDED)
     assert await status_of(connection, own) == (status if row is None else "failed")
     if row is not None:
         assert (row.id, row.model_id, row.status) == (TRAINING, MODEL, "failed")
-    assert await end_training(connection, **own, training_id=TRAINING, status="cancelled") is None
+    assert await end_training(connection, **own, training_id=TRAINING, status="cancelled", error=None) is None
 
 
 @pytest.mark.parametrize("status", STATUSES)

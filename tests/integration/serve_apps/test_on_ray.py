@@ -1,4 +1,7 @@
-"""What runs on Ray, deployed as in use, on a local Ray: read, bundle, train, predict, cancel."""
+"""What runs on Ray, deployed as in use, on a local Ray: read, bundle, train, predict, cancel.
+
+The acceptance tests show the way that all goes, on their stack; these look at what lies behind it.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ from tests.support.seeds import used
 from tests.support.tenants import create_tenant
 from tests.unit.extraction.documents import crowded_pdf, text_pdf
 
-pytestmark = [pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.timeout(420), pytest.mark.long]
 
 TRAINING_DOCUMENTS = 24
 ARTEFACT_FILES = ("configuration.json", "digests.json", "weights.safetensors")
@@ -163,6 +166,7 @@ async def test_a_training_leaves_weights_that_cannot_run_code(trained: Trained, 
     training = trained.training
     assert training["status"] == "succeeded"
     assert training["gpu_hours"] == 0.0
+    assert training["progress"]["step"] == training["curve"][-1][1] > 0
     assert set(training["evaluation"]["fields"]) >= {"total", "supplier", "items"}
     prefix = training["artefact_key"]
     keys = sorted([key async for key in objects.list(prefix)])
@@ -346,7 +350,6 @@ async def test_deploying_the_same_release_restarts_no_dispatcher(
     }
 
 
-@pytest.mark.long
 async def test_a_new_release_lets_a_training_go_on(
     trained: Trained, settings: Settings, pool: asyncpg.Pool, objects: ObjectStore
 ) -> None:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pagemill import __version__
-from tests.support.cluster_home import DEPENDENCY, NodeHome, cluster_file, operators_directory, write_sums
+from tests.support.cluster_home import (
+    DEPENDENCY,
+    ROOT,
+    SECONDS,
+    NodeHome,
+    cluster_file,
+    operators_directory,
+    write_sums,
+)
 
 CLUSTER = cluster_file()
 SETUP: list[str] = CLUSTER["setup_commands"]
@@ -120,3 +132,44 @@ def test_what_python_lacks_on_ubuntu_is_installed(tmp_path: Path, files: Path) -
     # The second time it is there.
     assert node.run(WITHOUT_VENV).returncode == 0
     assert len(asked.read_text().splitlines()) == 2
+
+
+@pytest.mark.long
+def test_ray_up_sets_up_a_head_and_ray_exec_reaches_it(tmp_path: Path, files: Path) -> None:
+    """Ray's own commands, from the file to the last start command; the machine is a home directory."""
+    provider = {"module": "tests.support.home_provider.HomeProvider", "directory": str(tmp_path)}
+    started = ". ~/pagemill/environment && pagemill --version > ~/started"
+    here = {
+        **CLUSTER,
+        "provider": {"type": "external", **provider},
+        # What Ray adds for a cloud that it knows.
+        **dict.fromkeys(
+            ("cluster_synced_files", "initialization_commands", "rsync_exclude", "rsync_filter"), ()
+        ),
+        "head_start_ray_commands": [started],
+    }
+    (tmp_path / "cluster.yaml").write_text(yaml.safe_dump(here))
+
+    def ray(command: str, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "ray.scripts.scripts", command, tmp_path / "cluster.yaml", *arguments],
+            cwd=files,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=SECONDS,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    # Again, as after a change.
+    for _ in range(2):
+        ray("up", "--yes", "--no-config-cache")
+        [machine] = tmp_path.glob("machine-*")
+        assert f"version {__version__}+" in (machine / "started").read_text()
+        (machine / "started").unlink()
+    configuration = yaml.safe_load((machine / "ray_bootstrap_config.yaml").read_text())
+    assert configuration["available_node_types"].keys() == CLUSTER["available_node_types"].keys()
+
+    assert __version__ in ray("exec", "--no-config-cache", ". ~/pagemill/environment && pagemill --version")

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pagemill import __version__
 from tools.release.installed import check_installed, sums
-from tools.release.packages import build_from_tree, compare_builds, compare_with_tree
+from tools.release.packages import build_from_tree, compare_builds, compare_with_git, compare_with_tree
 from tools.release.programs import ReleaseError
 from tools.release.sbom import bill_of_materials
 
@@ -64,6 +67,30 @@ def test_a_wheel_with_other_files_is_refused(wheel: Path, tmp_path: Path, how: s
             written.writestr(name, "")
     with pytest.raises(ReleaseError, match=f"differ in {name}"):
         compare_with_tree(other, ROOT)
+
+
+def test_what_an_operator_keeps_beside_the_tree_is_found_in_a_package(built: Path, tmp_path: Path) -> None:
+    [source] = built.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        archive.extractall(tmp_path, filter="data")
+    [packed] = tmp_path.iterdir()
+    (packed / "ray-token").write_text("secret")
+    with tarfile.open(tmp_path / source.name, "w:gz") as archive:
+        archive.add(packed, arcname=packed.name)
+
+    with pytest.raises(ReleaseError, match=r"git does not know .*\bray-token\b"):
+        compare_with_git(tmp_path / source.name, ROOT)
+
+
+def test_git_leaves_alone_what_cluster_yaml_has_operators_make() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("this tree is not kept in git")
+    mounted = yaml.safe_load((ROOT / "cluster.yaml").read_text())["file_mounts"].values()
+    names = [f"{name}/" if name == "./dist" else name for name in mounted]
+    ignored = subprocess.run(
+        ["git", "check-ignore", *names], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ignored.stdout.split() == names
 
 
 @pytest.mark.long

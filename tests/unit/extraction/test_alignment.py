@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 import pytest
 
-from pagemill.extraction.alignment import PageText, learn_date_order, locate, page_hint
+from pagemill.extraction.alignment import PageText, locate, page_hint
 from pagemill.extraction.layout import layout_page
 from tests.unit.extraction.printed import page_of
 
@@ -67,15 +66,14 @@ def test_exact_prints_are_preferred_to_similar_ones() -> None:
     assert located("Northwind Trading", STRING, *printed) == ["1: Northwind Trading"]
 
 
-def test_the_order_of_dates_is_learned_from_what_is_printed() -> None:
-    texts = pages(["on 02/01/2020"])
-    assert learn_date_order([("2020-01-02", texts)], DATE) == Counter({"day": 1})
-    assert learn_date_order([("2020-02-01", texts)], DATE) == Counter({"month": 1})
-    assert learn_date_order([("2020-05-05", texts)], DATE) == Counter()
-    assert learn_date_order([("25/12/2020", texts), ("12/25/2020", texts)], DATE) == Counter(
-        {"day": 1, "month": 1}
-    )
-    assert learn_date_order([("junk", texts)], DATE) == Counter()
+def test_dates_are_found_in_the_other_order_where_the_usual_one_finds_none() -> None:
+    assert located("2020-02-01", DATE, ["02/01/2020 and 01/02/2020"]) == ["0: 01/02/2020"]
+    assert located("2020-02-01", DATE, ["02/01/2020 only"]) == ["0: 02/01/2020"]
+
+
+def test_numbers_are_found_whatever_their_marks_mean() -> None:
+    assert located("1234", {"type": "numeric"}, ["1.234 1,234 12.34"]) == ["0: 1.234", "0: 1,234"]
+    assert located("8.60", AMOUNT, ["Total E.60", "Cash 9.00"]) == ["0: E.60"]
 
 
 @pytest.mark.parametrize(

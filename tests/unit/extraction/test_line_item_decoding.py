@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from pagemill.extraction.alignment import PageText
+from pagemill.extraction.conventions import DocumentValues, ValueReader
 from pagemill.extraction.layout import layout_page
 from pagemill.extraction.line_item_decoding import read_rows, softmax
 from tests.unit.extraction.printed import page_of
@@ -18,6 +19,7 @@ from tests.unit.extraction.printed import page_of
 COLUMNS: dict[str, Any] = {"product": {"type": "string"}, "price": {"type": "amount"}}
 FIRST, GOES_ON, PRICE = 2, 3, 4
 SURE = 8.0
+READER = ValueReader(DocumentValues([]), {}).of_columns("items")
 
 
 def read(*printed: list[tuple[str, str]]) -> list[dict[str, str | None]]:
@@ -38,7 +40,7 @@ def read(*printed: list[tuple[str, str]]) -> list[dict[str, str | None]]:
             part[token, 0] = SURE if mark.endswith("*") else -SURE
         pages.append(page)
         scores.append(part)
-    return [{cell.label: cell.value for cell in row} for row in read_rows(pages, scores, COLUMNS, {})]
+    return [{cell.label: cell.value for cell in row} for row in read_rows(pages, scores, COLUMNS, READER)]
 
 
 def test_each_start_begins_a_row() -> None:
@@ -62,7 +64,7 @@ def test_an_amount_printed_in_groups_is_one_cell_however_sure_its_first_group_is
     part[1, PRICE] = SURE
     part[2, 1], part[2, PRICE] = 0.0, 3.0
 
-    [row] = read_rows([page], [part], COLUMNS, {})
+    [row] = read_rows([page], [part], COLUMNS, READER)
 
     assert [(cell.label, cell.value) for cell in row] == [("product", "Tea"), ("price", "2076.25")]
 
@@ -92,7 +94,7 @@ def test_cells_know_where_they_stand_and_how_sure_they_are() -> None:
     page = PageText(layout_page(page_of("Tea 4,00", index=7)))
     scores = np.full((2, 6), -SURE, dtype=np.float32)
     scores[0, FIRST] = scores[1, PRICE] = SURE
-    ((product, price),) = read_rows([page], [scores], COLUMNS, {})
+    ((product, price),) = read_rows([page], [scores], COLUMNS, READER)
     assert (price.value, price.raw_value, price.page) == ("4.00", "4,00", 7)
     assert price.location == pytest.approx(page.layout.box(1, 1))
     assert 0.99 < product.confidence <= 1.0
@@ -107,7 +109,7 @@ def test_probabilities_sum_to_one() -> None:
 @given(arrays.arrays(np.float32, (9, 6), elements=st.floats(-50, 50, width=32)))
 def test_any_scores_are_rows_of_known_columns(scores: np.ndarray) -> None:
     page = PageText(layout_page(page_of("Tea 4.00 cup", "Milk - 2.00", "a 1 b")))
-    for row in read_rows([page], [scores], COLUMNS, {}):
+    for row in read_rows([page], [scores], COLUMNS, READER):
         assert 1 <= len(row) <= 2
         assert len({cell.label for cell in row}) == len(row)
         assert all(cell.value and 0 <= cell.confidence <= 1 for cell in row)

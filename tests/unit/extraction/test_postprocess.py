@@ -118,6 +118,93 @@ def test_strategies(config: dict[str, Any], values: list[str], output_format: st
     assert [item["value"] for item in items] == values
 
 
+def row(name: str, page: int, confidence: float = 0.9) -> list[Field]:
+    return [Field("name", name, confidence, page=page), Field("price", "4.00", confidence, page=page)]
+
+
+PAGES: list[Extracted] = [
+    Field("total", "8.00", 0.6, page=0),
+    Field("total", "9.00", 0.9, page=2),
+    Field("due", "2020-01-01", 0.5, page=1),
+    Lines("items", [row("Tea", 0), row("Milk", 2), row("Salt", 2, 0.2)], 0),
+]
+
+
+def shown(found: Any) -> list[tuple[str, Any, int | None]]:
+    """Label, value (of rows the first cells), and page of each item."""
+    return [
+        (
+            item["label"],
+            [cells[0]["value"] for cells in item["value"]]
+            if isinstance(item["value"], list)
+            else item["value"],
+            item.get("page"),
+        )
+        for item in found
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n", "collapse", "items"),
+    [
+        (1, False, [("total", "9.00", 2), ("due", None, None), ("items", ["Milk", "Salt"], 2)]),
+        (1, True, [("total", "9.00", 2), ("due", None, None), ("items", ["Milk", "Salt"], 2)]),
+        (
+            2,
+            False,
+            [
+                ("total", "9.00", 2),
+                ("total", "8.00", 0),
+                ("due", None, None),
+                ("items", ["Tea"], 0),
+                ("items", ["Milk", "Salt"], 2),
+            ],
+        ),
+        (2, True, [("total", "9.00", 2), ("due", None, None), ("items", ["Tea", "Milk", "Salt"], 0)]),
+        (9, True, [("total", "9.00", 2), ("due", "2020-01-01", 1), ("items", ["Tea", "Milk", "Salt"], 0)]),
+    ],
+)
+def test_the_best_pages_are_those_of_the_document_for_fields_and_for_lines(
+    n: int, collapse: bool, items: list[tuple[str, Any, int | None]]
+) -> None:
+    config = {"strategy": "BEST_N_PAGES", "parameters": {"n": n, "collapse": collapse}}
+    assert shown(postprocess(PAGES, config)) == items
+    nested = postprocess(PAGES, config | {"outputFormat": "v2"})
+    assert isinstance(nested, dict)
+    assert [one["value"] for one in nested["total"]] == [
+        value for label, value, _ in items if label == "total"
+    ]
+    names = [name for label, value, _ in items if label == "items" for name in value]
+    assert [one["name"][0]["value"] for one in nested["items"]] == names
+
+
+def test_a_value_on_a_page_that_is_not_kept_makes_nothing_unsure() -> None:
+    config = {"strategy": "BEST_N_PAGES", "parameters": {"n": 1}}
+    (due,) = [item for item in postprocess(PAGES, config) if item["label"] == "due"]  # type: ignore[index]
+    assert due == {"label": "due", "value": None, "confidence": 0.5, "source": "model"}  # type: ignore[comparison-overlap]
+
+
+@pytest.mark.parametrize(
+    ("config", "values"),
+    [
+        ({"strategy": "BEST_FIRST"}, ["b", "a", "c"]),
+        ({"strategy": "BEST_N_PAGES", "parameters": {"n": 2}}, ["b", "a", "c", "b"]),
+        ({"strategy": "BEST_N_PAGES", "parameters": {"n": 2, "collapse": True}}, ["b", "a", "c"]),
+        ({"strategy": "BEST_N_PAGES", "parameters": {"n": 1}}, ["b", "a"]),
+    ],
+)
+def test_fields_with_several_values_keep_them_all(config: dict[str, Any], values: list[str]) -> None:
+    extracted: list[Extracted] = [
+        Field("x", "a", 0.7, page=0, several=True),
+        Field("x", "b", 0.9, page=0, several=True),
+        Field("x", "c", 0.6, page=1, several=True),
+        Field("x", "b", 0.5, page=1, several=True),
+    ]
+    found = postprocess(extracted, config)
+    assert isinstance(found, list)
+    assert [item["value"] for item in found] == values
+
+
 def test_a_value_is_better_than_nothing_and_an_earlier_page_better_than_a_later_one() -> None:
     extracted: list[Extracted] = [
         Field("x", None, 1.0),

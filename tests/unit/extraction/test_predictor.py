@@ -42,7 +42,12 @@ def test_every_label_has_an_answer(predictor: FieldPredictor) -> None:
     for extracted in results:
         assert [one.label for one in extracted] == list(INVOICES)
     for label in results[0]:
-        assert label in (Lines("items", []), Field(label.label, None, 1.0))
+        if isinstance(label, Field):
+            assert label.value is None
+            # Every invoice has each value: one that is not found was hardly not there.
+            assert label.confidence < 0.6
+        else:
+            assert label == Lines("items", [])
     assert predictor.predict([]) == []
 
 

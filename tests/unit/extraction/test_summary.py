@@ -171,7 +171,35 @@ def test_duplicates_are_listed_together() -> None:
         ],
         TOTAL,
     )["duplicates"]
-    assert found == {"documents": [["a", "b"]], "groundTruths": [["a", "c"]]}
+    assert found["documents"] == [["a", "b"]]
+    assert found["groundTruths"] == [
+        {"label": "total", "value": "1.00", "numberOfDocuments": 2, "documentIds": ["a", "c"]}
+    ]
+
+
+def test_values_that_repeat_are_listed_by_label_and_not_by_whole_lists() -> None:
+    def row(text: str) -> list[dict[str, Any]]:
+        return [{"label": "name", "value": text}]
+
+    config = {"total": {"type": "amount"}, "lines": {"type": "lines", "fields": {"name": {"type": "string"}}}}
+    found = summarise(
+        [
+            SummaryDocument(
+                name,
+                None,
+                [
+                    {"label": "total", "value": total},
+                    {"label": "lines", "value": [row("Tea"), row("Tea"), row(name)]},
+                ],
+            )
+            for name, total in (("a", "1.00"), ("b", 2), ("c", "1.00"))
+        ],
+        config,
+    )["duplicates"]["groundTruths"]
+    assert [(one["label"], one["value"], one["documentIds"]) for one in found] == [
+        ("lines.name", "Tea", ["a", "b", "c"]),
+        ("total", "1.00", ["a", "c"]),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pagemill.extraction.artefact import Artefact
 from pagemill.extraction.predictor import FieldPredictor
 from pagemill.extraction.tagger_configuration import TaggerConfiguration
 from pagemill.extraction.tagger_training import TaggerTrainer, TrainingOptions, TrainingOutcome, prepare
+from pagemill.extraction.training_progress import Progress
 from pagemill.extraction.types import Example, Field, Lines
 from tests.unit.extraction.printed import INVOICES, invoices, page_of
 
@@ -133,7 +134,35 @@ def test_a_state_holds_nothing_that_could_run() -> None:
     header = json.loads(state[8 : 8 + size])
     end = 8 + size + max(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__")
     footer = json.loads(state[end:-4])
-    assert all(isinstance(value, int | float) for value in footer.values())
+    curve = [value for point in footer.pop("curve") for value in point]
+    assert all(isinstance(value, int | float) for value in [*curve, *footer.values()])
+
+
+def test_the_progress_is_told_after_each_step_and_the_curve_after_each_epoch() -> None:
+    now = [0.0]
+    told: list[Progress] = []
+
+    def clock() -> float:
+        now[0] += 1
+        return now[0]
+
+    def should_stop() -> bool:
+        told.append(own.progress)
+        return False
+
+    options = msgspec.structs.replace(TINY, maximum_epochs=4, minimum_steps=12, time_budget_seconds=1e6)
+    own = trainer(options, clock=clock, should_stop=should_stop)
+    own.run_epoch(0)
+    assert [one.step for one in told] == list(range(len(told)))
+    assert (told[0].f1, told[1].f1, told[1].steps) == (None, None, 4 * len(told))
+    assert own.progress.f1 is not None
+    own.run_epoch(1)
+    assert [point.step for point in own.curve] == [len(told) // 2, len(told)]
+    assert own.progress.step * 2 == own.progress.steps == 2 * len(told)
+    assert own.progress.seconds_left is not None
+    state, resumed = own.state(), trainer(options)
+    resumed.load_state(state)
+    assert resumed.curve == own.curve
 
 
 def test_time_that_was_spent_before_a_break_counts() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ import pytest
 PR_GET_DUMPABLE = 3
 ASKED = f"""
 import ctypes
-print(ctypes.CDLL(None).prctl({PR_GET_DUMPABLE}))
+print(ctypes.CDLL(None).prctl({PR_GET_DUMPABLE}), flush=True)
 """
 DEPLOYING = """
 import os
@@ -25,6 +27,25 @@ from pagemill.stack.deploying import keep_deployed
 asyncio.run(keep_deployed(print, program=["/bin/sh", "-c", f"kill -TERM {os.getpid()}; exec sleep 60"]))
 """
 
+DISPATCHING = """
+import asyncio, os
+from pagemill.cluster.assignment import Assignment, DispatcherKeys, DispatcherName
+from pagemill.cluster.dispatcher import DispatcherActor
+from pagemill.work.roles import Role
+
+os.environ |= {"PAGEMILL_DATABASE_URL": "postgresql://unused", "PAGEMILL_OBJECTS_URL": "file:///unused"}
+
+async def dispatch():
+    name = DispatcherName(Role.HOUSEKEEPING, 1, 0)
+    DispatcherActor(Assignment(name=name, keys=DispatcherKeys(secret_keys="1:unused")))
+    exec(ASKED)
+    # What it would work with is not there.
+    os._exit(0)
+
+asyncio.run(dispatch())
+"""
+AS_NOBODY_IN_PARTICULAR = ("setpriv", "--inh-caps=-sys_ptrace", "--bounding-set=-sys_ptrace")
+
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux conceals processes")
 @pytest.mark.parametrize(
@@ -36,3 +57,21 @@ def test_whoever_deploys_conceals_itself(before: str, dumpable: str) -> None:
     )
 
     assert done.stdout.split()[-1] == dumpable
+
+
+@pytest.mark.parametrize(("privileges", "dumpable"), [((), "0"), (AS_NOBODY_IN_PARTICULAR, "1")])
+def test_a_dispatcher_with_keys_conceals_itself_unless_rays_agent_could_not_count_its_descriptors(
+    privileges: tuple[str, ...], dumpable: str
+) -> None:
+    """The agent that fails at one process reports no metrics of its whole node."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can have fewer privileges, with setpriv")
+    done = subprocess.run(
+        [*privileges, sys.executable, "-c", f"ASKED = {ASKED!r}{DISPATCHING}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert done.stdout.split()[-1:] == [dumpable], done.stderr

@@ -54,6 +54,8 @@ TYPOS = [
     ("--metrics-export-port=8090", "--metrics-export-port=8080", "--metrics-export-port is not the same"),
     ("--num-cpus=0", "--num-cpus=4", "keeps work off the head"),
     (". ~/pagemill/environment && ulimit", "ray stop; . ~/pagemill/environment && ulimit", "`ray stop`"),
+    ("head_setup_commands: []", "head_start_commands: []", "head_start_commands"),
+    ("head_setup_commands: []\n", "", "Ray runs its own: pip install 'boto3"),
     # Variables and paths.
     ("PAGEMILL_READING_CPUS=1", "PAGEMILL_READING_CPU=1", "PAGEMILL_READING_CPU is no setting"),
     ("PAGEMILL_READING_MEMORY=2\n", "PAGEMILL_READING_MEMORY=2GiB\n", "reading_memory"),

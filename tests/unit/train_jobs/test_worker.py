@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Any
@@ -125,6 +126,7 @@ class Run:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, objects_directory: Path) -> None:
         self.trainer = Trainer(SingleRank())
         self.statuses: list[str] = []
+        self.writers = 0
         self.reports: list[tuple[float, dict[str, bytes] | None]] = []
         self.checkpoint: ray.train.Checkpoint | None = None
         self.cancelled = False
@@ -136,6 +138,7 @@ class Run:
         monkeypatch.setattr(ray.train, "get_checkpoint", lambda: self.checkpoint)
         monkeypatch.setattr(ray.train, "report", self._report)
         monkeypatch.setattr(worker, "AttemptGuard", Guard)
+        monkeypatch.setattr(worker, "ProgressWriter", self._writer)
         monkeypatch.setattr(worker, "TorchRanks", lambda: LikeRanks(self))
         monkeypatch.setattr(
             worker, "device_of_worker", lambda *_arguments: Device(torch.device("cpu"), self.gpus)
@@ -146,6 +149,11 @@ class Run:
         monkeypatch.setattr(torch, "set_num_threads", lambda _number: None)
         # Each look at the clock takes a second.
         monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=self._next_second, time=time.time))
+
+    def _writer(self, _database_url: str, _job: Job, trainer: Trainer) -> AbstractContextManager[None]:
+        assert trainer is self.trainer
+        self.writers += 1
+        return nullcontext()
 
     def get_world_size(self) -> int:
         return self.size
@@ -211,6 +219,10 @@ def test_other_workers_report_without_a_checkpoint(run: Run) -> None:
     run.rank, run.size = 1, 2
     run.train()
     assert run.reports == [(float(epoch), None) for epoch in range(EPOCHS - 1)]
+    assert run.writers == 0
+    run.rank = 0
+    run.train()
+    assert run.writers == 1
 
 
 def checkpoint_in(directory: Path, **files: str) -> ray.train.Checkpoint:

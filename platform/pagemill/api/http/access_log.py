@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from litestar.types import HTTPScope
 
+from pagemill.logging_setup import lines_together
 from pagemill.tracing.spans import active_trace_id
 
 logger = logging.getLogger("pagemill.access")
@@ -61,17 +62,22 @@ class AccessLog:
     def write(self) -> None:
         """Write all lines of the buffer."""
         self._scheduled_in = None
-        for request in self._requests:
-            arguments = (request.method, request.path, request.status)
-            # Built by hand, because the logger would inspect the stack to find its caller.
-            record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, "%s %s %d", arguments, None)
-            record.created = request.time
-            record.request_id, record.status = request.request_id, request.status
-            record.milliseconds = round(request.seconds * 1000, 1)
-            record.address, record.principal = request.address, request.principal
-            record.organization, record.trace_id = request.organization, request.trace_id
-            logger.handle(record)
+        with lines_together():
+            for request in self._requests:
+                logger.handle(_record(request))
         self._requests.clear()
+
+
+def _record(request: _AnsweredRequest) -> logging.LogRecord:
+    """Return the line, built by hand, because the logger would inspect the stack to find its caller."""
+    arguments = (request.method, request.path, request.status)
+    record = logging.LogRecord(logger.name, logging.INFO, __file__, 0, "%s %s %d", arguments, None)
+    record.created = request.time
+    record.request_id, record.status = request.request_id, request.status
+    record.milliseconds = round(request.seconds * 1000, 1)
+    record.address, record.principal = request.address, request.principal
+    record.organization, record.trace_id = request.organization, request.trace_id
+    return record
 
 
 access_log = AccessLog()

@@ -25,6 +25,9 @@ from pagemill.secret_box import SecretBox
 from pagemill.settings import Settings
 from pagemill.usage.request_rate import RequestRate
 
+KEPT = "app_state"
+"""Key of the application's state in the state of a request."""
+
 
 @dataclass(frozen=True, slots=True)
 class AppState:
@@ -54,4 +57,9 @@ class AppState:
 
 def state_of(connection: ASGIConnection[Any, Any, Any, Any]) -> AppState:
     """Return the state of the application that serves a request."""
-    return cast("AppState", connection.app.state.pagemill)
+    kept = connection.scope["state"]
+    # The application's own is behind a lock, and each request asks for it several times.
+    found = kept.get(KEPT)
+    if found is None:
+        found = kept[KEPT] = connection.app.state.pagemill
+    return cast("AppState", found)

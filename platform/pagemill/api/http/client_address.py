@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -68,6 +69,7 @@ def client_address(scope: Any, trusted: TrustedProxies) -> str:
     return address
 
 
+@functools.lru_cache(maxsize=4096)
 def neighbourhood(address: str) -> str:
     """Return the address; of an IPv6 address the network of 64 bits, all of which one client has."""
     try:

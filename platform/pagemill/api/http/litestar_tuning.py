@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from litestar import Litestar
+from litestar.connection import ASGIConnection
 from litestar.middleware import AbstractMiddleware
 from litestar.routes import HTTPRoute
 from litestar.types import Receive, Scope, Send
@@ -38,6 +39,23 @@ def resolve_dependencies_in_order(app: Litestar) -> None:
                 for batch in parameters.dependency_batches
                 for dependency in sorted(batch, key=lambda one: one.key == CONNECTION)
             ]
+
+
+def pass_request_unparsed(app: Litestar) -> None:
+    """Make Litestar hand the request to dependencies that take nothing else as it is.
+
+    For each of them it copies the parameters of the handler and converts them, which takes longer than ours.
+    """
+    for route in _routes(app):
+        for _, parameters in route.route_handler_map.values():
+            for dependency in {one for batch in parameters.dependency_batches for one in batch}:
+                model = dependency.provide.signature_model
+                if set(model._fields) == {"request"}:
+                    model.parse_values_from_connection_kwargs = _only_the_request  # type: ignore[method-assign]
+
+
+def _only_the_request(connection: ASGIConnection[Any, Any, Any, Any], kwargs: object) -> dict[str, Any]:
+    return {"request": connection}
 
 
 def skip_cors_without_origin(app: Litestar) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 import re
 import time
 from typing import Any
@@ -40,7 +40,7 @@ def request_id_middleware(
         if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
-        request_id = _sent_id(scope) or os.urandom(16).hex()
+        request_id = _sent_id(scope) or f"{random.getrandbits(128):032x}"
         scope["state"]["request_id"] = request_id
         if metrics is not None:
             metrics.begun()

@@ -99,7 +99,9 @@ def timestamp(time: datetime.datetime | None) -> str | None:
     """Return a time as the API writes it: 2021-08-16T12:53:13.374930+0000."""
     if time is None:
         return None
-    return time.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "+0000"
+    if time.tzinfo is not datetime.UTC:
+        time = time.astimezone(datetime.UTC)
+    return time.isoformat(timespec="microseconds").removesuffix("+00:00") + "+0000"
 
 
 def require_members(data: msgspec.Struct) -> None:

@@ -199,6 +199,11 @@ class ModelController(Controller):
         whose ``fields`` are the columns. A new model is ``inactive``: bundle labelled datasets, train on the
         bundles, then set ``trainingId`` to a succeeded training.
 
+        No value is longer than a field's ``maxLength``. ``format`` is an expression of RE2 for strings and
+        digits, or says how dates ("DD.MM.YYYY") and numbers ("#.##0,00") are printed. A ``strict`` field has
+        no value that does not fit; another one has it with less confidence. With ``isMultivalue`` all values
+        of a document are returned.
+
         ``preprocessConfig`` and ``postprocessConfig`` are the defaults of the model's predictions; members
         that are left out are ``imageQuality`` LOW, ``autoRotate`` false, ``maxPages`` 1 and ``strategy``
         BEST_FIRST. Answers 400 when ``fieldConfig`` is not valid, and 429 when the plan allows no more

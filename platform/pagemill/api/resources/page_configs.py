@@ -35,7 +35,7 @@ class PreprocessConfig(RequestStruct):
 
 
 class BestFirst(RequestStruct, tag_field="strategy", tag="BEST_FIRST"):
-    """The result of the best page."""
+    """The surest value of each field over all pages, and the rows of all pages."""
 
     output_format: OutputFormat | UnsetType = UNSET
 
@@ -48,7 +48,10 @@ class BestPagesParameters(msgspec.Struct, kw_only=True):
 
 
 class BestPages(RequestStruct, tag_field="strategy", tag="BEST_N_PAGES"):
-    """Candidates of the ``n`` best pages; ``collapse`` keeps the best of them."""
+    """Values and rows of the ``n`` pages with the surest values, page by page.
+
+    ``collapse`` keeps the surest value of each field, and all rows together.
+    """
 
     parameters: BestPagesParameters
     output_format: OutputFormat | UnsetType = UNSET

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
+import msgspec
 from litestar import Controller, get, patch, post
 from msgspec import UNSET, Meta, UnsetType
 
@@ -40,13 +41,12 @@ from pagemill.ids import (
     DataBundleId,
     DeploymentEnvironmentId,
     ModelId,
-    OrganizationId,
     TrainingId,
     new_id,
 )
-from pagemill.jobs.queue import enqueue, request_cancel
-from pagemill.notices.events import tell_of_training
+from pagemill.jobs.queue import enqueue
 from pagemill.usage.counting import count
+from pagemill.work.training_administration import cancel_training
 from pagemill.work.trainings import TRAINING
 
 ValidDataBundleId: TypeAlias = Annotated[DataBundleId, Meta(pattern=r"^las:model-data-bundle:[a-f0-9]{32}$")]
@@ -58,10 +58,10 @@ ValidDeploymentEnvironmentId: TypeAlias = Annotated[
         max_length=512,
     ),
 ]
-FINAL: tuple[TrainingStatus, ...] = ("succeeded", "failed", "cancelled")
 MINIMUM_DOCUMENTS = 5
 """Fewer documents leave no part to evaluate the training on."""
 MAXIMUM_DATA_BUNDLES = 100
+RUNNING: tuple[TrainingStatus, ...] = ("running", "running-final-evaluation")
 ONE = below_model("/trainings/{training_id:str}")
 
 
@@ -95,8 +95,21 @@ class PatchTraining(RequestStruct):
     deployment_environment_id: ValidDeploymentEnvironmentId | UnsetType | None = UNSET
 
 
+class TrainingProgress(ResponseStruct):
+    """How far a training is: steps taken and planned, and the latest figures."""
+
+    step: int
+    steps: int
+    loss: float | None
+    f1: float | None
+    seconds_left: float | None
+
+
 class Training(Audited, kw_only=True):
-    """A training of a model; ``evaluation`` is empty and ``gpuHours`` null until it has succeeded."""
+    """A training of a model; ``evaluation`` is empty and ``gpuHours`` null until it has succeeded.
+
+    ``progress`` is there while it runs, ``error`` once it has failed.
+    """
 
     training_id: TrainingId
     model_id: ModelId
@@ -112,6 +125,8 @@ class Training(Audited, kw_only=True):
     evaluation: dict[str, Any]
     statistics: dict[str, Any] | None
     gpu_hours: float | None
+    progress: TrainingProgress | UnsetType = UNSET
+    error: str | UnsetType = UNSET
 
 
 class Trainings(ResponseStruct):
@@ -139,8 +154,16 @@ def to_training(row: statements.TrainingRow, statistics: dict[str, object] | Non
         evaluation=row.evaluation,
         statistics=statistics,
         gpu_hours=row.gpu_hours,
+        progress=_progress(row),
+        error=UNSET if row.status != "failed" or row.error is None else row.error,
         **audit(row),
     )
+
+
+def _progress(row: statements.TrainingRow) -> TrainingProgress | UnsetType:
+    if row.status not in RUNNING or row.progress is None:
+        return UNSET
+    return msgspec.convert(row.progress, TrainingProgress)
 
 
 def training_not_found(training_id: TrainingId) -> NotFound:
@@ -165,7 +188,8 @@ class TrainingController(Controller):
         training is queued: ``pending``, ``preparing`` (the documents are gathered), ``pending`` again while
         it waits for a machine, ``running``, ``running-final-evaluation``, then ``succeeded`` or ``failed``.
         With ``dataScientistAssistance`` it is ``waiting-for-approval`` first. It can be ``cancelled`` until
-        it ends. Get the training to follow it, or have a webhook told of each change.
+        it ends. Get the training to follow it, or have a webhook told of each change; while it runs,
+        ``progress`` tells how far it is, and ``error`` says why one has failed.
 
         ``warmStartConfig`` starts from the weights of an earlier succeeded training. Set the ``trainingId``
         of the model to predict with the training. Answers 400 when a bundle is missing or not ready, and 429
@@ -266,8 +290,10 @@ class TrainingController(Controller):
                 environment = DeploymentEnvironmentId(
                     await checked_deployment_environment(connection, caller, environment)
                 )
-            if data.status == "cancelled":
-                await _cancel(connection, organization_id, training)
+            if data.status == "cancelled" and not await cancel_training(
+                connection, organization_id, training
+            ):
+                raise BadRequest("status: the training is in a final state, it cannot be cancelled")
             row = await statements.update_training(
                 connection,
                 organization_id=organization_id,
@@ -362,26 +388,3 @@ async def _insert(
     if not data.data_scientist_assistance:
         await enqueue(connection, TRAINING, organization_id=caller.organization_id, subject_id=training_id)
     return to_training(row)
-
-
-async def _cancel(
-    connection: Connection, organization_id: OrganizationId, training: statements.TrainingRow
-) -> None:
-    """Cancel the training, or the job that works for it. Raises BadRequest when it has ended."""
-    if training.status in FINAL:
-        cancelled = False
-    elif training.status == "waiting-for-approval":
-        row = await statements.cancel_unapproved_training(
-            connection,
-            organization_id=organization_id,
-            model_id=training.model_id,
-            training_id=training.id,
-        )
-        await tell_of_training(connection, organization_id, row)
-        cancelled = row is not None
-    else:
-        cancelled = await request_cancel(
-            connection, TRAINING, organization_id=organization_id, subject_id=training.id
-        )
-    if not cancelled:
-        raise BadRequest("status: the training is in a final state, it cannot be cancelled")

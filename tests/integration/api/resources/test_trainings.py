@@ -8,8 +8,12 @@ import asyncpg
 import httpx
 import pytest
 
+from db.training_reports import set_training_progress
+from pagemill.errors import BadRequest
 from pagemill.ids import DatasetId, new_id
 from pagemill.jobs import outcomes
+from pagemill.jobs.job_administration import retry_job
+from pagemill.work.kinds import KINDS
 from pagemill.work.trainings import TRAINING, TrainingResult
 from tests.support.seeds import claim_job, jobs_of, seed_data_bundle, seed_training, used
 from tests.support.tenants import Tenant
@@ -114,6 +118,44 @@ async def test_finished_training_has_its_evaluation(
     training = (await api.get(f"{trainings}/{training_id}")).json()
     assert (training["status"], training["evaluation"]) == ("succeeded", {"accuracy": 0.5})
     assert training["gpuHours"] == 0.25
+
+
+async def test_the_progress_is_shown_while_the_training_runs(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, trainings: str, bundle_id: str
+) -> None:
+    training_id = (await api.post(trainings, json={"dataBundleIds": [bundle_id]})).json()["trainingId"]
+    job = await claim_job(pool, TRAINING)
+    progress = {"step": 12, "steps": 600, "loss": 0.5, "f1": None, "secondsLeft": 88.0}
+    values: dict[str, Any] = {
+        "organization_id": organization.organization_id,
+        "training_id": training_id,
+        "curve": [[1.0, 12, 0.5, None]],
+        "job_id": job.id,
+    }
+    async with pool.acquire() as connection:
+        former = job.attempt - 1
+        assert not await set_training_progress(connection, **values, progress=progress, attempt=former)
+        assert "progress" not in (await api.get(f"{trainings}/{training_id}")).json()
+        await pool.execute("UPDATE training SET status = 'running'")
+        assert await set_training_progress(connection, **values, progress=progress, attempt=job.attempt)
+        assert (await api.get(f"{trainings}/{training_id}")).json()["progress"] == progress
+        assert (await api.get(trainings)).json()["trainings"][0]["progress"] == progress
+        result = TrainingResult(evaluation={}, artefact_key="prefix/", gpu_hours=0.0)
+        await outcomes.finish(connection, TRAINING, job, result)
+    assert set((await api.get(f"{trainings}/{training_id}")).json()) == KEYS
+
+
+async def test_a_failed_training_says_why(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, trainings: str, bundle_id: str
+) -> None:
+    training_id = (await api.post(trainings, json={"dataBundleIds": [bundle_id]})).json()["trainingId"]
+    job = await claim_job(pool, TRAINING)
+    async with pool.acquire() as connection:
+        await outcomes.fail(connection, TRAINING, job, BadRequest("dataBundleIds: nothing is labelled"))
+        failed = (await api.get(f"{trainings}/{training_id}")).json()
+        assert (failed["status"], failed["error"]) == ("failed", "dataBundleIds: nothing is labelled")
+        await retry_job(connection, KINDS, training_id)
+    assert set((await api.get(f"{trainings}/{training_id}")).json()) == KEYS
 
 
 async def test_the_answer_has_the_warm_start_and_the_other_members_sent(

@@ -1,0 +1,1 @@
+ALTER TABLE training ADD COLUMN progress jsonb, ADD COLUMN curve jsonb, ADD COLUMN error text;
