@@ -14,6 +14,8 @@ Action: TypeAlias = Literal["read", "write", "delegate"]
 Effect: TypeAlias = Literal["allow", "deny"]
 
 CACHED_SETS = 256
+CACHED_KINDS = 256
+"""Answers about kinds that a set keeps. Callers can name kinds that do not exist."""
 _WILDCARD = re.compile(r"[*?\[]")
 
 
@@ -63,7 +65,9 @@ class PermissionSet:
         if known is None:
             everything = {"*", "las:*", f"las:{kind}:*"}
             allowed = any(glob in everything for glob in _globs(self._permissions, action, "allow"))
-            known = self._of_kinds[kind, action] = allowed and not self.denies_some(kind, action)
+            known = allowed and not self.denies_some(kind, action)
+            if len(self._of_kinds) < CACHED_KINDS:
+                self._of_kinds[kind, action] = known
         return known
 
     def denies_some(self, kind: str, action: Action) -> bool:

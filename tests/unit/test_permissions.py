@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from pagemill.permissions import EVERYTHING, Action, Permission, PermissionSet, permissions_of
+from pagemill.permissions import CACHED_KINDS, EVERYTHING, Action, Permission, PermissionSet, permissions_of
 
 DATASET = "las:dataset:1"
 
@@ -115,3 +115,12 @@ def test_a_denial_is_told_from_what_is_not_allowed() -> None:
     one = permissions((DATASET, "read", "deny"))
     assert one.denies(DATASET, "read")
     assert not one.denies("las:dataset:2", "read")
+
+
+def test_kinds_that_do_not_exist_take_no_memory() -> None:
+    """Whoever has a role with a limit can name any kind, in a query for example."""
+    limited = PermissionSet([Permission("las:dataset:*", "read", "allow")])
+    for index in range(10 * CACHED_KINDS):
+        assert not limited.allows_all(f"kind-{index}", "read")
+    assert len(limited._of_kinds) == CACHED_KINDS
+    assert limited.allows_all("dataset", "read")
