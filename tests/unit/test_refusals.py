@@ -8,7 +8,7 @@ import pytest
 
 from pagemill.audit import AuditEvent
 from pagemill.audit import refusals as module
-from pagemill.audit.refusals import MOST, MOST_OF_ORGANIZATION, Refusals
+from pagemill.audit.refusals import MOST, MOST_OF_ORGANIZATION, REFILL_SECONDS, Refusals
 
 
 def refusal(organization: int = 0, principal: int = 0, action: str = "x", resource: str = "r") -> AuditEvent:
@@ -81,3 +81,40 @@ async def test_all_together_are_bounded_and_begin_anew(
     refusals.add(refusal())
     await refusals.write()
     assert len(written) == MOST + 1
+
+
+async def test_whoever_goes_on_and_on_gets_one_event_a_minute(written: list[AuditEvent]) -> None:
+    """However many actions, principals and addresses are tried, an organization's events are few."""
+    now = 0.0
+    refusals = Refusals(cast("Any", None), clock=lambda: now)
+    for index in range(1000):
+        refusals.add(refusal(action=f"a{index % 60}", principal=index))
+        now = index * 10.0
+        await refusals.write()
+    assert len(written) <= MOST_OF_ORGANIZATION + now / REFILL_SECONDS + 1
+    assert len(written) > now / REFILL_SECONDS - 1
+
+
+async def test_what_waits_goes_on_counting(written: list[AuditEvent]) -> None:
+    now = 0.0
+    refusals = Refusals(cast("Any", None), clock=lambda: now)
+    for index in range(MOST_OF_ORGANIZATION):
+        refusals.add(refusal(action=f"a{index}"))
+    await refusals.write()
+    for _ in range(5):
+        refusals.add(refusal(action="late"))
+        await refusals.write()
+    assert len(written) == MOST_OF_ORGANIZATION
+    now = REFILL_SECONDS
+    await refusals.write()
+    assert [event.details for event in written[MOST_OF_ORGANIZATION:]] == [{"numberOfRequests": 5}]
+
+
+async def test_strangers_leave_room_for_the_organization_s_own(written: list[AuditEvent]) -> None:
+    refusals = Refusals(cast("Any", None))
+    for index in range(1000):
+        refusals.add(refusal(principal=index, action="createToken"), of_stranger=True)
+    refusals.add(refusal())
+    await refusals.write()
+    assert [event.action for event in written].count("x") == 1
+    assert len(written) == MOST_OF_ORGANIZATION + 1

@@ -274,7 +274,8 @@ def _count_refusal(app_state: AppState, facts: Facts, origin: AuditEvent) -> Non
                 organization_id=client.organization_id,
                 principal_id=client.principal_id,
                 resource_id=client.principal_id,
-            )
+            ),
+            of_stranger=True,
         )
 
 
