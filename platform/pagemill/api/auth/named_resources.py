@@ -161,6 +161,11 @@ def _texts(value: Any) -> Iterator[str]:
         yield from ids_in_body(value)
 
 
+def ids_in_free_object(name: str, value: Any) -> Iterator[str]:
+    """Yield the ids that a member without a schema names; ``name`` is one of ``IN_FREE_OBJECTS``."""
+    yield from _ids_of_kinds(IN_FREE_OBJECTS[name], value)
+
+
 def _ids_of_kinds(kinds: frozenset[str], value: Any) -> Iterator[str]:
     """Yield the ids of some kinds in an object without a schema."""
     for text in _texts(value):

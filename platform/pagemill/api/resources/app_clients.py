@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from db import app_clients as statements
 from pagemill.api.auth.guard import Caller
+from pagemill.api.http.auditing import RequestAudit
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
@@ -161,6 +162,7 @@ class AppClientController(Controller):
         caller: Caller,
         permissions: PermissionSet,
         connection: RequestConnection,
+        audited: RequestAudit,
     ) -> AppClient:
         """Create an app client.
 
@@ -171,14 +173,17 @@ class AppClientController(Controller):
 
         URLs have to begin with `https://` or `http://localhost`. Without `roleIds` the app client has full
         access to the organization. The caller needs the permission to delegate each role that it gives
-        (403), and to delegate every role to give full access.
+        (403), and to delegate every role to give full access. So it does to register `callbackUrls`: users
+        of every role sign in to them.
 
         The number of app clients is limited by the plan (429).
         """
         urls = read_configuration(data)
         secret = new_client_secret() if data.generate_secret else None
+        if data.callback_urls:
+            require_delegation(permissions, [])
         async with connection.transaction():
-            role_ids = await roles_to_give(connection, permissions, data.role_ids)
+            role_ids = await roles_to_give(connection, permissions, data.role_ids, audited)
             await count(connection, caller.organization_id, "app-clients")
             row = await statements.insert_app_client(
                 connection,
@@ -235,6 +240,7 @@ class AppClientController(Controller):
         caller: Caller,
         permissions: PermissionSet,
         connection: RequestConnection,
+        audited: RequestAudit,
     ) -> AppClient:
         """Update an app client.
 
@@ -246,7 +252,7 @@ class AppClientController(Controller):
         urls = read_configuration(data)
         role_ids = None
         if data.role_ids is not UNSET:
-            role_ids = await roles_to_give(connection, permissions, data.role_ids)
+            role_ids = await roles_to_give(connection, permissions, data.role_ids, audited)
         row = await statements.update_app_client(
             connection,
             organization_id=caller.organization_id,

@@ -13,6 +13,7 @@ from msgspec import Meta
 from db import roles as statements
 from db.statements import Connection
 from pagemill.api.auth.guard import Caller
+from pagemill.api.http.auditing import AuditedRequest
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import Audited, ResponseStruct, timestamp
@@ -59,11 +60,12 @@ def to_role(row: statements.RoleRow) -> Role:
 
 
 async def roles_to_give(
-    connection: Connection, permissions: PermissionSet, role_ids: Sequence[RoleId]
+    connection: Connection, permissions: PermissionSet, role_ids: Sequence[RoleId], audited: AuditedRequest
 ) -> list[RoleId]:
     """Return the roles, each once, that a caller with these permissions gives to a principal.
 
     A principal without roles may do everything, so giving none takes the permission to delegate every role.
+    The audit tells which roles were given.
 
     Raises BadRequest for a role that does not exist, and Forbidden for one that the caller may not delegate.
     """
@@ -74,6 +76,7 @@ async def roles_to_give(
             if role_id not in known:
                 raise BadRequest(f"roleIds: role {role_id} does not exist")
     require_delegation(permissions, wanted)
+    audited.details["roleIds"] = wanted
     return wanted
 
 

@@ -12,6 +12,7 @@ from db import transitions as statements
 from db.logs import delete_logs_of_transition
 from db.transitions import TransitionType
 from pagemill.api.auth.guard import Caller
+from pagemill.api.auth.named_resources import ids_in_free_object, require_readable
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
@@ -29,6 +30,7 @@ from pagemill.api.resources.transition_parameters import (
 )
 from pagemill.errors import BadRequest, NotFound
 from pagemill.ids import TransitionId, new_id
+from pagemill.permissions import PermissionSet
 from pagemill.usage.counting import count, uncount
 from pagemill.workflows.transition_executions import stop_executions
 
@@ -189,6 +191,7 @@ class TransitionController(Controller):
         transition_id: TransitionPath,
         data: PatchTransition,
         caller: Caller,
+        permissions: PermissionSet,
         connection: RequestConnection,
     ) -> Transition:
         """Update a transition.
@@ -196,6 +199,9 @@ class TransitionController(Controller):
         Members that are not sent keep their value, also those inside `parameters`; `environment`,
         `environmentSecrets` and `assets` are replaced as a whole. null clears `environment`,
         `environmentSecrets` and `secretId`. Executions that have begun are not affected.
+
+        To change `parameters`, the caller needs the permission to read the secrets and assets that they name
+        then, also those that were there before (403): the image that it chooses gets them.
         """
         require_members(data)
         async with connection.transaction():
@@ -209,6 +215,7 @@ class TransitionController(Controller):
                 changes = read_parameters(before.transition_type, data.parameters, changes=True)
                 await keep_named_resources(connection, caller, changes)
                 parameters = merge_parameters(parameters, changes)
+                require_readable(permissions, ids_in_free_object("parameters", parameters))
             row = await statements.update_transition(
                 connection,
                 organization_id=caller.organization_id,

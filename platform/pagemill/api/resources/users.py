@@ -12,6 +12,7 @@ from db import users as statements
 from db.app_clients import find_app_client_id
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
+from pagemill.api.http.auditing import RequestAudit
 from pagemill.api.http.connections import RequestConnection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import (
@@ -99,6 +100,7 @@ class UserController(Controller):
         caller: Caller,
         permissions: PermissionSet,
         connection: RequestConnection,
+        audited: RequestAudit,
         app_state: AppState,
     ) -> User:
         """Invite a person to the organization by mail.
@@ -120,7 +122,7 @@ class UserController(Controller):
         app_client_id = None if data.app_client_id is UNSET else data.app_client_id
         metadata = checked_metadata(data.metadata)
         async with connection.transaction():
-            role_ids = await roles_to_give(connection, permissions, data.role_ids)
+            role_ids = await roles_to_give(connection, permissions, data.role_ids, audited)
             if app_client_id is not None and not await find_app_client_id(
                 connection, organization_id=organization_id, app_client_id=app_client_id
             ):
@@ -186,6 +188,7 @@ class UserController(Controller):
         caller: Caller,
         permissions: PermissionSet,
         connection: RequestConnection,
+        audited: RequestAudit,
     ) -> User:
         """Update the roles or the metadata of a user.
 
@@ -195,7 +198,7 @@ class UserController(Controller):
         require_members(data)
         role_ids = None
         if data.role_ids is not UNSET:
-            role_ids = await roles_to_give(connection, permissions, data.role_ids)
+            role_ids = await roles_to_give(connection, permissions, data.role_ids, audited)
         row = await statements.update_user(
             connection,
             organization_id=caller.organization_id,

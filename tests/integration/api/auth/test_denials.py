@@ -257,3 +257,30 @@ async def test_no_role_is_more_than_a_role_that_may_not_be_given(
         assert status_and_body(answer) == FORBIDDEN
     await limited.deny("las:role:admin", action="read")
     assert (await limited.ask("PATCH", f"{path}/{mine[kind]}", {"roleIds": []})).status_code == 200
+
+
+async def test_who_may_not_give_every_role_registers_no_callback(limited: Limited) -> None:
+    """Admins who follow a link to such an app client would hand their tokens over."""
+    body = {"generateSecret": False, "roleIds": ["las:role:own"]}
+    await limited.deny("las:role:admin", action="delegate")
+    assert (await limited.ask("POST", "/appClients", body)).status_code == 200
+    refused = await limited.ask("POST", "/appClients", {**body, "callbackUrls": ["https://evil.example.com"]})
+    assert status_and_body(refused) == FORBIDDEN
+
+
+async def test_who_may_not_read_a_secret_chooses_no_image_for_it(
+    limited: Limited, pool: asyncpg.Pool, mine: Ids
+) -> None:
+    """Members of the parameters that are not sent keep their value, and the image gets their secrets."""
+    parameters = {"imageUrl": "image", "environmentSecrets": [mine["secretId"]]}
+    made = await limited.ask("POST", "/transitions", {"transitionType": "docker", "parameters": parameters})
+    path = f"/transitions/{made.json()['transitionId']}"
+    await limited.deny(mine["secretId"], action="read")
+    before = await pool.fetchval("SELECT parameters FROM transition WHERE id = $1", path.rpartition("/")[2])
+    changes = {"parameters": {"imageUrl": "evil"}}
+    assert status_and_body(await limited.ask("PATCH", path, changes)) == FORBIDDEN
+    after = await pool.fetchval("SELECT parameters FROM transition WHERE id = $1", path.rpartition("/")[2])
+    assert after == before
+    assert (await limited.ask("PATCH", path, {"name": "other"})).status_code == 200
+    without = {"parameters": {"imageUrl": "other", "environmentSecrets": None}}
+    assert (await limited.ask("PATCH", path, without)).status_code == 200

@@ -109,6 +109,22 @@ async def test_events_tell_who_did_what_from_where(api: httpx.AsyncClient, organ
 WEBHOOK = {"url": "https://example.com/hook", "eventTypes": ["prediction.failed"]}
 
 
+async def test_roles_that_are_given_are_in_the_event(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    principal_id = await add_principal(pool, organization.organization_id, "user", [MEMBER])
+    await api.patch(f"/v1/users/{principal_id}", json={"metadata": {}})
+    await api.patch(f"/v1/users/{principal_id}", json={"roleIds": [ADMIN, ADMIN]})
+    await api.post("/v1/appClients", json={"roleIds": [VALIDATOR]})
+    await api.post("/v1/users", json={"email": "new@example.com"})
+    assert [(event["action"], event["details"]) for event in await events(api)] == [
+        ("updateUser", {}),
+        ("updateUser", {"roleIds": [ADMIN]}),
+        ("createAppClient", {"roleIds": [VALIDATOR]}),
+        ("createUser", {"roleIds": []}),
+    ]
+
+
 async def test_secrets_are_not_in_events(api: httpx.AsyncClient, pool: asyncpg.Pool) -> None:
     secret = uuid.uuid4().hex
     await api.post("/v1/secrets", json={"data": {"password": secret}, "name": secret})
