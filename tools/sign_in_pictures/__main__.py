@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 from playwright.sync_api import Browser, sync_playwright
 
-from pagemill.api.sign_in.pages import style_sheet
+from pagemill.api.sign_in.pages import ICON, STYLE, packaged
 from tools.sign_in_pictures.program import OPTIONS, chromium_path
 from tools.sign_in_pictures.shown import PAGES, html_of
 
@@ -17,12 +17,14 @@ PICTURES: Final = Path(__file__).parents[2] / "docs" / "images" / "sign-in"
 Scheme: TypeAlias = Literal["light", "dark"]
 WIDE: Final = (560, 480)
 SMALL: Final = (320, 480)
+SMALL_PAGES: Final = ("sign-in", "account")
 SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
 
 
 def pictures() -> list[str]:
     """Return the names of all pictures."""
-    return [f"{name}-{scheme}.png" for name in PAGES for scheme in SCHEMES] + ["sign-in-small.png"]
+    wide = [f"{name}-{scheme}.png" for name in PAGES for scheme in SCHEMES]
+    return wide + [f"{name}-small.png" for name in SMALL_PAGES]
 
 
 def main() -> int:
@@ -34,13 +36,15 @@ def main() -> int:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as text, sync_playwright() as playwright:
         directory = Path(text)
-        (directory / "style.css").write_bytes(style_sheet())
+        for file in (STYLE, ICON):
+            (directory / file).write_bytes(packaged(file))
         browser = playwright.chromium.launch(executable_path=path, args=list(OPTIONS))
         for name in PAGES:
             (directory / f"{name}.html").write_text(html_of(name))
             for scheme in SCHEMES:
                 _draw(browser, directory / f"{name}.html", f"{name}-{scheme}.png", WIDE, scheme)
-        _draw(browser, directory / "sign-in.html", "sign-in-small.png", SMALL, "light")
+        for name in SMALL_PAGES:
+            _draw(browser, directory / f"{name}.html", f"{name}-small.png", SMALL, "light")
         browser.close()
     return 0
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from db.profiles import PersonRow
-from pagemill.api.sign_in.pages import environment
+from pagemill.api.sign_in.pages import ICON, STYLE, environment
 from pagemill.ids import OrganizationId, ProfileId, UserId
 from pagemill.people.accounts import Choice
 from pagemill.people.password_rules import TOO_EASY
 
 ADDRESS: Final = "ada@example.com"
+CODE: Final = "9WK3-6AWP-0XY2-R0PS-M43H"
 EMPTY: Final = {"email": "", "code": "", "given_name": "", "family_name": "", "organization": ""}
 
 
@@ -50,6 +51,7 @@ PAGES: Final[Mapping[str, Shown]] = {
         {
             "email": "",
             "error": "",
+            "connecting": "",
             "providers": [_Button("google", "Google"), _Button("work", "Work account")],
             "sign_up": True,
         },
@@ -60,7 +62,19 @@ PAGES: Final[Mapping[str, Shown]] = {
         {
             "email": ADDRESS,
             "error": "The e-mail address or the password is wrong.",
+            "connecting": "",
             "providers": [],
+            "sign_up": False,
+        },
+    ),
+    "connect": Shown(
+        "sign_in.html.j2",
+        "Connect an account at a provider",
+        {
+            "email": ADDRESS,
+            "error": "",
+            "connecting": "Google account",
+            "providers": [_Button("google", "Google")],
             "sign_up": False,
         },
     ),
@@ -70,14 +84,14 @@ PAGES: Final[Mapping[str, Shown]] = {
     "invitation": Shown(
         "invitation.html.j2",
         "Accept an invitation",
-        {"filled": EMPTY | {"email": ADDRESS}, "wrong": "new_password", "error": TOO_EASY},
+        {"filled": EMPTY | {"email": ADDRESS, "code": CODE}, "wrong": "new_password", "error": TOO_EASY},
     ),
     "organization": Shown(
         "organization.html.j2", "Choose an organization", {"email": ADDRESS, "choices": CHOICES}
     ),
     "sign-up": Shown(
         "sign_up_code.html.j2",
-        "Make an organization",
+        "Create an organization",
         {"filled": EMPTY | {"email": ADDRESS}, "wrong": "", "error": ""},
     ),
     "account": Shown(
@@ -88,6 +102,7 @@ PAGES: Final[Mapping[str, Shown]] = {
             "choices": CHOICES,
             "providers": ["Google"],
             "changed": False,
+            "has_password": True,
         },
     ),
 }
@@ -105,7 +120,8 @@ def html_of(name: str) -> str:
             app="Review desk" if name in OF_AN_APP else None,
             hidden={},
             link=lambda path: path,
-            style="style.css",
+            style=STYLE,
+            icon=ICON,
             **shown.context,
         )
     )

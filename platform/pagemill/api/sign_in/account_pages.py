@@ -7,6 +7,7 @@ from typing import Any, Final
 from litestar import Response, get, post
 
 from db.identities import list_issuers
+from db.passwords import find_password_hash
 from db.statements import Connection
 from pagemill.api.auth.authorize import SIGN_IN_PATH, continue_authorization
 from pagemill.api.auth.session_cookies import no_session_cookie
@@ -80,11 +81,13 @@ async def show_account(request: ApiRequest, app_state: AppState) -> Response[Any
             return redirect(SIGN_IN_PATH)
         choices = await list_choices(connection, member.person)
         issuers = set(await list_issuers(connection, profile_id=member.person.id))
+        has_password = await find_password_hash(connection, profile_id=member.person.id) is not None
     return page(
         visit,
         ACCOUNT,
         person=member.person,
         choices=choices,
+        has_password=has_password,
         providers=[one.title for one in visit.services.providers.values() if one.issuer in issuers],
         changed="changed" in request.query_params,
     )

@@ -21,9 +21,11 @@ from pagemill.api.sign_in.cookies import form_cookie
 from pagemill.api.sign_in.visits import REQUEST, TOKEN, Visit
 
 STYLE: Final = "style.css"
-STYLE_PATH: Final = "/sign-in/style.css"
+ICON: Final = "icon.svg"
+KEPT: Final = "public, max-age=31536000, immutable"
 POLICY: Final = (
-    "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "form-action 'self'"
 )
 NOT_FOUND: Final = "There is no such page."
 FAILED: Final = "Something went wrong here. Try again later."
@@ -49,7 +51,7 @@ def page(
             app=None if asked is None else asked.app_client_name,
             hidden={TOKEN: visit.form_token(), REQUEST: visit.sealed},
             link=visit.link,
-            style=style_url(),
+            **_loaded(),
             **context,
         )
     )
@@ -73,31 +75,38 @@ def on_page_error(request: ApiRequest, error: Exception) -> Response[Any]:
     html = (
         environment()
         .get_template("message.html.j2")
-        .render(app=None, style=style_url(), heading="That did not work", text=text, back="/sign-in")
+        .render(app=None, heading="That did not work", text=text, back="/sign-in", **_loaded())
     )
     shown = _html(html, status, POLICY, [])
     shown.headers.update(answer.headers)
     return shown
 
 
-@get("/style.css", sync_to_thread=False)
+@get(f"/{STYLE}", sync_to_thread=False)
 def get_style() -> Response[bytes]:
     """Return the style sheet of all pages, which browsers keep: another one has another URL."""
-    return Response(
-        style_sheet(), media_type="text/css", headers={"Cache-Control": "public, max-age=31536000, immutable"}
-    )
+    return Response(packaged(STYLE), media_type="text/css", headers={"Cache-Control": KEPT})
+
+
+@get(f"/{ICON}", sync_to_thread=False)
+def get_icon() -> Response[bytes]:
+    """Return the icon of all pages, which browsers keep as well."""
+    return Response(packaged(ICON), media_type="image/svg+xml", headers={"Cache-Control": KEPT})
 
 
 @functools.cache
-def style_url() -> str:
-    """Return the URL of the style sheet as it is now."""
-    return f"{STYLE_PATH}?{hashlib.sha256(style_sheet()).hexdigest()[:12]}"
+def packaged(name: str) -> bytes:
+    """Return a file that the pages load."""
+    return files(__package__).joinpath(name).read_bytes()
 
 
 @functools.cache
-def style_sheet() -> bytes:
-    """Return the style sheet of all pages."""
-    return files(__package__).joinpath(STYLE).read_bytes()
+def _loaded() -> dict[str, str]:
+    """Return the URLs of what the pages load, as it is now."""
+    return {
+        name: f"/sign-in/{file}?{hashlib.sha256(packaged(file)).hexdigest()[:12]}"
+        for name, file in (("style", STYLE), ("icon", ICON))
+    }
 
 
 @functools.cache

@@ -27,7 +27,7 @@ SIGN_IN: Final = "sign_in.html.j2"
 PASSWORD: Final = "password.html.j2"  # noqa: S105 - a template
 RECOVERY_PATH: Final = "/sign-in/recovery"
 WRONG: Final = "The e-mail address or the password is wrong."
-WRONG_NOW: Final = "This is not your password of now."
+WRONG_NOW: Final = "This is not your current password."
 
 
 @get("/")

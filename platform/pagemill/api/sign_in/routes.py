@@ -15,7 +15,7 @@ from pagemill.api.sign_in.account_pages import (
     sign_out_everywhere,
 )
 from pagemill.api.sign_in.invitation_pages import accept, show_invitation
-from pagemill.api.sign_in.pages import get_style, on_page_error
+from pagemill.api.sign_in.pages import get_icon, get_style, on_page_error
 from pagemill.api.sign_in.password_pages import set_password, show_password, show_sign_in, sign_in
 from pagemill.api.sign_in.provider_pages import leave_for_provider, return_from_provider
 from pagemill.api.sign_in.recovery_pages import (
@@ -30,6 +30,7 @@ from pagemill.api.sign_in.visits import LONGEST_FORM
 HANDLERS: list[Any] = [
     accept,
     choose_organization,
+    get_icon,
     get_style,
     leave_for_provider,
     recover,

@@ -116,7 +116,8 @@ async def test_every_page_has_a_strict_policy_and_loads_one_style_sheet(
             assert page.status == 200, path
             policy = page.headers["content-security-policy"]
             assert policy == (
-                "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+                "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; "
+                "frame-ancestors 'none'; "
                 "form-action 'self'"
             )
             assert page.headers["cache-control"] == "no-store"

@@ -118,7 +118,7 @@ async def test_an_account_is_known_again(
     page = await come_back(other_browser, await leave(other_browser), "bob")
     assert page.path == "/sign-in/account"
     assert "robert@example.com" in page.text
-    assert "You can sign in with Work account" in page.text
+    assert "Work account connected" in page.text
     assert await pool.fetchval("SELECT count(*) FROM identity") == 1
 
 

@@ -86,7 +86,7 @@ async def test_invitations_are_among_the_choices(
     pkce = new_pkce()
     page = await sign_in(browser, person.email, PASSWORD, url=authorize_url(public_app, pkce))
     assert page.path == "/sign-in/organization"
-    assert "accept the invitation" in page.text
+    assert "You are invited" in page.text
     back = await browser.submit(page, button=1)
     await tokens_after(browser, public_app, pkce, back)
     assert (await api.get(f"/v1/users/{user['userId']}")).json()["status"] == "active"

@@ -31,7 +31,7 @@ async def test_from_an_app_and_back_to_it(browser: Browser, public_app: PublicAp
     pkce = new_pkce()
     page = await browser.open(authorize_url(public_app, pkce, state="s1"))
     assert (page.status, page.path) == (200, "/sign-in")
-    assert "to go on to App" in page.text
+    assert "to continue to App" in page.text
     back = await browser.submit(page, email=ada.email.upper(), password=PASSWORD)
     assert back.sent["state"] == "s1"
     tokens = await tokens_after(browser, public_app, pkce, back)
@@ -126,7 +126,7 @@ async def test_another_password_signs_out_everything_else(
         refused = await browser.submit(page, password=PASSWORD, new_password=new)
         assert (refused.status, refused.alert) == (400, problem)
     refused = await browser.submit(page, password="wrong", new_password=OTHER)
-    assert (refused.status, refused.alert) == (400, "This is not your password of now.")
+    assert (refused.status, refused.alert) == (400, "This is not your current password.")
     assert (await profile_with(browser.client, elsewhere["access_token"])).status_code == 200
     done = await browser.submit(page, password=PASSWORD, new_password=OTHER)
     assert done.path == "/sign-in/account"

@@ -22,7 +22,7 @@ WRONG = "The code is wrong, was used already, or has expired."
 async def ask(browser: Browser, email: str, *, url: str = "/sign-in") -> Page:
     """Ask for a code, as a person does who does not know the password."""
     page = await browser.open(url)
-    page = await browser.open(page.links["I do not know my password"])
+    page = await browser.open(page.links["Forgot your password?"])
     return await browser.submit(page, email=email)
 
 

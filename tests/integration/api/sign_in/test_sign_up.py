@@ -33,7 +33,7 @@ async def settings(settings: Settings, pool: asyncpg.Pool, public_app: PublicApp
 
 async def ask(browser: Browser, email: str = EMAIL, *, url: str = "/sign-in") -> Page:
     page = await browser.open(url)
-    page = await browser.open(page.links["Make an organization of your own"])
+    page = await browser.open(page.links["Create an organization"])
     return await browser.submit(page, email=email)
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pagemill.api.sign_in import pages
-from pagemill.api.sign_in.pages import _target, environment, style_sheet
+from pagemill.api.sign_in.pages import ICON, STYLE, _target, environment, packaged
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,7 @@ def test_nothing_is_allowed_but_the_style_sheet_and_the_form() -> None:
     assert dict(part.strip().split(" ", 1) for part in pages.POLICY.split(";")) == {
         "default-src": "'none'",
         "style-src": "'self'",
+        "img-src": "'self'",
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
         "form-action": "'self'",
@@ -47,15 +48,16 @@ def test_templates_have_no_script_and_no_style_of_their_own() -> None:
         assert not re.search(r"<script|\son\w+=|style=|javascript:|\|\s*safe|https?://", source), name
 
 
-def test_the_style_sheet_loads_nothing() -> None:
-    assert not re.search(rb"@import|url\(", style_sheet())
+def test_what_is_loaded_loads_nothing() -> None:
+    assert not re.search(rb"@import|url\(", packaged(STYLE))
+    assert not re.search(rb"<script|href|url\(|\son", packaged(ICON))
 
 
 def test_values_are_escaped() -> None:
     html = (
         environment()
         .get_template("message.html.j2")
-        .render(app="<b>", style="/s", heading="<i>", text='"><script>', back="/x")
+        .render(app="<b>", style="/s", icon="/i", heading="<i>", text='"><script>', back="/x")
     )
     assert "<b>" not in html
     assert "<script>" not in html
