@@ -23,7 +23,7 @@ from db.refresh_tokens import RefreshTokenRow
 from db.statements import Connection
 from db.users import SigningUserRow as SigningUser
 from pagemill.client_credentials import hash_secret
-from pagemill.ids import AppClientId, GrantId, OrganizationId, new_id
+from pagemill.ids import AppClientId, GrantId, OrganizationId, UserId, new_id
 
 TOKEN_BYTES = 32
 CODE_SECONDS = 60.0
@@ -51,6 +51,12 @@ class AuthorizationRequest(msgspec.Struct, frozen=True, kw_only=True):
     scope: str | None = None
     state: str | None = None
     nonce: str | None = None
+    login_hint: str | None = None
+    """The address that the app thinks will sign in."""
+    wanted_user: UserId | None = None
+    """The only user that the app wants."""
+    stale_session: str | None = None
+    """The mark of the session in which the person has to sign in again."""
 
     def redirect(self, **parameters: str) -> str:
         """Return the app client's URL with parameters, and with the state that it sent."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 from authlib.oauth2 import OAuth2Error
 from litestar import Response, get
 
@@ -20,6 +21,7 @@ from pagemill.api.auth.authorization_server import Client, Facts, ProtocolReques
 from pagemill.api.auth.discovery import AUTHORIZE_PATH, LOGOUT_PATH
 from pagemill.api.auth.session_cookies import no_session_cookie, session_of
 from pagemill.api.auth.sign_in_requests import seal_request
+from pagemill.api.auth.sign_in_wishes import SignInWishes, WishRefused, read_wishes
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.client_address import client_address
 from pagemill.api.http.requests import ApiRequest
@@ -34,6 +36,7 @@ ORGANIZATION_PATH = "/sign-in/organization"
 LONGEST_PARAMETER = 2048
 MOST_PARAMETERS = 30
 LONGEST_NAME = 200
+MARK = 16
 STATE_ALONE = frozenset('"\\')
 """Characters that a state may have, and no other parameter: errors repeat those (RFC 6749, 4.1.2.1)."""
 
@@ -61,34 +64,49 @@ async def authorize(request: ApiRequest, app_state: AppState) -> Response[Any]:
     try:
         async with app_state.connection() as connection:
             asked = await read_request(connection, parameters, app_state.settings)
+            wishes = _wishes(asked, parameters)
             session = await session_of(request, connection)
-            if session is not None:
-                return redirect(await continue_authorization(app_state, connection, asked, session))
+            asked = msgspec.structs.replace(
+                asked,
+                login_hint=wishes.email,
+                wanted_user=wishes.user_id,
+                stale_session=None if wishes.are_fulfilled_by(session) else mark_of(session),
+            )
+            place = await continue_authorization(app_state, connection, asked, session)
     except Unredirectable as error:
         return page(f"This sign-in does not work: {error}")
     except Redirected as error:
         return redirect(error.url)
-    if parameters.get("prompt") == ["none"]:
-        return redirect(asked.redirect(error="login_required"))
-    return redirect(await _place(app_state, SIGN_IN_PATH, asked))
+    if wishes.silent and place.startswith(SIGN_IN_PATH):
+        needed = "interaction_required" if place.startswith(ORGANIZATION_PATH) else "login_required"
+        return redirect(asked.redirect(error=needed))
+    return redirect(place)
 
 
 async def continue_authorization(
     app_state: AppState,
     connection: Connection,
     asked: AuthorizationRequest,
-    session: Session,
+    session: Session | None,
     *,
     user_id: UserId | None = None,
 ) -> str:
-    """Return where the browser of a person who has signed in goes next.
+    """Return where a browser goes next.
 
-    With one user that is the app client's URL, with a code; with several, the page that asks which one, after
-    which ``user_id`` is the choice, or on which an invitation can be accepted; without either, the app
-    client's URL with ``access_denied``.
+    Where nobody has signed in, or has to do it again, that is the page for it. With one user it is the app
+    client's URL, with a code; with several, the page that asks which one, after which ``user_id`` is the
+    choice, or on which an invitation can be accepted; without either, the app client's URL with
+    ``access_denied``.
     """
+    if session is None or mark_of(session) == asked.stale_session:
+        return await _place(app_state, SIGN_IN_PATH, asked)
     wanted = None if asked.spans_organizations else asked.organization_id
     users = await list_signing_users(connection, profile_id=session.profile_id, wanted_organization_id=wanted)
+    if asked.wanted_user is not None:
+        users = [user for user in users if user.user_id == asked.wanted_user]
+        if not users:
+            # Somebody else has signed in than the app wants (OpenID Connect Core, 3.1.2.2).
+            return asked.redirect(error="login_required")
     if user_id is not None:
         users = [user for user in users if user.user_id == user_id]
     if not users:
@@ -128,6 +146,19 @@ async def read_request(
         state=data.get("state"),
         nonce=data.get("nonce"),
     )
+
+
+def mark_of(session: Session | None) -> str | None:
+    """Return the beginning of a session's hash, which tells it from another one."""
+    return None if session is None else session.id_hash[:MARK]
+
+
+def _wishes(asked: AuthorizationRequest, parameters: Mapping[str, Sequence[str]]) -> SignInWishes:
+    """Return how the app wants its person to be signed in. Raises Redirected."""
+    try:
+        return read_wishes(parameters)
+    except WishRefused as refused:
+        raise Redirected(asked.redirect(error=refused.error)) from None
 
 
 def spans_organizations(row: AppClientCredentialsRow, settings: Settings) -> bool:

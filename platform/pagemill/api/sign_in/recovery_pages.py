@@ -27,7 +27,8 @@ CODE: Final = "recovery_code.html.j2"
 @get("/recovery")
 async def show_recovery(request: ApiRequest, app_state: AppState) -> Response[Any]:
     """Show the form for the address."""
-    return page(await open_visit(request, app_state), RECOVERY, email="", error="")
+    visit = await open_visit(request, app_state)
+    return page(visit, RECOVERY, email=visit.login_hint, error="")
 
 
 @post("/recovery")

@@ -54,6 +54,11 @@ class Visit:
         """Return the address that the request comes from."""
         return client_address(self.request.scope, self.app_state.trusted_proxies)
 
+    @property
+    def login_hint(self) -> str:
+        """Return the address that the app thinks will sign in, empty without one."""
+        return "" if self.asked is None else self.asked.login_hint or ""
+
     def value(self, name: str) -> str:
         """Return what was filled in; empty without it."""
         return self.form.get(name, "")
