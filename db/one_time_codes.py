@@ -39,6 +39,11 @@ class ProvenCodeRow(Row):
     WHERE :most::integer > (
         SELECT count(*) FROM one_time_code
         WHERE email = :email AND purpose = :purpose AND created_time > now() - interval '1 hour'
+    ) AND (
+        :most_a_day::integer IS NULL OR :most_a_day > (
+            SELECT count(*) FROM one_time_code
+            WHERE purpose = :purpose AND created_time > now() - interval '1 day'
+        )
     )
     RETURNING id
     """,
@@ -52,10 +57,12 @@ async def insert_code(
     user_id: UserId | None,
     seconds: float,
     most: int,
+    most_a_day: int | None,
 ) -> CodeId | None:
     """Add a code that is to be made within ``seconds``, and forget some that have been over for a day.
 
-    Returns None when an address has got ``most`` codes for the same purpose within an hour.
+    Returns None when an address has got ``most`` codes for the same purpose within an hour, or all addresses
+    ``most_a_day`` within a day.
     """
 
 

@@ -254,7 +254,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Sender of mail; required with ``smtp_host``."""
     mail_quota: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 500
     """Messages that an organization may send a day (UTC): invitations, and mail on trainings, limits and
-    failed executions."""
+    failed executions. All people who sign up together are sent as many codes a day."""
     mail_stranger_interval: Annotated[float, Meta(ge=0, le=LONGEST_INTERVAL)] = 3600.0
     """Least time between two messages of an organization to an address that no active user of it has."""
     limit_warning_interval: Interval = 300.0

@@ -57,6 +57,7 @@ async def _make(connection: Connection, purpose: Purpose, email: str, user_id: U
         user_id=user_id,
         seconds=MAIL_DAYS * DAY,
         most=NO_BOUND,
+        most_a_day=None,
     )
     code = None if code_id is None else await make_code(connection, code_id, purpose, email)
     assert code is not None, "nothing bounds the codes of operators"

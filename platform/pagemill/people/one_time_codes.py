@@ -37,10 +37,11 @@ class CodeRules(NamedTuple):
 
 
 RULES: Final[dict[Purpose, CodeRules]] = {
-    "recover": CodeRules(12, MINUTES * 60.0, 10, 5),
-    "verify": CodeRules(12, MINUTES * 60.0, 10, 5),
-    # Strangers must not be able to use up the tries of an invitation that works for three months.
-    "invite": CodeRules(20, INVITATION_DAYS * DAY, 1000, 20),
+    # Tries bound luck, for which there is no hope: 500 of them find one of 2^60 codes. They are many, because
+    # strangers must not be able to use them up: from one address, 20 in ten minutes are admitted.
+    "recover": CodeRules(12, MINUTES * 60.0, 100, 5),
+    "verify": CodeRules(12, MINUTES * 60.0, 100, 5),
+    "invite": CodeRules(20, INVITATION_DAYS * DAY, 1_000_000, 20),
 }
 
 
@@ -57,9 +58,17 @@ def hash_code(purpose: Purpose, email: str, code: str) -> str:
 
 
 async def order_code(
-    connection: Connection, purpose: Purpose, email: str, *, user_id: UserId | None = None
+    connection: Connection,
+    purpose: Purpose,
+    email: str,
+    *,
+    user_id: UserId | None = None,
+    most_a_day: int | None = None,
 ) -> CodeId | None:
-    """Add a code, which is made when its mail is sent; None when the address has got enough of them."""
+    """Add a code, which is made when its mail is sent; None when the address has got enough of them.
+
+    With ``most_a_day`` so many are made for the purpose in a day: mail to anybody who is named needs a bound.
+    """
     return await statements.insert_code(
         connection,
         code_id=new_id(CodeId),
@@ -68,12 +77,15 @@ async def order_code(
         user_id=user_id,
         seconds=MAIL_DAYS * DAY,
         most=RULES[purpose].hourly,
+        most_a_day=most_a_day,
     )
 
 
-async def mail_new_code(connection: Connection, purpose: Purpose, email: str, *, url: str) -> None:
+async def mail_new_code(
+    connection: Connection, purpose: Purpose, email: str, *, url: str, most_a_day: int | None = None
+) -> None:
     """Queue mail with a code, and a button that leads to ``url``, where it is entered."""
-    code_id = await order_code(connection, purpose, email)
+    code_id = await order_code(connection, purpose, email, most_a_day=most_a_day)
     if code_id is not None:
         await mail_code(connection, address=email, purpose=purpose, code_id=code_id, url=url, minutes=MINUTES)
 

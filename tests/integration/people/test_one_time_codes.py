@@ -78,6 +78,16 @@ async def test_an_address_gets_few_in_an_hour(pool: asyncpg.Pool) -> None:
         assert await order_code(connection, "verify", EMAIL) is not None
 
 
+async def test_all_addresses_together_get_few_in_a_day(pool: asyncpg.Pool) -> None:
+    async with pool.acquire() as connection:
+        orders = [
+            await order_code(connection, "verify", f"{number}@example.com", most_a_day=3)
+            for number in range(4)
+        ]
+        assert [one is None for one in orders] == [False] * 3 + [True]
+        assert await order_code(connection, "recover", EMAIL, most_a_day=3) is not None
+
+
 async def test_codes_of_yesterday_are_forgotten(pool: asyncpg.Pool) -> None:
     for number in range(3):
         await new_code(pool, "verify", f"{number}@example.com")

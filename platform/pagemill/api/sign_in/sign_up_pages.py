@@ -101,17 +101,19 @@ def _require_sign_up(app_state: AppState) -> None:
 
 
 async def _mail_code(visit: Visit, email: str) -> None:
+    quota = visit.app_state.settings.mail_quota
     async with visit.app_state.connection() as connection, connection.transaction():
         profile_id = await find_profile_id(connection, email=email)
         if profile_id is not None:
             # A code that is never made: as many notices are sent as codes would be.
-            if await order_code(connection, "verify", email) is None:
+            if await order_code(connection, "verify", email, most_a_day=quota) is None:
                 return
             await mail_account_notice(
                 connection, address=email, event="exists", url=visit.public_link(SIGN_IN_PATH)
             )
             return
-        await mail_new_code(connection, "verify", email, url=visit.public_link(CODE_PATH))
+        url = visit.public_link(CODE_PATH)
+        await mail_new_code(connection, "verify", email, url=url, most_a_day=quota)
         await tell(visit, connection, "requestCode", details={"purpose": "verify"})
 
 

@@ -1,8 +1,9 @@
 """How often somebody may try to sign in, decided before a password is hashed and the database is asked.
 
 An account is counted together with the address, so that nobody locks a person out; by itself it allows ten
-times as many tries, so that many addresses together guess no password either. Known and unknown accounts are
-counted alike. The counts are of one process, as those of ``/token`` are.
+times as many tries, so that many addresses together guess no password either. So does an address by itself,
+but for mail, which others get. Known and unknown accounts are counted alike. The counts are of one process,
+as those of ``/token`` are.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class SignInThrottle:
         if not self._limited:
             return
         near, account = neighbourhood(address), account[:LONGEST_ACCOUNT]
-        wait = self._addresses.take(f"{act} {near}")
+        # What is mailed to others is bounded like the tries of one account.
+        wait = (self._pairs if act == "mail" else self._addresses).take(f"{act} {near}")
         if account:
             wait = (
                 wait or self._pairs.take(f"{act} {near} {account}") or self._accounts.take(f"{act} {account}")

@@ -53,6 +53,15 @@ def test_many_accounts_from_an_address() -> None:
     assert sum(admitted(throttle, 1, f"2001:db8::{one:x}", f"{one}@c.de") for one in range(200)) == 50
 
 
+def test_mail_from_an_address_is_bounded_whoever_gets_it() -> None:
+    throttle = SignInThrottle(5, Clock())
+    for one in range(5):
+        throttle.admit("mail", "192.0.2.1", f"{one}@b.de")
+    with pytest.raises(TooManyRequests):
+        throttle.admit("mail", "192.0.2.1", "6@b.de")
+    throttle.admit("mail", "192.0.2.2", "6@b.de")
+
+
 def test_an_account_from_many_addresses() -> None:
     throttle = SignInThrottle(5, Clock())
     assert sum(admitted(throttle, 1, address=f"192.0.{one}.1") for one in range(200)) == 50
