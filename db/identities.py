@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from db.statements import Connection, crossing
+from typing import Annotated
+
+from db.statements import Connection, NeverNull, crossing
 from pagemill.ids import ProfileId
 
 PERSON = "an account at a provider is a person's, who may be a user of several organizations"
@@ -24,6 +26,19 @@ async def insert_identity(
     connection: Connection, *, issuer: str, subject: str, profile_id: ProfileId
 ) -> None:
     """Note that an account at a provider is a person's; one that is somebody's already stays theirs."""
+
+
+@crossing(
+    PERSON,
+    """
+    SELECT EXISTS (SELECT FROM password WHERE profile_id = :profile_id)
+        OR EXISTS (SELECT FROM identity WHERE profile_id = :profile_id)
+    """,
+)
+async def can_sign_in(
+    connection: Connection, *, profile_id: ProfileId
+) -> Annotated[bool, NeverNull("EXISTS")]:
+    """Return whether a person has a password, or an account at a provider."""
 
 
 @crossing(PERSON, "SELECT issuer FROM identity WHERE profile_id = :profile_id ORDER BY created_time, issuer")

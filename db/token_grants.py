@@ -56,6 +56,19 @@ async def end_grants_of_session(connection: Connection, *, session_id_hash: str,
 
 
 @crossing(
+    "a session is a person's, who may be a user of several organizations",
+    """
+    UPDATE token_grant SET session_id_hash = :session_id_hash
+    WHERE session_id_hash = :former_id_hash AND ended_time IS NULL
+    """,
+)
+async def move_grants_of_session(
+    connection: Connection, *, former_id_hash: str, session_id_hash: str
+) -> RowCount:
+    """Have what was granted in a session go on in the one after it."""
+
+
+@crossing(
     "a person may be a user of several organizations",
     """
     UPDATE token_grant SET ended_time = now(), reason = :reason

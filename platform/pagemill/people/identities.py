@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from db.identities import find_identity, insert_identity
+from db.identities import can_sign_in, find_identity, insert_identity
 from db.statements import Connection
 from pagemill.ids import ProfileId
 from pagemill.people.accounts import find_profile_id, is_invited, keep_person
@@ -22,6 +22,16 @@ class ProviderAccount(msgspec.Struct, frozen=True, kw_only=True):
     email: str | None
     given_name: str | None = None
     family_name: str | None = None
+    decides: bool = False
+    """Whether the operator has said that the provider decides who has addresses of this domain."""
+
+
+class AddressTaken(Exception):
+    """The address is that of a person who signs in otherwise, and has to say that the account is theirs."""
+
+    def __init__(self, profile_id: ProfileId) -> None:
+        super().__init__(profile_id)
+        self.profile_id = profile_id
 
 
 async def find_or_admit(
@@ -29,8 +39,10 @@ async def find_or_admit(
 ) -> ProfileId | None:
     """Return the person of an account at a provider; None when it is nobody's, and nobody may be made of it.
 
-    The account decides, whatever its address is now. The first time, its verified address decides: that of a
-    person, whose account it becomes, or one that was invited. With ``anybody``, each verified one is let in.
+    The account decides, whatever its address is now. The first time, its verified address decides: one that
+    was invited, or with ``anybody`` each, is let in. That of a person is not enough where the person has a
+    password or another account: raises AddressTaken, unless the provider decides about the domain. Addresses
+    change hands, and not every provider notices.
     """
     known = await find_identity(connection, issuer=account.issuer, subject=account.subject)
     if known is not None:
@@ -38,6 +50,9 @@ async def find_or_admit(
     email = None if account.email is None else read_address(account.email)
     if email is None or not await _may_enter(connection, email, anybody=anybody):
         return None
+    taken_by = await find_profile_id(connection, email=email)
+    if taken_by is not None and not account.decides and await can_sign_in(connection, profile_id=taken_by):
+        raise AddressTaken(taken_by)
     profile_id = await keep_person(
         connection, email, given_name=account.given_name, family_name=account.family_name
     )

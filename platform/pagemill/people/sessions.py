@@ -20,6 +20,7 @@ __all__ = [
     "Session",
     "SessionCookie",
     "begin_session",
+    "continue_session",
     "end_everything_of",
     "end_session",
     "find_session",
@@ -69,6 +70,17 @@ async def end_session(connection: Connection, session: Session) -> None:
     """End a session, and what was granted in it."""
     await statements.end_session(connection, id_hash=session.id_hash)
     await token_grants.end_grants_of_session(connection, session_id_hash=session.id_hash, reason="signed out")
+
+
+async def continue_session(connection: Connection, former: Session, session: Session) -> None:
+    """End a session after which the same person has signed in again in the same browser.
+
+    What was granted in it goes on, and ends with the new one.
+    """
+    await statements.end_session(connection, id_hash=former.id_hash)
+    await token_grants.move_grants_of_session(
+        connection, former_id_hash=former.id_hash, session_id_hash=session.id_hash
+    )
 
 
 async def end_everything_of(

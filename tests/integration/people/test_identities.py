@@ -6,8 +6,9 @@ import asyncpg
 import msgspec
 import pytest
 
+from db.passwords import set_password_hash
 from pagemill.people.accounts import find_profile_id
-from pagemill.people.identities import ProviderAccount, find_or_admit
+from pagemill.people.identities import AddressTaken, ProviderAccount, find_or_admit
 from tests.support.people import add_user
 from tests.support.tenants import Tenant
 
@@ -45,10 +46,28 @@ async def test_the_account_of_somebody_is_theirs(pool: asyncpg.Pool, organizatio
     async with pool.acquire() as connection:
         person = await add_user(connection, organization.organization_id)
         account = msgspec.structs.replace(ACCOUNT, email=person.email)
+        # Somebody who has no other way to sign in.
         assert await find_or_admit(connection, account, anybody=False) == person.profile_id
-        # Another account with the same address is the same person's, too.
         other = msgspec.structs.replace(account, issuer="https://other.example.com")
+        for anybody in (False, True):
+            with pytest.raises(AddressTaken) as taken:
+                await find_or_admit(connection, other, anybody=anybody)
+            assert taken.value.profile_id == person.profile_id
+        deciding = msgspec.structs.replace(other, decides=True)
+        assert await find_or_admit(connection, deciding, anybody=False) == person.profile_id
         assert await find_or_admit(connection, other, anybody=False) == person.profile_id
+
+
+async def test_an_address_does_not_open_an_account_with_a_password(
+    pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    async with pool.acquire() as connection:
+        person = await add_user(connection, organization.organization_id)
+        await set_password_hash(connection, profile_id=person.profile_id, hash="x")
+        account = msgspec.structs.replace(ACCOUNT, email=person.email)
+        with pytest.raises(AddressTaken):
+            await find_or_admit(connection, account, anybody=True)
+        assert await connection.fetchval("SELECT count(*) FROM identity") == 0
 
 
 @pytest.mark.parametrize("email", ["bob@example.com", None, "no address", "bob@example.com\n"])

@@ -11,13 +11,19 @@ from db.statements import Connection
 from pagemill.api.auth.authorize import ORGANIZATION_PATH, continue_authorization
 from pagemill.api.auth.session_cookies import session_cookie, session_of
 from pagemill.api.sign_in.audit_trail import tell
-from pagemill.api.sign_in.cookies import form_cookie, new_form_value
+from pagemill.api.sign_in.connecting import connect_account
+from pagemill.api.sign_in.cookies import (
+    connecting_cookie,
+    connecting_value,
+    form_cookie,
+    new_form_value,
+)
 from pagemill.api.sign_in.pages import redirect
 from pagemill.api.sign_in.visits import Visit
 from pagemill.errors import Forbidden
 from pagemill.ids import ProfileId
 from pagemill.people.accounts import accept_invitation, find_person, list_choices
-from pagemill.people.sessions import Session, begin_session, end_session, find_session
+from pagemill.people.sessions import Session, begin_session, continue_session, end_session, find_session
 
 ACCOUNT_PATH: Final = "/sign-in/account"
 
@@ -45,9 +51,15 @@ async def sign_in_person(
     )
     session = await find_session(connection, cookie)
     assert session is not None
-    await tell(visit, connection, "signIn", profile_id=person.id, details={"way": way})
+    if before is not None and before.profile_id == person.id:
+        await continue_session(connection, before, session)
+    connected = await connect_account(visit, connection, person)
+    await tell(visit, connection, "signIn", profile_id=person.id, details={"way": way} | connected)
     place = await next_place(visit, connection, person, session)
-    return redirect(place, cookies=[session_cookie(cookie, seconds=seconds), form_cookie(new_form_value())])
+    cookies = [session_cookie(cookie, seconds=seconds), form_cookie(new_form_value())]
+    if connecting_value(visit.request):
+        cookies.append(connecting_cookie("", seconds=0))
+    return redirect(place, cookies=cookies)
 
 
 async def next_place(visit: Visit, connection: Connection, person: PersonRow, session: Session) -> str:

@@ -15,6 +15,8 @@ FORM_COOKIE: Final = "__Host-pagemill-form"
 PROVIDER_COOKIE: Final = "__Host-pagemill-openid-"
 REQUEST_COOKIE: Final = "__Host-pagemill-request-"
 """The authorization request of a browser on its way to a provider: one cookie could be too long for both."""
+CONNECTING_COOKIE: Final = "__Host-pagemill-connect"
+"""An account at a provider that is to be connected to a person here."""
 STATE_LETTERS: Final = 12
 """So many of the state's stand in the name of its cookie: two tabs have a cookie each."""
 FORM_SECONDS: Final = 12 * 3600
@@ -35,6 +37,16 @@ def new_form_value() -> str:
 def form_cookie(value: str) -> Cookie:
     """Return the cookie with a form value."""
     return _cookie(FORM_COOKIE, value, FORM_SECONDS)
+
+
+def connecting_value(request: ApiRequest) -> str:
+    """Return the browser's cookie of an account that is to be connected, empty without it."""
+    return request.cookies.get(CONNECTING_COOKIE, "")
+
+
+def connecting_cookie(value: str, *, seconds: int) -> Cookie:
+    """Return that cookie; with 0 seconds the browser forgets it."""
+    return _cookie(CONNECTING_COOKIE, value, seconds)
 
 
 def provider_cookies(state: str, handshake: str, sealed: str, *, seconds: int) -> list[Cookie]:

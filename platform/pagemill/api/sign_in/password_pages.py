@@ -15,6 +15,7 @@ from pagemill.api.http.app_state import AppState
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.sign_in.admission import sign_in_person
 from pagemill.api.sign_in.audit_trail import tell
+from pagemill.api.sign_in.connecting import waiting_account
 from pagemill.api.sign_in.members import signed_in
 from pagemill.api.sign_in.pages import page, redirect
 from pagemill.api.sign_in.visits import Visit, open_form, open_visit
@@ -33,7 +34,8 @@ WRONG_NOW: Final = "This is not your current password."
 @get("/")
 async def show_sign_in(request: ApiRequest, app_state: AppState) -> Response[Any]:
     """Show the form for e-mail and password, and the other ways to sign in."""
-    return _sign_in_page(await open_visit(request, app_state))
+    visit = await open_visit(request, app_state)
+    return _sign_in_page(visit, email=visit.login_hint)
 
 
 @post("/")
@@ -130,12 +132,14 @@ async def _renew(visit: Visit, credentials: CredentialsRow, password: str) -> No
 
 
 def _sign_in_page(visit: Visit, *, status: int = 200, email: str = "", error: str = "") -> Response[Any]:
+    waiting = waiting_account(visit)
     return page(
         visit,
         SIGN_IN,
         status=status,
         email=email,
         error=error,
+        connecting="" if waiting is None else waiting.title,
         providers=visit.services.providers.values(),
         sign_up=visit.app_state.settings.sign_up,
     )

@@ -9,11 +9,13 @@ from typing import Any, Final
 import msgspec
 from litestar import Response, get
 
+from pagemill.api.auth.authorize import SIGN_IN_PATH
 from pagemill.api.http.app_state import AppState
 from pagemill.api.http.request_ids import request_id_of
 from pagemill.api.http.requests import ApiRequest
 from pagemill.api.sign_in.admission import sign_in_person
 from pagemill.api.sign_in.audit_trail import tell
+from pagemill.api.sign_in.connecting import account_to_connect, keep_waiting
 from pagemill.api.sign_in.cookies import (
     PROVIDER_COOKIE,
     REQUEST_COOKIE,
@@ -26,7 +28,7 @@ from pagemill.api.sign_in.pages import page, redirect
 from pagemill.api.sign_in.sealed_texts import open_text, seal_text
 from pagemill.api.sign_in.visits import Visit, open_visit
 from pagemill.errors import NotFound
-from pagemill.people.identities import find_or_admit
+from pagemill.people.identities import AddressTaken, find_or_admit
 from pagemill.people.sign_up import found_first_organization
 
 PURPOSE: Final = "openid"
@@ -98,7 +100,11 @@ async def _finish(visit: Visit, provider: Provider, journey: Journey) -> Respons
         return await _refuse(visit, provider, REFUSED, str(error))
     async with visit.app_state.connection() as connection, connection.transaction():
         settings = visit.app_state.settings
-        profile_id = await find_or_admit(connection, account, anybody=settings.sign_up)
+        try:
+            profile_id = await find_or_admit(connection, account, anybody=settings.sign_up)
+        except AddressTaken as taken:
+            waiting = account_to_connect(provider, account, taken.profile_id)
+            return redirect(visit.link(SIGN_IN_PATH), cookies=[keep_waiting(visit, waiting)])
         if profile_id is not None:
             if settings.sign_up:
                 await found_first_organization(

@@ -46,7 +46,7 @@ def shown(app: Litestar) -> list[str]:
         and route.path.startswith("/sign-in")
         and "GET" in route.methods
         and "{" not in route.path
-        and not route.path.endswith(".css")
+        and "." not in route.path
     )
 
 
@@ -124,11 +124,21 @@ async def test_every_page_has_a_strict_policy_and_loads_one_style_sheet(
             assert page.headers["referrer-policy"] == "no-referrer"
             assert page.headers["x-frame-options"] == "DENY"
             assert re.findall(r"<script|<img|<iframe|style=|\son[a-z]+=", page.html) == []
+            [icon] = re.findall(r'<link rel="icon" type="image/svg\+xml" href="([^"]+)">', page.html)
+            assert (await browser.client.get(icon)).headers["content-type"].startswith("image/svg+xml")
             [sheet] = re.findall(r'<link rel="stylesheet" href="([^"]+)">', page.html)
             style = await browser.client.get(sheet)
             assert style.status_code == 200
             assert "immutable" in style.headers["cache-control"]
             assert not re.search(r"@import|url\(", style.text)
+
+
+async def test_no_other_site_reads_a_page_as_the_person(browser: Browser, ada: Person) -> None:
+    await sign_in(browser, ada.email, PASSWORD)
+    answer = await browser.client.get("/sign-in/account", headers={"Origin": "https://evil.example.com"})
+    assert answer.status_code == 200
+    # Without this header browsers keep an answer from the script of another site, if cookies were sent for it.
+    assert "access-control-allow-credentials" not in answer.headers
 
 
 async def test_the_form_may_lead_to_the_app_alone(browser: Browser, public_app: PublicApp) -> None:

@@ -15,12 +15,13 @@ import pytest
 from pagemill.settings import Settings
 from pagemill.stack.bootstrap import seed_roles
 from tests.integration.api.resources.test_organizations import add_plan
-from tests.integration.api.sign_in.conftest import PASSWORD
+from tests.integration.api.sign_in.conftest import PASSWORD, new_person
 from tests.support.browsing import Browser, Page
 from tests.support.front_door import PublicApp, new_pkce
 from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, openid_providers, sign_in_at
 from tests.support.people import Person
 from tests.support.signing_in import authorize_url, profile_with, sign_in, tokens_after
+from tests.support.tenants import Tenant
 
 CALLBACK = "https://localhost:8443/sign-in/openid/work/callback"
 UNTRUSTED = "cannot be trusted"
@@ -122,9 +123,38 @@ async def test_an_account_is_known_again(
     assert await pool.fetchval("SELECT count(*) FROM identity") == 1
 
 
-async def test_who_has_a_password_may_use_both(browser: Browser, ada: Person, pool: asyncpg.Pool) -> None:
-    name = ada.email.partition("@")[0]
+async def test_the_account_of_who_has_a_password_is_connected_by_signing_in_with_it(
+    browser: Browser, public_app: PublicApp, ada: Person, pool: asyncpg.Pool, organization: Tenant
+) -> None:
+    """An address alone opens no account that is there: it may have changed hands."""
+    eve = await new_person(pool, organization)
+    name, pkce = ada.email.partition("@")[0], new_pkce()
+    page = await come_back(browser, await leave(browser, url=authorize_url(public_app, pkce)), name)
+    assert (page.status, page.path) == (200, "/sign-in")
+    assert "There is an account with the e-mail address of your Work account already" in page.text
+    assert await pool.fetchval("SELECT count(*) FROM sign_in_session") == 0
+    refused = await browser.submit(page, email=ada.email, password="not the password")
+    assert refused.status == 400
+    assert await pool.fetchval("SELECT count(*) FROM identity") == 0
+    back = await browser.submit(refused, email=ada.email, password=PASSWORD)
+    await tokens_after(browser, public_app, pkce, back)
+    assert await pool.fetchval("SELECT profile_id FROM identity") == ada.profile_id
+    await browser.submit(await browser.open("/sign-in/account"), 0)
     page = await come_back(browser, await leave(browser), name)
+    assert page.path == "/sign-in/account"
+    # Another person's sign-in connects nothing.
+    page = await come_back(browser, await leave(browser), eve.email.partition("@")[0])
+    assert "There is an account" in page.text
+    await browser.submit(page, email=ada.email, password=PASSWORD)
+    assert await pool.fetchval("SELECT count(*) FROM identity") == 1
+    assert "There is an account" not in (await browser.open("/sign-in")).text
+
+
+@pytest.mark.parametrize("domains", [["example.com"]])
+async def test_a_provider_that_decides_about_a_domain_opens_its_accounts(
+    browser: Browser, ada: Person, pool: asyncpg.Pool, domains: list[str]
+) -> None:
+    page = await come_back(browser, await leave(browser), ada.email.partition("@")[0])
     assert page.path == "/sign-in/account"
     assert await pool.fetchval("SELECT profile_id FROM identity") == ada.profile_id
     assert (await sign_in(browser, ada.email, PASSWORD)).path == "/sign-in/account"

@@ -185,6 +185,22 @@ async def test_signing_out_everywhere_ends_all_tokens(
     assert (await other_browser.open("/sign-in/account")).path == "/sign-in"
 
 
+async def test_the_session_before_ends_and_what_was_granted_in_it_goes_on(
+    browser: Browser, public_app: PublicApp, ada: Person
+) -> None:
+    tokens = await sign_in_to_app(browser, public_app, ada.email, PASSWORD)
+    before = browser.client.cookies[SESSION_COOKIE]
+    await sign_in(browser, ada.email, PASSWORD)
+    after = browser.client.cookies[SESSION_COOKIE]
+    assert (await profile_with(browser.client, tokens["access_token"])).status_code == 200
+    browser.client.cookies.set(SESSION_COOKIE, before, domain="localhost.local", path="/")
+    assert (await browser.open("/sign-in/account")).path == "/sign-in"
+    browser.client.cookies.clear()
+    browser.client.cookies.set(SESSION_COOKIE, after, domain="localhost.local", path="/")
+    await browser.submit(await browser.open("/sign-in/account"), 0)
+    assert (await profile_with(browser.client, tokens["access_token"])).status_code == 403
+
+
 async def test_another_person_in_the_same_browser_ends_the_session_before(
     browser: Browser, public_app: PublicApp, ada: Person, pool: asyncpg.Pool
 ) -> None:

@@ -45,6 +45,16 @@ async def test_from_an_app_to_a_new_password_and_back(
     assert (await mail.last(2))["Subject"] == "Your password was changed"
 
 
+async def test_mail_leads_here_whatever_host_was_asked(browser: Browser, ada: Person, mail: Mailbox) -> None:
+    for name in ("Host", "X-Forwarded-Host", "Forwarded"):
+        browser.client.headers[name] = "host=evil.example.com" if name == "Forwarded" else "evil.example.com"
+    page = await ask(browser, ada.email)
+    assert "evil" not in page.html
+    message = await mail.last(1)
+    assert "https://localhost:8443/sign-in/recovery/code" in text_of(message)
+    assert "evil" not in message.as_string()
+
+
 async def test_a_code_works_once_and_for_its_address_alone(
     browser: Browser, ada: Person, mail: Mailbox
 ) -> None:

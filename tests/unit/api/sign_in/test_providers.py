@@ -162,6 +162,7 @@ async def test_addresses_that_are_believed(
     answers.claims |= claims
     account = await provider_of(answers, domains=domains).account_of("code", HANDSHAKE)
     assert account.email == email
+    assert account.decides == (email is not None and domains != ())
 
 
 async def test_the_address_may_be_asked_for(answers: Answers) -> None:

@@ -158,10 +158,13 @@ class Provider:
             or not is_storable(subject)
         ):
             raise TokenRefused("its subject cannot be kept")
+        email = self._believed_email(claims)
         return ProviderAccount(
             issuer=self.issuer,
             subject=subject,
-            email=self._believed_email(claims),
+            email=email,
+            # Such an address is believed only if it is of one of them.
+            decides=email is not None and bool(self._configuration.domains),
             given_name=_name(claims.get("given_name")),
             family_name=_name(claims.get("family_name")),
         )
