@@ -19,7 +19,7 @@ BENCH_OUT ?= benchmarks/results
 DATA ?= $(PAGEMILL_DATA)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-long test-observability test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-workflows bench-surface bench-serving rehearse code-figures release release-fixture docs constraints clean
+.PHONY: help install demo node-packages test test-fast test-long test-observability test-acceptance chaos simulation fuzz lint format bench bench-reading bench-upright bench-api bench-usage bench-jobs bench-bundles bench-workflows bench-surface bench-serving rehearse code-figures release release-fixture docs constraints clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: install ## The main job on documents that it renders itself: upload, train, predict (a minute, and some for installation)
 	@$(BIN)/python -m examples.demo
+
+node-packages: install ## Install what tests run with Node (npm ci); tests that miss it do it themselves, or are skipped
+	@$(BIN)/python -m tests.support.node
 
 test: install ## All tests but the long ones, among them the main job through the official clients (15 to 25 minutes)
 	$(PYTEST) -m "not long and not observability"

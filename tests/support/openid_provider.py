@@ -19,6 +19,7 @@ from tests.support.node import installed
 
 SOURCE = Path(__file__).parents[1] / "sign_in"
 CLIENT_ID, CLIENT_SECRET = "mill", "a secret / of: the client"
+OLDEST_NODE = 20
 END_SECONDS = 60.0
 MOST_STEPS = 12
 
@@ -26,11 +27,13 @@ MOST_STEPS = 12
 @contextlib.contextmanager
 def openid_providers(redirect_uri: str) -> Iterator[Mapping[str, str]]:
     """Run two providers in one process; yields their issuers by where they tell addresses: ``userinfo`` and
-    ``id_token``. Skips the test where there is no Node, or nothing to install them from.
+    ``id_token``. Skips the test where there is no Node that can, or nothing to install them from.
     """
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed: no OpenID provider is run")
+    if _major_version(node) < OLDEST_NODE:
+        pytest.skip(f"node is older than {OLDEST_NODE}: the OpenID provider needs a newer one")
     environment = {
         "MODULES": str(installed(SOURCE)),
         "REDIRECT_URI": redirect_uri,
@@ -55,6 +58,12 @@ def openid_providers(redirect_uri: str) -> Iterator[Mapping[str, str]]:
             process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
+
+
+def _major_version(node: str) -> int:
+    """The first number of a version like ``v20.1.0``."""
+    said = subprocess.check_output([node, "--version"], text=True, timeout=END_SECONDS)
+    return int(said.strip().removeprefix("v").partition(".")[0])
 
 
 async def sign_in_at(url: str, name: str, *, stop_at: str) -> str:

@@ -22,8 +22,8 @@ APP_PAGE = Path(__file__).parents[1] / "sign_in" / "app.html"
 
 
 @asynccontextmanager
-async def https_server(settings: Settings, directory: Path) -> AsyncIterator[str]:
-    """Run the API with a certificate of its own; yields its URL, with a port that it has chosen."""
+async def https_server(settings: Settings, directory: Path) -> AsyncIterator[int]:
+    """Run the API with a certificate of its own; yields the port that it has chosen."""
     certificates = Certificates(directory)
     certificates.ensure(datetime.datetime.now(datetime.UTC))
     command = [
@@ -41,8 +41,7 @@ async def https_server(settings: Settings, directory: Path) -> AsyncIterator[str
             while not (port := await asyncio.to_thread(_listening_port, process.pid)):
                 assert process.returncode is None, (directory / "server.log").read_text()
                 await asyncio.sleep(0.2)
-        # By its address: a browser that has learnt to use TLS for localhost would use it for apps there, too.
-        yield f"https://127.0.0.1:{port}"
+        yield port
     finally:
         children = psutil.Process(process.pid).children(recursive=True)
         process.kill()

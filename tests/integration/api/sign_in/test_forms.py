@@ -137,7 +137,7 @@ async def test_no_other_site_reads_a_page_as_the_person(browser: Browser, ada: P
     await sign_in(browser, ada.email, PASSWORD)
     answer = await browser.client.get("/sign-in/account", headers={"Origin": "https://evil.example.com"})
     assert answer.status_code == 200
-    # Without this header browsers keep an answer from the script of another site, if cookies were sent for it.
+    # Without this header browsers show no script of another site what was answered to cookies.
     assert "access-control-allow-credentials" not in answer.headers
 
 
