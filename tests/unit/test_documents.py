@@ -50,9 +50,16 @@ LINK = re.compile(r"(?<!!)\[[^\]\n]+\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 
 COMMANDS_RUN_BY = {
+    "audit": "tests/integration/commands/test_roles.py::test_what_the_operator_does_is_recorded",
     "backup": "tests/integration/stack/test_backup.py::test_a_restored_stack_serves_what_there_was",
     "consents delete": "tests/integration/housekeeping/test_consents.py::test_the_commands",
     "consents export": "tests/integration/housekeeping/test_consents.py::test_the_commands",
+    "datasets share": (
+        "tests/integration/api/resources/test_shared_datasets.py::test_commands_say_what_is_wrong"
+    ),
+    "datasets unshare": (
+        "tests/integration/api/resources/test_shared_datasets.py::test_what_is_not_shared_is_unknown"
+    ),
     "deploy": (
         "tests/integration/serve_apps/test_on_ray.py::test_deploying_the_same_release_restarts_no_dispatcher"
     ),
@@ -87,6 +94,8 @@ COMMANDS_RUN_BY = {
     "jobs list": "tests/integration/jobs/test_job_administration.py::test_the_commands",
     "jobs retry": "tests/integration/jobs/test_job_administration.py::test_the_commands",
     "jobs show": "tests/integration/jobs/test_job_administration.py::test_the_commands",
+    "keys list": "tests/integration/api/auth/test_key_rotation.py::test_keys_are_listed",
+    "keys rotate": "tests/integration/api/auth/test_key_rotation.py::test_a_key_that_has_leaked_is_revoked",
     "mail-intake list": "tests/integration/mail_intake/test_smtp.py::test_the_process_and_the_list",
     "mail-intake run": "tests/integration/mail_intake/test_smtp.py::test_the_process_and_the_list",
     "migrate": "tests/integration/deploy/test_start_commands.py::test_the_migration_prepares_empty_stores",
@@ -103,10 +112,18 @@ COMMANDS_RUN_BY = {
     "organizations retention": (
         "tests/integration/api/resources/test_erased_values.py::test_retention_takes_the_values_too"
     ),
+    "people allow": (
+        "tests/integration/commands/test_people.py::test_how_many_organizations_a_person_may_create"
+    ),
+    "people code": "tests/integration/commands/test_people.py::test_a_code_for_somebody_with_an_account",
     "plans apply": "tests/integration/usage/test_plan_changes.py::test_the_commands",
     "plans list": "tests/integration/usage/test_plan_changes.py::test_the_commands",
     "plans statement": "tests/integration/usage/test_plan_changes.py::test_the_commands",
     "restore": "tests/integration/stack/test_backup.py::test_a_restored_stack_serves_what_there_was",
+    "roles define": "tests/integration/commands/test_roles.py::test_define_show_change_and_remove",
+    "roles list": "tests/integration/commands/test_roles.py::test_define_show_change_and_remove",
+    "roles remove": "tests/integration/commands/test_roles.py::test_define_show_change_and_remove",
+    "roles show": "tests/integration/commands/test_roles.py::test_define_show_change_and_remove",
     "secrets new-key": "tests/integration/housekeeping/test_secret_rotation.py::test_new_keys_can_be_used",
     "secrets rotate": "tests/integration/housekeeping/test_secret_rotation.py::test_the_command",
     "status": "tests/integration/stack/test_up.py::test_it_runs_stops_and_finds_its_data_again",

@@ -14,7 +14,7 @@ BEGIN = datetime.datetime(2026, 3, 2, 9, 15, tzinfo=datetime.UTC)
 STEP = datetime.timedelta(seconds=17, microseconds=374_930)
 
 # Nobody's: they only look like those that the API gives.
-TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhdWQiOiJwYWdlbWlsbCJ9.kq3J0rYbY8bY1F0rC9QmJcT5o2pXwVbL7zZ4uN"
+TOKEN = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJhdWQiOiJwYWdlbWlsbCJ9.kq3J0rYbY8bY1F0rC9QmJcT5o2pXwVbL7"
 CLIENT_SECRET = "Yx3vD0mC8kQbT1uJ5sWnRz7Lh2Gf9PaE4iOoVqKt6Ms"
 SIGNING_SECRET = "whsec_Zm9yIHRoZSBleGFtcGxlcyBvZiB0aGUgZG9jdW1lbnQ="
 NEXT_TOKEN = "WyIyMDI2LTAzLTAyVDA5OjE5OjIwLjYyMzk1MFoiLCJsYXM6ZG9jdW1lbnQ6M2YxYyJd"
@@ -26,7 +26,7 @@ _FIXED = {
     r"whsec_[A-Za-z0-9+/=]{44}": SIGNING_SECRET,
 }
 _ID = re.compile(r"las:[a-z-]+:(?=([0-9a-f]{32}))")
-_OTHER_DIGITS = re.compile(r'(?<="clientId":")([0-9a-f]{32})|([0-9a-f]{32})(?=@)')
+_OTHER_DIGITS = re.compile(r'(?:(?<="clientId":")|(?<="requestId":"))([0-9a-f]{32})|([0-9a-f]{32})(?=@)')
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(?=\+00:?00)")
 _PERIOD = re.compile(r'(?<="fromTime":")[^"]+(?=","toTime":"([^"]+))')
 _EPOCH = re.compile(r'(?<="timestamp":)\d+(?:\.\d+)?')

@@ -89,7 +89,7 @@ class Token(msgspec.Struct, kw_only=True):
     request_max_body_size=LONGEST_FORM,
 )
 async def create_token(request: ApiRequest, app_state: AppState) -> Token:
-    """Get an access token for an app client, or for a user who has signed in.
+    """Get an access token for an app client or a user who has signed in.
 
     An app client sends its client id and client secret by HTTP Basic, or as `client_id` and
     `client_secret`, together with `grant_type=client_credentials`. An app through which a user has signed

@@ -86,7 +86,9 @@ class AuditEventController(Controller):
         to_time: ToTime = None,
         order: Order | None = None,
     ) -> AuditEvents:
-        """List what was done in the organization, oldest first unless `order` is `descending`.
+        """List what was done in the organization.
+
+        The oldest events come first, unless `order` is `descending`.
 
         An event tells who (`principalId`, and `profileId` of a user) did what (`action`, like `createUser`)
         to which resource, from which address, in which request, and its `outcome`: `succeeded` or `refused`.
