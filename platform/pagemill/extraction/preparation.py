@@ -86,6 +86,7 @@ class Prepared:
     training: list[Sheet]
     held_out: list[Sheet]
     held_out_truth: list[Truth]
+    held_out_ids: list[str]
     number_held_out: int
     examples: dict[str, int]
     unlocated: dict[str, int]
@@ -270,6 +271,7 @@ def prepare(
         training=[sheet for index, sheet in enumerate(ready) if index not in held],
         held_out=[ready[index] for index in sorted(held)],
         held_out_truth=[truths[index] for index in sorted(held)],
+        held_out_ids=[documents[index] for index in sorted(held)],
         number_held_out=sum(own[4] for own in counts),
         examples=dict(examples_of),
         unlocated=dict(unlocated_of),

@@ -53,6 +53,11 @@ class TaggerConfiguration(msgspec.Struct, frozen=True):
     """How likely it is that a field has no value when none is found."""
     format: int = FORMAT
 
+    @property
+    def labels(self) -> list[str]:
+        """The scalar fields, then the lines fields."""
+        return [*self.fields, *self.lines]
+
     def order(self, label: str, column: str | None = None) -> DateOrder:
         """Return the order of day and month learned for a field or a column."""
         return self.date_orders.get(label if column is None else f"{label}.{column}", "day")
