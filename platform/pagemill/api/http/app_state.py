@@ -20,6 +20,7 @@ from pagemill.payments import SetupIntents
 from pagemill.secret_box import SecretBox
 from pagemill.settings import Settings
 from pagemill.usage.request_rate import RequestRate
+from pagemill.workflows.execution_starts import ExecutionStarts
 
 KEPT = "app_state"
 """Key of the application's state in the state of a request."""
@@ -39,6 +40,7 @@ class AppState:
     thumbnails: ThumbnailCache
     admission: QueueAdmission
     token_throttle: TokenThrottle
+    execution_starts: ExecutionStarts
     trusted_proxies: TrustedProxies = NOBODY
     principals: CoalescedLookups[PrincipalRow | None] = field(default_factory=CoalescedLookups)
 

@@ -16,6 +16,9 @@ from pagemill.api.http.route_options import hands_connection_on
 # The type of a handler's parameter; the framework cannot validate a union of two classes.
 RequestConnection: TypeAlias = Annotated[Connection, Dependency(skip_validation=True)]
 
+KeyConnection: TypeAlias = Annotated[Connection | None, Dependency(skip_validation=True)]
+"""The connection whose transaction has the request's idempotency key, None for a request without a key."""
+
 HELD = "connection"
 """Key of the held connection in the state of a request."""
 
@@ -26,10 +29,16 @@ async def provide_connection(request: ApiRequest) -> Connection:
     Handlers open the transactions that they need. With an idempotency key these are savepoints of the
     transaction that has the key.
     """
+    return provide_key_connection(request) or await hold_connection(request)
+
+
+def provide_key_connection(request: ApiRequest) -> Connection | None:
+    """Return the connection of the transaction that has the request's idempotency key, None without a key.
+
+    For handlers that share a transaction with other requests when they may.
+    """
     claim = request.scope["state"].get(CLAIM)
-    if claim is not None and claim.connection is not None:
-        return cast("Connection", claim.connection)
-    return await hold_connection(request)
+    return None if claim is None else cast("Connection | None", claim.connection)
 
 
 async def hold_connection(request: ApiRequest) -> Connection:
