@@ -92,9 +92,9 @@ async def store_workflow(pool: Pool, states: Mapping[str, Any]) -> WorkflowId:
 
 async def start(starts: ExecutionStarts, workflow_id: WorkflowId) -> WorkflowExecutionId:
     """Start an execution as POST does."""
-    execution_id = await starts.start(OWNER, Start(workflow_id, {"amount": 7}, BY))
-    assert execution_id is not None
-    return execution_id
+    execution = await starts.start(OWNER, Start(workflow_id, {"amount": 7}, BY))
+    assert execution is not None
+    return execution.id
 
 
 @dataclass

@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from db.pool import CONNECTION_ERRORS, Pool, acquire
+from db.workflow_executions import WorkflowExecutionRow
 from pagemill.batching import Batcher, BatchFailed
 from pagemill.errors import Unavailable
-from pagemill.ids import OrganizationId, WorkflowExecutionId
+from pagemill.ids import OrganizationId
 from pagemill.workflows.workflow_executions import Start, start_together
 
 STARTS_AT_ONCE: Final = 16
 """An execution may have 256 KiB of input, which its machine and its first step have as well."""
 CONCURRENT_BATCHES: Final = 4
 
-Started: TypeAlias = WorkflowExecutionId | Exception | None
+Started: TypeAlias = WorkflowExecutionRow | Exception | None
 
 
 class ExecutionStarts:
@@ -39,8 +40,8 @@ class ExecutionStarts:
             group=lambda asked: asked[0],
         )
 
-    async def start(self, organization_id: OrganizationId, start: Start) -> WorkflowExecutionId | None:
-        """Start an execution; return its id, None when the organization has no such workflow.
+    async def start(self, organization_id: OrganizationId, start: Start) -> WorkflowExecutionRow | None:
+        """Start an execution; return its row, None when the organization has no such workflow.
 
         It is committed then. Raises LimitExceeded and Unavailable.
         """

@@ -12,7 +12,7 @@ from db import transition_executions
 from db import workflow_executions as statements
 from db.logs import delete_logs_of_workflow_execution
 from db.statements import Connection
-from db.workflow_executions import LockedWorkflowExecutionRow
+from db.workflow_executions import LockedWorkflowExecutionRow, WorkflowExecutionRow
 from db.workflow_progress import NewExecution
 from db.workflows import WorkflowToStartRow, keep_workflow
 from pagemill.errors import BadRequest
@@ -63,8 +63,8 @@ async def start_together(
     starts: Sequence[Start],
     *,
     development_allowance: int,
-) -> list[WorkflowExecutionId | None]:
-    """Start executions of one organization by as few statements as one; return their ids.
+) -> list[WorkflowExecutionRow | None]:
+    """Start executions of one organization by as few statements as one; return their rows.
 
     It is None where the organization has no such workflow. Raises LimitExceeded when the plan does not allow
     all of them; the transaction must not be committed then.
@@ -88,7 +88,13 @@ async def start_together(
     wanted = [one for execution in executions for one in execution.wanted(development_allowance)]
     await count_with_steps([execution.changes for execution in executions], wanted)
     await write_together(connection, [execution.changes for execution in executions])
-    return [None if one is None else one.execution_id for one in started]
+    rows = await statements.get_workflow_executions(
+        connection,
+        organization_id=organization_id,
+        execution_ids=[execution.execution_id for execution in executions],
+    )
+    by_id = {row.id: row for row in rows}
+    return [None if one is None else by_id[one.execution_id] for one in started]
 
 
 async def _begin(

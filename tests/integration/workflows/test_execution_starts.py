@@ -9,8 +9,9 @@ import asyncpg
 import pytest
 
 from db.pool import create_pool
+from db.workflow_executions import WorkflowExecutionRow
 from pagemill.errors import LimitExceeded, Unavailable
-from pagemill.ids import OrganizationId, TransitionId, WorkflowExecutionId, WorkflowId, new_id
+from pagemill.ids import OrganizationId, TransitionId, WorkflowId, new_id
 from pagemill.workflows.execution_starts import ExecutionStarts
 from pagemill.workflows.workflow_executions import Start
 from tests.support.flows import task
@@ -51,9 +52,7 @@ def starts(pool: asyncpg.Pool) -> ExecutionStarts:
     return ExecutionStarts(pool, development_allowance=ALLOWANCE)
 
 
-async def started(
-    starts: ExecutionStarts, asked: list[tuple[OrganizationId, WorkflowId]]
-) -> list[WorkflowExecutionId | BaseException | None]:
+async def started(starts: ExecutionStarts, asked: list[tuple[OrganizationId, WorkflowId]]) -> list[Any]:
     """Start all at the same time, each with its place as the input."""
     return await asyncio.gather(
         *(starts.start(owner, Start(one, {"n": n}, None)) for n, (owner, one) in enumerate(asked)),
@@ -74,7 +73,7 @@ async def test_they_are_written_by_the_statements_of_one(
     assert sorted(of_many) == sorted(set(of_one) - {"workflows.get_definition"})
     rows = await pool.fetch("SELECT id, input, status FROM workflow_execution")
     inputs = {row["id"]: row["input"] for row in rows}
-    assert [inputs[one] for one in found] == [{"n": n} for n in range(8)]
+    assert [inputs[one.id] for one in found] == [one.input for one in found] == [{"n": n} for n in range(8)]
     steps = await pool.fetch("SELECT workflow_execution_id, input FROM transition_execution")
     assert {row["workflow_execution_id"]: row["input"] for row in steps} == inputs
     assert await pool.fetchval("SELECT count(*) FROM job WHERE kind = 'function'") == 9
@@ -98,7 +97,7 @@ async def test_one_that_is_refused_refuses_no_other(
     of = {one: [answer for place, answer in zip(asked, found, strict=True) if place == one] for one in asked}
     assert sum(isinstance(one, LimitExceeded) for one in of[owner, limited]) == 8 - ALLOWANCE
     assert of[owner, foreign] == [None] * 8
-    ids = {one for one in found if isinstance(one, str)}
+    ids = {one.id for one in found if isinstance(one, WorkflowExecutionRow)}
     assert len(ids) == 8 + ALLOWANCE + 8
     assert {row["id"] for row in await pool.fetch("SELECT id FROM workflow_execution")} == ids
     assert await used(pool, owner, "workflow-executions") == 8 + ALLOWANCE

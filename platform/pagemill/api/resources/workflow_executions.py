@@ -148,16 +148,17 @@ class WorkflowExecutionController(Controller):
         start = Start(workflow_id, checked_data(data.input, "input"), caller.principal_id)
         if connection is not None:
             async with connection.transaction():
-                [execution_id] = await start_together(
+                [row] = await start_together(
                     connection,
                     caller.organization_id,
                     [start],
                     development_allowance=app_state.settings.development_workflow_executions,
                 )
-                return await _started(connection, caller, workflow_id, execution_id)
-        execution_id = await app_state.execution_starts.start(caller.organization_id, start)
-        async with app_state.connection() as own:
-            return await _started(own, caller, workflow_id, execution_id)
+        else:
+            row = await app_state.execution_starts.start(caller.organization_id, start)
+        if row is None:
+            raise workflow_not_found(workflow_id)
+        return to_execution(row)
 
     @get()
     async def list_workflow_executions(
@@ -282,18 +283,6 @@ class WorkflowExecutionController(Controller):
             ):
                 raise execution_not_found(execution_id)
         return to_execution(row)
-
-
-async def _started(
-    connection: Connection,
-    caller: Caller,
-    workflow_id: WorkflowId,
-    execution_id: WorkflowExecutionId | None,
-) -> WorkflowExecution:
-    """Return a new execution as the API shows it. Raises NotFound when there is no such workflow."""
-    if execution_id is None:
-        raise workflow_not_found(workflow_id)
-    return to_execution(await _find(connection, caller, workflow_id, execution_id))
 
 
 async def _find(
