@@ -95,7 +95,7 @@ class TaggerTrainer:
         self._taught = [
             sheet
             for sheet in prepared.training
-            if sheet.size and (sheet.targets.positives or sheet.targets.rows)
+            if sheet.size and (sheet.targets.positives or sheet.targets.rows or sheet.targets.choices)
         ]
         self._teaches = any_rank(self.ranks, bool(self._taught))
 
