@@ -63,7 +63,7 @@ test-acceptance: install ## All operations through the official clients (Python,
 chaos: install ## Kill each part amid 300 jobs of organizations at their limits; nothing may be lost (about 30 minutes)
 	PAGEMILL_CHAOS_LONG=1 PAGEMILL_CHAOS_SEED=$${PAGEMILL_CHAOS_SEED:-$$RANDOM} $(BIN)/python -m pytest tests/chaos
 
-simulation: install ## Break jobs and usage between any two statements, in 3,000 stories (about 4 minutes on 2 processors)
+simulation: install ## Break jobs, usage and workflows between any two statements, in 3,200 stories (about 6 minutes on 2 processors)
 	PAGEMILL_SIMULATION_SEEDS=$${PAGEMILL_SIMULATION_SEEDS:-3000} $(BIN)/python -m pytest tests/chaos/test_simulation.py
 
 fuzz: install ## Search 25 minutes for what the API answers wrongly, and for documents that break the reader

@@ -1,6 +1,6 @@
 """A dispatcher of workflows in a process of its own, as a dispatcher actor runs one, without Ray.
 
-python -m benchmarks.flow_dispatcher, with the platform's settings in the environment
+python -m benchmarks.flow_dispatcher, with the platform's settings in the environment; tests kill it, too
 """
 
 from __future__ import annotations

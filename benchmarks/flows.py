@@ -10,10 +10,10 @@ from typing import Any
 
 import asyncpg
 
-from db.pool import Pool, acquire
-from db.workflows import keep_workflow
+from db.pool import Pool
 from pagemill.ids import OrganizationId, PrincipalId, TransitionId, WorkflowExecutionId, WorkflowId, new_id
-from pagemill.workflows.workflow_executions import start_execution
+from pagemill.workflows.execution_starts import ExecutionStarts
+from pagemill.workflows.workflow_executions import Start
 
 OWNER = OrganizationId("las:organization:benchmark")
 BY = PrincipalId("las:app-client:benchmark")
@@ -90,14 +90,11 @@ async def store_workflow(pool: Pool, states: Mapping[str, Any]) -> WorkflowId:
     return workflow_id
 
 
-async def start(pool: Pool, workflow_id: WorkflowId) -> WorkflowExecutionId:
-    """Start an execution in a transaction of its own, as POST does."""
-    async with acquire(pool) as connection, connection.transaction():
-        workflow = await keep_workflow(connection, organization_id=OWNER, workflow_id=workflow_id)
-        assert workflow is not None
-        return await start_execution(
-            connection, OWNER, workflow_id, workflow, {"amount": 7}, by=BY, development_allowance=0
-        )
+async def start(starts: ExecutionStarts, workflow_id: WorkflowId) -> WorkflowExecutionId:
+    """Start an execution as POST does."""
+    execution = await starts.start(OWNER, Start(workflow_id, {"amount": 7}, BY))
+    assert execution is not None
+    return execution.id
 
 
 @dataclass

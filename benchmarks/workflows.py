@@ -51,6 +51,7 @@ from db.pool import PLANNED_ONCE, Pool, create_pool
 from pagemill.ids import TransitionId
 from pagemill.settings import Settings
 from pagemill.stack.postgres import EmbeddedPostgres
+from pagemill.workflows.execution_starts import ExecutionStarts
 
 CONNECTIONS = 8
 MONTH_SECONDS = 30 * 24 * 3600
@@ -178,13 +179,13 @@ async def transitions(
 
 async def _run_many(pool: Pool, workflow_id: Any, number: int, at_once: int) -> float:
     """Start executions, so many at a time, and return the seconds until the last one has succeeded."""
-    ends = Ends(pool)
+    ends, starts = Ends(pool), ExecutionStarts(pool, development_allowance=0)
     watching = asyncio.create_task(ends.watch())
     left = iter(range(number))
 
     async def client() -> None:
         for _ in left:
-            status = await ends.of(await start(pool, workflow_id))
+            status = await ends.of(await start(starts, workflow_id))
             assert status == "succeeded", status
 
     started = time.perf_counter()
@@ -260,7 +261,7 @@ async def many_waiting(
     with flow_dispatcher(settings) as dispatcher, progress_bar("waiting executions", 3) as advance:
         without = await _idle(pool, postgres, dispatcher, seconds)
         advance()
-        await start(pool, workflow_id)
+        await start(ExecutionStarts(pool, development_allowance=0), workflow_id)
         await _multiply(pool, number - 1)
         advance()
         with_them = await _idle(pool, postgres, dispatcher, seconds)

@@ -74,11 +74,13 @@ class RequestedRow(Row):
 
 
 class LabelStatisticsRow(Row):
-    """The number of predictions of one label, and how many of them need no human."""
+    """The number of predictions of one label, and how many of them need no human, are checked, and right."""
 
     label: Annotated[str, NeverNull("labels are keys or required members")]
-    predictions: Annotated[int, NeverNull("count(*)")]
-    automated: Annotated[int, NeverNull("count(*)")]
+    predictions: Annotated[int, NeverNull("coalesce")]
+    automated: Annotated[int, NeverNull("coalesce")]
+    checked: Annotated[int, NeverNull("coalesce")]
+    confirmed: Annotated[int, NeverNull("coalesce")]
 
 
 # One statement for all that is looked up before a prediction is made: each one more is a round trip that the
@@ -242,12 +244,12 @@ async def delete_failed_prediction(
     "the predictions are the caller's, the training of a shared model is its owner's",
     """
     WITH recent AS (
-        SELECT id, training_id, predictions FROM prediction
+        SELECT id, document_id, training_id, predictions, created_time FROM prediction
         WHERE organization_id = :organization_id AND model_id = :model_id AND created_time >= :from_time
         ORDER BY created_time DESC, id DESC LIMIT :newest
     ),
     chosen AS (
-        SELECT recent.id, recent.predictions,
+        SELECT recent.id, recent.document_id, recent.predictions, recent.created_time,
             coalesce(
                 (training.evaluation #>> '{automation,threshold}')::float8, :default_threshold::float8
             ) AS threshold
@@ -256,27 +258,62 @@ async def delete_failed_prediction(
     ),
     -- The two output formats, v1 and v2.
     candidate AS (
-        SELECT chosen.id, threshold, item ->> 'label' AS label, item AS found
+        SELECT chosen.id, item ->> 'label' AS label, item AS found
         FROM chosen CROSS JOIN LATERAL jsonb_array_elements(
             CASE jsonb_typeof(predictions) WHEN 'array' THEN predictions ELSE '[]' END
         ) AS item
         UNION ALL
-        SELECT chosen.id, threshold, item.key, item.value
+        SELECT chosen.id, item.key, item.value
         FROM chosen CROSS JOIN LATERAL jsonb_each(
             CASE jsonb_typeof(predictions) WHEN 'object' THEN predictions ELSE '{}' END
         ) AS item
     ),
-    surest AS (
-        SELECT label, threshold, max(coalesce(
+    -- A value of the v2 format is an array of candidates; rows have no one value.
+    found AS (
+        SELECT id, label, coalesce(
             CASE jsonb_typeof(found -> 'confidence') WHEN 'number' THEN (found -> 'confidence')::float8 END,
-            (SELECT max(one::float8) FROM jsonb_path_query(found, '$[*].confidence ? (@.type() == "number")')
-                AS one),
+            (best -> 'confidence')::float8,
             (SELECT min(one::float8) FROM jsonb_path_query(found, '$[*].*[*].confidence') AS one)
-        )) AS confidence
-        FROM candidate GROUP BY id, label, threshold
-    )
-    SELECT label, count(*) AS predictions, count(*) FILTER (WHERE confidence >= threshold) AS automated
-    FROM surest WHERE confidence IS NOT NULL GROUP BY label ORDER BY label
+        ) AS confidence, coalesce(best, CASE jsonb_typeof(found) WHEN 'object' THEN found END) AS value
+        FROM candidate LEFT JOIN LATERAL (
+            SELECT one AS best FROM jsonb_path_query(found, '$[*] ? (@.confidence.type() == "number")') AS one
+            WHERE jsonb_typeof(found) = 'array'
+            ORDER BY (one -> 'confidence')::float8 DESC LIMIT 1
+        ) AS ranked ON true
+    ),
+    surest AS (
+        SELECT DISTINCT ON (id, label) id, label, confidence, value
+        FROM found WHERE confidence IS NOT NULL ORDER BY id, label, confidence DESC
+    ),
+    -- Labels that came after the prediction are a check of it by somebody who has seen it, or could have.
+    checked AS (
+        SELECT surest.id, surest.label, bool_or(
+            lower(btrim(item ->> 'value')) IS NOT DISTINCT FROM lower(btrim(surest.value ->> 'value'))
+            OR coalesce(lower(btrim(item ->> 'value')) = lower(btrim(surest.value ->> 'rawValue')), false)
+        ) AS is_right
+        FROM surest JOIN chosen ON chosen.id = surest.id
+        JOIN document ON document.organization_id = :organization_id AND document.id = chosen.document_id
+            AND document.updated_time > chosen.created_time
+        CROSS JOIN LATERAL jsonb_array_elements(
+            CASE jsonb_typeof(document.ground_truth) WHEN 'array' THEN document.ground_truth ELSE '[]' END
+        ) AS item
+        WHERE item ->> 'label' = surest.label AND surest.value IS NOT NULL
+            AND jsonb_typeof(surest.value -> 'value') IN ('string', 'null')
+            AND jsonb_typeof(item -> 'value') NOT IN ('array', 'object')
+        GROUP BY surest.id, surest.label
+    ),
+    counted AS (
+        SELECT surest.label, count(*) AS predictions,
+            count(*) FILTER (WHERE confidence >= threshold) AS automated,
+            count(is_right) AS checked, count(*) FILTER (WHERE is_right) AS confirmed
+        FROM surest JOIN chosen ON chosen.id = surest.id
+        LEFT JOIN checked ON checked.id = surest.id AND checked.label = surest.label
+        GROUP BY surest.label
+    ),
+    configured AS (SELECT json_object_keys(field_config) AS label FROM model WHERE id = :model_id)
+    SELECT label, coalesce(predictions, 0) AS predictions, coalesce(automated, 0) AS automated,
+        coalesce(checked, 0) AS checked, coalesce(confirmed, 0) AS confirmed
+    FROM counted FULL JOIN configured USING (label) ORDER BY label
     """,
 )
 async def list_label_statistics(
@@ -289,9 +326,11 @@ async def list_label_statistics(
     default_threshold: float,
     newest: int,
 ) -> list[LabelStatisticsRow]:
-    """Count, by label, the predictions since ``from_time`` and those that need no human.
+    """Count, by label, the predictions since ``from_time``, those that need no human, and those confirmed.
 
-    Of more than ``newest`` predictions the newest count. No human is needed when the confidence reaches the
-    threshold that the evaluation of the training recommends, else ``default_threshold``. Of several
-    candidates the most confident one counts; line items are as confident as their least confident cell.
+    The labels are those of the model and those predicted. Of more than ``newest`` predictions the newest
+    count. No human is needed when the confidence reaches the threshold that the evaluation of the training
+    recommends, else ``default_threshold``. Of several candidates the most confident one counts; line items
+    are as confident as their least confident cell. A value is checked where the document got its label later,
+    and confirmed where that is the value or what was printed, in whichever case.
     """

@@ -111,6 +111,20 @@ async def get_workflow_execution(
     """Return an execution of a workflow."""
 
 
+@tenant(f"""
+    SELECT {columns(WorkflowExecutionRow, transition_executions=TRANSITION_EXECUTIONS)}
+    FROM workflow_execution
+    WHERE organization_id = :organization_id AND id = ANY(:execution_ids::text[])
+""")
+async def get_workflow_executions(
+    connection: Connection,
+    *,
+    organization_id: OrganizationId,
+    execution_ids: Sequence[WorkflowExecutionId],
+) -> list[WorkflowExecutionRow]:
+    """Return executions in any order."""
+
+
 def _list_by(sort_by: SortBy, order: Order) -> Statement[..., list[ListedWorkflowExecutionRow]]:
     async def list_by(
         connection: Connection,

@@ -1,7 +1,7 @@
-"""Jobs and usage on a simulated clock: whatever breaks between any two statements, nothing is lost.
+"""Jobs, usage, workflows on a simulated clock: whatever breaks between any two statements, nothing is lost.
 
-A story is played for each of ``PAGEMILL_SIMULATION_SEEDS`` seeds; ``PAGEMILL_SIMULATION_SEED`` plays one.
-``make simulation`` plays twenty times as many as ``make test``.
+A story is played for each of ``PAGEMILL_SIMULATION_SEEDS`` seeds, one of workflows for each of the first few;
+``PAGEMILL_SIMULATION_SEED`` plays one. ``make simulation`` plays twenty times as many as ``make test``.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ import pytest
 from db import job_outcomes, usage
 from pagemill.jobs import leases
 from pagemill.work import metering, predictions
-from tests.chaos.simulation.running import Played, first_problem, histories
+from pagemill.workflows import changes
+from tests.chaos.simulation.running import Played, Subject, first_problem, histories
 
 if TYPE_CHECKING:
     from pagemill.stack.postgres import EmbeddedPostgres
 
 SEED = os.environ.get("PAGEMILL_SIMULATION_SEED")
 SEEDS = [int(SEED)] if SEED else list(range(int(os.environ.get("PAGEMILL_SIMULATION_SEEDS", "150"))))
+FLOW_SEEDS = SEEDS if SEED else SEEDS[: len(SEEDS) // 15]
 PROCESSES = min(os.cpu_count() or 1, 8, len(SEEDS))
 SECONDS_FOR_A_SEED = 2.0
 PLANTED_SEEDS = 600
+PLANTED_FLOW_SEEDS = 60
 
 pytestmark = pytest.mark.simulation
 
@@ -70,18 +73,30 @@ def _told(played: Played) -> str:
 def test_whatever_breaks_all_jobs_end_once_and_are_counted_once(
     databases: list[str], processes: ProcessPoolExecutor
 ) -> None:
-    shares = [SEEDS[number::PROCESSES] for number in range(PROCESSES)]
-    found = [played for played in processes.map(first_problem, databases, shares) if played is not None]
+    _play(databases, processes, SEEDS, Subject.JOBS)
+
+
+@pytest.mark.timeout(max(300, len(FLOW_SEEDS) * SECONDS_FOR_A_SEED))
+def test_whatever_breaks_all_executions_end_once_as_they_are_defined(
+    databases: list[str], processes: ProcessPoolExecutor
+) -> None:
+    _play(databases, processes, FLOW_SEEDS, Subject.FLOWS)
+
+
+def _play(databases: list[str], processes: ProcessPoolExecutor, seeds: list[int], subject: Subject) -> None:
+    shares = [seeds[number::PROCESSES] for number in range(PROCESSES)]
+    played = processes.map(first_problem, databases, shares, [subject] * PROCESSES)
+    found = [one for one in played if one is not None]
     if found:
         pytest.fail(_told(min(found, key=lambda played: played.seed)), pytrace=False)
 
 
 def test_a_seed_has_one_history(databases: list[str], processes: ProcessPoolExecutor) -> None:
-    seeds = range(8)
-    one, other = processes.map(histories, databases[:2], [seeds, seeds])
-    assert len(one) == len(seeds)
-    assert len({tuple(history) for history in one}) == len(seeds)
-    assert one == other
+    for subject, seeds in ((Subject.JOBS, range(8)), (Subject.FLOWS, range(2))):
+        one, other = processes.map(histories, databases[:2], [seeds, seeds], [subject, subject])
+        assert len(one) == len(seeds)
+        assert len({tuple(history) for history in one}) == len(seeds)
+        assert one == other
 
 
 # What the simulation is for: each of these is a fault that it has to find.
@@ -188,3 +203,11 @@ def test_a_planted_fault_is_found(
     played = first_problem(databases[0], range(first, first + PLANTED_SEEDS))
     assert played is not None
     assert any(problem in one for one in played.problems), _told(played)
+
+
+def test_a_fault_planted_in_workflows_is_found(databases: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = "OFFSET 0 FOR UPDATE SKIP LOCKED"
+    _replaced(monkeypatch, changes, "write_progress", lock, f"AND false {lock}")
+    played = first_problem(databases[0], range(PLANTED_FLOW_SEEDS), Subject.FLOWS)
+    assert played is not None
+    assert any("a timer is left behind" in one for one in played.problems), _told(played)

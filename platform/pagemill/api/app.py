@@ -100,6 +100,7 @@ from pagemill.tracing.context import PARENT, STATE
 from pagemill.tracing.sampling import RequestSampler
 from pagemill.usage.request_rate import open_request_rate
 from pagemill.work.predictions import PREDICTION
+from pagemill.workflows.execution_starts import ExecutionStarts
 
 CONTROLLERS = [
     AppClientController,
@@ -186,6 +187,10 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
         renderer = Renderer(concurrency=settings.thumbnail_concurrency, strict=settings.sandbox == "required")
         thumbnails = ThumbnailCache(pool, objects, renderer)
         stack.push_async_callback(thumbnails.close)
+        execution_starts = ExecutionStarts(
+            pool, development_allowance=settings.development_workflow_executions
+        )
+        stack.push_async_callback(execution_starts.close)
         yield AppState(
             settings,
             pool,
@@ -201,6 +206,7 @@ async def open_state(settings: Settings, secret_box: SecretBox) -> AsyncIterator
             RefreshTokens(settings.token_key),
             sign_in,
             await stack.enter_async_context(Refusals(pool).writing()),
+            execution_starts,
             read_proxies(settings.trusted_proxies),
         )
 

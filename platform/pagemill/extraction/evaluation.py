@@ -4,32 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
-from pagemill.extraction.decoding import same_value
+from pagemill.extraction.decoding import field_type, normalise, same_value
 from pagemill.extraction.inference import SMALLEST
 from pagemill.extraction.line_item_alignment import LabelledCell
 from pagemill.extraction.preparation import Truth
 from pagemill.extraction.tagger_configuration import Calibration, TaggerConfiguration
-from pagemill.extraction.types import Extracted, Field, Lines
+from pagemill.extraction.types import Extracted, Field, FieldDefinition, Lines
 
 CALIBRATION_BINS = 10
 MINIMUM_FOR_CALIBRATION = 8
 AUTOMATION_PRECISION = 0.95
+AUTOMATION_THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995)
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One expected or found value. ``confidence`` is None when nothing was found."""
+    """One expected or found value. ``confidence`` is None when nothing was found.
+
+    ``classes`` are the expected and the found value of a field that is one of a list; None is no value.
+    """
 
     label: str
     expected: bool
     correct: bool
     exact: bool
     confidence: float | None
+    classes: tuple[str | None, str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedDocument:
+    """The judgements of a document: of its scalar values, and (correct, found, expected) rows by label."""
+
+    document_id: str
+    scalars: list[Judged]
+    rows: dict[str, tuple[int, int, int]]
 
 
 def best_fields(extracted: Sequence[Extracted]) -> dict[str, Field]:
@@ -58,8 +71,18 @@ def judge_scalars(
         texts = (found.value, found.raw_value) if found else ()
         exact = any(value in texts for value in values)
         if found is not None or values:
-            judged.append(Judged(label, bool(values), correct, exact, found.confidence if found else None))
+            confidence = found.confidence if found else None
+            classes = _classes(values, found, definition) if field_type(definition) == "enum" else None
+            judged.append(Judged(label, bool(values), correct, exact, confidence, classes))
     return judged
+
+
+def _classes(
+    values: Sequence[str], found: Field | None, definition: FieldDefinition
+) -> tuple[str | None, str | None]:
+    """Return the expected and the found value, the expected one as the definition spells it."""
+    expected = (normalise(values[0], definition) or values[0]) if values else None
+    return expected, found.value if found else None
 
 
 def _same_row(
@@ -93,6 +116,17 @@ def judge_rows(
     return result
 
 
+def judge_document(
+    document_id: str, extracted: Sequence[Extracted], truth: Truth, configuration: TaggerConfiguration
+) -> JudgedDocument:
+    """Judge the labels that the ground truth of a document contains."""
+    return JudgedDocument(
+        document_id,
+        judge_scalars(extracted, truth, configuration),
+        judge_rows(extracted, truth, configuration),
+    )
+
+
 def fit_calibration(judged: Sequence[Judged], labels: Sequence[str]) -> dict[str, Calibration]:
     """Fit Platt scaling: one slope for all labels, and a shift for each that stays near the common one."""
     sample = [item for item in judged if item.confidence is not None]
@@ -121,18 +155,39 @@ def fit_calibration(judged: Sequence[Judged], labels: Sequence[str]) -> dict[str
 
 def calibration_error(judged: Sequence[Judged]) -> float:
     """Return the expected calibration error: the distance of confidence from accuracy, over bins."""
+    bins = calibration_curve(judged)
+    total = sum(one["count"] for one in bins)
+    distances = (one["count"] * abs(one["confidence"] - one["accuracy"]) for one in bins)
+    return sum(distances) / total if total else 0.0
+
+
+def calibration_curve(judged: Sequence[Judged]) -> list[dict[str, float]]:
+    """Return the mean confidence, the accuracy and the count of each bin that has values."""
     sample = [item for item in judged if item.confidence is not None]
-    if not sample:
-        return 0.0
-    confidences = np.array([item.confidence for item in sample])
+    confidences = np.array([item.confidence for item in sample], dtype=float)
     correct = np.array([item.correct for item in sample], dtype=float)
     bins = np.minimum((confidences * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    total = 0.0
-    for number in range(CALIBRATION_BINS):
-        inside = bins == number
-        if inside.any():
-            total += inside.mean() * abs(confidences[inside].mean() - correct[inside].mean())
-    return float(total)
+    return [
+        {
+            "confidence": float(confidences[bins == number].mean()),
+            "accuracy": float(correct[bins == number].mean()),
+            "count": int((bins == number).sum()),
+        }
+        for number in range(CALIBRATION_BINS)
+        if (bins == number).any()
+    ]
+
+
+def automation_curve(judged: Sequence[Judged]) -> list[dict[str, float]]:
+    """Return the share of values that pass each threshold, and the precision of those that do."""
+    curve = []
+    for threshold in AUTOMATION_THRESHOLDS:
+        passed = [item for item in judged if item.confidence is not None and item.confidence >= threshold]
+        if passed:
+            precision = sum(item.correct for item in passed) / len(passed)
+            rate = len(passed) / len(judged)
+            curve.append({"threshold": threshold, "rate": rate, "precision": precision})
+    return curve
 
 
 def automation(judged: Sequence[Judged]) -> dict[str, float]:
@@ -181,17 +236,3 @@ def field_measures(
         exact = sum(item.exact for item in own) + sum(counts[0] for counts in counted)
         result[label] = _measures(correct, found, expected, exact)
     return result
-
-
-def summary(
-    measures: Mapping[str, Mapping[str, float]], judged: Sequence[Judged], documents: int
-) -> dict[str, Any]:
-    """Return the evaluation as it is published, except for the numbers of examples."""
-    expected = [item for item in judged if item.expected]
-    return {
-        "fields": {label: dict(values) for label, values in measures.items()},
-        "accuracy": sum(item.correct for item in expected) / len(expected) if expected else 0.0,
-        "numberOfDocuments": documents,
-        "calibration": {"expectedCalibrationError": calibration_error(judged)},
-        "automation": automation(judged),
-    }

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pagemill.extraction.choices import choice_field, read_choices
 from pagemill.extraction.conventions import DocumentValues, Reading, ValueReader
 from pagemill.extraction.decoding import field_type, fold
 from pagemill.extraction.field_options import is_multivalue
@@ -117,6 +118,10 @@ class SheetReader:
         readers = [ValueReader(DocumentValues(sheet.pages), self._votes) for sheet in sheets]
         results: list[list[Extracted]] = [[] for _ in sheets]
         for index, label in enumerate(self.configuration.fields):
+            if label in self.configuration.classified:
+                for result, field in zip(results, self._choices(batch, emissions, label), strict=True):
+                    result.append(field)
+                continue
             for result, fields in zip(
                 results, self._scalars(batch, emissions, length_bias, index, label, readers), strict=True
             ):
@@ -133,6 +138,24 @@ class SheetReader:
             Field(label, None, nothing.get(label, 1.0)) for label in self.configuration.fields
         ]
         return scalars + [Lines(label, []) for label in self.configuration.lines]
+
+    def _choices(self, batch: Batch, emissions: torch.Tensor, label: str) -> list[Field]:
+        """Return the field of each sheet that is found by classifying the sheet."""
+        definition = self.configuration.fields[label]
+        calibration = self.configuration.calibration.get(label, Calibration())
+        fields = []
+        for sheet, choice in zip(
+            batch.sheets, read_choices(emissions, batch, label, self.configuration), strict=True
+        ):
+            if not sheet.size:
+                fields.append(Field(label, None, self.configuration.nothing.get(label, 1.0)))
+                continue
+            found = choice_field(label, sheet, choice, definition)
+            if found.value is not None:
+                confidence = calibrated(choice.probability, calibration)
+                found = msgspec.structs.replace(found, confidence=confidence)
+            fields.append(found)
+        return fields
 
     def _scalars(
         self,

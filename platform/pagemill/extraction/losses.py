@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from pagemill.extraction.choices import choice_loss
 from pagemill.extraction.field_options import is_multivalue
 from pagemill.extraction.sheets import Batch, SpanTable, span_scores, span_table
 from pagemill.extraction.tagger_configuration import TaggerConfiguration
@@ -93,7 +94,11 @@ def batch_loss(
     # Every parameter takes part in every step, whatever the batch teaches: workers reduce all gradients.
     loss = 0.0 * (emissions.sum() + length_bias.sum())
     page_sheets = torch.tensor([number for number, _, _ in batch.offsets], device=device, dtype=torch.long)
+    for label in configuration.classified:
+        loss = loss + choice_loss(emissions, batch, label, configuration)
     for index, label in enumerate(configuration.fields):
+        if label in configuration.classified:
+            continue
         known = [sheet.targets.positives.get(label) for sheet in batch.sheets]
         if all(positives is None for positives in known):
             continue

@@ -16,8 +16,8 @@ import msgspec
 
 from pagemill.extraction.alignment import PageText, locate, page_hint
 from pagemill.extraction.conventions import DocumentValues, Votes, total_votes, vote
-from pagemill.extraction.decoding import as_text
-from pagemill.extraction.field_options import Convention
+from pagemill.extraction.decoding import as_text, enum_choices, field_type, fold
+from pagemill.extraction.field_options import Convention, is_multivalue, is_strict
 from pagemill.extraction.line_item_alignment import LabelledCell, locate_rows, row_targets, truth_rows
 from pagemill.extraction.printed_dates import DateOrder
 from pagemill.extraction.ranks import Ranks, SingleRank
@@ -29,7 +29,13 @@ from pagemill.extraction.tagger_configuration import (
     number_of_outputs,
     split_fields,
 )
-from pagemill.extraction.types import Example, FieldConfig, FieldDefinitions, LineItemDefinitions
+from pagemill.extraction.types import (
+    Example,
+    FieldConfig,
+    FieldDefinition,
+    FieldDefinitions,
+    LineItemDefinitions,
+)
 
 HELD_OUT_SHARE = 0.15
 MINIMUM_FOR_HELD_OUT = 5
@@ -38,6 +44,8 @@ MINIMUM_LOCATED_ROWS = 0.5
 SPARE_TOKENS = 2
 MISSED_SHARE = 0.03
 """Share of the values on a page that a trained tagger does not find."""
+MOST_UNPRINTED = 0.1
+"""Share of an enum's values that may be printed nowhere; with more of them the documents are classified."""
 UNLABELLED = 0.5
 """A document without a label has no value, or nobody looked for it: it counts as half of one with null."""
 
@@ -86,6 +94,7 @@ class Prepared:
     training: list[Sheet]
     held_out: list[Sheet]
     held_out_truth: list[Truth]
+    held_out_ids: list[str]
     number_held_out: int
     examples: dict[str, int]
     unlocated: dict[str, int]
@@ -162,6 +171,7 @@ class _Aligner:
         self.unlocated: Counter[str] = Counter()
         self.longest: Counter[str] = Counter()
         self.nulls: defaultdict[str, float] = defaultdict(float)
+        self.chosen: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def targets(self, pages: list[PageText], truth: Truth) -> Targets:
         targets = Targets()
@@ -170,6 +180,7 @@ class _Aligner:
                 self.nulls[label] += UNLABELLED
                 continue
             self.nulls[label] += not truth.scalars[label]
+            self._choice(label, definition, truth.scalars[label], targets)
             positives: list[tuple[int, int, int]] = []
             for value in truth.scalars[label]:
                 order = self.orders.get(label, "day")
@@ -189,6 +200,18 @@ class _Aligner:
             if label in truth.rows:
                 self._rows(label, columns, pages, truth.rows[label], targets)
         return targets
+
+    def _choice(self, label: str, definition: FieldDefinition, values: list[str], targets: Targets) -> None:
+        """Note which of its choices an enum field has; a value that is no choice teaches nothing."""
+        if field_type(definition) != "enum" or is_multivalue(definition) or is_strict(definition):
+            return
+        choices = {fold(choice): choice for choice in enum_choices(definition)}
+        if not values:
+            targets.choices[label] = None
+        elif fold(values[0]) in choices:
+            choice = choices[fold(values[0])]
+            targets.choices[label] = choice
+            self.chosen[label][choice] += 1
 
     def _rows(
         self,
@@ -245,7 +268,14 @@ def prepare(
     ]
     held = _held_out_here(documents, options.seed, ranks)
     counts = ranks.gather(
-        (aligner.examples, aligner.unlocated, aligner.longest, dict(aligner.nulls), len(held))
+        (
+            aligner.examples,
+            aligner.unlocated,
+            aligner.longest,
+            dict(aligner.nulls),
+            len(held),
+            dict(aligner.chosen),
+        )
     )
     examples_of, unlocated_of = _total(own[0] for own in counts), _total(own[1] for own in counts)
     nothing = {
@@ -254,8 +284,14 @@ def prepare(
         )
         for label in fields
     }
+    classified = {
+        label: sorted(chosen)
+        for label in fields
+        if (chosen := _total(own[5].get(label, {}) for own in counts))
+        and unlocated_of[label] > MOST_UNPRINTED * examples_of[label]
+    }
     shape = NetworkShape(
-        outputs=number_of_outputs(fields, lines),
+        outputs=number_of_outputs(fields, lines, classified),
         labels=len(fields),
         maximum_span=MAXIMUM_SPAN,
         hidden=options.hidden,
@@ -265,11 +301,12 @@ def prepare(
     maximum_tokens = {label: min(tokens + SPARE_TOKENS, MAXIMUM_SPAN) for label, tokens in longest.items()}
     return Prepared(
         configuration=TaggerConfiguration(
-            shape, fields, lines, orders, maximum_tokens, votes=votes, nothing=nothing
+            shape, fields, lines, orders, maximum_tokens, votes=votes, nothing=nothing, classified=classified
         ),
         training=[sheet for index, sheet in enumerate(ready) if index not in held],
         held_out=[ready[index] for index in sorted(held)],
         held_out_truth=[truths[index] for index in sorted(held)],
+        held_out_ids=[documents[index] for index in sorted(held)],
         number_held_out=sum(own[4] for own in counts),
         examples=dict(examples_of),
         unlocated=dict(unlocated_of),

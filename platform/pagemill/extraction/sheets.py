@@ -27,11 +27,12 @@ class Targets:
 
     ``positives`` has spans per label as (page, start, end), none where the value is null; labels that are
     absent teach nothing. ``rows`` has for each ``lines`` label the class of every token and whether a row
-    starts there.
+    starts there. ``choices`` has the choice of each enum label, None where the value is null.
     """
 
     positives: dict[str, list[tuple[int, int, int]]] = field(default_factory=dict)
     rows: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = field(default_factory=dict)
+    choices: dict[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -51,7 +51,14 @@ class TaggerConfiguration(msgspec.Struct, frozen=True):
     """How the values of each field, or of each column as "lines.column", were printed."""
     nothing: dict[str, float] = {}
     """How likely it is that a field has no value when none is found."""
+    classified: dict[str, list[str]] = {}
+    """The choices of each enum field that is found by classifying the document."""
     format: int = FORMAT
+
+    @property
+    def labels(self) -> list[str]:
+        """The scalar fields, then the lines fields."""
+        return [*self.fields, *self.lines]
 
     def order(self, label: str, column: str | None = None) -> DateOrder:
         """Return the order of day and month learned for a field or a column."""
@@ -74,10 +81,26 @@ class TaggerConfiguration(msgspec.Struct, frozen=True):
             begin += width
         raise KeyError(label)
 
+    def choice_outputs(self, label: str) -> slice:
+        """Return the outputs of a classified field: the token's say, nothing, then each choice."""
+        begin = number_of_outputs(self.fields, self.lines)
+        for name, choices in self.classified.items():
+            width = 2 + len(choices)
+            if name == label:
+                return slice(begin, begin + width)
+            begin += width
+        raise KeyError(label)
 
-def number_of_outputs(fields: FieldDefinitions, lines: LineItemDefinitions) -> int:
+
+def number_of_outputs(
+    fields: FieldDefinitions,
+    lines: LineItemDefinitions,
+    classified: Mapping[str, Sequence[str]] | None = None,
+) -> int:
     """Return the number of scores that each token gets."""
-    return OUTPUTS_PER_LABEL * len(fields) + sum(2 + 2 * len(columns) for columns in lines.values()) or 1
+    of_choices = sum(2 + len(choices) for choices in (classified or {}).values())
+    of_rows = sum(2 + 2 * len(columns) for columns in lines.values())
+    return (OUTPUTS_PER_LABEL * len(fields) + of_rows or 1) + of_choices
 
 
 def split_fields(

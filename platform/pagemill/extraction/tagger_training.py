@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -16,12 +17,12 @@ from torch import Tensor, nn
 from pagemill.extraction.artefact import Artefact
 from pagemill.extraction.evaluation import (
     Judged,
+    JudgedDocument,
     field_measures,
     fit_calibration,
-    judge_rows,
-    judge_scalars,
-    summary,
+    judge_document,
 )
+from pagemill.extraction.evaluation_report import evaluation_report
 from pagemill.extraction.inference import SheetReader, calibrated
 from pagemill.extraction.losses import batch_loss
 from pagemill.extraction.network import Tagger
@@ -94,7 +95,7 @@ class TaggerTrainer:
         self._taught = [
             sheet
             for sheet in prepared.training
-            if sheet.size and (sheet.targets.positives or sheet.targets.rows)
+            if sheet.size and (sheet.targets.positives or sheet.targets.rows or sheet.targets.choices)
         ]
         self._teaches = any_rank(self.ranks, bool(self._taught))
 
@@ -221,19 +222,18 @@ class TaggerTrainer:
         finally:
             self.network.load_state_dict(own)
 
-    def _judge(
-        self, configuration: TaggerConfiguration
-    ) -> tuple[list[Judged], list[dict[str, tuple[int, int, int]]]]:
+    def _judge(self, configuration: TaggerConfiguration) -> list[JudgedDocument]:
         """Return the judgements of all held-out documents; each rank judges its own."""
         reader = SheetReader(self.network, configuration, self.device)
-        judged: list[Judged] = []
-        rows = []
-        extracted = reader.read(self.prepared.held_out)
-        for found, truth in zip(extracted, self.prepared.held_out_truth, strict=True):
-            judged += judge_scalars(found, truth, configuration)
-            rows.append(judge_rows(found, truth, configuration))
-        gathered = self.ranks.gather((judged, rows))
-        return [one for own, _ in gathered for one in own], [one for _, own in gathered for one in own]
+        prepared = self.prepared
+        extracted = reader.read(prepared.held_out)
+        judged = [
+            judge_document(document_id, found, truth, configuration)
+            for document_id, found, truth in zip(
+                prepared.held_out_ids, extracted, prepared.held_out_truth, strict=True
+            )
+        ]
+        return [one for own in self.ranks.gather(judged) for one in own]
 
     def _validate(self) -> float:
         """Return the mean F1 of the labels on the held-out part, with the averaged weights."""
@@ -241,8 +241,12 @@ class TaggerTrainer:
             return 0.0
         configuration = self.prepared.configuration
         with self._with_weights(self._average):
-            judged, rows = self._judge(configuration)
-        measures = field_measures(judged, rows, [*configuration.fields, *configuration.lines])
+            documents = self._judge(configuration)
+        measures = field_measures(
+            [item for document in documents for item in document.scalars],
+            [document.rows for document in documents],
+            configuration.labels,
+        )
         return sum(values["f1"] for values in measures.values()) / max(len(measures), 1)
 
     def done(self, epoch: int) -> bool:
@@ -295,33 +299,47 @@ class TaggerTrainer:
         # A former release did not write it.
         self.curve = msgspec.convert(progress.get("curve", []), list[CurvePoint])
 
+    def judge_best(self) -> list[JudgedDocument]:
+        """Return the judgements of the held-out documents by the best weights. Every rank has to call it."""
+        with self._with_weights(self.best_weights):
+            return self._judge(self.prepared.configuration)
+
+    @property
+    def best_weights(self) -> dict[str, Tensor]:
+        """The weights that were best on held-out documents; without any, the last."""
+        return self._best if self._best_epoch >= 0 else self._average
+
     def finish(self) -> TrainingOutcome:
         """Return the best weights, calibrated, and their evaluation. Every rank has to call it."""
-        weights = self._best if self._best_epoch >= 0 else self._average
-        configuration = self.prepared.configuration
-        with self._with_weights(weights):
-            judged, rows = self._judge(configuration)
-        calibration = fit_calibration(judged, list(configuration.fields))
-        configuration = msgspec.structs.replace(configuration, calibration=calibration)
-        judged = [_calibrated(item, configuration) for item in judged]
-        measures = field_measures(judged, rows, [*configuration.fields, *configuration.lines])
-        evaluation = summary(measures, judged, self.prepared.number_held_out)
-        for label, values in evaluation["fields"].items():
-            values["numberOfExamples"] = self.prepared.examples.get(label, 0)
-            values["numberOfUnlocated"] = self.prepared.unlocated.get(label, 0)
-        artefact = Artefact(
-            weights=save({name: value.cpu().contiguous() for name, value in weights.items()}),
-            configuration=msgspec.json.encode(configuration),
-        )
-        return TrainingOutcome(artefact, evaluation)
+        return training_outcome(self.prepared, self.best_weights, self.judge_best())
+
+
+def training_outcome(
+    prepared: Prepared, weights: Mapping[str, Tensor], documents: Sequence[JudgedDocument]
+) -> TrainingOutcome:
+    """Return the artefact of some weights, calibrated by judgements, and the evaluation of these."""
+    configuration = prepared.configuration
+    judged = [item for document in documents for item in document.scalars]
+    calibration = fit_calibration(judged, list(configuration.fields))
+    configuration = msgspec.structs.replace(configuration, calibration=calibration)
+    settled = [
+        replace(document, scalars=[_calibrated(item, configuration) for item in document.scalars])
+        for document in documents
+    ]
+    artefact = Artefact(
+        weights=save({name: value.cpu().contiguous() for name, value in weights.items()}),
+        configuration=msgspec.json.encode(configuration),
+    )
+    return TrainingOutcome(
+        artefact, evaluation_report(settled, configuration.labels, prepared.examples, prepared.unlocated)
+    )
 
 
 def _calibrated(item: Judged, configuration: TaggerConfiguration) -> Judged:
     calibration = configuration.calibration.get(item.label)
     if item.confidence is None or calibration is None:
         return item
-    confidence = calibrated(item.confidence, calibration)
-    return Judged(item.label, item.expected, item.correct, item.exact, confidence)
+    return replace(item, confidence=calibrated(item.confidence, calibration))
 
 
 def _footer(progress: Mapping[str, Any]) -> bytes:

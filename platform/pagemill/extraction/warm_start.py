@@ -23,6 +23,9 @@ def _output_rows(own: TaggerConfiguration, other: TaggerConfiguration) -> list[t
     for label, columns in own.lines.items():
         if label in other.lines and list(other.lines[label]) == list(columns):
             pairs.append((own.line_outputs(label), other.line_outputs(label)))
+    for label, choices in own.classified.items():
+        if other.classified.get(label) == choices:
+            pairs.append((own.choice_outputs(label), other.choice_outputs(label)))
     return pairs
 
 

@@ -38,6 +38,9 @@ SHORTEST_ALARM = 0.02
 """Seconds before what is due is claimed again: another dispatcher may be claiming it just now."""
 LONGEST_ALARM = 3600.0
 """Timers that are due later are looked for by then."""
+GATHERING_SECONDS = 0.001
+"""For each running job of a kind that is gathered, the time from one claim to the next."""
+LONGEST_GATHERING = 0.02
 
 
 def claim_limit(most: int, running: int) -> int:
@@ -98,6 +101,8 @@ class Dispatcher:
         self._to_claim: set[KindName] = set(self._kinds)
         self._may_wait: set[KindName] = set()
         self._alarms: dict[KindName, asyncio.TimerHandle] = {}
+        self._claimed_at: dict[KindName, float] = {}
+        self._gathering: set[KindName] = set()
         self._wake_heart = asyncio.Event()
         self._draining = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -200,10 +205,31 @@ class Dispatcher:
         self._wake_heart.set()
 
     def _wake(self, *names: KindName) -> None:
-        """Make the claimer look for jobs of these kinds."""
-        if names:
-            self._to_claim.update(names)
+        """Make the claimer look for jobs of these kinds, at once or when some more may have come."""
+        at_once = [name for name in names if not self._gathers(name)]
+        if at_once:
+            self._to_claim.update(at_once)
             self._wake_claimer.set()
+
+    def _gathers(self, name: KindName) -> bool:
+        """Return whether a kind is looked at later: while many of its jobs run, some are claimed together."""
+        kind = self._kinds[name].kind
+        if not kind.gathered:
+            return False
+        loop = asyncio.get_running_loop()
+        pause = min(GATHERING_SECONDS * self._count(kind), LONGEST_GATHERING)
+        left = self._claimed_at.get(name, 0.0) + pause - loop.time()
+        if left <= 0:
+            return False
+        if name not in self._gathering:
+            self._gathering.add(name)
+            loop.call_later(left, self._gathered, name)
+        return True
+
+    def _gathered(self, name: KindName) -> None:
+        self._gathering.discard(name)
+        self._to_claim.add(name)
+        self._wake_claimer.set()
 
     def _wake_in(self, delay: float, *names: KindName) -> None:
         asyncio.get_running_loop().call_later(delay, self._wake, *names)
@@ -227,6 +253,7 @@ class Dispatcher:
         self._may_wait.add(kind.name)
         if limit < 1:
             return False
+        self._claimed_at[kind.name] = asyncio.get_running_loop().time()
         try:
             async with acquire(self._claiming) as connection:
                 jobs = await leases.claim(connection, kind, owner=self._owner, lease=self._lease, limit=limit)

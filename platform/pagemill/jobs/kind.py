@@ -102,7 +102,9 @@ class JobKind(Generic[Resources, Result]):
 
     ``runner`` makes the function that runs one job, from the resources of a dispatcher; ``concurrency`` says
     how many jobs one dispatcher runs at the same time. ``priority`` can be changed for a single job. A job
-    that has lost ``maximum_lost_workers`` fails. With ``timing`` its jobs are timers.
+    that has lost ``maximum_lost_workers`` fails. With ``timing`` its jobs are timers. A kind whose jobs
+    end with much to write is ``gathered``: while many of them run, those that become due or end within some
+    milliseconds of each other are claimed and ended together.
 
     The other members are called in the transaction that writes the outcome; a kind without them writes
     nothing besides its job:
@@ -132,6 +134,7 @@ class JobKind(Generic[Resources, Result]):
     usage: JobUsage[Result] | None = None
     recurrence: Recurrence | None = None
     timing: Timing | None = None
+    gathered: bool = False
 
     @property
     def ends_with_its_job(self) -> bool:

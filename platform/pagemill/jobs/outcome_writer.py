@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
@@ -36,7 +36,10 @@ class OutcomeWriter:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._finished: Batcher[FinishedOfKind, Exception | JobState | None] = Batcher(
-            self._finish_together, max_size=FINISH_BATCH_SIZE, concurrency=CONCURRENT_COMMITS
+            self._finish_together,
+            max_size=FINISH_BATCH_SIZE,
+            concurrency=CONCURRENT_COMMITS,
+            group=_group,
         )
 
     async def finish(self, kind: JobKind[Any, Result], job: Job, result: Result) -> JobState | None:
@@ -70,6 +73,11 @@ class OutcomeWriter:
                 return [refused]
             return [ended for one in batch for ended in await self._finish_together([one])]
         return list(states)
+
+
+def _group(one: FinishedOfKind) -> Hashable:
+    """Return what has one batch at a time: all jobs of a kind that is gathered, otherwise each by itself."""
+    return one.kind.name if one.kind.gathered else id(one)
 
 
 async def write_patiently(

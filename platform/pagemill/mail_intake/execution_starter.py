@@ -23,7 +23,7 @@ from pagemill.objects import ObjectStore
 from pagemill.secret_box import SecretBox
 from pagemill.usage.counting import count
 from pagemill.workflows.origins import is_allowed
-from pagemill.workflows.workflow_executions import start_execution
+from pagemill.workflows.workflow_executions import Start, start_execution
 
 PIECE_BYTES = 1024 * 1024
 
@@ -112,13 +112,12 @@ class ExecutionStarter:
         for document in documents:
             await insert_document(connection, organization_id, starter, document)
             await count(connection, organization_id, "documents")
+            data = {**common, "documentId": document.id}
             await start_execution(
                 connection,
                 organization_id,
-                addressed.recipient.workflow_id,
                 workflow,
-                {**common, "documentId": document.id},
-                by=starter,
+                Start(addressed.recipient.workflow_id, data, starter),
                 development_allowance=self._development_allowance,
             )
 

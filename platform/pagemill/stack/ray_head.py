@@ -41,6 +41,8 @@ class HeadPorts:
     client: int
     dashboard: int
     dashboard_agent: int
+    metrics_agent: int
+    runtime_env_agent: int
     metrics: int
 
 
@@ -51,6 +53,8 @@ def choose_ports(previous: HeadPorts | None) -> HeadPorts:
         client=_free_port(),
         dashboard=_kept_port(previous.dashboard if previous else None),
         dashboard_agent=_free_port(),
+        metrics_agent=_free_port(),
+        runtime_env_agent=_free_port(),
         metrics=_kept_port(previous.metrics if previous else None),
     )
 
@@ -70,6 +74,9 @@ def head_command(ports: HeadPorts, cpus: int, directory: Path) -> list[str]:
         f"--dashboard-port={ports.dashboard}",
         f"--dashboard-agent-listen-port={ports.dashboard_agent}",
         f"--metrics-export-port={ports.metrics}",
+        # Ray waits 15 s for one of these that it is not told, and dies: a busy machine takes longer.
+        f"--dashboard-agent-grpc-port={ports.metrics_agent}",
+        f"--runtime-env-agent-port={ports.runtime_env_agent}",
         # Two Rays on one machine would take the same range of ports for their workers.
         "--min-worker-port=0",
         "--max-worker-port=0",
@@ -127,6 +134,7 @@ class RayHead:
             # and two stacks on one machine would fight for the port.
             "RAY_SERVE_ENABLE_DIRECT_INGRESS": "0",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_agent_register_timeout_ms": "120000",
             # Threads of a training that wait must not spin: on a busy machine that costs it a factor of ten.
             "OMP_WAIT_POLICY": "PASSIVE",
             "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",

@@ -102,6 +102,16 @@ def wanted_workflow_execution(
     return [Wanted(organization_id, "workflow-executions", 1, month), own]
 
 
+def summed(wanted: Sequence[Wanted]) -> list[Wanted]:
+    """Return the sum of the units of each organization and meter; all of one have to have the same limit."""
+    sums: dict[tuple[OrganizationId, str], Wanted] = {}
+    for one in wanted:
+        key = (one.organization_id, one.meter)
+        before = sums.get(key)
+        sums[key] = one if before is None else before._replace(amount=before.amount + one.amount)
+    return list(sums.values())
+
+
 async def count_each(connection: Connection, wanted: Sequence[Wanted]) -> list[Wanted]:
     """Count each or none of its units, by one statement; return those that are not allowed.
 

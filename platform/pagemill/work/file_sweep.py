@@ -8,7 +8,6 @@ from typing import Final
 
 from pagemill.errors import Unavailable
 from pagemill.objects import ObjectStore
-from pagemill.workflows.functions.working_directories import remove_abandoned
 from pagemill.working_directories import sweep_working_directories
 
 SWEEP_SECONDS: Final = 600.0
@@ -27,7 +26,6 @@ async def keep_sweeping_files(objects: ObjectStore) -> None:
 async def sweep_files(objects: ObjectStore) -> None:
     """Remove what was left behind on this node."""
     await asyncio.to_thread(sweep_working_directories)
-    await asyncio.to_thread(remove_abandoned)
     try:
         removed = await objects.remove_unfinished()
     except Unavailable as error:

@@ -18,7 +18,7 @@ from pagemill.jobs.kind import Finished, JobKind
 from pagemill.work.resources import WorkResources
 from pagemill.workflows import step_jobs
 from pagemill.workflows.failures import TASK_LOST
-from pagemill.workflows.functions.mapping import FunctionMapping, FunctionMissing
+from pagemill.workflows.functions.mapping import FunctionMapping, FunctionMissing, MappedFunction
 from pagemill.workflows.functions.messages import FunctionCall
 from pagemill.workflows.functions.processes import FunctionProcesses
 from pagemill.workflows.step_endings import ReportedStep, finish_steps
@@ -51,6 +51,13 @@ class _Prepared(NamedTuple):
     calls_per_process: int
 
 
+class _Found(NamedTuple):
+    """A step, and its function as it was found."""
+
+    step: StepToRunRow
+    function: MappedFunction | FunctionMissing
+
+
 class FunctionRunner:
     """Runner of function jobs. A function whose worker is lost is called again: it may run twice.
 
@@ -59,7 +66,7 @@ class FunctionRunner:
 
     def __init__(self, resources: FunctionResources) -> None:
         self._resources = resources
-        self._steps: Batcher[Job, StepToRunRow | None] = Batcher(
+        self._steps: Batcher[Job, _Found | None] = Batcher(
             self._find_steps, max_size=STEPS_AT_ONCE, concurrency=1
         )
 
@@ -67,12 +74,13 @@ class FunctionRunner:
         """Call the function and return the step's result; None when it has ended. Raises Unavailable."""
         organization_id, pool = job.organization_id, self._resources.pool
         try:
-            step = await self._steps.submit(job)
+            found = await self._steps.submit(job)
         except BatchFailed as failed:
             raise Unavailable(detail=str(failed)) from failed
-        if step is None or step.status != "running":
+        if found is None or found.step.status != "running":
             return None
-        prepared = await self._prepare(organization_id, step)
+        step = found.step
+        prepared = await self._prepare(organization_id, found)
         if isinstance(prepared, StepResult):
             return prepared
         return await self._resources.function_processes.call(
@@ -83,25 +91,34 @@ class FunctionRunner:
             calls_per_process=prepared.calls_per_process,
         )
 
-    async def _find_steps(self, jobs: Sequence[Job]) -> list[StepToRunRow | None]:
+    async def _find_steps(self, jobs: Sequence[Job]) -> list[_Found | None]:
         async with acquire(self._resources.pool) as connection:
             rows = await find_steps_to_run(
                 connection,
                 organization_ids=[job.organization_id for job in jobs],
                 execution_ids=[TransitionExecutionId(job.subject_id) for job in jobs],
             )
-        found = {str(row.id): row for row in rows}
-        return [found.get(job.subject_id) for job in jobs]
+        steps = {str(row.id): row for row in rows}
+        # The file of the functions is looked at: not on the event loop.
+        return await asyncio.to_thread(lambda: [self._found(job, steps.get(job.subject_id)) for job in jobs])
 
-    async def _prepare(self, organization_id: OrganizationId, step: StepToRunRow) -> _Prepared | StepResult:
-        """Return the call of a step's function, or the failure of a step that cannot be run."""
-        functions, box = self._resources.functions, self._resources.secret_box
+    def _found(self, job: Job, step: StepToRunRow | None) -> _Found | None:
+        if step is None:
+            return None
         function_id = step.parameters.get("lambdaId", step.transition_id)
         try:
-            function = await asyncio.to_thread(functions.find, function_id, organization_id)
-            environment = await environment_of_step(self._resources.pool, box, organization_id, step)
+            return _Found(step, self._resources.functions.find(function_id, job.organization_id))
         except FunctionMissing as error:
-            return StepResult("failed", message=error.message, error=MISSING)
+            return _Found(step, error)
+
+    async def _prepare(self, organization_id: OrganizationId, found: _Found) -> _Prepared | StepResult:
+        """Return the call of a step's function, or the failure of a step that cannot be run."""
+        step, function = found
+        if isinstance(function, FunctionMissing):
+            return StepResult("failed", message=function.message, error=MISSING)
+        functions, box = self._resources.functions, self._resources.secret_box
+        try:
+            environment = await environment_of_step(self._resources.pool, box, organization_id, step)
         except EnvironmentMissing as error:
             return StepResult("failed", message=error.message, error=ENVIRONMENT_MISSING)
         call = FunctionCall(
@@ -164,4 +181,5 @@ FUNCTION: JobKind[FunctionResources, StepResult | None] = JobKind(
     fail=_fail,
     cancel=_cancel,
     reopen=_reopen,
+    gathered=True,
 )

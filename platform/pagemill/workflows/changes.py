@@ -26,7 +26,13 @@ from db.workflow_progress import (
     write_progress,
 )
 from pagemill.ids import LogId, OrganizationId, SubjectId, new_id
-from pagemill.usage.counting import Wanted, count_all, count_each, wanted_transition_executions
+from pagemill.usage.counting import (
+    Wanted,
+    count_all,
+    count_each,
+    summed,
+    wanted_transition_executions,
+)
 from pagemill.usage.limits import limit_exceeded
 from pagemill.usage.meters import Amount, Meter, current_month, period_of, to_decimal
 from pagemill.workflows.logs import LONGEST_LINE
@@ -117,12 +123,6 @@ class Changes:
         self.uncounted_steps = mark.uncounted_steps if is_unwritten else 0
         return is_unwritten
 
-    async def count_with(self, wanted: Sequence[Wanted]) -> None:
-        """Count other units together with the new steps. Raises LimitExceeded."""
-        steps = [wanted_transition_executions(self.organization_id, self.uncounted_steps)]
-        await count_all(self.connection, [*wanted, *(steps if self.uncounted_steps else [])])
-        self.uncounted_steps = 0
-
     async def write(self) -> None:
         """Count and write. Raises LimitExceeded when the plan does not allow the new steps."""
         if await refused([self]):
@@ -139,6 +139,22 @@ class Changes:
             self.timers,
             self.used,
         )
+
+
+async def count_with_steps(changes: Sequence[Changes], wanted: Sequence[Wanted]) -> None:
+    """Count units together with the new steps of changes, by one statement. Raises LimitExceeded."""
+    all_wanted = [
+        *wanted,
+        *(
+            wanted_transition_executions(one.organization_id, one.uncounted_steps)
+            for one in changes
+            if one.uncounted_steps
+        ),
+    ]
+    if all_wanted:
+        await count_all(changes[0].connection, summed(all_wanted))
+    for one in changes:
+        one.uncounted_steps = 0
 
 
 async def refused(changes: Sequence[Changes]) -> list[Changes]:

@@ -26,6 +26,7 @@ from pagemill.ids import (
     slug_of,
 )
 from pagemill.notices.events import tell
+from pagemill.usage.counting import Wanted, wanted_workflow_execution
 from pagemill.workflows.adoption import machine_at
 from pagemill.workflows.changes import Changes, Mark
 from pagemill.workflows.completed_tasks import queue_completed_task
@@ -109,6 +110,11 @@ class LockedExecution:
             execution_name=slug_of(self.execution_id),
             workflow_name=self.workflow_name or "",
         )
+
+    def wanted(self, development_allowance: int) -> list[Wanted]:
+        """Return what a new execution counts for, beside its steps."""
+        allowed = None if self.production else development_allowance
+        return wanted_workflow_execution(self.organization_id, self.workflow_id, allowed=allowed)
 
     async def begin(self) -> None:
         """Enter the first state. Raises LimitExceeded."""

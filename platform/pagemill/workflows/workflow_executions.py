@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -10,9 +12,9 @@ from db import transition_executions
 from db import workflow_executions as statements
 from db.logs import delete_logs_of_workflow_execution
 from db.statements import Connection
-from db.workflow_executions import LockedWorkflowExecutionRow
+from db.workflow_executions import LockedWorkflowExecutionRow, WorkflowExecutionRow
 from db.workflow_progress import NewExecution
-from db.workflows import WorkflowToStartRow
+from db.workflows import WorkflowToStartRow, keep_workflow
 from pagemill.errors import BadRequest
 from pagemill.ids import (
     OrganizationId,
@@ -22,9 +24,8 @@ from pagemill.ids import (
     WorkflowId,
     new_id,
 )
-from pagemill.usage.counting import wanted_workflow_execution
 from pagemill.workflows.adoption import failed_machine_at, machine_at
-from pagemill.workflows.changes import Changes
+from pagemill.workflows.changes import Changes, count_with_steps, write_together
 from pagemill.workflows.definition import COMMONS_FAILED, Definition, task_of_transition
 from pagemill.workflows.definitions import definition_of
 from pagemill.workflows.frames import waiting_keys
@@ -33,20 +34,76 @@ from pagemill.workflows.progress import LockedExecution
 from pagemill.workflows.transition_executions import Transitions, end_open_steps
 
 
+class Start(NamedTuple):
+    """An execution that is asked for; ``by`` is who does."""
+
+    workflow_id: WorkflowId
+    input: dict[str, Any]
+    by: PrincipalId | None
+
+
 async def start_execution(
     connection: Connection,
     organization_id: OrganizationId,
-    workflow_id: WorkflowId,
     workflow: WorkflowToStartRow,
-    data: dict[str, Any],
+    start: Start,
     *,
-    by: PrincipalId | None,
     development_allowance: int,
 ) -> WorkflowExecutionId:
     """Start a workflow that the transaction keeps; return the execution's id. Raises LimitExceeded."""
-    production = workflow.status == "production"
+    execution = await _begin(Changes(connection, organization_id), Transitions(connection), workflow, start)
+    await count_with_steps([execution.changes], execution.wanted(development_allowance))
+    await execution.write()
+    return execution.execution_id
+
+
+async def start_together(
+    connection: Connection,
+    organization_id: OrganizationId,
+    starts: Sequence[Start],
+    *,
+    development_allowance: int,
+) -> list[WorkflowExecutionRow | None]:
+    """Start executions of one organization by as few statements as one; return their rows.
+
+    It is None where the organization has no such workflow. Raises LimitExceeded when the plan does not allow
+    all of them; the transaction must not be committed then.
+    """
+    transitions = Transitions(connection)
+    workflows: dict[WorkflowId, WorkflowToStartRow | None] = {}
+    started: list[LockedExecution | None] = []
+    for start in starts:
+        if start.workflow_id not in workflows:
+            workflows[start.workflow_id] = await keep_workflow(
+                connection, organization_id=organization_id, workflow_id=start.workflow_id
+            )
+        workflow = workflows[start.workflow_id]
+        if workflow is None:
+            started.append(None)
+            continue
+        started.append(await _begin(Changes(connection, organization_id), transitions, workflow, start))
+        # Decisions take up to some milliseconds each: others on the event loop have their turns.
+        await asyncio.sleep(0)
+    executions = [one for one in started if one is not None]
+    wanted = [one for execution in executions for one in execution.wanted(development_allowance)]
+    await count_with_steps([execution.changes for execution in executions], wanted)
+    await write_together(connection, [execution.changes for execution in executions])
+    rows = await statements.get_workflow_executions(
+        connection,
+        organization_id=organization_id,
+        execution_ids=[execution.execution_id for execution in executions],
+    )
+    by_id = {row.id: row for row in rows}
+    return [None if one is None else by_id[one.execution_id] for one in started]
+
+
+async def _begin(
+    changes: Changes, transitions: Transitions, workflow: WorkflowToStartRow, start: Start
+) -> LockedExecution:
+    """Enter the first states of a new execution. Raises LimitExceeded."""
+    connection, organization_id = changes.connection, changes.organization_id
+    workflow_id, data, by = start
     execution_id = new_id(WorkflowExecutionId)
-    changes = Changes(connection, organization_id)
     log_id = changes.open_log(
         f"Execution {execution_id} of workflow {workflow_id} has started",
         workflow_id=workflow_id,
@@ -55,7 +112,7 @@ async def start_execution(
     definition = await definition_of(connection, organization_id, workflow_id)
     execution = LockedExecution(
         changes=changes,
-        transitions=Transitions(connection),
+        transitions=transitions,
         workflow_id=workflow_id,
         workflow_name=workflow.name,
         execution_id=execution_id,
@@ -63,7 +120,7 @@ async def start_execution(
         input=data,
         definition=definition,
         manual_retry=wants_manual_retry(workflow.error_config),
-        production=production,
+        production=workflow.status == "production",
         has_completed_task=workflow.has_completed_task,
         events_wanted=workflow.events_wanted,
         start_time=workflow.now,
@@ -74,13 +131,7 @@ async def start_execution(
         open_keys=set(),
     )
     await execution.begin()
-    await changes.count_with(
-        wanted_workflow_execution(
-            organization_id, workflow_id, allowed=None if production else development_allowance
-        )
-    )
-    await execution.write()
-    return execution_id
+    return execution
 
 
 def wants_manual_retry(error_config: dict[str, Any] | None) -> bool:

@@ -140,7 +140,7 @@ def _api(port: int, certificates: Certificates) -> list[str]:
 
 
 def _dispatcher() -> list[str]:
-    return [sys.executable, "-m", "tests.support.flow_dispatcher"]
+    return [sys.executable, "-m", "benchmarks.flow_dispatcher"]
 
 
 @asynccontextmanager

@@ -79,7 +79,7 @@ def _is_fork_server(process: psutil.Process) -> bool:
 
 
 def _is_dispatcher(process: psutil.Process) -> bool:
-    return any(title in _line(process) for title in ("tests.support.flow_dispatcher", "ray::Dispatcher"))
+    return any(title in _line(process) for title in ("benchmarks.flow_dispatcher", "ray::Dispatcher"))
 
 
 async def _strike_postgres(site: Site, chance: random.Random) -> list[int]:

@@ -15,10 +15,10 @@ FINAL = ("succeeded", "failed", "cancelled")
 JOBS = """
 SELECT job.*, prediction.status AS prediction_status, prediction.model_id, document.content_key,
     training.status AS training_status,
-    coalesce((SELECT array_agg(state ORDER BY id) FROM simulation.transition WHERE job_id = job.id), '{}')
+    coalesce((SELECT array_agg(state ORDER BY id) FROM simulation.job_state WHERE job_id = job.id), '{}')
         AS states,
     coalesce((SELECT array_agg(attempt || CASE state WHEN 'queued' THEN ' queued' ELSE ' ended' END)
-        FROM simulation.transition WHERE job_id = job.id AND state <> 'running'), '{}') AS written
+        FROM simulation.job_state WHERE job_id = job.id AND state <> 'running'), '{}') AS written
 FROM public.job
 LEFT JOIN public.prediction ON prediction.id = job.subject_id
 LEFT JOIN public.document ON document.id = prediction.document_id

@@ -14,6 +14,7 @@ from ray.exceptions import RayActorError
 from db.pool import acquire
 from db.trainings import advance_training
 from pagemill.api.auth.tokens import Caller
+from pagemill.api.http.app_state import KEPT
 from pagemill.api.resources.prediction_schemas import PostPrediction
 from pagemill.api.resources.predictions import PredictionController
 from pagemill.api.resources.trainings import PostTraining, TrainingController
@@ -141,9 +142,7 @@ class Api:
             listener=self._listener,
             admission=admission,
         )
-        self._request = cast(
-            "Any", SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(pagemill=state)))
-        )
+        self._request = cast("Any", SimpleNamespace(scope={"state": {KEPT: state}}))
 
     async def _look(self) -> QueueState:
         async with self._pool.acquire() as connection:

@@ -5,15 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 
 import msgspec
 
 from tests.chaos.simulation.checks import violations
+from tests.chaos.simulation.flow_checks import flow_violations
+from tests.chaos.simulation.flow_story import FlowStory
 from tests.chaos.simulation.real import RealServer
 from tests.chaos.simulation.schema import EMPTY, SCHEMA, TRUNCATE
 from tests.chaos.simulation.story import Story
 
 TRUNCATED_EVERY = 100
+
+
+class Subject(StrEnum):
+    """What a story is about."""
+
+    JOBS = "jobs"
+    FLOWS = "flows"
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -31,13 +41,16 @@ class Stage:
         self._real = RealServer(database_url)
         self._played = 0
 
-    def play(self, seed: int) -> Played:
+    def play(self, seed: int, subject: Subject = Subject.JOBS) -> Played:
         """Play one story; what the one before it left is taken away."""
         self._real.do(self._real.script(EMPTY if self._played % TRUNCATED_EVERY else TRUNCATE))
         self._played += 1
+        if subject is Subject.FLOWS:
+            flows = FlowStory(self._real, seed)
+            problems = [*flows.play(), *self._real.do(flow_violations(self._real, flows))]
+            return Played(seed, problems, flows.server.history)
         story = Story(self._real, seed)
-        problems = story.play()
-        problems += self._real.do(violations(self._real, story))
+        problems = [*story.play(), *self._real.do(violations(self._real, story))]
         return Played(seed, problems, story.server.history)
 
     def close(self) -> None:
@@ -48,7 +61,8 @@ class Stage:
 def stage(database_url: str) -> Iterator[Stage]:
     """On a database that is migrated, empty, and nobody else's."""
     real = RealServer(database_url)
-    real.do(real.script(SCHEMA))
+    if not real.do(real.admin("SELECT FROM pg_namespace WHERE nspname = 'simulation'")):
+        real.do(real.script(SCHEMA))
     real.close()
     opened = Stage(database_url)
     level = logging.root.manager.disable
@@ -60,13 +74,13 @@ def stage(database_url: str) -> Iterator[Stage]:
         opened.close()
 
 
-def first_problem(database_url: str, seeds: Iterable[int]) -> Played | None:
+def first_problem(database_url: str, seeds: Iterable[int], subject: Subject = Subject.JOBS) -> Played | None:
     """Of the first seed that leads to one."""
     with stage(database_url) as opened:
-        return next((played for seed in seeds if (played := opened.play(seed)).problems), None)
+        return next((played for seed in seeds if (played := opened.play(seed, subject)).problems), None)
 
 
-def histories(database_url: str, seeds: Iterable[int]) -> list[list[str]]:
+def histories(database_url: str, seeds: Iterable[int], subject: Subject = Subject.JOBS) -> list[list[str]]:
     """What happened, seed for seed."""
     with stage(database_url) as opened:
-        return [opened.play(seed).history for seed in seeds]
+        return [opened.play(seed, subject).history for seed in seeds]

@@ -32,7 +32,7 @@ END
 $$;
 
 -- Every state that a job was ever committed in, and the most that was ever counted.
-CREATE TABLE simulation.transition (
+CREATE TABLE simulation.job_state (
     id bigint GENERATED ALWAYS AS IDENTITY,
     job_id text NOT NULL, attempt integer NOT NULL, state text NOT NULL
 );
@@ -43,7 +43,7 @@ CREATE TABLE simulation.peak (
 
 CREATE FUNCTION simulation.note_transition() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO simulation.transition (job_id, attempt, state) VALUES (new.id, new.attempt, new.state);
+    INSERT INTO simulation.job_state (job_id, attempt, state) VALUES (new.id, new.attempt, new.state);
     RETURN NULL;
 END
 $$;
@@ -62,6 +62,51 @@ END
 $$;
 CREATE TRIGGER simulation_peak AFTER INSERT OR UPDATE ON public.usage_counter
     FOR EACH ROW EXECUTE FUNCTION simulation.note_peak();
+
+-- Ids that Postgres draws follow from their order.
+CREATE SEQUENCE simulation.ids;
+CREATE FUNCTION simulation.gen_random_uuid() RETURNS uuid LANGUAGE sql VOLATILE AS $$
+    SELECT md5(nextval('simulation.ids')::text)::uuid
+$$;
+
+-- Every end of an execution of a workflow or of a step, and how long people and workers were at the step.
+CREATE TABLE simulation.flow_end (
+    id text NOT NULL, status text NOT NULL, is_step boolean NOT NULL,
+    minutes numeric NOT NULL DEFAULT 0, user_minutes numeric NOT NULL DEFAULT 0
+);
+
+CREATE FUNCTION simulation.note_execution_end() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO simulation.flow_end (id, status, is_step) VALUES (new.id, new.status, false);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER simulation_end AFTER UPDATE ON public.workflow_execution
+    FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION simulation.note_execution_end();
+
+CREATE FUNCTION simulation.note_step_end() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    lapsed boolean := new.claimed_by IS NOT NULL AND new.completed_by IS DISTINCT FROM new.claimed_by
+        AND new.heartbeat_time < simulation.now() - interval '60 seconds'
+        AND new.heartbeat_time + interval '60 seconds' <= new.expires;
+    until timestamptz := least(CASE WHEN lapsed THEN new.heartbeat_time ELSE new.end_time END, new.expires);
+    last numeric := greatest(0, extract(epoch FROM until - coalesce(new.claimed_time, new.running_since)));
+    former numeric := (
+        SELECT coalesce(sum(extract(epoch FROM
+            (claim ->> 'endedTime')::timestamptz - (claim ->> 'claimedTime')::timestamptz
+        )), 0)
+        FROM jsonb_array_elements(new.former_claims) AS claim
+    );
+BEGIN
+    INSERT INTO simulation.flow_end VALUES (
+        new.id, new.status, true, (coalesce(last, 0) + former) / 60,
+        (CASE WHEN new.claimed_by IS NULL THEN 0 ELSE coalesce(last, 0) END + former) / 60
+    );
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER simulation_end AFTER UPDATE ON public.transition_execution
+    FOR EACH ROW WHEN (old.status <> new.status) EXECUTE FUNCTION simulation.note_step_end();
 
 -- Columns that are given the time by default are given the simulation's; plans must not depend on statistics.
 DO $$
@@ -84,15 +129,17 @@ $$;
 """
 
 TOUCHED = (
-    *(f"simulation.{table}" for table in ("notification", "transition", "peak")),
+    *(f"simulation.{table}" for table in ("notification", "job_state", "peak", "flow_end")),
     *(
         f"public.{table}"
         for table in (
             *("job", "usage_reservation", "usage_counter", "prediction", "training", "data_bundle", "model"),
+            *("log_event", "log", "transition_execution", "workflow_execution", "transition", "workflow"),
             *("document", "app_client", "organization", "plan"),
         )
     ),
 )
-EMPTY = "; ".join(f"DELETE FROM {table}" for table in TOUCHED)
-TRUNCATE = f"TRUNCATE {', '.join(TOUCHED)} CASCADE"
+FROM_THE_FIRST_ID = "SELECT setval('simulation.ids', 1, false)"
+EMPTY = "; ".join([*(f"DELETE FROM {table}" for table in TOUCHED), FROM_THE_FIRST_ID])
+TRUNCATE = f"TRUNCATE {', '.join(TOUCHED)} CASCADE; {FROM_THE_FIRST_ID}"
 """Takes longer, and takes away what deleted rows leave behind."""

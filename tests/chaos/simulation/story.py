@@ -57,6 +57,8 @@ DOCUMENTS = (1, 2, 3, 3, 4)
 class Story:
     """Everything in it follows from ``seed``."""
 
+    longest_seconds = LONGEST_SECONDS
+
     def __init__(self, real: RealServer, seed: int) -> None:
         self._real = real
         self.chance = chance = random.Random(seed)
@@ -101,8 +103,8 @@ class Story:
     def _go_on(self, until_next_timer: float | None) -> str | None:
         """Let one statement run, or time pass. Returns a problem when there is nothing to do any more."""
         now = self._loop.now
-        if now > LONGEST_SECONDS:
-            return f"after {LONGEST_SECONDS:g} s something is still waited for"
+        if now > self.longest_seconds:
+            return f"after {self.longest_seconds:g} s something is still waited for"
         asked = [
             one
             for one in self.server.asked

@@ -221,7 +221,7 @@ async def test_a_confident_prediction_needs_no_human(
         default_threshold=0.8,
         newest=10,
     )
-    assert rows == ([] if expected is None else [LabelStatisticsRow("total", *expected)])
+    assert rows == ([] if expected is None else [LabelStatisticsRow("total", *expected, 0, 0)])
 
 
 @pytest.mark.parametrize(
@@ -266,4 +266,4 @@ async def test_statistics_count_the_newest_predictions_by_the_threshold_of_their
         default_threshold=0.8,
         newest=arguments.get("newest", 10),
     )
-    assert rows == ([] if expected is None else [LabelStatisticsRow("total", *expected)])
+    assert rows == ([] if expected is None else [LabelStatisticsRow("total", *expected, 0, 0)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -117,6 +118,15 @@ async def test_two_dispatchers_never_run_a_job_twice(
         assert set(await until_ended(pool, *job_ids)) == {"succeeded"}
     assert recorder.runs == Counter(job_ids)
     assert await used(pool, organization.organization_id, "predictions") == 30
+
+
+async def test_no_job_of_a_gathered_kind_is_forgotten(pool: asyncpg.Pool, organization: Tenant) -> None:
+    """What becomes due while others run is claimed a little later, without another notification."""
+    recorder = Recorder(seconds=0.005)
+    async with dispatching(pool, recorder, kinds=[replace(PREDICTION, gathered=True)], limit=8, poll=600.0):
+        job_ids = [(await submit(pool, organization.organization_id))[0] for _ in range(40)]
+        assert set(await until_ended(pool, *job_ids)) == {"succeeded"}
+    assert recorder.runs == Counter(job_ids)
 
 
 async def test_no_more_jobs_of_a_kind_run_at_once_than_allowed(

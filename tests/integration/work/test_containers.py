@@ -33,7 +33,7 @@ from pagemill.stack.certificates import Certificates
 from pagemill.work.container_sweep import sweep_containers
 from pagemill.work.container_tasks import container_name
 from pagemill.work.containers import CONTAINER, ContainerResources
-from pagemill.workflows.workflow_executions import start_execution
+from pagemill.workflows.workflow_executions import Start, start_execution
 from tests.support.container_steps import (
     SECONDS,
     add_secret,
@@ -435,7 +435,7 @@ async def test_a_flow_whose_container_fails_has_its_completed_task_run_once(
         workflow = await keep_workflow(connection, organization_id=organization_id, workflow_id=workflow_id)
         assert workflow is not None
         execution_id = await start_execution(
-            connection, organization_id, workflow_id, workflow, {}, by=None, development_allowance=10
+            connection, organization_id, workflow, Start(workflow_id, {}, None), development_allowance=10
         )
 
     async def completed_task_ran() -> bool:

@@ -68,7 +68,9 @@ def training_result() -> TrainingResult:
         "recall": 0.95,
         "f1": 0.962,
         "exactMatch": 0.925,
+        "support": 40,
         "numberOfExamples": 160,
+        "wrongDocuments": [],
     }
     return TrainingResult(
         evaluation={

@@ -9,13 +9,14 @@ import pytest
 from pagemill.extraction.evaluation import (
     Judged,
     automation,
+    automation_curve,
     best_fields,
+    calibration_curve,
     calibration_error,
     field_measures,
     fit_calibration,
     judge_rows,
     judge_scalars,
-    summary,
 )
 from pagemill.extraction.inference import calibrated
 from pagemill.extraction.preparation import Truth
@@ -143,13 +144,29 @@ def test_values_of_one_confidence_pass_together() -> None:
     assert automation(sample)["rate"] == 0.0
 
 
-def test_the_summary_counts_what_was_expected() -> None:
-    sample = [
-        judged("total", True, 0.9),
-        judged("total", False, 0.9),
-        judged("name", False, 0.9, expected=False),
-    ]
-    found = summary(field_measures(sample, [], ["total", "name"]), sample, 2)
-    assert (found["accuracy"], found["numberOfDocuments"]) == (0.5, 2)
-    assert set(found["fields"]) == {"total", "name"}
-    assert summary({}, [], 0)["accuracy"] == 0.0
+def test_curves_leave_out_what_has_no_values() -> None:
+    sample = [judged("total", True, 0.95), judged("total", False, 0.91), judged("total", False, None)]
+    assert calibration_curve(sample) == [{"confidence": pytest.approx(0.93), "accuracy": 0.5, "count": 2}]
+    by_threshold = {one["threshold"]: (one["rate"], one["precision"]) for one in automation_curve(sample)}
+    assert by_threshold[0.0] == by_threshold[0.9] == pytest.approx((2 / 3, 0.5))
+    assert by_threshold[0.95] == pytest.approx((1 / 3, 1.0))
+    assert max(by_threshold) == 0.95
+    assert calibration_curve([]) == automation_curve([]) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "found", "classes"),
+    [
+        (["invoice"], "INVOICE", ("INVOICE", "INVOICE")),
+        (["INVOICE"], "RECEIPT", ("INVOICE", "RECEIPT")),
+        (["INVOICE"], None, ("INVOICE", None)),
+        ([], "RECEIPT", (None, "RECEIPT")),
+    ],
+)
+def test_the_classes_of_an_enum_are_kept(
+    values: list[str], found: str | None, classes: tuple[str | None, str | None]
+) -> None:
+    definition = {"kind": {"type": "enum", "enum": ["INVOICE", "RECEIPT"]}}
+    configuration = TaggerConfiguration(NetworkShape(3, 1, 4), definition, {}, {}, {})
+    (one,) = judge_scalars([Field("kind", found, 0.9, found)], truth(kind=values), configuration)
+    assert one.classes == classes

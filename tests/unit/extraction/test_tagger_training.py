@@ -75,6 +75,22 @@ def test_a_few_dozen_documents_are_enough_to_read_others(outcome: TrainingOutcom
     assert right / (right + wrong) >= 0.95
 
 
+def test_five_documents_are_enough_to_begin_with() -> None:
+    outcome = run(trainer(msgspec.structs.replace(SMALL, minimum_steps=240), 5))
+    unseen = invoices(12, seed=9)
+    found = FieldPredictor.load(outcome.artefact).predict([one.pages for one in unseen])
+    right = sum(
+        item["value"] == value.value
+        for example, extracted in zip(unseen, found, strict=True)
+        for item in example.ground_truth
+        for value in extracted
+        if isinstance(value, Field) and value.label == item["label"]
+    )
+    assert right / (3 * len(unseen)) >= 0.7
+    assert outcome.evaluation["numberOfDocuments"] == 1
+    assert outcome.evaluation["fields"]["total"]["numberOfExamples"] == 5
+
+
 def test_values_say_where_they_stand_and_how_sure_they_are(outcome: TrainingOutcome) -> None:
     (example,) = invoices(1, seed=10)
     (extracted,) = FieldPredictor.load(outcome.artefact).predict([example.pages])

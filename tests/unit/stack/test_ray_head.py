@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 from pathlib import Path
 
@@ -9,13 +10,21 @@ from pagemill.stack.directory import DataDirectory
 from pagemill.stack.ray_head import RESERVED_PORTS, HeadPorts, RayHead, choose_ports, head_command
 from pagemill.stack.stack_configuration import StackConfiguration
 
-PORTS = HeadPorts(head=40001, client=40002, dashboard=40003, dashboard_agent=40004, metrics=40005)
+PORTS = HeadPorts(
+    head=40001,
+    client=40002,
+    dashboard=40003,
+    dashboard_agent=40004,
+    metrics_agent=40006,
+    runtime_env_agent=40007,
+    metrics=40005,
+)
 
 
 def test_ports_are_free_and_keep_out_of_the_workers_range() -> None:
     ports = choose_ports(None)
-    chosen = (ports.head, ports.client, ports.dashboard, ports.dashboard_agent, ports.metrics)
-    assert len(set(chosen)) == 5
+    chosen = dataclasses.astuple(ports)
+    assert len(set(chosen)) == len(chosen) == 7
     assert not any(port in RESERVED_PORTS for port in chosen)
 
 
@@ -23,7 +32,7 @@ def test_known_ports_are_kept_unless_somebody_took_them() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        before = HeadPorts(head=1, client=1, dashboard=port, dashboard_agent=1, metrics=port)
+        before = dataclasses.replace(PORTS, dashboard=port, metrics=port)
         kept = choose_ports(before)
         assert (kept.dashboard, kept.metrics) == (port, port)
         taken.listen()
@@ -35,6 +44,8 @@ def test_the_head_can_be_supervised_and_stays_on_this_machine() -> None:
     command = head_command(PORTS, 2, Path("/tmp/pm-x/r"))
     assert command[3:7] == ["pagemill.stack.ray_program", "start", "--head", "--block"]
     assert not any("client-server" in word for word in command)
+    # Those that it would wait for.
+    assert {"--dashboard-agent-grpc-port=40006", "--runtime-env-agent-port=40007"} < {*command}
     for option in (
         "--num-cpus=2",
         "--port=40001",

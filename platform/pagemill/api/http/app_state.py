@@ -24,6 +24,7 @@ from pagemill.people.grants import RefreshTokens
 from pagemill.secret_box import SecretBox
 from pagemill.settings import Settings
 from pagemill.usage.request_rate import RequestRate
+from pagemill.workflows.execution_starts import ExecutionStarts
 
 KEPT = "app_state"
 """Key of the application's state in the state of a request."""
@@ -47,6 +48,7 @@ class AppState:
     refresh_tokens: RefreshTokens
     sign_in: SignInServices
     refusals: Refusals
+    execution_starts: ExecutionStarts
     trusted_proxies: TrustedProxies = NOBODY
     principals: CoalescedLookups[PrincipalRow | None] = field(default_factory=CoalescedLookups)
 

@@ -17,6 +17,9 @@ from pagemill.api.http.route_options import hands_connection_on
 # The type of a handler's parameter; the framework cannot validate a union of two classes.
 RequestConnection: TypeAlias = Annotated[Connection, Dependency(skip_validation=True)]
 
+KeyConnection: TypeAlias = Annotated[Connection | None, Dependency(skip_validation=True)]
+"""The connection whose transaction has the request's idempotency key, None for a request without a key."""
+
 HELD = "connection"
 """Key of the held connection in the state of a request."""
 
@@ -27,13 +30,21 @@ async def provide_connection(request: ApiRequest) -> Connection:
     Handlers open the transactions that they need. With an idempotency key these are savepoints of the
     transaction that has the key; in a request that the audit records, of the one that has its event.
     """
-    claim = request.scope["state"].get(CLAIM)
-    claimed = None if claim is None else claim.connection
-    connection = await hold_connection(request) if claimed is None else cast("Connection", claimed)
+    claimed = provide_key_connection(request)
+    connection = await hold_connection(request) if claimed is None else claimed
     audited = request.scope["state"].get(AUDITED)
     if audited is not None:
         await audited.begin(connection, in_transaction=claimed is not None)
     return connection
+
+
+def provide_key_connection(request: ApiRequest) -> Connection | None:
+    """Return the connection of the transaction that has the request's idempotency key, None without a key.
+
+    For handlers that share a transaction with other requests when they may.
+    """
+    claim = request.scope["state"].get(CLAIM)
+    return None if claim is None else cast("Connection | None", claim.connection)
 
 
 async def hold_connection(request: ApiRequest) -> Connection:

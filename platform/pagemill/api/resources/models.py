@@ -256,7 +256,8 @@ class ModelController(Controller):
         A shared model of another organization is found as ``<organizationId>/<modelId>``; its metadata and
         its users are not shown. ``statistics`` tells, for the predictions of the caller's organization in the
         last ``statisticsLastNDays`` days (7 unless given), the share of each field's values whose confidence
-        makes a check by a human unnecessary.
+        makes a check by a human unnecessary, and of those whose documents got a label since, the share that
+        is right.
         """
         if model_owner == caller.organization_id:
             row = await statements.get_model(connection, organization_id=model_owner, model_id=model_id)

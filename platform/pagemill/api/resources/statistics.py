@@ -1,4 +1,4 @@
-"""``statistics`` of models and trainings: how much of what they find needs no human."""
+"""``statistics`` of models and trainings: how much of their finds needs no human, and how much was right."""
 
 from __future__ import annotations
 
@@ -31,9 +31,11 @@ async def statistics_of(
     *,
     training_id: TrainingId | None = None,
 ) -> dict[str, object] | None:
-    """Return the automation rate of each label in the caller's predictions of the last ``days`` days.
+    """Return the automation rate and the accuracy of each field in the predictions of the last ``days`` days.
 
-    Return None when the request names no period and there are no predictions.
+    A rate is null where nothing was predicted, an accuracy where nothing was checked: where no document got
+    a label for the field after its prediction. The predictions are the caller's. Return None when the request
+    names no period and there are no predictions.
     """
     to_time = datetime.datetime.now(datetime.UTC)
     from_time = to_time - datetime.timedelta(days=days or DEFAULT_DAYS)
@@ -46,16 +48,22 @@ async def statistics_of(
         default_threshold=DEFAULT_THRESHOLD,
         newest=NEWEST_PREDICTIONS,
     )
-    if not rows and days is None:
+    if days is None and not any(row.predictions for row in rows):
         return None
     return {
         "fields": {
             row.label: {
-                "automationRate": round(row.automated / row.predictions, 4),
+                "automationRate": _share(row.automated, row.predictions),
                 "numberOfPredictions": row.predictions,
+                "accuracy": _share(row.confirmed, row.checked),
+                "numberOfChecked": row.checked,
             }
             for row in rows
         },
         "fromTime": timestamp(from_time),
         "toTime": timestamp(to_time),
     }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None

@@ -247,7 +247,8 @@ class TrainingController(Controller):
         Once it has succeeded, ``evaluation`` tells how well it found each field in documents that it did not
         learn from, and ``gpuHours`` what it took (0 without a GPU). ``statistics`` tells, for the predictions
         with this training in the last ``statisticsLastNDays`` days (7 unless given), the share of each
-        field's values whose confidence makes a check by a human unnecessary.
+        field's values whose confidence makes a check by a human unnecessary, and of those whose documents got
+        a label since, the share that is right.
         """
         row = await statements.get_training(
             connection,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, TypeAlias
 
 from litestar import Controller, delete, get, patch, post
+from litestar.di import Provide
 from litestar.params import Parameter
 from msgspec import UNSET, Meta, UnsetType
 
@@ -12,10 +13,10 @@ from db import workflow_executions as statements
 from db.keyset import SORT_COLUMNS, Order, SortBy
 from db.statements import Connection
 from db.workflow_executions import WorkflowExecutionStatus
-from db.workflows import find_workflow_id, keep_workflow
+from db.workflows import find_workflow_id
 from pagemill.api.auth.guard import Caller
 from pagemill.api.http.app_state import AppState
-from pagemill.api.http.connections import RequestConnection
+from pagemill.api.http.connections import KeyConnection, RequestConnection, provide_key_connection
 from pagemill.api.http.paging import PageRequest, cut
 from pagemill.api.http.schemas import RequestStruct, ResponseStruct, timestamp
 from pagemill.api.http.timestamps import parse_time
@@ -30,7 +31,13 @@ from pagemill.ids import (
     WorkflowExecutionId,
     WorkflowId,
 )
-from pagemill.workflows.workflow_executions import jump, lock_execution, remove_execution, start_execution
+from pagemill.workflows.workflow_executions import (
+    Start,
+    jump,
+    lock_execution,
+    remove_execution,
+    start_together,
+)
 
 ValidTransitionId: TypeAlias = Annotated[
     TransitionId, Meta(pattern=r"^las:transition:([a-f0-9]{32}|commons-[0-9A-Za-z-]{1,200})$(?!\n)")
@@ -116,13 +123,17 @@ class WorkflowExecutionController(Controller):
     path = "/workflows/{workflow_id:str}/executions"
     tags = ("Workflow executions",)
 
-    @post(status_code=200, transaction="request")
+    @post(
+        status_code=200,
+        transaction="request",
+        dependencies={"connection": Provide(provide_key_connection, sync_to_thread=False)},
+    )
     async def execute_workflow(
         self,
         workflow_id: WorkflowPath,
         data: PostWorkflowExecution,
         caller: Caller,
-        connection: RequestConnection,
+        connection: KeyConnection,
         app_state: AppState,
     ) -> WorkflowExecution:
         """Start a workflow.
@@ -134,23 +145,19 @@ class WorkflowExecutionController(Controller):
         The number of executions a month is limited by the plan, and for a workflow in `development` by a
         smaller number of its own (429).
         """
-        given = checked_data(data.input, "input")
-        async with connection.transaction():
-            workflow = await keep_workflow(
-                connection, organization_id=caller.organization_id, workflow_id=workflow_id
-            )
-            if workflow is None:
-                raise workflow_not_found(workflow_id)
-            execution_id = await start_execution(
-                connection,
-                caller.organization_id,
-                workflow_id,
-                workflow,
-                given,
-                by=caller.principal_id,
-                development_allowance=app_state.settings.development_workflow_executions,
-            )
-            row = await _find(connection, caller, workflow_id, execution_id)
+        start = Start(workflow_id, checked_data(data.input, "input"), caller.principal_id)
+        if connection is not None:
+            async with connection.transaction():
+                [row] = await start_together(
+                    connection,
+                    caller.organization_id,
+                    [start],
+                    development_allowance=app_state.settings.development_workflow_executions,
+                )
+        else:
+            row = await app_state.execution_starts.start(caller.organization_id, start)
+        if row is None:
+            raise workflow_not_found(workflow_id)
         return to_execution(row)
 
     @get()

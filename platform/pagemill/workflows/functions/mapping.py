@@ -63,13 +63,14 @@ class FunctionMapping:
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self._installed = _installed_functions()
-        self._changed: tuple[int, int] | None = None
+        self._changed: tuple[int, int, int] | None = None
         self._listed: Names = {}
+        self._directory: str | None = None
 
     @property
     def directory(self) -> str | None:
-        """Directory of the file, in which modules are found first."""
-        return None if self._file is None else str(self._file.resolve().parent)
+        """Directory of the file as it was read last, in which modules are found first."""
+        return self._directory
 
     def find(self, function_id: str, organization_id: OrganizationId) -> MappedFunction:
         """Return the function of a ``las:lambda:name:version`` or of a ``las:transition:commons-name``.
@@ -94,9 +95,10 @@ class FunctionMapping:
             return {}
         try:
             state = self._file.stat()
-            changed = (state.st_mtime_ns, state.st_size)
+            changed = (state.st_mtime_ns, state.st_size, state.st_ino)
             if changed != self._changed:
                 self._listed = _functions_of(self._file.read_bytes())
+                self._directory = str(self._file.resolve().parent)
                 self._changed = changed
         except (OSError, ValueError) as error:
             # Tenants read the message of a step: the names of others' functions are none of their business.

@@ -67,7 +67,7 @@ class FunctionProcesses:
         when there is no process for it. Cancelled, it ends the process.
         """
         purpose = Purpose(organization_id, call.callable, call.directory, call.memory_bytes)
-        directory = await asyncio.to_thread(self._directories.make)
+        directory = await self._make_directory()
         call = msgspec.structs.replace(call, working_directory=directory)
         reading, writing = os.pipe()
         try:
@@ -86,7 +86,8 @@ class FunctionProcesses:
                     else:
                         ending = await finish_despite_cancellation(worker.end())
         finally:
-            await asyncio.to_thread(self._directories.remove, directory)
+            if not self._directories.remove_empty(directory):
+                await asyncio.to_thread(self._directories.remove, directory)
         return _result(answer, ending)
 
     async def close(self) -> None:
@@ -94,6 +95,12 @@ class FunctionProcesses:
         await self._idle.close()
         await self._children.close()
         await asyncio.to_thread(self._directories.close)
+
+    async def _make_directory(self) -> str:
+        # The first one sweeps. Others are made here: a thread would take longer than the directory.
+        if self._directories.is_open:
+            return self._directories.make()
+        return await asyncio.to_thread(self._directories.make)
 
     async def _fork(self) -> Worker:
         try:

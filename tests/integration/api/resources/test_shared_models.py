@@ -206,6 +206,8 @@ async def test_a_prediction_with_a_shared_model_belongs_to_the_caller(
     assert (await api.get(f"/v1/models/{model}")).json()["statistics"]["fields"]["total"] == {
         "automationRate": 1.0,
         "numberOfPredictions": 1,
+        "accuracy": None,
+        "numberOfChecked": 0,
     }
     assert (await other_api.get(f"/v1/models/{model_id}")).json()["statistics"] is None
 

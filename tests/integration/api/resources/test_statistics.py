@@ -11,7 +11,7 @@ import pytest
 
 from pagemill.api.resources import statistics
 from pagemill.ids import PredictionId, new_id
-from tests.support.seeds import seed_training
+from tests.support.seeds import seed_document, seed_training
 from tests.support.tenants import Tenant
 
 TIMESTAMP = "%Y-%m-%dT%H:%M:%S.%f%z"
@@ -38,7 +38,13 @@ async def unjudged_id(pool: asyncpg.Pool, organization: Tenant, model_id: str) -
 
 
 async def predicted(
-    pool: asyncpg.Pool, tenant: Tenant, training_id: str, predictions: Any, *, days_ago: float = 0.01
+    pool: asyncpg.Pool,
+    tenant: Tenant,
+    training_id: str,
+    predictions: Any,
+    *,
+    days_ago: float = 0.01,
+    document_id: str = "document",
 ) -> None:
     """A prediction made with a training some time ago."""
     await pool.execute(
@@ -47,7 +53,7 @@ async def predicted(
             organization_id, id, document_id, model_id, model_reference, training_id, status, predictions,
             created_time
         )
-        SELECT organization_id, $2, 'document', model_id, model_id, id, $3, $4,
+        SELECT organization_id, $2, $7, model_id, model_id, id, $3, $4,
             now() - $5::float8 * interval '1 day'
         FROM training WHERE organization_id = $1 AND id = $6
         """,
@@ -57,6 +63,7 @@ async def predicted(
         predictions,
         days_ago,
         training_id,
+        document_id,
     )
 
 
@@ -131,6 +138,55 @@ async def test_best_candidate_and_worst_cell_give_the_confidence(
 ) -> None:
     await predicted(pool, organization, training_id, predictions)
     assert await fields(api, model_id, statisticsLastNDays=7) == expected
+
+
+VALUE = {"label": "total", "value": "9.00", "rawValue": "RM 9", "confidence": 0.9}
+
+
+@pytest.mark.parametrize(
+    ("predictions", "corrected", "expected"),
+    [
+        ([VALUE], "9.00", (1, 1.0)),
+        ([VALUE], " rm 9", (1, 1.0)),
+        ([VALUE], "9.50", (1, 0.0)),
+        ([VALUE], None, (1, 0.0)),
+        ([{**VALUE, "value": None, "rawValue": None}], None, (1, 1.0)),
+        ([VALUE, {**VALUE, "value": "9.50", "confidence": 0.95}], "9.50", (1, 1.0)),
+        ({"total": [VALUE, {**VALUE, "value": "9.50", "confidence": 0.95}]}, "9.50", (1, 1.0)),
+        ({"total": [{"a": [VALUE]}]}, "9.00", (0, None)),
+        ([VALUE], [[{"label": "a", "value": "9.00"}]], (0, None)),
+    ],
+)
+async def test_labels_that_come_later_check_the_predictions(
+    api: httpx.AsyncClient,
+    pool: asyncpg.Pool,
+    organization: Tenant,
+    model_id: str,
+    training_id: str,
+    predictions: Any,
+    corrected: Any,
+    expected: tuple[int, float | None],
+) -> None:
+    document_id = await seed_document(pool, organization.organization_id)
+    body = {"groundTruth": [{"label": "total", "value": corrected}, {"label": "other", "value": "1"}]}
+    await api.patch(f"/v1/documents/{document_id}", json=body)
+    await predicted(pool, organization, training_id, predictions, days_ago=0, document_id=document_id)
+    before = (await api.get(f"/v1/models/{model_id}")).json()["statistics"]["fields"]["total"]
+    assert (before["numberOfChecked"], before["accuracy"]) == (0, None)
+    await api.patch(f"/v1/documents/{document_id}", json=body)
+    after = (await api.get(f"/v1/models/{model_id}")).json()["statistics"]["fields"]
+    assert list(after) == ["total"]
+    assert (after["total"]["numberOfChecked"], after["total"]["accuracy"]) == expected
+
+
+async def test_every_field_of_the_model_is_told_of(
+    api: httpx.AsyncClient, pool: asyncpg.Pool, organization: Tenant, model_id: str, training_id: str
+) -> None:
+    config = {"never": {"type": "string"}, "total": {"type": "amount"}}
+    await api.patch(f"/v1/models/{model_id}", json={"fieldConfig": config})
+    assert (await api.get(f"/v1/models/{model_id}")).json()["statistics"] is None
+    await predicted(pool, organization, training_id, [scalar("total", 0.9)])
+    assert await fields(api, model_id) == {"never": (None, 0), "total": (1.0, 1)}
 
 
 async def test_the_period_and_its_default(

@@ -19,6 +19,7 @@ import pytest_asyncio
 import uvloop
 
 from db.pool import Pool
+from pagemill import working_directories
 from pagemill.ids import OrganizationId
 from pagemill.sandbox.system_calls import architecture, number_of
 from pagemill.workflows.failures import TIMED_OUT
@@ -271,8 +272,9 @@ async def test_what_it_leaves_behind_ends_with_it(call: Call) -> None:
 
 
 async def test_what_it_has_started_ends_when_its_dispatcher_is_killed(
-    directory: Path, tmp_path: Path
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(working_directories, "LOCKING_SECONDS", -1.0)  # nothing is too young to be swept
     file = tmp_path / "processes"
     dispatcher = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", DISPATCHER, str(directory), str(file)), cwd=ROOT
