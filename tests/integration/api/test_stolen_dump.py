@@ -13,13 +13,23 @@ from typing import Any
 import asyncpg
 import httpx
 import pytest
+from litestar import Litestar
 
 from pagemill.settings import Settings
 from pagemill.stack.backup import without_password
 from pagemill.stack.reachable import binaries
 from pagemill.work import container_preparation
 from tests.support.flows import create_transition, create_workflow, ok, start, task
+from tests.support.front_door import (
+    add_public_app,
+    browser_session,
+    code_for,
+    new_pkce,
+    refresh_of,
+    sign_in,
+)
 from tests.support.mailed import set_mail
+from tests.support.people import add_user
 from tests.support.planted import files_with, forms_of, tables_with
 from tests.support.tenants import Tenant
 
@@ -71,6 +81,32 @@ async def secrets_of_a_tenant(
     }
 
 
+async def secrets_of_a_person(
+    anonymous: httpx.AsyncClient, pool: asyncpg.Pool, tenant: Tenant
+) -> dict[str, str]:
+    """Sign somebody in, and return what that browser holds, beside a code that was not exchanged."""
+    async with pool.acquire() as connection:
+        person = await add_user(connection, tenant.organization_id)
+        app = await add_public_app(connection, tenant.organization_id)
+        cookie = await browser_session(connection, person.profile_id)
+    first = await sign_in(anonymous, app, cookie)
+    second = (await anonymous.post("/oauth2/token", params=refresh_of(app, first["refresh_token"]))).json()
+    return {
+        "cookie of a session": cookie,
+        "authorization code": await code_for(anonymous, app, new_pkce(), cookie),
+        "refresh token": first["refresh_token"],
+        "next refresh token": second["refresh_token"],
+        "access token of a user": first["access_token"],
+        "signature of a user's token": first["access_token"].rsplit(".", 1)[1],
+    }
+
+
+async def private_key(app: Litestar) -> str:
+    """The secret number of the key that signs tokens."""
+    keys = app.state.pagemill.tokens.keys
+    return str((await keys.signing_key()).key.as_dict(private=True)["d"])
+
+
 def keys_of_the_operator(settings: Settings) -> dict[str, str]:
     return {
         "token key": settings.token_key,
@@ -95,10 +131,13 @@ def dump(database_url: str) -> str:
 @pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.DEBUG)
+    # The tests' own client, which has them in its URLs.
+    caplog.set_level(logging.WARNING, "httpx")
     return caplog
 
 
 async def test_nothing_of_it_can_be_used(
+    app: Litestar,
     api: httpx.AsyncClient,
     anonymous: httpx.AsyncClient,
     pool: asyncpg.Pool,
@@ -109,11 +148,13 @@ async def test_nothing_of_it_can_be_used(
 ) -> None:
     await set_mail(pool)
     secrets = await secrets_of_a_tenant(api, anonymous, organization)
-    secrets |= keys_of_the_operator(settings)
+    secrets |= await secrets_of_a_person(anonymous, pool, organization)
+    secrets |= {**keys_of_the_operator(settings), "key that signs tokens": await private_key(app)}
     assert all(len(value) >= 16 for value in secrets.values())
     written = await asyncio.to_thread(dump, settings.database_url)
     # The dump is whole: it has what was made, beside its secrets.
-    assert "INSERT INTO public.webhook " in written
+    for table in ("webhook", "signing_key", "refresh_token", "authorization_code", "sign_in_session"):
+        assert f"INSERT INTO public.{table} " in written
     assert "https://example.com/hook" in written
     found = {
         name: [form for form in forms_of(value) if form in written or form in log.text]
