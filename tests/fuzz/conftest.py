@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pagemill.stack.postgres import EmbeddedPostgres
     from tests.support.front_door import PublicApp
 
-START_SECONDS = 60.0
+START_SECONDS = 240.0
 GATE = "gate"
 """Client id of the app through which users sign in. It is nobody's whom a test calls as: none deletes it."""
 
