@@ -72,9 +72,10 @@ class ContentHashRow(Row):
 
 
 class BundledDocumentRow(Row):
-    """A document as a data bundle records it."""
+    """A document as a data bundle records it, with its owner."""
 
     id: DocumentId
+    organization_id: OrganizationId
     content_key: str | None
     content_md5: str | None
     ground_truth: list[dict[str, Any]]

@@ -21,7 +21,7 @@ from pagemill.background import stay_in_background
 from pagemill.documents.bundle_contents import BundleContents, save_contents
 from pagemill.errors import NotFound, Unavailable
 from pagemill.extraction.summary import SummaryDocument, summarise
-from pagemill.ids import DataBundleId, DatasetId
+from pagemill.ids import DataBundleId, DatasetId, OrganizationId
 from pagemill.jobs.job import Job
 from pagemill.jobs.job_spans import within_active_trace
 from pagemill.objects import open_objects
@@ -114,7 +114,7 @@ async def bundle(settings: Settings, job: Job, make: BlockMaker) -> DataBundleRe
     with span("summarise"):
         await _save_contents(settings, object_key, outcomes)
         unreadable = {name: problem for outcome in outcomes for name, problem in outcome.problems.items()}
-        summary = _summarize(documents, bundle_input.field_config, unreadable)
+        summary = _summarize(job.organization_id, documents, bundle_input.field_config, unreadable)
     return DataBundleResult(summary=summary, object_key=object_key)
 
 
@@ -162,11 +162,20 @@ async def _load(settings: Settings, job: Job) -> tuple[DataBundleInputRow, list[
 
 
 def _summarize(
-    documents: Sequence[BundledDocumentRow], field_config: Mapping[str, Any], unreadable: Mapping[str, str]
+    organization_id: OrganizationId,
+    documents: Sequence[BundledDocumentRow],
+    field_config: Mapping[str, Any],
+    unreadable: Mapping[str, str],
 ) -> dict[str, Any]:
     """Return the summary of the labels, with an error for each document that cannot be read."""
     labelled = [
-        SummaryDocument(document.id, document.content_md5, document.ground_truth) for document in documents
+        SummaryDocument(
+            document.id,
+            document.content_md5,
+            document.ground_truth,
+            foreign=document.organization_id != organization_id,
+        )
+        for document in documents
     ]
     summary = summarise(labelled, dict(field_config))
     errors = [

@@ -50,11 +50,15 @@ MESSAGES = {
 
 
 class SummaryDocument(msgspec.Struct, frozen=True):
-    """A document of the bundle; ``content_md5`` is None while nothing was uploaded."""
+    """A document of the bundle; ``content_md5`` is None while nothing was uploaded.
+
+    Of one that is ``foreign`` the summary shows no value: whoever reads it may not read the document.
+    """
 
     document_id: str
     content_md5: str | None
     ground_truth: Any
+    foreign: bool = False
 
 
 @dataclass(slots=True)
@@ -265,10 +269,15 @@ def _aggregate(labels: Mapping[str, Mapping[str, Any]], documents: int) -> dict[
 
 
 def _duplicates(documents: Sequence[SummaryDocument], labels: Collection[str]) -> dict[str, Any]:
-    """Return the documents with the same content, and the values that a label has in several documents."""
+    """Return the documents with the same content, and the values that a label has in several documents.
+
+    Foreign documents are not looked at: a value beside them would show that they have it.
+    """
     contents: defaultdict[str, list[str]] = defaultdict(list)
     values: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for document in documents:
+        if document.foreign:
+            continue
         if document.content_md5 is not None:
             contents[document.content_md5].append(document.document_id)
         for name, value in _values(document.ground_truth, ""):

@@ -223,5 +223,6 @@ async def test_all_documents_of_the_datasets_are_bundled_oldest_first(
         )
     rows = await list_documents_to_bundle(connection, **own, owner_ids=[], dataset_ids=[D1, D2])
     assert rows == [
-        BundledDocumentRow(DocumentId(name), name, None, [{"label": name}]) for name in ("old", "new")
+        BundledDocumentRow(DocumentId(name), own["organization_id"], name, None, [{"label": name}])
+        for name in ("old", "new")
     ]

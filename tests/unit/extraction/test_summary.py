@@ -242,3 +242,17 @@ def test_a_rare_value_of_an_enum_is_reported() -> None:
     truths = [[{"label": "enum", "value": "a"}]] * 40 + [[{"label": "enum", "value": "b"}]]
     codes = {error["code"] for error in summarise(documents(*truths), {"enum": ODD["enum"]})["errors"]}
     assert codes == {"TE003"}
+
+
+def test_no_value_of_a_foreign_document_is_shown() -> None:
+    """Also not beside one's own: whoever guesses a value would see whether others have it."""
+    own, *foreign = (
+        SummaryDocument(f"d{index}", "md5", [{"label": "total", "value": "1.00"}], foreign=index > 0)
+        for index in range(3)
+    )
+    summary = summarise([own, *foreign], TOTAL)
+    assert summary["duplicates"] == {"documents": [], "groundTruths": []}
+    assert summary["labels"]["total"]["numberOfValids"] == 3
+    twice = summarise([own, msgspec.structs.replace(own, document_id="d3"), *foreign], TOTAL)
+    [repeated] = twice["duplicates"]["groundTruths"]
+    assert (repeated["documentIds"], twice["duplicates"]["documents"]) == (["d0", "d3"], [["d0", "d3"]])
