@@ -19,7 +19,10 @@ CONNECTING_COOKIE: Final = "__Host-pagemill-connect"
 """An account at a provider that is to be connected to a person here."""
 STATE_LETTERS: Final = 12
 """So many of the state's stand in the name of its cookie: two tabs have a cookie each."""
+MOST_COOKIES: Final = 4
+"""Of two journeys."""
 FORM_SECONDS: Final = 12 * 3600
+_OF_JOURNEY = re.compile(f"({PROVIDER_COOKIE}|{REQUEST_COOKIE})[0-9A-Za-z]{{1,{STATE_LETTERS}}}")
 _VALUE = re.compile(r"[-_A-Za-z0-9]{43}")
 
 
@@ -53,6 +56,15 @@ def provider_cookies(state: str, handshake: str, sealed: str, *, seconds: int) -
     """Return the cookies of a browser that is sent to a provider with a state; with 0 it forgets them."""
     kept = {PROVIDER_COOKIE: handshake, REQUEST_COOKIE: sealed}
     return [_cookie(prefix + _mark(state), value, seconds) for prefix, value in kept.items()]
+
+
+def forgotten_cookies(request: ApiRequest) -> list[Cookie]:
+    """Return cookies that have a browser forget its journeys to providers, when there are too many of them.
+
+    They would make its requests longer than proxies take. Those that go on are not known from the others.
+    """
+    names = [name for name in request.cookies if _OF_JOURNEY.fullmatch(name)]
+    return [_cookie(name, "", 0) for name in names] if len(names) >= MOST_COOKIES else []
 
 
 def cookie_of_state(request: ApiRequest, prefix: str, state: str) -> str:

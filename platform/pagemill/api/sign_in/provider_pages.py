@@ -20,6 +20,7 @@ from pagemill.api.sign_in.cookies import (
     PROVIDER_COOKIE,
     REQUEST_COOKIE,
     cookie_of_state,
+    forgotten_cookies,
     provider_cookies,
 )
 from pagemill.api.sign_in.openid.id_tokens import TokenRefused
@@ -65,7 +66,8 @@ async def leave_for_provider(request: ApiRequest, app_state: AppState, name: str
     kept = seal_text(
         app_state.secret_box, PURPOSE, msgspec.to_builtins(Journey(name, handshake)), seconds=SECONDS
     )
-    return redirect(url, cookies=provider_cookies(handshake.state, kept, visit.sealed, seconds=SECONDS))
+    cookies = provider_cookies(handshake.state, kept, visit.sealed, seconds=SECONDS)
+    return redirect(url, cookies=[*forgotten_cookies(request), *cookies])
 
 
 @get("/openid/{name:str}/callback")

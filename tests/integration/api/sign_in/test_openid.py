@@ -238,6 +238,14 @@ async def test_a_long_request_survives_the_journey(
     await tokens_after(browser, public_app, pkce, back)
 
 
+async def test_journeys_that_never_end_do_not_pile_up(browser: Browser) -> None:
+    for _ in range(8):
+        left = await leave(browser)
+    kept = [name for name in browser.client.cookies if "openid" in name or "request" in name]
+    assert 2 <= len(kept) <= 4
+    assert "not known here" in (await come_back(browser, left, "stranger")).alert
+
+
 @pytest.mark.parametrize("open_to_all", [True])
 async def test_with_sign_up_anybody_with_a_verified_address_gets_an_organization(
     browser: Browser, pool: asyncpg.Pool, open_to_all: bool
