@@ -25,8 +25,13 @@ logger = logging.getLogger(__name__)
 class Followed(Protocol):
     """A trainer whose progress can be read at any time."""
 
-    progress: Progress
-    curve: list[CurvePoint]
+    @property
+    def progress(self) -> Progress:
+        """How far it is."""
+
+    @property
+    def curve(self) -> list[CurvePoint]:
+        """The figures after each epoch."""
 
 
 class ProgressWriter:

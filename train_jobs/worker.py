@@ -7,11 +7,11 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypedDict
 
 import msgspec
 import ray.train
@@ -22,6 +22,8 @@ from db.pool import DATABASE_ERRORS
 from pagemill.applications.training_artefacts import TrainingKeys, load_artefact, save_artefact
 from pagemill.errors import BadRequest
 from pagemill.extraction.artefact import Artefact
+from pagemill.extraction.cross_fitting import CrossFittingTrainer
+from pagemill.extraction.preparation import prepare_folds
 from pagemill.extraction.ranks import Ranks, SingleRank, TorchRanks, any_rank
 from pagemill.extraction.tagger_training import TaggerTrainer, TrainingOptions, prepare
 from pagemill.extraction.types import Example
@@ -41,7 +43,19 @@ STATE_FILE = "state.bin"
 EPOCH_FILE = "epoch"
 GPU_SECONDS_FILE = "gpu-seconds"
 
+Trainer: TypeAlias = TaggerTrainer | CrossFittingTrainer
+
 logger = logging.getLogger(__name__)
+
+
+class _Common(TypedDict):
+    """The arguments that trainers have in common."""
+
+    warm_start: Artefact | None
+    device: str
+    ranks: Ranks
+    clock: Callable[[], float]
+    should_stop: Callable[[], bool]
 
 
 class WorkerTask(msgspec.Struct, frozen=True):
@@ -178,22 +192,28 @@ def _tell_that_it_runs(settings: Settings, task: WorkerTask) -> None:
 
 def _make_trainer(
     task: WorkerTask, settings: Settings, guard: AttemptGuard, ranks: Ranks, device: torch.device
-) -> TaggerTrainer:
+) -> Trainer:
     """Return the trainer of this worker's examples. Raises BadRequest when none of all has ground truth."""
-    options = TrainingOptions(time_budget_seconds=settings.training_budget)
+    options = TrainingOptions(time_budget_seconds=settings.training_budget, folds=settings.training_folds)
     examples = _Watched(shard_of_worker() if ranks.size > 1 else all_examples(settings, task.bundle_keys))
-    prepared = prepare(examples, task.field_config, options, ranks)
+    parts = (
+        prepare_folds(examples, task.field_config, options, ranks)
+        if options.folds > 1
+        else [prepare(examples, task.field_config, options, ranks)]
+    )
     if not any_rank(ranks, examples.labelled):
         raise BadRequest("dataBundleIds: no document can be read and has ground truth")
-    return TaggerTrainer(
-        prepared,
-        options,
-        warm_start=asyncio.run(_load_warm_start(settings, task.warm_start_key)),
+    warm_start = asyncio.run(_load_warm_start(settings, task.warm_start_key))
+    common = _Common(
+        warm_start=warm_start,
         device=str(device),
         ranks=ranks,
         clock=time.monotonic,
         should_stop=guard.is_lost,
     )
+    if options.folds > 1:
+        return CrossFittingTrainer(parts, options, **common)
+    return TaggerTrainer(parts[0], options, **common)
 
 
 class _Watched:
@@ -208,7 +228,7 @@ class _Watched:
             yield example
 
 
-def _run_epochs(trainer: TaggerTrainer, gpu_time: GpuTime, interval: float, *, saves: bool) -> None:
+def _run_epochs(trainer: Trainer, gpu_time: GpuTime, interval: float, *, saves: bool) -> None:
     """Run epochs until the trainer is done, with a checkpoint every ``interval`` seconds."""
     epoch = _resume(trainer, gpu_time)
     saved = time.monotonic()
@@ -224,7 +244,12 @@ def _run_epochs(trainer: TaggerTrainer, gpu_time: GpuTime, interval: float, *, s
 
 
 def _report(
-    trainer: TaggerTrainer, gpu_time: GpuTime, measures: dict[str, float], epoch: int, *, saves: bool
+    trainer: Trainer,
+    gpu_time: GpuTime,
+    measures: dict[str, float],
+    epoch: int,
+    *,
+    saves: bool,
 ) -> None:
     """Report to Ray Train, which waits for all workers; the one that ``saves`` adds the checkpoint."""
     if not saves:
@@ -237,7 +262,7 @@ def _report(
         ray.train.report(measures, checkpoint=ray.train.Checkpoint.from_directory(directory))
 
 
-def _resume(trainer: TaggerTrainer, gpu_time: GpuTime) -> int:
+def _resume(trainer: Trainer, gpu_time: GpuTime) -> int:
     """Load the last checkpoint, if there is one, and return the epoch to begin with."""
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:

@@ -125,15 +125,18 @@ def down(data_dir: Path) -> None:
 
 @main.command()
 @data_directory_option
-def env(data_dir: Path) -> None:
+@click.option("--ray", "for_ray", is_flag=True, help="For Ray's own commands, such as `ray status`.")
+def env(data_dir: Path, for_ray: bool) -> None:
     """Print shell exports for the official clients, curl and Node.
 
     \b
       eval "$(pagemill env)"
+      eval "$(pagemill env --ray)"
     """
-    from pagemill.stack.client_environment import client_environment, shell_exports
+    from pagemill.stack.client_environment import client_environment, ray_environment, shell_exports
 
-    click.echo(shell_exports(client_environment(open_directory(data_dir))))
+    variables = ray_environment if for_ray else client_environment
+    click.echo(shell_exports(variables(open_directory(data_dir))))
 
 
 @main.command()

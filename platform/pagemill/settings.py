@@ -169,6 +169,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Threads of one training worker."""
     training_budget: float = 420.0
     """Time limit for all epochs of one training."""
+    training_folds: Annotated[int, Meta(ge=0, le=10)] = 0
+    """Folds of documents, by their issuers, that a training is evaluated and calibrated by before it learns
+    from all. With less than 2 it holds out 15 % of the documents once."""
     training_pages_per_document: int = 30
     """Most pages of a document that go into a data bundle, and so into trainings."""
     dispatchers: Annotated[int, Meta(ge=1, le=64)] = 1

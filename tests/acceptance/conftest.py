@@ -24,7 +24,7 @@ from tests.support.newcomers import FrontDoor, make_app
 from tests.support.workflow_document import write_functions
 
 STACK_SETTINGS = {
-    "PAGEMILL_TRAINING_BUDGET": "40",
+    "PAGEMILL_TRAINING_BUDGET": "20",
     # An engine that is away: steps of docker transitions wait for it, and tests report their results.
     "PAGEMILL_CONTAINER_ENGINE_URL": "tcp://127.0.0.1:1",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import subprocess
 import sys
@@ -16,11 +17,16 @@ from las.client import NotFound
 from examples.demo import job
 from examples.demo.comparison import compare
 from examples.demo.sample_documents import FIELD_CONFIG, sample_documents
+from examples.local_stack import LocalStack
+from pagemill.ids import TrainingId, slug_of
 from tests.acceptance.conftest import TRAINING_DOCUMENTS, Trained
 from tests.support.processes import eventually
 from tests.support.readme import main_job_program
 
 ROOT = Path(__file__).parents[2]
+ARTEFACT_FILES = {
+    f"artefact/{name}" for name in ("configuration.json", "digests.json", "weights.safetensors")
+}
 COUNTED = ("monthlyNumberOfPredictionsCreated", "monthlyNumberOfPagePredictionsUsed")
 
 
@@ -84,6 +90,17 @@ def test_the_training_is_evaluated_and_the_model_active(client: las.Client, trai
     assert model["status"] == "active"
     assert model["trainingId"] == trained.training["trainingId"]
     assert 0 < trained.training["evaluation"]["accuracy"] <= 1
+
+
+def test_a_training_leaves_weights_that_cannot_run_code(stack: LocalStack, trained: Trained) -> None:
+    slug = slug_of(TrainingId(trained.training["trainingId"]))
+    [prefix] = (stack.data_directory / "objects").glob(f"organizations/*/trainings/{slug}")
+    left = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
+    # No example, and no checkpoint.
+    assert left == {*ARTEFACT_FILES, "evaluation.json", "gpu-seconds.json"}
+    weights = (prefix / "artefact/weights.safetensors").read_bytes()
+    header = json.loads(weights[8 : 8 + int.from_bytes(weights[:8], "little")])
+    assert all(set(entry) == {"dtype", "shape", "data_offsets"} for entry in header.values())
 
 
 def test_unseen_documents_are_predicted_at_once_and_counted(client: las.Client, trained: Trained) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import las
+import psutil
 import pytest
 from las.client import BadRequest, NotFound
 
 from examples.demo import job
+from examples.local_stack import LocalStack
 from tests.acceptance.conftest import Trained
 from tests.support.clients import listed, pages
-from tests.support.processes import eventually
+from tests.support.processes import descendants, eventually
+from tests.support.running import TRAINING_PROCESSES
 
 FIELDS = {
     "total": {"type": "amount", "description": "what is to be paid", "maxLength": 20},
@@ -157,7 +160,7 @@ def test_a_training_is_read_and_changed(client: las.Client, trained: Trained) ->
         client.get_training(model_id, "las:model-training:no-such-training")
 
 
-def test_a_training_is_cancelled(client: las.Client, trained: Trained) -> None:
+def test_a_training_is_cancelled(stack: LocalStack, client: las.Client, trained: Trained) -> None:
     model_id, bundle_id = trained.model_id, trained.data_bundle["dataBundleId"]
     before = client.get_organization("me")
 
@@ -173,12 +176,21 @@ def test_a_training_is_cancelled(client: las.Client, trained: Trained) -> None:
         seconds=60,
     )
     assert client.get_training(model_id, created["trainingId"])["status"] == "cancelled"
+    eventually(lambda: training_processes(stack), lambda found: not found, seconds=60)
     after = client.get_organization("me")
     created_before = before["monthlyNumberOfTrainingsCreated"]
     assert after["monthlyNumberOfTrainingsCreated"] == created_before + 1
     assert after["monthlyUsageSummary"]["trainingsCreated"] == created_before + 1
     with pytest.raises(BadRequest, match="dataBundleIds"):
         client.create_training(model_id, [UNKNOWN_BUNDLE])
+
+
+def training_processes(stack: LocalStack) -> list[psutil.Process]:
+    """Processes of the stack that train, or watch over a training."""
+    return descendants(
+        stack.process.pid,
+        lambda line: line.startswith("ray::") and any(title in line for title in TRAINING_PROCESSES),
+    )
 
 
 def test_a_training_with_assistance_waits_for_approval(client: las.Client, trained: Trained) -> None:

@@ -30,6 +30,7 @@ network_backend = "netavark"
 runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
+events_logfile_path = "{directory}/events.log"
 """
 # Registries of tests are on this machine, and without TLS.
 REGISTRIES = """
@@ -155,7 +156,7 @@ def step_engine() -> Iterator[StepEngine]:
     """Run an engine with ``IMAGE``; of all sessions on this machine one at a time: networks are its own."""
     with one_engine_at_a_time(), temporary_directory("pagemill-engine-") as place:
         engine = StepEngine(place)
-        (engine.directory / "containers.conf").write_text(CONFIGURATION)
+        (engine.directory / "containers.conf").write_text(CONFIGURATION.format(directory=place))
         (engine.directory / "registries.conf").write_text(REGISTRIES)
         archive = engine.directory / "image.tar"
         write_image(archive)

@@ -18,6 +18,7 @@ from pagemill.extraction.alignment import PageText, locate, page_hint
 from pagemill.extraction.conventions import DocumentValues, Votes, total_votes, vote
 from pagemill.extraction.decoding import as_text, enum_choices, field_type, fold
 from pagemill.extraction.field_options import Convention, is_multivalue, is_strict
+from pagemill.extraction.issuers import assign_folds, group_by_issuer, sign
 from pagemill.extraction.line_item_alignment import LabelledCell, locate_rows, row_targets, truth_rows
 from pagemill.extraction.printed_dates import DateOrder
 from pagemill.extraction.ranks import Ranks, SingleRank
@@ -55,10 +56,12 @@ Key = TypeVar("Key")
 class TrainingOptions(msgspec.Struct, frozen=True):
     """Options of a training.
 
-    ``time_budget_seconds`` bounds all epochs together, by the clock that the trainer is given.
+    ``time_budget_seconds`` bounds all epochs together, by the clock that the trainer is given. ``folds`` is 0
+    where a part is held out once, for all epochs.
     """
 
     seed: int = 0
+    folds: int = 0
     time_budget_seconds: float = 420.0
     maximum_epochs: int = 40
     minimum_steps: int = 600
@@ -240,6 +243,31 @@ def _hold_out(documents: Sequence[str], seed: int) -> set[int]:
     return set(order[: max(1, round(HELD_OUT_SHARE * len(documents)))])
 
 
+@dataclass(frozen=True, slots=True)
+class _Aligned:
+    """All documents of a rank with targets and ground truth."""
+
+    configuration: TaggerConfiguration
+    documents: list[str]
+    sheets: list[Sheet]
+    truths: list[Truth]
+    examples: dict[str, int]
+    unlocated: dict[str, int]
+
+    def without(self, held: set[int], ranks: Ranks) -> Prepared:
+        """Hold out some of this rank's documents."""
+        return Prepared(
+            configuration=self.configuration,
+            training=[sheet for index, sheet in enumerate(self.sheets) if index not in held],
+            held_out=[self.sheets[index] for index in sorted(held)],
+            held_out_truth=[self.truths[index] for index in sorted(held)],
+            held_out_ids=[self.documents[index] for index in sorted(held)],
+            number_held_out=sum(ranks.gather(len(held))),
+            examples=self.examples,
+            unlocated=self.unlocated,
+        )
+
+
 def prepare(
     examples: Iterable[Example],
     field_config: FieldConfig,
@@ -251,6 +279,53 @@ def prepare(
     With several ranks, ``examples`` are those of this one.
     """
     ranks = ranks or SingleRank()
+    aligned = _align(examples, field_config, options, ranks)
+    return aligned.without(_held_out_here(aligned.documents, options.seed, ranks), ranks)
+
+
+def prepare_folds(
+    examples: Iterable[Example],
+    field_config: FieldConfig,
+    options: TrainingOptions,
+    ranks: Ranks | None = None,
+) -> list[Prepared]:
+    """Return the folds, each with its part held out, and last the whole, as ``prepare`` does.
+
+    No two folds hold out documents of one issuer. Too few documents have no folds.
+    """
+    ranks = ranks or SingleRank()
+    aligned = _align(examples, field_config, options, ranks)
+    folds = _folds_here(aligned, options, ranks)
+    return [
+        *(
+            aligned.without({place for place, fold in enumerate(folds) if fold == number}, ranks)
+            for number in range(options.folds if any(ranks.gather(bool(folds))) else 0)
+        ),
+        aligned.without(set(), ranks),
+    ]
+
+
+def _folds_here(aligned: _Aligned, options: TrainingOptions, ranks: Ranks) -> list[int]:
+    """Return the fold of each of this rank's documents, of those of all ranks; none of too few."""
+    fields = aligned.configuration.fields
+    own = [
+        sign(sheet, truth.scalars, fields)
+        for sheet, truth in zip(aligned.sheets, aligned.truths, strict=True)
+    ]
+    shards = ranks.gather((aligned.documents, own))
+    documents = [document for shard, _ in shards for document in shard]
+    if len(documents) < max(MINIMUM_FOR_HELD_OUT, options.folds):
+        return []
+    groups = group_by_issuer([signature for _, shard in shards for signature in shard])
+    folds = assign_folds(documents, groups, options.folds, options.seed)
+    begin = sum(len(shard) for shard, _ in shards[: ranks.rank])
+    return folds[begin : begin + len(own)]
+
+
+def _align(
+    examples: Iterable[Example], field_config: FieldConfig, options: TrainingOptions, ranks: Ranks
+) -> _Aligned:
+    """Find the labelled values on the pages, and compute features."""
     fields, lines = split_fields(field_config)
     documents: list[str] = []
     sheets: list[Sheet] = []
@@ -266,14 +341,12 @@ def prepare(
         Sheet(sheet.pages, sheet.measurements, aligner.targets(sheet.pages, truth))
         for sheet, truth in zip(sheets, truths, strict=True)
     ]
-    held = _held_out_here(documents, options.seed, ranks)
     counts = ranks.gather(
         (
             aligner.examples,
             aligner.unlocated,
             aligner.longest,
             dict(aligner.nulls),
-            len(held),
             dict(aligner.chosen),
         )
     )
@@ -287,7 +360,7 @@ def prepare(
     classified = {
         label: sorted(chosen)
         for label in fields
-        if (chosen := _total(own[5].get(label, {}) for own in counts))
+        if (chosen := _total(own[4].get(label, {}) for own in counts))
         and unlocated_of[label] > MOST_UNPRINTED * examples_of[label]
     }
     shape = NetworkShape(
@@ -299,15 +372,13 @@ def prepare(
     )
     longest = {label: max(own[2][label] for own in counts) for label in fields}
     maximum_tokens = {label: min(tokens + SPARE_TOKENS, MAXIMUM_SPAN) for label, tokens in longest.items()}
-    return Prepared(
+    return _Aligned(
         configuration=TaggerConfiguration(
             shape, fields, lines, orders, maximum_tokens, votes=votes, nothing=nothing, classified=classified
         ),
-        training=[sheet for index, sheet in enumerate(ready) if index not in held],
-        held_out=[ready[index] for index in sorted(held)],
-        held_out_truth=[truths[index] for index in sorted(held)],
-        held_out_ids=[documents[index] for index in sorted(held)],
-        number_held_out=sum(own[4] for own in counts),
+        documents=documents,
+        sheets=ready,
+        truths=truths,
         examples=dict(examples_of),
         unlocated=dict(unlocated_of),
     )

@@ -274,11 +274,11 @@ class TaggerTrainer:
             "spent": self._elapsed(),
             "curve": self.curve,
         }
-        return save({name: value.cpu().clone() for name, value in tensors.items()}) + _footer(progress)
+        return join_state(save({name: value.cpu().clone() for name, value in tensors.items()}), progress)
 
     def load_state(self, state: bytes) -> None:
         """Go on from ``state``."""
-        body, progress = _split_footer(state)
+        body, progress = split_state(state)
         groups: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "best": {}}
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in load(body).items():
@@ -342,12 +342,14 @@ def _calibrated(item: Judged, configuration: TaggerConfiguration) -> Judged:
     return replace(item, confidence=calibrated(item.confidence, calibration))
 
 
-def _footer(progress: Mapping[str, Any]) -> bytes:
-    text = msgspec.json.encode(progress)
-    return text + len(text).to_bytes(4, "big")
+def join_state(body: bytes, footer: Any) -> bytes:
+    """Return bytes with JSON after them."""
+    text = msgspec.json.encode(footer)
+    return body + text + len(text).to_bytes(4, "big")
 
 
-def _split_footer(state: bytes) -> tuple[bytes, dict[str, Any]]:
+def split_state(state: bytes) -> tuple[bytes, dict[str, Any]]:
+    """Return what ``join_state`` was given."""
     size = int.from_bytes(state[-4:], "big")
-    progress: dict[str, Any] = msgspec.json.decode(state[-4 - size : -4])
-    return state[: -4 - size], progress
+    footer: dict[str, Any] = msgspec.json.decode(state[-4 - size : -4])
+    return state[: -4 - size], footer

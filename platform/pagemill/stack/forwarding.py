@@ -7,6 +7,8 @@ import contextlib
 import socket
 from collections.abc import Awaitable, Callable
 
+from pagemill.concurrency import cancel_and_wait
+
 CHUNK_BYTES = 65536
 IP_FREEBIND = 15
 """Option of Linux (in.h) that Python 3.11 has no name for."""
@@ -35,11 +37,15 @@ async def forward_from(address: str, port: int) -> asyncio.Server:
 
 def _forwarding_to(port: int) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), contextlib.closing(writer):
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-            await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
-            inner_writer.close()
-        writer.close()
+            asking = asyncio.create_task(_copy(reader, inner_writer))
+            try:
+                await _copy(inner_reader, writer)
+            finally:
+                # Nobody answers any more. A container that was killed never closes its end.
+                inner_writer.close()
+                await cancel_and_wait([asking])
 
     return serve
 

@@ -70,7 +70,7 @@ import las, time
 def handler(client, event):
     print('begun', flush=True)
     time.sleep(1)
-    return {'number': event['number'], 'contained': True}
+    return {'number': event['number'], 'contained': True}, 'succeeded'
 
 handler()
 """

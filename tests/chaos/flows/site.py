@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from db.migrate import migrate
+from pagemill.concurrency import cancel_and_wait
 from pagemill.secret_box import new_secret_key
 from pagemill.settings import Settings, to_environment
 from pagemill.stack.certificates import Certificates
@@ -184,5 +185,6 @@ async def _door(settings: Settings, port: int) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        door.cancel()
-        await asyncio.wait({door})
+        # Containers that were killed have not closed their ends.
+        forwarding = [task for task in asyncio.all_tasks() if "_forwarding_to" in repr(task.get_coro())]
+        await cancel_and_wait([door, *forwarding])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pagemill.stack.client_environment import client_environment, shell_exports
+from pagemill.stack.client_environment import client_environment, ray_environment, shell_exports
 from pagemill.stack.directory import DataDirectory, StackError
 from pagemill.stack.state_file import StackState
 
@@ -52,3 +52,10 @@ def test_the_endpoints_have_the_forms_that_clients_expect(tmp_path: Path) -> Non
 def test_before_the_first_up_it_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="pagemill up"):
         client_environment(DataDirectory(tmp_path))
+    with pytest.raises(StackError, match="pagemill up"):
+        ray_environment(DataDirectory(tmp_path))
+
+
+def test_a_stack_without_a_ray_of_its_own_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="no Ray of its own"):
+        ray_environment(a_directory(tmp_path))

@@ -94,3 +94,20 @@ async def test_an_address_that_is_taken_is_an_error(echo: int) -> None:
     async with closing(await forward_from("192.0.2.1", echo)):
         with pytest.raises(OSError, match="in use"):
             await forward_from("192.0.2.1", echo)
+
+
+async def test_a_connection_ends_when_nobody_answers_on_it_any_more() -> None:
+    """Also when its client never closes its end, as a container that was killed."""
+
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with forwarding(port):
+        reader, writer = await asyncio.open_connection("::1", port)
+        assert await reader.read() == b""
+    # What forwarded has ended by now.
+    writer.close()
+    await writer.wait_closed()
+    server.close()
