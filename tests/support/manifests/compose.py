@@ -29,6 +29,7 @@ KEYS_OF = {
     "s3": {"s3.json"},
 }
 """The secrets that a service is given, besides those of database and bucket."""
+SHAREABLE = "shareable"
 STORES = {"database-url", "s3-access-key", "s3-secret-key"}
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)(?::-([^}]*))?\}")
 _FILE = "_FILE"
@@ -81,9 +82,14 @@ def _references(content: Json) -> Iterator[str]:
         for other, condition in service.get("depends_on", {}).items():
             yield from _dependency(name, other, condition["condition"], services)
         for mode in ("network_mode", "pid", "ipc"):
-            shared = service.get(mode, "service:node").removeprefix("service:")
+            value = service.get(mode, "service:node")
+            shared = value.removeprefix("service:")
+            if (mode, value) == ("ipc", SHAREABLE):
+                continue
             if shared not in services or not services[shared].get("init"):
                 yield f"{name}: {mode}: there is no service {shared} that holds it"
+            elif mode == "ipc" and services[shared].get("ipc") != SHAREABLE:
+                yield f"{shared}: Docker lets {name} share its memory only where ipc is {SHAREABLE}"
         yield from _unmounted_files(name, service)
     for kind, names in used.items():
         for name in names ^ set(content[kind]):

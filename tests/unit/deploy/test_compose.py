@@ -39,6 +39,7 @@ def test_it_holds() -> None:
         ("compose.yaml", "--dashboard-host=127.0.0.1", "--dashboard-hosts=127.0.0.1"),
         ("compose.yaml", "network_mode: service:node", "network_mode: service:nodes"),
         ("compose.yaml", "pid: service:node", "pid: service:ray"),
+        ("compose.yaml", "ipc: shareable", "ipc: private"),
         ("compose.yaml", "smtp-password]\n", "smtp-password, token-key]\n"),
         ("compose.yaml", "pagemill-api:0.1.0", "pagemill-api:0.2.0"),
         ("compose.yaml", "library/postgres:18.6", "library/postgres:latest"),
