@@ -166,7 +166,7 @@ async def test_a_training_leaves_weights_that_cannot_run_code(trained: Trained, 
     training = trained.training
     assert training["status"] == "succeeded"
     assert training["gpu_hours"] == 0.0
-    assert training["progress"]["step"] == training["curve"][-1][1] > 0
+    assert training["progress"]["step"] > 0
     assert set(training["evaluation"]["fields"]) >= {"total", "supplier", "items"}
     prefix = training["artefact_key"]
     keys = sorted([key async for key in objects.list(prefix)])
