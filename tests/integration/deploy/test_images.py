@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pagemill.stack.postgres import free_port
-from tests.support.directories import temporary_directory
 from tests.support.manifests.containers import words_of
-from tests.support.manifests.documents import DEPLOY, ROOT
-from tests.support.manifests.engine import LIMITS, Engine, EngineMissing, find_engine
+from tests.support.manifests.documents import DEPLOY
+from tests.support.manifests.engine import LIMITS, Engine
 from tests.support.processes import eventually
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3000)]
@@ -32,35 +29,6 @@ Image.new("RGB", (60, 40), "white").save(picture, "PNG")
 with PageReader() as reader:
     print(reader.inspect(picture.getvalue()).number_of_pages)
 """
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    with temporary_directory("pagemill-images-") as directory:
-        try:
-            found = find_engine(directory)
-        except EngineMissing as missing:
-            pytest.skip(str(missing))
-        yield found
-        found.remove()
-
-
-@pytest.fixture(scope="module")
-def build(engine: Engine) -> Callable[[str], str]:
-    """Build an image by its name, of a working tree with a release in it."""
-    try:
-        base = engine.base()
-    except EngineMissing as missing:
-        pytest.skip(str(missing))
-    tree = engine.directory / "tree"
-    shutil.copytree(DEPLOY / "containers", tree / "deploy" / "containers")
-    shutil.copytree(ROOT / "default_flow", tree / "default_flow")
-    command = [sys.executable, "-m", "tools.release", "--fast", "--directory", tree / "dist"]
-    subprocess.run(command, cwd=ROOT, check=True)
-    engine.use_local_files(tree / "dist")
-    return lambda name: engine.build(
-        DEPLOY / "containers" / f"Containerfile.{name}", tree, f"pagemill-test-{name}", BASE=base
-    )
 
 
 @pytest.fixture(scope="module")
