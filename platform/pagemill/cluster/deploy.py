@@ -25,7 +25,7 @@ from pagemill.cluster.rollout import roll_out
 from pagemill.cluster.serve_configuration import APPLICATIONS, ServedApplication
 from pagemill.errors import PagemillError
 from pagemill.release import release as installed_release
-from pagemill.sandbox.concealment import conceal_this_process
+from pagemill.sandbox.concealment import conceal_ray_worker
 from pagemill.settings import Settings, load_settings
 from pagemill.usage.actor import replace_counters
 
@@ -46,8 +46,9 @@ def main(
     Without a ``release`` it is that of the installed code. With ``--stay`` it goes on until something is
     missing, and then ends with 1.
     """
-    # Its keys are for a dispatcher alone, and Ray's processes run beside it, as the same user.
-    conceal_this_process()
+    # Its keys are for a dispatcher alone, and Ray's processes run beside it, as the same user. Ray's agent
+    # looks into who deploys and stays as into a worker.
+    conceal_ray_worker()
     try:
         return _connect_and_deploy(release or installed_release(), applications, stays="--stay" in arguments)
     except FAILURES as error:

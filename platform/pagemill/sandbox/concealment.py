@@ -17,9 +17,9 @@ def conceal_this_process() -> None:
 
 
 def conceal_ray_worker() -> None:
-    """Do the same in a worker of Ray, where Ray's agent may look into it all the same, as root usually may.
+    """Do the same in a worker or driver of Ray, where Ray's agent may look into it all the same, as root may.
 
-    Elsewhere the agent could not count the worker's descriptors any more, and would report no metrics at all.
+    Elsewhere the agent could not count its descriptors any more, and would report no metrics at all.
     """
     with contextlib.suppress(OSError):
         if kernel.may_look_into_others():

@@ -48,10 +48,8 @@ AS_NOBODY_IN_PARTICULAR = ("setpriv", "--inh-caps=-sys_ptrace", "--bounding-set=
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux conceals processes")
-@pytest.mark.parametrize(
-    ("before", "dumpable"), [("", "1"), (DEPLOYING, "0"), (WATCHING, "0")], ids=["others", "deploy", "watch"]
-)
-def test_whoever_deploys_conceals_itself(before: str, dumpable: str) -> None:
+@pytest.mark.parametrize(("before", "dumpable"), [("", "1"), (WATCHING, "0")], ids=["others", "watch"])
+def test_whoever_keeps_a_cluster_deployed_conceals_itself(before: str, dumpable: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", before + ASKED], capture_output=True, text=True, check=True, timeout=60
     )
@@ -59,15 +57,16 @@ def test_whoever_deploys_conceals_itself(before: str, dumpable: str) -> None:
     assert done.stdout.split()[-1] == dumpable
 
 
+@pytest.mark.parametrize("program", [DISPATCHING, DEPLOYING + "exec(ASKED)"], ids=["dispatcher", "deployer"])
 @pytest.mark.parametrize(("privileges", "dumpable"), [((), "0"), (AS_NOBODY_IN_PARTICULAR, "1")])
-def test_a_dispatcher_with_keys_conceals_itself_unless_rays_agent_could_not_count_its_descriptors(
-    privileges: tuple[str, ...], dumpable: str
+def test_who_holds_keys_on_ray_conceals_itself_unless_rays_agent_could_not_count_its_descriptors(
+    program: str, privileges: tuple[str, ...], dumpable: str
 ) -> None:
     """The agent that fails at one process reports no metrics of its whole node."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can have fewer privileges, with setpriv")
     done = subprocess.run(
-        [*privileges, sys.executable, "-c", f"ASKED = {ASKED!r}{DISPATCHING}"],
+        [*privileges, sys.executable, "-c", f"ASKED = {ASKED!r}{program}"],
         capture_output=True,
         text=True,
         check=False,
