@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import httpx
 
-from pagemill.audit.refusals import WRITTEN_SECONDS
 from tests.support.mailbox import text_of
 from tests.support.newcomers import LOGIN, FrontDoor, new_address, operator
 
 FORBIDDEN = (403, {"message": "Forbidden"})
 ADMIN, MEMBER, VALIDATOR = "las:role:admin", "las:role:member", "las:role:validator"
-PATIENCE_SECONDS = 30.0
 REVIEWER = "las:role:reviewer"
 
 
@@ -158,21 +155,3 @@ def test_a_person_creates_as_many_organizations_as_the_operator_allows(front_doo
         assert ada.api.post("/organizations", json={"name": "Two"}).status_code == 200
         names = [one["name"] for one in ada.api.get("/organizations").json()["organizations"]]
         assert names[-2:] == ["One", "Two"]
-
-
-def test_refusals_are_in_the_audit(http: httpx.Client, front_door: FrontDoor) -> None:
-    """They are written together, some seconds after they happened."""
-    with front_door.newcomer(VALIDATOR) as ada:
-        for _ in range(5):
-            assert refused(ada.api.post("/datasets", json={}))
-        query = {"principalId": ada.user_id, "outcome": "refused"}
-        counted = 0
-        deadline = time.monotonic() + WRITTEN_SECONDS + PATIENCE_SECONDS
-        while counted < 5 and time.monotonic() < deadline:
-            events = http.get("/auditEvents", params=query).json()["auditEvents"]
-            # Each process of the API writes its own.
-            counted = sum(event["details"].get("numberOfRequests", 1) for event in events)
-            time.sleep(0.2)
-        assert counted == 5
-        assert {event["action"] for event in events} == {"createDataset"}
-        assert "createDataset" in operator(front_door.stack, "audit", "--principal", ada.user_id)

@@ -202,7 +202,7 @@ class _Seed:
             grant_id=ids["GrantId"],
             token_hash=token_hash_of(self.organization, state),
         )
-        await self.add("audit_event", **of_profile, id=f"{marked} event", action="signed-in")
+        await self.add("audit_event", **of_profile, id=f"{marked} event", action="signed-in", time=TIME)
 
     async def vault(self, state: State, ids: Mapping[str, str]) -> None:
         sealed = {"nonce": self.marker.encode(), "ciphertext": self.marker.encode()}

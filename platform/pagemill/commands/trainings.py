@@ -47,7 +47,14 @@ def trainings() -> None:
 
 
 @trainings.command(name="list")
-@click.option("--status", "statuses", multiple=True, type=click.Choice(STATUSES), help="May be repeated.")
+@click.option(
+    "--status",
+    "statuses",
+    metavar="STATUS",
+    multiple=True,
+    type=click.Choice(STATUSES),
+    help=f"One of {', '.join(STATUSES)}; may be repeated.",
+)
 @click.option("--organization", "organization_id", metavar="ID")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @json_option

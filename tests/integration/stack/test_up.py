@@ -162,7 +162,8 @@ def test_a_copy_of_its_directory_is_a_backup(data_directory: Path) -> None:
     with running_stack(kept, free_port(), "--without-ray") as stack:
         again = stack.environment()
         assert again["LAS_CLIENT_SECRET"] == environment["LAS_CLIENT_SECRET"]
-        assert content_of(again, access_token, document_id) == content
+        # Tokens are for the address at which they were issued.
+        assert content_of(again, token(again), document_id) == content
         [report] = json.loads(pagemill("objects", "sweep", "--json", "--data-dir", str(kept)).stdout)
         assert (report["objects"], report["missing"], report["orphans"]) == (1, 0, 0)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import psutil
@@ -64,12 +66,26 @@ def shared_memory() -> int:
     return sum(os.readlink(link).startswith("/memfd:") for link in links if link.is_symlink())
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_each_fails_alone_or_is_read(group: str) -> None:
-    """A healthy document is read beside each of them, by the same reader at the same time."""
+class Seen(NamedTuple):
+    """What came of a group of documents."""
+
+    names: list[str]
+    faults: dict[str, str]
+    largest_child: int
+    """Bytes of the largest process so far."""
+
+
+@pytest.fixture(scope="module")
+def small_process() -> Iterator[ProcessPoolExecutor]:
+    """A fresh process: the largest child of one that is large itself is said to have been as large."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        yield executor
+
+
+def read_group(group: str) -> Seen:
+    """Read a healthy document beside each of the group, by the same reader at the same time."""
     faults: dict[str, str] = {}
     names: list[str] = []
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     with PageReader(LIMITS, NoRecognizer()) as reader, ThreadPoolExecutor(1) as neighbour:
         words_of(reader, HEALTHY)
         descriptors, shared = psutil.Process().num_fds(), shared_memory()
@@ -84,13 +100,18 @@ def test_each_fails_alone_or_is_read(group: str) -> None:
             if fault is not None:
                 faults[document.name] = fault
         assert shared_memory() == shared
-        # Other tests' leftovers come and go; if a document left something open, it would be each of them.
+        # If a document left something open, it would be each of them.
         assert psutil.Process().num_fds() - descriptors < len(names) / 2
-    assert faults == {}
-    assert len(names) == len(set(names)) >= 20
-    # In KiB; children of other tests may have had more.
-    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    assert largest * 1024 <= max(before * 1024, LIMITS.memory_bytes)
+    kibibytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return Seen(names, faults, kibibytes * 1024)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_each_fails_alone_or_is_read(small_process: ProcessPoolExecutor, group: str) -> None:
+    seen = small_process.submit(read_group, group).result()
+    assert seen.faults == {}
+    assert len(seen.names) == len(set(seen.names)) >= 20
+    assert seen.largest_child <= LIMITS.memory_bytes
 
 
 def test_the_endless_end_in_their_time() -> None:
