@@ -10,6 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 RAY = (
     "tests/acceptance/",
     "tests/chaos/test_faults.py",
+    "tests/chaos/test_flows_on_a_stack.py",
     "tests/integration/cluster/test_rollout.py",
     "tests/integration/serve_apps/",
     "tests/integration/stack/test_cluster_start.py",
