@@ -1,4 +1,4 @@
-"""What users have granted app clients by signing in. A grant ends for ever, and its tokens with it."""
+"""Grants of users to app clients, made by signing in. A grant ends for ever, and its tokens with it."""
 
 from __future__ import annotations
 

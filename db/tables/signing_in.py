@@ -72,7 +72,7 @@ class AuthorizationCode(Table, tablename="authorization_code"):
 
 
 class TokenGrant(Table, tablename="token_grant"):
-    """What a user has granted an app client by signing in; tokens of users name it."""
+    """Grant of a user to an app client, made by signing in; tokens of users name it."""
 
     id = Text(primary_key=True)
     organization_id = foreign_key(Organization)
@@ -114,7 +114,7 @@ class OneTimeCode(Table, tablename="one_time_code"):
 
 
 class AuditEvent(Table, tablename="audit_event"):
-    """Who did what to which resource, and from where. Rows are only added."""
+    """Event of the audit: a principal, an action, a resource and an address. Rows are only added."""
 
     id = Text(primary_key=True)
     organization_id = foreign_key(Organization, null=True)

@@ -18,7 +18,7 @@ DatasetId = NewType("DatasetId", str)
 DeploymentEnvironmentId = NewType("DeploymentEnvironmentId", str)
 DocumentId = NewType("DocumentId", str)
 GrantId = NewType("GrantId", str)
-"""What a user has granted an app client by signing in."""
+"""Id of a grant of a user to an app client, made by signing in."""
 JobId = NewType("JobId", str)
 LogId = NewType("LogId", str)
 ModelId = NewType("ModelId", str)

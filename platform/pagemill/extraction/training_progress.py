@@ -6,7 +6,7 @@ import msgspec
 
 
 class Progress(msgspec.Struct, frozen=True, rename="camel"):
-    """How far a training is.
+    """Progress of a training.
 
     ``steps`` and ``seconds_left`` are estimates: None without a clock. ``f1`` is None before it was measured.
     """

@@ -1,10 +1,16 @@
-"""Addresses that webhooks may lead to: none of this machine, or of networks that only it can reach."""
+"""Addresses that others may have us call: none of this machine, or of networks that only it can reach."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
+
+import aiohttp
+
+from pagemill.notices.host_names import HostNames
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -13,7 +19,7 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
 class DestinationRefused(OSError):
-    """The address is not one that webhooks may lead to."""
+    """The address is not one that others may have us call."""
 
 
 def literal(host: str) -> Address | None:
@@ -53,3 +59,27 @@ def connecting_socket(address: tuple[Any, ...]) -> socket.socket:
     if not is_public(ipaddress.ip_address(destination[0])):
         raise DestinationRefused("the address is not a public one")
     return socket.socket(family, kind, protocol)
+
+
+@asynccontextmanager
+async def calling_session(
+    host_names: HostNames, *, private: bool, seconds: float
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Open a session for URLs of others, without proxies, cookies, kept connections or decompression.
+
+    It connects to public addresses only, unless ``private`` ones are allowed; a call ends after ``seconds``.
+    """
+    connector = aiohttp.TCPConnector(
+        force_close=True,
+        resolver=host_names,
+        use_dns_cache=False,
+        socket_factory=None if private else connecting_socket,
+    )
+    async with aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=seconds),
+        auto_decompress=False,
+        trust_env=False,
+    ) as session:
+        yield session

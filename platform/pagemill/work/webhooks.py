@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime
 import random
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Final
 
 import aiohttp
@@ -23,7 +22,7 @@ from pagemill.ids import OrganizationId, SubjectId, WebhookAttemptId, WebhookDel
 from pagemill.jobs.job import Job, KindName, TryAgain
 from pagemill.jobs.kind import JobKind
 from pagemill.jobs.leases import hold
-from pagemill.notices.destinations import DestinationRefused, connecting_socket
+from pagemill.notices.destinations import DestinationRefused, calling_session
 from pagemill.notices.host_names import HostNames
 from pagemill.secret_box import Sealed, SecretBox
 from pagemill.tracing.context import PARENT
@@ -111,7 +110,9 @@ class WebhookRunner:
         with span("POST", {"http.request.method": "POST"}, kind="client") as sending:
             try:
                 async with (
-                    self._session() as session,
+                    calling_session(
+                        self._host_names, private=self._private_targets, seconds=DELIVERY_SECONDS
+                    ) as session,
                     session.post(
                         url, data=body, headers={**headers, **_trace_header()}, allow_redirects=False
                     ) as response,
@@ -125,24 +126,6 @@ class WebhookRunner:
             except (aiohttp.ClientError, OSError, ValueError) as error:
                 sending.fail(type(error).__name__)
                 return DeliveryAttempt(None, _public_reason(error))
-
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        """Open a session without proxies, cookies, kept connections or decompression."""
-        connector = aiohttp.TCPConnector(
-            force_close=True,
-            resolver=self._host_names,
-            use_dns_cache=False,
-            socket_factory=None if self._private_targets else connecting_socket,
-        )
-        async with aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=DELIVERY_SECONDS),
-            auto_decompress=False,
-            trust_env=False,
-        ) as session:
-            yield session
 
     async def _keep(self, job: Job, delivery: DeliveryRow, attempt: DeliveryAttempt) -> float:
         """Write the attempt and return the seconds until the next one. Raises JobCancelled, NotFound."""

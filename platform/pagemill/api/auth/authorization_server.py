@@ -275,7 +275,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class ProtocolAnswer:
-    """What Authlib answers: a status and a body, or a place to go to."""
+    """Answer of Authlib: a status and a body, or a place to go to."""
 
     status: int
     body: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""How an app wants a person to be signed in: ``prompt``, ``max_age``, hints (OpenID Connect Core, 3.1.2.1).
+"""Wishes of an app for a sign-in: ``prompt``, ``max_age``, hints (OpenID Connect Core, 3.1.2.1).
 
 Times are those of the database alone: a sign-in is too old by its own age, and a new one is known by being
 another session. So no clock that is wrong sends a browser in circles.

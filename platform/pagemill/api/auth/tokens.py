@@ -34,7 +34,7 @@ CLOCK_SECONDS = 30
 """By so much the clocks of two API machines may differ."""
 
 UNREADABLE = (JoseError, ValueError, TypeError, KeyError, RecursionError)
-"""What the library raises for what is no token, or not a good one."""
+"""Errors of the library for no token, or one that is not good."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 
 class Journey(msgspec.Struct, frozen=True):
-    """What a browser keeps while its person is at a provider, sealed."""
+    """Sealed memory of a browser while its person is at a provider."""
 
     provider: str
     handshake: Handshake

@@ -1,4 +1,4 @@
-"""What the pages of one API process share."""
+"""Services that the pages of one API process share."""
 
 from __future__ import annotations
 

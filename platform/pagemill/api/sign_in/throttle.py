@@ -1,4 +1,4 @@
-"""How often somebody may try to sign in, decided before a password is hashed and the database is asked.
+"""Bounds of how often somebody may try to sign in, decided before a password is hashed or the database asked.
 
 An account is counted together with the address, so that nobody locks a person out; by itself it allows ten
 times as many tries, so that many addresses together guess no password either. So does an address by itself,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote_plus
 
@@ -14,7 +13,7 @@ import msgspec
 from pagemill import __version__
 from pagemill.api.sign_in.openid.configuration import is_usable_url
 from pagemill.errors import Unavailable
-from pagemill.notices.destinations import connecting_socket
+from pagemill.notices.destinations import calling_session
 from pagemill.notices.host_names import HostNames
 
 SECONDS: Final = 10.0
@@ -71,7 +70,7 @@ class ProviderTransport:
         try:
             async with (
                 self._turns,
-                self._session() as session,
+                calling_session(self._host_names, private=self._private, seconds=SECONDS) as session,
                 session.request(method, url, headers=headers, allow_redirects=False, **arguments) as response,
             ):
                 body = await _bounded(response)
@@ -88,23 +87,6 @@ class ProviderTransport:
             raise ProviderAway(
                 "The sign-in service answers something else", detail="no JSON object"
             ) from None
-
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        connector = aiohttp.TCPConnector(
-            force_close=True,
-            resolver=self._host_names,
-            use_dns_cache=False,
-            socket_factory=None if self._private else connecting_socket,
-        )
-        async with aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=SECONDS),
-            auto_decompress=False,
-            trust_env=False,
-        ) as session:
-            yield session
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
