@@ -8,6 +8,7 @@ them. Where neither decides, the value keeps only the probability of the more us
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
@@ -39,6 +40,8 @@ USUAL_GROUPS = math.log(4.0)
 """Weight for groups of three digits where nothing else is known: few numbers have three decimals."""
 
 DATE: FieldDefinition = {"type": "date"}
+_ALL_DIGITS = re.compile(r"\D*\d{1,2}\s?([./-])\s?\d{1,2}\s?\1\s?(?:\d{2}|\d{4})\D*")
+"""A date that can be a witness. "12 15.53" could be one as well, but is how many and for how much."""
 
 
 class Reading(NamedTuple):
@@ -132,6 +135,7 @@ class DocumentValues:
         dates = {
             (order, iso)
             for text in self.prints(DATE)
+            if _ALL_DIGITS.fullmatch(text)
             for order, iso in date_readings(text).items()
             if len(date_readings(text)) == 1
         }
