@@ -64,7 +64,7 @@ class PatchAppClient(RequestStruct):
 
 
 class PostAppClientSecret(RequestStruct):
-    """How long the former secret of an app client goes on working, in seconds."""
+    """Seconds in which the former secret of an app client goes on working."""
 
     overlap_seconds: Annotated[int, Meta(ge=0, le=LONGEST_OVERLAP_SECONDS)] = OVERLAP_SECONDS
 

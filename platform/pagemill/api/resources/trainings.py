@@ -96,7 +96,7 @@ class PatchTraining(RequestStruct):
 
 
 class TrainingProgress(ResponseStruct):
-    """How far a training is: steps taken and planned, and the latest figures."""
+    """Progress of a training: steps taken and planned, and the latest figures."""
 
     step: int
     steps: int

@@ -1,4 +1,4 @@
-"""What the pages tell the audit trail: who signed in or tried to, how, and from where."""
+"""Events of the pages for the audit: who signed in or tried to, how, and from where."""
 
 from __future__ import annotations
 

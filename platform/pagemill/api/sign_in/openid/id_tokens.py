@@ -18,7 +18,7 @@ CLOCK_SECONDS: Final = 60
 """By so much the clock of the provider may differ."""
 LONGEST: Final = 32 * 1024
 UNREADABLE: Final = (JoseError, ValueError, TypeError, KeyError, RecursionError)
-"""What the library raises for what is no token, or not a good one."""
+"""Errors of the library for no token, or one that is not good."""
 
 
 class TokenRefused(Exception):

@@ -32,7 +32,7 @@ WELL_KNOWN: Final = "/.well-known/openid-configuration"
 
 
 class Handshake(msgspec.Struct, frozen=True, kw_only=True):
-    """What a browser is sent away with, and has to bring back."""
+    """State, nonce and verifier that a browser is sent away with, and has to bring back."""
 
     state: str
     nonce: str
